@@ -1,0 +1,81 @@
+"""Every error that ganzoo raises on purpose, and the exit code each one ends the command with.
+
+An error says three things: what happened, where it came from, what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a script may rely on; the whole set that `ganzoo` ends with."""
+
+    OK = 0
+    STORAGE = 1
+    USAGE = 2
+    DATA = 3
+    DIVERGED = 4
+    EXPORT = 5
+    PREEMPTED = 75
+    INTERRUPTED = 130
+
+
+class GanzooError(Exception):
+    """Base of all errors a user can act on.
+
+    `what` is one sentence; `where` names the file, setting or plugin it came from;
+    `fix` is something the user can do or type.
+    """
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.fix:
+            lines.append(f"  try:   {self.fix}")
+        return "\n".join(lines)
+
+
+class UsageError(GanzooError):
+    """An unknown name, a bad option, a file that is not what the command needs."""
+
+
+class SettingsError(UsageError):
+    """A setting that is unknown, of the wrong type, or cannot work with another one."""
+
+
+class PluginError(UsageError):
+    """A plugin that could not be loaded or that broke its contract."""
+
+
+class DataError(GanzooError):
+    """Data that is missing, unreadable, or not what the recipe needs."""
+
+    exit_code = ExitCode.DATA
+
+
+class DivergedError(GanzooError):
+    """Training produced numbers that are not finite."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class ExportError(GanzooError):
+    """An exported graph that did not pass its checks."""
+
+    exit_code = ExitCode.EXPORT
+
+
+class StorageError(GanzooError):
+    """A file or folder that could not be written: disk full, read-only, no permission."""
+
+    exit_code = ExitCode.STORAGE
