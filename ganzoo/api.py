@@ -81,12 +81,15 @@ class Field:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; `from_json` is its inverse."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Field:
         """Read what `to_json` wrote."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True)

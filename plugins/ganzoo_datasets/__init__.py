@@ -1,1 +1,60 @@
-"""Placeholder."""
+"""The kinds of data that come with ganzoo: one embedded set, files of three kinds, toys.
+
+Records only. The factories live in the modules that the import strings name, and are loaded when
+a data set is opened, so listing the zoo reads neither numpy nor Pillow.
+"""
+
+from __future__ import annotations
+
+from ganzoo.api import DatasetSpec, hookimpl
+from ganzoo_datasets.config import FolderConfig, IdxConfig, NpzConfig, ToyConfig
+
+GANZOO_API_VERSION = 1
+
+
+@hookimpl
+def ganzoo_datasets() -> list[DatasetSpec]:
+    """Six records: fashion-5k, idx, folder, npy, npz, toy."""
+    return [
+        DatasetSpec(
+            name="fashion-5k",
+            summary="5,000 labelled pictures of clothes, 28x28 gray, embedded: nothing to download",
+            paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
+            factory="ganzoo_datasets.fashion:open_fashion_5k",
+        ),
+        DatasetSpec(
+            name="idx",
+            summary="MNIST-style IDX files, gzipped or not: a folder of four, or one images file",
+            paper="LeCun, Cortes, Burges 1998, The MNIST database of handwritten digits",
+            factory="ganzoo_datasets.idx:open_idx",
+            config=IdxConfig,
+            argument="PATH",
+        ),
+        DatasetSpec(
+            name="folder",
+            summary="a folder of PNG, JPEG, WEBP, BMP or GIF pictures; sub-folders become labels",
+            factory="ganzoo_datasets.folder:open_folder",
+            config=FolderConfig,
+            argument="PATH",
+        ),
+        DatasetSpec(
+            name="npy",
+            summary="one .npy array: uint8 pictures, or rows of floating-point numbers",
+            factory="ganzoo_datasets.arrays:open_npy",
+            argument="PATH",
+        ),
+        DatasetSpec(
+            name="npz",
+            summary="one .npz file with pictures or rows, and labels if it has them",
+            factory="ganzoo_datasets.arrays:open_npz",
+            config=NpzConfig,
+            argument="PATH",
+        ),
+        DatasetSpec(
+            name="toy",
+            summary="points drawn from a known distribution: ring, rings, grid, mixture1d, normal1d",
+            factory="ganzoo_datasets.toy:open_toy",
+            config=ToyConfig,
+            argument="NAME",
+        ),
+    ]

@@ -1,1 +1,36 @@
-"""Placeholder."""
+"""The convolutional GAN of Radford et al. 2015: architecture `dcgan` and its recipes."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
+from ganzoo_dcgan.config import DcganConfig
+from ganzoo_dcgan.recipes import PAPER, RECIPES
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`dcgan`."""
+    return [
+        ArchitectureSpec(
+            name="dcgan",
+            summary="Strided convolutions in D, transposed ones in G, for pictures from 8x8 pixels.",
+            paper=PAPER,
+            factory="ganzoo_dcgan.networks:build",
+            config=DcganConfig,
+            needs=("image",),
+            defaults={
+                "generator.optimizer": "adam",
+                "generator.lr": 2e-4,
+                "generator.betas": (0.5, 0.999),
+                "discriminator.optimizer": "adam",
+                "discriminator.lr": 2e-4,
+                "discriminator.betas": (0.5, 0.999),
+            },
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """Sized, and as published."""
+    return list(RECIPES)

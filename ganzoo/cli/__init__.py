@@ -1,0 +1,94 @@
+"""The command line: a lazy group, so that `--help` and `list` import only what they need.
+
+Each command lives in a file of its own, loaded when it is called. GanzooErrors become a message on
+stderr and an exit code here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from ganzoo import __version__
+from ganzoo.errors import ExitCode, GanzooError
+
+# Name -> (module, line for --help): help must not import the commands.
+COMMANDS = {
+    "list": ("ganzoo.cli.list", "Show the recipes, architectures, losses, terms and datasets there are."),
+    "info": ("ganzoo.cli.info", "Show one of them: source, options with defaults, what it needs."),
+    "train": ("ganzoo.cli.train", "Train a recipe, a combination (dcgan+wgan-gp), or a settings file."),
+    "runs": ("ganzoo.cli.runs", "Show the runs in a folder."),
+    "export": ("ganzoo.cli.export", "Export a run's generators to checked ONNX files."),
+    "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
+    "doctor": ("ganzoo.cli.doctor", "Say what this machine and installation can do, and what is wrong."),
+    "completion": ("ganzoo.cli.completion", "Print the completion script for a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help lines without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest a name when there is no such command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from ganzoo.registry import suggest
+
+            hint = suggest(args[0], COMMANDS)
+            raise click.UsageError(f"There is no command '{args[0]}'." + (f" {hint}" if hint else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ganzoo")
+@click.option(
+    "--no-plugin", "blocked", multiple=True, metavar="NAME", help="Do not import this plugin (repeatable)."
+)
+@click.pass_context
+def cli(ctx: click.Context, blocked: tuple[str, ...]) -> None:
+    """A zoo of GANs: train them with one loop, export them to ONNX, sample without torch."""
+    ctx.obj = blocked
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point of the `ganzoo` command. Ends the process with a documented exit code."""
+    try:
+        code = cli.main(arguments, prog_name="ganzoo", standalone_mode=False)
+    except GanzooError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        code = int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        code = int(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        code = int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`head`, say) has seen enough; Python would complain again at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = int(ExitCode.OK)
+    except OSError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        code = int(ExitCode.STORAGE)
+    sys.exit(code if isinstance(code, int) else int(ExitCode.OK))

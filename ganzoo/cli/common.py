@@ -1,0 +1,63 @@
+"""What several commands share: the registry of this invocation, tables, completion of names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.registry import Registry, load_registry
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def registry_of(ctx: click.Context) -> Registry:
+    """The registry without the plugins that `--no-plugin` named."""
+    return load_registry(ctx.find_root().obj or ())
+
+
+def echo_json(value: Any) -> None:
+    """One JSON document on one line of stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fixed: int = 1) -> None:
+    """Print a table as wide as the terminal; the first `fixed` columns are never wrapped."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 160
+    view = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for position, name in enumerate(columns):
+        view.add_column(name, no_wrap=position < fixed, style="cyan" if position == 0 else None)
+    for row in rows:
+        view.add_row(*[_escape(cell) for cell in row])
+    console.print(view)
+
+
+def _escape(cell: str) -> str:
+    from rich.markup import escape
+
+    return escape(cell)
+
+
+def complete_names(kind: str) -> Any:
+    """A completion function for the names of one kind of record."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        items = [item for item in registry_of(ctx).items if kind in ("any", item.kind)]
+        return [
+            CompletionItem(item.name, help=item.spec.summary)
+            for item in items
+            if item.name.startswith(incomplete)
+        ]
+
+    return complete

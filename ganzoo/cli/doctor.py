@@ -1,0 +1,97 @@
+"""`ganzoo doctor`: what this machine and installation can do, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+
+import ganzoo
+from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.errors import ExitCode
+
+PACKAGES = ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "pluggy", "click", "pydantic", "pillow", "safetensors")  # fmt: skip
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> int:
+    """Say what this machine and installation can do. Ends with code 2 when something is wrong."""
+    packages = {name: _version(name) for name in PACKAGES}
+    findings, problems = _torch_side()
+    runtime, more = _runtime_side(packages)
+    problems += more
+    registry = registry_of(ctx)
+    for plugin in registry.not_loaded:
+        if plugin.state != "disabled":
+            problems.append(f"plugin {plugin.name} of {plugin.dist} is {plugin.state}: {plugin.reason}")
+    report: dict[str, Any] = {
+        "ganzoo": ganzoo.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        **findings,
+        **runtime,
+        "cache": str(_cache_folder()),
+        "plugins": f"{sum(p.state == 'ok' for p in registry.plugins)} loaded, {len(registry.not_loaded)} not",
+    }
+    if as_json:
+        echo_json({**report, "packages": packages, "problems": problems})
+    else:
+        rows = [(key, str(value)) for key, value in report.items()]
+        rows += [(name, found or "not installed") for name, found in packages.items()]
+        table("ganzoo doctor", ("", ""), rows)
+        for problem in problems:
+            click.secho(f"problem: {problem}", fg="red")
+        if not problems:
+            click.echo("No problems found.")
+    return ExitCode.USAGE if problems else ExitCode.OK
+
+
+def _torch_side() -> tuple[dict[str, Any], list[str]]:
+    try:
+        import torch
+    except Exception as error:  # a broken torch fails in many ways; doctor must report them all
+        return {"device": "none"}, [f"torch cannot be imported: {error}"]
+    from ganzoo.train.engine import choose_device, choose_precision
+
+    device = choose_device("auto")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
+    return {
+        "device": f"{device} ({name}), {torch.get_num_threads()} threads",
+        "precision": f"auto picks {choose_precision('auto', device)}",
+    }, []
+
+
+def _runtime_side(packages: dict[str, str | None]) -> tuple[dict[str, Any], list[str]]:
+    problems = []
+    if packages["onnxruntime"] and packages["onnxruntime-gpu"]:
+        problems.append(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
+            f"{sys.executable} -m pip uninstall -y onnxruntime onnxruntime-gpu, then install onnxruntime-gpu"
+        )
+    try:
+        import onnxruntime
+
+        providers = onnxruntime.get_available_providers()
+    except Exception as error:  # the half-removed wheel of facts is an AttributeError or an ImportError
+        return {"onnxruntime": "none"}, [*problems, f"onnxruntime cannot be used: {error}"]
+    return {"onnxruntime": f"built with {', '.join(providers)}"}, problems
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cache_folder() -> Path:
+    from ganzoo.data.decode import cache_root
+
+    return cache_root()

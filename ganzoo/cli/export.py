@@ -1,0 +1,37 @@
+"""`ganzoo export`: a run's generators as a checked ONNX bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganzoo.cli.common import echo_json
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: exported/<recipe>.")
+@click.option("--uint8", is_flag=True, help="The graph writes uint8 pictures, height x width x channels.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
+def command(run: Path, output: Path | None, uint8: bool, as_json: bool) -> None:
+    """Export the generators of RUN (a run directory) to ONNX.
+
+    The graph is checked and compared with torch at several batch sizes; when a check fails, nothing
+    is left behind and the exit code is 5.
+    """
+    from ganzoo.runs import Run
+
+    opened = Run.open(run)
+    if not as_json:
+        click.echo("exporting and comparing with torch (about half a minute) ...", err=True)
+    bundle = opened.export(output, uint8=uint8)
+    if as_json:
+        parity = {"max_abs": bundle.parity.max_abs, "batches": list(bundle.parity.batches)}
+        echo_json({"bundle": str(bundle.path), "files": [str(f) for f in bundle.files], "parity": parity})
+        return
+    for file in bundle.files:
+        click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
+    batches = ", ".join(map(str, bundle.parity.batches))
+    click.echo(f"largest difference from torch {bundle.parity.max_abs:.1e} at batches {batches}")
+    click.echo(f"next: ganzoo generate {bundle.path} -n 64 --seed 0 -o grid.png")

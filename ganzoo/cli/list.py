@@ -1,0 +1,82 @@
+"""`ganzoo list`: what the zoo holds, and what could not be loaded."""
+
+from __future__ import annotations
+
+import click
+
+from ganzoo.cli.common import echo_json, registry_of, table
+
+PLURALS = {"loss": "losses"}
+KINDS = ("recipe", "architecture", "loss", "term", "dataset")
+
+
+@click.command("list")
+@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--plugin", help="Only what this plugin or distribution offers.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@click.pass_context
+def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
+    """Show the recipes, architectures, losses, terms and datasets there are.
+
+    Plugins that did not load are listed with the reason.
+    """
+    registry = registry_of(ctx)
+    items = [
+        item
+        for item in registry.items
+        if kind in (None, item.kind) and plugin in (None, item.plugin.name, item.plugin.dist)
+    ]
+    if as_json:
+        echo_json(
+            {
+                "items": [
+                    {
+                        "kind": item.kind,
+                        "name": item.name,
+                        "qualified": item.qualified,
+                        "dist": item.plugin.dist,
+                        "version": item.plugin.version,
+                        "summary": item.spec.summary,
+                    }
+                    for item in items
+                ],
+                "not_loaded": [
+                    {
+                        "plugin": entry.name,
+                        "dist": entry.dist,
+                        "version": entry.version,
+                        "state": entry.state,
+                        "reason": entry.reason,
+                    }
+                    for entry in registry.not_loaded
+                ],
+            }
+        )
+        return
+    doubled = {
+        (item.kind, item.name)
+        for item in items
+        if sum((item.kind, item.name) == (other.kind, other.name) for other in items) > 1
+    }
+    for wanted in KINDS:
+        rows = [
+            (
+                item.qualified if (item.kind, item.name) in doubled else item.name,
+                item.spec.summary,
+                f"{item.plugin.dist} {item.plugin.version}",
+            )
+            for item in items
+            if item.kind == wanted
+        ]
+        if rows:
+            table(PLURALS.get(wanted, f"{wanted}s"), ("name", "what it is", "from"), rows)
+    if registry.not_loaded:
+        table(
+            "not loaded",
+            ("plugin", "from", "state", "reason"),
+            [(e.name, f"{e.dist} {e.version}", e.state, e.reason) for e in registry.not_loaded],
+        )
+    if not items:
+        click.echo("The zoo is empty: no plugin of this environment offers anything.")
+        return
+    click.echo("Train a recipe: ganzoo train NAME     More about a name: ganzoo info NAME")

@@ -1,0 +1,161 @@
+"""How `ganzoo train` speaks: a progress bar on a terminal, plain lines in a pipe, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ganzoo.recipes import Plan
+    from ganzoo.runs import Run
+    from ganzoo.train.state import Training
+
+
+def _headline(run: Run, plan: Plan, training: Training) -> str:
+    record = run.record
+    counts = record["parameters"]
+    length = f"{plan.train.minutes:g} minutes" if plan.train.minutes else f"{plan.train.images:,} images"
+    return (
+        f"{plan.name} on {plan.data.source}: {length}, batch {plan.train.batch_size}, "
+        f"{counts['generators'] / 1e6:.2f} M + {counts['discriminators'] / 1e6:.2f} M parameters, "
+        f"{record['device']} {record['precision']}\n"
+        f"run directory: {run.path}"
+    )
+
+
+def _losses(values: Mapping[str, float]) -> str:
+    short = {"loss_discriminator": "D", "loss_generator": "G"}
+    parts = [f"{short[name]} {value:.3f}" for name, value in values.items() if name in short]
+    extra = [
+        f"{name} {value:.3g}"
+        for name, value in values.items()
+        if name not in short and not name.startswith("score")
+    ]
+    return "  ".join(parts + extra)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class PlainReporter:
+    """One line about every twentieth part of the run, on stderr."""
+
+    parts = 20
+
+    def __init__(self) -> None:
+        self._share = 0.0
+        self._shown = -1
+
+    def start(self, run: Run, plan: Plan, training: Training) -> None:
+        """Say what is trained and where it goes."""
+        click.echo(_headline(run, plan, training), err=True)
+
+    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+        """Remember how far the run is."""
+        self._share = share
+        self._left = seconds * (1 - share) / max(share, 1e-9)
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """Print a line when the next part has begun."""
+        part = int(self._share * self.parts)
+        if part > self._shown:
+            self._shown = part
+            click.echo(
+                f"{self._share:4.0%}  {record['images']:>9,} images  {record['images_per_second']:>7,.0f}/s  "
+                f"{_losses(record['values'])}  {_duration(self._left)} left",
+                err=True,
+            )
+
+    def note(self, text: str) -> None:
+        """Print a note."""
+        click.secho(f"note: {text}", fg="yellow", err=True)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class BarReporter(PlainReporter):
+    """A progress bar with speed, losses and the time left, on stderr."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            TextColumn("{task.percentage:>3.0f}%"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[text]}"),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+            transient=False,
+        )
+        self._task = self._bar.add_task("", total=1.0, text="starting")
+        self._values = ""
+        self._mark = (time.perf_counter(), 0)
+        self._rate = 0.0
+
+    def start(self, run: Run, plan: Plan, training: Training) -> None:
+        """Say what is trained, then open the bar."""
+        super().start(run, plan, training)
+        self._mark = (time.perf_counter(), training.images)
+        self._bar.start()
+
+    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+        """Move the bar, at most four times a second."""
+        now = time.perf_counter()
+        then, before = self._mark
+        if now - then < 0.25 and share < 1.0:
+            return
+        self._mark = (now, images)
+        fresh = (images - before) / max(now - then, 1e-9)
+        self._rate = fresh if not self._rate else 0.8 * self._rate + 0.2 * fresh
+        left = seconds * (1 - share) / max(share, 1e-9)
+        count = f"{images:,}" + (f"/{total:,}" if total else "")
+        text = f"{count} images  {self._rate:,.0f}/s  {self._values}  {_duration(left)} left"
+        self._bar.update(self._task, completed=share, text=text)
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """Show the newest losses."""
+        self._values = _losses(record["values"])
+
+    def note(self, text: str) -> None:
+        """Print a note above the bar."""
+        self._bar.console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
+
+
+class JsonReporter:
+    """JSON lines on stdout: `start`, `tick` and `note` events; the command adds `done`."""
+
+    def start(self, run: Run, plan: Plan, training: Training) -> None:
+        """The first event names the run directory."""
+        self._event("start", run=str(run.path), recipe=plan.name, **run.record["parameters"])
+
+    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+        """Scripts read the ticks."""
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """A log line as an event."""
+        self._event("tick", **record)
+
+    def note(self, text: str) -> None:
+        """A note as an event."""
+        self._event("note", text=text)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @staticmethod
+    def _event(event: str, **values: Any) -> None:
+        click.echo(json.dumps({"event": event, **values}))

@@ -1,0 +1,190 @@
+"""Which samples come when, and how they get onto the device.
+
+The order of the data is a function of (seed, stream, position) alone: `position` counts the samples
+a stream has taken, so one integer resumes it. Streams are independent orders over the same data.
+Augmentation other than the horizontal flip is not done here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganzoo.api import Field
+from ganzoo.data.checks import blocks
+from ganzoo.data.store import Store
+from ganzoo.errors import DataError
+
+_KEPT_EPOCHS = 8
+
+
+def order(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.int64]:
+    """The order of one epoch: a permutation of 0..count-1, shape (count,).
+
+    A pure function of its arguments. It sorts raw PCG64 output, which NumPy keeps the same for ever
+    (NEP 19), unlike `Generator.permutation`, which may change with its version.
+    """
+    return np.argsort(_bits(seed, f"order/{stream}", epoch, count), kind="stable").astype(
+        np.int64, copy=False
+    )
+
+
+def indices(seed: int, stream: str, position: int, n: int, count: int) -> NDArray[np.int64]:
+    """The `n` sample indices from `position` on, shape (n,).
+
+    Each epoch of `count` positions visits every index exactly once; a batch may cross epochs.
+    """
+    parts = [
+        order(seed, stream, epoch, count)[start:stop] for epoch, start, stop in _spans(position, n, count)
+    ]
+    return np.concatenate(parts)
+
+
+def _bits(seed: int, purpose: str, epoch: int, count: int) -> NDArray[np.uint64]:
+    """`count` raw 64-bit numbers that depend on all arguments."""
+    digest = hashlib.sha256(f"{seed}/{epoch}/{count}/{purpose}".encode()).digest()
+    entropy = np.frombuffer(digest, "<u4").tolist()
+    return np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count)
+
+
+def _spans(position: int, n: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """(epoch, start, stop) for each epoch that positions position..position+n-1 touch."""
+    if position < 0 or n < 1 or count < 1:
+        raise ValueError(f"position {position}, n {n} and count {count} must be at least 0, 1 and 1")
+    end = position + n
+    while position < end:
+        epoch, start = divmod(position, count)
+        stop = min(count, start + end - position)
+        yield epoch, start, stop
+        position += stop - start
+
+
+class Batches:
+    """Batches of a store as tensors on one device.
+
+    Arrays that fit are copied to the device once and indexed there, pictures as uint8; others are
+    indexed on the host. "Fit" means: below `resident_bytes`, which is half of the free memory on
+    CUDA unless given. On a CPU the arrays of the store are used as they are.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        seed: int,
+        device: torch.device,
+        flip: bool = False,
+        resident_bytes: int | None = None,
+    ) -> None:
+        self.count = store.count
+        self.device = device
+        self.seed = seed
+        self.flip = flip
+        self._fields = {field.name: field for field in store.fields}
+        # np.asarray drops the memmap subclass, whose indexing is several times slower.
+        self._host = {name: np.asarray(array) for name, array in store.arrays.items()}
+        size = sum(array.nbytes for array in self._host.values())
+        budget = _budget(device) if resident_bytes is None else resident_bytes
+        self.resident = size < budget
+        self._resident = (
+            {name: _copied(array, device) for name, array in self._host.items()} if self.resident else {}
+        )
+        self._epochs: OrderedDict[tuple[str, int], tuple[Tensor, Tensor | None]] = OrderedDict()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that there are batches of."""
+        return tuple(self._fields)
+
+    def take(
+        self, stream: str, position: int, n: int, names: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """The `n` samples of `stream` from `position` on; all fields unless `names` are given.
+
+        Pictures come as float32 (n, channels, height, width) in their field's range, labels as int64
+        (n,). With `flip`, half of the samples are mirrored left to right, in all their pictures; which
+        ones depends on (seed, stream, position) alone. Each call returns fresh tensors.
+        """
+        names = tuple(self._fields) if names is None else tuple(names)
+        unknown = [name for name in names if name not in self._fields]
+        if unknown:
+            raise DataError(
+                f"The data has no field '{unknown[0]}'.", where=f"its fields are: {', '.join(self._fields)}"
+            )
+        picked, mirrored = self._picked(stream, position, n)
+        return {
+            name: self._finished(self._fields[name], self._gathered(name, picked), mirrored) for name in names
+        }
+
+    def _picked(self, stream: str, position: int, n: int) -> tuple[Tensor, Tensor | None]:
+        """Sample indices (n,) where the arrays are, and which to mirror (n,) on the device."""
+        picks, mirrors = [], []
+        for epoch, start, stop in _spans(position, n, self.count):
+            permutation, mirrored = self._epoch(stream, epoch)
+            picks.append(permutation[start:stop])
+            if mirrored is not None:
+                mirrors.append(mirrored[start:stop])
+        return _joined(picks), _joined(mirrors) if mirrors else None
+
+    def _epoch(self, stream: str, epoch: int) -> tuple[Tensor, Tensor | None]:
+        key = (stream, epoch)
+        if key not in self._epochs:
+            permutation = torch.from_numpy(order(self.seed, stream, epoch, self.count))
+            mirrored = None
+            if self.flip:
+                coins = _bits(self.seed, f"flip/{stream}", epoch, self.count) >> np.uint64(63)
+                mirrored = torch.from_numpy(coins.astype(np.bool_)).to(self.device)
+            self._epochs[key] = (permutation.to(self.device) if self.resident else permutation, mirrored)
+            while len(self._epochs) > _KEPT_EPOCHS:
+                self._epochs.popitem(last=False)
+        self._epochs.move_to_end(key)
+        return self._epochs[key]
+
+    def _gathered(self, name: str, picked: Tensor) -> Tensor:
+        if self.resident:
+            return self._resident[name].index_select(0, picked)
+        rows = torch.from_numpy(self._host[name].take(picked.numpy(), axis=0))
+        if self.device.type == "cuda":
+            # Pinned memory comes from PyTorch's caching allocator, which holds it until the copy is done.
+            return rows.pin_memory().to(self.device, non_blocking=True)
+        return rows.to(self.device)
+
+    def _finished(self, field: Field, values: Tensor, mirrored: Tensor | None) -> Tensor:
+        if mirrored is not None and field.is_image:
+            values = torch.where(mirrored[:, None, None, None], values.flip(-1), values)
+        if values.dtype == torch.uint8 and field.range is not None:
+            low, high = field.range
+            # From the middle outwards: both ends of -1..1 and 0..1 come out exact, on every device.
+            values = values.float().sub_(127.5).mul_((high - low) / 255)
+            if low + high != 0:
+                values.add_((low + high) / 2)
+        return values
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _budget(device: torch.device) -> int:
+    """Bytes that the data may take on the device when nobody says otherwise."""
+    if device.type != "cuda":
+        return 0
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free) // 2
+
+
+def _copied(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    """A copy on the device, made in blocks: the data may be larger than the host's free memory."""
+    first = torch.from_numpy(np.array(array[:1]))
+    copy = torch.empty(array.shape, dtype=first.dtype, device=device)
+    start = 0
+    for block in blocks(array):
+        copy[start : start + len(block)] = torch.from_numpy(np.array(block))
+        start += len(block)
+    return copy

@@ -1,0 +1,256 @@
+"""Decodes the items of a source once, into a cache of plain .npy files.
+
+An entry is a folder named after everything that decides its content, with one .npy file for each
+field and a `manifest.json`. It is built under another name and renamed when it is whole, so an entry
+that can be seen is complete, and processes that build the same one do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import platformdirs
+from numpy.lib import format as npy
+
+from ganzoo.api import Field, ItemSource
+from ganzoo.data.checks import Array, stored_dtype, value_problem
+from ganzoo.errors import DataError
+
+Progress = Callable[[int, int], None]
+Skipped = list[tuple[str, str]]
+
+_VERSION = 1
+_MANIFEST = "manifest.json"
+_BUILDING = ".building-"
+_STALE_SECONDS = 24 * 3600
+_THREADS = min(8, os.cpu_count() or 1)
+_CHUNK = 32 * _THREADS
+_SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """Arrays by field name, the items left out with the reason, and what the user should know."""
+
+    arrays: dict[str, Array]
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+
+def decoded(
+    source: ItemSource, *, cache_folder: Path | None = None, progress: Progress | None = None
+) -> Decoded:
+    """The source's samples, from the cache if they are there.
+
+    Without a cache that can be written the samples stay in memory, and a note says so. DataError
+    when more than 1 % of the items cannot be used, or none can.
+    """
+    if not source.items:
+        raise DataError("The data set has no items.", where=source.identity)
+    folder = cache_root(cache_folder) / "decoded"
+    entry = folder / _key(source)
+    notes: list[str] = []
+    found = _load(entry, source.fields)
+    if found is None:
+        try:
+            damaged = entry.exists()
+            _build(source, entry, progress)
+            found = _load(entry, source.fields)
+            if damaged:
+                notes.append("the decoded copy was damaged and has been made again")
+        except OSError as error:
+            notes.append(f"decoded samples stay in memory, the cache cannot be written: {error}")
+        if found is None:
+            found = _in_memory(source, progress)
+    if found.skipped:
+        item, reason = found.skipped[0]
+        notes.append(
+            f"{len(found.skipped):,} of {len(source.items):,} items cannot be used and were left out, "
+            f"the first is {item}: {reason}"
+        )
+    return Decoded(arrays=found.arrays, skipped=found.skipped, notes=tuple(notes))
+
+
+def cache_root(override: Path | None = None) -> Path:
+    """Where ganzoo keeps what it can make again: `override`, $GANZOO_CACHE, or the user's cache folder."""
+    named = os.environ.get("GANZOO_CACHE", "")
+    return override or (Path(named) if named else Path(platformdirs.user_cache_dir("ganzoo")))
+
+
+def _key(source: ItemSource) -> str:
+    fields = [field.to_json() for field in source.fields]
+    text = json.dumps([_VERSION, source.fingerprint, fields], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+# --- reading items --------------------------------------------------------------------------------
+
+
+def _sample(source: ItemSource, index: int) -> dict[str, Array] | str:
+    """One item as arrays in their stored types, or the reason why it cannot be used."""
+    try:
+        raw = source.read(index)
+    except (OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+    sample: dict[str, Array] = {}
+    for field in source.fields:
+        if field.name not in raw:
+            return f"it has no '{field.name}'"
+        values = np.asarray(raw[field.name])
+        if values.shape != field.shape:
+            return f"'{field.name}' has the shape {values.shape} instead of {field.shape}"
+        dtype = stored_dtype(field, values.dtype)
+        problem = dtype if isinstance(dtype, str) else value_problem(field, values)
+        if isinstance(dtype, str) or problem:
+            return f"'{field.name}' has {problem}"
+        sample[field.name] = values.astype(dtype, copy=False)
+    return sample
+
+
+def _chunks(source: ItemSource, skipped: Skipped, progress: Progress | None) -> Iterator[dict[str, Array]]:
+    """Stacked good samples in order; the others are appended to `skipped`. DataError if too many are."""
+    total = len(source.items)
+    dtypes: dict[str, np.dtype[Any]] = {}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, total, _CHUNK):
+            rows = range(start, min(start + _CHUNK, total))
+            good: list[dict[str, Array]] = []
+            for row, sample in zip(rows, pool.map(partial(_sample, source), rows), strict=True):
+                if not isinstance(sample, str):
+                    found = {name: values.dtype for name, values in sample.items()}
+                    dtypes = dtypes or found
+                    if found != dtypes:
+                        sample = "its types differ from those of the items before"
+                if isinstance(sample, str):
+                    skipped.append((source.items[row], sample))
+                else:
+                    good.append(sample)
+            if good:
+                yield {name: np.stack([sample[name] for sample in good]) for name in dtypes}
+            if progress is not None:
+                progress(rows.stop, total)
+    if len(skipped) * 100 > total:
+        raise _too_many(source, skipped)
+
+
+def _too_many(source: ItemSource, skipped: Skipped) -> DataError:
+    total = len(source.items)
+    listed = [f"{item}: {reason}" for item, reason in skipped[:_SHOWN]]
+    if len(skipped) > _SHOWN:
+        listed.append(f"and {len(skipped) - _SHOWN:,} more")
+    share = (
+        "None of the items can be used"
+        if len(skipped) == total
+        else "More than 1 % of the items cannot be used"
+    )
+    return DataError(
+        f"{share}: {len(skipped):,} of {total:,}.",
+        where="\n         ".join([source.identity, *listed]),
+        fix="repair these items, or move them out of the data, and run the command again",
+    )
+
+
+def _in_memory(source: ItemSource, progress: Progress | None) -> Decoded:
+    skipped: Skipped = []
+    chunks = list(_chunks(source, skipped, progress))
+    arrays = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    return Decoded(arrays=arrays, skipped=tuple(skipped))
+
+
+# --- the cache ------------------------------------------------------------------------------------
+
+
+def _build(source: ItemSource, entry: Path, progress: Progress | None) -> None:
+    """Decode into a folder of its own, then rename it to `entry`. OSError when that cannot be written."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(entry.parent)
+    work = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=entry.parent))
+    try:
+        skipped: Skipped = []
+        files = _write_fields(source, work, skipped, progress)
+        manifest = {
+            "version": _VERSION,
+            "identity": source.identity,
+            "fields": [field.to_json() for field in source.fields],
+            "files": files,
+            "skipped": skipped,
+        }
+        (work / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if _load(entry, source.fields) is None:
+            shutil.rmtree(entry, ignore_errors=True)
+            # Another process may put the same entry there first; its copy is as good as this one.
+            with contextlib.suppress(OSError):
+                work.replace(entry)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_fields(
+    source: ItemSource, work: Path, skipped: Skipped, progress: Progress | None
+) -> dict[str, int]:
+    """Append chunk after chunk to one .npy file for each field; returns the sizes of the files.
+
+    Written, not memory-mapped: a full disk is then an error instead of a killed process.
+    """
+    count, shapes, names = 0, {}, {field.name: f"{number}.npy" for number, field in enumerate(source.fields)}
+    with contextlib.ExitStack() as stack:
+        files: dict[str, BinaryIO] = {}
+        for chunk in _chunks(source, skipped, progress):
+            for name, values in chunk.items():
+                if name not in files:
+                    files[name] = stack.enter_context((work / names[name]).open("w+b"))
+                    shapes[name] = (values.dtype, values.shape[1:])
+                    _write_header(files[name], len(source.items), *shapes[name])
+                files[name].write(values.tobytes())
+            count += len(next(iter(chunk.values())))
+        for name, file in files.items():
+            # The header is padded for a count of any length, so it can be written over.
+            file.seek(0)
+            _write_header(file, count, *shapes[name])
+            file.flush()
+            os.fsync(file.fileno())
+    return {name: (work / name).stat().st_size for name in sorted(names.values())}
+
+
+def _write_header(file: BinaryIO, count: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    head = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (count, *shape)}
+    npy.write_array_header_1_0(file, head)
+
+
+def _load(entry: Path, fields: tuple[Field, ...]) -> Decoded | None:
+    """The entry, memory-mapped; None when it is not there or is not whole."""
+    try:
+        manifest = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
+        for name, size in manifest["files"].items():
+            if (entry / name).stat().st_size != size:
+                return None
+        arrays: dict[str, Array] = {
+            field.name: np.load(entry / f"{number}.npy", mmap_mode="r", allow_pickle=False)
+            for number, field in enumerate(fields)
+        }
+        skipped = tuple((str(item), str(reason)) for item, reason in manifest["skipped"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        return None
+    whole = all(arrays[field.name].shape[1:] == field.shape for field in fields)
+    return Decoded(arrays=arrays, skipped=skipped) if whole else None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left behind a day ago or earlier."""
+    for path in folder.glob(f"{_BUILDING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,325 @@
+"""Recipe + overrides -> a plan: every name looked up, every setting checked, its origin known.
+
+No data is opened and no network is built here; torch is not imported. Layers, from low to high:
+core, dataset, architecture, loss, terms, recipe, settings file, command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganzoo.api import ArchitectureSpec, DataInfo, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.errors import DataError, SettingsError, UsageError
+from ganzoo.plugins import Plugin
+from ganzoo.registry import Item, Registry
+from ganzoo.settings import (
+    CORE_TABLES,
+    DataSettings,
+    EmaSettings,
+    Key,
+    Layer,
+    OptimizerSettings,
+    TermSettings,
+    TrainSettings,
+    build,
+    layer,
+    option_names,
+    plain,
+    read_toml,
+    unknown_option,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A record with its options: an instance of its config dataclass, None when it has none."""
+
+    item: Item[Any]
+    options: Any
+
+
+@dataclass(frozen=True)
+class TermChoice:
+    """A term with its options and how often it is computed."""
+
+    item: Item[TermSpec]
+    options: Any
+    every: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A fully resolved run."""
+
+    name: str
+    train: TrainSettings
+    generator: OptimizerSettings
+    discriminator: OptimizerSettings
+    ema: EmaSettings
+    data: DataSettings
+    dataset: Choice
+    architecture: Choice
+    loss: Choice
+    terms: Mapping[str, TermChoice]
+    dropped_terms: tuple[str, ...]
+    origins: Mapping[Key, str]
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """The plugins that this run uses, each once."""
+        items = [self.dataset.item, self.architecture.item, self.loss.item]
+        items += [term.item for term in self.terms.values()]
+        unique = {(item.plugin.dist, item.plugin.name): item.plugin for item in items}
+        return tuple(unique[key] for key in sorted(unique))
+
+    @property
+    def data_argument(self) -> str:
+        """What follows the colon in `data.source`."""
+        return self.data.source.partition(":")[2]
+
+    def settings(self) -> dict[str, Any]:
+        """Nested tables, ready for TOML: training from them repeats the run."""
+        terms: dict[str, Any] = {
+            name: {"every": term.every, **_options(term.options)} for name, term in self.terms.items()
+        }
+        terms.update(dict.fromkeys(self.dropped_terms, False))
+        tables: dict[str, Any] = {
+            "recipe": self.name,
+            "train": self.train,
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "ema": self.ema,
+            "data": {**plain(self.data), **_options(self.dataset.options)},
+            "architecture": {"name": self.architecture.item.qualified, **_options(self.architecture.options)},
+            "loss": {"name": self.loss.item.qualified, **_options(self.loss.options)},
+            "terms": terms,
+        }
+        result: dict[str, Any] = plain(tables)
+        return result
+
+    def origin(self, path: Key) -> str:
+        """The layer that the value at that path comes from."""
+        owner = {"architecture": self.architecture, "loss": self.loss, "data": self.dataset}.get(path[0])
+        if path in self.origins:
+            return self.origins[path]
+        core = CORE_TABLES.get(path[0])
+        if owner is not None and path[-1] not in option_names(core):
+            return f"{owner.item.kind} {owner.item.name}"
+        return f"term {path[1]}" if path[0] == "terms" else "core"
+
+    def check_data(self, info: DataInfo) -> None:
+        """DataError when the data lacks a field that the architecture needs."""
+        missing = [name for name in self.architecture.item.spec.needs if name not in info]
+        if not missing:
+            return
+        fix = "choose other data with --data, or a recipe that does without"
+        if "label" in missing:
+            fix = (
+                "put the pictures into one sub-folder for each class (folder:PATH), "
+                "or choose a recipe without labels"
+            )
+        raise DataError(
+            f"The architecture '{self.architecture.item.name}' needs the field '{missing[0]}', "
+            f"which the data does not have.",
+            where=f"data {self.data.source} has: {', '.join(field.name for field in info.fields)}",
+            fix=fix,
+        )
+
+
+def resolve(
+    target: str, registry: Registry, *, overrides: Mapping[str, Any] | None = None, origin: str = "--set"
+) -> Plan:
+    """The plan for a recipe name, `architecture+loss[+term...]`, or a settings file.
+
+    `overrides` has dotted paths as keys. UsageError and SettingsError name what is wrong.
+    """
+    lower, upper = _requested(target, registry)
+    upper = [*upper, layer(origin, overrides or {})]
+    requested = [*lower, *upper]
+    source = _last(requested, "data", "source")
+    dataset = registry.find(DatasetSpec, str(source).partition(":")[0])
+    architecture = registry.find(ArchitectureSpec, _last(requested, "architecture", "name"))
+    loss = registry.find(LossSpec, _last(requested, "loss", "name"))
+    owners: dict[str, Item[Any]] = {"data": dataset, "architecture": architecture, "loss": loss}
+    requested = _drop_foreign_options(requested, registry, owners)
+
+    defaults = [_defaults(item, owners) for item in owners.values()]
+    terms, dropped = _terms([*defaults, *requested], registry)
+    defaults += [_defaults(item, owners) for item in terms.values()]
+    values, origins = _merge([*defaults, *requested])
+    _check_paths(values, origins, owners, terms)
+
+    def table(name: str) -> dict[str, Any]:
+        return {key[1]: value for key, value in values.items() if key[0] == name and len(key) == 2}
+
+    def core(name: str) -> Any:
+        cls = CORE_TABLES[name]
+        return build(cls, _only(table(name), cls), name, origins)
+
+    def choice(item: Item[Any], name: str, values: Mapping[str, Any]) -> Any:
+        config = item.spec.config
+        return None if config is None else build(config, _only(values, config), name, origins)
+
+    chosen_terms = {}
+    for name, item in terms.items():
+        own = {key[2]: value for key, value in values.items() if key[:2] == ("terms", name) and len(key) == 3}
+        own.setdefault("every", item.spec.every)
+        every = build(TermSettings, _only(own, TermSettings), f"terms.{name}", origins).every
+        chosen_terms[name] = TermChoice(item, choice(item, f"terms.{name}", own), every)
+    return Plan(
+        name=_display_name(target, lower),
+        train=core("train"),
+        generator=core("generator"),
+        discriminator=core("discriminator"),
+        ema=core("ema"),
+        data=core("data"),
+        dataset=Choice(dataset, choice(dataset, "data", table("data"))),
+        architecture=Choice(architecture, choice(architecture, "architecture", table("architecture"))),
+        loss=Choice(loss, choice(loss, "loss", table("loss"))),
+        terms=chosen_terms,
+        dropped_terms=dropped,
+        origins=origins,
+    )
+
+
+def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer]]:
+    """The layers that the target stands for: (recipe or combination, settings file)."""
+    path = Path(target)
+    if path.suffix == ".toml" or path.is_file():
+        if path.is_dir() or not path.exists():
+            raise UsageError(f"There is no settings file '{target}'.")
+        tables = read_toml(path)
+        base = tables.pop("recipe", None)
+        if not isinstance(base, str):
+            raise SettingsError(
+                "A settings file names what it starts from.",
+                where=target,
+                fix='begin it with: recipe = "dcgan"',
+            )
+        return _named(base, registry), [layer(f"file {target}", tables)]
+    return _named(target, registry), []
+
+
+def _named(target: str, registry: Registry) -> list[Layer]:
+    if "+" in target:
+        return [_combination(target, registry)]
+    item = registry.find(RecipeSpec, target)
+    spec = item.spec
+    names = {"architecture.name": spec.architecture, "loss.name": spec.loss, "data.source": spec.data}
+    return [layer(f"recipe {item.name}", {**names, **spec.settings})]
+
+
+def _combination(target: str, registry: Registry) -> Layer:
+    """`dcgan+wgan-gp+drift`: an architecture, a loss, and any number of terms."""
+    architecture, loss, *terms = target.split("+")
+    registry.find(ArchitectureSpec, architecture)
+    registry.find(LossSpec, loss)
+    values: dict[Key, Any] = {
+        ("architecture", "name"): architecture,
+        ("loss", "name"): loss,
+        ("data", "source"): "fashion-5k",
+    }
+    for term in terms:
+        values["terms", registry.find(TermSpec, term).name] = True
+    return Layer(f"combination {target}", values)
+
+
+def _display_name(target: str, lower: Sequence[Layer]) -> str:
+    kind, _, name = lower[0].origin.partition(" ")
+    return name if kind in ("recipe", "combination") else target
+
+
+def _last(layers: Sequence[Layer], *key: str) -> Any:
+    found = [entry.get(*key) for entry in layers if entry.get(*key) is not None]
+    return found[-1]
+
+
+def _drop_foreign_options(
+    layers: Sequence[Layer], registry: Registry, owners: Mapping[str, Item[Any]]
+) -> list[Layer]:
+    """Leave out options that a layer meant for another dataset, architecture or loss.
+
+    When `--data folder:...` replaces a recipe's data, the recipe's options for its own data must
+    not reach the folder. Terms belong to the loss they were chosen with.
+    """
+    result = list(layers)
+    for table, final in owners.items():
+        key = "source" if table == "data" else "name"
+        current: Any = None
+        for position, entry in enumerate(layers):
+            current = entry.get(table, key) or current
+            name = str(current).partition(":")[0]
+            if registry.find(type(final.spec), name).qualified != final.qualified:
+                result[position] = result[position].without(table, keep=(key, "flip"))
+                if table == "loss":
+                    result[position] = result[position].without("terms")
+    return result
+
+
+def _defaults(item: Item[Any], owners: Mapping[str, Item[Any]]) -> Layer:
+    """What a record brings along, without options that the chosen records do not have."""
+    kept: dict[Key, Any] = {}
+    for path, value in layer("", item.spec.defaults).values.items():
+        owner = owners.get(path[0])
+        if owner is None or path[-1] in option_names(owner.spec.config, CORE_TABLES[path[0]]):
+            kept[path] = value
+    return Layer(f"{item.kind} {item.name}", kept)
+
+
+def _terms(layers: Sequence[Layer], registry: Registry) -> tuple[dict[str, Item[TermSpec]], tuple[str, ...]]:
+    """The terms in use, and those that a layer switched off with `terms.NAME=false`."""
+    wanted: dict[str, bool] = {}
+    for entry in layers:
+        for key, value in entry.values.items():
+            if key[0] == "terms" and len(key) >= 2:
+                wanted[key[1]] = wanted.get(key[1], True) if len(key) > 2 else bool(value)
+    items = {name: registry.find(TermSpec, name) for name in wanted}
+    used = {name: items[name] for name in sorted(items) if wanted[name]}
+    return used, tuple(sorted(name for name in items if not wanted[name]))
+
+
+def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:
+    values: dict[Key, Any] = {}
+    origins: dict[Key, str] = {}
+    for entry in layers:
+        for key, value in entry.values.items():
+            values[key] = value
+            origins[key] = entry.origin
+    return values, origins
+
+
+def _check_paths(
+    values: Mapping[Key, Any],
+    origins: Mapping[Key, str],
+    owners: Mapping[str, Item[Any]],
+    terms: Mapping[str, Item[TermSpec]],
+) -> None:
+    for path in values:
+        origin = origins[path]
+        if path[0] == "terms" and len(path) == 3:
+            if path[1] in terms:
+                known = option_names(terms[path[1]].spec.config, TermSettings)
+                if path[2] not in known:
+                    raise unknown_option(path, known, origin)
+        elif path[0] in CORE_TABLES:
+            owner = owners.get(path[0])
+            known = option_names(CORE_TABLES[path[0]], owner.spec.config if owner else None)
+            if len(path) == 1:
+                raise SettingsError(f"'{path[0]}' is a table of settings, not a value.", where=origin)
+            if len(path) > 2 or path[1] not in known:
+                raise unknown_option(path, known, origin)
+        elif path[0] != "terms" or len(path) != 2:
+            raise unknown_option(path, [*CORE_TABLES, "terms"], origin)
+
+
+def _only(values: Mapping[str, Any], cls: type[Any]) -> dict[str, Any]:
+    names = option_names(cls)
+    return {key: value for key, value in values.items() if key in names}
+
+
+def _options(options: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {} if options is None else plain(options)
+    return result

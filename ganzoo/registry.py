@@ -1,0 +1,122 @@
+"""Records by name: lookup, qualified names, ambiguity, suggestions, and lazy loading of factories.
+
+Finding plugins is `plugins.py`'s work; what the records mean is decided by those who use them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.errors import GanzooError, PluginError, UsageError
+from ganzoo.plugins import Kind, Plugin, Selection, Spec, discover
+
+SpecT = TypeVar("SpecT", ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec)
+SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
+
+
+@dataclass(frozen=True)
+class Item(Generic[SpecCo]):
+    """A record together with the plugin that offers it."""
+
+    kind: Kind
+    spec: SpecCo
+    plugin: Plugin
+
+    @property
+    def name(self) -> str:
+        """The bare name, unique unless two distributions offer it."""
+        return self.spec.name
+
+    @property
+    def qualified(self) -> str:
+        """`distribution/name`, which always works."""
+        return f"{self.plugin.dist}/{self.spec.name}"
+
+
+class Registry:
+    """All records of the plugins that loaded."""
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self.plugins = tuple(plugins)
+
+    @cached_property
+    def items(self) -> tuple[Item[Spec], ...]:
+        """Every record, sorted by kind, name and distribution."""
+        every = [Item(kind, spec, plugin) for plugin in self.plugins for kind, spec in plugin.items]
+        return tuple(sorted(every, key=lambda item: (item.kind, item.name, item.plugin.dist)))
+
+    @property
+    def not_loaded(self) -> tuple[Plugin, ...]:
+        """Plugins that are disabled, incompatible or broken."""
+        return tuple(plugin for plugin in self.plugins if plugin.state != "ok")
+
+    def of_kind(self, record: type[SpecT]) -> list[Item[SpecT]]:
+        """All items whose record is of that type."""
+        return [
+            Item(item.kind, item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)
+        ]
+
+    def find(self, record: type[SpecT], name: str) -> Item[SpecT]:
+        """The one item of that record type and (qualified or bare) name.
+
+        UsageError when there is none, with suggestions, or when a bare name means two items.
+        """
+        kind = record.__name__.removesuffix("Spec").lower()
+        matches = self.matches(record, name)
+        if len(matches) > 1:
+            both = " and ".join(item.qualified for item in matches)
+            raise UsageError(
+                f"The {kind} '{name}' is offered by {len(matches)} plugins.",
+                where=both,
+                fix=f"name one of them in full: {matches[0].qualified}",
+            )
+        if not matches:
+            known = [item.name for item in self.of_kind(record)]
+            raise UsageError(
+                f"There is no {kind} '{name}'.",
+                where=self._where_else(name),
+                fix=suggest(name, known) or f"ganzoo list shows the {len(known)} {kind}s there are",
+            )
+        return matches[0]
+
+    def matches(self, record: type[SpecT], name: str) -> list[Item[SpecT]]:
+        """The items of that record type that the name can mean: none, one or several."""
+        return [item for item in self.of_kind(record) if name in (item.name, item.qualified)]
+
+    def _where_else(self, name: str) -> str:
+        others = sorted({item.kind for item in self.items if name in (item.name, item.qualified)})
+        if others:
+            return f"'{name}' is the name of: {', '.join(others)}"
+        broken = [plugin.name for plugin in self.plugins if plugin.state in ("broken", "incompatible")]
+        return f"plugins that did not load: {', '.join(broken)} (see ganzoo list)" if broken else ""
+
+
+def load_registry(block: Iterable[str] = ()) -> Registry:
+    """Discover the plugins of this environment; `block` names plugins that must not be imported."""
+    return Registry(discover(Selection.from_environment(block)))
+
+
+def factory_of(item: Item[Any]) -> Any:
+    """Import the factory that the record names; PluginError says which plugin failed and why."""
+    try:
+        return pkgutil.resolve_name(item.spec.factory)
+    except GanzooError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"The {item.kind} '{item.name}' could not be loaded: {type(error).__name__}: {error}",
+            where=f"{item.spec.factory} of {item.plugin.dist} {item.plugin.version}",
+            fix="tell the plugin's author; the rest of the zoo still works",
+        ) from error
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`did you mean ...?` for a name that is not among the known ones; empty when nothing is near."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,273 @@
+"""Load an exported generator and sample it, with onnxruntime and numpy only.
+
+Owns the metadata, the validation of what callers ask for and the batches. Opening the file is
+session.py; this side never imports torch and reads no run directories.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo import sampling, session
+from ganzoo.api import Field
+from ganzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["FORMAT", "Generator", "from_bytes", "load"]
+
+FORMAT = 1
+"""Version of the JSON in the file's metadata; raised when an older runtime cannot follow."""
+METADATA_KEY = "ganzoo"
+
+_LARGEST_RESULT = 2**32  # bytes
+
+
+def load(path: Path | str, *, provider: str = "auto", generator: str = "generator") -> Generator:
+    """The generator in a bundle folder or an .onnx file.
+
+    `provider` is `auto` (CUDA where it comes up, else the CPU), `cpu` or `cuda`. `generator` chooses among
+    those of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
+    export, that was changed since, or that is too new, and for CUDA that does not come up.
+    """
+    file = session.find(Path(path), generator)
+    return from_bytes(session.read(file), provider=provider, where=str(file))
+
+
+def from_bytes(data: bytes, *, provider: str = "auto", where: str = "") -> Generator:
+    """The generator in the bytes of an .onnx file; errors as in `load`."""
+    opened = session.open_session(data, provider, where)
+    raw = opened.get_modelmeta().custom_metadata_map.get(session.METADATA_KEY, "null")
+    try:
+        record = json.loads(raw)
+        if record["format"] > FORMAT:
+            raise UsageError(
+                f"The file has metadata of format {record['format']}, this ganzoo knows {FORMAT}.",
+                where=where,
+                fix="pip install -U ganzoo",
+            )
+        return Generator(opened, record)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            "The metadata of the file cannot be understood.", where=where, fix="export again"
+        ) from error
+
+
+class Generator:
+    """An exported generator, ready to sample.
+
+    `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 pictures
+    ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
+    without a label. `provider` is the one that onnxruntime really uses.
+    """
+
+    def __init__(self, opened: onnxruntime.InferenceSession, record: Mapping[str, Any]) -> None:
+        self._session = opened
+        self.name: str = record["generator"]
+        self.inputs = tuple(Field.from_json(raw) for raw in record["inputs"])
+        self.layouts: dict[str, str] = {
+            raw["name"]: raw["layout"] for raw in record["outputs"] if "layout" in raw
+        }
+        self.outputs = tuple(
+            Field.from_json({key: value for key, value in raw.items() if key != "layout"})
+            for raw in record["outputs"]
+        )
+        self.about: dict[str, Any] = dict(record["about"])
+        self.parity: dict[str, Any] = dict(record["parity"])
+        self.provider: str = opened.get_providers()[0]
+        self.label = next((field for field in self.inputs if field.dtype == "int64" and field.classes), None)
+        self.classes: tuple[str, ...] = self.label.classes if self.label else ()
+
+    def generate(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: NDArray[Any],
+    ) -> NDArray[Any]:
+        """`n` samples of the first output, shape (n, *shape); see `generate_all`."""
+        return self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[self.outputs[0].name]
+
+    def generate_all(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: NDArray[Any],
+    ) -> dict[str, NDArray[Any]]:
+        """`n` samples of every output by field name. Row i depends on the seed and i, not on n.
+
+        `label` is a class, by number or name, or a number for each sample; random when left out.
+        `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them.
+        UsageError for values that the generator cannot take and for results of 4 GiB or more.
+        """
+        return self.run(self.draw_inputs(n, seed, label=label, **fields), batch_size=batch_size)
+
+    def images(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        """`n` pictures, uint8 (n, height, width, channels); UsageError when no output is an image."""
+        from ganzoo.pictures import to_pixels
+
+        field = next((field for field in self.outputs if field.is_image), None)
+        if field is None:
+            raise UsageError(f"The generator '{self.name}' makes no pictures.", fix="use generate()")
+        values = self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[field.name]
+        return to_pixels(field, values)
+
+    def interpolate(
+        self,
+        count: int,
+        steps: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+    ) -> NDArray[Any]:
+        """`count` walks of `steps` samples between two latents each: first output, (count * steps, *shape).
+
+        Rows r * steps to (r + 1) * steps are walk r. What is not noise (a label) stays the same on a walk.
+        """
+        noise = [
+            field
+            for field in self.inputs
+            if field.source in ("normal", "uniform") and field.dtype == "float32"
+        ]
+        if not noise:
+            raise UsageError(f"The generator '{self.name}' reads no noise: there is nothing to walk through.")
+        if count < 1 or steps < 2:
+            raise UsageError(f"{count} walks of {steps} steps are none.", fix="at least 1 walk of 2 steps")
+        self._check_size(count * steps)
+        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, 2 * count, seed)
+        inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
+        for field in noise:
+            pairs = zip(ends[field.name][:count], ends[field.name][count:], strict=True)
+            inputs[field.name] = np.concatenate(
+                [sampling.interpolate(a, b, steps, field.source) for a, b in pairs]
+            )
+        return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
+
+    def draw_inputs(
+        self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, **fields: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """The values of all inputs for `n` samples, those given checked and the others drawn."""
+        if n < 1:
+            raise UsageError(f"{n} samples were asked for.", fix="ask for 1 or more")
+        self._check_size(n)
+        if label is not None:
+            if self.label is None:
+                raise UsageError(f"The generator '{self.name}' takes no label.", fix="leave the label out")
+            if self.label.name in fields:
+                raise UsageError(f"The label is given twice: as `label` and as `{self.label.name}`.")
+            fields = {**fields, self.label.name: self._labels(n, label)}
+        known = {field.name: field for field in self.inputs}
+        for name, values in fields.items():
+            if name not in known:
+                raise UsageError(
+                    f"The generator has no input '{name}'.", fix=f"its inputs are {', '.join(known)}"
+                )
+            _check_values(known[name], values, n)
+        drawn = [field for field in self.inputs if field.name not in fields]
+        for field in drawn:
+            if not sampling.can_draw(field):
+                raise UsageError(
+                    f"The generator needs values for '{field.name}': it is not random.",
+                    fix=f"give {field.name}=, a {field.dtype} array of shape {(n, *field.shape)}",
+                )
+        return {**sampling.draw(drawn, n, seed), **fields}
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
+        """All outputs for inputs as `draw_inputs` returns them, computed `batch_size` rows at a time."""
+        if batch_size < 1:
+            raise UsageError(f"A batch of {batch_size} is empty.", fix="64 suits most machines")
+        count = len(next(iter(inputs.values())))
+        self._check_size(count)
+        results = {field.name: self._empty(field, count) for field in self.outputs}
+        for start in range(0, count, batch_size):
+            rows = {name: values[start : start + batch_size] for name, values in inputs.items()}
+            try:
+                parts = self._session.run(list(results), rows)
+            except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+                raise UsageError(
+                    f"onnxruntime could not run the generator: {error}", fix="a smaller batch size"
+                ) from error
+            for target, part in zip(results.values(), parts, strict=True):
+                if part.shape[1:] != target.shape[1:]:
+                    raise UsageError(
+                        f"The generator gave samples of shape {part.shape[1:]}, not {target.shape[1:]}."
+                    )
+                target[start : start + batch_size] = part
+        return results
+
+    def _empty(self, field: Field, count: int) -> NDArray[Any]:
+        if field.name in self.layouts:
+            return np.empty((count, *field.shape[1:], field.shape[0]), dtype=np.uint8)
+        return np.empty((count, *field.shape), dtype=field.dtype)
+
+    def _check_size(self, n: int) -> None:
+        size = sum(math.prod(field.shape) * (4 if field.dtype == "float32" else 8) for field in self.inputs)
+        for field in self.outputs:
+            width = 1 if field.name in self.layouts else 4 if field.dtype == "float32" else 8
+            size += math.prod(field.shape) * width
+        if n * size >= _LARGEST_RESULT:
+            raise UsageError(
+                f"{n} samples would take {n * size / 2**30:.1f} GiB of memory; 4 GiB is the limit.",
+                fix=f"ask for at most {(_LARGEST_RESULT - 1) // size} at a time, each time with another seed",
+            )
+
+    def _labels(self, n: int, label: int | str | Sequence[int]) -> NDArray[np.int64]:
+        if isinstance(label, str):
+            if label not in self.classes and not label.lstrip("-").isdecimal():
+                close = difflib.get_close_matches(label, self.classes, n=1, cutoff=0.5)
+                hint = f"did you mean '{close[0]}'? " if close else ""
+                raise UsageError(f"There is no class '{label}'.", fix=f"{hint}{_listed(self.classes)}")
+            label = self.classes.index(label) if label in self.classes else int(label)
+        try:
+            many = (
+                [label] * n if isinstance(label, SupportsIndex) else [operator.index(item) for item in label]
+            )
+            return np.array(many, dtype=np.int64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError(
+                f"A label is a whole number or a name, not {label!r:.80}.", fix=_listed(self.classes)
+            ) from error
+
+
+def _check_values(field: Field, values: NDArray[Any], n: int) -> None:
+    shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", type(values).__name__)
+    if shape != (n, *field.shape) or dtype != field.dtype:
+        raise UsageError(
+            f"'{field.name}' was given as {dtype} of shape {shape}.",
+            fix=f"the generator needs {field.dtype} of shape {(n, *field.shape)}",
+        )
+    if field.classes:  # onnxruntime takes -1 for the last class without a word
+        wrong = values[(values < 0) | (values >= len(field.classes))]
+        if wrong.size:
+            raise UsageError(f"There is no class {int(wrong.flat[0])}.", fix=_listed(field.classes))
+
+
+def _listed(classes: Sequence[str]) -> str:
+    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:20]))
+    return f"the classes are: {shown}" + (
+        f" ... {len(classes) - 1} {classes[-1]}" if len(classes) > 20 else ""
+    )

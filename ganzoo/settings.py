@@ -1,0 +1,233 @@
+"""Settings: the core's own tables, layers of values with their origin, and validation.
+
+A value has a path (`train.batch_size`) and an origin (the layer that set it last). Which layers
+there are, and what names mean, is decided in `recipes.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+from pydantic import Field as Bound
+
+from ganzoo.errors import SettingsError
+from ganzoo.registry import suggest
+
+ConfigT = TypeVar("ConfigT")
+Key = tuple[str, ...]
+
+Count = Annotated[int, Bound(ge=1)]
+Share = Annotated[float, Bound(ge=0, le=1)]
+NonNegative = Annotated[float, Bound(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """The run. Lengths are counted in real images shown to the discriminator."""
+
+    images: Count = 200_000
+    minutes: Annotated[float, Bound(gt=0)] | None = None
+    batch_size: Count = 64
+    generator_batch_size: Count | None = None
+    n_critic: Count = 1
+    seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    samples: Annotated[int, Bound(ge=1, le=1024)] = 64
+    log_every: Count | None = None
+    sample_every: Count | None = None
+    checkpoint_every: Count | None = None
+    keep_checkpoints: Count = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """One side's optimiser and the course of its learning rate over the run.
+
+    `linear` and `cosine` go from `lr` at the share `decay_from` of the run to `lr_final` at its
+    end; `exponential` divides by `decay_rate` after each step, not below `lr_final`. Momentum rises
+    linearly to `momentum_final` over `momentum_images`.
+    """
+
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    lr: NonNegative = 2e-4
+    betas: tuple[Annotated[float, Bound(ge=0, lt=1)], Annotated[float, Bound(ge=0, lt=1)]] = (0.5, 0.999)
+    eps: Annotated[float, Bound(gt=0)] = 1e-8
+    weight_decay: NonNegative = 0.0
+    momentum: Annotated[float, Bound(ge=0, lt=1)] = 0.0
+    momentum_final: Annotated[float, Bound(ge=0, lt=1)] | None = None
+    momentum_images: Count = 1
+    decay: Literal["none", "linear", "cosine", "exponential"] = "none"
+    decay_from: Share = 0.0
+    decay_rate: Annotated[float, Bound(ge=1)] = 1.0
+    lr_final: NonNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmaSettings:
+    """Moving average of the generators. `half_life` is in images, 0 switches it off.
+
+    At the start the half-life is at most `ramp` times the images seen so far.
+    """
+
+    half_life: NonNegative = 0.0
+    ramp: NonNegative = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which data, and what the core itself does to it. `source` is `NAME` or `NAME:ARGUMENT`."""
+
+    source: str = ""
+    flip: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameSettings:
+    """The core's part of the tables `architecture` and `loss`."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermSettings:
+    """The core's part of a table in `terms`: compute the term in each `every`-th step, times `every`."""
+
+    every: Count = 1
+
+
+CORE_TABLES: Mapping[str, type[Any]] = {
+    "train": TrainSettings,
+    "generator": OptimizerSettings,
+    "discriminator": OptimizerSettings,
+    "ema": EmaSettings,
+    "data": DataSettings,
+    "architecture": NameSettings,
+    "loss": NameSettings,
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values by path, and where they come from."""
+
+    origin: str
+    values: Mapping[Key, Any]
+
+    def get(self, *key: str) -> Any:
+        """The value at that path, None when this layer does not set it."""
+        return self.values.get(key)
+
+    def without(self, table: str, keep: Iterable[str] = ()) -> Layer:
+        """The same layer with the options of one table left out."""
+        kept = {k: v for k, v in self.values.items() if k[0] != table or (len(k) > 1 and k[1] in keep)}
+        return Layer(self.origin, kept)
+
+
+def layer(origin: str, nested: Mapping[str, Any]) -> Layer:
+    """A layer from nested tables, or from dotted paths, or from both."""
+    values: dict[Key, Any] = {}
+
+    def walk(prefix: Key, value: Any) -> None:
+        if isinstance(value, Mapping):
+            if not value and prefix[:1] == ("terms",):
+                values[prefix] = True
+            for key, inner in value.items():
+                walk((*prefix, *split(key)), inner)
+        else:
+            values[prefix] = value
+
+    walk((), nested)
+    return Layer(origin, values)
+
+
+def split(path: str) -> Key:
+    """`a.b` -> ("a", "b"); a part with a dot in it is quoted as in TOML."""
+    if '"' not in path:
+        return tuple(path.split("."))
+    try:
+        node: Any = tomllib.loads(f"{path} = 0")
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"'{path}' is not a path of settings.") from error
+    parts: list[str] = []
+    while isinstance(node, dict):
+        (part, node), *_ = node.items()
+        parts.append(part)
+    return tuple(parts)
+
+
+def quoted(path: Key) -> str:
+    """The inverse of `split`."""
+    return ".".join(f'"{part}"' if "." in part else part for part in path)
+
+
+def parse_assignment(text: str) -> tuple[Key, Any]:
+    """`path=value` as given to `--set`; the value is TOML where it parses, else a string."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise SettingsError(f"--set takes path=value, not '{text}'.", fix="--set train.batch_size=128")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()
+    return split(path.strip()), value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A settings file. SettingsError when it cannot be read as TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"The settings file cannot be read: {error}", where=str(path)) from error
+
+
+def option_names(*classes: type[Any] | None) -> list[str]:
+    """The options that those config classes have."""
+    return [item.name for cls in classes if cls is not None for item in dataclasses.fields(cls)]
+
+
+def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Mapping[Key, str]) -> ConfigT:
+    """An instance of a config dataclass from checked values.
+
+    SettingsError names the path of each wrong value and the layer it came from. `where` is the
+    table's path.
+    """
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(dict(values))
+    except pydantic.ValidationError as error:
+        problems = []
+        for item in error.errors():
+            parts = tuple(str(part) for part in item["loc"] if part in option_names(cls))
+            path = (*where.split("."), *parts)
+            origin = origins.get(path, "")
+            given = f", not {item['input']!r}" if parts else ""
+            message = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{'.'.join(path)}: {message}{given}" + (f" (from {origin})" if origin else ""))
+        raise SettingsError(
+            "A setting has a value that it cannot have.", where="; ".join(problems)
+        ) from error
+
+
+def unknown_option(path: Key, known: Iterable[str], origin: str) -> SettingsError:
+    """The error for a path that no table has."""
+    known = list(known)
+    here = ".".join(path[:-1]) or "the settings"
+    hint = suggest(path[-1], known) or f"{here} has: {', '.join(known)}"
+    return SettingsError(f"There is no setting '{'.'.join(path)}'.", where=origin, fix=hint)
+
+
+def plain(value: Any) -> Any:
+    """A config value as TOML and JSON can hold it; tables lose their None entries."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

@@ -1,0 +1,110 @@
+"""Where and in which precision a run computes, and its random stream.
+
+Nothing here knows losses, data or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganzoo.api import Batch, Field
+from ganzoo.errors import UsageError
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass
+class Engine:
+    """Device, precision and the random generator that noise and penalties draw from."""
+
+    device: torch.device
+    precision: Precision
+    random: torch.Generator
+
+    @classmethod
+    def create(cls, device: str, precision: str, seed: int) -> Engine:
+        """Resolve `auto`; UsageError when the device is not there."""
+        place = choose_device(device)
+        return cls(place, choose_precision(precision, place), torch.Generator(place).manual_seed(seed))
+
+    def autocast(self, enabled: bool = True) -> AbstractContextManager[object]:
+        """The block's forward passes run in bf16 where the run does and `enabled` says so."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=enabled and self.precision == "bf16"
+        )
+
+    def noise(self, fields: Iterable[Field], n: int) -> Batch:
+        """`n` fresh samples of each noise field: N(0, 1) or U(-1, 1)."""
+        return {field.name: self._draw(field, n) for field in fields}
+
+    def _draw(self, field: Field, n: int) -> Tensor:
+        if field.source == "normal":
+            return self.normal(n, *field.shape)
+        return self.uniform(n, *field.shape).mul_(2).sub_(1)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1) on the device."""
+        return torch.randn(shape, generator=self.random, device=self.device)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U(0, 1) on the device."""
+        return torch.rand(shape, generator=self.random, device=self.device)
+
+    def random_state(self) -> Batch:
+        """The states of the run's stream and of torch's default ones (dropout), as uint8."""
+        state = {"run": self.random.get_state(), "cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def set_random_state(self, state: Batch) -> None:
+        """Continue the streams of `random_state`."""
+        self.random.set_state(state["run"])
+        torch.set_rng_state(state["cpu"])
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+def choose_device(name: str) -> torch.device:
+    """CUDA where there is one, else the CPU, for `auto`; otherwise the device of that name."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"The device '{name}' cannot be used here: {reason}",
+            fix="leave --device out, or see what ganzoo doctor finds",
+        ) from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """`auto` is bf16 where the hardware computes in it (CUDA from Ampere on), else fp32."""
+    if name == "bf16":
+        return "bf16"
+    if name == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16"
+    return "fp32"
+
+
+def memory_megabytes(device: torch.device) -> float:
+    """Peak memory so far: of the device on CUDA, of the process elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows has no resource module
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    import sys
+
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,84 @@
+"""What a run will cost, for `--dry-run`: parameters, floating-point work, memory.
+
+Work and saved activations are counted by really running both phases on a few samples; both grow in
+proportion to the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ganzoo.networks import parameter_count
+from ganzoo.train.session import Prepared
+
+PROBE = 4
+
+
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts floating-point operations of matrix products and convolutions, all backward passes included.
+
+    torch's own FlopCounterMode follows modules and fails inside the `autograd.grad` of a penalty;
+    this mode uses only its table of formulas.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.operations += formula(*args, **(kwargs or {}), out_val=output)
+        return output
+
+
+def estimate(prepared: Prepared) -> dict[str, Any]:
+    """Counts for a prepared run, which is used up by it (its weights take a few steps).
+
+    `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
+    is an estimate of weights, gradients, optimiser state, activations and resident data.
+    """
+    plan, training, phases = prepared.plan, prepared.training, prepared.phases
+    settings, names = plan.train, set(prepared.batches.names)
+    count, generator_count = settings.batch_size, settings.generator_batch_size or settings.batch_size
+    work, saved = {}, {}
+    for role in ("discriminator", "generator"):
+        real = prepared.batches.take(role, 0, PROBE, phases.reads(role, names))
+        side = training.discriminator if role == "discriminator" else training.generator
+        phase = phases.discriminator if role == "discriminator" else phases.generator
+        kept: dict[int, int] = {}
+
+        def pack(value: Tensor, kept: dict[int, int] = kept) -> Tensor:
+            kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+            return value
+
+        with WorkCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+            phase(side, real, PROBE, 0)
+        work[role] = counter.operations / PROBE
+        saved[role] = sum(kept.values()) / PROBE
+    per_cycle = settings.n_critic * count * work["discriminator"] + generator_count * work["generator"]
+    nets = training.networks
+    parameters = {
+        "generators": parameter_count(nets.generators.values()),
+        "discriminators": parameter_count(nets.discriminators.values()),
+    }
+    # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
+    weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
+    activations = max(saved["discriminator"] * count, saved["generator"] * generator_count)
+    data = sum(array.nbytes for array in prepared.store.arrays.values())
+    return {
+        "parameters": parameters,
+        "flops_per_image": round(per_cycle / (settings.n_critic * count)),
+        "flops_per_cycle": round(per_cycle),
+        "memory_mb": round((weights + activations + data) / 2**20, 1),
+        "samples": prepared.store.count,
+    }

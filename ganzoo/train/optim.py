@@ -1,0 +1,114 @@
+"""One side of the game: its parameters, optimiser, schedule and constraints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import Batch, Net
+from ganzoo.settings import OptimizerSettings
+
+Constraint = Callable[[nn.Module], None]
+
+
+class Side:
+    """All generators, or all discriminators, with the optimiser that moves them."""
+
+    def __init__(
+        self, nets: Mapping[str, Net], settings: OptimizerSettings, constraints: Sequence[Constraint] = ()
+    ) -> None:
+        self.modules = {name: net.module for name, net in nets.items()}
+        self.settings = settings
+        self.constraints = tuple(constraints)
+        named = [
+            (f"{name}.{key}", value)
+            for name, module in self.modules.items()
+            for key, value in module.named_parameters()
+            if value.requires_grad
+        ]
+        self.names = [name for name, _ in named]
+        self.parameters = [value for _, value in named]
+        self.optimizer = make_optimizer(self.parameters, settings)
+
+    def schedule(self, progress: float, images: int, steps: int) -> None:
+        """Set learning rate and momentum for a point of the run (`progress` is in 0..1)."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, progress, steps)
+            if "momentum" in group:
+                group["momentum"] = momentum(self.settings, images)
+
+    def descend(self, loss: Tensor) -> None:
+        """One step down the loss; only this side's parameters get gradients."""
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss, inputs=self.parameters)
+        self.optimizer.step()
+        for constraint in self.constraints:
+            with torch.no_grad():
+                for module in self.modules.values():
+                    constraint(module)
+
+    def state(self) -> Batch:
+        """The optimiser's tensors by `<net>.<parameter>.<slot>`."""
+        slots = self.optimizer.state_dict()["state"]
+        return {
+            f"{self.names[index]}.{slot}": value
+            for index, values in slots.items()
+            for slot, value in values.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load_state(self, state: Batch) -> None:
+        """Continue from what `state` returned."""
+        slots: dict[int, dict[str, Tensor]] = {}
+        position = {name: index for index, name in enumerate(self.names)}
+        for key, value in state.items():
+            name, _, slot = key.rpartition(".")
+            slots.setdefault(position[name], {})[slot] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def make_optimizer(parameters: Sequence[Tensor], settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """The torch optimiser of these settings; Adam runs as one fused kernel."""
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(
+            parameters,
+            lr=settings.lr,
+            betas=settings.betas,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+    if settings.optimizer == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters,
+            lr=settings.lr,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            momentum=settings.momentum,
+        )
+    return torch.optim.SGD(
+        parameters, lr=settings.lr, weight_decay=settings.weight_decay, momentum=settings.momentum
+    )
+
+
+def learning_rate(settings: OptimizerSettings, progress: float, steps: int) -> float:
+    """The rate at a share `progress` of the run, after `steps` optimiser steps."""
+    if settings.decay == "exponential":
+        return max(settings.lr_final, settings.lr * settings.decay_rate**-steps)
+    if settings.decay == "none" or progress <= settings.decay_from:
+        return settings.lr
+    share = min(1.0, (progress - settings.decay_from) / (1.0 - settings.decay_from))
+    falling = 1.0 - share if settings.decay == "linear" else 0.5 * (1.0 + math.cos(math.pi * share))
+    return settings.lr_final + (settings.lr - settings.lr_final) * falling
+
+
+def momentum(settings: OptimizerSettings, images: int) -> float:
+    """The momentum after so many images."""
+    if settings.momentum_final is None:
+        return settings.momentum
+    share = min(1.0, images / settings.momentum_images)
+    return settings.momentum + (settings.momentum_final - settings.momentum) * share

@@ -1,0 +1,184 @@
+"""A folder of pictures as a data set: which files, which shape, which labels.
+
+What happens to the pixels of one picture is in `pictures.py`. Nothing is decoded here but headers;
+the core decodes each picture once, through `read`, and keeps the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from ganzoo.api import DataError, Field, ItemSource, SettingsError
+from ganzoo_datasets.config import FolderConfig
+from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.pictures import Frame, Header, decode, read_header
+
+DECODER_VERSION = 1
+"""Raised whenever a picture would be decoded to other pixels than before."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+_EXPECTS = "a folder with PNG, JPEG, WEBP, BMP or GIF pictures, in sub-folders or not"
+_LARGEST_KEPT = 64
+_LARGEST = 4096
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Picture files in a stable order, as paths relative to the root with forward slashes."""
+
+    root: Path
+    names: tuple[str, ...]
+    stats: tuple[tuple[int, int], ...]
+    others: int
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """`ItemSource.read` for a folder: sample i by field name."""
+
+    listing: _Listing
+    frame: Frame
+    labels: NDArray[np.int64] | None
+
+    def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
+        sample: dict[str, NDArray[np.generic]] = {
+            "image": decode(self.listing.root / self.listing.names[index], self.frame)
+        }
+        if self.labels is not None:
+            sample["label"] = np.asarray(self.labels[index])
+        return sample
+
+
+def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource:
+    """`image` (channels, height, width) in -1..1 and, from sub-folders, `label`.
+
+    Files are found at any depth; hidden ones are left out, folders behind symbolic links are not
+    entered. DataError when there is no picture, SettingsError for impossible options.
+    """
+    config = config or FolderConfig()
+    _check(config)
+    root = given_path("folder", argument, _EXPECTS)
+    if not root.is_dir():
+        raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {_EXPECTS}")
+    listing = _listing(root)
+    # Pillow warns of pictures above its pixel limit and refuses only those of twice that size; as
+    # an error the warning makes every such file an unreadable item.
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    frame, notes = _frame(listing, config)
+    classes = _classes(listing.names) if config.labels else ()
+    fields = [Field(name="image", shape=(frame.channels, frame.height, frame.width), range=(-1.0, 1.0))]
+    labels = None
+    if classes:
+        fields.append(Field(name="label", dtype="int64", classes=classes))
+        number = {name: value for value, name in enumerate(classes)}
+        labels = np.array([number[name.split("/")[0]] for name in listing.names], np.int64)
+        notes.append(f"{len(classes)} sub-folders became labels")
+    if listing.others:
+        notes.append(f"{listing.others:,} files that are not pictures by their names were passed over")
+    total = sum(size for size, _ in listing.stats)
+    return ItemSource(
+        fields=tuple(fields),
+        items=listing.names,
+        read=_Reader(listing, frame, labels),
+        fingerprint=_fingerprint(listing, frame, classes),
+        identity=f"folder {root.resolve().name}: {len(listing.names):,} files, {total:,} bytes",
+        notes=tuple(notes),
+    )
+
+
+def _check(config: FolderConfig) -> None:
+    if config.channels not in (0, 1, 3, 4):
+        raise SettingsError(
+            f"Pictures have 1, 3 or 4 channels, not {config.channels}.",
+            where="data.channels",
+            fix="0 decides",
+        )
+    for name, side in (("height", config.height), ("width", config.width)):
+        if not 0 <= side <= _LARGEST:
+            raise SettingsError(
+                f"A picture side of {side} pixels is outside 1..{_LARGEST}.",
+                where=f"data.{name}",
+                fix="0 decides",
+            )
+
+
+def _listing(root: Path) -> _Listing:
+    names, stats, others = [], [], 0
+    for path in _files(root):
+        if path.suffix.lower() not in SUFFIXES:
+            others += 1
+            continue
+        try:
+            status = path.stat()
+        except OSError:
+            # A link to nowhere: kept, so that it is counted when it cannot be read.
+            size, changed = 0, 0
+        else:
+            size, changed = status.st_size, status.st_mtime_ns
+        names.append(path.relative_to(root).as_posix())
+        stats.append((size, changed))
+    if not names:
+        raise DataError(
+            f"The folder has no pictures among {others:,} files." if others else "The folder is empty.",
+            where=str(root),
+            fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(SUFFIXES)}",
+        )
+    return _Listing(root, tuple(names), tuple(stats), others)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _frame(listing: _Listing, config: FolderConfig) -> tuple[Frame, list[str]]:
+    """The shape that pictures are brought into, and what was decided about it."""
+    height, width, channels, notes = config.height, config.width, config.channels, []
+    headers: list[Header] = []
+    if not channels or not (height or width):
+        found = (read_header(listing.root / name) for name in listing.names)
+        headers = [header for header in found if header is not None]
+    if not (height or width):
+        sizes = Counter((header.height, header.width) for header in headers)
+        height, width = next(iter(sizes), (0, 0))
+        if len(sizes) == 1 and max(height, width) <= _LARGEST_KEPT:
+            notes.append(f"pictures keep their size, {height}x{width} (height x width)")
+        else:
+            height = width = _LARGEST_KEPT
+            kinds = f"{len(sizes):,} sizes" if len(sizes) > 1 else "a larger size"
+            notes.append(f"pictures come in {kinds} and are brought to 64x64 ({config.fit})")
+    height, width = height or width, width or height
+    if not channels:
+        channels = 1 if headers and all(header.gray for header in headers) else 3
+        notes.append(
+            "all pictures are gray: 1 channel" if channels == 1 else "pictures are read as RGB: 3 channels"
+        )
+    return Frame(height, width, channels, config.fit), notes
+
+
+def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Sorted names of the sub-folders, when each picture lies in one and there are at least two."""
+    if not all("/" in name for name in names):
+        return ()
+    classes = sorted({name.split("/")[0] for name in names})
+    return tuple(classes) if len(classes) > 1 else ()
+
+
+def _fingerprint(listing: _Listing, frame: Frame, classes: tuple[str, ...]) -> str:
+    parts = [DECODER_VERSION, PIL.__version__, astuple(frame), classes, listing.names, listing.stats]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

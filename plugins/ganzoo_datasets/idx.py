@@ -1,0 +1,178 @@
+"""IDX, the file format of MNIST and its relatives.
+
+A file is two zero bytes, a type byte (0x08: unsigned bytes, the only one read here), the number of
+dimensions, each dimension as a big-endian 32-bit number, then the values.
+Source: https://yann.lecun.com/exdb/mnist (archived), "the IDX file format".
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import ArraySource, DataError
+from ganzoo_datasets.arrays import image_source, picture_array
+from ganzoo_datasets.config import IdxConfig
+from ganzoo_datasets.paths import given_path
+
+Bytes = NDArray[np.uint8]
+
+_NAME = re.compile(r"(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx\d-ubyte(?P<gz>\.gz)?$")
+_EXPECTS = "a folder with train-images-idx3-ubyte[.gz] and its companions, or one images file"
+
+
+def open_idx(argument: str, config: IdxConfig | None = None) -> ArraySource:
+    """`image` (channels, height, width) in -1..1 and, when there is a labels file, `label`.
+
+    Classes are named "0", "1", ... up to the largest label. DataError for files that are missing,
+    are not IDX, or do not fit together.
+    """
+    config = config or IdxConfig()
+    path = given_path("idx", argument, _EXPECTS)
+    pairs = _pairs_of_folder(path, config.split) if path.is_dir() else [(path, _labels_beside(path))]
+    images = [_read_images(file) for file, _ in pairs]
+    labels = [_read_labels(file, len(block)) for (_, file), block in zip(pairs, images, strict=True) if file]
+    shapes = {block.shape[1:] for block in images}
+    if len(shapes) > 1:
+        raise DataError(f"Train and test images differ in shape: {sorted(shapes)}.", where=str(path))
+    labelled = len(labels) == len(images)
+    names = ", ".join(file.name for file, _ in pairs)
+    identity = f"idx {config.split if path.is_dir() else ''}: {names}".replace(" :", ":")
+    return image_source(
+        images[0] if len(images) == 1 else np.concatenate(images),
+        np.concatenate(labels) if labelled else None,
+        identity=identity,
+        notes=() if labelled else ("no labels file was found beside the images, so there is no label field",),
+    )
+
+
+def read_idx(path: Path) -> Bytes:
+    """The array of one IDX file, gzipped or not; a plain file is memory-mapped.
+
+    DataError when it is not IDX, holds other values than unsigned bytes, or has the wrong size.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if packed:
+            with gzip.open(path, "rb") as stream:
+                raw = stream.read()
+            shape, start = _header(raw[:1024], path)
+            _check_size(len(raw) - start, shape, path)
+            return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+        with path.open("rb") as file:
+            shape, start = _header(file.read(1024), path)
+        _check_size(path.stat().st_size - start, shape, path)
+        return np.asarray(np.memmap(path, np.uint8, "r", start, shape))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            "An IDX file cannot be read.",
+            where=f"{path}: {error}",
+            fix="copy or download the file again; it may be cut off",
+        ) from error
+
+
+def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
+    """Shape, and the offset of the first value."""
+    if len(head) < 4 or head[:2] != b"\0\0":
+        raise DataError(
+            "This is not an IDX file: it does not start with two zero bytes.",
+            where=str(path),
+            fix="an archive has to be unpacked first; pictures in a folder are --data folder:PATH",
+        )
+    kind, dimensions = head[2], head[3]
+    if kind != 0x08:
+        raise DataError(
+            f"This IDX file holds values of type 0x{kind:02x}; only unsigned bytes (0x08) are read.",
+            where=str(path),
+            fix="save the array as .npy and use --data npy:PATH",
+        )
+    start = 4 + 4 * dimensions
+    if dimensions == 0 or len(head) < start:
+        raise DataError("The header of this IDX file is cut off.", where=str(path))
+    shape = struct.unpack(f">{dimensions}I", head[4:start])
+    if math.prod(shape) == 0:
+        raise DataError(f"This IDX file is empty: its shape is {shape}.", where=str(path))
+    return shape, start
+
+
+def _check_size(found: int, shape: tuple[int, ...], path: Path) -> None:
+    if found != math.prod(shape):
+        raise DataError(
+            f"This IDX file holds {found:,} values where its header says {math.prod(shape):,} {shape}.",
+            where=str(path),
+            fix="copy or download the file again; it may be cut off",
+        )
+
+
+def _read_images(path: Path) -> Bytes:
+    array = read_idx(path)
+    if array.ndim not in (3, 4):
+        raise DataError(
+            f"Images have 3 or 4 dimensions in IDX, this file has {array.ndim}.",
+            where=str(path),
+            fix="name the images file, not the labels file",
+        )
+    return picture_array(array, str(path))
+
+
+def _read_labels(path: Path, count: int) -> Bytes:
+    array = read_idx(path)
+    if array.ndim != 1 or len(array) != count:
+        raise DataError(
+            f"The labels have shape {array.shape}, but there are {count:,} images.",
+            where=str(path),
+            fix="take images and labels from the same download",
+        )
+    return array
+
+
+def _pairs_of_folder(folder: Path, split: str) -> list[tuple[Path, Path | None]]:
+    """(images, labels or None) for each split that was asked for."""
+    found: dict[tuple[str, str], list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        match = _NAME.search(path.name)
+        if match:
+            key = ("train" if match["split"] == "train" else "test", match["kind"])
+            unpacked = path.with_name(path.name.removesuffix(".gz"))
+            if not (match["gz"] and unpacked.exists()):
+                found.setdefault(key, []).append(path)
+    for files in found.values():
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise DataError(
+                "The folder holds several sets of IDX files.",
+                where=f"{folder}: {names}",
+                fix=f"name the images file: --data idx:{folder / files[0].name}",
+            )
+    wanted = ("train", "test") if split == "all" else (split,)
+    pairs = []
+    for part in wanted:
+        if (part, "images") not in found:
+            have = sorted(path.name for paths in found.values() for path in paths)
+            raise DataError(
+                f"The folder has no {part} images in IDX format.",
+                where=f"{folder}: {', '.join(have) or 'no IDX file at all'}",
+                fix=f"PATH is {_EXPECTS}",
+            )
+        pairs.append((found[part, "images"][0], next(iter(found.get((part, "labels"), [])), None)))
+    return pairs
+
+
+def _labels_beside(images: Path) -> Path | None:
+    """The labels file that belongs to an images file, by its name."""
+    bare = images.name.removesuffix(".gz")
+    renamed = re.sub(r"idx\d", "idx1", bare.replace("images", "labels"))
+    names = {re.sub(r"[-.]idx1", f"{mark}idx1", renamed) for mark in "-."} | {renamed}
+    for name in sorted(names - {bare}):
+        for candidate in (images.with_name(name), images.with_name(name + ".gz")):
+            if candidate.is_file():
+                return candidate
+    return None

@@ -1,0 +1,77 @@
+"""Recipes of DCGAN: data only."""
+
+from __future__ import annotations
+
+from ganzoo.api import RecipeSpec
+
+PAPER = "Radford, Metz and Chintala 2015, Unsupervised Representation Learning with DCGAN, arXiv:1511.06434"
+
+DCGAN = RecipeSpec(
+    name="dcgan",
+    summary="DCGAN sized for CPU minutes. Departs from the paper: small nets, spectral norm in D, default "
+    "initialisation, rates of 4e-3 with decay, EMA.",
+    paper=PAPER,
+    architecture="dcgan",
+    loss="non-saturating",
+    settings={
+        "train.images": 250_000,
+        "train.batch_size": 64,
+        "train.n_critic": 1,
+        "architecture.generator_width": 24,
+        "architecture.discriminator_width": 24,
+        "architecture.head": "smooth",
+        "architecture.discriminator_norm": "spectral",
+        "architecture.init": "default",
+        "generator.optimizer": "adam",
+        "generator.lr": 4e-3,
+        "generator.betas": (0.0, 0.9),
+        "generator.decay": "linear",
+        "generator.decay_from": 0.6,
+        "discriminator.optimizer": "adam",
+        "discriminator.lr": 4e-3,
+        "discriminator.betas": (0.0, 0.9),
+        "discriminator.decay": "linear",
+        "discriminator.decay_from": 0.6,
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.05,
+    },
+)
+
+# Newmu/dcgan_code faces/train_uncond_dcgan.py. 25 passes over 350,000 faces, of which G and D take
+# turns at the batches: D sees half of them.
+DCGAN_PAPER = RecipeSpec(
+    name="dcgan-paper",
+    summary="DCGAN as in the authors' code for 64x64 faces: BatchNorm, N(0, 0.02), Adam 2e-4. "
+    "Not reproduced: BatchNorm per unit (here per channel) after the first layer.",
+    paper=PAPER,
+    architecture="dcgan",
+    loss="non-saturating",
+    settings={
+        "train.images": 4_375_000,
+        "train.batch_size": 128,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.latent_distribution": "uniform",
+        "architecture.generator_width": 128,
+        "architecture.discriminator_width": 128,
+        "architecture.kernel": 5,
+        "architecture.head": "strided",
+        "architecture.generator_norm": "batch",
+        "architecture.discriminator_norm": "batch",
+        "architecture.bias": False,
+        "architecture.init": "normal",
+        "generator.optimizer": "adam",
+        "generator.lr": 2e-4,
+        "generator.betas": (0.5, 0.999),
+        "generator.weight_decay": 1e-5,
+        "generator.decay": "none",
+        "discriminator.optimizer": "adam",
+        "discriminator.lr": 2e-4,
+        "discriminator.betas": (0.5, 0.999),
+        "discriminator.weight_decay": 1e-5,
+        "discriminator.decay": "none",
+        "ema.half_life": 0,
+    },
+)
+
+RECIPES = [DCGAN, DCGAN_PAPER]

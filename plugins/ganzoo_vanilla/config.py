@@ -1,0 +1,56 @@
+"""Options of the MLP and of the two logistic losses.
+
+Plain dataclasses, read by the core's settings; importing them must not import torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConfig:
+    """Options of `mlp`.
+
+    `discriminator_pieces` linear maps share one maxout unit. `input_dropout` and `dropout` are
+    probabilities of dropping a value in the discriminator, at its input and before each later layer.
+    `output` is passed over for data without a range: its generator ends in a linear layer.
+    `init="uniform"` draws weights from U(-r, r), with `r` the two `*_init_range` options, biases 0.
+    """
+
+    latent: int = 100
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    generator_hidden: tuple[int, ...] = (256, 512, 1024)
+    generator_activation: Literal["relu", "leaky-relu"] = "relu"
+    generator_norm: Literal["batch", "none"] = "batch"
+    output: Literal["tanh", "sigmoid"] = "tanh"
+    discriminator_hidden: tuple[int, ...] = (512, 256)
+    discriminator_units: Literal["leaky-relu", "maxout"] = "leaky-relu"
+    discriminator_pieces: int = 5
+    discriminator_norm: Literal["none", "spectral", "layer"] = "none"
+    input_dropout: float = 0.0
+    dropout: float = 0.0
+    init: Literal["default", "normal", "uniform"] = "default"
+    generator_init_range: float = 0.05
+    discriminator_init_range: float = 0.005
+
+    def __post_init__(self) -> None:
+        if (
+            min(self.latent, self.discriminator_pieces, *self.generator_hidden, *self.discriminator_hidden)
+            < 1
+        ):
+            raise ValueError("latent, pieces and hidden sizes must be 1 or more")
+        if not (0 <= self.input_dropout < 1 and 0 <= self.dropout < 1):
+            raise ValueError("dropout and input_dropout must be at least 0 and less than 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonSaturatingConfig:
+    """Options of `non-saturating`: real samples have the target `1 - smoothing`, generated ones 0."""
+
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing < 1:
+            raise ValueError("smoothing must be at least 0 and less than 1")

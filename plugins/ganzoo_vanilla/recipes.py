@@ -1,0 +1,131 @@
+"""Recipes of the vanilla GAN: data only."""
+
+from __future__ import annotations
+
+from ganzoo.api import RecipeSpec
+
+PAPER = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
+
+VANILLA = RecipeSpec(
+    name="vanilla",
+    summary="Vanilla GAN of two MLPs, sized for two CPU minutes. Departs from the paper: leaky ReLU, "
+    "BatchNorm in G, Adam with decay, EMA. Much longer at this rate it drops classes.",
+    paper=PAPER,
+    architecture="mlp",
+    loss="non-saturating",
+    settings={
+        "train.images": 200_000,
+        "train.batch_size": 64,
+        "train.n_critic": 1,
+        "architecture.dropout": 0.3,
+        "generator.optimizer": "adam",
+        "generator.lr": 1e-3,
+        "generator.betas": (0.0, 0.9),
+        "generator.decay": "linear",
+        "generator.decay_from": 0.4,
+        "discriminator.optimizer": "adam",
+        "discriminator.lr": 1e-3,
+        "discriminator.betas": (0.0, 0.9),
+        "discriminator.decay": "linear",
+        "discriminator.decay_from": 0.4,
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.05,
+    },
+)
+
+# goodfeli/adversarial mnist.yaml. Its discriminator minimises half of the cross entropy: half the
+# rate here. pylearn2's noise is N(0, 1) when the file names none. 250 epochs of its 50,000 pictures.
+VANILLA_PAPER = RecipeSpec(
+    name="vanilla-paper",
+    summary="Vanilla GAN as in the authors' mnist.yaml: maxout, dropout, SGD with momentum. "
+    "Not reproduced: output bias from pixel means, pixels in 0..1, both nets stepping at once.",
+    paper=PAPER,
+    architecture="mlp",
+    loss="non-saturating",
+    settings={
+        "train.images": 12_500_000,
+        "train.batch_size": 100,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.generator_hidden": (1200, 1200),
+        "architecture.generator_norm": "none",
+        "architecture.output": "sigmoid",
+        "architecture.discriminator_hidden": (240, 240),
+        "architecture.discriminator_units": "maxout",
+        "architecture.discriminator_pieces": 5,
+        "architecture.input_dropout": 0.2,
+        "architecture.dropout": 0.5,
+        "architecture.init": "uniform",
+        "generator.optimizer": "sgd",
+        "generator.lr": 0.1,
+        "generator.momentum": 0.5,
+        "generator.momentum_final": 0.7,
+        "generator.momentum_images": 12_500_000,
+        "generator.decay": "exponential",
+        "generator.decay_rate": 1.000004,
+        "generator.lr_final": 1e-6,
+        "discriminator.optimizer": "sgd",
+        "discriminator.lr": 0.05,
+        "discriminator.momentum": 0.5,
+        "discriminator.momentum_final": 0.7,
+        "discriminator.momentum_images": 12_500_000,
+        "discriminator.decay": "exponential",
+        "discriminator.decay_rate": 1.000004,
+        "discriminator.lr_final": 5e-7,
+        "ema.half_life": 0,
+    },
+)
+
+_TOY = {
+    "train.batch_size": 128,
+    "train.n_critic": 1,
+    "architecture.generator_norm": "none",
+    "generator.optimizer": "adam",
+    "generator.lr": 1e-3,
+    "generator.betas": (0.5, 0.9),
+    "generator.decay": "linear",
+    "generator.decay_from": 0.5,
+    "discriminator.optimizer": "adam",
+    "discriminator.lr": 1e-3,
+    "discriminator.betas": (0.5, 0.9),
+    "discriminator.decay": "linear",
+    "discriminator.decay_from": 0.5,
+    "ema.half_life": 10_000,
+    "ema.ramp": 0.05,
+}
+
+VANILLA_SCALAR = RecipeSpec(
+    name="vanilla-scalar",
+    summary="The tutorials' first GAN: single numbers from a normal distribution, "
+    "layers 100-256-128-64-32-1. Not an experiment of the paper.",
+    paper=PAPER,
+    architecture="mlp",
+    loss="non-saturating",
+    data="toy:normal1d",
+    settings={
+        **_TOY,
+        "train.images": 400_000,
+        "architecture.latent": 100,
+        "architecture.generator_hidden": (256, 128, 64, 32),
+        "architecture.discriminator_hidden": (64, 64),
+    },
+)
+
+VANILLA_RING = RecipeSpec(
+    name="vanilla-ring",
+    summary="Points from eight Gaussians on a ring: shows at a glance which modes a GAN finds. "
+    "Not an experiment of the paper.",
+    paper=PAPER,
+    architecture="mlp",
+    loss="non-saturating",
+    data="toy:ring",
+    settings={
+        **_TOY,
+        "train.images": 1_000_000,
+        "architecture.latent": 16,
+        "architecture.generator_hidden": (128, 128, 128),
+        "architecture.discriminator_hidden": (128, 128, 128),
+    },
+)
+
+RECIPES = [VANILLA, VANILLA_PAPER, VANILLA_SCALAR, VANILLA_RING]

@@ -1,0 +1,110 @@
+"""Options of the WGAN networks and terms. Importing this must not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConfig:
+    """Options of `wgan-mlp`. `output` is passed over for data without a range."""
+
+    latent: int = 100
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    generator_hidden: tuple[int, ...] = (512, 512, 512)
+    discriminator_hidden: tuple[int, ...] = (512, 512, 512)
+    activation: Literal["relu", "leaky-relu"] = "relu"
+    generator_norm: Literal["batch", "none"] = "none"
+    discriminator_norm: Literal["none", "layer"] = "none"
+    output: Literal["tanh", "sigmoid"] = "tanh"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, *self.generator_hidden, *self.discriminator_hidden) < 1:
+            raise ValueError("latent and hidden sizes must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvConfig:
+    """Options of `wgan-conv`.
+
+    Channels double at each halving of the picture, up to 8 times the `*_width` of the largest maps.
+    `stages` is how often the picture is halved; 0: as often as the shorter side stays at 4 or more.
+    `head="strided"` ends G in a strided transposed convolution; `"smooth"` keeps a hidden map at full
+    size before a last 3x3 convolution, and gives the critic one more, 3x3, strided convolution.
+    `discriminator_norm="layer"` normalises each sample by itself. `init="he"` is that of the authors'
+    tflib: uniform with variance 4 / (fan in + fan out), half of it in linear layers, biases 0.
+    """
+
+    latent: int = 128
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    generator_width: int = 64
+    discriminator_width: int = 64
+    kernel: int = 5
+    stages: int = 0
+    head: Literal["strided", "smooth"] = "strided"
+    generator_norm: Literal["batch", "none"] = "batch"
+    discriminator_norm: Literal["none", "layer"] = "none"
+    output: Literal["tanh", "sigmoid"] = "tanh"
+    init: Literal["default", "normal", "he"] = "default"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.generator_width, self.discriminator_width) < 1:
+            raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
+        if not 2 <= self.kernel <= 11:
+            raise ValueError("kernel must be between 2 and 11")
+        if self.stages < 0:
+            raise ValueError("stages must be 0 (chosen from the picture's size) or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResnetConfig:
+    """Options of `wgan-resnet`; `init` as in `ConvConfig`, shortcuts and the last layer as linear ones."""
+
+    latent: int = 128
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    generator_width: int = 128
+    discriminator_width: int = 128
+    generator_norm: Literal["batch", "none"] = "batch"
+    discriminator_norm: Literal["none", "layer"] = "none"
+    output: Literal["tanh", "sigmoid"] = "tanh"
+    init: Literal["default", "normal", "he"] = "he"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.generator_width, self.discriminator_width) < 1:
+            raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientPenaltyConfig:
+    """Options of `gradient-penalty`. `one_sided` leaves slopes under `target` alone."""
+
+    weight: float = 10.0
+    target: float = 1.0
+    one_sided: bool = False
+
+    def __post_init__(self) -> None:
+        if self.weight < 0 or self.target < 0:
+            raise ValueError("weight and target must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightClipConfig:
+    """Options of `weight-clip`: every parameter stays within -limit..limit."""
+
+    limit: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.limit <= 0:
+            raise ValueError("limit must be more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftConfig:
+    """Options of `drift`."""
+
+    weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")

@@ -1,0 +1,94 @@
+"""Architecture `wgan-conv`: the nets of gan_mnist.py of Gulrajani et al. 2017, for any picture size.
+
+The critic has no BatchNorm: a penalty on each sample's gradient needs scores that do not depend on
+the other samples of the batch.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ganzoo.api import DataInfo, Field, Networks, SettingsError, halvings
+from ganzoo_wgan_gp.common import Bounded, Crop, Size, initialise, map_sizes, networks, picture
+from ganzoo_wgan_gp.config import ConvConfig
+
+
+def double(inputs: int, outputs: int, kernel: int, before: Size, after: Size) -> list[nn.Module]:
+    """A transposed convolution that doubles a map, with a crop where `after` is smaller."""
+    layer = nn.ConvTranspose2d(
+        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2
+    )
+    return [layer] if (2 * before[0], 2 * before[1]) == after else [layer, Crop(after)]
+
+
+class Generator(nn.Module):
+    """z (N, latent) -> image (N, C, H, W)."""
+
+    def __init__(self, config: ConvConfig, image: Field, stages: int) -> None:
+        super().__init__()
+        channels, height, width = image.shape
+        sizes = map_sizes(height, width, stages)
+        hidden = stages + (config.head == "smooth")
+        widths = [config.generator_width * min(8, 2**k) for k in reversed(range(hidden))]
+        self.base = (widths[0], *sizes[stages])
+        self.project = nn.Linear(config.latent, widths[0] * sizes[stages][0] * sizes[stages][1])
+        layers: list[nn.Module] = []
+        for k, inputs in enumerate(widths):
+            if config.generator_norm == "batch":
+                layers.append(nn.BatchNorm2d(inputs))
+            layers.append(nn.ReLU())
+            outputs = (*widths, channels)[k + 1]
+            if k < stages:
+                before, after = sizes[stages - k], sizes[stages - k - 1]
+                layers += double(inputs, outputs, config.kernel, before, after)
+            else:
+                layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
+        if image.range is not None:
+            layers.append(Bounded(image.range, config.output))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent) -> (N, C, H, W)."""
+        image: Tensor = self.layers(self.project(z).unflatten(1, self.base))
+        return image
+
+
+class Critic(nn.Module):
+    """image (N, C, H, W) -> score (N,), unbounded."""
+
+    def __init__(self, config: ConvConfig, image: Field, stages: int) -> None:
+        super().__init__()
+        inputs, height, width = image.shape
+        layers: list[nn.Module] = []
+        for k, kernel in enumerate([config.kernel] * stages + [3] * (config.head == "smooth")):
+            outputs, padding = config.discriminator_width * min(8, 2**k), (kernel - 1) // 2
+            layers.append(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding))
+            if config.discriminator_norm == "layer" and k:
+                layers.append(nn.GroupNorm(1, outputs))
+            layers.append(nn.LeakyReLU(0.2))
+            inputs = outputs
+            height, width = ((side + 2 * padding - kernel) // 2 + 1 for side in (height, width))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * height * width, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,)."""
+        score: Tensor = self.layers(image)
+        return score.flatten()
+
+
+def build(config: ConvConfig, data: DataInfo) -> Networks:
+    """Factory of `wgan-conv`; DataError unless the pictures have 8x8 pixels or more."""
+    image = picture(data, "wgan-conv")
+    _, height, width = image.shape
+    if min(height, width) >> config.stages == 0:
+        raise SettingsError(
+            f"A picture of {height}x{width} pixels cannot be halved {config.stages} times.",
+            where="architecture.stages",
+            fix="architecture.stages=0 chooses from the size",
+        )
+    stages = config.stages or halvings(height, width)
+    generator, critic = Generator(config, image, stages), Critic(config, image, stages)
+    initialise(generator, config.init)
+    initialise(critic, config.init)
+    latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
+    return networks(generator, critic, image, latent)

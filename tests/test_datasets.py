@@ -1,0 +1,447 @@
+"""The built-in data sets, each on files made here: what is read, what is decided, what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ganzoo_datasets import fashion, ganzoo_datasets
+from ganzoo_datasets.arrays import open_npy, open_npz
+from ganzoo_datasets.config import FolderConfig, IdxConfig, NpzConfig, ToyConfig
+from ganzoo_datasets.folder import open_folder
+from ganzoo_datasets.idx import open_idx
+from ganzoo_datasets.toy import TOYS, open_toy
+from PIL import Image
+
+from ganzoo.api import DataError, Field, SettingsError
+from ganzoo.data.store import open_source
+
+
+def fields(source) -> dict[str, Field]:
+    return {field.name: field for field in source.fields}
+
+
+# --- the hook -------------------------------------------------------------------------------------
+
+
+def test_hook_module_imports_no_heavy_package() -> None:
+    code = (
+        "import sys, ganzoo_datasets; ganzoo_datasets.ganzoo_datasets();"
+        "print(sorted({'numpy', 'torch', 'PIL'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_every_factory_can_be_imported() -> None:
+    for spec in ganzoo_datasets():
+        module, _, name = spec.factory.partition(":")
+        assert callable(getattr(__import__(module, fromlist=[name]), name))
+
+
+# --- fashion-5k -----------------------------------------------------------------------------------
+
+
+def test_fashion_is_balanced_and_labelled() -> None:
+    store = open_source(fashion.open_fashion_5k())
+    assert store.arrays["image"].shape == (5000, 1, 28, 28)
+    assert np.bincount(store.arrays["label"]).tolist() == [500] * 10
+    assert store.info.field("label").classes[:2] == ("T-shirt/top", "Trouser")
+    # The first training picture of Fashion-MNIST is an ankle boot.
+    assert store.info.field("label").classes[store.arrays["label"][0]] == "Ankle boot"
+
+
+def test_damaged_fashion_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "fashion_5k.xz"
+    copy.write_bytes(fashion.FILE.read_bytes()[:-1000])
+    monkeypatch.setattr(fashion, "FILE", copy)
+    with pytest.raises(DataError, match="cannot be read"):
+        fashion.open_fashion_5k()
+    copy.write_bytes(lzma.compress(b"other"))
+    with pytest.raises(DataError, match="is not the one"):
+        fashion.open_fashion_5k()
+
+
+def test_fashion_takes_no_argument() -> None:
+    with pytest.raises(DataError, match="no argument"):
+        fashion.open_fashion_5k("x")
+
+
+# --- IDX ------------------------------------------------------------------------------------------
+
+
+def write_idx(path: Path, array: np.ndarray, kind: int = 8) -> None:
+    head = bytes([0, 0, kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    raw = head + array.tobytes()
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+
+
+def idx_folder(folder: Path, suffix: str = ".gz", mark: str = "-") -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    made = {}
+    for split, count in (("train", 7), ("t10k", 4)):
+        made[split] = rng.integers(0, 256, (count, 5, 6), np.uint8)
+        write_idx(folder / f"{split}-images{mark}idx3-ubyte{suffix}", made[split])
+        write_idx(folder / f"{split}-labels{mark}idx1-ubyte{suffix}", np.arange(count, dtype=np.uint8) % 3)
+    return made
+
+
+@pytest.mark.parametrize(("suffix", "mark"), [(".gz", "-"), ("", "-"), ("", "."), (".gz", ".")])
+def test_idx_folder(tmp_path: Path, suffix: str, mark: str) -> None:
+    made = idx_folder(tmp_path, suffix, mark)
+    source = open_idx(str(tmp_path))
+    assert fields(source)["image"].shape == (1, 5, 6)
+    assert fields(source)["label"].classes == ("0", "1", "2")
+    np.testing.assert_array_equal(source.arrays["image"][:, 0], made["train"])
+    assert open_source(open_idx(str(tmp_path), IdxConfig(split="test"))).count == 4
+    both = open_idx(str(tmp_path), IdxConfig(split="all"))
+    np.testing.assert_array_equal(both.arrays["image"][:, 0], np.concatenate([made["train"], made["t10k"]]))
+
+
+def test_idx_single_file_finds_its_labels(tmp_path: Path) -> None:
+    idx_folder(tmp_path)
+    assert len(open_idx(str(tmp_path / "t10k-images-idx3-ubyte.gz")).arrays["label"]) == 4
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    alone = open_idx(str(tmp_path / "t10k-images-idx3-ubyte.gz"))
+    assert "label" not in fields(alone)
+    assert "no labels file" in alone.notes[0]
+
+
+def test_idx_with_colour(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), np.uint8)
+    write_idx(tmp_path / "train-images-idx4-ubyte", array)
+    source = open_idx(str(tmp_path))
+    assert fields(source)["image"].shape == (3, 4, 5)
+    np.testing.assert_array_equal(source.arrays["image"], array.transpose(0, 3, 1, 2))
+
+
+def test_idx_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no train images"):
+        open_idx(str(tmp_path))
+    with pytest.raises(DataError, match="needs a path"):
+        open_idx("")
+    with pytest.raises(DataError, match="nothing at that path"):
+        open_idx(str(tmp_path / "absent"))
+    images = tmp_path / "train-images-idx3-ubyte"
+    good = np.zeros((3, 4, 4), np.uint8)
+    images.write_bytes(b"PK\x03\x04 a zip")
+    with pytest.raises(DataError, match="two zero bytes"):
+        open_idx(str(images))
+    write_idx(images, good, kind=0x0D)
+    with pytest.raises(DataError, match="0x0d"):
+        open_idx(str(images))
+    write_idx(images, good)
+    images.write_bytes(images.read_bytes()[:-1])
+    with pytest.raises(DataError, match="47 values where its header says 48"):
+        open_idx(str(images))
+    write_idx(images, good)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(2, np.uint8))
+    with pytest.raises(DataError, match="labels have shape"):
+        open_idx(str(images))
+    cut = tmp_path / "cut-images-idx3-ubyte.gz"
+    write_idx(cut, np.random.default_rng(0).integers(0, 256, (9, 9, 9), np.uint8))
+    cut.write_bytes(cut.read_bytes()[:-50])
+    with pytest.raises(DataError, match="cannot be read"):
+        open_idx(str(cut))
+
+
+# --- folder ---------------------------------------------------------------------------------------
+
+
+def picture(mode: str, size: tuple[int, int] = (8, 6), colour=None) -> Image.Image:
+    return Image.new(mode, size, colour if colour is not None else 0)
+
+
+def only(folder: Path, **options) -> np.ndarray:
+    """The one picture of a folder, as the loader decodes it."""
+    return open_folder(str(folder), FolderConfig(**options)).read(0)["image"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "suffix", "expected"),
+    [
+        ("1", 1, "png", (255, 255, 255)),
+        ("L", 90, "png", (90, 90, 90)),
+        ("L", 90, "bmp", (90, 90, 90)),
+        ("LA", (90, 0), "png", (255, 255, 255)),
+        ("RGB", (200, 100, 50), "png", (200, 100, 50)),
+        ("RGB", (200, 100, 50), "jpg", (200, 100, 50)),
+        ("RGBA", (200, 100, 50, 0), "png", (255, 255, 255)),
+        ("RGBA", (200, 100, 0, 51), "png", (244, 224, 204)),
+        ("RGBA", (200, 100, 50, 255), "webp", (200, 100, 50)),
+        ("CMYK", (0, 255, 255, 0), "jpg", (255, 0, 0)),
+        ("I;16", 0xFFFF, "png", (255, 255, 255)),
+        ("I;16", 0x8080, "png", (128, 128, 128)),
+    ],
+)
+def test_picture_modes(tmp_path: Path, mode: str, colour, suffix: str, expected: tuple[int, ...]) -> None:
+    options = {"lossless": True} if suffix == "webp" else {}
+    picture(mode, colour=colour).save(tmp_path / f"a.{suffix}", **options)
+    pixels = only(tmp_path, channels=3)
+    assert pixels.shape == (3, 6, 8)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_allclose(pixels.transpose(1, 2, 0).reshape(-1, 3).mean(0), expected, atol=3)
+
+
+def test_palette_with_transparency(tmp_path: Path) -> None:
+    image = picture("P", colour=1)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((0, 0), 0)
+    image.save(tmp_path / "a.png", transparency=0)
+    pixels = only(tmp_path)
+    assert pixels[:, 0, 0].tolist() == [255, 255, 255]
+    assert pixels[:, 3, 3].tolist() == [200, 100, 50]
+    assert only(tmp_path, channels=4)[3, 0, 0] == 0
+
+
+def test_animated_gif_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [picture("RGB", colour=colour) for colour in ((255, 0, 0), (0, 255, 0))]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert only(tmp_path)[:, 0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_exif_rotation(tmp_path: Path, suffix: str) -> None:
+    image = picture("RGB", (16, 8), (0, 0, 0))
+    image.paste((255, 255, 255), (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to look at it
+    image.save(tmp_path / f"a.{suffix}", exif=exif)
+    pixels = only(tmp_path)
+    assert pixels.shape == (3, 16, 8)
+    assert pixels[:, :7].mean() > 240
+    assert pixels[:, 9:].mean() < 15
+
+
+def test_rgba_is_kept_when_asked_for(tmp_path: Path) -> None:
+    picture("RGBA", colour=(200, 100, 50, 77)).save(tmp_path / "a.png")
+    source = open_folder(str(tmp_path), FolderConfig(channels=4))
+    assert fields(source)["image"].shape == (4, 6, 8)
+    assert source.read(0)["image"][:, 0, 0].tolist() == [200, 100, 50, 77]
+
+
+def test_shape_is_decided_from_the_headers(tmp_path: Path) -> None:
+    picture("L").save(tmp_path / "a.png")
+    picture("LA").save(tmp_path / "b.png")
+    source = open_folder(str(tmp_path))
+    assert fields(source)["image"].shape == (1, 6, 8)
+    assert any("keep their size, 6x8" in note for note in source.notes)
+    picture("RGB", (1, 1)).save(tmp_path / "c.png")
+    (tmp_path / "d.png").write_text("not a picture")
+    source = open_folder(str(tmp_path))
+    assert fields(source)["image"].shape == (3, 64, 64)
+    assert any("2 sizes" in note for note in source.notes)
+    assert source.read(2)["image"].shape == (3, 64, 64)
+
+
+def test_one_side_alone_makes_a_square_and_both_may_differ(tmp_path: Path) -> None:
+    picture("L").save(tmp_path / "a.png")
+    assert only(tmp_path, height=4).shape == (1, 4, 4)
+    assert only(tmp_path, height=4, width=10, channels=3).shape == (3, 4, 10)
+
+
+def test_fit(tmp_path: Path) -> None:
+    image = picture("L", (300, 100), 100)
+    image.paste(0, (100, 0, 200, 100))
+    image.save(tmp_path / "a.png")
+    crop, pad, stretch = (only(tmp_path, height=9, fit=fit)[0] for fit in ("crop", "pad", "stretch"))
+    assert crop.max() < 10  # the black middle third
+    assert pad[0].tolist() == [255] * 9
+    assert pad[4, 0] == pytest.approx(100, abs=8)
+    assert pad[4, 4] < 10
+    assert stretch[4, 4] < 10
+    assert stretch[0, 0] == pytest.approx(100, abs=8)
+
+
+def test_labels_from_subfolders(tmp_path: Path) -> None:
+    for name in ("dog/a.png", "cat/b.png", "cat/deep/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        picture("L").save(tmp_path / name)
+    source = open_folder(str(tmp_path))
+    assert fields(source)["label"].classes == ("cat", "dog")
+    assert [int(source.read(i)["label"]) for i in range(3)] == [
+        ("cat", "dog").index(item.split("/")[0]) for item in source.items
+    ]
+    assert "label" not in fields(open_folder(str(tmp_path), FolderConfig(labels=False)))
+    picture("L").save(tmp_path / "loose.png")
+    assert "label" not in fields(open_folder(str(tmp_path)))
+
+
+@pytest.mark.parametrize("damage", ["text", "empty", "truncated", "bomb"])
+def test_unreadable_pictures_raise_what_the_core_counts(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+    Image.fromarray(noise).save(path)
+    if damage == "bomb":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # 1600 pixels: Pillow would only warn
+    else:
+        path.write_bytes({"text": b"hello", "empty": b"", "truncated": path.read_bytes()[:-500]}[damage])
+    source = open_folder(str(tmp_path))
+    with pytest.raises((OSError, ValueError)):
+        source.read(0)
+
+
+def test_a_format_behind_another_ending_is_refused(tmp_path: Path) -> None:
+    picture("L").save(tmp_path / "a.tiff")
+    (tmp_path / "a.tiff").rename(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not a picture in any of the formats PNG"):
+        open_folder(str(tmp_path)).read(0)
+
+
+def test_folder_fingerprint_follows_files_and_options(tmp_path: Path) -> None:
+    picture("L").save(tmp_path / "a.png")
+    first = open_folder(str(tmp_path)).fingerprint
+    assert open_folder(str(tmp_path)).fingerprint == first
+    assert open_folder(str(tmp_path), FolderConfig(height=5)).fingerprint != first
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    assert open_folder(str(tmp_path)).fingerprint != first
+
+
+def test_folder_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is empty"):
+        open_folder(str(tmp_path))
+    (tmp_path / "readme.txt").write_text("x")
+    with pytest.raises(DataError, match="no pictures among 1 files") as caught:
+        open_folder(str(tmp_path))
+    assert "WEBP" in str(caught.value)
+    with pytest.raises(DataError, match="not a folder"):
+        open_folder(str(tmp_path / "readme.txt"))
+    with pytest.raises(SettingsError, match="channels"):
+        open_folder(str(tmp_path), FolderConfig(channels=2))
+    with pytest.raises(SettingsError, match="outside"):
+        open_folder(str(tmp_path), FolderConfig(height=-1))
+
+
+# --- npy and npz ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "sample"),
+    [
+        ((5, 6, 7), (1, 6, 7)),
+        ((5, 6, 7, 1), (1, 6, 7)),
+        ((5, 6, 7, 3), (3, 6, 7)),
+        ((5, 4, 6, 7), (4, 6, 7)),
+    ],
+)
+def test_npy_pictures(tmp_path: Path, shape: tuple[int, ...], sample: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    store = open_source(open_npy(str(tmp_path / "a.npy")))
+    assert store.info.signal.shape == sample
+    expected = np.moveaxis(array, 3, 1) if shape[-1] in (1, 3) else array
+    np.testing.assert_array_equal(store.arrays["image"], expected.reshape(5, *sample))
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((5,), np.float64), ((5, 3), np.float32), ((5, 3), np.float16)])
+def test_npy_rows(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
+    array = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    np.save(tmp_path / "a.npy", array)
+    store = open_source(open_npy(str(tmp_path / "a.npy")))
+    assert store.arrays["vector"].dtype == np.float32
+    assert store.info.signal.range is None
+    np.testing.assert_array_equal(store.arrays["vector"], array.reshape(5, -1).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 8, 8), np.float32), "which value is black"),
+        (np.zeros((2, 8, 8, 2), np.uint8), "cannot have the shape"),
+        (np.zeros((2, 8), np.int32), "neither pictures nor rows"),
+        (np.zeros((0, 8, 8), np.uint8), "empty"),
+        (np.array(3.0), "empty"),
+    ],
+)
+def test_npy_refusals(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match=message):
+        open_npy(str(tmp_path / "a.npy"))
+
+
+def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}, None], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="plain arrays"):
+        open_npy(str(tmp_path / "a.npy"))
+    np.savez(tmp_path / "a.npz", x=np.array([{}], dtype=object))
+    with pytest.raises(DataError, match="plain arrays"):
+        open_npz(str(tmp_path / "a.npz"))
+
+
+def test_npz_with_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    images = np.zeros((6, 8, 8), np.uint8)
+    np.savez(path, x_train=images, y_train=np.array([0, 1, 2, 0, 1, 2], np.uint8), extra=images)
+    store = open_source(open_npz(str(path)))
+    assert store.info.field("label").classes == ("0", "1", "2")
+    assert store.arrays["label"].dtype == np.int64
+    assert open_npz(str(path), NpzConfig(images_key="extra")).identity.startswith("a.npz [extra+y_train]")
+    with pytest.raises(DataError, match="no array 'z'"):
+        open_npz(str(path), NpzConfig(images_key="z"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 1]),
+        np.eye(3, dtype=np.int64),
+        np.array([0.0, 1.0, 2.0]),
+        np.array([1, 2, 3]),
+        np.array([0, 2, 2]),
+    ],
+)
+def test_npz_bad_labels(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 8, 8), np.uint8), labels=labels)
+    with pytest.raises(DataError, match="Labels"):
+        open_npz(str(tmp_path / "a.npz"))
+
+
+def test_npy_and_npz_name_each_other(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    with pytest.raises(DataError, match="one bare array"):
+        open_npz(str(tmp_path / "a.npy"))
+    with pytest.raises(DataError, match="several arrays"):
+        open_npy(str(tmp_path / "a.npz"))
+    (tmp_path / "a.npz").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="plain arrays"):
+        open_npz(str(tmp_path / "a.npz"))
+
+
+# --- toys -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(TOYS))
+def test_toys(name: str) -> None:
+    store = open_source(open_toy(name, ToyConfig(count=500)))
+    assert store.count == 500
+    assert store.info.signal.shape == ((1,) if name.endswith("1d") else (2,))
+    assert ("label" in store.info) == (name in ("ring", "grid", "mixture1d"))
+    assert open_source(open_toy(name, ToyConfig(count=500))).fingerprint == store.fingerprint
+    assert open_source(open_toy(name, ToyConfig(count=500, seed=1))).fingerprint != store.fingerprint
+
+
+def test_toy_moments() -> None:
+    assert open_toy("normal1d").arrays["point"].mean() == pytest.approx(4, abs=0.05)
+    assert open_toy("normal1d").arrays["point"].std() == pytest.approx(1.25, abs=0.05)
+    ring = open_toy("ring")
+    centres = np.stack([ring.arrays["point"][ring.arrays["label"] == k].mean(0) for k in range(8)])
+    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 2, atol=0.01)
+    assert len(fields(open_toy("grid"))["label"].classes) == 25
+
+
+def test_toy_errors() -> None:
+    with pytest.raises(DataError, match="spiral") as caught:
+        open_toy("spiral")
+    assert "toy:ring" in str(caught.value)
+    with pytest.raises(SettingsError, match="count"):
+        open_toy("ring", ToyConfig(count=0))
