@@ -1,7 +1,7 @@
 """Load an exported generator and sample it, with onnxruntime and numpy only.
 
 Owns the metadata, the validation of what callers ask for and the batches. Opening the file is
-session.py; this side never imports torch and reads no run directories.
+onnxfile.py; this side never imports torch and reads no run directories.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo import sampling, session
+from ganzoo import onnxfile, sampling
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
 
@@ -40,14 +40,14 @@ def load(path: Path | str, *, provider: str = "auto", generator: str = "generato
     those of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
     export, that was changed since, or that is too new, and for CUDA that does not come up.
     """
-    file = session.find(Path(path), generator)
-    return from_bytes(session.read(file), provider=provider, where=str(file))
+    file = onnxfile.find(Path(path), generator)
+    return from_bytes(onnxfile.read(file), provider=provider, where=str(file))
 
 
 def from_bytes(data: bytes, *, provider: str = "auto", where: str = "") -> Generator:
     """The generator in the bytes of an .onnx file; errors as in `load`."""
-    opened = session.open_session(data, provider, where)
-    raw = opened.get_modelmeta().custom_metadata_map.get(session.METADATA_KEY, "null")
+    opened = onnxfile.open_session(data, provider, where)
+    raw = opened.get_modelmeta().custom_metadata_map.get(onnxfile.METADATA_KEY, "null")
     try:
         record = json.loads(raw)
         if record["format"] > FORMAT:
@@ -68,10 +68,12 @@ class Generator:
 
     `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 pictures
     ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
-    without a label. `provider` is the one that onnxruntime really uses.
+    without one. `engine` is onnxruntime with its version, `provider` the one that it really uses.
     """
 
     def __init__(self, opened: onnxruntime.InferenceSession, record: Mapping[str, Any]) -> None:
+        import onnxruntime
+
         self._session = opened
         self.name: str = record["generator"]
         self.inputs = tuple(Field.from_json(raw) for raw in record["inputs"])
@@ -84,8 +86,9 @@ class Generator:
         )
         self.about: dict[str, Any] = dict(record["about"])
         self.parity: dict[str, Any] = dict(record["parity"])
+        self.engine = f"onnxruntime {onnxruntime.__version__}"
         self.provider: str = opened.get_providers()[0]
-        self.label = next((field for field in self.inputs if field.dtype == "int64" and field.classes), None)
+        self.label = next((field for field in self.inputs if field.classes and field.shape == ()), None)
         self.classes: tuple[str, ...] = self.label.classes if self.label else ()
 
     def generate(
@@ -148,23 +151,7 @@ class Generator:
 
         Rows r * steps to (r + 1) * steps are walk r. What is not noise (a label) stays the same on a walk.
         """
-        noise = [
-            field
-            for field in self.inputs
-            if field.source in ("normal", "uniform") and field.dtype == "float32"
-        ]
-        if not noise:
-            raise UsageError(f"The generator '{self.name}' reads no noise: there is nothing to walk through.")
-        if count < 1 or steps < 2:
-            raise UsageError(f"{count} walks of {steps} steps are none.", fix="at least 1 walk of 2 steps")
-        self._check_size(count * steps)
-        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, 2 * count, seed)
-        inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
-        for field in noise:
-            pairs = zip(ends[field.name][:count], ends[field.name][count:], strict=True)
-            inputs[field.name] = np.concatenate(
-                [sampling.interpolate(a, b, steps, field.source) for a, b in pairs]
-            )
+        inputs = self.draw_walks(count, steps, seed, label=label)
         return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
 
     def draw_inputs(
@@ -195,6 +182,40 @@ class Generator:
                     fix=f"give {field.name}=, a {field.dtype} array of shape {(n, *field.shape)}",
                 )
         return {**sampling.draw(drawn, n, seed), **fields}
+
+    def draw_walks(
+        self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The inputs of `interpolate`, walk after walk."""
+        noise = [
+            field
+            for field in self.inputs
+            if field.source in ("normal", "uniform") and field.dtype == "float32"
+        ]
+        if not noise:
+            raise UsageError(f"The generator '{self.name}' reads no noise: there is nothing to walk through.")
+        if count < 1 or steps < 2:
+            raise UsageError(f"{count} walks of {steps} steps are none.", fix="at least 1 walk of 2 steps")
+        self._check_size(count * steps)
+        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, 2 * count, seed)
+        inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
+        for field in noise:
+            pairs = zip(ends[field.name][:count], ends[field.name][count:], strict=True)
+            inputs[field.name] = np.concatenate(
+                [sampling.interpolate(a, b, steps, field.source) for a, b in pairs]
+            )
+        return inputs
+
+    def draw_classes(self, n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+        """Inputs for `n` samples of each class, class after class, with the same noise for all classes."""
+        if self.label is None:
+            raise UsageError(f"The generator '{self.name}' has no classes.")
+        count = len(self.classes)
+        self._check_size(n * count)
+        inputs = self.draw_inputs(n, seed, label=0)
+        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
+        inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
+        return inputs
 
     def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
         """All outputs for inputs as `draw_inputs` returns them, computed `batch_size` rows at a time."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ganzoo_datasets.config import FolderConfig
-from ganzoo_datasets.folder import open_folder
 from PIL import Image
 
 from ganzoo.api import ArraySource, DataError, Field, ItemSource
 from ganzoo.data import store as store_module
 from ganzoo.data.store import Store, open_source
+from ganzoo_datasets.config import FolderConfig
+from ganzoo_datasets.folder import open_folder
 
 IMAGE = Field(name="image", shape=(1, 4, 4), range=(-1.0, 1.0))
 LABEL = Field(name="label", dtype="int64", classes=("a", "b"))

@@ -50,9 +50,13 @@ def prepare(plan: Plan, progress: Callable[[int, int], None] | None = None) -> P
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, plan.train.precision, seed)
     torch.manual_seed(seed)
-    for net in (*networks.generators.values(), *networks.discriminators.values()):
-        net.module.to(engine.device).train()
     constraints, penalties = _terms(plan)
+    # Convolutions run up to 1.4 times as fast with channels last, but a double backward on the CPU
+    # runs slower with it.
+    twice = any(penalty.second_order for role in penalties.values() for penalty in role)
+    layout = torch.contiguous_format if twice and engine.device.type == "cpu" else torch.channels_last
+    for net in (*networks.generators.values(), *networks.discriminators.values()):
+        net.module.to(engine.device, memory_format=layout).train()
     generator = Side(networks.generators, plan.generator, constraints["generator"])
     training = Training(
         networks=networks,

@@ -142,7 +142,8 @@ def _resized(
 
 def _gray_palette(image: Image.Image) -> bool:
     """Whether a palette, read with the header, holds shades of gray only."""
-    if image.mode != "P" or image.palette is None or image.palette.rawmode != "RGB":
+    palette = image.palette
+    if image.mode != "P" or palette is None or palette.mode != "RGB" or palette.rawmode not in (None, "RGB"):
         return False
-    colours = bytes(image.palette.palette)
+    colours = bytes(palette.palette)
     return colours[0::3] == colours[1::3] == colours[2::3]

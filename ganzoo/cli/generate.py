@@ -1,0 +1,156 @@
+"""`ganzoo generate`: sample an exported generator into a picture or an array file.
+
+Owns the options and what a grid shows. Sampling is runtime.py, drawing is pictures.py; torch is
+never imported.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ganzoo.api import Field
+    from ganzoo.runtime import Generator
+
+_MOST_CELLS = 10_000
+
+
+@click.command()
+@click.argument("source", metavar="BUNDLE_OR_ONNX", type=click.Path(path_type=Path))
+@click.option(
+    "-n", "count", type=int, help="Samples [64]; with --classes in each row, with --interpolate rows [8]."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same samples.")
+@click.option("--label", metavar="CLASS", help="Number or name of the class; random classes without it.")
+@click.option("--classes", is_flag=True, help="One row a class, the same noise in each row.")
+@click.option("--interpolate", "steps", type=int, metavar="STEPS", help="Rows walk between two latents.")
+@click.option(
+    "--generator", default="generator", show_default=True, help="Which one, where there are several."
+)
+@click.option("--provider", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--batch-size", type=int, default=64, show_default=True, help="Samples computed at once.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A .png, or .npz [generated.png].")
+@click.option("--columns", type=int, help="Pictures in a row of the grid.")
+@click.option("--json", "as_json", is_flag=True, help="Say what was written as one line of JSON.")
+def command(
+    source: Path,
+    count: int | None,
+    seed: int,
+    label: str | None,
+    classes: bool,
+    steps: int | None,
+    generator: str,
+    provider: str,
+    batch_size: int,
+    output: Path | None,
+    columns: int | None,
+    as_json: bool,
+) -> None:
+    """Sample an exported generator with onnxruntime, without torch.
+
+    Writes a grid (.png), or the arrays by field name (.npz).
+    """
+    if classes and (steps is not None or label is not None):
+        raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
+    if columns is not None and columns < 1:
+        raise UsageError(f"A grid cannot have {columns} columns.")
+    from ganzoo import runtime
+
+    loaded = runtime.load(source, provider=provider, generator=generator)
+    output, drawn = _target(loaded, output)
+    rows, width = _layout(loaded, count, classes, steps)
+    cells = rows * width
+    if drawn is not None and drawn.is_image and cells > _MOST_CELLS:
+        raise UsageError(
+            f"A grid of {cells:,} pictures is too large; {_MOST_CELLS:,} is the limit.", fix="-o samples.npz"
+        )
+    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
+    inputs = _inputs(loaded, rows, width, seed, label, classes, steps)
+    values = loaded.run(inputs, batch_size=batch_size)
+    if drawn is None:
+        _save_arrays(inputs, values, seed, output)
+    else:
+        in_rows = width if classes or steps is not None else None
+        _save_picture(drawn, values[drawn.name], columns or in_rows, output)
+    shape = values[(drawn or loaded.outputs[0]).name].shape
+    if as_json:
+        said = {
+            "output": str(output),
+            "n": cells,
+            "seed": seed,
+            "provider": loaded.provider,
+            "shape": list(shape),
+        }
+        click.echo(json.dumps(said, ensure_ascii=False))
+    else:
+        click.echo(f"wrote {output}")
+
+
+def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:
+    """Where to write, and the field that is drawn there; no field for arrays."""
+    from ganzoo import pictures
+
+    field = next((field for field in loaded.outputs if pictures.can_draw(field)), None)
+    if output is None:
+        output = Path("generated.png" if field else "generated.npz")
+    ending = output.suffix.lower()
+    if ending not in (".png", ".npz"):
+        raise UsageError(f"'{ending}' is not an output.", where=str(output), fix="end it in .png or .npz")
+    if ending == ".png" and field is None:
+        raise UsageError(f"'{loaded.name}' makes nothing that can be drawn.", fix="-o samples.npz")
+    return output, field if ending == ".png" else None
+
+
+def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | None) -> tuple[int, int]:
+    """Rows and columns of what is generated; an ordinary draw is one column."""
+    if count is not None and count < 1:
+        raise UsageError(f"{count} samples were asked for.", fix="ask for 1 or more")
+    if classes:
+        if not loaded.classes:
+            raise UsageError(f"The generator '{loaded.name}' has no classes.", fix="leave --classes out")
+        return len(loaded.classes), count or 8
+    if steps is not None:
+        return count or 8, steps
+    return count or 64, 1
+
+
+def _inputs(
+    loaded: Generator, rows: int, width: int, seed: int, label: str | None, classes: bool, steps: int | None
+) -> dict[str, NDArray[Any]]:
+    if steps is not None:
+        return loaded.draw_walks(rows, steps, seed, label=label)
+    if not classes:
+        return loaded.draw_inputs(rows, seed, label=label)
+    return loaded.draw_classes(width, seed)
+
+
+def _save_picture(field: Field, values: NDArray[Any], columns: int | None, output: Path) -> None:
+    from ganzoo import pictures
+
+    picture = pictures.draw(field, values, columns=columns)
+    if picture is not None:
+        pictures.save(picture, output)
+
+
+def _save_arrays(
+    inputs: dict[str, NDArray[Any]], values: dict[str, NDArray[Any]], seed: int, output: Path
+) -> None:
+    """Outputs by field name, the labels that were used, and the seed."""
+    import numpy as np
+
+    from ganzoo.files import write_bytes
+
+    labels = {name: rows for name, rows in inputs.items() if rows.dtype == np.int64}
+    arrays: dict[str, Any] = {**labels, **values, "seed": np.array(seed, dtype=np.uint64)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(output, buffer.getvalue())

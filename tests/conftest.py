@@ -1,0 +1,65 @@
+"""Fixtures that several test files share: tiny runs, and plugins made on the spot."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ganzoo.recipes import Plan, resolve
+from ganzoo.registry import Registry, load_registry
+
+# Small enough that a cycle takes milliseconds; each family keeps its own kind of network.
+TINY: dict[str, dict[str, Any]] = {
+    "vanilla": {"architecture.generator_hidden": [16, 16], "architecture.discriminator_hidden": [16, 16]},
+    "dcgan": {"architecture.generator_width": 4, "architecture.discriminator_width": 4},
+    "cgan": {"architecture.generator_width": 4, "architecture.discriminator_width": 4},
+    "wgan": {"architecture.generator_width": 4, "architecture.discriminator_width": 4},
+    "wgan-gp": {"architecture.generator_width": 4, "architecture.discriminator_width": 4},
+}
+FAMILIES = tuple(TINY)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return load_registry()
+
+
+@pytest.fixture(scope="session")
+def tiny(registry: Registry) -> Callable[..., Plan]:
+    """Plans of the built-in recipes, shrunk; further settings by dotted path."""
+
+    def make(recipe: str, **more: Any) -> Plan:
+        settings = {"train.batch_size": 8, "train.images": 160, "train.samples": 10, **TINY[recipe], **more}
+        return resolve(recipe, registry, overrides=settings)
+
+    return make
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Put a distribution with one plugin module onto sys.path, with real metadata."""
+
+    def make(dist: str, plugin: str, source: str, version: str = "1.0") -> Path:
+        site = tmp_path / f"site-{dist}"
+        info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        module = f"{dist.replace('-', '_')}_{plugin.replace('-', '_')}"
+        (site / f"{module}.py").write_text(textwrap.dedent(source))
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
+        points = info / "entry_points.txt"
+        known = points.read_text() if points.exists() else "[ganzoo]\n"
+        points.write_text(f"{known}{plugin} = {module}\n")
+        monkeypatch.syspath_prepend(str(site))
+        return site
+
+    return make
