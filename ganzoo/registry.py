@@ -81,7 +81,7 @@ class Registry:
             raise UsageError(
                 f"There is no {kind} '{name}'.",
                 where=self._where_else(name),
-                fix=suggest(name, known) or f"ganzoo list shows the {len(known)} {kind}s there are",
+                fix=suggest(name, known) or f"ganzoo list --kind {kind} shows the {len(known)} there are",
             )
         return matches[0]
 

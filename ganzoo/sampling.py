@@ -94,7 +94,7 @@ def _column(field: Field, n: int, seed: int, start: int) -> NDArray[Any]:
     unit = _doubles(_words(field.name, n, size + size % 2, seed, start))
     radius = np.sqrt(-2.0 * np.log1p(-unit[:, 0::2]))  # 1 - u is in (0, 1]: the logarithm is finite
     angle = 2.0 * np.pi * unit[:, 1::2]
-    normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=2).reshape(n, -1)
+    normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=2).reshape(n, unit.shape[1])
     return normal[:, :size].astype(np.float32).reshape(shape)
 
 

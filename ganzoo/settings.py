@@ -136,7 +136,7 @@ def layer(origin: str, nested: Mapping[str, Any]) -> Layer:
 
     def walk(prefix: Key, value: Any) -> None:
         if isinstance(value, Mapping):
-            if not value and prefix[:1] == ("terms",):
+            if not value and prefix[:1] == ("terms",) and len(prefix) == 2:
                 values[prefix] = True
             for key, inner in value.items():
                 walk((*prefix, *split(key)), inner)

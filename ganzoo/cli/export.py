@@ -26,12 +26,14 @@ def command(run: Path, output: Path | None, uint8: bool, as_json: bool) -> None:
     if not as_json:
         click.echo("exporting and comparing with torch (about half a minute) ...", err=True)
     bundle = opened.export(output, uint8=uint8)
+    largest = max(entry.max_abs for entry in bundle.parity.values())
+    batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
     if as_json:
-        parity = {"max_abs": bundle.parity.max_abs, "batches": list(bundle.parity.batches)}
+        parity = {"max_abs": largest, "batches": batches}
         echo_json({"bundle": str(bundle.path), "files": [str(f) for f in bundle.files], "parity": parity})
         return
     for file in bundle.files:
         click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
-    batches = ", ".join(map(str, bundle.parity.batches))
-    click.echo(f"largest difference from torch {bundle.parity.max_abs:.1e} at batches {batches}")
+    sizes = ", ".join(map(str, batches))
+    click.echo(f"largest difference from torch {largest:.1e} at batch sizes {sizes}")
     click.echo(f"next: ganzoo generate {bundle.path} -n 64 --seed 0 -o grid.png")

@@ -119,6 +119,13 @@ def _simplified(module: nn.Module) -> nn.Module:
     """
     for part in list(module.modules()):
         if parametrize.is_parametrized(part):
+            # deepcopy shares torch's generated class with the original, and removing a parametrisation
+            # deletes the property from that class: the network in training would lose its weights.
+            shared = type(part)
+            own = {
+                key: value for key, value in vars(shared).items() if key not in ("__dict__", "__weakref__")
+            }
+            part.__class__ = type(shared.__name__, shared.__bases__, own)
             for name in list(part.parametrizations):  # type: ignore[arg-type]
                 parametrize.remove_parametrizations(part, name, leave_parametrized=True)
         for hook in list(part._forward_pre_hooks.values()):

@@ -101,9 +101,10 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 def _computes_in_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        found = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.9
+        # torch 2.9 does not tell yet.
+        found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     return False
 

@@ -66,7 +66,12 @@ class Side:
         position = {name: index for index, name in enumerate(self.names)}
         for key, value in state.items():
             name, _, slot = key.rpartition(".")
-            slots.setdefault(position[name], {})[slot] = value
+            index = position[name]
+            if value.shape == self.parameters[index].shape:
+                # The fused kernels walk parameter and moments side by side in memory, so moments
+                # need the parameter's layout (channels last, say), which a file does not keep.
+                value = torch.empty_like(self.parameters[index]).copy_(value)
+            slots.setdefault(index, {})[slot] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 

@@ -56,7 +56,8 @@ def prepare(plan: Plan, progress: Callable[[int, int], None] | None = None) -> P
     twice = any(penalty.second_order for role in penalties.values() for penalty in role)
     layout = torch.contiguous_format if twice and engine.device.type == "cpu" else torch.channels_last
     for net in (*networks.generators.values(), *networks.discriminators.values()):
-        net.module.to(engine.device, memory_format=layout).train()
+        net.module.to(engine.device).train()
+        net.module.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's overloads
     generator = Side(networks.generators, plan.generator, constraints["generator"])
     training = Training(
         networks=networks,

@@ -1,1 +1,36 @@
-"""Placeholder."""
+"""GANs that know a class label: Mirza and Osindero 2014, projection of Miyato and Koyama 2018."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
+from ganzoo_conditional.config import ConvConfig, MlpConfig
+from ganzoo_conditional.recipes import MIRZA, MIYATO, RECIPES
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`conditional-mlp` and `conditional-conv`."""
+    return [
+        ArchitectureSpec(
+            name="conditional-mlp",
+            summary="MLP on z and a class label, maxout discriminator on image and label.",
+            paper=MIRZA,
+            factory="ganzoo_conditional.mlp:build",
+            config=MlpConfig,
+            needs=("image", "label"),
+        ),
+        ArchitectureSpec(
+            name="conditional-conv",
+            summary="Convolutions with a class label: projection or concatenation in D, pictures from 8x8.",
+            paper=MIYATO,
+            factory="ganzoo_conditional.conv:build",
+            config=ConvConfig,
+            needs=("image", "label"),
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """Sized, and as published."""
+    return list(RECIPES)

@@ -12,7 +12,6 @@ from ganzoo.api import DataError, DataInfo, Field, Net, Networks, SettingsError,
 from ganzoo_dcgan.config import DcganConfig
 
 Size = tuple[int, int]
-SMALLEST_SIDE = 8
 
 
 class Crop(nn.Module):
@@ -146,9 +145,9 @@ def check(image: Field, wanted: int) -> int:
             fix="the architecture 'mlp' takes any shape",
         )
     _, height, width = image.shape
-    if min(height, width) < SMALLEST_SIDE:
+    if min(height, width) < 8:
         raise DataError(
-            f"The architecture 'dcgan' needs pictures of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels.",
+            "The architecture 'dcgan' needs pictures of at least 8x8 pixels.",
             where=f"the field '{image.name}' has {height}x{width}",
             fix="the architecture 'mlp' takes any size; or enlarge the pictures",
         )

@@ -1,1 +1,130 @@
-"""Placeholder."""
+"""Wasserstein GANs: clipped weights (Arjovsky et al. 2017), gradient penalty (Gulrajani et al. 2017)."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, LossSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo_wgan_gp.config import (
+    ConvConfig,
+    DriftConfig,
+    GradientPenaltyConfig,
+    MlpConfig,
+    ResnetConfig,
+    WeightClipConfig,
+)
+from ganzoo_wgan_gp.recipes import RECIPES, WGAN, WGAN_GP
+
+REJECTS = {
+    "batch-norm-in-discriminator": (
+        "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
+        "gradient, and BatchNorm makes a score depend on the whole batch"
+    )
+}
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`wgan-mlp`, `wgan-conv` and `wgan-resnet`; no critic has BatchNorm."""
+    return [
+        ArchitectureSpec(
+            name="wgan-mlp",
+            summary="Multi-layer perceptrons of 512 ReLU units for the data's one float field.",
+            paper=WGAN,
+            factory="ganzoo_wgan_gp.mlp:build",
+            config=MlpConfig,
+        ),
+        ArchitectureSpec(
+            name="wgan-conv",
+            summary="Strided convolutions without BatchNorm in the critic, for pictures from 8x8 pixels.",
+            paper=WGAN_GP,
+            factory="ganzoo_wgan_gp.conv:build",
+            config=ConvConfig,
+            needs=("image",),
+        ),
+        ArchitectureSpec(
+            name="wgan-resnet",
+            summary="Residual nets of the WGAN-GP paper, made for 32x32, for pictures from 8x8 pixels.",
+            paper=WGAN_GP + ", appendix F",
+            factory="ganzoo_wgan_gp.resnet:build",
+            config=ResnetConfig,
+            needs=("image",),
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_losses() -> list[LossSpec]:
+    """`wgan` and `wgan-gp`: one formula, two constraints."""
+    return [
+        LossSpec(
+            name="wgan",
+            summary="Difference of mean scores, with clipped weights (c = 0.01) and RMSprop 5e-5.",
+            paper=WGAN + ", Algorithm 1",
+            factory="ganzoo_wgan_gp.losses:build",
+            defaults={
+                "train.n_critic": 5,
+                "train.batch_size": 64,
+                "generator.optimizer": "rmsprop",
+                "generator.lr": 5e-5,
+                "discriminator.optimizer": "rmsprop",
+                "discriminator.lr": 5e-5,
+                "terms.weight-clip.limit": 0.01,
+            },
+        ),
+        LossSpec(
+            name="wgan-gp",
+            summary="Difference of mean scores, with a gradient penalty (weight 10) and Adam 1e-4.",
+            paper=WGAN_GP + ", Algorithm 1",
+            factory="ganzoo_wgan_gp.losses:build",
+            rejects=REJECTS,
+            defaults={
+                "train.n_critic": 5,
+                "train.batch_size": 64,
+                "architecture.discriminator_norm": "none",
+                "generator.optimizer": "adam",
+                "generator.lr": 1e-4,
+                "generator.betas": (0.0, 0.9),
+                "discriminator.optimizer": "adam",
+                "discriminator.lr": 1e-4,
+                "discriminator.betas": (0.0, 0.9),
+                "terms.gradient-penalty.weight": 10.0,
+                "terms.gradient-penalty.target": 1.0,
+            },
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_terms() -> list[TermSpec]:
+    """`gradient-penalty`, `weight-clip` and `drift`."""
+    return [
+        TermSpec(
+            name="gradient-penalty",
+            summary="Weight times the mean of (slope - target)^2 between real and generated samples.",
+            paper=WGAN_GP + ", equation 3",
+            factory="ganzoo_wgan_gp.terms:gradient_penalty",
+            config=GradientPenaltyConfig,
+            second_order=True,
+            rejects=REJECTS,
+        ),
+        TermSpec(
+            name="weight-clip",
+            summary="Every parameter of the critic stays within -limit..limit.",
+            paper=WGAN + ", Algorithm 1",
+            factory="ganzoo_wgan_gp.terms:weight_clip",
+            config=WeightClipConfig,
+            kind="constraint",
+        ),
+        TermSpec(
+            name="drift",
+            summary="Weight times the mean square score of real samples: keeps a critic's offset near 0.",
+            paper="Karras et al. 2017, Progressive Growing of GANs, arXiv:1710.10196, appendix A.1",
+            factory="ganzoo_wgan_gp.terms:drift",
+            config=DriftConfig,
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """Sized ones, and the published ones."""
+    return list(RECIPES)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from ganzoo.api import DataError, DataInfo, Field, Net, Networks
 
 Size = tuple[int, int]
-SMALLEST_SIDE = 8
 
 
 class Crop(nn.Module):
@@ -56,9 +55,9 @@ def picture(data: DataInfo, architecture: str) -> Field:
             fix="the architecture 'wgan-mlp' takes any shape",
         )
     _, height, width = image.shape
-    if min(height, width) < SMALLEST_SIDE:
+    if min(height, width) < 8:
         raise DataError(
-            f"The architecture '{architecture}' needs pictures of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels.",
+            f"The architecture '{architecture}' needs pictures of at least 8x8 pixels.",
             where=f"the field '{image.name}' has {height}x{width}",
             fix="the architecture 'wgan-mlp' takes any size; or enlarge the pictures",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspect import Parameter, Signature
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
@@ -15,12 +16,12 @@ from ganzoo_wgan_gp.config import MlpConfig
 def stack(sizes: tuple[int, ...], activation: str, norm: str) -> list[nn.Module]:
     """Linear layers between those sizes, the last one without norm and activation."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+    for inputs, outputs in pairwise(sizes[:-1]):
         layers.append(nn.Linear(inputs, outputs))
         if norm != "none":
             layers.append(nn.BatchNorm1d(outputs) if norm == "batch" else nn.LayerNorm(outputs))
         layers.append(nn.ReLU() if activation == "relu" else nn.LeakyReLU(0.2))
-    layers.append(nn.Linear(*sizes[-2:]))
+    layers.append(nn.Linear(sizes[-2], sizes[-1]))
     return layers
 
 

@@ -15,6 +15,8 @@ from ganzoo.api import DataInfo, Field, Networks, halvings
 from ganzoo_wgan_gp.common import Bounded, Size, initialise, map_sizes, networks, picture
 from ganzoo_wgan_gp.config import ResnetConfig
 
+PLAIN = ("shortcut", "to_image")
+
 
 def norm(kind: Literal["batch", "layer", "none"], channels: int) -> nn.Module:
     """The norm before an activation; "layer" is over all of one sample."""
@@ -39,18 +41,18 @@ class Up(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.shortcut = nn.Conv2d(width, width, 1)
 
-    def double(self, maps: Tensor) -> Tensor:
+    def enlarge(self, maps: Tensor) -> Tensor:
         """Each pixel four times (nearest neighbour)."""
         doubled = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
         return doubled[:, :, : self.height, : self.width]
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, width, h, w) -> (N, width, height, width of the map)."""
-        hidden = self.conv1(self.double(functional.relu(self.norm1(maps))))
+        hidden = self.conv1(self.enlarge(functional.relu(self.norm1(maps))))
         hidden = self.conv2(functional.relu(self.norm2(hidden)))
         # A 1x1 convolution commutes with copying pixels: on the small map it is a quarter of the work.
-        shortcut: Tensor = self.double(self.shortcut(maps))
-        return shortcut + hidden
+        summed: Tensor = self.enlarge(self.shortcut(maps)) + hidden
+        return summed
 
 
 class Block(nn.Module):

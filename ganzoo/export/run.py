@@ -1,0 +1,66 @@
+"""From a run directory to a bundle: networks built again, averaged weights loaded, facts gathered.
+
+This is the only part of exporting that knows run directories.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ganzoo.api import Networks
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.export import Bundle, export_generators
+from ganzoo.networks import build_networks
+from ganzoo.recipes import Plan, resolve
+from ganzoo.registry import load_registry
+from ganzoo.runs import Run
+from ganzoo.train.checkpoint import read_newest
+from ganzoo.train.state import averaged_generators, load_modules
+
+
+def export_run(run: Run, destination: Path | None = None, *, uint8: bool = False) -> Bundle:
+    """Export the newest sound checkpoint's generators, averaged where the run keeps an average.
+
+    Errors are those of `export_generators`; UsageError when the run's plugins or files are gone.
+    """
+    plan, networks = _rebuilt(run)
+    tensors, manifest = read_newest(run.checkpoints)
+    modules = {name: net.module for name, net in networks.generators.items()}
+    load_modules(modules, averaged_generators(tensors))
+    about = {**describe(run, plan), "images": manifest["images"]}
+    target = destination or Path("exported") / plan.name.replace("/", "-")
+    return export_generators(networks, run.info, target, about=about, uint8=uint8)
+
+
+def _rebuilt(run: Run) -> tuple[Plan, Networks]:
+    try:
+        plan = resolve(str(run.settings_file), load_registry())
+        return plan, build_networks(plan, run.info)
+    except GanzooError as error:
+        wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
+        raise UsageError(
+            f"The run's networks cannot be built here: {error.what}",
+            where=error.where or str(run.path),
+            fix=f"install the plugins it was trained with: {wanted}",
+        ) from error
+
+
+def describe(run: Run, plan: Plan) -> dict[str, Any]:
+    """What a deployed file should say of its origin. Holds no local paths."""
+    record = run.record
+    scheme, _, argument = plan.data.source.partition(":")
+    local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
+    return {
+        "recipe": plan.name,
+        "architecture": plan.architecture.item.qualified,
+        "loss": plan.loss.item.qualified,
+        "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
+        "samples": record["data"]["count"],
+        "ema": plan.ema.half_life > 0,
+        "seed": record["seed"],
+        "seconds": record.get("seconds", 0.0),
+        "precision": record["precision"],
+        "plugins": [f"{p['dist']} {p['version']}: {p['name']}" for p in record["plugins"]],
+        "versions": record["versions"],
+    }

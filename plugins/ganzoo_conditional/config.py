@@ -1,0 +1,67 @@
+"""Options of the conditional networks. Importing this must not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConfig:
+    """Options of `conditional-mlp`; the defaults are the layers of Mirza and Osindero 2014, section 4.1.
+
+    `generator_dropout` is before the joint layer and the output, `dropout` in the discriminator before
+    the joint layer and the score; both act in training only.
+    """
+
+    latent: int = 100
+    latent_distribution: Literal["normal", "uniform"] = "uniform"
+    generator_latent_hidden: int = 200
+    generator_label_hidden: int = 1000
+    generator_hidden: int = 1200
+    generator_dropout: float = 0.0
+    output: Literal["tanh", "sigmoid"] = "sigmoid"
+    discriminator_image_units: int = 240
+    discriminator_image_pieces: int = 5
+    discriminator_label_units: int = 50
+    discriminator_label_pieces: int = 5
+    discriminator_units: int = 240
+    discriminator_pieces: int = 4
+    discriminator_norm: Literal["none", "spectral"] = "none"
+    dropout: float = 0.5
+    init: Literal["default", "normal"] = "default"
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.generator_dropout < 1 and 0 <= self.dropout < 1):
+            raise ValueError("dropout and generator_dropout must be at least 0 and less than 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvConfig:
+    """Options of `conditional-conv`.
+
+    Channels double at each halving of the picture, up to 8 times the `*_width` of the largest maps;
+    the picture is halved as often as its shorter side stays at 4 or more. The generator reads the
+    label as a vector of `label_width` beside z. `conditioning="projection"` adds <emb(label), features>
+    to the score; `"concat"` gives the discriminator the label as one more plane of the picture.
+    `pooling` is what the features are: all values of the last map, or their sums over it.
+    """
+
+    latent: int = 100
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    label_width: int = 32
+    generator_width: int = 64
+    discriminator_width: int = 64
+    kernel: int = 4
+    generator_norm: Literal["batch", "none"] = "batch"
+    conditioning: Literal["projection", "concat"] = "projection"
+    pooling: Literal["none", "sum"] = "none"
+    discriminator_norm: Literal["none", "spectral", "batch", "layer"] = "none"
+    output: Literal["tanh", "sigmoid"] = "tanh"
+    init: Literal["default", "normal"] = "default"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.label_width, self.generator_width, self.discriminator_width) < 1:
+            raise ValueError("latent and the widths must be 1 or more")
+        if not 2 <= self.kernel <= 11:
+            raise ValueError("kernel must be between 2 and 11")

@@ -1,0 +1,94 @@
+"""Architecture `conditional-mlp`: the nets of Mirza and Osindero 2014 (arXiv:1411.1784, section 4.1)."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from ganzoo.api import DataInfo, Field, Networks
+from ganzoo_conditional.common import Bounded, conditions, finish, label_table, networks
+from ganzoo_conditional.config import MlpConfig
+
+
+class Maxout(nn.Module):
+    """The largest of `pieces` linear maps, unit by unit (Goodfellow et al. 2013, equation 1)."""
+
+    def __init__(self, inputs: int, units: int, pieces: int) -> None:
+        super().__init__()
+        self.units, self.pieces = units, pieces
+        self.linear = nn.Linear(inputs, units * pieces)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, inputs) -> (N, units)."""
+        pieces: Tensor = self.linear(hidden).unflatten(1, (self.units, self.pieces))
+        return pieces.amax(2)
+
+
+class Generator(nn.Module):
+    """z (N, latent) and label (N,) int64 -> image (N, C, H, W)."""
+
+    def __init__(self, config: MlpConfig, image: Field, classes: int) -> None:
+        super().__init__()
+        self.shape = image.shape
+        self.from_z = nn.Linear(config.latent, config.generator_latent_hidden)
+        # A linear layer on a one-hot label, bias included, is a table with one row per class.
+        self.from_label = label_table(classes, config.generator_label_hidden, classes**-0.5)
+        both = config.generator_latent_hidden + config.generator_label_hidden
+        layers: list[nn.Module] = [
+            nn.Dropout(config.generator_dropout),
+            nn.Linear(both, config.generator_hidden),
+            nn.ReLU(),
+            nn.Dropout(config.generator_dropout),
+            nn.Linear(config.generator_hidden, prod(image.shape)),
+        ]
+        if image.range is not None:
+            layers.append(Bounded(image.range, config.output))
+        self.joint = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        """(N, latent), (N,) -> (N, C, H, W)."""
+        hidden = torch.cat([relu(self.from_z(z)), relu(self.from_label(label))], dim=1)
+        image: Tensor = self.joint(hidden)
+        return image.reshape(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    """image (N, C, H, W) and label (N,) int64 -> score (N,), a logit."""
+
+    def __init__(self, config: MlpConfig, image: Field, classes: int) -> None:
+        super().__init__()
+        units, pieces = config.discriminator_label_units, config.discriminator_label_pieces
+        self.from_image = Maxout(
+            prod(image.shape), config.discriminator_image_units, config.discriminator_image_pieces
+        )
+        self.from_label = label_table(classes, units * pieces, classes**-0.5)
+        self.label_shape = (units, pieces)
+        self.joint = nn.Sequential(
+            nn.Dropout(config.dropout),
+            Maxout(
+                config.discriminator_image_units + units,
+                config.discriminator_units,
+                config.discriminator_pieces,
+            ),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.discriminator_units, 1),
+        )
+
+    def forward(self, image: Tensor, label: Tensor) -> Tensor:
+        """(N, C, H, W), (N,) -> (N,)."""
+        named = self.from_label(label).unflatten(1, self.label_shape).amax(2)
+        score: Tensor = self.joint(torch.cat([self.from_image(image.flatten(1)), named], dim=1))
+        return score.flatten()
+
+
+def build(config: MlpConfig, data: DataInfo) -> Networks:
+    """Factory of `conditional-mlp`; DataError unless the data has an image and one class label."""
+    image, classes = conditions(data, "conditional-mlp")
+    generator, discriminator = Generator(config, image, classes), Discriminator(config, image, classes)
+    finish(generator, config.init)
+    finish(discriminator, config.init, spectral=config.discriminator_norm == "spectral")
+    latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
+    return networks(generator, discriminator, latent)

@@ -1,0 +1,74 @@
+"""Recipes of conditional GANs: data only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganzoo.api import RecipeSpec
+
+MIRZA = "Mirza and Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784"
+MIYATO = "Miyato and Koyama 2018, cGANs with Projection Discriminator, arXiv:1802.05637"
+
+
+def both(**options: Any) -> dict[str, Any]:
+    """The same options for the optimisers of both sides."""
+    return {
+        f"{side}.{key}": value for side in ("generator", "discriminator") for key, value in options.items()
+    }
+
+
+CGAN = RecipeSpec(
+    name="cgan",
+    summary="Conditional GAN sized for CPU minutes. Departs from the paper's MLPs, logistic loss and SGD: "
+    "convolutions, projection, WGAN-GP with one critic step, Adam 4e-3 with decay, EMA.",
+    paper=f"{MIRZA}; {MIYATO}",
+    architecture="conditional-conv",
+    loss="wgan-gp",
+    settings={
+        "train.images": 250_000,
+        "train.batch_size": 64,
+        "train.n_critic": 1,
+        "architecture.generator_width": 24,
+        "architecture.discriminator_width": 24,
+        "architecture.conditioning": "projection",
+        "architecture.discriminator_norm": "none",
+        **both(optimizer="adam", lr=4e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        "terms.drift.weight": 1e-3,
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.05,
+    },
+)
+
+# The paper names no length and no pace for the momentum: 250 passes over 50,000 pictures, as in the
+# code of the GAN that it builds on (goodfeli/adversarial mnist.yaml).
+CGAN_PAPER = RecipeSpec(
+    name="cgan-paper",
+    summary="Conditional GAN as in section 4.1 of the paper: maxout, dropout, SGD with momentum. "
+    "Not given there and chosen here: length, pace of momentum, initialisation. Pixels are -1..1.",
+    paper=MIRZA,
+    architecture="conditional-mlp",
+    loss="non-saturating",
+    settings={
+        "train.images": 12_500_000,
+        "train.batch_size": 100,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.latent_distribution": "uniform",
+        "architecture.generator_dropout": 0.5,
+        "architecture.dropout": 0.5,
+        "architecture.output": "sigmoid",
+        **both(
+            optimizer="sgd",
+            lr=0.1,
+            momentum=0.5,
+            momentum_final=0.7,
+            momentum_images=12_500_000,
+            decay="exponential",
+            decay_rate=1.00004,
+            lr_final=1e-6,
+        ),
+        "ema.half_life": 0,
+    },
+)
+
+RECIPES = [CGAN, CGAN_PAPER]

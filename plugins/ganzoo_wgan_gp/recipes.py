@@ -1,0 +1,168 @@
+"""Recipes of WGAN and WGAN-GP: data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ganzoo.api import RecipeSpec
+
+WGAN = "Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, arXiv:1701.07875"
+WGAN_GP = "Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028"
+
+
+def both(**options: Any) -> dict[str, Any]:
+    """The same options for the optimisers of both sides."""
+    return {
+        f"{side}.{key}": value for side in ("generator", "discriminator") for key, value in options.items()
+    }
+
+
+SMALL_CONV: Mapping[str, Any] = {
+    "architecture.latent": 100,
+    "architecture.generator_width": 24,
+    "architecture.discriminator_width": 24,
+    "architecture.kernel": 4,
+    "architecture.head": "smooth",
+}
+
+SIZED_WGAN = RecipeSpec(
+    name="wgan",
+    summary="WGAN with clipped weights, sized for CPU minutes. Departs from the paper: small nets, "
+    "per-sample norm and a wider clip in the critic, higher rates with decay, EMA.",
+    paper=WGAN,
+    architecture="wgan-conv",
+    loss="wgan",
+    settings={
+        "train.images": 250_000,
+        "train.batch_size": 64,
+        "train.n_critic": 2,
+        **SMALL_CONV,
+        "architecture.discriminator_norm": "layer",
+        **both(optimizer="rmsprop", lr=5e-4, decay="linear", decay_from=0.6),
+        "terms.weight-clip.limit": 0.05,
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.05,
+    },
+)
+
+# Algorithm 1 on the nets of WassersteinGAN main.py; its 25 passes over LSUN bedrooms (3,033,042).
+WGAN_PAPER = RecipeSpec(
+    name="wgan-paper",
+    summary="WGAN as in Algorithm 1, on the DCGAN of the authors' main.py (64x64). "
+    "Not reproduced: 100 critic steps at the start and at every 500th generator step.",
+    paper=WGAN,
+    architecture="dcgan",
+    loss="wgan",
+    settings={
+        "train.images": 75_000_000,
+        "train.batch_size": 64,
+        "train.n_critic": 5,
+        "architecture.latent": 100,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.kernel": 4,
+        "architecture.head": "strided",
+        "architecture.generator_norm": "batch",
+        "architecture.discriminator_norm": "batch",
+        "architecture.bias": False,
+        "architecture.init": "normal",
+        **both(optimizer="rmsprop", lr=5e-5, decay="none"),
+        "terms.weight-clip.limit": 0.01,
+        "ema.half_life": 0,
+    },
+)
+
+SIZED_WGAN_GP = RecipeSpec(
+    name="wgan-gp",
+    summary="WGAN-GP sized for CPU minutes. Departs from the paper: small nets, one critic step, "
+    "rates of 4e-3 with decay, drift term, EMA.",
+    paper=WGAN_GP,
+    architecture="wgan-conv",
+    loss="wgan-gp",
+    settings={
+        "train.images": 250_000,
+        "train.batch_size": 64,
+        "train.n_critic": 1,
+        **SMALL_CONV,
+        **both(optimizer="adam", lr=4e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        "terms.drift.weight": 1e-3,
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.05,
+    },
+)
+
+WGAN_GP_MLP = RecipeSpec(
+    name="wgan-gp-mlp",
+    summary="WGAN-GP of two MLPs sized for CPU minutes, for any float data. Departs from the paper: "
+    "BatchNorm in G, one critic step, rates of 1e-3 with decay, drift term, EMA.",
+    paper=WGAN_GP,
+    architecture="wgan-mlp",
+    loss="wgan-gp",
+    settings={
+        "train.images": 250_000,
+        "train.batch_size": 64,
+        "train.n_critic": 1,
+        "architecture.generator_norm": "batch",
+        "architecture.activation": "leaky-relu",
+        **both(optimizer="adam", lr=1e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        "terms.drift.weight": 1e-3,
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.05,
+    },
+)
+
+# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 pictures. 28 = 4 doubled to 7, 14, 28.
+WGAN_GP_PAPER = RecipeSpec(
+    name="wgan-gp-paper",
+    summary="WGAN-GP as in the authors' gan_mnist.py: 5x5 convolutions, no norm, Adam 1e-4, 5 critic steps. "
+    "Not reproduced: pixels in 0..1 (here -1..1, the slopes are halved).",
+    paper=WGAN_GP,
+    architecture="wgan-conv",
+    loss="wgan-gp",
+    settings={
+        "train.images": 50_000_000,
+        "train.batch_size": 50,
+        "train.n_critic": 5,
+        "architecture.latent": 128,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.kernel": 5,
+        "architecture.stages": 3,
+        "architecture.head": "strided",
+        "architecture.generator_norm": "none",
+        "architecture.discriminator_norm": "none",
+        "architecture.output": "sigmoid",
+        "architecture.init": "he",
+        **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
+        "terms.gradient-penalty.weight": 10.0,
+        "ema.half_life": 0,
+    },
+)
+
+# gan_cifar_resnet.py: 100,000 generator steps of 5 x 64 pictures.
+WGAN_GP_RESNET_PAPER = RecipeSpec(
+    name="wgan-gp-resnet-paper",
+    summary="WGAN-GP as in the authors' gan_cifar_resnet.py (32x32), unconditional. "
+    "Not reproduced: uniform noise of 1/128 on real pixels, class labels.",
+    paper=WGAN_GP,
+    architecture="wgan-resnet",
+    loss="wgan-gp",
+    settings={
+        "train.images": 32_000_000,
+        "train.batch_size": 64,
+        "train.generator_batch_size": 128,
+        "train.n_critic": 5,
+        "architecture.latent": 128,
+        "architecture.generator_width": 128,
+        "architecture.discriminator_width": 128,
+        "architecture.generator_norm": "batch",
+        "architecture.discriminator_norm": "none",
+        "architecture.init": "he",
+        **both(optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=0.0, lr_final=0.0),
+        "terms.gradient-penalty.weight": 10.0,
+        "ema.half_life": 0,
+    },
+)
+
+RECIPES = [SIZED_WGAN, WGAN_PAPER, SIZED_WGAN_GP, WGAN_GP_MLP, WGAN_GP_PAPER, WGAN_GP_RESNET_PAPER]

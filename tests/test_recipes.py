@@ -1,0 +1,147 @@
+"""Recipes and overrides into plans: layers, origins, combinations, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from ganzoo.errors import DataError, SettingsError, UsageError
+from ganzoo.networks import build_networks
+from ganzoo.recipes import Plan, resolve
+from ganzoo.registry import Registry
+from ganzoo.settings import parse_assignment
+from ganzoo.train.session import prepare
+
+
+def test_layers_and_origins(registry: Registry) -> None:
+    plan = resolve("wgan-gp", registry, overrides={"train.batch_size": "32"})
+    assert plan.train.batch_size == 32
+    assert plan.origin(("train", "batch_size")) == "--set"
+    assert plan.origin(("generator", "lr")) == "recipe wgan-gp"
+    assert plan.origin(("terms", "gradient-penalty", "weight")).endswith("wgan-gp")
+    assert plan.origin(("train", "samples")) == "core"
+    assert plan.terms["gradient-penalty"].options.weight == 10
+
+
+def test_resolved_settings_repeat_the_plan(registry: Registry, tmp_path: Path) -> None:
+    for recipe in ("vanilla", "cgan", "wgan-paper", "wgan-gp", "dcgan+wgan-gp+drift"):
+        plan = resolve(recipe, registry, overrides={"train.images": 77})
+        file = tmp_path / "settings.toml"
+        file.write_text(tomli_w.dumps(plan.settings()))
+        again = resolve(str(file), registry)
+        assert again.settings() == plan.settings()
+        assert again.name == plan.name
+
+
+def test_a_term_can_be_added_changed_and_switched_off(registry: Registry, tmp_path: Path) -> None:
+    plan = resolve("wgan-gp", registry, overrides={"terms.gradient-penalty.every": 4, "terms.drift": False})
+    assert plan.terms["gradient-penalty"].every == 4
+    assert "drift" not in plan.terms
+    file = tmp_path / "settings.toml"
+    file.write_text(tomli_w.dumps(plan.settings()))
+    assert "drift" not in resolve(str(file), registry).terms
+    assert "drift" in resolve("dcgan", registry, overrides={"terms.drift.weight": 0.1}).terms
+
+
+def test_changing_the_loss_drops_the_terms_of_the_old_one(registry: Registry) -> None:
+    plan = resolve("wgan-gp", registry, overrides={"loss.name": "non-saturating"})
+    assert not plan.terms
+
+
+def test_changing_the_data_drops_options_of_the_old_data(registry: Registry) -> None:
+    plan = resolve("vanilla-ring", registry, overrides={"data.source": "fashion-5k"})
+    assert plan.dataset.item.name == "fashion-5k"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"train.batchsize": 3}, "did you mean batch_size"),
+        ({"trian.batch_size": 3}, "did you mean train"),
+        ({"architecture.widht": 3}, "architecture has|did you mean"),
+        ({"terms.gradient-penalty.wieght": 3}, "did you mean weight"),
+        ({"train.batch_size": "many"}, r"train.batch_size: .*'many' \(from --set\)"),
+        ({"train.batch_size": 0}, "train.batch_size"),
+        ({"generator.lr": -1}, "generator.lr"),
+        ({"generator.optimizer": "adamm"}, "generator.optimizer"),
+        ({"train": 3}, "table of settings"),
+        ({"train.images.deep": 3}, "train.images.deep"),
+        ({"terms.nothing.weight": 1}, "There is no term 'nothing'"),
+        ({"loss.name": "wgan-pg"}, "did you mean wgan-gp"),
+        ({"data.source": "folders:x"}, "did you mean folder"),
+    ],
+)
+def test_bad_settings_name_path_origin_and_cure(
+    registry: Registry, overrides: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("wgan-gp", registry, overrides=overrides)
+    import re
+
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_settings_files(registry: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "dcgan"\n[train]\nbatch_size = 16\n')
+    plan = resolve(str(file), registry)
+    assert plan.train.batch_size == 16
+    assert plan.origin(("train", "batch_size")) == f"file {file}"
+    file.write_text("[train]\nbatch_size = 16\n")
+    with pytest.raises(SettingsError, match="what it starts from"):
+        resolve(str(file), registry)
+    file.write_text("recipe = \n")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        resolve(str(file), registry)
+    with pytest.raises(UsageError, match="no settings file"):
+        resolve(str(tmp_path / "missing.toml"), registry)
+
+
+def test_assignments_are_toml_or_strings() -> None:
+    assert parse_assignment("generator.betas=[0.0, 0.9]") == (("generator", "betas"), [0.0, 0.9])
+    assert parse_assignment("data.source=toy:ring") == (("data", "source"), "toy:ring")
+    assert parse_assignment("data.flip=true") == (("data", "flip"), True)
+    with pytest.raises(SettingsError, match="path=value"):
+        parse_assignment("generator.lr")
+
+
+def built(registry: Registry, target: str, **overrides: Any) -> Plan:
+    plan = resolve(target, registry, overrides=overrides)
+    prepare(plan)
+    return plan
+
+
+def test_losses_combine_with_architectures_they_were_not_made_for(registry: Registry) -> None:
+    plan = built(registry, "dcgan+wgan-gp")
+    assert "gradient-penalty" in plan.terms
+    assert plan.train.n_critic == 5
+    assert plan.architecture.options.discriminator_norm == "none"
+    built(registry, "mlp+wgan")
+    built(registry, "conditional-conv+non-saturating")
+
+
+def test_a_combination_that_cannot_work_is_refused_with_the_reason(registry: Registry) -> None:
+    with pytest.raises(SettingsError, match="batch-norm-in-discriminator") as caught:
+        built(registry, "dcgan+wgan-gp", **{"architecture.discriminator_norm": "batch"})
+    assert "discriminator_norm" in caught.value.fix
+
+
+def test_a_conditional_recipe_needs_labels(registry: Registry, tmp_path: Path) -> None:
+    import numpy as np
+
+    np.save(tmp_path / "pictures.npy", np.zeros((20, 28, 28), np.uint8))
+    with pytest.raises(DataError, match="needs the field 'label'"):
+        built(registry, "cgan", **{"data.source": f"npy:{tmp_path / 'pictures.npy'}"})
+
+
+def test_building_leaves_the_global_random_state_alone(registry: Registry, tiny: Any) -> None:
+    import torch
+
+    plan = tiny("dcgan")
+    info = prepare(plan).store.info
+    before = torch.get_rng_state()
+    build_networks(plan, info)
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,399 @@
+"""Sampling an exported generator: without torch, with wrong wishes, from damaged files."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper
+from PIL import Image
+
+from ganzoo import onnxfile, runtime
+from ganzoo.api import Field
+from ganzoo.cli.generate import command
+from ganzoo.errors import UsageError
+from ganzoo.export.bundle import sealed_bytes
+
+Z = Field(name="z", shape=(4,), source="normal")
+LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
+IMAGE = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0))
+ROW = Field(name="row", shape=(5,))
+A = Field(name="a", shape=(2,), range=(0.0, 1.0))
+
+# Graphs made by hand with onnx.helper: the runtime's tests need neither torch nor an exporter's seconds.
+
+
+def sealed(nodes, inputs, outputs, weights=(), changes=None):
+    """The bytes of a file as the export writes it, `changes` going into its metadata."""
+
+    def values(fields):
+        kinds = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
+        return [helper.make_tensor_value_info(f.name, kinds[f.dtype], ["batch", *f.shape]) for f in fields]
+
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in weights]
+    graph = helper.make_graph(nodes, "g", values(inputs), values(outputs), tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    record = {
+        "format": 1,
+        "generator": "generator",
+        "inputs": [field.to_json() for field in inputs],
+        "outputs": [field.to_json() for field in outputs],
+        "about": {"recipe": "toy"},
+        "parity": {"max_abs": 0.0},
+    }
+    model.metadata_props.add(key="ganzoo", value=json.dumps(record | (changes or {})))
+    return sealed_bytes(model)
+
+
+def conditional_file():
+    rng = np.random.default_rng(0)
+    weights = [
+        ("table", rng.normal(size=(3, 4)).astype(np.float32)),
+        ("w", rng.normal(size=(4, 64)).astype(np.float32)),
+        ("shape", np.array([-1, 1, 8, 8])),
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "label"], ["class"]),
+        helper.make_node("Add", ["z", "class"], ["sum"]),
+        helper.make_node("MatMul", ["sum", "w"], ["flat"]),
+        helper.make_node("Tanh", ["flat"], ["bounded"]),
+        helper.make_node("Reshape", ["bounded", "shape"], ["image"]),
+    ]
+    return sealed(nodes, (Z, LABEL), (IMAGE,), weights)
+
+
+def row_file():
+    weights = [("w", np.ones((4, 5), np.float32))]
+    return sealed([helper.make_node("MatMul", ["z", "w"], ["row"])], (Z,), (ROW,), weights)
+
+
+def translating_file():
+    field = Field(name="b", shape=(2,))
+    return sealed([helper.make_node("Neg", ["a"], ["b"])], (A,), (field,))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle")
+    (path / "generator.onnx").write_bytes(conditional_file())
+    return path
+
+
+@pytest.fixture(scope="module")
+def generator(folder):
+    return runtime.load(folder, provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return runtime.from_bytes(row_file())
+
+
+BLOCKED = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "onnx", "onnxscript", "pluggy"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Block())
+import ganzoo
+from ganzoo.cli.generate import command
+generator = ganzoo.load(sys.argv[1])
+assert generator.generate(3, seed=1, label="dog").shape == (3, 1, 8, 8)
+assert generator.images(2).dtype.name == "uint8"
+command([sys.argv[1], "-n", "4", "-o", sys.argv[2]], standalone_mode=False)
+"""
+
+
+def test_without_torch(folder, tmp_path):
+    target = tmp_path / "grid.png"
+    code = [sys.executable, "-W", "error", "-c", BLOCKED, str(folder), str(target)]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "CPUExecutionProvider" in done.stderr
+    assert done.stdout == f"wrote {target}\n"
+    assert target.exists()
+
+
+def test_what_it_says_of_itself(generator):
+    assert generator.name == "generator"
+    assert generator.inputs == (Z, LABEL)
+    assert generator.outputs == (IMAGE,)
+    assert generator.classes == ("cat", "dog", "emu")
+    assert generator.about == {"recipe": "toy"}
+    assert generator.provider == "CPUExecutionProvider"
+    assert generator.engine.startswith("onnxruntime ")
+
+
+def test_same_seed_same_samples_and_prefix(generator):
+    ten = generator.generate(10, seed=4)
+    assert ten.shape == (10, 1, 8, 8)
+    assert ten.dtype == np.float32
+    assert np.array_equal(ten, generator.generate(10, seed=4))
+    np.testing.assert_allclose(generator.generate(3, seed=4), ten[:3], atol=1e-6)
+    assert not np.array_equal(ten, generator.generate(10, seed=5))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_batch_size_changes_nothing(generator, batch_size):
+    expected = generator.generate(20, seed=2)
+    np.testing.assert_allclose(generator.generate(20, seed=2, batch_size=batch_size), expected, atol=1e-6)
+
+
+def test_labels(generator):
+    dog = generator.generate(4, label=1)
+    assert np.array_equal(dog, generator.generate(4, label="dog"))
+    assert np.array_equal(dog, generator.generate(4, label="1"))
+    assert np.array_equal(dog, generator.generate(4, label=[1, 1, 1, 1]))
+    assert np.array_equal(dog, generator.generate(4, label=np.ones(4, np.int64)))
+    assert np.array_equal(dog, generator.generate_all(4, **{"label": np.int64(1)})["image"])
+    assert not np.array_equal(dog, generator.generate(4, label=2))
+
+
+@pytest.mark.parametrize(
+    "label", [3, -1, "3", "-1", "dgo", "", [0, 1], [0, 1, 2, 3, 0], [0, 1, 2, -1], 1.5, 2**70]
+)
+def test_bad_labels(generator, label):
+    with pytest.raises(UsageError):
+        generator.generate(4, label=label)
+
+
+def test_bad_labels_list_the_classes(generator, rows):
+    with pytest.raises(UsageError) as caught:
+        generator.generate(4, label="dgo")
+    assert "did you mean 'dog'" in caught.value.fix
+    assert "0 cat, 1 dog, 2 emu" in caught.value.fix
+    with pytest.raises(UsageError, match="no class -1"):
+        generator.run(generator.draw_inputs(2, label=-1))
+    with pytest.raises(UsageError, match="takes no label"):
+        rows.generate(4, label=0)
+
+
+@pytest.mark.parametrize("n", [0, -5, 10**9])
+def test_bad_counts(generator, n):
+    with pytest.raises(UsageError):
+        generator.generate(n)
+
+
+def test_huge_counts_name_the_size(generator):
+    with pytest.raises(UsageError, match=r"260\.8 GiB"):
+        generator.generate(10**9)
+    with pytest.raises(UsageError, match="GiB"):
+        generator.interpolate(10**5, 10**5)
+    with pytest.raises(UsageError, match="batch"):
+        generator.generate(4, batch_size=0)
+    with pytest.raises(UsageError, match="seed"):
+        generator.generate(4, seed=-1)
+
+
+def test_given_fields(generator):
+    z = np.zeros((2, 4), np.float32)
+    assert np.array_equal(*generator.generate(2, label=0, z=z))
+    for wrong in (z.astype(np.float64), z[:1], z[:, :3], [[0.0] * 4] * 2):
+        with pytest.raises(UsageError) as caught:
+            generator.generate(2, z=wrong)
+        assert "the generator needs float32" in caught.value.fix
+    with pytest.raises(UsageError, match="no input 'x'"):
+        generator.generate(2, x=z)
+
+
+def test_data_inputs_must_be_given():
+    translator = runtime.from_bytes(translating_file())
+    with pytest.raises(UsageError, match="needs values for 'a'"):
+        translator.generate(2)
+    values = np.ones((2, 2), np.float32)
+    assert np.array_equal(translator.generate(2, a=values), -values)
+    with pytest.raises(UsageError, match="no noise"):
+        translator.interpolate(2, 4)
+
+
+def test_images_and_classes_and_walks(generator, rows):
+    pictures = generator.images(3, seed=1)
+    assert pictures.shape == (3, 8, 8, 1)
+    assert pictures.dtype == np.uint8
+    with pytest.raises(UsageError, match="no pictures"):
+        rows.images(1)
+    inputs = generator.draw_classes(2, seed=1)
+    assert inputs["label"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert np.array_equal(inputs["z"][:2], inputs["z"][4:])
+    walks = generator.draw_walks(2, 5, seed=1)
+    assert walks["z"].shape == (10, 4)
+    assert len(set(walks["label"][:5].tolist())) == 1
+    whole = generator.interpolate(2, 5, seed=1)
+    assert whole.shape == (10, 1, 8, 8)
+    assert np.array_equal(whole[0], generator.generate(2, seed=1)[0])
+    with pytest.raises(UsageError):
+        generator.interpolate(2, 1)
+
+
+def test_cuda_without_a_gpu(folder, capfd):
+    if runtime.load(folder).provider == "CUDAExecutionProvider":
+        pytest.skip("there is one")
+    with pytest.raises(UsageError, match="CUDA cannot be used"):
+        runtime.load(folder, provider="cuda")
+    with pytest.raises(UsageError, match="no provider"):
+        runtime.load(folder, provider="tpu")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_driver_without_libraries(folder, monkeypatch, capfd):
+    """A machine with a driver but no CUDA libraries: the provider does not come up."""
+    monkeypatch.setattr(onnxfile, "_cuda_missing", lambda: "")
+    if "CUDAExecutionProvider" in runtime.load(folder).provider:
+        pytest.skip("CUDA works here")
+    with pytest.raises(UsageError, match="CUDA"):
+        runtime.load(folder, provider="cuda")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_choice_in_a_bundle(folder, tmp_path):
+    assert runtime.load(folder / "generator.onnx").name == "generator"
+    with pytest.raises(UsageError, match="no generator 'other'"):
+        runtime.load(folder, generator="other")
+    with pytest.raises(UsageError, match="no exported generator"):
+        runtime.load(tmp_path)
+    with pytest.raises(UsageError, match="no such bundle"):
+        runtime.load(tmp_path / "absent")
+    shutil.copy(folder / "generator.onnx", tmp_path / "a_to_b.onnx")
+    assert runtime.load(tmp_path).classes == ("cat", "dog", "emu")
+    shutil.copy(folder / "generator.onnx", tmp_path / "b_to_a.onnx")
+    with pytest.raises(UsageError, match="no generator 'generator'") as caught:
+        runtime.load(tmp_path)
+    assert caught.value.fix == "a_to_b, b_to_a"
+
+
+def test_damaged_files(capfd):
+    data = conditional_file()
+    rng = np.random.default_rng(0)
+    for position in rng.integers(0, len(data), 300):
+        broken = bytearray(data)
+        broken[position] ^= 1 << int(rng.integers(8))
+        with pytest.raises(UsageError):
+            runtime.from_bytes(bytes(broken))
+    for size in [0, 1, 50, len(data) // 2, len(data) - 1]:
+        with pytest.raises(UsageError):
+            runtime.from_bytes(data[:size])
+    with pytest.raises(UsageError, match="damaged"):
+        runtime.from_bytes(data + b"\0")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_foreign_files(tmp_path):
+    graph = helper.make_graph([helper.make_node("Neg", ["z"], ["y"])], "g", [], [])
+    (tmp_path / "x.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(UsageError, match="not a generator that ganzoo exported"):
+        runtime.load(tmp_path / "x.onnx")
+
+
+def forged(*nodes, **changes):
+    """Someone took the trouble to seal a file that the export would never write."""
+    return sealed(list(nodes), (Z,), (ROW,), [("huge", np.array([2**40, 1]))], changes)
+
+
+def hostile_files():
+    neg = helper.make_node("Neg", ["z"], ["row"])
+    body = helper.make_graph([], "body", [], [])
+    outside = onnx.load_model_from_string(forged(neg))
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    outside.graph.initializer.append(tensor)
+    del outside.metadata_props[-1]
+    outside.graph.node.append(helper.make_node("Add", ["z", "w"], ["unused"]))
+    return {
+        "newer": forged(neg, format=2),
+        "nonsense": forged(neg, inputs=[{"name": "z", "colour": "red"}]),
+        "no metadata": forged(neg, outputs=None),
+        "garbage": onnxfile.seal(b"garbage"),
+        "loop": forged(helper.make_node("Loop", ["z"], ["row"], body=body)),
+        "foreign operator": forged(helper.make_node("Neg", ["z"], ["row"], domain="com.example")),
+        "outside": sealed_bytes(outside),
+        "other shape": forged(neg),
+        "4 TB": forged(helper.make_node("ConstantOfShape", ["huge"], ["row"])),
+    }
+
+
+@pytest.mark.parametrize("kind", list(hostile_files()))
+def test_forged_files(kind):
+    with pytest.raises(UsageError):
+        runtime.from_bytes(hostile_files()[kind]).generate(2)
+
+
+def test_the_word_loop_alone_is_no_loop():
+    data = sealed(
+        [helper.make_node("Neg", ["z"], ["z2"], name="Loop")], (Z,), (Field(name="z2", shape=(4,)),)
+    )
+    assert runtime.from_bytes(data).generate(2).shape == (2, 4)
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(item) for item in arguments])
+
+
+def test_cli_grid(folder, tmp_path):
+    target = tmp_path / "grid.png"
+    done = run(folder, "-n", 6, "--columns", 3, "--label", "dog", "-o", target, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {
+        "output": str(target),
+        "n": 6,
+        "seed": 0,
+        "provider": "CPUExecutionProvider",
+        "shape": [6, 1, 8, 8],
+    }
+    assert done.stderr.startswith("onnxruntime ")
+    with Image.open(target) as picture:
+        assert picture.size == (3 * 58 + 2, 2 * 58 + 2)
+
+
+def test_cli_classes_and_walks(folder, tmp_path):
+    for arguments, size in ((["--classes", "-n", 5], (5, 3)), (["--interpolate", 6, "-n", 2], (6, 2))):
+        target = tmp_path / "grid.png"
+        done = run(folder, *arguments, "-o", target)
+        assert done.exit_code == 0, done.output
+        with Image.open(target) as picture:
+            assert picture.size == (size[0] * 58 + 2, size[1] * 58 + 2)
+
+
+def test_cli_arrays(folder, tmp_path, generator):
+    target = tmp_path / "out.npz"
+    assert run(folder, "-n", 5, "--seed", 9, "-o", target).exit_code == 0
+    with np.load(target, allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["image", "label", "seed"]
+        assert arrays["seed"] == 9
+        assert np.array_equal(arrays["image"], generator.generate(5, seed=9))
+        assert np.array_equal(arrays["label"], generator.draw_inputs(5, seed=9)["label"])
+
+
+def test_cli_rows_become_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.onnx").write_bytes(row_file())
+    assert run("rows.onnx", "-n", 3).exit_code == 0
+    with np.load("generated.npz", allow_pickle=False) as arrays:
+        assert arrays["row"].shape == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-n", 0], "asked for"),
+        (["-n", 10_001], "10,001 pictures"),
+        (["--label", "dgo"], "no class 'dgo'"),
+        (["--classes", "--label", "1"], "--classes"),
+        (["--columns", 0], "columns"),
+        (["-o", "x.gif"], "not an output"),
+        (["--interpolate", 1], "walks"),
+        (["--seed", -1], "seed"),
+    ],
+)
+def test_cli_errors(folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = run(folder, *arguments)
+    assert isinstance(done.exception, UsageError), done.output
+    assert message in done.exception.what
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,314 @@
+"""The shared loop: exact resume for each family, who learns when, schedules, averages, faults."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ganzoo.errors import DataError, DivergedError, StorageError, UsageError
+from ganzoo.recipes import Plan, resolve
+from ganzoo.registry import Registry
+from ganzoo.runs import Run, list_runs
+from ganzoo.settings import EmaSettings, OptimizerSettings
+from ganzoo.train import checkpoint
+from ganzoo.train.checkpoint import read_newest
+from ganzoo.train.ema import Ema
+from ganzoo.train.optim import learning_rate, momentum
+from ganzoo.train.quiet import Quiet
+from ganzoo.train.session import Prepared, check_resumable, prepare, resume, start
+
+from .conftest import FAMILIES
+
+Tiny = Callable[..., Plan]
+
+
+def final_state(run: Run) -> bytes:
+    return (sorted(run.checkpoints.iterdir())[-1] / "state.safetensors").read_bytes()
+
+
+def values(run: Run) -> list[tuple[int, dict[str, float]]]:
+    return [(line["images"], line["values"]) for line in run.log()]
+
+
+def reopened(run: Run, registry: Registry, **overrides: Any) -> tuple[Run, Plan]:
+    run = Run.open(run.path)
+    return run, resolve(str(run.settings_file), registry, overrides=overrides)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_resuming_is_exact(family: str, precision: str, tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    # Ten log lines over the run, so that the stops fall between two of them.
+    settings = {"train.precision": precision, "train.log_every": 48, "data.flip": True}
+    plan = tiny(family, **settings)
+    whole, outcome = start(plan, tmp_path / "whole", Quiet())
+    assert outcome == "done"
+    torch.manual_seed(12345)  # a resumed process does not share the first one's random state
+    parts, outcome = start(plan, tmp_path / "parts", Quiet(), pause_at=40)
+    assert outcome == "paused"
+    for stop_at in (100, None):
+        torch.rand(7)
+        run, again = reopened(parts, registry)
+        parts, outcome = resume(run, again, Quiet(), pause_at=stop_at)
+    assert outcome == "done"
+    assert final_state(parts) == final_state(whole)
+    assert values(parts) == values(whole)
+
+
+def test_another_seed_gives_another_run(tiny: Tiny, tmp_path: Path) -> None:
+    states = [
+        final_state(start(tiny("vanilla", **{"train.seed": seed}), tmp_path / str(run), Quiet())[0])
+        for run, seed in enumerate((0, 0, 1))
+    ]
+    assert states[0] == states[1] != states[2]
+
+
+def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path) -> None:
+    run, _ = start(tiny("cgan"), tmp_path / "run", Quiet())
+    record = json.loads((run.path / "run.json").read_text())
+    assert record["status"] == "done"
+    assert record["images"] == 160
+    assert {"seed", "versions", "device", "precision", "plugins", "data", "parameters"} <= record.keys()
+    assert {p["dist"] for p in record["plugins"]} == {"ganzoo"}
+    line = run.log()[-1]
+    assert {"images", "seconds", "images_per_second", "memory_mb", "values"} <= line.keys()
+    assert {"loss_discriminator", "loss_generator", "gradient-penalty"} <= line["values"].keys()
+    assert (run.path / "samples" / "000000000160.png").exists()
+    assert (run.path / "samples" / "real-image.png").exists()
+    assert len(list(run.checkpoints.iterdir())) == 3
+    assert [found.path for found in list_runs(tmp_path)] == [run.path]
+
+
+# --- who learns when ----------------------------------------------------------------------------
+
+
+def snapshot(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
+    return [value.detach().clone() for module in modules.values() for value in module.parameters()]
+
+
+def phase(prepared: Prepared, role: str) -> None:
+    names = set(prepared.batches.names)
+    real = prepared.batches.take(role, 0, 8, prepared.phases.reads(role, names))
+    if role == "discriminator":
+        prepared.phases.discriminator(prepared.training.discriminator, real, 8, 0)
+    else:
+        prepared.phases.generator(prepared.training.generator, real, 8, 0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_phase_moves_its_own_side_only(family: str, tiny: Tiny) -> None:
+    prepared = prepare(tiny(family))
+    sides = {"discriminator": prepared.training.discriminator, "generator": prepared.training.generator}
+    for role, other in (("discriminator", "generator"), ("generator", "discriminator")):
+        mine, theirs = snapshot(sides[role].modules), snapshot(sides[other].modules)
+        phase(prepared, role)
+        assert all(map(torch.equal, snapshot(sides[other].modules), theirs))
+        moved = [not torch.equal(a, b) for a, b in zip(snapshot(sides[role].modules), mine, strict=True)]
+        assert any(moved)
+
+
+def test_generated_samples_are_detached_when_the_discriminator_learns(tiny: Tiny) -> None:
+    prepared = prepare(tiny("wgan-gp"))
+    phase(prepared, "discriminator")
+    assert all(p.grad is None for p in prepared.training.generator.parameters)
+
+
+def test_n_critic_steps_of_the_discriminator_for_each_of_the_generator(tiny: Tiny, tmp_path: Path) -> None:
+    run, _ = start(tiny("wgan-gp", **{"train.n_critic": 4, "train.images": 64}), tmp_path / "run", Quiet())
+    tensors, _ = read_newest(run.checkpoints)
+    steps = {
+        role: {int(v) for k, v in tensors.items() if k.startswith(f"optimizers.{role}.") and k.endswith(".step")}
+        for role in ("generator", "discriminator")
+    }
+    assert steps == {"generator": {2}, "discriminator": {8}}
+
+
+def test_weight_clipping_holds_after_each_step(tiny: Tiny) -> None:
+    prepared = prepare(tiny("wgan", **{"terms.weight-clip.limit": 0.004}))
+    phase(prepared, "discriminator")
+    assert max(float(p.abs().max()) for p in prepared.training.discriminator.parameters) <= 0.004
+
+
+def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
+    always = prepare(tiny("wgan-gp", **{"train.precision": "fp32"}))
+    lazy = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 4}))
+    totals = []
+    for prepared in (always, lazy):
+        real = prepared.batches.take("discriminator", 0, 8)
+        totals.append([float(prepared.phases._total("discriminator", real, 8, step)) for step in (0, 1)])
+    means = always.training.meter.read()
+    penalty = means["gradient-penalty"]
+    assert totals[1][0] - totals[0][0] == pytest.approx(3 * penalty, rel=0.2)
+    assert "gradient-penalty" in lazy.training.meter.counts
+    assert lazy.training.meter.counts["gradient-penalty"] == 1
+
+
+# --- schedules and averages ---------------------------------------------------------------------
+
+
+def test_learning_rates() -> None:
+    linear = OptimizerSettings(lr=1.0, decay="linear", decay_from=0.6, lr_final=0.1)
+    assert learning_rate(linear, 0.6, 0) == 1.0
+    assert learning_rate(linear, 0.8, 0) == pytest.approx(0.55)
+    assert learning_rate(linear, 1.0, 0) == pytest.approx(0.1)
+    cosine = OptimizerSettings(lr=2.0, decay="cosine")
+    assert learning_rate(cosine, 0.5, 0) == pytest.approx(1.0)
+    assert learning_rate(cosine, 1.0, 0) == pytest.approx(0.0)
+    exponential = OptimizerSettings(lr=0.1, decay="exponential", decay_rate=1.000004, lr_final=1e-6)
+    assert learning_rate(exponential, 0.0, 250_000) == pytest.approx(0.1 / math.e, rel=1e-5)
+    assert learning_rate(exponential, 0.0, 10**8) == 1e-6
+    rising = OptimizerSettings(momentum=0.5, momentum_final=0.7, momentum_images=100)
+    assert [momentum(rising, images) for images in (0, 50, 100, 500)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
+
+
+def test_average_has_its_half_life_and_copies_counters() -> None:
+    module = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    nn.init.zeros_(module[0].weight)  # type: ignore[arg-type]
+    ema = Ema({"g": module}, EmaSettings(half_life=100, ramp=0))
+    nn.init.ones_(module[0].weight)  # type: ignore[arg-type]
+    module[1].running_mean += 8.0  # type: ignore[operator]
+    module[1].num_batches_tracked += 5  # type: ignore[operator]
+    for step in range(10):
+        ema.update(10, 10 * (step + 1))
+    averaged = ema.modules["g"]
+    assert float(averaged[0].weight) == pytest.approx(0.5)  # type: ignore[index]
+    assert float(averaged[1].running_mean) == pytest.approx(4.0)  # type: ignore[index]
+    assert int(averaged[1].num_batches_tracked) == 5  # type: ignore[index]
+    assert not averaged.training
+
+
+def test_without_average_the_raw_generator_is_sampled(tiny: Tiny, tmp_path: Path) -> None:
+    run, _ = start(tiny("vanilla", **{"ema.half_life": 0}), tmp_path / "run", Quiet())
+    tensors, _ = read_newest(run.checkpoints)
+    assert not any(name.startswith("ema.") for name in tensors)
+
+
+def test_minutes_bound_the_run_and_its_schedule(tiny: Tiny, tmp_path: Path) -> None:
+    plan = tiny("vanilla", **{"train.minutes": 0.02})
+    plan.origins.pop(("train", "images"))  # type: ignore[attr-defined]
+    began = time.perf_counter()
+    run, outcome = start(plan, tmp_path / "run", Quiet())
+    assert outcome == "done"
+    assert 1.0 < run.record["seconds"] < time.perf_counter() - began
+    assert run.record["images"] > 160
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def test_divergence_is_noticed_and_never_saved(tiny: Tiny, tmp_path: Path) -> None:
+    plan = tiny("dcgan", **{"discriminator.optimizer": "sgd", "discriminator.lr": 1e30, "train.images": 4000})
+    with pytest.raises(DivergedError, match="not finite"):
+        start(plan, tmp_path / "run", Quiet())
+    run = Run.open(tmp_path / "run")
+    assert run.record["status"] == "diverged"
+    for path in run.checkpoints.iterdir():
+        tensors, _ = checkpoint._read(path)
+        assert all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point())
+
+
+def test_a_damaged_checkpoint_is_passed_over(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    plan = tiny("vanilla")
+    whole, _ = start(plan, tmp_path / "whole", Quiet())
+    parts, _ = start(plan, tmp_path / "parts", Quiet(), pause_at=96)
+    newest = sorted(parts.checkpoints.iterdir())[-1] / "state.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    reporter = Quiet()
+    parts, _ = resume(*reopened(parts, registry), reporter)
+    assert any("damaged" in note for note in reporter.notes)
+    assert final_state(parts) == final_state(whole)
+    assert values(parts) == values(whole)
+
+
+def test_a_full_disk_costs_a_checkpoint_not_the_run(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_write = checkpoint._write
+    calls = {"n": 0}
+
+    def write(path: Path, content: bytes) -> None:
+        calls["n"] += 1
+        if calls["n"] in (3, 5):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real_write(path, content)
+
+    monkeypatch.setattr(checkpoint, "_write", write)
+    reporter = Quiet()
+    run, outcome = start(tiny("vanilla"), tmp_path / "run", reporter)
+    assert outcome == "done"
+    assert sum("No space left" in note for note in reporter.notes) == 2
+    read_newest(run.checkpoints)
+    assert not [p for p in run.checkpoints.iterdir() if p.name.startswith(".tmp")]
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "_write", full)
+    with pytest.raises(StorageError, match="No space left"):
+        start(tiny("vanilla"), tmp_path / "other", Quiet())
+
+
+def test_run_directories_are_not_overwritten(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="not empty"):
+        start(tiny("vanilla"), tmp_path, Quiet())
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures.npy"
+    np.save(pictures, np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8))
+    run, _ = start(tiny("vanilla", **{"data.source": f"npy:{pictures}"}), tmp_path / "run", Quiet())
+    with pytest.raises(UsageError, match="complete"):
+        check_resumable(*reopened(run, registry))
+    check_resumable(*reopened(run, registry, **{"train.images": 320}))
+    np.save(pictures, np.zeros((40, 28, 28), np.uint8))
+    with pytest.raises(DataError, match="not what the run was started with"):
+        resume(*reopened(run, registry, **{"train.images": 320}), Quiet())
+    with pytest.raises(UsageError, match="not a run directory"):
+        Run.open(tmp_path)
+    run.update(format=99)
+    with pytest.raises(UsageError, match="format 99"):
+        Run.open(run.path)
+
+
+def test_a_finished_run_can_be_given_more(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet())
+    run, outcome = resume(*reopened(run, registry, **{"train.images": 240}), Quiet())
+    assert outcome == "done"
+    assert run.record["images"] == 240
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_signals_save_and_end_with_their_code(number: int, code: int, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    arguments = ["train", "vanilla", "--images", "10000000", "--run-dir", str(run_dir), "--json"]
+    arguments += ["--set", "train.log_every=640", "--set", "architecture.generator_hidden=[8]"]
+    with subprocess.Popen([sys.executable, "-m", "ganzoo", *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"tick"' in line:
+                process.send_signal(number)
+                break
+        rest = process.stdout.read()
+        assert process.wait(60) == code
+    event = json.loads(rest.splitlines()[-1])
+    run = Run.open(run_dir)
+    assert event["images"] == run.record["images"] > 0
+    assert read_newest(run.checkpoints)[1]["images"] == event["images"]
