@@ -312,7 +312,7 @@ def _check_paths(
             if len(path) > 2 or path[1] not in known:
                 raise unknown_option(path, known, origin)
         elif path[0] != "terms" or len(path) != 2:
-            raise unknown_option(path, [*CORE_TABLES, "terms"], origin)
+            raise unknown_option(path[:1], [*CORE_TABLES, "terms"], origin)
 
 
 def _only(values: Mapping[str, Any], cls: type[Any]) -> dict[str, Any]:

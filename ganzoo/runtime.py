@@ -12,7 +12,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ __all__ = ["FORMAT", "Generator", "from_bytes", "load"]
 
 FORMAT = 1
 """Version of the JSON in the file's metadata; raised when an older runtime cannot follow."""
-METADATA_KEY = "ganzoo"
 
 _LARGEST_RESULT = 2**32  # bytes
 
@@ -246,10 +245,9 @@ class Generator:
         return np.empty((count, *field.shape), dtype=field.dtype)
 
     def _check_size(self, n: int) -> None:
-        size = sum(math.prod(field.shape) * (4 if field.dtype == "float32" else 8) for field in self.inputs)
-        for field in self.outputs:
-            width = 1 if field.name in self.layouts else 4 if field.dtype == "float32" else 8
-            size += math.prod(field.shape) * width
+        fields = [field for field in (*self.inputs, *self.outputs) if field.name not in self.layouts]
+        size = sum(math.prod(field.shape) * np.dtype(field.dtype).itemsize for field in fields)
+        size += sum(math.prod(field.shape) for field in self.outputs if field.name in self.layouts)
         if n * size >= _LARGEST_RESULT:
             raise UsageError(
                 f"{n} samples would take {n * size / 2**30:.1f} GiB of memory; 4 GiB is the limit.",
@@ -257,21 +255,28 @@ class Generator:
             )
 
     def _labels(self, n: int, label: int | str | Sequence[int]) -> NDArray[np.int64]:
-        if isinstance(label, str):
-            if label not in self.classes and not label.lstrip("-").isdecimal():
-                close = difflib.get_close_matches(label, self.classes, n=1, cutoff=0.5)
-                hint = f"did you mean '{close[0]}'? " if close else ""
-                raise UsageError(f"There is no class '{label}'.", fix=f"{hint}{_listed(self.classes)}")
-            label = self.classes.index(label) if label in self.classes else int(label)
         try:
-            many = (
-                [label] * n if isinstance(label, SupportsIndex) else [operator.index(item) for item in label]
-            )
-            return np.array(many, dtype=np.int64)
-        except (TypeError, ValueError, OverflowError) as error:
+            if isinstance(label, (int, np.integer)):
+                return np.full(n, label, dtype=np.int64)
+            if isinstance(label, str):
+                return np.full(n, _number(label, self.classes), dtype=np.int64)
+            return np.array([operator.index(item) for item in label], dtype=np.int64)
+        except (TypeError, OverflowError) as error:
             raise UsageError(
                 f"A label is a whole number or a name, not {label!r:.80}.", fix=_listed(self.classes)
             ) from error
+
+
+def _number(label: str, classes: tuple[str, ...]) -> int:
+    """The class of that name, or else the number that the text spells."""
+    if label in classes:
+        return classes.index(label)
+    try:
+        return int(label)
+    except ValueError:
+        close = difflib.get_close_matches(label, classes, n=1, cutoff=0.5)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise UsageError(f"There is no class '{label}'.", fix=f"{hint}{_listed(classes)}") from None
 
 
 def _check_values(field: Field, values: NDArray[Any], n: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ TINY: dict[str, dict[str, Any]] = {
     "wgan-gp": {"architecture.generator_width": 4, "architecture.discriminator_width": 4},
 }
 FAMILIES = tuple(TINY)
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,7 +55,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         site = tmp_path / f"site-{dist}"
         info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True, exist_ok=True)
-        module = f"{dist.replace('-', '_')}_{plugin.replace('-', '_')}"
+        module = f"plugin_{next(_numbers)}"  # a fresh name: sys.modules keeps what was imported
         (site / f"{module}.py").write_text(textwrap.dedent(source))
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
         points = info / "entry_points.txt"

@@ -126,7 +126,9 @@ def test_listing_imports_neither_torch_nor_onnxruntime() -> None:
         ),
     ],
 )
-def test_a_bad_plugin_is_a_row_and_harms_nobody(install: Install, source: str, state: str, reason: str) -> None:
+def test_a_bad_plugin_is_a_row_and_harms_nobody(
+    install: Install, source: str, state: str, reason: str
+) -> None:
     before = len(listing()["items"])
     install("bad-dist", "bad", source)
     found = listing()

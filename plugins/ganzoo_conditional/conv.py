@@ -6,6 +6,8 @@ or by concatenation. Any picture size: maps have ceil(side / 2**k) pixels, cropp
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
@@ -42,9 +44,7 @@ class Generator(nn.Module):
         normed = config.generator_norm == "batch"
         self.base = (widths[0], *sizes[0])
         self.embed = label_table(classes, config.label_width, 1.0)
-        self.project = nn.Linear(
-            config.latent + config.label_width, widths[0] * sizes[0][0] * sizes[0][1], bias=not normed
-        )
+        self.project = nn.Linear(config.latent + config.label_width, prod(self.base), bias=not normed)
         layers: list[nn.Module] = []
         for k, hidden in enumerate(widths):
             if normed:

@@ -5,6 +5,8 @@ A map of stage k has ceil(side / 2**k) pixels. Where doubling gives one pixel to
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -74,7 +76,7 @@ class Generator(nn.Module):
         ]
         widths.insert(0, config.generator_width if smooth else channels)
         self.base = (widths[stages], *sizes[stages])
-        self.project = nn.Linear(config.latent, self.base[0] * self.base[1] * self.base[2], bias=not norm)
+        self.project = nn.Linear(config.latent, prod(self.base), bias=not norm)
         layers: list[nn.Module] = []
         for k in range(stages, 0, -1):
             layers += [nn.BatchNorm2d(widths[k]), nn.ReLU()] if norm else [nn.ReLU()]

@@ -6,6 +6,8 @@ the other samples of the batch.
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Networks, SettingsError, halvings
@@ -13,10 +15,12 @@ from ganzoo_wgan_gp.common import Bounded, Crop, Size, initialise, map_sizes, ne
 from ganzoo_wgan_gp.config import ConvConfig
 
 
-def double(inputs: int, outputs: int, kernel: int, before: Size, after: Size) -> list[nn.Module]:
+def double(
+    inputs: int, outputs: int, kernel: int, before: Size, after: Size, *, bias: bool
+) -> list[nn.Module]:
     """A transposed convolution that doubles a map, with a crop where `after` is smaller."""
     layer = nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2
+        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2, bias=bias
     )
     return [layer] if (2 * before[0], 2 * before[1]) == after else [layer, Crop(after)]
 
@@ -31,16 +35,18 @@ class Generator(nn.Module):
         hidden = stages + (config.head == "smooth")
         widths = [config.generator_width * min(8, 2**k) for k in reversed(range(hidden))]
         self.base = (widths[0], *sizes[stages])
-        self.project = nn.Linear(config.latent, widths[0] * sizes[stages][0] * sizes[stages][1])
+        normed = config.generator_norm == "batch"
+        self.project = nn.Linear(config.latent, prod(self.base), bias=not normed)
         layers: list[nn.Module] = []
         for k, inputs in enumerate(widths):
-            if config.generator_norm == "batch":
+            if normed:
                 layers.append(nn.BatchNorm2d(inputs))
             layers.append(nn.ReLU())
             outputs = (*widths, channels)[k + 1]
             if k < stages:
                 before, after = sizes[stages - k], sizes[stages - k - 1]
-                layers += double(inputs, outputs, config.kernel, before, after)
+                bias = not normed or k + 1 == len(widths)
+                layers += double(inputs, outputs, config.kernel, before, after, bias=bias)
             else:
                 layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
         if image.range is not None:

@@ -28,7 +28,9 @@ def main() -> None:
     assert {item["dist"] for item in listing["items"]} == {"ganzoo"}
     ganzoo("doctor")
     for recipe in ("wgan-gp", "cgan"):
-        lines = ganzoo("train", recipe, "--images", "640", "--run-dir", f"run-{recipe}", "--json").splitlines()
+        lines = ganzoo(
+            "train", recipe, "--images", "640", "--run-dir", f"run-{recipe}", "--json"
+        ).splitlines()
         done = json.loads(lines[-1])
         assert done["event"] == "done", done
         exported = json.loads(ganzoo("export", done["run"], "--json").splitlines()[-1])
