@@ -24,6 +24,7 @@ CONVOLUTIONAL = ("dcgan", "conditional-conv", "wgan-conv", "wgan-resnet")
 ANY_FIELD = ("mlp", "wgan-mlp")
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (1, 64, 64)]
 CLASSES = ("a", "b", "c")
+WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"generator_hidden": (8, 8), "discriminator_hidden": (8, 8)},
@@ -46,6 +47,8 @@ VARIANTS = [
     ("wgan-conv", {"stages": 3, "generator_norm": "none", "output": "sigmoid", "init": "he"}),
     ("wgan-resnet", {"discriminator_norm": "layer", "generator_norm": "none", "init": "normal"}),
 ]
+
+CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in sorted(SPECS)), *VARIANTS]
 
 
 def pictures(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> DataInfo:
@@ -120,14 +123,10 @@ def test_the_output_fills_the_range_of_the_field(
     networks = build(name, pictures(1, 16, 16, bounds=bounds), **{**SMALL[name], "output": output})
     check(networks, (1, 16, 16), bounds)
     generator = networks.generators["generator"].module
-    last = [
-        layer
-        for layer in generator.modules()
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
-    ]
-    shortcut_free = [layer for layer in last if layer.bias is not None]
+    *_, last = (layer for layer in generator.modules() if isinstance(layer, WEIGHTED))
+    assert last.bias is not None
     with torch.no_grad():
-        shortcut_free[-1].bias.fill_(50.0)
+        last.bias.fill_(50.0)
     made, _ = play(networks)
     assert made.max().item() == pytest.approx(50, abs=25) if bounds is None else bounds[1]
 
@@ -163,7 +162,7 @@ def test_generators_draw_nothing_and_treat_samples_alone(name: str) -> None:
     assert torch.allclose(whole[4:5], single, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in sorted(SPECS)), *VARIANTS])
+@pytest.mark.parametrize(("name", "options"), CASES)
 def test_norms_have_the_usual_epsilon_and_activations_copy(name: str, options: dict[str, Any]) -> None:
     networks = build(name, pictures(1, 16, 16), **{**SMALL[name], **options})
     for net in (*networks.generators.values(), *networks.discriminators.values()):
@@ -173,13 +172,10 @@ def test_norms_have_the_usual_epsilon_and_activations_copy(name: str, options: d
             assert not getattr(layer, "inplace", False)
 
 
-@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in sorted(SPECS)), *VARIANTS])
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0].startswith("wgan")])
 def test_no_wgan_critic_has_batch_norm(name: str, options: dict[str, Any]) -> None:
-    if not name.startswith("wgan"):
-        pytest.skip("not a WGAN architecture")
-    critic = (
-        build(name, pictures(1, 16, 16), **{**SMALL[name], **options}).discriminators["discriminator"].module
-    )
+    networks = build(name, pictures(1, 16, 16), **{**SMALL[name], **options})
+    critic = networks.discriminators["discriminator"].module
     assert not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in critic.modules())
 
 
@@ -231,7 +227,7 @@ def test_normal_init_has_the_spread_of_dcgan(name: str) -> None:
     networks = build(name, pictures(1, 32, 32), init="normal")
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         for layer in net.module.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and layer.weight.numel() > 4000:
+            if isinstance(layer, WEIGHTED) and layer.weight.numel() > 4000:
                 assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
                 assert layer.bias is None or (layer.bias == 0).all()
             elif isinstance(layer, nn.BatchNorm2d) and layer.weight.numel() >= 128:
@@ -295,10 +291,7 @@ def test_dcgan_paper_has_the_maps_of_figure_1(registry: Registry) -> None:
     assert maps(*discriminator, (nn.Conv2d,)) == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (1024, 4, 4)]
     assert maps(*discriminator, (nn.BatchNorm2d,)) == [(256, 16, 16), (512, 8, 8), (1024, 4, 4)]
     for net, _ in (generator, discriminator):
-        kernels = {
-            m.kernel_size for m in net.module.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
-        }
-        assert kernels == {(5, 5)}
+        assert {m.kernel_size for m in net.module.modules() if isinstance(m, WEIGHTED[1:])} == {(5, 5)}
 
 
 @pytest.mark.parametrize("recipe", ["dcgan", "wgan-gp", "cgan"])

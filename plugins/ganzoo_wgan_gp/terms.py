@@ -50,7 +50,7 @@ def gradient_penalty(config: GradientPenaltyConfig) -> Callable[[View], Tensor]:
 
     def penalty(view: View) -> Tensor:
         mixed = interpolate(view)
-        score = view.discriminate({**view.fake, **mixed})["score"]
+        score = view.discriminate({**view.real, **mixed})["score"]
         slopes = torch.autograd.grad(score.sum(), list(mixed.values()), create_graph=True, allow_unused=True)
         squares = [slope.reshape(slope.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
         if not squares:
