@@ -39,6 +39,7 @@ class TrainSettings:
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Count | None = None
     samples: Annotated[int, Bound(ge=1, le=1024)] = 64
     log_every: Count | None = None
     sample_every: Count | None = None

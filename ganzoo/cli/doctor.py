@@ -15,7 +15,10 @@ import ganzoo
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode
 
-PACKAGES = ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "pluggy", "click", "pydantic", "pillow", "safetensors")  # fmt: skip
+PACKAGES = (
+    "torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu",
+    "pluggy", "click", "pydantic", "pillow", "safetensors",
+)  # fmt: skip
 
 
 @click.command("doctor")

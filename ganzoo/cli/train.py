@@ -148,19 +148,18 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts})
         return
     train, engine = plan.train, prepared.training.engine
-    terms = ", ".join(plan.terms) or "none"
-    length = f"{train.minutes:g} minutes" if train.minutes else f"{train.images:,} images"
+    fields = ", ".join(f"{field.name} {field.shape or 'scalar'}" for field in prepared.store.fields)
+    parameters = counts["parameters"]
     rows = [
-        ("architecture", f"{plan.architecture.item.qualified}"),
-        ("loss", f"{plan.loss.item.qualified}, terms: {terms}"),
-        ("data", f"{plan.data.source}, {counts['samples']:,} samples: "
-                 + ", ".join(f"{f.name} {f.shape or 'scalar'}" for f in prepared.store.fields)),
+        ("architecture", plan.architecture.item.qualified),
+        ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
+        ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
-        ("length", length),
+        ("length", f"{train.minutes:g} minutes" if train.minutes else f"{train.images:,} images"),
         ("device", f"{engine.device}, {engine.precision}"),
-        ("parameters", f"{counts['parameters']['generators']:,} in generators, "
-                       f"{counts['parameters']['discriminators']:,} in discriminators"),
+        ("generators", f"{parameters['generators']:,} parameters"),
+        ("discriminators", f"{parameters['discriminators']:,} parameters"),
         ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP for each real image"),
         ("memory", f"about {counts['memory_mb']:,.0f} MB beside torch itself"),
-    ]  # fmt: skip
+    ]
     table(f"{plan.name}: plan (nothing was trained)", ("", ""), rows)

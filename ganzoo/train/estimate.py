@@ -6,39 +6,16 @@ proportion to the batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from ganzoo.networks import parameter_count
 from ganzoo.train.session import Prepared
+from ganzoo.train.work import WorkCounter
 
 PROBE = 4
-
-
-class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations of matrix products and convolutions, all backward passes included.
-
-    torch's own FlopCounterMode follows modules and fails inside the `autograd.grad` of a penalty;
-    this mode uses only its table of formulas.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        output = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.operations += formula(*args, **(kwargs or {}), out_val=output)
-        return output
 
 
 def estimate(prepared: Prepared) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Counting floating-point work as it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ganzoo.api import DataInfo, Networks
+from ganzoo.networks import apply, declared, example
+
+
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts floating-point operations of matrix products and convolutions, all backward passes included.
+
+    torch's own FlopCounterMode follows modules and fails inside the `autograd.grad` of a penalty;
+    this mode uses only its table of formulas.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.operations += formula(*args, **(kwargs or {}), out_val=output)
+        return output
+
+
+def forward_work(networks: Networks, info: DataInfo) -> float:
+    """Floating-point operations of one forward pass of every network, for one sample."""
+    batch = example(declared(networks, info).values(), 2)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), WorkCounter() as counter:
+        for net in (*networks.generators.values(), *networks.discriminators.values()):
+            net.module.eval()
+            apply(net, batch)
+            net.module.train()
+    return float(counter.operations) / 2

@@ -1,0 +1,230 @@
+"""The contract carries kinds of GANs that are not in the zoo: no branch on the kind is needed.
+
+Each test brings its networks as a plugin of its own: two games over unpaired fields with a cycle
+term, a discriminator with a second output and a term on both roles, and a paired loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganzoo.errors import PluginError, UsageError
+from ganzoo.recipes import resolve
+from ganzoo.registry import load_registry
+from ganzoo.runs import Run
+from ganzoo.train.quiet import Quiet
+from ganzoo.train.session import prepare, resume, start
+
+Install = Callable[..., Path]
+
+PLUGIN = '''
+"""Networks, losses and data for the tests of the contract."""
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ganzoo.api import (
+    ArchitectureSpec, ArraySource, DatasetSpec, Field, Game, LossSpec, Net, Networks, RecipeSpec,
+    TermSpec, hookimpl,
+)
+
+class Map(nn.Module):
+    """a (N, 3) -> b (N, 3), or back."""
+    def __init__(self, name):
+        super().__init__()
+        self.net = nn.Linear(3, 3)
+class AtoB(Map):
+    def forward(self, a):
+        return self.net(a)
+class BtoA(Map):
+    def forward(self, b):
+        return self.net(b)
+class JudgeA(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(3, 1)
+    def forward(self, a):
+        return self.net(a)
+class JudgeB(JudgeA):
+    def forward(self, b):
+        return self.net(b)
+
+def cycle_nets(config, data):
+    return Networks(
+        generators={
+            "a2b": Net(module=AtoB("x"), reads=("a",), writes=("b",)),
+            "b2a": Net(module=BtoA("x"), reads=("b",), writes=("a",)),
+        },
+        discriminators={
+            "judge_a": Net(module=JudgeA(), reads=("a",)),
+            "judge_b": Net(module=JudgeB(), reads=("b",)),
+        },
+        games=(Game(generator="a2b", discriminator="judge_b"), Game(generator="b2a", discriminator="judge_a")),
+    )
+
+def cycle(config):
+    def term(view):
+        written, = view.written
+        back, start = ("b2a", "a") if written == "b" else ("a2b", "b")
+        return 10 * (view.generate(view.fake, back)[start] - view.real[start]).abs().mean()
+    return term
+
+class Labelled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4 + 2, 3)
+    def forward(self, z, label):
+        return self.net(torch.cat([z, F.one_hot(label, 2).float()], 1))
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.classes = nn.Linear(3, 1), nn.Linear(3, 2)
+    def forward(self, a):
+        return self.score(a).squeeze(1), self.classes(a)
+
+def ac_nets(config, data):
+    return Networks(
+        generators={"generator": Net(module=Labelled(), reads=("z", "label"), writes=("a",))},
+        discriminators={
+            "discriminator": Net(module=TwoHeads(), reads=("a",), writes=("score", "label_logits"))
+        },
+        fields=(Field(name="z", shape=(4,), source="uniform"),),
+    )
+
+def classify_real(config):
+    return lambda view: F.cross_entropy(view.real_outputs["label_logits"], view.real["label"])
+def classify_fake(config):
+    return lambda view: F.cross_entropy(view.fake_outputs["label_logits"], view.fake["label"])
+
+class Relativistic:
+    def discriminator(self, real, fake):
+        return F.softplus(fake - real).mean()
+    def generator(self, fake, real):
+        assert real is not None and not real.requires_grad
+        return F.softplus(real - fake).mean()
+
+def relativistic(config):
+    return Relativistic()
+
+def data(argument, config=None):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "a": rng.normal(size=(50, 3)).astype(np.float32),
+        "b": rng.normal(size=(50, 3)).astype(np.float32) + 2,
+        "label": rng.integers(0, 2, 50),
+    }
+    fields = (
+        Field(name="a", shape=(3,)), Field(name="b", shape=(3,)),
+        Field(name="label", dtype="int64", classes=("no", "yes")),
+    )
+    return ArraySource(fields=fields, arrays=arrays, identity="made up")
+
+@hookimpl
+def ganzoo_architectures():
+    here = __name__
+    return [
+        ArchitectureSpec(name="cycle", summary="Two games.", factory=f"{here}:cycle_nets", needs=("a", "b")),
+        ArchitectureSpec(name="two-heads", summary="Two outputs.", factory=f"{here}:ac_nets",
+                         needs=("a", "label")),
+    ]
+
+@hookimpl
+def ganzoo_losses():
+    return [LossSpec(name="paired", summary="Relativistic.", factory=f"{__name__}:relativistic", paired=True)]
+
+@hookimpl
+def ganzoo_terms():
+    here = __name__
+    return [
+        TermSpec(name="cycle", summary="There and back.", factory=f"{here}:cycle", role="generator"),
+        TermSpec(name="classify-real", summary="Cross entropy.", factory=f"{here}:classify_real"),
+        TermSpec(name="classify-fake", summary="Cross entropy.", factory=f"{here}:classify_fake",
+                 role="generator"),
+    ]
+
+@hookimpl
+def ganzoo_datasets():
+    return [DatasetSpec(name="two-fields", summary="a, b and a label.", factory=f"{__name__}:data")]
+
+@hookimpl
+def ganzoo_recipes():
+    return [
+        RecipeSpec(name="test-cycle", summary="Cycle.", architecture="cycle", loss="non-saturating",
+                   data="two-fields", settings={"terms.cycle": True}),
+        RecipeSpec(name="test-ac", summary="AC-GAN.", architecture="two-heads", loss="wgan-gp",
+                   data="two-fields",
+                   settings={"terms.classify-real": True, "terms.classify-fake": True}),
+        RecipeSpec(name="test-paired", summary="Paired.", architecture="two-heads", loss="paired",
+                   data="two-fields"),
+    ]
+'''  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired"])
+def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, recipe: str) -> None:
+    install("kinds-dist", "kinds", PLUGIN)
+    registry = load_registry()
+    settings = {"train.images": 160, "train.batch_size": 8, "ema.half_life": 20, "generator.lr": 0.01}
+    plan = resolve(recipe, registry, overrides=settings)
+    whole, _ = start(plan, tmp_path / "whole", Quiet())
+    parts, _ = start(plan, tmp_path / "parts", Quiet(), pause_at=80)
+    parts = Run.open(parts.path)
+    parts, outcome = resume(parts, resolve(str(parts.settings_file), registry), Quiet())
+    assert outcome == "done"
+    states = [(max(r.checkpoints.iterdir()) / "state.safetensors").read_bytes() for r in (whole, parts)]
+    assert states[0] == states[1]
+    assert {p["dist"] for p in whole.record["plugins"]} == {"ganzoo", "kinds-dist"}
+
+
+def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: Path) -> None:
+    install("kinds-dist", "kinds", PLUGIN)
+    settings = {"train.images": 20_000, "generator.lr": 0.01, "discriminator.lr": 0.01}
+    run, _ = start(resolve("test-cycle", load_registry(), overrides=settings), tmp_path / "run", Quiet())
+    log = run.log()
+    assert log[-1]["values"]["cycle"] < 0.3 * log[0]["values"]["cycle"]
+    bundle = run.export(tmp_path / "bundle")
+    assert {path.name for path in bundle.files} >= {"a2b.onnx", "b2a.onnx"}
+
+    import ganzoo
+
+    there = ganzoo.load(bundle, generator="a2b", provider="cpu")
+    back = ganzoo.load(bundle, generator="b2a", provider="cpu")
+    points = torch.randn(16, 3).numpy()
+    again = back.generate(16, b=there.generate(16, a=points))
+    assert abs(again - points).mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("def forward(self, z, label):", "def forward(self, label, z):", "its reads are"),
+        ('writes=("score", "label_logits")', 'writes=("points", "label_logits")', "does not write 'score'"),
+        ('fields=(Field(name="z", shape=(4,), source="uniform"),),', "", "which nothing declares"),
+        ("self.net = nn.Linear(4 + 2, 3)", "self.net = nn.Linear(4 + 2, 5)", "declared is"),
+    ],
+)
+def test_networks_that_break_the_contract_are_refused_before_training(
+    install: Install, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in PLUGIN
+    install("kinds-dist", "kinds", PLUGIN.replace(old, new))
+    with pytest.raises(PluginError, match=message) as caught:
+        prepare(resolve("test-ac", load_registry()))
+    assert "two-heads" in caught.value.where
+
+
+def test_a_run_whose_plugin_is_gone_says_what_to_install(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("kinds-dist", "kinds", PLUGIN)
+    settings = {"train.images": 16, "train.batch_size": 8}
+    run, _ = start(resolve("test-ac", load_registry(), overrides=settings), tmp_path / "run", Quiet())
+    monkeypatch.setenv("GANZOO_DISABLE", "kinds-dist")
+    with pytest.raises(UsageError) as caught:
+        run.export(tmp_path / "bundle")
+    assert "kinds-dist 1.0" in caught.value.fix
