@@ -178,7 +178,7 @@ def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, 
     assert outcome == "done"
     states = [(max(r.checkpoints.iterdir()) / "state.safetensors").read_bytes() for r in (whole, parts)]
     assert states[0] == states[1]
-    assert {p["dist"] for p in whole.record["plugins"]} == {"ganzoo", "kinds-dist"}
+    assert "kinds-dist" in {p["dist"] for p in whole.record["plugins"]}
 
 
 def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: Path) -> None:

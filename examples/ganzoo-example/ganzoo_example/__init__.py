@@ -43,7 +43,7 @@ def ganzoo_recipes() -> list[RecipeSpec]:
     return [
         RecipeSpec(
             name="example",
-            summary="A small LSGAN that trains in about a minute on a CPU. Not an experiment of the paper.",
+            summary="A small LSGAN: one to two minutes on a CPU. Not an experiment of the paper.",
             paper=LSGAN,
             architecture="tiny-upsample",
             loss="least-squares",

@@ -1,0 +1,206 @@
+"""The command line: what users type, what comes back, and how bad input ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ganzoo import __version__
+
+SMALL = ["--set", "architecture.generator_hidden=[16]", "--set", "architecture.discriminator_hidden=[16]"]
+
+
+def ganzoo(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ganzoo", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    result = ganzoo("train", "vanilla", "--images", "640", *SMALL, "--run-dir", "run", "--json", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert events[0]["event"] == "start"
+    assert {"event", "run", "images", "seconds", "images_per_second"} == events[-1].keys()
+    assert events[-1] | {"seconds": 0, "images_per_second": 0} == {
+        "event": "done",
+        "run": "run",
+        "images": 640,
+        "seconds": 0,
+        "images_per_second": 0,
+    }
+    return folder / "run"
+
+
+def test_help_and_version_name_every_command() -> None:
+    shown = ganzoo("--help")
+    assert shown.returncode == 0
+    for name in ("list", "info", "train", "runs", "export", "generate", "doctor", "completion"):
+        assert name in shown.stdout
+        assert ganzoo(name, "--help").returncode == 0
+    assert ganzoo("--version").stdout.strip().endswith(__version__)
+
+
+def test_list_is_a_table_of_the_kinds() -> None:
+    shown = ganzoo("list").stdout
+    for title in ("recipes", "architectures", "losses", "terms", "datasets"):
+        assert f"{title}\n" in shown.replace(" \n", "\n").replace("  ", "") or title in shown
+    assert "wgan-gp" in shown
+    only = ganzoo("list", "--kind", "loss", "--json")
+    assert {item["kind"] for item in json.loads(only.stdout)["items"]} == {"loss"}
+    assert json.loads(ganzoo("list", "--plugin", "dcgan", "--json").stdout)["items"]
+
+
+def test_info_shows_options_and_where_things_come_from() -> None:
+    shown = ganzoo("info", "wgan-gp")
+    assert "Gulrajani" in shown.stdout
+    assert "terms.gradient-penalty" in shown.stdout
+    entries = json.loads(ganzoo("info", "dcgan", "--json").stdout)["items"]
+    assert [entry["kind"] for entry in entries] == ["recipe", "architecture"]
+    assert "discriminator_norm" in entries[1]["options"]
+
+
+def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
+    plan = json.loads(ganzoo("train", "wgan-gp", "--dry-run", "--json", cwd=tmp_path).stdout)
+    estimate = plan["estimate"]
+    assert estimate["parameters"]["generators"] > 10_000
+    assert estimate["flops_per_image"] > 1e6
+    assert estimate["memory_mb"] > 1
+    assert "MFLOP" in ganzoo("train", "vanilla", "--dry-run", cwd=tmp_path).stdout
+    rows = json.loads(ganzoo("train", "dcgan", "--seed", "3", "--explain", "--json", cwd=tmp_path).stdout)
+    origins = {row["path"]: row["origin"] for row in rows["settings"]}
+    assert origins["train.seed"] == "--set"
+    assert origins["generator.lr"] == "recipe dcgan"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_counts_work_exactly(tmp_path: Path) -> None:
+    # A linear generator (z 3 -> 2) and critic (2 -> 1) on 2-D points, batch b, in multiply-adds x 2:
+    # D step: G forward 12b, two D forwards 4b + 4b, their weight gradients 4b + 4b.
+    # G step: G forward 12b, D forward 4b, D input gradient 4b, G weight gradient 12b.
+    arguments = ["--set", "architecture.generator_hidden=[]", "--set", "architecture.discriminator_hidden=[]"]
+    arguments += ["--set", "architecture.latent=3", "--data", "toy:ring", "--dry-run", "--json"]
+    result = ganzoo("train", "mlp+non-saturating", *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["estimate"]["flops_per_image"] == 28 + 32
+
+
+def test_runs_lists_what_was_trained(run: Path) -> None:
+    rows = json.loads(ganzoo("runs", str(run.parent), "--json").stdout)["runs"]
+    assert rows[0]["recipe"] == "vanilla"
+    assert rows[0]["status"] == "done"
+    assert "vanilla" in ganzoo("runs", str(run.parent)).stdout
+    assert "no runs" in ganzoo("runs", str(run / "samples")).stdout
+
+
+def test_train_export_generate(run: Path) -> None:
+    folder = run.parent
+    result = ganzoo("export", "run", "--json", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert Path(last["bundle"]) == folder / "exported" / "vanilla"
+    assert last["parity"]["max_abs"] < 1e-4
+    assert {1, 2, 7} <= set(last["parity"]["batches"])
+    assert all(Path(file).exists() for file in last["files"])
+    assert str(folder) not in (folder / "exported/vanilla/README.md").read_text()
+    result = ganzoo("generate", "exported/vanilla", "-n", "5", "--seed", "7", "-o", "out.npz", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "CPUExecutionProvider" in result.stderr
+    assert np.load(folder / "out.npz")["image"].shape == (5, 1, 28, 28)
+
+
+def test_piped_output_is_plain_lines(run: Path) -> None:
+    result = ganzoo("train", "vanilla", "--images", "640", *SMALL, "--run-dir", "plain", cwd=run.parent)
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "images" in result.stderr
+    assert "ganzoo export plain" in result.stdout
+
+
+def test_doctor_and_completion() -> None:
+    report = json.loads(ganzoo("doctor", "--json").stdout)
+    assert report["problems"] == []
+    assert report["packages"]["torch"]
+    assert ganzoo("doctor").returncode == 0
+    assert "_GANZOO_COMPLETE" in ganzoo("completion", "bash").stdout
+    completed = ganzoo(_GANZOO_COMPLETE="bash_complete", COMP_WORDS="ganzoo train wgan", COMP_CWORD="2")
+    assert "wgan-gp" in completed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["trian"], 2, "did you mean train"),
+        (["train"], 2, "Which recipe"),
+        (["train", "wgan-pg"], 2, "did you mean wgan-gp"),
+        (["train", "dcgan", "--batch-size", "0"], 2, "batch-size"),
+        (["train", "dcgan", "--set", "train.imagse=3"], 2, "did you mean images"),
+        (["train", "dcgan", "--set", "nonsense"], 2, "path=value"),
+        (["train", "dcgan", "--data", "folder:missing"], 3, "missing"),
+        (["train", "dcgan", "--data", "folder:empty"], 3, "PNG"),
+        (["train", "dcgan", "--data", "toy:ring"], 3, "image"),
+        (["train", "cgan", "--data", "npy:gray.npy"], 3, "label"),
+        (["train", "dcgan", "--data", "npy:small.npy"], 3, "8"),
+        (["train", "dcgan", "--device", "cuda:77"], 2, "cuda:77"),
+        (["train", "dcgan+wgan-gp", "--set", "architecture.discriminator_norm=batch"], 2, "BatchNorm"),
+        (["train", "--resume", "empty"], 2, "not a run directory"),
+        (["train", "dcgan", "--resume", "empty"], 2, "--resume"),
+        (["export", "empty"], 2, "not a run directory"),
+        (["generate", "empty"], 2, "empty"),
+        (["generate", "broken.onnx"], 2, "broken.onnx"),
+        (["info", "dcgam"], 2, "did you mean dcgan"),
+        (["list", "--kind", "nothing"], 2, "nothing"),
+    ],
+)
+def test_bad_input_ends_with_a_message_and_a_code(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.onnx").write_bytes(b"not an onnx file at all")
+    np.save(tmp_path / "gray.npy", np.zeros((20, 28, 28), np.uint8))
+    np.save(tmp_path / "small.npy", np.zeros((20, 5, 5), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    result = ganzoo(*arguments, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    result = ganzoo("train", "vanilla", "--images", "64", *SMALL, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Permission" in result.stderr
+
+
+def test_a_full_disk_ends_with_code_1_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = ganzoo("train", "vanilla", "--images", "64", *SMALL, "--run-dir", "file/run", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_the_python_interface_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    snippet = readme.split("```python\n")[1].split("```")[0]
+    assert "ganzoo.train(" in snippet
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(snippet.replace("20_000", "640"), scope)  # noqa: S102 - this is the README's own code
+    assert scope["pictures"].shape == (64, 1, 28, 28)
