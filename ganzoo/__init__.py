@@ -9,6 +9,7 @@ Importing this module imports neither torch nor onnxruntime; each function does 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load", "open_run", "train"]
 
 __version__ = "0.1.0"
+
+# Python binds a subpackage to its parent's attribute when it is first loaded. Loaded here, before
+# the function of that name is defined, `ganzoo.train` stays the function.
+importlib.import_module("ganzoo.train")
 
 
 def train(

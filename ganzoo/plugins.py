@@ -7,6 +7,7 @@ with a reason and never breaks the rest. Looking names up is `registry.py`'s wor
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import re
@@ -47,6 +48,15 @@ HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
 }
 
 
+# Options of the core that stand in the same tables of settings as a plugin's.
+RESERVED: Mapping[str, frozenset[str]] = {
+    "ganzoo_architectures": frozenset({"name"}),
+    "ganzoo_losses": frozenset({"name"}),
+    "ganzoo_terms": frozenset({"every"}),
+    "ganzoo_datasets": frozenset({"source", "flip"}),
+}
+
+
 class IncompatibleError(PluginError):
     """The plugin was written for another version of the plugin API."""
 
@@ -78,7 +88,7 @@ class Selection:
         return cls(
             allow=None if allowed is None else frozenset(_names(allowed)),
             block=frozenset(_names(os.environ.get("GANZOO_DISABLE", ""))) | frozenset(block),
-            strict=os.environ.get("GANZOO_STRICT", "") not in ("", "0"),
+            strict=is_strict(),
         )
 
     def refusal(self, name: str, dist: str) -> str:
@@ -89,6 +99,11 @@ class Selection:
         if self.allow is not None and not self.allow & keys:
             return "not in GANZOO_PLUGINS"
         return ""
+
+
+def is_strict() -> bool:
+    """Whether GANZOO_STRICT asks for errors instead of rows and messages."""
+    return os.environ.get("GANZOO_STRICT", "") not in ("", "0")
 
 
 def discover(selection: Selection) -> list[Plugin]:
@@ -138,7 +153,7 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection
     except IncompatibleError as error:
         return result("incompatible", error.what)
     except (Exception, SystemExit) as error:
-        return result("broken", f"{type(error).__name__}: {error}".splitlines()[0])
+        return result("broken", f"{type(error).__name__}: {' '.join(str(error).split())}")
     return result("ok", items=items)
 
 
@@ -161,6 +176,10 @@ def _check_hooks(manager: pluggy.PluginManager, key: str) -> None:
     if unknown:
         manager.unregister(plugin)
         raise IncompatibleError(f"it implements hooks that this ganzoo does not have: {', '.join(unknown)}")
+    found = {caller.name for caller in callers}
+    bare = [name for name in HOOKS if callable(getattr(plugin, name, None)) and name not in found]
+    if bare:
+        raise PluginError(f"its function {bare[0]} lacks @hookimpl")
     if not callers:
         raise PluginError("it implements no ganzoo hook (is @hookimpl missing?)")
 
@@ -192,6 +211,13 @@ def _check_spec(hook: str, spec: object, record: type[Any]) -> None:
     factory = getattr(spec, "factory", None)
     if factory is not None and not IMPORT_STRING.fullmatch(factory):
         raise PluginError(f"the factory of '{name}' must be 'package.module:function', not {factory!r}")
+    config = getattr(spec, "config", None)
+    if config is not None:
+        if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+            raise PluginError(f"the config of '{name}' must be a dataclass, not {config!r}")
+        clash = RESERVED.get(hook, frozenset()) & {item.name for item in dataclasses.fields(config)}
+        if clash:
+            raise PluginError(f"the option '{min(clash)}' of '{name}' is one of the core's: rename it")
 
 
 def _names(text: str) -> list[str]:

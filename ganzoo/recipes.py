@@ -81,18 +81,29 @@ class Plan:
         return self.data.source.partition(":")[2]
 
     def settings(self) -> dict[str, Any]:
-        """Nested tables, ready for TOML: training from them repeats the run."""
+        """Nested tables, ready for TOML: training from them repeats the run.
+
+        Names are qualified, and `complete` says that the recipe need not be looked up again, so a
+        run outlives a renamed recipe and a second plugin with the same names.
+        """
         terms: dict[str, Any] = {
-            name: {"every": term.every, **_options(term.options)} for name, term in self.terms.items()
+            term.item.qualified: {"every": term.every, **_options(term.options)}
+            for term in self.terms.values()
         }
         terms.update(dict.fromkeys(self.dropped_terms, False))
+        _, colon, argument = self.data.source.partition(":")
         tables: dict[str, Any] = {
             "recipe": self.name,
+            "complete": True,
             "train": self.train,
             "generator": self.generator,
             "discriminator": self.discriminator,
             "ema": self.ema,
-            "data": {**plain(self.data), **_options(self.dataset.options)},
+            "data": {
+                **plain(self.data),
+                "source": f"{self.dataset.item.qualified}{colon}{argument}",
+                **_options(self.dataset.options),
+            },
             "architecture": {"name": self.architecture.item.qualified, **_options(self.architecture.options)},
             "loss": {"name": self.loss.item.qualified, **_options(self.loss.options)},
             "terms": terms,
@@ -102,6 +113,9 @@ class Plan:
 
     def origin(self, path: Key) -> str:
         """The layer that the value at that path comes from."""
+        if path[0] == "terms":
+            names = {term.item.qualified: name for name, term in self.terms.items()}
+            path = ("terms", names.get(path[1], path[1]), *path[2:])
         owner = {"architecture": self.architecture, "loss": self.loss, "data": self.dataset}.get(path[0])
         if path in self.origins:
             return self.origins[path]
@@ -138,7 +152,7 @@ def resolve(
     """
     lower, upper = _requested(target, registry)
     upper = [*upper, layer(origin, overrides or {})]
-    requested = [*lower, *upper]
+    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper)]
     source = _last(requested, "data", "source")
     dataset = registry.find(DatasetSpec, str(source).partition(":")[0])
     architecture = registry.find(ArchitectureSpec, _last(requested, "architecture", "name"))
@@ -199,6 +213,8 @@ def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer
                 where=target,
                 fix='begin it with: recipe = "dcgan"',
             )
+        if tables.pop("complete", False) is True:
+            return [Layer(f"recipe {base}", {})], [layer(f"file {target}", tables)]
         return _named(base, registry), [layer(f"file {target}", tables)]
     return _named(target, registry), []
 
@@ -223,7 +239,7 @@ def _combination(target: str, registry: Registry) -> Layer:
         ("data", "source"): "fashion-5k",
     }
     for term in terms:
-        values["terms", registry.find(TermSpec, term).name] = True
+        values["terms", registry.canonical(TermSpec, term)] = True
     return Layer(f"combination {target}", values)
 
 
@@ -234,6 +250,8 @@ def _display_name(target: str, lower: Sequence[Layer]) -> str:
 
 def _last(layers: Sequence[Layer], *key: str) -> Any:
     found = [entry.get(*key) for entry in layers if entry.get(*key) is not None]
+    if not found or not isinstance(found[-1], str):
+        raise SettingsError(f"'{'.'.join(key)}' must be a name.", where=layers[-1].origin)
     return found[-1]
 
 
@@ -252,7 +270,7 @@ def _drop_foreign_options(
         for position, entry in enumerate(layers):
             current = entry.get(table, key) or current
             name = str(current).partition(":")[0]
-            if registry.find(type(final.spec), name).qualified != final.qualified:
+            if current is not None and registry.find(type(final.spec), name).qualified != final.qualified:
                 result[position] = result[position].without(table, keep=(key, "flip"))
                 if table == "loss":
                     result[position] = result[position].without("terms")
@@ -269,6 +287,17 @@ def _defaults(item: Item[Any], owners: Mapping[str, Item[Any]]) -> Layer:
     return Layer(f"{item.kind} {item.name}", kept)
 
 
+def _canonical_terms(entry: Layer, registry: Registry) -> Layer:
+    """The layer with one name for each term, however it was written."""
+    values = {
+        (key[0], registry.canonical(TermSpec, key[1]), *key[2:])
+        if key[0] == "terms" and key[1:]
+        else key: value
+        for key, value in entry.values.items()
+    }
+    return Layer(entry.origin, values)
+
+
 def _terms(layers: Sequence[Layer], registry: Registry) -> tuple[dict[str, Item[TermSpec]], tuple[str, ...]]:
     """The terms in use, and those that a layer switched off with `terms.NAME=false`."""
     wanted: dict[str, bool] = {}
@@ -278,7 +307,7 @@ def _terms(layers: Sequence[Layer], registry: Registry) -> tuple[dict[str, Item[
                 wanted[key[1]] = wanted.get(key[1], True) if len(key) > 2 else bool(value)
     items = {name: registry.find(TermSpec, name) for name in wanted}
     used = {name: items[name] for name in sorted(items) if wanted[name]}
-    return used, tuple(sorted(name for name in items if not wanted[name]))
+    return used, tuple(sorted(item.qualified for name, item in items.items() if not wanted[name]))
 
 
 def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
-from ganzoo.plugins import Kind, Plugin, Selection, Spec, discover
+from ganzoo.plugins import Kind, Plugin, Selection, Spec, discover, is_strict
 
 SpecT = TypeVar("SpecT", ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec)
 SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
@@ -85,6 +86,11 @@ class Registry:
             )
         return matches[0]
 
+    def canonical(self, record: type[SpecT], name: str) -> str:
+        """The shortest name that means the same item: bare where that is unique."""
+        item = self.find(record, name)
+        return item.name if len(self.matches(record, item.name)) == 1 else item.qualified
+
     def matches(self, record: type[SpecT], name: str) -> list[Item[SpecT]]:
         """The items of that record type that the name can mean: none, one or several."""
         return [item for item in self.of_kind(record) if name in (item.name, item.qualified)]
@@ -104,15 +110,27 @@ def load_registry(block: Iterable[str] = ()) -> Registry:
 
 def factory_of(item: Item[Any]) -> Any:
     """Import the factory that the record names; PluginError says which plugin failed and why."""
-    try:
+    with calling(item):
         return pkgutil.resolve_name(item.spec.factory)
+
+
+@contextmanager
+def calling(item: Item[Any]) -> Iterator[None]:
+    """The block runs a plugin's code: what it raises becomes a PluginError that names the plugin.
+
+    With GANZOO_STRICT set the plugin's own exception comes through, for its author's debugger.
+    """
+    try:
+        yield
     except GanzooError:
         raise
     except Exception as error:
+        if is_strict():
+            raise
         raise PluginError(
-            f"The {item.kind} '{item.name}' could not be loaded: {type(error).__name__}: {error}",
+            f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {error}",
             where=f"{item.spec.factory} of {item.plugin.dist} {item.plugin.version}",
-            fix="tell the plugin's author; the rest of the zoo still works",
+            fix="tell the plugin's author; GANZOO_STRICT=1 shows the traceback",
         ) from error
 
 

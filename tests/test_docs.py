@@ -74,7 +74,8 @@ def test_code_blocks_are_the_example_s_files() -> None:
         source = (EXAMPLE / block.file).read_text(encoding="utf-8")
         assert block.text in source, f"{PAGE.name} shows a {block.file} that is not the example's"
     shown = {block.file: "".join(b.text for b in named if b.file == block.file) for block in named}
-    for file in ["pyproject.toml", *(f"ganzoo_example/{p.name}" for p in EXAMPLE.glob("ganzoo_example/*.py"))]:
+    modules = [path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("ganzoo_example/*.py")]
+    for file in ["pyproject.toml", *modules]:
         whole = (EXAMPLE / file).read_text(encoding="utf-8")
         assert shown.get(file) == whole, f"who copies {PAGE.name} does not get all of {file}"
 

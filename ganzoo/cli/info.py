@@ -59,7 +59,7 @@ def _describe(item: Item[Any], registry: Registry) -> dict[str, Any]:
     if isinstance(spec, RecipeSpec):
         return {
             **entry,
-            "run it with": f"ganzoo train {item.name}",
+            "run it with": f"ganzoo train {registry.canonical(RecipeSpec, item.qualified)}",
             "settings": {
                 "architecture.name": spec.architecture,
                 "loss.name": spec.loss,

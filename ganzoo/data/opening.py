@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ganzoo.data.store import Store, open_source
 from ganzoo.recipes import Plan
-from ganzoo.registry import factory_of
+from ganzoo.registry import calling, factory_of
 
 
 def open_data(plan: Plan, progress: Callable[[int, int], None] | None = None) -> Store:
@@ -14,5 +14,6 @@ def open_data(plan: Plan, progress: Callable[[int, int], None] | None = None) ->
 
     `progress(done, total)` is called while pictures are decoded for the first time.
     """
-    source = factory_of(plan.dataset.item)(plan.data_argument, plan.dataset.options)
-    return open_source(source, progress=progress)
+    factory = factory_of(plan.dataset.item)
+    with calling(plan.dataset.item):
+        return open_source(factory(plan.data_argument, plan.dataset.options), progress=progress)

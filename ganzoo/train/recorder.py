@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -102,11 +102,11 @@ class Recorder:
         total = settings.images if self._counts_images else None
         self.reporter.progress(training.images, total, share, training.seconds)
         if _due(settings.log_every, LOGS, span):
-            self.log()
+            self._attempt(self.log)
         if _due(settings.sample_every, GRIDS, span):
-            self.sample()
+            self._attempt(self.sample)
         if _due(settings.checkpoint_every, CHECKPOINTS, span) and share < 1.0:
-            self.try_checkpoint()
+            self._attempt(self.checkpoint)
 
     def log(self) -> None:
         """Append a line to log.jsonl. DivergedError when a mean is not finite."""
@@ -162,12 +162,12 @@ class Recorder:
         write_checkpoint(self.run.checkpoints, training.images, training.tensors(), about, keep)
         self.run.update(images=training.images, seconds=round(training.seconds, 3))
 
-    def try_checkpoint(self) -> None:
-        """Write a checkpoint; when the disk does not take it, say so and train on."""
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Write something; when the disk does not take it, say so and train on."""
         try:
-            self.checkpoint()
+            action()
         except StorageError as error:
-            self.reporter.note(f"checkpoint not written, training goes on: {error.what} ({error.where})")
+            self.reporter.note(f"training goes on, but: {error.what} ({error.where})")
 
     # --- samples --------------------------------------------------------------------------------
 
@@ -182,14 +182,16 @@ class Recorder:
 
     def _fixed_inputs(self, batches: Batches) -> dict[str, Tensor]:
         settings, device = self.plan.train, self.training.engine.device
-        count = settings.samples
+        nets = self.training.networks.generators.values()
+        names = {name for net in nets for name in net.reads if self.fields[name].source == "data"}
+        # Whole rows of classes, where a grid has a column for each class.
+        classes = max((len(self.fields[name].classes) for name in names), default=0)
+        count = settings.samples - (settings.samples % classes if 0 < classes <= settings.samples else 0)
         noise = noise_fields(self.training.networks)
         inputs = {
             name: torch.from_numpy(value).to(device)
             for name, value in sampling.draw(noise, count, settings.seed).items()
         }
-        nets = self.training.networks.generators.values()
-        names = {name for net in nets for name in net.reads if self.fields[name].source == "data"}
         inputs.update(batches.take("samples", 0, count, sorted(names)))
         for name in names:
             if self.fields[name].classes:
