@@ -160,7 +160,9 @@ def resolve(
     owners: dict[str, Item[Any]] = {"data": dataset, "architecture": architecture, "loss": loss}
     requested = _drop_foreign_options(requested, registry, owners)
 
-    defaults = [_defaults(item, owners) for item in owners.values()]
+    defaults = [
+        _canonical_terms(_defaults(item, owners), registry, item.plugin.dist) for item in owners.values()
+    ]
     terms, dropped = _terms([*defaults, *requested], registry)
     defaults += [_defaults(item, owners) for item in terms.values()]
     values, origins = _merge([*defaults, *requested])
@@ -224,8 +226,14 @@ def _named(target: str, registry: Registry) -> list[Layer]:
         return [_combination(target, registry)]
     item = registry.find(RecipeSpec, target)
     spec = item.spec
-    names = {"architecture.name": spec.architecture, "loss.name": spec.loss, "data.source": spec.data}
-    return [layer(f"recipe {item.name}", {**names, **spec.settings})]
+    dist = item.plugin.dist
+    scheme, colon, argument = spec.data.partition(":")
+    names = {
+        "architecture.name": registry.canonical(ArchitectureSpec, spec.architecture, dist),
+        "loss.name": registry.canonical(LossSpec, spec.loss, dist),
+        "data.source": registry.canonical(DatasetSpec, scheme, dist) + colon + argument,
+    }
+    return [_canonical_terms(layer(f"recipe {item.name}", {**names, **spec.settings}), registry, dist)]
 
 
 def _combination(target: str, registry: Registry) -> Layer:
@@ -287,14 +295,13 @@ def _defaults(item: Item[Any], owners: Mapping[str, Item[Any]]) -> Layer:
     return Layer(f"{item.kind} {item.name}", kept)
 
 
-def _canonical_terms(entry: Layer, registry: Registry) -> Layer:
+def _canonical_terms(entry: Layer, registry: Registry, near: str = "") -> Layer:
     """The layer with one name for each term, however it was written."""
-    values = {
-        (key[0], registry.canonical(TermSpec, key[1]), *key[2:])
-        if key[0] == "terms" and key[1:]
-        else key: value
-        for key, value in entry.values.items()
-    }
+    values: dict[Key, Any] = {}
+    for key, value in entry.values.items():
+        if key[0] == "terms" and len(key) > 1:
+            key = (key[0], registry.canonical(TermSpec, key[1], near), *key[2:])
+        values[key] = value
     return Layer(entry.origin, values)
 
 

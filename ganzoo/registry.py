@@ -63,13 +63,17 @@ class Registry:
             Item(item.kind, item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)
         ]
 
-    def find(self, record: type[SpecT], name: str) -> Item[SpecT]:
+    def find(self, record: type[SpecT], name: str, near: str = "") -> Item[SpecT]:
         """The one item of that record type and (qualified or bare) name.
 
-        UsageError when there is none, with suggestions, or when a bare name means two items.
+        A bare name that two distributions offer means the one of distribution `near`, if it is among
+        them: what a record names is first of all what its own distribution offers. UsageError when
+        there is none, with suggestions, or when a bare name means two items.
         """
         kind = record.__name__.removesuffix("Spec").lower()
         matches = self.matches(record, name)
+        if len(matches) > 1:
+            matches = [item for item in matches if item.plugin.dist == near] or matches
         if len(matches) > 1:
             both = " and ".join(item.qualified for item in matches)
             raise UsageError(
@@ -86,9 +90,9 @@ class Registry:
             )
         return matches[0]
 
-    def canonical(self, record: type[SpecT], name: str) -> str:
+    def canonical(self, record: type[SpecT], name: str, near: str = "") -> str:
         """The shortest name that means the same item: bare where that is unique."""
-        item = self.find(record, name)
+        item = self.find(record, name, near)
         return item.name if len(self.matches(record, item.name)) == 1 else item.qualified
 
     def matches(self, record: type[SpecT], name: str) -> list[Item[SpecT]]:

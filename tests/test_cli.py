@@ -196,6 +196,16 @@ def test_a_full_disk_ends_with_code_1_and_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_training_twice_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ganzoo as package
+
+    monkeypatch.chdir(tmp_path)
+    small = {"architecture.generator_hidden": [8], "architecture.discriminator_hidden": [8]}
+    runs = [package.train("vanilla", images=64, settings=small, run_dir=f"run-{i}") for i in range(2)]
+    assert [run.record["status"] for run in runs] == ["done", "done"]
+    assert package.open_run("run-1").settings() == runs[1].settings()
+
+
 def test_the_python_interface_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     snippet = readme.split("```python\n")[1].split("```")[0]

@@ -64,7 +64,9 @@ def cycle_nets(config, data):
             "judge_a": Net(module=JudgeA(), reads=("a",)),
             "judge_b": Net(module=JudgeB(), reads=("b",)),
         },
-        games=(Game(generator="a2b", discriminator="judge_b"), Game(generator="b2a", discriminator="judge_a")),
+        games=(
+            Game(generator="a2b", discriminator="judge_b"), Game(generator="b2a", discriminator="judge_a"),
+        ),
     )
 
 def cycle(config):

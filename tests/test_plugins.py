@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,24 @@ def test_listing_imports_neither_torch_nor_onnxruntime() -> None:
             "from ganzoo.api import hookimpl\n@hookimpl\ndef ganzoo_losses():\n    return 1 / 0",
             "broken",
             "division by zero",
+        ),
+        (
+            "from ganzoo.api import hookimpl\n@hookimpl\ndef ganzoo_losses(extra):\n    return []",
+            "broken",
+            "extra",
+        ),
+        (
+            "from ganzoo.api import hookimpl\n@hookimpl\ndef ganzoo_losses():\n    return []\n"
+            + "def ganzoo_terms():\n    return []",
+            "broken",
+            "ganzoo_terms lacks @hookimpl",
+        ),
+        (loss("fine").replace('factory="', 'config=3, factory="'), "broken", "must be a dataclass"),
+        (
+            "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    name: str = ''\n"
+            + textwrap.dedent(loss("fine")).replace('factory="', 'config=Config, factory="'),
+            "broken",
+            "'name' of 'fine' is one of the core's",
         ),
         (
             "from ganzoo.api import hookimpl\n@hookimpl\ndef ganzoo_time_machines():\n    return []",

@@ -11,7 +11,7 @@ import tomli_w
 from ganzoo.errors import DataError, SettingsError, UsageError
 from ganzoo.networks import build_networks
 from ganzoo.recipes import Plan, resolve
-from ganzoo.registry import Registry
+from ganzoo.registry import Registry, load_registry
 from ganzoo.settings import parse_assignment
 from ganzoo.train.session import prepare
 
@@ -34,6 +34,36 @@ def test_resolved_settings_repeat_the_plan(registry: Registry, tmp_path: Path) -
         again = resolve(str(file), registry)
         assert again.settings() == plan.settings()
         assert again.name == plan.name
+
+
+def test_a_run_outlives_a_renamed_recipe_and_equal_names(
+    registry: Registry, install: Any, tmp_path: Path
+) -> None:
+    plan = resolve("wgan-gp", registry)
+    file = tmp_path / "settings.toml"
+    file.write_text(tomli_w.dumps(plan.settings()).replace('recipe = "wgan-gp"', 'recipe = "gone"'))
+    install(
+        "other-dist",
+        "other",
+        """
+        from ganzoo.api import LossSpec, TermSpec, hookimpl
+
+        @hookimpl
+        def ganzoo_losses():
+            return [LossSpec(name="wgan-gp", summary="Another one.", factory="nowhere:build")]
+
+        @hookimpl
+        def ganzoo_terms():
+            return [TermSpec(name="gradient-penalty", summary="Another one.", factory="nowhere:build")]
+        """,
+    )
+    crowded = load_registry()
+    again = resolve(str(file), crowded)
+    assert again.settings() == {**plan.settings(), "recipe": "gone"}
+    with pytest.raises(UsageError, match="offered by 2 plugins"):
+        resolve("dcgan+wgan-gp", crowded)
+    both = resolve("dcgan+ganzoo/wgan-gp+ganzoo/gradient-penalty", load_registry(block=["other"]))
+    assert list(both.terms) == ["gradient-penalty"]
 
 
 def test_a_term_can_be_added_changed_and_switched_off(registry: Registry, tmp_path: Path) -> None:
