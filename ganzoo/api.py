@@ -2,7 +2,8 @@
 
 A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch, a discriminator
 reads some fields and writes a score. This module declares the records with which a plugin says
-what it offers. It imports neither torch nor numpy, so that listing a zoo of plugins is quick.
+what it offers. It imports neither torch nor numpy, so that listing a zoo of plugins is quick; the
+layers among its names (`Bounded`, `initialise` ...) bring torch in when they are first used.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from ganzoo.layers import Bounded, Crop, Maxout, doubling, initialise
+
 __all__ = [
     "API_VERSION",
     "ArchitectureSpec",
     "ArraySource",
     "Batch",
+    "Bounded",
+    "Crop",
     "DataError",
     "DataInfo",
     "DatasetSpec",
@@ -33,14 +38,18 @@ __all__ = [
     "ItemSource",
     "Loss",
     "LossSpec",
+    "Maxout",
     "Net",
     "Networks",
     "RecipeSpec",
     "SettingsError",
     "TermSpec",
     "View",
+    "doubling",
     "halvings",
     "hookimpl",
+    "initialise",
+    "map_sizes",
 ]
 
 API_VERSION = 1
@@ -51,6 +60,15 @@ A plugin module may set `GANZOO_API_VERSION`; without it, version 1 is assumed."
 hookimpl = pluggy.HookimplMarker("ganzoo")
 
 Batch = dict[str, "Tensor"]
+
+if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
+
+    def __getattr__(name):
+        if name not in ("Bounded", "Crop", "Maxout", "doubling", "initialise"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ganzoo import layers
+
+        return getattr(layers, name)
 
 
 # --- fields -------------------------------------------------------------------------------------
@@ -119,6 +137,29 @@ class DataInfo:
             raise DataError(f"Exactly one float field is needed, the data has: {names}.")
         return floats[0]
 
+    def image(self, *, smallest: int = 1, otherwise: str = "") -> Field:
+        """The field `image`, for networks that need pictures of at least `smallest` pixels a side.
+
+        DataError when it is no float field of channels x height x width, or smaller. `otherwise` names
+        an architecture that takes any shape, for the message.
+        """
+        image = self.field("image")
+        instead = f"the architecture '{otherwise}' takes any" if otherwise else ""
+        if image.dtype != "float32" or len(image.shape) != 3:
+            raise DataError(
+                "This architecture needs pictures: channels x height x width.",
+                where=f"the field 'image' is {image.dtype} of the shape {image.shape}",
+                fix=f"{instead} shape" if instead else "choose other data with --data",
+            )
+        _, height, width = image.shape
+        if min(height, width) < smallest:
+            raise DataError(
+                f"This architecture needs pictures of at least {smallest}x{smallest} pixels.",
+                where=f"the field 'image' has {height}x{width}",
+                fix=f"{instead} size; or enlarge the pictures" if instead else "enlarge the pictures",
+            )
+        return image
+
 
 # --- networks -----------------------------------------------------------------------------------
 
@@ -127,8 +168,11 @@ class DataInfo:
 class Net:
     """A module with the fields that it reads and writes.
 
-    `module.forward` takes the fields of `reads` by name, as plain tensors, and returns one tensor
-    (or a tuple of tensors, in the order of `writes`). Discriminators write `score`, of any shape.
+    `module.forward` is called with the fields of `reads`, in that order, as plain tensors by position.
+    It has no other parameters; two or more are named as the fields, so that none is mistaken for
+    another, a single one as it likes: its field's name may be known only from the data. It returns one
+    tensor (or a tuple of tensors, in the order of `writes`). Discriminators write `score`, of any
+    shape. A generator writes no field that it reads.
     """
 
     module: nn.Module
@@ -158,6 +202,29 @@ class Networks:
     games: tuple[Game, ...] = (Game(),)
     fields: tuple[Field, ...] = ()
     tags: tuple[str, ...] = ()
+
+    @classmethod
+    def pair(
+        cls,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        latent: Field,
+        writes: str,
+        conditions: tuple[str, ...] = (),
+    ) -> Networks:
+        """The common case: one generator and one discriminator of the field that it `writes`.
+
+        The generator reads `latent` and the fields of `conditions`; the discriminator reads the
+        written field and the same conditions. In that order.
+        """
+        return cls(
+            generators={
+                "generator": Net(module=generator, reads=(latent.name, *conditions), writes=(writes,))
+            },
+            discriminators={"discriminator": Net(module=discriminator, reads=(writes, *conditions))},
+            fields=(latent,),
+        )
 
 
 # --- losses and terms ---------------------------------------------------------------------------
@@ -273,9 +340,11 @@ class _Spec:
 class _Buildable(_Spec):
     """A record with a factory, named by an import string and loaded on first use.
 
-    `config` is a frozen dataclass of options with defaults. `defaults` are settings that come with
-    this choice, by dotted path (`{"train.batch_size": 128, "generator.lr": 1e-4}`); a path into a
-    table that has no such option (`architecture.discriminator_norm`, say) is passed over.
+    `config` is a frozen dataclass of options with defaults. The factory of a record without `config`
+    gets None in its place: `factory(None)`, for architectures `factory(None, data)`, for datasets
+    `factory(argument, None)`. `defaults` are settings that come with this choice, by dotted path
+    (`{"train.batch_size": 128, "generator.lr": 1e-4}`); a path into a table that has no such option
+    (`architecture.discriminator_norm`, say) is passed over.
     """
 
     factory: str
@@ -354,3 +423,8 @@ def halvings(height: int, width: int, *, smallest: int = 4) -> int:
     while min(height, width) >> (count + 1) >= smallest:
         count += 1
     return count
+
+
+def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
+    """Sizes of the maps from the picture down: ceil(side / 2**k) for k = 0..stages."""
+    return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]

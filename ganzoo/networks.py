@@ -50,7 +50,7 @@ def noise_fields(networks: Networks) -> tuple[Field, ...]:
 
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run a net on the fields that it reads; returns the fields that it writes."""
-    output = net.module(**{name: batch[name] for name in net.reads})
+    output = net.module(*(batch[name] for name in net.reads))
     values = output if isinstance(output, tuple) else (output,)
     return dict(zip(net.writes, values, strict=True))
 
@@ -73,14 +73,16 @@ def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
         for read in net.reads:
             if read not in fields:
                 raise PluginError(f"'{name}' reads the field '{read}', which nothing declares.", where=where)
-        parameters = inspect.signature(net.module.forward).parameters
-        if list(parameters) != list(net.reads):
-            raise PluginError(
-                f"forward of '{name}' takes ({', '.join(parameters)}), "
-                f"its reads are ({', '.join(net.reads)}).",
-                where=where,
-            )
+        _check_forward(name, net, where)
     for name, net in networks.generators.items():
+        both = [read for read in net.reads if read in net.writes]
+        if both:
+            raise PluginError(
+                f"The generator '{name}' reads and writes '{both[0]}'.",
+                where=where,
+                fix="let it write a field of another name: an ONNX graph needs different names "
+                "for input and output",
+            )
         missing = [written for written in net.writes if written not in fields]
         if missing:
             raise PluginError(f"'{name}' writes '{missing[0]}', which nothing declares.", where=where)
@@ -90,6 +92,22 @@ def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
     for game in networks.games:
         if game.generator not in networks.generators or game.discriminator not in networks.discriminators:
             raise PluginError(f"A game names networks that do not exist: {game}.", where=where)
+
+
+def _check_forward(name: str, net: Net, where: str) -> None:
+    """Fields go to `forward` by position: several must be named as the reads, in their order."""
+    parameters = inspect.signature(net.module.forward).parameters
+    by_position = all(
+        item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters.values()
+    )
+    fits = len(parameters) == 1 if len(net.reads) == 1 else tuple(parameters) == net.reads
+    if not by_position or not fits:
+        raise PluginError(
+            f"forward of '{name}' takes ({', '.join(parameters)}), its reads are ({', '.join(net.reads)}).",
+            where=where,
+            fix="let forward take the fields of `reads` by position, in their order; "
+            "two or more by the fields' names",
+        )
 
 
 def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:

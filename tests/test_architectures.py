@@ -1,4 +1,4 @@
-"""Every built-in architecture on pictures of many shapes: sizes, ranges, gradients, widths of the papers."""
+"""Every built-in architecture on pictures of many shapes: sizes, ranges, gradients, refusals."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ import ganzoo_vanilla
 import ganzoo_wgan_gp
 from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, factory_of
+from ganzoo.registry import Registry
 
 PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp)
 SPECS: dict[str, ArchitectureSpec] = {spec.name: spec for p in PLUGINS for spec in p.ganzoo_architectures()}
 CONVOLUTIONAL = ("dcgan", "conditional-conv", "wgan-conv", "wgan-resnet")
-ANY_FIELD = ("mlp", "wgan-mlp")
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (1, 64, 64)]
 CLASSES = ("a", "b", "c")
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"generator_hidden": (8, 8), "discriminator_hidden": (8, 8)},
-    "wgan-mlp": {"generator_hidden": (8, 8), "discriminator_hidden": (8, 8)},
     "conditional-mlp": {"generator_label_hidden": 10, "generator_hidden": 12, "discriminator_units": 8},
     **{name: {"generator_width": 4, "discriminator_width": 4} for name in CONVOLUTIONAL},
 }
@@ -36,7 +34,7 @@ VARIANTS = [
     ("mlp", {"discriminator_units": "maxout", "dropout": 0.5, "input_dropout": 0.2, "init": "uniform"}),
     ("mlp", {"discriminator_norm": "spectral", "generator_activation": "leaky-relu", "output": "sigmoid"}),
     ("mlp", {"discriminator_norm": "layer", "generator_norm": "none", "init": "normal"}),
-    ("wgan-mlp", {"discriminator_norm": "layer", "generator_norm": "batch", "activation": "leaky-relu"}),
+    ("mlp", {"discriminator_units": "relu", "generator_norm": "none", "input_dropout": 0.2}),
     ("dcgan", {"kernel": 5, "discriminator_norm": "layer", "output": "sigmoid"}),
     ("dcgan", {"head": "smooth", "discriminator_norm": "spectral", "init": "default", "kernel": 3}),
     ("dcgan", {"stages": 1, "generator_norm": "none", "discriminator_norm": "none", "bias": False}),
@@ -71,7 +69,7 @@ def inputs(networks: Networks, n: int) -> dict[str, Tensor]:
 
 
 def run(net: Net, batch: dict[str, Tensor]) -> Tensor:
-    result = net.module(**{name: batch[name] for name in net.reads})
+    result = net.module(*(batch[name] for name in net.reads))
     assert isinstance(result, Tensor)
     return result
 
@@ -133,10 +131,9 @@ def test_the_output_fills_the_range_of_the_field(
 
 @pytest.mark.parametrize("shape", [(2,), (1,), (5, 7), ()])
 @pytest.mark.parametrize("field", ["point", "row"])
-@pytest.mark.parametrize("name", ANY_FIELD)
-def test_vectors_of_any_shape_and_name(name: str, field: str, shape: tuple[int, ...]) -> None:
+def test_the_mlp_takes_vectors_of_any_shape_and_name(field: str, shape: tuple[int, ...]) -> None:
     data = DataInfo(fields=(Field(name=field, shape=shape),), count=10)
-    networks = build(name, data, **SMALL[name])
+    networks = build("mlp", data, **SMALL["mlp"])
     check(networks, shape, None)
     assert networks.generators["generator"].writes == (field,)
     assert networks.discriminators["discriminator"].reads == (field,)
@@ -146,7 +143,8 @@ def test_vectors_of_any_shape_and_name(name: str, field: str, shape: tuple[int, 
 def test_forward_takes_the_fields_that_are_read(name: str) -> None:
     networks = build(name, pictures(1, 16, 16), **SMALL[name])
     for net in (*networks.generators.values(), *networks.discriminators.values()):
-        assert tuple(inspect.signature(net.module.forward).parameters) == net.reads
+        parameters = tuple(inspect.signature(net.module.forward).parameters)
+        assert len(parameters) == 1 if len(net.reads) == 1 else parameters == net.reads
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
@@ -179,7 +177,7 @@ def test_no_wgan_critic_has_batch_norm(name: str, options: dict[str, Any]) -> No
     assert not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in critic.modules())
 
 
-@pytest.mark.parametrize("name", [*CONVOLUTIONAL, "mlp", "wgan-mlp", "conditional-mlp"])
+@pytest.mark.parametrize("name", [*CONVOLUTIONAL, "mlp", "conditional-mlp"])
 def test_small_pictures(name: str) -> None:
     """Convolutional nets take 8x8 and say what else to use below; MLPs take any size."""
     check(build(name, pictures(1, 8, 8), **SMALL[name]), (1, 8, 8), (-1, 1))
@@ -198,10 +196,11 @@ def test_more_stages_than_pixels_are_refused(name: str) -> None:
         build(name, pictures(1, 28, 28), stages=5)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "wgan-conv", "wgan-resnet"])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_what_is_no_picture_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match="needs pictures"):
+    with pytest.raises(DataError, match="needs pictures") as caught:
         build(name, DataInfo(fields=(Field(name="image", shape=(64,)),), count=10))
+    assert "mlp" in caught.value.fix
 
 
 @pytest.mark.parametrize("name", ["conditional-mlp", "conditional-conv"])
@@ -220,121 +219,6 @@ def test_both_nets_hear_the_label(name: str) -> None:
         values = [run(net, {**batch, "label": torch.tensor([label])}) for label in range(3)]
         assert not torch.allclose(values[0], values[1])
         assert not torch.allclose(values[1], values[2])
-
-
-@pytest.mark.parametrize("name", ["dcgan", "wgan-conv", "conditional-conv"])
-def test_normal_init_has_the_spread_of_dcgan(name: str) -> None:
-    networks = build(name, pictures(1, 32, 32), init="normal")
-    for net in (*networks.generators.values(), *networks.discriminators.values()):
-        for layer in net.module.modules():
-            if isinstance(layer, WEIGHTED) and layer.weight.numel() > 4000:
-                assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
-                assert layer.bias is None or (layer.bias == 0).all()
-            elif isinstance(layer, nn.BatchNorm2d) and layer.weight.numel() >= 128:
-                assert layer.weight.mean().item() == pytest.approx(1, abs=0.01)
-                assert layer.weight.std().item() == pytest.approx(0.02, rel=0.3)
-
-
-def test_uniform_init_is_that_of_the_paper() -> None:
-    networks = build("mlp", pictures(1, 28, 28), init="uniform", discriminator_units="maxout")
-    for nets, limit in ((networks.generators, 0.05), (networks.discriminators, 0.005)):
-        for net in nets.values():
-            weights = [layer.weight for layer in net.module.modules() if isinstance(layer, nn.Linear)]
-            assert 0.95 * limit < max(weight.abs().max().item() for weight in weights) <= limit
-
-
-def test_he_init_has_the_variance_of_the_authors() -> None:
-    """4 / (fan in + fan out) in convolutions, 2 / (fan in + fan out) in linear layers and shortcuts."""
-    generator = build("wgan-resnet", pictures(3, 32, 32)).generators["generator"].module
-    convolution, shortcut = generator.blocks[0].conv1, generator.blocks[0].shortcut
-    assert convolution.weight.var().item() == pytest.approx(4 / (2 * 128 * 9), rel=0.05)
-    assert shortcut.weight.var().item() == pytest.approx(2 / (2 * 128), rel=0.05)
-    assert generator.project.weight.var().item() == pytest.approx(2 / (128 + 2048), rel=0.05)
-    assert generator.to_image.weight.var().item() == pytest.approx(2 / (9 * (128 + 3)), rel=0.1)
-
-
-def paper(registry: Registry, recipe: str, data: DataInfo) -> Networks:
-    plan = resolve(recipe, registry)
-    torch.manual_seed(1)
-    networks = factory_of(plan.architecture.item)(plan.architecture.options, data)
-    assert isinstance(networks, Networks)
-    return networks
-
-
-def maps(net: Net, batch: dict[str, Tensor], kind: tuple[type[nn.Module], ...]) -> list[tuple[int, ...]]:
-    """The output shapes, without the batch, of all layers of those kinds, in order."""
-    seen: list[tuple[int, ...]] = []
-    hooks = [
-        layer.register_forward_hook(lambda _, __, out: seen.append(tuple(out.shape[1:])))
-        for layer in net.module.modules()
-        if isinstance(layer, kind)
-    ]
-    with torch.no_grad():
-        run(net, batch)
-    for hook in hooks:
-        hook.remove()
-    return seen
-
-
-def sides(networks: Networks, image: tuple[int, ...]) -> tuple[tuple[Net, dict[str, Tensor]], ...]:
-    batch = {**inputs(networks, 2), "image": torch.randn(2, *image)}
-    return (networks.generators["generator"], batch), (networks.discriminators["discriminator"], batch)
-
-
-def test_dcgan_paper_has_the_maps_of_figure_1(registry: Registry) -> None:
-    networks = paper(registry, "dcgan-paper", pictures(3, 64, 64))
-    generator, discriminator = sides(networks, (3, 64, 64))
-    assert networks.fields == (Field(name="z", shape=(100,), source="uniform"),)
-    assert maps(*generator, (nn.Linear,)) == [(1024 * 4 * 4,)]
-    assert maps(*generator, (nn.ConvTranspose2d,)) == [(512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64)]
-    assert maps(*generator, (nn.BatchNorm2d,)) == [(1024, 4, 4), (512, 8, 8), (256, 16, 16), (128, 32, 32)]
-    assert maps(*discriminator, (nn.Conv2d,)) == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (1024, 4, 4)]
-    assert maps(*discriminator, (nn.BatchNorm2d,)) == [(256, 16, 16), (512, 8, 8), (1024, 4, 4)]
-    for net, _ in (generator, discriminator):
-        assert {m.kernel_size for m in net.module.modules() if isinstance(m, WEIGHTED[1:])} == {(5, 5)}
-
-
-@pytest.mark.parametrize("recipe", ["dcgan", "wgan-gp", "cgan"])
-def test_sized_nets_have_the_maps_that_were_measured(registry: Registry, recipe: str) -> None:
-    generator, discriminator = sides(paper(registry, recipe, pictures(1, 28, 28)), (1, 28, 28))
-    assert maps(*generator, (nn.BatchNorm2d,)) == [(96, 7, 7), (48, 14, 14), (24, 28, 28)]
-    assert maps(*generator, (nn.Conv2d,)) == [(1, 28, 28)]
-    assert maps(*discriminator, (nn.Conv2d,)) == [(24, 14, 14), (48, 7, 7), (96, 4, 4)]
-
-
-def test_wgan_gp_paper_has_the_maps_of_gan_mnist(registry: Registry) -> None:
-    networks = paper(registry, "wgan-gp-paper", pictures(1, 28, 28))
-    generator, critic = sides(networks, (1, 28, 28))
-    assert maps(*generator, (nn.Linear,)) == [(4 * 4 * 4 * 64,)]
-    assert maps(*generator, (nn.ConvTranspose2d,)) == [(128, 8, 8), (64, 14, 14), (1, 28, 28)]
-    assert maps(*generator, NORMS) == maps(*critic, NORMS) == []
-    assert maps(*critic, (nn.Conv2d,)) == [(64, 14, 14), (128, 7, 7), (256, 4, 4)]
-
-
-def test_wgan_gp_resnet_paper_has_the_blocks_of_gan_cifar_resnet(registry: Registry) -> None:
-    generator, critic = sides(paper(registry, "wgan-gp-resnet-paper", pictures(3, 32, 32)), (3, 32, 32))
-    assert [shape[1] for shape in maps(*generator, (nn.BatchNorm2d,))] == [4, 8, 8, 16, 16, 32, 32]
-    blocks = maps(*critic, (type(critic[0].module.blocks[0]),))
-    assert blocks == [(128, 16, 16), (128, 8, 8), (128, 8, 8), (128, 8, 8)]
-    assert maps(*critic, (nn.Linear,)) == [(1,)]
-
-
-def test_maxout_papers_have_their_widths(registry: Registry) -> None:
-    generator, discriminator = sides(paper(registry, "vanilla-paper", pictures(1, 28, 28)), (1, 28, 28))
-    assert maps(*generator, (nn.Linear,)) == [(1200,), (1200,), (784,)]
-    assert maps(*discriminator, (nn.Linear,)) == [(1200,), (1200,), (1,)]
-    assert [m.p for m in discriminator[0].module.modules() if isinstance(m, nn.Dropout)] == [0.2, 0.5, 0.5]
-
-    generator, discriminator = sides(paper(registry, "cgan-paper", pictures(1, 28, 28)), (1, 28, 28))
-    assert maps(*generator, (nn.Linear, nn.Embedding)) == [(200,), (1000,), (1200,), (784,)]
-    assert maps(*discriminator, (nn.Linear, nn.Embedding)) == [(250,), (1200,), (960,), (1,)]
-
-
-def test_scalar_recipe_is_the_net_of_the_tutorials(registry: Registry) -> None:
-    data = DataInfo(fields=(Field(name="point", shape=(1,)),), count=10)
-    generator = paper(registry, "vanilla-scalar", data).generators["generator"]
-    layers = [m for m in generator.module.modules() if isinstance(m, nn.Linear)]
-    assert [layers[0].in_features, *(m.out_features for m in layers)] == [100, 256, 128, 64, 32, 1]
 
 
 def test_every_recipe_resolves(registry: Registry) -> None:

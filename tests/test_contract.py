@@ -33,36 +33,23 @@ from ganzoo.api import (
     TermSpec, hookimpl,
 )
 
-class Map(nn.Module):
-    """a (N, 3) -> b (N, 3), or back."""
-    def __init__(self, name):
+class Affine(nn.Module):
+    """a or b (N, 3) -> (N, outputs): a net that reads one field may call it as it likes."""
+    def __init__(self, outputs):
         super().__init__()
-        self.net = nn.Linear(3, 3)
-class AtoB(Map):
-    def forward(self, a):
-        return self.net(a)
-class BtoA(Map):
-    def forward(self, b):
-        return self.net(b)
-class JudgeA(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.net = nn.Linear(3, 1)
-    def forward(self, a):
-        return self.net(a)
-class JudgeB(JudgeA):
-    def forward(self, b):
-        return self.net(b)
+        self.net = nn.Linear(3, outputs)
+    def forward(self, points):
+        return self.net(points)
 
 def cycle_nets(config, data):
     return Networks(
         generators={
-            "a2b": Net(module=AtoB("x"), reads=("a",), writes=("b",)),
-            "b2a": Net(module=BtoA("x"), reads=("b",), writes=("a",)),
+            "a2b": Net(module=Affine(3), reads=("a",), writes=("b",)),
+            "b2a": Net(module=Affine(3), reads=("b",), writes=("a",)),
         },
         discriminators={
-            "judge_a": Net(module=JudgeA(), reads=("a",)),
-            "judge_b": Net(module=JudgeB(), reads=("b",)),
+            "judge_a": Net(module=Affine(1), reads=("a",)),
+            "judge_b": Net(module=Affine(1), reads=("b",)),
         },
         games=(
             Game(generator="a2b", discriminator="judge_b"), Game(generator="b2a", discriminator="judge_a"),
@@ -205,6 +192,10 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
     ("old", "new", "message"),
     [
         ("def forward(self, z, label):", "def forward(self, label, z):", "its reads are"),
+        ("def forward(self, z, label):", "def forward(self, *, z, label):", "its reads are"),
+        ("def forward(self, a):", "def forward(self, a, b):", "its reads are"),
+        ("def forward(self, a):", "def forward(self, *a):", "its reads are"),
+        ('("z", "label"), writes=("a",)', '("z", "label"), writes=("z",)', "reads and writes 'z'"),
         ('writes=("score", "label_logits")', 'writes=("points", "label_logits")', "does not write 'score'"),
         ('fields=(Field(name="z", shape=(4,), source="uniform"),),', "", "which nothing declares"),
         ("self.net = nn.Linear(4 + 2, 3)", "self.net = nn.Linear(4 + 2, 5)", "declared is"),

@@ -58,7 +58,7 @@ class Mlp(nn.Module):
 
 
 class Conditional(nn.Module):
-    """Spectral norm, labels, and inputs in another order than the signature's."""
+    """Spectral norm and labels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Conditional(nn.Module):
         self.act = nn.ReLU(inplace=True)
         self.up = spectral_norm(nn.ConvTranspose2d(8, 3, 4, 2, 1))
 
-    def forward(self, label, z):
+    def forward(self, z, label):
         hidden = self.project(torch.cat([z, self.classes(label)], 1)).view(-1, 8, 4, 4)
         return torch.tanh(self.up(self.act(self.norm(hidden))))
 

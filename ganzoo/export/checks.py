@@ -190,10 +190,11 @@ def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
 def _run_torch(
     module: nn.Module, rows: Mapping[str, NDArray[Any]], outputs: tuple[Field, ...]
 ) -> dict[str, Any]:
+    """What the module makes of `rows`, which are in the order of its inputs."""
     batch = len(next(iter(rows.values())))
     try:
         with torch.no_grad():
-            result = module(**{name: torch.from_numpy(values.copy()) for name, values in rows.items()})
+            result = module(*(torch.from_numpy(values.copy()) for values in rows.values()))
     except Exception as error:
         raise ExportError(f"The generator fails in torch at batch {batch}: {error}") from error
     tensors = result if isinstance(result, (tuple, list)) else (result,)

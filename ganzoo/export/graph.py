@@ -89,7 +89,7 @@ def frozen_copy(module: nn.Module) -> nn.Module:
 
 
 def example_inputs(fields: Sequence[Field], n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """`n` rows for every input; row i does not depend on `n`.
+    """`n` rows for every input, in the order of `fields`; row i does not depend on `n`.
 
     Data fields, which nobody samples, get uniform values in their range, or N(0, 1) without one.
     """
@@ -140,16 +140,15 @@ def _simplified(module: nn.Module) -> nn.Module:
 
 def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
-    examples = {name: torch.from_numpy(rows) for name, rows in example_inputs(inputs, _TRACED_BATCH).items()}
+    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(inputs, _TRACED_BATCH).values())
     try:
         with _hushed():
             program = torch.onnx.export(
                 module,
-                (),
-                kwargs=examples,
+                examples,
                 input_names=[field.name for field in inputs],
                 output_names=[field.name for field in outputs],
-                dynamic_shapes={field.name: {0: batch} for field in inputs},
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -158,7 +157,7 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
         raise ExportError(
             f"torch could not export the generator: {_root_cause(error)}",
             where=type(module).__name__,
-            fix="forward must take the fields of `reads` by name, and not branch on the values of tensors",
+            fix="forward must take the fields of `reads` in order, and not branch on the values of tensors",
         ) from error
     if program is None:
         raise ExportError("torch exported nothing.", where=type(module).__name__)

@@ -1,27 +1,13 @@
-"""Parts that both conditional networks share: checks of the data, output range, initialisation."""
+"""Parts that both conditional networks share: checks of the data, label vectors, initialisation."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import Literal
+
+from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import DataError, DataInfo, Field, Net, Networks
-
-
-class Bounded(nn.Module):
-    """Squashes into the closed interval `bounds`, by tanh or by the logistic function."""
-
-    def __init__(self, bounds: tuple[float, float], curve: str) -> None:
-        super().__init__()
-        low, high = bounds
-        self.curve: nn.Module = nn.Tanh() if curve == "tanh" else nn.Sigmoid()
-        self.scale = (high - low) / 2 if curve == "tanh" else high - low
-        self.shift = (high + low) / 2 if curve == "tanh" else low
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Any shape to the same shape."""
-        squashed: Tensor = self.curve(hidden)
-        return squashed * self.scale + self.shift
+from ganzoo.api import DataError, DataInfo, Field, initialise
 
 
 def conditions(data: DataInfo, architecture: str) -> tuple[Field, int]:
@@ -44,28 +30,10 @@ def label_table(classes: int, width: int, spread: float) -> nn.Embedding:
     return table
 
 
-def finish(module: nn.Module, init: str, *, spectral: bool = False) -> None:
-    """Initialise in place and put spectral norm on every layer where asked.
-
-    `normal`: weights N(0, 0.02), norm gains N(1, 0.02), biases 0.
-    """
-    weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
-    layers = list(module.modules())
-    for layer in layers:
-        if init == "normal" and isinstance(layer, weighted):
-            nn.init.normal_(layer.weight, 0, 0.02)
-            if not isinstance(layer, nn.Embedding) and layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        elif init == "normal" and isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
-            nn.init.normal_(layer.weight, 1, 0.02)
-        if spectral and isinstance(layer, weighted):
+def finish(module: nn.Module, init: Literal["default", "normal"], *, spectral: bool = False) -> None:
+    """Initialise in place and put spectral norm on every layer where asked."""
+    initialise(module, init)
+    if spectral:
+        weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+        for layer in [item for item in module.modules() if isinstance(item, weighted)]:
             spectral_norm(layer)
-
-
-def networks(generator: nn.Module, discriminator: nn.Module, latent: Field) -> Networks:
-    """A generator from z and label, a discriminator of image and label."""
-    return Networks(
-        generators={"generator": Net(module=generator, reads=("z", "label"), writes=("image",))},
-        discriminators={"discriminator": Net(module=discriminator, reads=("image", "label"))},
-        fields=(latent,),
-    )

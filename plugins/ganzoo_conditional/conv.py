@@ -6,30 +6,15 @@ or by concatenation. Any picture size: maps have ceil(side / 2**k) pixels, cropp
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import DataError, DataInfo, Field, Networks, halvings
-from ganzoo_conditional.common import Bounded, conditions, finish, label_table, networks
+from ganzoo.api import Bounded, DataInfo, Field, Networks, doubling, halvings, map_sizes
+from ganzoo_conditional.common import conditions, finish, label_table
 from ganzoo_conditional.config import ConvConfig
-
-
-class Double(nn.Module):
-    """A transposed convolution that doubles a map, then keeps the first `size` rows and columns."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, size: tuple[int, int], *, bias: bool) -> None:
-        super().__init__()
-        self.height, self.width = size
-        self.conv = nn.ConvTranspose2d(
-            inputs, outputs, kernel, 2, padding=(kernel - 1) // 2, output_padding=kernel % 2, bias=bias
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, height, width)."""
-        doubled: Tensor = self.conv(maps)
-        return doubled[:, :, : self.height, : self.width]
 
 
 class Generator(nn.Module):
@@ -39,7 +24,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, height, width = image.shape
         stages = halvings(height, width)
-        sizes = [(-(-height // 2**k), -(-width // 2**k)) for k in reversed(range(stages + 1))]
+        sizes = map_sizes(height, width, stages)[::-1]
         widths = [config.generator_width * min(8, 2**k) for k in reversed(range(stages + 1))]
         normed = config.generator_norm == "batch"
         self.base = (widths[0], *sizes[0])
@@ -51,7 +36,11 @@ class Generator(nn.Module):
                 layers.append(nn.BatchNorm2d(hidden))
             layers.append(nn.ReLU())
             if k < stages:
-                layers.append(Double(hidden, widths[k + 1], config.kernel, sizes[k + 1], bias=not normed))
+                double = doubling(
+                    hidden, widths[k + 1], config.kernel, sizes[k], sizes[k + 1], bias=not normed
+                )
+                # By name: layers and state dicts are numbered alike with and without a crop.
+                layers.append(nn.Sequential(OrderedDict(zip(("conv", "crop"), double, strict=False))))
         layers.append(nn.Conv2d(widths[-1], channels, 3, padding=1))
         if image.range is not None:
             layers.append(Bounded(image.range, config.output))
@@ -108,15 +97,10 @@ class Discriminator(nn.Module):
 
 def build(config: ConvConfig, data: DataInfo) -> Networks:
     """Factory of `conditional-conv`; DataError unless the data has pictures from 8x8 with one class label."""
-    image, classes = conditions(data, "conditional-conv")
-    if len(image.shape) != 3 or min(image.shape[1:]) < 8:
-        raise DataError(
-            "The architecture 'conditional-conv' needs pictures of at least 8x8 pixels.",
-            where=f"the field 'image' has the shape {image.shape}",
-            fix="the architecture 'conditional-mlp' takes any size; or enlarge the pictures",
-        )
+    image = data.image(smallest=8, otherwise="conditional-mlp")
+    _, classes = conditions(data, "conditional-conv")
     generator, discriminator = Generator(config, image, classes), Discriminator(config, image, classes)
     finish(generator, config.init)
     finish(discriminator, config.init, spectral=config.discriminator_norm == "spectral")
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return networks(generator, discriminator, latent)
+    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=("label",))

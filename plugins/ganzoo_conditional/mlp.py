@@ -8,23 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from ganzoo.api import DataInfo, Field, Networks
-from ganzoo_conditional.common import Bounded, conditions, finish, label_table, networks
+from ganzoo.api import Bounded, DataInfo, Field, Maxout, Networks
+from ganzoo_conditional.common import conditions, finish, label_table
 from ganzoo_conditional.config import MlpConfig
-
-
-class Maxout(nn.Module):
-    """The largest of `pieces` linear maps, unit by unit (Goodfellow et al. 2013, equation 1)."""
-
-    def __init__(self, inputs: int, units: int, pieces: int) -> None:
-        super().__init__()
-        self.units, self.pieces = units, pieces
-        self.linear = nn.Linear(inputs, units * pieces)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(N, inputs) -> (N, units)."""
-        pieces: Tensor = self.linear(hidden).unflatten(1, (self.units, self.pieces))
-        return pieces.amax(2)
 
 
 class Generator(nn.Module):
@@ -91,4 +77,4 @@ def build(config: MlpConfig, data: DataInfo) -> Networks:
     finish(generator, config.init)
     finish(discriminator, config.init, spectral=config.discriminator_norm == "spectral")
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return networks(generator, discriminator, latent)
+    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=("label",))

@@ -10,55 +10,18 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import DataError, DataInfo, Field, Net, Networks, SettingsError, halvings
+from ganzoo.api import (
+    Bounded,
+    DataInfo,
+    Field,
+    Networks,
+    SettingsError,
+    doubling,
+    halvings,
+    initialise,
+    map_sizes,
+)
 from ganzoo_dcgan.config import DcganConfig
-
-Size = tuple[int, int]
-
-
-class Crop(nn.Module):
-    """Keeps the first `size` rows and columns of a map."""
-
-    def __init__(self, size: Size) -> None:
-        super().__init__()
-        self.height, self.width = size
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, >= height, >= width) -> (N, C, height, width)."""
-        return maps[:, :, : self.height, : self.width]
-
-
-class Bounded(nn.Module):
-    """Squashes into the closed interval `bounds`, by tanh or by the logistic function."""
-
-    def __init__(self, bounds: tuple[float, float], curve: str) -> None:
-        super().__init__()
-        low, high = bounds
-        self.curve: nn.Module = nn.Tanh() if curve == "tanh" else nn.Sigmoid()
-        self.scale = (high - low) / 2 if curve == "tanh" else high - low
-        self.shift = (high + low) / 2 if curve == "tanh" else low
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Any shape to the same shape."""
-        squashed: Tensor = self.curve(hidden)
-        return squashed * self.scale + self.shift
-
-
-def map_sizes(height: int, width: int, stages: int) -> list[Size]:
-    """Sizes of the maps from the picture down: ceil(side / 2**k) for k = 0..stages."""
-    return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]
-
-
-def upscale(
-    inputs: int, outputs: int, kernel: int, before: Size, after: Size, *, bias: bool
-) -> list[nn.Module]:
-    """A strided transposed convolution that doubles a map, with a crop where `after` is smaller."""
-    odd = kernel % 2
-    layer = nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=odd, bias=bias
-    )
-    doubled = (2 * before[0], 2 * before[1])
-    return [layer] if doubled == after else [layer, Crop(after)]
 
 
 class Generator(nn.Module):
@@ -81,7 +44,7 @@ class Generator(nn.Module):
         for k in range(stages, 0, -1):
             layers += [nn.BatchNorm2d(widths[k]), nn.ReLU()] if norm else [nn.ReLU()]
             bias = config.bias if k == 1 and not smooth else not norm
-            layers += upscale(widths[k], widths[k - 1], config.kernel, sizes[k], sizes[k - 1], bias=bias)
+            layers += doubling(widths[k], widths[k - 1], config.kernel, sizes[k], sizes[k - 1], bias=bias)
         if smooth:
             layers += [nn.BatchNorm2d(widths[0]), nn.ReLU()] if norm else [nn.ReLU()]
             layers.append(nn.Conv2d(widths[0], channels, 3, padding=1, bias=config.bias))
@@ -125,34 +88,9 @@ class Discriminator(nn.Module):
         return score.flatten()
 
 
-def initialise(module: nn.Module) -> None:
-    """N(0, 0.02) for weights, N(1, 0.02) for norm gains, 0 for biases (train_uncond_dcgan.py)."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(layer.weight, 0, 0.02)
-        elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
-            nn.init.normal_(layer.weight, 1, 0.02)
-        else:
-            continue
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-
-
-def check(image: Field, wanted: int) -> int:
-    """How often to halve this picture; DataError for what is no picture or too small for this network."""
-    if len(image.shape) != 3 or image.dtype != "float32":
-        raise DataError(
-            "The architecture 'dcgan' needs pictures: channels x height x width.",
-            where=f"the field '{image.name}' has the shape {image.shape}",
-            fix="the architecture 'mlp' takes any shape",
-        )
+def halved(image: Field, wanted: int) -> int:
+    """How often to halve this picture; SettingsError when it has too few pixels for `wanted` times."""
     _, height, width = image.shape
-    if min(height, width) < 8:
-        raise DataError(
-            "The architecture 'dcgan' needs pictures of at least 8x8 pixels.",
-            where=f"the field '{image.name}' has {height}x{width}",
-            fix="the architecture 'mlp' takes any size; or enlarge the pictures",
-        )
     if min(height, width) >> wanted == 0:
         raise SettingsError(
             f"A picture of {height}x{width} pixels cannot be halved {wanted} times.",
@@ -164,18 +102,14 @@ def check(image: Field, wanted: int) -> int:
 
 def build(config: DcganConfig, data: DataInfo) -> Networks:
     """Factory of the architecture `dcgan`; DataError unless the pictures have 8x8 pixels or more."""
-    image = data.field("image")
-    stages = check(image, config.stages)
+    image = data.image(smallest=8, otherwise="mlp")
+    stages = halved(image, config.stages)
     generator = Generator(config, image, stages)
     discriminator = Discriminator(config, image, stages)
-    if config.init == "normal":
-        initialise(generator)
-        initialise(discriminator)
+    initialise(generator, config.init)
+    initialise(discriminator, config.init)
     if config.discriminator_norm == "spectral":
         for layer in [item for item in discriminator.modules() if isinstance(item, nn.Conv2d | nn.Linear)]:
             spectral_norm(layer)
-    return Networks(
-        generators={"generator": Net(module=generator, reads=("z",), writes=("image",))},
-        discriminators={"discriminator": Net(module=discriminator, reads=("image",))},
-        fields=(Field(name="z", shape=(config.latent,), source=config.latent_distribution),),
-    )
+    latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
+    return Networks.pair(generator, discriminator, latent=latent, writes="image")

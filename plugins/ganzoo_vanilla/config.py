@@ -26,7 +26,7 @@ class MlpConfig:
     generator_norm: Literal["batch", "none"] = "batch"
     output: Literal["tanh", "sigmoid"] = "tanh"
     discriminator_hidden: tuple[int, ...] = (512, 256)
-    discriminator_units: Literal["leaky-relu", "maxout"] = "leaky-relu"
+    discriminator_units: Literal["relu", "leaky-relu", "maxout"] = "leaky-relu"
     discriminator_pieces: int = 5
     discriminator_norm: Literal["none", "spectral", "layer"] = "none"
     input_dropout: float = 0.0

@@ -7,7 +7,6 @@ from ganzoo_wgan_gp.config import (
     ConvConfig,
     DriftConfig,
     GradientPenaltyConfig,
-    MlpConfig,
     ResnetConfig,
     WeightClipConfig,
 )
@@ -23,15 +22,8 @@ REJECTS = {
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
-    """`wgan-mlp`, `wgan-conv` and `wgan-resnet`; no critic has BatchNorm."""
+    """`wgan-conv` and `wgan-resnet`; no critic has BatchNorm."""
     return [
-        ArchitectureSpec(
-            name="wgan-mlp",
-            summary="Multi-layer perceptrons of 512 ReLU units for the data's one float field.",
-            paper=WGAN,
-            factory="ganzoo_wgan_gp.mlp:build",
-            config=MlpConfig,
-        ),
         ArchitectureSpec(
             name="wgan-conv",
             summary="Strided convolutions without BatchNorm in the critic, for pictures from 8x8 pixels.",

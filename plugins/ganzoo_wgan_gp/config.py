@@ -7,24 +7,6 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class MlpConfig:
-    """Options of `wgan-mlp`. `output` is passed over for data without a range."""
-
-    latent: int = 100
-    latent_distribution: Literal["normal", "uniform"] = "normal"
-    generator_hidden: tuple[int, ...] = (512, 512, 512)
-    discriminator_hidden: tuple[int, ...] = (512, 512, 512)
-    activation: Literal["relu", "leaky-relu"] = "relu"
-    generator_norm: Literal["batch", "none"] = "none"
-    discriminator_norm: Literal["none", "layer"] = "none"
-    output: Literal["tanh", "sigmoid"] = "tanh"
-
-    def __post_init__(self) -> None:
-        if min(self.latent, *self.generator_hidden, *self.discriminator_hidden) < 1:
-            raise ValueError("latent and hidden sizes must be 1 or more")
-
-
-@dataclass(frozen=True, kw_only=True)
 class ConvConfig:
     """Options of `wgan-conv`.
 

@@ -10,19 +10,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganzoo.api import DataInfo, Field, Networks, SettingsError, halvings
-from ganzoo_wgan_gp.common import Bounded, Crop, Size, initialise, map_sizes, networks, picture
+from ganzoo.api import Bounded, DataInfo, Field, Networks, SettingsError, doubling, halvings, map_sizes
+from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ConvConfig
-
-
-def double(
-    inputs: int, outputs: int, kernel: int, before: Size, after: Size, *, bias: bool
-) -> list[nn.Module]:
-    """A transposed convolution that doubles a map, with a crop where `after` is smaller."""
-    layer = nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2, bias=bias
-    )
-    return [layer] if (2 * before[0], 2 * before[1]) == after else [layer, Crop(after)]
 
 
 class Generator(nn.Module):
@@ -46,7 +36,7 @@ class Generator(nn.Module):
             if k < stages:
                 before, after = sizes[stages - k], sizes[stages - k - 1]
                 bias = not normed or k + 1 == len(widths)
-                layers += double(inputs, outputs, config.kernel, before, after, bias=bias)
+                layers += doubling(inputs, outputs, config.kernel, before, after, bias=bias)
             else:
                 layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
         if image.range is not None:
@@ -84,7 +74,7 @@ class Critic(nn.Module):
 
 def build(config: ConvConfig, data: DataInfo) -> Networks:
     """Factory of `wgan-conv`; DataError unless the pictures have 8x8 pixels or more."""
-    image = picture(data, "wgan-conv")
+    image = data.image(smallest=8, otherwise="mlp")
     _, height, width = image.shape
     if min(height, width) >> config.stages == 0:
         raise SettingsError(
@@ -94,7 +84,7 @@ def build(config: ConvConfig, data: DataInfo) -> Networks:
         )
     stages = config.stages or halvings(height, width)
     generator, critic = Generator(config, image, stages), Critic(config, image, stages)
-    initialise(generator, config.init)
-    initialise(critic, config.init)
+    set_weights(generator, config.init)
+    set_weights(critic, config.init)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return networks(generator, critic, image, latent)
+    return Networks.pair(generator, critic, latent=latent, writes="image")

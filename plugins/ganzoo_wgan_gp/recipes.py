@@ -94,19 +94,23 @@ SIZED_WGAN_GP = RecipeSpec(
     },
 )
 
+# The widths are those of the 4-layer MLPs of Arjovsky et al. 2017, section 4.3.
 WGAN_GP_MLP = RecipeSpec(
     name="wgan-gp-mlp",
     summary="WGAN-GP of two MLPs sized for CPU minutes, for any float data. Departs from the paper: "
     "BatchNorm in G, one critic step, rates of 1e-3 with decay, drift term, EMA.",
     paper=WGAN_GP,
-    architecture="wgan-mlp",
+    architecture="mlp",
     loss="wgan-gp",
     settings={
         "train.images": 250_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "architecture.generator_hidden": (512, 512, 512),
         "architecture.generator_norm": "batch",
-        "architecture.activation": "leaky-relu",
+        "architecture.generator_activation": "leaky-relu",
+        "architecture.discriminator_hidden": (512, 512, 512),
+        "architecture.discriminator_units": "leaky-relu",
         **both(optimizer="adam", lr=1e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         "terms.drift.weight": 1e-3,
         "ema.half_life": 5_000,

@@ -11,11 +11,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import DataInfo, Field, Networks, halvings
-from ganzoo_wgan_gp.common import Bounded, Size, initialise, map_sizes, networks, picture
+from ganzoo.api import Bounded, DataInfo, Field, Networks, halvings, map_sizes
+from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ResnetConfig
-
-PLAIN = ("shortcut", "to_image")
 
 
 def norm(kind: Literal["batch", "layer", "none"], channels: int) -> nn.Module:
@@ -33,7 +31,7 @@ def halve(maps: Tensor) -> Tensor:
 class Up(nn.Module):
     """norm-ReLU-double-conv-norm-ReLU-conv, plus a doubled shortcut; cropped to `size`."""
 
-    def __init__(self, width: int, kind: Literal["batch", "none"], size: Size) -> None:
+    def __init__(self, width: int, kind: Literal["batch", "none"], size: tuple[int, int]) -> None:
         super().__init__()
         self.height, self.width = size
         self.norm1, self.norm2 = norm(kind, width), norm(kind, width)
@@ -129,12 +127,12 @@ class Critic(nn.Module):
 
 def build(config: ResnetConfig, data: DataInfo) -> Networks:
     """Factory of `wgan-resnet`; DataError unless the pictures have 8x8 pixels or more."""
-    image = picture(data, "wgan-resnet")
+    image = data.image(smallest=8, otherwise="mlp")
     generator, critic = Generator(config, image), Critic(config, image)
     for net in (generator, critic):
         plain = [
             getattr(layer, "shortcut", None) or getattr(layer, "to_image", None) for layer in net.modules()
         ]
-        initialise(net, config.init, tuple(layer for layer in plain if layer is not None))
+        set_weights(net, config.init, tuple(layer for layer in plain if layer is not None))
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return networks(generator, critic, image, latent)
+    return Networks.pair(generator, critic, latent=latent, writes="image")
