@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.recipes import Plan
-from ganzoo.registry import factory_of
+from ganzoo.registry import calling, factory_of
 
 
 def build_networks(plan: Plan, info: DataInfo) -> Networks:
@@ -29,12 +28,14 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     where = f"architecture {plan.architecture.item.qualified}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.train.seed)
-        networks = build(plan.architecture.options, info)
+        with calling(plan.architecture.item):
+            networks = build(plan.architecture.options, info)
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_routes(networks, info, where)
         _check_combination(plan, networks)
-        _check_shapes(networks, info, where)
+        with calling(plan.architecture.item):
+            _check_shapes(networks, info, where)
     return networks
 
 
@@ -56,7 +57,7 @@ def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
-    """A batch of `n` samples of zeros-mean noise, for checks and counting."""
+    """A batch of `n` made-up samples within -1..1 and the classes, for checks and counting."""
     batch: dict[str, Tensor] = {}
     for field in fields:
         if field.dtype == "int64":
@@ -68,8 +69,19 @@ def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
 
 def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
     fields = declared(networks, info)
+    written = {name for net in networks.generators.values() for name in net.writes}
+    for field in networks.fields:
+        if field.source == "data" and field.name not in written:
+            raise PluginError(
+                f"The field '{field.name}' is declared as one of the data, which does not have it.",
+                where=where,
+                fix='a noise field is declared with source="normal" or source="uniform"',
+            )
     nets = [*networks.generators.items(), *networks.discriminators.items()]
     for name, net in nets:
+        for names in (net.reads, net.writes):
+            if not isinstance(names, tuple):
+                raise PluginError(f"reads and writes of '{name}' must be tuples of names.", where=where)
         for read in net.reads:
             if read not in fields:
                 raise PluginError(f"'{name}' reads the field '{read}', which nothing declares.", where=where)
@@ -111,15 +123,22 @@ def _check_forward(name: str, net: Net, where: str) -> None:
 
 
 def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
+    """Run every network on two samples; generators must write what is declared."""
     fields = declared(networks, info)
     batch = example(fields.values(), 2)
-    for name, net in networks.generators.items():
+    for name, net in (*networks.generators.items(), *networks.discriminators.items()):
         net.module.eval()
         with torch.no_grad():
-            written = apply(net, batch)
+            output = net.module(*(batch[read] for read in net.reads))
         net.module.train()
-        for key, value in written.items():
-            wanted = (2, *fields[key].shape)
+        values = output if isinstance(output, tuple) else (output,)
+        if len(values) != len(net.writes):
+            raise PluginError(
+                f"'{name}' returns {len(values)} tensors, it is declared to write {', '.join(net.writes)}.",
+                where=where,
+            )
+        for key, value in zip(net.writes, values, strict=True):
+            wanted = (2, *fields[key].shape) if name in networks.generators else (2, *value.shape[1:])
             if tuple(value.shape) != wanted:
                 raise PluginError(
                     f"'{name}' wrote '{key}' of shape {tuple(value.shape)}, declared is {wanted}.",
@@ -141,18 +160,9 @@ def _check_combination(plan: Plan, networks: Networks) -> None:
 
 
 def _found_tags(networks: Networks) -> set[str]:
-    tags: set[str] = set()
-    for net in networks.discriminators.values():
-        for module in net.module.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                tags.add("batch-norm-in-discriminator")
-            if parametrize.is_parametrized(module) and any(
-                isinstance(entry, nn.utils.parametrizations._SpectralNorm)
-                for entries in module.parametrizations.values()  # type: ignore[operator]
-                for entry in entries
-            ):
-                tags.add("spectral-norm-in-discriminator")
-    return tags
+    modules = [part for net in networks.discriminators.values() for part in net.module.modules()]
+    batch_norm = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in modules)
+    return {"batch-norm-in-discriminator"} if batch_norm else set()
 
 
 def parameter_count(nets: Iterable[Net]) -> int:

@@ -198,6 +198,11 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
         ('("z", "label"), writes=("a",)', '("z", "label"), writes=("z",)', "reads and writes 'z'"),
         ('writes=("score", "label_logits")', 'writes=("points", "label_logits")', "does not write 'score'"),
         ('fields=(Field(name="z", shape=(4,), source="uniform"),),', "", "which nothing declares"),
+        ('shape=(4,), source="uniform"', "shape=(4,)", "declared as one of the data"),
+        ('reads=("z", "label")', 'reads="z"', "must be tuples"),
+        ("return self.score(a).squeeze(1), self.classes(a)", "return self.score(a)", "returns 1 tensors"),
+        ("return self.score(a).squeeze(1), self.classes(a)", "return a.no_such_thing", "no_such_thing"),
+        ("def ac_nets(config, data):", "def ac_nets(config, data):\n    data['image']", "not subscriptable"),
         ("self.net = nn.Linear(4 + 2, 3)", "self.net = nn.Linear(4 + 2, 5)", "declared is"),
     ],
 )
@@ -208,7 +213,7 @@ def test_networks_that_break_the_contract_are_refused_before_training(
     install("kinds-dist", "kinds", PLUGIN.replace(old, new))
     with pytest.raises(PluginError, match=message) as caught:
         prepare(resolve("test-ac", load_registry()))
-    assert "two-heads" in caught.value.where
+    assert "two-heads" in str(caught.value)
 
 
 def test_a_run_whose_plugin_is_gone_says_what_to_install(

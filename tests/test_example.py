@@ -109,7 +109,7 @@ def test_architecture_works_with_a_built_in_loss(example: Example) -> None:
     planned = answer("train", "tiny-upsample+wgan-gp", "--dry-run", site=example.site)
     assert planned["settings"]["architecture"]["name"] == "ganzoo-example/tiny-upsample"
     assert planned["settings"]["loss"]["name"] == "ganzoo/wgan-gp"
-    assert "gradient-penalty" in planned["settings"]["terms"]
+    assert "ganzoo/gradient-penalty" in planned["settings"]["terms"]
     assert planned["estimate"]["parameters"]["generators"] > 0
 
 

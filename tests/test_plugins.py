@@ -126,8 +126,7 @@ def test_listing_imports_neither_torch_nor_onnxruntime() -> None:
             "extra",
         ),
         (
-            "from ganzoo.api import hookimpl\n@hookimpl\ndef ganzoo_losses():\n    return []\n"
-            + "def ganzoo_terms():\n    return []",
+            textwrap.dedent(loss("fine")) + "def ganzoo_terms():\n    return []",
             "broken",
             "ganzoo_terms lacks @hookimpl",
         ),

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 import ganzoo
+from ganzoo.api import Loss
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
-from ganzoo.errors import DataError, DivergedError, GanzooError, UsageError
+from ganzoo.errors import DataError, DivergedError, GanzooError, PluginError, UsageError
 from ganzoo.networks import build_networks, declared, parameter_count
 from ganzoo.recipes import Plan
-from ganzoo.registry import factory_of
+from ganzoo.registry import calling, factory_of
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
@@ -68,7 +69,7 @@ def prepare(plan: Plan, progress: Callable[[int, int], None] | None = None) -> P
         engine=engine,
         meter=Meter(),
     )
-    loss = factory_of(plan.loss.item)(plan.loss.options)
+    loss = _loss(plan)
     phases = Phases(networks, loss, plan.loss.item.spec.paired, penalties, engine, training.meter)
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
@@ -143,12 +144,30 @@ def check_resumable(run: Run, plan: Plan) -> None:
         )
 
 
+def _loss(plan: Plan) -> Loss:
+    """The plan's loss, tried on made-up scores: a plugin's mistake must not surface in mid-run."""
+    factory, scores = factory_of(plan.loss.item), torch.zeros(2)
+    with calling(plan.loss.item):
+        loss: Loss = factory(plan.loss.options)
+        real = scores if plan.loss.item.spec.paired else None
+        for value in (loss.discriminator(scores, scores), loss.generator(scores, real)):
+            if value.shape != ():
+                raise PluginError(
+                    f"The loss '{plan.loss.item.name}' gave a tensor of shape {tuple(value.shape)}, "
+                    "not a scalar.",
+                    where=plan.loss.item.qualified,
+                )
+    return loss
+
+
 def _terms(plan: Plan) -> tuple[dict[str, list[Constraint]], dict[str, list[Penalty]]]:
     constraints: dict[str, list[Constraint]] = {"generator": [], "discriminator": []}
     penalties: dict[str, list[Penalty]] = {"generator": [], "discriminator": []}
     for name, term in plan.terms.items():
         spec = term.item.spec
-        function = factory_of(term.item)(term.options)
+        factory = factory_of(term.item)
+        with calling(term.item):
+            function = factory(term.options)
         if spec.kind == "constraint":
             constraints[spec.role].append(function)
         else:

@@ -1,0 +1,116 @@
+"""Fields of a batch, what an architecture may know of the data, and the sizes of its maps.
+
+Plugins import these names from `ganzoo.api`. Nothing here imports torch or numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ganzoo.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One named column of a batch, declared once for data check, sampler, ONNX and runtime.
+
+    `shape` is that of one sample, without the batch: `(3, 64, 64)` for an RGB picture
+    (channels, height, width), `()` for a label. `source` says who fills it: the data set, or a
+    random draw (`normal` is N(0, 1), `uniform` is U(-1, 1)). `range` is the closed interval that
+    values of a float field lie in; `None` means unbounded. `classes` names the values of an
+    int64 label field, in order.
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    dtype: Literal["float32", "int64"] = "float32"
+    source: Literal["data", "normal", "uniform"] = "data"
+    range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a picture can be drawn from it: channels x height x width with 1, 3 or 4 channels."""
+        return self.dtype == "float32" and len(self.shape) == 3 and self.shape[0] in (1, 3, 4)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; `from_json` is its inverse."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Field:
+        """Read what `to_json` wrote."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataInfo:
+    """What an architecture may know of the data: its fields and the number of samples."""
+
+    fields: tuple[Field, ...]
+    count: int
+
+    def __contains__(self, name: str) -> bool:
+        return any(item.name == name for item in self.fields)
+
+    def field(self, name: str) -> Field:
+        """The field of that name; DataError when the data has none."""
+        for item in self.fields:
+            if item.name == name:
+                return item
+        have = ", ".join(item.name for item in self.fields)
+        raise DataError(f"The data has no field '{name}'.", where=f"its fields are: {have}")
+
+    @property
+    def signal(self) -> Field:
+        """The one float field, for architectures that imitate whatever the data holds."""
+        floats = [item for item in self.fields if item.dtype == "float32"]
+        if len(floats) != 1:
+            names = ", ".join(item.name for item in floats) or "none"
+            raise DataError(f"Exactly one float field is needed, the data has: {names}.")
+        return floats[0]
+
+    def image(self, *, smallest: int = 1, otherwise: str = "") -> Field:
+        """The field `image`, for networks that need pictures of at least `smallest` pixels a side.
+
+        DataError when it is no float field of channels x height x width, or smaller. `otherwise` names
+        an architecture that takes any shape, for the message.
+        """
+        image = self.field("image")
+        instead = f"the architecture '{otherwise}' takes any" if otherwise else ""
+        if image.dtype != "float32" or len(image.shape) != 3:
+            raise DataError(
+                "This architecture needs pictures: channels x height x width.",
+                where=f"the field 'image' is {image.dtype} of the shape {image.shape}",
+                fix=f"{instead} shape" if instead else "choose other data with --data",
+            )
+        _, height, width = image.shape
+        if min(height, width) < smallest:
+            raise DataError(
+                f"This architecture needs pictures of at least {smallest}x{smallest} pixels.",
+                where=f"the field 'image' has {height}x{width}",
+                fix=f"{instead} size; or enlarge the pictures" if instead else "enlarge the pictures",
+            )
+        return image
+
+
+def halvings(height: int, width: int, *, smallest: int = 4) -> int:
+    """How often a picture can be halved before its shorter side would fall under `smallest` pixels.
+
+    64 -> 4, 32 -> 3, 28 -> 2 (28, 14, 7). A generator starts from ceil(side / 2**halvings) pixels
+    and crops what it has too much, so any size works.
+    """
+    count = 0
+    while min(height, width) >> (count + 1) >= smallest:
+        count += 1
+    return count
+
+
+def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
+    """Sizes of the maps from the picture down: ceil(side / 2**k) for k = 0..stages."""
+    return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]
