@@ -19,10 +19,14 @@ from ganzoo.errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
 
-# Work of one forward pass of all networks over a batch, under which one CPU thread is used. Small
-# kernels gain little from a second thread (1.27 times in the sized WGAN-GP, 1 GFLOP, two quiet
-# cores) and wait for each other as soon as anything else runs (there: 8 times slower than one).
-ONE_THREAD_FLOPS = 4e9
+# Work of one forward pass of all networks over a batch, under which half of the CPU threads are
+# used. Small kernels wait for each other as soon as anything else runs: the sized WGAN-GP (1.2
+# GFLOP) on two threads of two cores made 712 to 970 images/s on a quiet machine and 65 beside one
+# busy process, on one thread 520 and 500.
+SMALL_FLOPS = 4e9
+
+# Asked once: a run sets torch's number for the whole process, and the next run must not see that.
+_ALL_THREADS = torch.get_num_threads()
 
 
 @dataclass
@@ -78,10 +82,10 @@ class Engine:
 
 
 def choose_threads(wanted: int | None, forward_flops: float) -> int:
-    """The CPU threads for kernels: as asked, else one for small networks and torch's own number."""
+    """The CPU threads for kernels: as asked, else torch's own number, half of it for small networks."""
     if wanted is not None:
         return wanted
-    return 1 if forward_flops < ONE_THREAD_FLOPS else torch.get_num_threads()
+    return max(1, _ALL_THREADS // 2) if forward_flops < SMALL_FLOPS else _ALL_THREADS
 
 
 def choose_device(name: str) -> torch.device:

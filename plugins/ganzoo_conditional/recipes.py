@@ -25,7 +25,7 @@ CGAN = RecipeSpec(
     architecture="conditional-conv",
     loss="wgan-gp",
     settings={
-        "train.images": 150_000,
+        "train.images": 120_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         "architecture.generator_width": 24,

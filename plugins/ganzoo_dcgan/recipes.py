@@ -14,7 +14,7 @@ DCGAN = RecipeSpec(
     architecture="dcgan",
     loss="non-saturating",
     settings={
-        "train.images": 200_000,
+        "train.images": 160_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         "architecture.generator_width": 24,

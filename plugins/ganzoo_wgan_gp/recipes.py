@@ -34,7 +34,7 @@ SIZED_WGAN = RecipeSpec(
     architecture="wgan-conv",
     loss="wgan",
     settings={
-        "train.images": 200_000,
+        "train.images": 160_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         **SMALL_CONV,
@@ -83,7 +83,7 @@ SIZED_WGAN_GP = RecipeSpec(
     architecture="wgan-conv",
     loss="wgan-gp",
     settings={
-        "train.images": 150_000,
+        "train.images": 120_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         **SMALL_CONV,
