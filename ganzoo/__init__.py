@@ -49,6 +49,7 @@ def train(
     """
     from ganzoo.recipes import resolve
     from ganzoo.registry import load_registry
+    from ganzoo.settings import layer
     from ganzoo.train.quiet import Quiet
     from ganzoo.train.session import start
 
@@ -62,7 +63,7 @@ def train(
         "train.precision": precision,
     }
     overrides = {**{key: value for key, value in named.items() if value is not None}, **(settings or {})}
-    plan = resolve(recipe, load_registry(), overrides=overrides)
+    plan = resolve(recipe, load_registry(), overrides=layer("ganzoo.train", overrides))
     run, _ = start(plan, Path(run_dir) if run_dir is not None else None, Quiet())
     return run
 

@@ -290,7 +290,8 @@ class TermSpec(_Buildable):
     `role`. `kind="constraint"`: `factory(config) -> fn(module) -> None`, applied in place to each
     network of `role` after its optimiser step. A penalty may be lazy: with `every=k` the loop adds
     it in each k-th step, times k. `second_order` says that it differentiates through a gradient:
-    it then runs in float32.
+    it then runs in float32. A penalty (or loss) that keeps state is an nn.Module with buffers: it is
+    moved to the device and saved with the run.
     """
 
     role: Literal["discriminator", "generator"] = "discriminator"
@@ -305,7 +306,8 @@ class DatasetSpec(_Buildable):
     """A kind of data, chosen by `--data NAME` or `--data NAME:ARGUMENT`.
 
     `factory(argument: str, config) -> ArraySource | ItemSource`; `argument` describes what follows
-    the colon (`PATH`), empty when nothing does.
+    the colon, empty when nothing does. An argument described as `PATH` is kept as an absolute path in
+    a run's settings.
     """
 
     argument: str = ""

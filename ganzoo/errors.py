@@ -12,7 +12,7 @@ class ExitCode(IntEnum):
     """What a script may rely on; the whole set that `ganzoo` ends with."""
 
     OK = 0
-    STORAGE = 1
+    FAILURE = 1
     USAGE = 2
     DATA = 3
     DIVERGED = 4
@@ -78,4 +78,10 @@ class ExportError(GanzooError):
 class StorageError(GanzooError):
     """A file or folder that could not be written: disk full, read-only, no permission."""
 
-    exit_code = ExitCode.STORAGE
+    exit_code = ExitCode.FAILURE
+
+
+class FailedError(GanzooError):
+    """The machine or a plugin failed in the middle of the work: out of memory, an exception in a term."""
+
+    exit_code = ExitCode.FAILURE

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,18 @@ def write_bytes(path: Path, content: bytes) -> None:
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(temporary, content)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write the file and flush it to the disk; OSError, and perhaps a part of it, when that fails."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -50,7 +55,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def sync_folder(path: Path) -> None:
     """Flush a folder's entries to the disk, where the system can do that."""
-    if os.name == "posix":
+    if os.name != "posix":
+        return
+    with suppress(OSError):  # some network file systems refuse to flush a folder
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -101,9 +101,31 @@ def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
     for name, net in networks.discriminators.items():
         if "score" not in net.writes:
             raise PluginError(f"The discriminator '{name}' does not write 'score'.", where=where)
+    _check_games(networks, {field.name for field in info.fields}, where)
+
+
+def _check_games(networks: Networks, data: set[str], where: str) -> None:
+    """Games name networks that exist, which find what they read in a batch of real samples."""
+    noise = {field.name for field in noise_fields(networks)}
     for game in networks.games:
         if game.generator not in networks.generators or game.discriminator not in networks.discriminators:
             raise PluginError(f"A game names networks that do not exist: {game}.", where=where)
+        for read in networks.generators[game.generator].reads:
+            if read not in data | noise:
+                raise PluginError(
+                    f"The generator '{game.generator}' reads '{read}', which is neither noise nor in the data.",
+                    where=where,
+                    fix="let it read fields of the data and noise: a game starts from a real batch",
+                )
+    for name, net in networks.discriminators.items():
+        for read in net.reads:
+            if read not in data:
+                kind = "the noise field" if read in noise else "the field"
+                raise PluginError(
+                    f"The discriminator '{name}' reads {kind} '{read}', which real samples do not have.",
+                    where=where,
+                    fix="let it read fields of the data, which generators may write, and nothing else",
+                )
 
 
 def _check_forward(name: str, net: Net, where: str) -> None:

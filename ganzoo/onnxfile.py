@@ -73,9 +73,10 @@ def read(file: Path) -> bytes:
         ) from error
 
 
-def open_session(data: bytes, provider: str, where: str) -> onnxruntime.InferenceSession:
+def open_session(data: bytes, provider: str, where: str) -> tuple[onnxruntime.InferenceSession, str]:
     """A session on CUDA when it is wanted and comes up, else on the CPU; only its own word is believed.
 
+    With it comes a note: why `auto` is on the CPU although there is an NVIDIA driver, else nothing.
     UsageError for bytes that are not a sealed file of ours, and for CUDA that was asked for in vain.
     """
     if provider not in ("auto", "cpu", "cuda"):
@@ -86,15 +87,16 @@ def open_session(data: bytes, provider: str, where: str) -> onnxruntime.Inferenc
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    reason = "" if provider == "cpu" else _cuda_missing()
-    if provider != "cpu" and not reason:
+    note = ""
+    if provider == "cuda" or (provider == "auto" and _has_driver()):
         session, reason = _try_cuda(data, options)
         if session is not None:
-            return session
-    if provider == "cuda":
-        raise UsageError(f"CUDA cannot be used: {reason}.", fix="--provider cpu, or auto")
+            return session, ""
+        if provider == "cuda":
+            raise UsageError(f"CUDA cannot be used: {reason}.", fix="--provider cpu, or auto")
+        note = f"There is an NVIDIA driver, but CUDA cannot be used: {reason}."
     try:
-        return onnxruntime.InferenceSession(data, options, providers=[_CPU])
+        return onnxruntime.InferenceSession(data, options, providers=[_CPU]), note
     except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
         raise UsageError("onnxruntime cannot load the file.", where=where, fix=str(error)[:300]) from error
 
@@ -102,8 +104,13 @@ def open_session(data: bytes, provider: str, where: str) -> onnxruntime.Inferenc
 def _try_cuda(
     data: bytes, options: onnxruntime.SessionOptions
 ) -> tuple[onnxruntime.InferenceSession | None, str]:
+    """A session on CUDA, or none and why."""
     import onnxruntime
 
+    if not _has_driver():  # without one, onnxruntime would only complain of a library
+        return None, "this machine has no NVIDIA driver"
+    if _CUDA not in onnxruntime.get_available_providers():
+        return None, "this onnxruntime was built without it (install onnxruntime-gpu in its place)"
     onnxruntime.set_default_logger_severity(4)  # missing libraries are reported by the default logger
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -112,7 +119,7 @@ def _try_cuda(
         providers: list[Any] = [(_CUDA, {"use_tf32": "0"}), _CPU]
         session = onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # as above; on any failure the CPU is tried
-        return None, f"onnxruntime says: {str(error)[:300]}"
+        return None, f"onnxruntime says: {' '.join(str(error)[:300].split()).rstrip('.')}"
     finally:
         onnxruntime.set_default_logger_severity(2)
     if _CUDA not in session.get_providers():
@@ -123,17 +130,13 @@ def _try_cuda(
     return session, ""
 
 
-def _cuda_missing() -> str:
-    """Why CUDA need not be tried, or nothing. `get_available_providers` lists it without any GPU, too."""
-    import onnxruntime
-
-    if _CUDA not in onnxruntime.get_available_providers():
-        return "this onnxruntime was built without it"
+def _has_driver() -> bool:
+    """Whether CUDA is worth a try: onnxruntime lists the provider on machines without any GPU, too."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return "this machine has no NVIDIA driver"
-    return ""
+        return False
+    return True
 
 
 def _check_seal(data: bytes, where: str) -> None:

@@ -35,9 +35,14 @@ def to_uint8(images: NDArray[Any], range: tuple[float, float] = (-1.0, 1.0)) -> 
     The same float32 arithmetic as the uint8 output of an exported graph.
     """
     low, high = range
-    scaled = (images.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
-    whole = np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0, 255)
-    return np.ascontiguousarray(whole.astype(np.uint8).transpose(0, 2, 3, 1))
+    count, channels, height, width = images.shape
+    result = np.empty((count, height, width, channels), dtype=np.uint8)
+    for start in np.arange(0, count, 64).tolist():  # all at once would take five copies
+        part = images[start : start + 64].astype(np.float32)
+        scaled = (part - np.float32(low)) * np.float32(255.0 / (high - low))
+        whole = np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0, 255)
+        result[start : start + 64] = whole.astype(np.uint8).transpose(0, 2, 3, 1)
+    return result
 
 
 def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -52,11 +57,15 @@ def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
     return to_uint8(values, (low, high if high > low else low + 1.0))
 
 
-def grid(images: NDArray[np.uint8], columns: int | None = None, padding: int = 2) -> Image.Image:
+def grid(
+    images: NDArray[np.uint8], columns: int | None = None, padding: int = 2, limit: int | None = None
+) -> Image.Image:
     """A sheet of pictures (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
 
-    Small pictures are enlarged by a whole factor, each pixel a sharp square. UsageError when
-    there is nothing to draw or the sheet would have more than 89 million pixels.
+    Small pictures are enlarged by a whole factor, each pixel a sharp square. With a `limit` on the
+    sheet's pixels only the whole rows that fit are drawn; where no row fits, as much of the first one
+    as does; at least one picture, shrunk if it must be. UsageError when there is nothing to draw or
+    the sheet would have more than 89 million pixels.
     """
     if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
         raise UsageError(f"An array of shape {images.shape} is not a batch of pictures (N, H, W, 1, 3 or 4).")
@@ -64,8 +73,11 @@ def grid(images: NDArray[np.uint8], columns: int | None = None, padding: int = 2
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     if columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    if limit is not None:
+        images, columns = _fitting(images, columns, padding, min(limit, _LARGEST))
+        count, height, width, channels = images.shape
     rows = -(-count // columns)
-    factor = max(1, -(-_CELL // max(height, width)))
+    factor = _enlarged(height, width)
     cell_height, cell_width = height * factor + padding, width * factor + padding
     total_height, total_width = rows * cell_height + padding, columns * cell_width + padding
     if total_height * total_width > _LARGEST:
@@ -140,18 +152,23 @@ def can_draw(field: Field) -> bool:
 
 
 def draw(
-    field: Field, values: NDArray[Any], reference: NDArray[Any] | None = None, columns: int | None = None
+    field: Field,
+    values: NDArray[Any],
+    reference: NDArray[Any] | None = None,
+    columns: int | None = None,
+    *,
+    fit: bool = False,
 ) -> Image.Image | None:
     """The picture that suits the field, or None when there is none.
 
     `values` is float (N, *field.shape); pictures may be uint8 (N, H, W, C) already. `reference` is for
-    1-D and 2-D data.
+    1-D and 2-D data. With `fit`, a grid that would be too large shows fewer pictures.
     """
     if not can_draw(field):
         return None
     if not field.is_image:
         return (scatter if field.shape == (2,) else histogram)(values, reference)
-    return grid(to_pixels(field, values), columns)
+    return grid(to_pixels(field, values), columns, limit=_LARGEST if fit else None)
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -167,6 +184,33 @@ def save(image: Image.Image, path: Path) -> None:
     file = io.BytesIO()
     image.save(file, format=kind)
     write_bytes(path, file.getvalue())
+
+
+def _enlarged(height: int, width: int) -> int:
+    """The factor by which a grid enlarges small pictures."""
+    return max(1, -(-_CELL // max(height, width)))
+
+
+def _fitting(
+    images: NDArray[np.uint8], columns: int, padding: int, limit: int
+) -> tuple[NDArray[np.uint8], int]:
+    """The pictures whose grid has at most `limit` pixels, and its columns."""
+    count, height, width, channels = images.shape
+    factor = _enlarged(height, width)
+    tall, wide = height * factor + padding, width * factor + padding
+    columns = min(columns, (limit // (tall + padding) - padding) // wide)
+    if columns >= 1:
+        rows = (limit // (columns * wide + padding) - padding) // tall
+        return images[: rows * columns], columns
+    # Not even one: the smallest whole factor that brings it below the limit.
+    shrink = 1
+    while (-(-height // shrink) + 2 * padding) * (-(-width // shrink) + 2 * padding) > limit and (
+        shrink < max(height, width)
+    ):
+        shrink += 1
+    whole = Image.fromarray(images[0, :, :, 0] if channels == 1 else images[0])
+    small = np.asarray(whole.reduce(shrink))
+    return small.reshape(1, *small.shape[:2], channels), 1
 
 
 def _finite(values: NDArray[Any], width: int) -> NDArray[np.float64]:

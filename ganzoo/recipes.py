@@ -17,6 +17,7 @@ from ganzoo.plugins import Plugin
 from ganzoo.registry import Item, Registry
 from ganzoo.settings import (
     CORE_TABLES,
+    IMAGES,
     DataSettings,
     EmaSettings,
     Key,
@@ -92,6 +93,8 @@ class Plan:
         }
         terms.update(dict.fromkeys(self.dropped_terms, False))
         _, colon, argument = self.data.source.partition(":")
+        if argument and self.dataset.item.spec.argument == "PATH":
+            argument = str(Path(argument).expanduser().absolute())
         tables: dict[str, Any] = {
             "recipe": self.name,
             "complete": True,
@@ -143,15 +146,15 @@ class Plan:
         )
 
 
-def resolve(
-    target: str, registry: Registry, *, overrides: Mapping[str, Any] | None = None, origin: str = "--set"
-) -> Plan:
+def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | Layer | None = None) -> Plan:
     """The plan for a recipe name, `architecture+loss[+term...]`, or a settings file.
 
-    `overrides` has dotted paths as keys. UsageError and SettingsError name what is wrong.
+    `overrides` is the top layer, or has dotted paths as keys. UsageError and SettingsError name what
+    is wrong.
     """
     lower, upper = _requested(target, registry)
-    upper = [*upper, layer(origin, overrides or {})]
+    top = overrides if isinstance(overrides, Layer) else layer("overrides", overrides or {})
+    upper = [*upper, top]
     requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper)]
     source = _last(requested, "data", "source")
     dataset = registry.find(DatasetSpec, str(source).partition(":")[0])
@@ -166,6 +169,7 @@ def resolve(
     terms, dropped = _terms([*defaults, *requested], registry)
     defaults += [_defaults(item, owners) for item in terms.values()]
     values, origins = _merge([*defaults, *requested])
+    _choose_length([*defaults, *requested], values, origins)
     _check_paths(values, origins, owners, terms)
 
     def table(name: str) -> dict[str, Any]:
@@ -204,8 +208,8 @@ def resolve(
 def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer]]:
     """The layers that the target stands for: (recipe or combination, settings file)."""
     path = Path(target)
-    if path.suffix == ".toml" or path.is_file():
-        if path.is_dir() or not path.exists():
+    if path.suffix == ".toml":
+        if not path.is_file():
             raise UsageError(f"There is no settings file '{target}'.")
         tables = read_toml(path)
         base = tables.pop("recipe", None)
@@ -327,6 +331,19 @@ def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:
     return values, origins
 
 
+def _choose_length(layers: Sequence[Layer], values: dict[Key, Any], origins: dict[Key, str]) -> None:
+    """Leave the length that was set last: `--minutes` replaces a recipe's images, and the reverse."""
+    images, minutes = ("train", "images"), ("train", "minutes")
+    depth: dict[Key, int] = {
+        key: max((at for at, entry in enumerate(layers) if key in entry.values), default=-1)
+        for key in (images, minutes)
+    }
+    if depth[images] == depth[minutes] == -1:
+        values[images], origins[images] = IMAGES, "core"
+    elif depth[images] != depth[minutes]:
+        values.pop(min(depth, key=lambda key: depth[key]), None)
+
+
 def _check_paths(
     values: Mapping[Key, Any],
     origins: Mapping[Key, str],
@@ -340,11 +357,11 @@ def _check_paths(
                 known = option_names(terms[path[1]].spec.config, TermSettings)
                 if path[2] not in known:
                     raise unknown_option(path, known, origin)
+        elif len(path) == 1 and path[0] in (*CORE_TABLES, "terms"):
+            raise SettingsError(f"'{path[0]}' is a table of settings, not a value.", where=origin)
         elif path[0] in CORE_TABLES:
             owner = owners.get(path[0])
             known = option_names(CORE_TABLES[path[0]], owner.spec.config if owner else None)
-            if len(path) == 1:
-                raise SettingsError(f"'{path[0]}' is a table of settings, not a value.", where=origin)
             if len(path) > 2 or path[1] not in known:
                 raise unknown_option(path, known, origin)
         elif path[0] != "terms" or len(path) != 2:

@@ -7,6 +7,7 @@ Checkpoint files themselves are read and written by `train/checkpoint.py`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -53,8 +54,8 @@ class Run:
                 )
             for part in ("samples", "checkpoints"):
                 (path / part).mkdir(parents=True, exist_ok=True)
-        write_bytes(path / "settings.toml", tomli_w.dumps(dict(settings)).encode())
         run = cls(path, {"format": FORMAT, "recipe": recipe, "status": "starting", **record})
+        run.write_settings(settings)
         run.update(created=datetime.now(UTC).isoformat(timespec="seconds"))
         return run
 
@@ -103,16 +104,24 @@ class Run:
         data = self.record["data"]
         return DataInfo(fields=tuple(Field.from_json(raw) for raw in data["fields"]), count=data["count"])
 
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace settings.toml."""
+        write_bytes(self.settings_file, tomli_w.dumps(dict(settings)).encode())
+
     def settings(self) -> dict[str, Any]:
         """The resolved settings as nested tables."""
         return tomllib.loads(self.settings_file.read_text(encoding="utf-8"))
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines of log.jsonl, a record for each tick."""
+        """The lines of log.jsonl, a record for each tick. A line that a crash tore is left out."""
         file = self.path / "log.jsonl"
         if not file.exists():
             return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+        records = []
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                records.append(json.loads(line))
+        return [record for record in records if isinstance(record, dict)]
 
     def export(self, output: str | Path | None = None, *, uint8: bool = False) -> Bundle:
         """Export the trained generators to ONNX; the same as `ganzoo export`."""

@@ -10,7 +10,8 @@ import difflib
 import json
 import math
 import operator
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,15 +38,19 @@ def load(path: Path | str, *, provider: str = "auto", generator: str = "generato
 
     `provider` is `auto` (CUDA where it comes up, else the CPU), `cpu` or `cuda`. `generator` chooses among
     those of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
-    export, that was changed since, or that is too new, and for CUDA that does not come up.
+    export, that was changed since, or that is too new, and for CUDA that does not come up. A warning
+    where `auto` falls back to the CPU on a machine with an NVIDIA driver.
     """
     file = onnxfile.find(Path(path), generator)
-    return from_bytes(onnxfile.read(file), provider=provider, where=str(file))
+    result = from_bytes(onnxfile.read(file), provider=provider, where=str(file))
+    if result.provider_note:
+        warnings.warn(result.provider_note, RuntimeWarning, stacklevel=3)  # the caller of ganzoo.load
+    return result
 
 
 def from_bytes(data: bytes, *, provider: str = "auto", where: str = "") -> Generator:
-    """The generator in the bytes of an .onnx file; errors as in `load`."""
-    opened = onnxfile.open_session(data, provider, where)
+    """The generator in the bytes of an .onnx file; errors as in `load`, but no warning."""
+    opened, note = onnxfile.open_session(data, provider, where)
     raw = opened.get_modelmeta().custom_metadata_map.get(onnxfile.METADATA_KEY, "null")
     try:
         record = json.loads(raw)
@@ -55,7 +60,7 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "") -> Gener
                 where=where,
                 fix="pip install -U ganzoo",
             )
-        return Generator(opened, record)
+        return Generator(opened, record, note)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             "The metadata of the file cannot be understood.", where=where, fix="export again"
@@ -67,10 +72,13 @@ class Generator:
 
     `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 pictures
     ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
-    without one. `engine` is onnxruntime with its version, `provider` the one that it really uses.
+    without one. `engine` is onnxruntime with its version, `provider` the one that it really uses;
+    `provider_note` says why that is not CUDA where it might be, and is empty otherwise.
     """
 
-    def __init__(self, opened: onnxruntime.InferenceSession, record: Mapping[str, Any]) -> None:
+    def __init__(
+        self, opened: onnxruntime.InferenceSession, record: Mapping[str, Any], provider_note: str = ""
+    ) -> None:
         import onnxruntime
 
         self._session = opened
@@ -87,6 +95,7 @@ class Generator:
         self.parity: dict[str, Any] = dict(record["parity"])
         self.engine = f"onnxruntime {onnxruntime.__version__}"
         self.provider: str = opened.get_providers()[0]
+        self.provider_note = provider_note
         self.label = next((field for field in self.inputs if field.classes and field.shape == ()), None)
         self.classes: tuple[str, ...] = self.label.classes if self.label else ()
 
@@ -115,9 +124,15 @@ class Generator:
 
         `label` is a class, by number or name, or a number for each sample; random when left out.
         `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them.
-        UsageError for values that the generator cannot take and for results of 4 GiB or more.
+        UsageError for values that the generator cannot take, and for inputs and outputs of 4 GiB or more.
         """
-        return self.run(self.draw_inputs(n, seed, label=label, **fields), batch_size=batch_size)
+        given, drawn = self._given(n, label, fields)
+
+        def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            noise = sampling.draw(drawn, stop - start, seed, start)
+            return {**noise, **{name: values[start:stop] for name, values in given.items()}}
+
+        return self._run(n, rows, batch_size)
 
     def images(
         self,
@@ -157,6 +172,13 @@ class Generator:
         self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, **fields: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
         """The values of all inputs for `n` samples, those given checked and the others drawn."""
+        given, drawn = self._given(n, label, fields)
+        return {**sampling.draw(drawn, n, seed), **given}
+
+    def _given(
+        self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, NDArray[Any]]
+    ) -> tuple[dict[str, NDArray[Any]], list[Field]]:
+        """The checked values of the inputs that were given, and the inputs that are to be drawn."""
         if n < 1:
             raise UsageError(f"{n} samples were asked for.", fix="ask for 1 or more")
         self._check_size(n)
@@ -180,7 +202,7 @@ class Generator:
                     f"The generator needs values for '{field.name}': it is not random.",
                     fix=f"give {field.name}=, a {field.dtype} array of shape {(n, *field.shape)}",
                 )
-        return {**sampling.draw(drawn, n, seed), **fields}
+        return dict(fields), drawn
 
     def draw_walks(
         self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
@@ -196,13 +218,13 @@ class Generator:
         if count < 1 or steps < 2:
             raise UsageError(f"{count} walks of {steps} steps are none.", fix="at least 1 walk of 2 steps")
         self._check_size(count * steps)
-        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, 2 * count, seed)
+        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, count, seed, count)
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
-            pairs = zip(ends[field.name][:count], ends[field.name][count:], strict=True)
-            inputs[field.name] = np.concatenate(
-                [sampling.interpolate(a, b, steps, field.source) for a, b in pairs]
-            )
+            pairs = zip(starts[field.name], ends[field.name], strict=True)
+            for walk, (a, b) in enumerate(pairs):
+                rows = slice(walk * steps, (walk + 1) * steps)
+                inputs[field.name][rows] = sampling.interpolate(a, b, steps, field.source)
         return inputs
 
     def draw_classes(self, n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
@@ -218,15 +240,26 @@ class Generator:
 
     def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
         """All outputs for inputs as `draw_inputs` returns them, computed `batch_size` rows at a time."""
-        if batch_size < 1:
-            raise UsageError(f"A batch of {batch_size} is empty.", fix="64 suits most machines")
         count = len(next(iter(inputs.values())))
         self._check_size(count)
+
+        def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            return {name: values[start:stop] for name, values in inputs.items()}
+
+        return self._run(count, rows, batch_size)
+
+    def _run(
+        self, count: int, rows: Callable[[int, int], dict[str, NDArray[Any]]], batch_size: int
+    ) -> dict[str, NDArray[Any]]:
+        """All outputs for `count` samples; `rows` gives the inputs from one row up to another."""
+        if batch_size < 1:
+            raise UsageError(f"A batch of {batch_size} is empty.", fix="64 suits most machines")
         results = {field.name: self._empty(field, count) for field in self.outputs}
         for start in range(0, count, batch_size):
-            rows = {name: values[start : start + batch_size] for name, values in inputs.items()}
+            stop = min(start + batch_size, count)
+            inputs = rows(start, stop)
             try:
-                parts = self._session.run(list(results), rows)
+                parts = self._session.run(list(results), inputs)
             except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
                 raise UsageError(
                     f"onnxruntime could not run the generator: {error}", fix="a smaller batch size"
@@ -236,7 +269,7 @@ class Generator:
                     raise UsageError(
                         f"The generator gave samples of shape {part.shape[1:]}, not {target.shape[1:]}."
                     )
-                target[start : start + batch_size] = part
+                target[start:stop] = part
         return results
 
     def _empty(self, field: Field, count: int) -> NDArray[Any]:
@@ -245,6 +278,7 @@ class Generator:
         return np.empty((count, *field.shape), dtype=field.dtype)
 
     def _check_size(self, n: int) -> None:
+        """Inputs count, too: a single sample may have noise that is larger than its output."""
         fields = [field for field in (*self.inputs, *self.outputs) if field.name not in self.layouts]
         size = sum(math.prod(field.shape) * np.dtype(field.dtype).itemsize for field in fields)
         size += sum(math.prod(field.shape) for field in self.outputs if field.name in self.layouts)

@@ -22,6 +22,8 @@ from ganzoo.registry import suggest
 ConfigT = TypeVar("ConfigT")
 Key = tuple[str, ...]
 
+IMAGES = 200_000  # the length of a run that nobody gave one
+
 Count = Annotated[int, Bound(ge=1)]
 Share = Annotated[float, Bound(ge=0, le=1)]
 NonNegative = Annotated[float, Bound(ge=0)]
@@ -29,9 +31,12 @@ NonNegative = Annotated[float, Bound(ge=0)]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """The run. Lengths are counted in real images shown to the discriminator."""
+    """The run. Lengths are counted in real images shown to the discriminator.
 
-    images: Count = 200_000
+    Of `images` and `minutes` the one that was set last counts, both when they were set together.
+    """
+
+    images: Count | None = None
     minutes: Annotated[float, Bound(gt=0)] | None = None
     batch_size: Count = 64
     generator_batch_size: Count | None = None
@@ -45,6 +50,13 @@ class TrainSettings:
     sample_every: Count | None = None
     checkpoint_every: Count | None = None
     keep_checkpoints: Count = 3
+
+    @property
+    def length(self) -> str:
+        """The length in words."""
+        parts = [f"{self.images:,} images"] if self.images is not None else []
+        parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
+        return " or ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +152,8 @@ def layer(origin: str, nested: Mapping[str, Any]) -> Layer:
             if not value and prefix[:1] == ("terms",) and len(prefix) == 2:
                 values[prefix] = True
             for key, inner in value.items():
-                walk((*prefix, *split(key)), inner)
+                # Only paths are dotted: deeper keys are names, which may hold dots themselves.
+                walk((*prefix, key) if prefix else split(key), inner)
         else:
             values[prefix] = value
 
@@ -157,15 +170,12 @@ def split(path: str) -> Key:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"'{path}' is not a path of settings.") from error
     parts: list[str] = []
-    while isinstance(node, dict):
+    while isinstance(node, dict) and node:
         (part, node), *_ = node.items()
         parts.append(part)
+    if not parts:
+        raise SettingsError(f"'{path}' is not a path of settings.")
     return tuple(parts)
-
-
-def quoted(path: Key) -> str:
-    """The inverse of `split`."""
-    return ".".join(f'"{part}"' if "." in part else part for part in path)
 
 
 def parse_assignment(text: str) -> tuple[Key, Any]:

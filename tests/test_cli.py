@@ -83,7 +83,7 @@ def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
     assert "MFLOP" in ganzoo("train", "vanilla", "--dry-run", cwd=tmp_path).stdout
     rows = json.loads(ganzoo("train", "dcgan", "--seed", "3", "--explain", "--json", cwd=tmp_path).stdout)
     origins = {row["path"]: row["origin"] for row in rows["settings"]}
-    assert origins["train.seed"] == "--set"
+    assert origins["train.seed"] == "command line"
     assert origins["generator.lr"] == "recipe dcgan"
     assert list(tmp_path.iterdir()) == []
 
@@ -189,11 +189,105 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     assert "Permission" in result.stderr
 
 
-def test_a_full_disk_ends_with_code_1_and_no_traceback(tmp_path: Path) -> None:
+def test_a_run_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     result = ganzoo("train", "vanilla", "--images", "64", *SMALL, "--run-dir", "file/run", cwd=tmp_path)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
+def test_a_full_disk_is_said_and_leaves_the_log_and_pictures(tmp_path: Path) -> None:
+    import resource
+
+    def small_files() -> None:
+        # 100 kB a file: log and pictures fit, checkpoints do not.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    command = [sys.executable, "-m", "ganzoo", "train", "vanilla", "--images", "1280", "--run-dir", "run"]
+    command += ["--set", "train.samples=4"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, preexec_fn=small_files, check=False
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "training goes on" in result.stderr
+    assert "File too large" in result.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 20
+
+
+def test_divergence_ends_with_code_4(tmp_path: Path) -> None:
+    result = ganzoo(
+        "train",
+        "vanilla",
+        "--images",
+        "6400",
+        *SMALL,
+        "--run-dir",
+        "run",
+        "--set",
+        "generator.lr=1e30",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 4, result.stderr
+    assert "not finite" in result.stderr
+
+
+def test_an_export_that_fails_its_checks_ends_with_code_5(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ganzoo.cli import main
+    from ganzoo.export import checks
+
+    monkeypatch.setattr(checks, "TOLERANCE", -1.0)
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(run), "-o", str(tmp_path / "bundle")])
+    assert ended.value.code == 5
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_resuming_in_another_process_is_exact(tmp_path: Path) -> None:
+    start = ["train", "vanilla", "--images", "1280", *SMALL, "--device", "cpu"]
+    assert ganzoo(*start, "--run-dir", "whole", cwd=tmp_path).returncode == 0
+    paused = ganzoo(*start, "--run-dir", "parts", "--pause-at", "600", cwd=tmp_path)
+    assert paused.returncode == 0
+    assert "--resume parts" in paused.stdout
+    result = ganzoo("train", "--resume", "parts", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    name = "checkpoints/000000001280/state.safetensors"
+    assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+    result = ganzoo("train", "--resume", "parts", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "complete" in result.stderr
+
+
+def test_killed_runs_resume_exactly(tmp_path: Path) -> None:
+    arguments = ["train", "vanilla", "--images", "6400", *SMALL, "--device", "cpu"]
+    assert ganzoo(*arguments, "--run-dir", "whole", cwd=tmp_path).returncode == 0
+    command = [sys.executable, "-m", "ganzoo", *arguments, "--run-dir", "parts", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line).get("images", 0) >= 2000:
+                process.kill()
+                break
+    assert ganzoo("train", "--resume", "parts", cwd=tmp_path).returncode == 0
+    name = "checkpoints/000000006400/state.safetensors"
+    assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_a_reader_that_goes_away_does_not_cost_the_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ganzoo", "train", "vanilla", "--images", "6400", *SMALL]
+    with subprocess.Popen(
+        [*command, "--run-dir", "run", "--json"], stdout=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
 
 
 def test_training_twice_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,3 +308,13 @@ def test_the_python_interface_of_the_readme(tmp_path: Path, monkeypatch: pytest.
     scope: dict[str, Any] = {}
     exec(snippet.replace("20_000", "640"), scope)  # noqa: S102 - this is the README's own code
     assert scope["pictures"].shape == (64, 1, 28, 28)
+
+
+def test_the_deployment_code_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parent.parent
+    snippet = (root / "README.md").read_text().split("```py\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(snippet.replace("exported/", f"{root}/exported/"), scope)  # noqa: S102
+    assert scope["image"].shape == (16, 1, 28, 28)
+    assert (tmp_path / "sneaker.png").exists()

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,10 @@ from ganzoo.export import export_generators
 from ganzoo.export.bundle import check_destination, sealed_bytes, write_bundle
 from ganzoo.export.checks import check, check_signature, check_structure
 from ganzoo.export.graph import example_inputs, export_graph, frozen_copy
+from ganzoo.networks import declared
 from ganzoo.pictures import to_uint8
 from ganzoo.sampling import draw
+from tests.test_architectures import SMALL, SPECS, build, pictures
 
 Z = Field(name="z", shape=(8,), source="normal")
 POINT = Field(name="point", shape=(2,))
@@ -210,6 +211,12 @@ def test_uint8_output(bundle, pixels):
     assert steps.max() <= 1
     assert np.count_nonzero(steps) <= 1e-3 * steps.size
     assert pixels.parity["generator"].off_by_one <= 1e-3
+    assert 0 < pixels.parity["generator"].max_abs == bundle.parity["generator"].max_abs
+    listing = json.loads((pixels.path / "bundle.json").read_text())
+    assert listing["generators"]["generator"]["parity"] == pixels.parity["generator"].to_json()
+    assert (
+        f"{pixels.parity['generator'].max_abs:.2g} of the output" in (pixels.path / "README.md").read_text()
+    )
     assert "uint8-nhwc" in (pixels.path / "bundle.json").read_text()
 
 
@@ -237,17 +244,32 @@ def test_mlp_module_is_left_as_it_was(mlp):
     assert 0 <= parity.max_abs < 1e-5
 
 
-def test_frozen_copy_unwraps_and_takes_old_norms():
+def test_frozen_copy_takes_old_norms():
     with pytest.warns(FutureWarning):
         old = nn.utils.weight_norm(nn.Linear(8, 2))
     old(torch.zeros(1, 8))  # leaves a computed weight behind
-    with warnings.catch_warnings(action="ignore"):  # of torch's own imports
-        compiled = torch.compile(nn.Linear(8, 8))
-    module = nn.DataParallel(nn.Sequential(compiled, old))
-    copied = frozen_copy(module)
-    assert [type(part) for part in copied] == [nn.Linear, nn.Linear]
+    copied = frozen_copy(old)
     assert not copied.training
-    assert module.training
+    assert old.training
+    assert torch.equal(copied(torch.ones(1, 8)), old(torch.ones(1, 8)))
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_built_in_architectures(name):
+    """Pictures that are neither square, even, nor of three colours: maps are cropped and resized."""
+    check_generator(build(name, pictures(4, 30, 50), **SMALL[name]), pictures(4, 30, 50))
+
+
+def test_built_in_mlp_on_points():
+    data = DataInfo(fields=(POINT, LABEL), count=100)
+    check_generator(build("mlp", data, output="linear", **SMALL["mlp"]), data)
+
+
+def check_generator(networks, data):
+    net, fields = networks.generators["generator"], declared(networks, data)
+    inputs, outputs = (tuple(fields[name] for name in names) for names in (net.reads, net.writes))
+    parity = check(export_graph(net, inputs, outputs), net, inputs, outputs)
+    assert 0 <= parity.max_abs < 1e-4
 
 
 def test_examples_follow_the_declared_range():
@@ -278,12 +300,12 @@ def test_refused_modules_leave_nothing_and_the_old_bundle(module, message, bundl
 
 
 def test_what_cannot_be_a_graph(tmp_path):
-    with pytest.raises(PluginError, match="nothing declares"):
-        export_generators(networks_of(Mlp(), ("nothing",)), DATA, tmp_path / "x", about={})
     with pytest.raises(ExportError, match="reads and writes 'z'"):
         export_graph(Net(module=nn.Identity(), reads=("z",), writes=("z",)), (Z,), (Z,))
     with pytest.raises(ExportError, match="could not export"):
         export_graph(Net(module=nn.Linear(5, 5), reads=("z",), writes=("point",)), (Z,), (POINT,))
+    with pytest.raises(ExportError, match="writes no image"):
+        export_generators(networks_of(Mlp()), DATA, tmp_path / "x", about={}, uint8=True)
     assert list(tmp_path.iterdir()) == []
 
 

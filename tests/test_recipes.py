@@ -19,7 +19,7 @@ from ganzoo.train.session import prepare
 def test_layers_and_origins(registry: Registry) -> None:
     plan = resolve("wgan-gp", registry, overrides={"train.batch_size": "32"})
     assert plan.train.batch_size == 32
-    assert plan.origin(("train", "batch_size")) == "--set"
+    assert plan.origin(("train", "batch_size")) == "overrides"
     assert plan.origin(("generator", "lr")) == "recipe wgan-gp"
     assert plan.origin(("terms", "gradient-penalty", "weight")).endswith("wgan-gp")
     assert plan.origin(("train", "samples")) == "core"
@@ -93,11 +93,12 @@ def test_changing_the_data_drops_options_of_the_old_data(registry: Registry) -> 
         ({"trian.batch_size": 3}, "did you mean train"),
         ({"architecture.widht": 3}, "architecture has|did you mean"),
         ({"terms.gradient-penalty.wieght": 3}, "did you mean weight"),
-        ({"train.batch_size": "many"}, r"train.batch_size: .*'many' \(from --set\)"),
+        ({"train.batch_size": "many"}, r"train.batch_size: .*'many' \(from overrides\)"),
         ({"train.batch_size": 0}, "train.batch_size"),
         ({"generator.lr": -1}, "generator.lr"),
         ({"generator.optimizer": "adamm"}, "generator.optimizer"),
         ({"train": 3}, "table of settings"),
+        ({"terms": 3}, "table of settings"),
         ({"train.images.deep": 3}, "train.images.deep"),
         ({"terms.nothing.weight": 1}, "There is no term 'nothing'"),
         ({"loss.name": "wgan-pg"}, "did you mean wgan-gp"),
@@ -112,6 +113,56 @@ def test_bad_settings_name_path_origin_and_cure(
     import re
 
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "overrides", "images", "minutes"),
+    [
+        ({}, {}, 120_000, None),
+        ({}, {"train.images": 5}, 5, None),
+        ({}, {"train.minutes": 3}, None, 3),
+        ({}, {"train.minutes": 3, "train.images": 5}, 5, 3),
+        ({"minutes": 2}, {}, None, 2),
+        ({"minutes": 2}, {"train.images": 5}, 5, None),
+        ({"images": 7}, {"train.minutes": 3}, None, 3),
+        ({"images": 7, "minutes": 2}, {}, 7, 2),
+    ],
+)
+def test_the_length_that_was_set_last_counts(
+    registry: Registry,
+    tmp_path: Path,
+    file: dict[str, Any],
+    overrides: dict[str, Any],
+    images: int | None,
+    minutes: float | None,
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(tomli_w.dumps({"recipe": "wgan-gp", "train": file}))
+    plan = resolve(str(settings), registry, overrides=overrides)
+    assert (plan.train.images, plan.train.minutes) == (images, minutes)
+    settings.write_text(tomli_w.dumps(plan.settings()))
+    again = resolve(str(settings), registry)
+    assert (again.train.images, again.train.minutes) == (images, minutes)
+
+
+def test_names_with_dots_survive_a_settings_file(registry: Registry, install: Any, tmp_path: Path) -> None:
+    install(
+        "my.dist",
+        "dotted",
+        """
+        from ganzoo.api import TermSpec, hookimpl
+
+        @hookimpl
+        def ganzoo_terms():
+            return [TermSpec(name="a.b", summary="A name with a dot.", factory="nowhere:build")]
+        """,
+    )
+    dotted = load_registry()
+    plan = resolve("dcgan", dotted, overrides={'terms."a.b".every': 3})
+    assert plan.terms["a.b"].every == 3
+    settings = tmp_path / "settings.toml"
+    settings.write_text(tomli_w.dumps(plan.settings()))
+    assert resolve(str(settings), dotted).settings() == plan.settings()
 
 
 def test_settings_files(registry: Registry, tmp_path: Path) -> None:
@@ -136,6 +187,8 @@ def test_assignments_are_toml_or_strings() -> None:
     assert parse_assignment("data.flip=true") == (("data", "flip"), True)
     with pytest.raises(SettingsError, match="path=value"):
         parse_assignment("generator.lr")
+    with pytest.raises(SettingsError, match="not a path"):
+        parse_assignment('#"=3')
 
 
 def built(registry: Registry, target: str, **overrides: Any) -> Plan:

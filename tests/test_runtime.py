@@ -7,12 +7,14 @@ import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 from PIL import Image
 
-from ganzoo import onnxfile, runtime
+import ganzoo
+from ganzoo import onnxfile, runtime, sampling
 from ganzoo.api import Field
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
@@ -90,7 +92,7 @@ def generator(folder):
 
 @pytest.fixture(scope="module")
 def rows():
-    return runtime.from_bytes(row_file())
+    return runtime.from_bytes(row_file(), provider="cpu")
 
 
 BLOCKED = """
@@ -104,10 +106,10 @@ class Block:
 sys.meta_path.insert(0, Block())
 import ganzoo
 from ganzoo.cli.generate import command
-generator = ganzoo.load(sys.argv[1])
+generator = ganzoo.load(sys.argv[1], provider="cpu")
 assert generator.generate(3, seed=1, label="dog").shape == (3, 1, 8, 8)
 assert generator.images(2).dtype.name == "uint8"
-command([sys.argv[1], "-n", "4", "-o", sys.argv[2]], standalone_mode=False)
+command([sys.argv[1], "-n", "4", "--provider", "cpu", "-o", sys.argv[2]], standalone_mode=False)
 """
 
 
@@ -192,6 +194,30 @@ def test_huge_counts_name_the_size(generator):
         generator.generate(4, seed=-1)
 
 
+def test_inputs_count_for_the_size(rows):
+    with pytest.raises(UsageError, match=r"33\.5 GiB") as caught:  # 4 floats in and 5 out
+        rows.generate(10**9)
+    assert "at most 119304647 " in caught.value.fix
+
+
+def test_noise_is_drawn_batch_by_batch(generator, monkeypatch):
+    """The same samples as from inputs that are drawn at once, but never more noise than a batch needs."""
+    whole = generator.run(generator.draw_inputs(20, seed=3), batch_size=8)["image"]
+    sizes, draw = [], sampling.draw
+
+    def spy(fields, n, seed, start=0):
+        sizes.append((start, n))
+        return draw(fields, n, seed, start)
+
+    monkeypatch.setattr(sampling, "draw", spy)
+    assert np.array_equal(generator.generate(20, seed=3, batch_size=8), whole)
+    assert sizes == [(0, 8), (8, 8), (16, 4)]
+    labels = [0, 1, 2, 1, 0] * 4
+    some = generator.generate(20, seed=3, label=labels, batch_size=8)
+    assert np.array_equal(some[9:10], generator.generate(20, seed=3, label=1, batch_size=8)[9:10]) is False
+    assert np.array_equal(some[8], generator.generate(20, seed=3, label=1, batch_size=8)[8])
+
+
 def test_given_fields(generator):
     z = np.zeros((2, 4), np.float32)
     assert np.array_equal(*generator.generate(2, label=0, z=z))
@@ -204,7 +230,7 @@ def test_given_fields(generator):
 
 
 def test_data_inputs_must_be_given():
-    translator = runtime.from_bytes(translating_file())
+    translator = runtime.from_bytes(translating_file(), provider="cpu")
     with pytest.raises(UsageError, match="needs values for 'a'"):
         translator.generate(2)
     values = np.ones((2, 2), np.float32)
@@ -232,10 +258,11 @@ def test_images_and_classes_and_walks(generator, rows):
         generator.interpolate(2, 1)
 
 
-def test_cuda_without_a_gpu(folder, capfd):
-    if runtime.load(folder).provider == "CUDAExecutionProvider":
-        pytest.skip("there is one")
-    with pytest.raises(UsageError, match="CUDA cannot be used"):
+def test_no_driver(folder, monkeypatch, capfd):
+    monkeypatch.setattr(onnxfile, "_has_driver", lambda: False)
+    plain = runtime.load(folder)  # a warning would be an error here
+    assert (plain.provider, plain.provider_note) == ("CPUExecutionProvider", "")
+    with pytest.raises(UsageError, match="CUDA cannot be used: this machine has no NVIDIA driver"):
         runtime.load(folder, provider="cuda")
     with pytest.raises(UsageError, match="no provider"):
         runtime.load(folder, provider="tpu")
@@ -244,16 +271,35 @@ def test_cuda_without_a_gpu(folder, capfd):
 
 def test_driver_without_libraries(folder, monkeypatch, capfd):
     """A machine with a driver but no CUDA libraries: the provider does not come up."""
-    monkeypatch.setattr(onnxfile, "_cuda_missing", lambda: "")
-    if "CUDAExecutionProvider" in runtime.load(folder).provider:
+    monkeypatch.setattr(onnxfile, "_has_driver", lambda: True)
+    quiet = runtime.from_bytes(conditional_file())
+    if quiet.provider == "CUDAExecutionProvider":
+        assert quiet.provider_note == ""
         pytest.skip("CUDA works here")
     with pytest.raises(UsageError, match="CUDA"):
         runtime.load(folder, provider="cuda")
+    with pytest.warns(RuntimeWarning, match="NVIDIA driver, but CUDA cannot be used") as caught:
+        loaded = ganzoo.load(folder)
+    assert caught[0].filename == __file__
+    assert (loaded.provider, loaded.provider_note) == ("CPUExecutionProvider", quiet.provider_note)
+    assert runtime.load(folder, provider="cpu").provider_note == ""
     assert capfd.readouterr() == ("", "")
 
 
+def test_onnxruntime_without_cuda(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onnxfile, "_has_driver", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    done = run(folder, "-n", 2, provider="auto")
+    assert done.exit_code == 0, done.output
+    first, second = done.stderr.splitlines()
+    assert first.endswith(", CPUExecutionProvider")
+    assert "built without it" in second
+    assert done.stdout == "wrote generated.png\n"
+
+
 def test_choice_in_a_bundle(folder, tmp_path):
-    assert runtime.load(folder / "generator.onnx").name == "generator"
+    assert runtime.load(folder / "generator.onnx", provider="cpu").name == "generator"
     with pytest.raises(UsageError, match="no generator 'other'"):
         runtime.load(folder, generator="other")
     with pytest.raises(UsageError, match="no exported generator"):
@@ -261,7 +307,7 @@ def test_choice_in_a_bundle(folder, tmp_path):
     with pytest.raises(UsageError, match="no such bundle"):
         runtime.load(tmp_path / "absent")
     shutil.copy(folder / "generator.onnx", tmp_path / "a_to_b.onnx")
-    assert runtime.load(tmp_path).classes == ("cat", "dog", "emu")
+    assert runtime.load(tmp_path, provider="cpu").classes == ("cat", "dog", "emu")
     shutil.copy(folder / "generator.onnx", tmp_path / "b_to_a.onnx")
     with pytest.raises(UsageError, match="no generator 'generator'") as caught:
         runtime.load(tmp_path)
@@ -321,18 +367,18 @@ def hostile_files():
 @pytest.mark.parametrize("kind", list(hostile_files()))
 def test_forged_files(kind):
     with pytest.raises(UsageError):
-        runtime.from_bytes(hostile_files()[kind]).generate(2)
+        runtime.from_bytes(hostile_files()[kind], provider="cpu").generate(2)
 
 
 def test_the_word_loop_alone_is_no_loop():
     data = sealed(
         [helper.make_node("Neg", ["z"], ["z2"], name="Loop")], (Z,), (Field(name="z2", shape=(4,)),)
     )
-    assert runtime.from_bytes(data).generate(2).shape == (2, 4)
+    assert runtime.from_bytes(data, provider="cpu").generate(2).shape == (2, 4)
 
 
-def run(*arguments):
-    return CliRunner().invoke(command, [str(item) for item in arguments])
+def run(*arguments, provider="cpu"):
+    return CliRunner().invoke(command, [*(str(item) for item in arguments), "--provider", provider])
 
 
 def test_cli_grid(folder, tmp_path):

@@ -1,11 +1,15 @@
 """Random inputs: fixed numbers, prefixes, chunks, moments, walks."""
 
+import hashlib
+import math
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
-from ganzoo.sampling import draw, interpolate
+from ganzoo.sampling import _log, _sine, draw, interpolate
 
 Z = Field(name="z", shape=(3,), source="normal")
 U = Field(name="u", shape=(2, 2), source="uniform")
@@ -16,13 +20,43 @@ FIELDS = (Z, U, LABEL)
 GOLDEN_Z = [0.9528691172599792, -0.48952803015708923, 0.6341456770896912]
 GOLDEN_U = [0.4384065270423889, -0.8281333446502686, -0.5311440229415894, 0.7651206851005554]
 GOLDEN_LABEL = [6, 0, 9, 5]
+GOLDEN_MILLION = "821aa73b6375d470f1dc13bedf8ad307a1e1d25ba9f68bdca3e7e979f45a2d5b"
 
 
 def test_golden_values():
     rows = draw(FIELDS, 4, seed=7)
-    np.testing.assert_allclose(rows["z"][0], GOLDEN_Z, rtol=2e-7)
+    assert rows["z"][0].tolist() == GOLDEN_Z
     assert rows["u"][0].ravel().tolist() == GOLDEN_U
     assert rows["label"].tolist() == GOLDEN_LABEL
+
+
+def test_every_bit_of_many_values():
+    z = draw([Field(name="z", shape=(100,), source="normal")], 10_000, seed=1)["z"]
+    assert hashlib.sha256(z.astype("<f4").tobytes()).hexdigest() == GOLDEN_MILLION
+
+
+def test_logarithm_and_sine():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.random(10_000), 2.0 ** -np.arange(54), 1 - 2.0 ** -np.arange(1, 54)])
+    np.testing.assert_allclose(_log(x), np.log(x), rtol=1e-14)
+    turns = np.concatenate([rng.random(10_000), np.arange(6) / 4])
+    np.testing.assert_allclose(_sine(turns), np.sin(2 * np.pi * turns), atol=2e-15)
+
+
+def test_tails():
+    z = np.abs(draw([Field(name="z", shape=(1000,), source="normal")], 2000, seed=2)["z"])
+    for limit in (1.0, 2.0, 3.0, 4.0):
+        expected = z.size * math.erfc(limit / math.sqrt(2))
+        assert abs(np.count_nonzero(z > limit) - expected) < 5 * math.sqrt(expected)
+
+
+@pytest.mark.parametrize("source", ["normal", "uniform"])
+def test_little_more_memory_than_the_result(source):
+    tracemalloc.start()
+    rows = draw([Field(name="z", shape=(100,), source=source)], 100_000, seed=0)["z"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < rows.nbytes + 8 * 2**20
 
 
 def test_shapes_and_types():
@@ -38,6 +72,15 @@ def test_shapes_and_types():
 def test_a_longer_draw_begins_with_the_shorter_one():
     short, long = draw(FIELDS, 16, seed=3), draw(FIELDS, 64, seed=3)
     assert all(np.array_equal(short[name], long[name][:16]) for name in short)
+
+
+def test_blocks_change_nothing():
+    """Three rows fill more than two blocks, a hundred thousand narrow ones several."""
+    for size, n in ((30_000, 3), (3, 100_000)):
+        field = Field(name="z", shape=(size,), source="normal")
+        whole = draw([field], n, 5)["z"]
+        assert np.array_equal(whole[-1], draw([field], 1, 5, start=n - 1)["z"][0])
+        assert np.array_equal(whole[: n // 2], draw([field], n // 2, 5)["z"])
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 128])
@@ -92,6 +135,15 @@ def test_spherical_walk_keeps_the_length():
     np.testing.assert_allclose(np.linalg.norm(walk, axis=1), 3, rtol=1e-6)
     assert np.array_equal(walk[0], a)
     assert np.array_equal(walk[-1], b)
+
+
+def test_long_walk_is_the_same_in_blocks():
+    a, b = draw([Field(name="z", shape=(1000,), source="normal")], 2, 0)["z"]
+    walk = interpolate(a, b, 101, "normal")
+    angle = math.acos(float(a @ b) / float(np.linalg.norm(a) * np.linalg.norm(b)))
+    middle = (a.astype(np.float64) + b) * math.sin(angle / 2) / math.sin(angle)
+    np.testing.assert_allclose(walk[50], middle, atol=1e-5)
+    assert np.isfinite(walk).all()
 
 
 def test_linear_walk_and_parallel_vectors():

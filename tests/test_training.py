@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo.errors import DataError, DivergedError, StorageError, UsageError
+from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
 from ganzoo.recipes import Plan, resolve
 from ganzoo.registry import Registry
 from ganzoo.runs import Run, list_runs
@@ -28,9 +28,11 @@ from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
 from ganzoo.train.optim import learning_rate, momentum
 from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import Prepared, check_resumable, prepare, resume, start
+from ganzoo.train.resuming import only_process
+from ganzoo.train.session import Prepared, prepare, resume, start
+from ganzoo.train.view import GameView
 
-from .conftest import FAMILIES
+from .conftest import FAMILIES, TINY
 
 Tiny = Callable[..., Plan]
 
@@ -122,10 +124,18 @@ def test_each_phase_moves_its_own_side_only(family: str, tiny: Tiny) -> None:
         assert any(moved)
 
 
-def test_generated_samples_are_detached_when_the_discriminator_learns(tiny: Tiny) -> None:
+@pytest.mark.parametrize(("learns", "wanted"), [("discriminator", False), ("generator", True)])
+def test_generated_samples_are_detached_when_the_discriminator_learns(
+    tiny: Tiny, learns: str, wanted: bool
+) -> None:
     prepared = prepare(tiny("wgan-gp"))
-    phase(prepared, "discriminator")
-    assert all(p.grad is None for p in prepared.training.generator.parameters)
+    training = prepared.training
+    noise = training.engine.noise(prepared.phases.noise_fields, 4)
+    real = prepared.batches.take(learns, 0, 4)
+    view = GameView(training.networks, training.networks.games[0], training.engine, learns, real, noise)
+    assert view.fake["image"].requires_grad is wanted
+    assert view.fake_outputs["score"].requires_grad
+    assert view.real_outputs["score"].requires_grad is not wanted
 
 
 def test_n_critic_steps_of_the_discriminator_for_each_of_the_generator(tiny: Tiny, tmp_path: Path) -> None:
@@ -200,14 +210,20 @@ def test_without_average_the_raw_generator_is_sampled(tiny: Tiny, tmp_path: Path
     assert not any(name.startswith("ema.") for name in tensors)
 
 
-def test_minutes_bound_the_run_and_its_schedule(tiny: Tiny, tmp_path: Path) -> None:
-    plan = tiny("vanilla", **{"train.minutes": 0.02})
-    plan.origins.pop(("train", "images"))  # type: ignore[attr-defined]
+def test_minutes_bound_the_run_and_resume_with_the_rest(
+    tiny: Tiny, registry: Registry, tmp_path: Path
+) -> None:
+    plan = resolve("vanilla", registry, overrides={**TINY["vanilla"], "train.minutes": 0.04})
+    assert plan.train.images is None
     began = time.perf_counter()
-    run, outcome = start(plan, tmp_path / "run", Quiet())
+    run, outcome = start(plan, tmp_path / "run", Quiet(), pause_at=640)
+    assert outcome == "paused"
+    run, outcome = resume(*reopened(run, registry), Quiet())
     assert outcome == "done"
-    assert 1.0 < run.record["seconds"] < time.perf_counter() - began
-    assert run.record["images"] > 160
+    assert 2.4 <= run.record["seconds"] < time.perf_counter() - began
+    assert run.record["images"] > 640
+    with pytest.raises(UsageError, match="complete"):
+        resume(*reopened(run, registry), Quiet())
 
 
 # --- faults -------------------------------------------------------------------------------------
@@ -242,7 +258,7 @@ def test_a_damaged_checkpoint_is_passed_over(tiny: Tiny, registry: Registry, tmp
 def test_a_full_disk_costs_a_checkpoint_not_the_run(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_write = checkpoint._write
+    real_write = checkpoint.write_synced
     calls = {"n": 0}
 
     def write(path: Path, content: bytes) -> None:
@@ -251,7 +267,7 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real_write(path, content)
 
-    monkeypatch.setattr(checkpoint, "_write", write)
+    monkeypatch.setattr(checkpoint, "write_synced", write)
     reporter = Quiet()
     run, outcome = start(tiny("vanilla"), tmp_path / "run", reporter)
     assert outcome == "done"
@@ -262,7 +278,7 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(
     def full(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(checkpoint, "_write", full)
+    monkeypatch.setattr(checkpoint, "write_synced", full)
     with pytest.raises(StorageError, match="No space left"):
         start(tiny("vanilla"), tmp_path / "other", Quiet())
 
@@ -279,11 +295,14 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
     np.save(pictures, np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8))
     run, _ = start(tiny("vanilla", **{"data.source": f"npy:{pictures}"}), tmp_path / "run", Quiet())
     with pytest.raises(UsageError, match="complete"):
-        check_resumable(*reopened(run, registry))
-    check_resumable(*reopened(run, registry, **{"train.images": 320}))
+        resume(*reopened(run, registry), Quiet())
+    more = {"train.images": 320}
+    for path, value in (("generator.optimizer", "sgd"), ("train.seed", 5), ("train.batch_size", 4)):
+        with pytest.raises(UsageError, match=f"would change {path}"):
+            resume(*reopened(run, registry, **more, **{path: value}), Quiet())
     np.save(pictures, np.zeros((40, 28, 28), np.uint8))
     with pytest.raises(DataError, match="not what the run was started with"):
-        resume(*reopened(run, registry, **{"train.images": 320}), Quiet())
+        resume(*reopened(run, registry, **more), Quiet())
     with pytest.raises(UsageError, match="not a run directory"):
         Run.open(tmp_path)
     run.update(format=99)
@@ -291,11 +310,42 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
         Run.open(run.path)
 
 
-def test_a_finished_run_can_be_given_more(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+def test_a_finished_run_can_be_given_more_and_remembers_it(
+    tiny: Tiny, registry: Registry, tmp_path: Path
+) -> None:
     run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet())
-    run, outcome = resume(*reopened(run, registry, **{"train.images": 240}), Quiet())
-    assert outcome == "done"
-    assert run.record["images"] == 240
+    run, outcome = resume(*reopened(run, registry, **{"train.images": 320}), Quiet(), pause_at=200)
+    assert outcome == "paused"
+    run, outcome = resume(*reopened(run, registry), Quiet())
+    assert (outcome, run.record["images"]) == ("done", 320)
+
+
+def test_a_torn_log_line_is_left_out(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet(), pause_at=96)
+    with (run.path / "log.jsonl").open("a") as file:
+        file.write('{"images": 104, "val')
+    lines = len(run.log())
+    run, _ = resume(*reopened(run, registry), Quiet())
+    assert len(run.log()) > lines
+    assert run.log()[-1]["images"] == 160
+
+
+def test_one_process_at_a_time(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet(), pause_at=96)
+    with only_process(run), pytest.raises(UsageError, match="Another process"):
+        resume(*reopened(run, registry), Quiet())
+    resume(*reopened(run, registry), Quiet())
+
+
+def test_an_exception_in_mid_run_is_named_and_noted(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # BatchNorm in the generator cannot learn from one sample.
+    plan = tiny("vanilla", **{"train.batch_size": 1})
+    with pytest.raises(FailedError, match="more than 1 value") as caught:
+        start(plan, tmp_path / "run", Quiet())
+    assert caught.value.exit_code == 1
+    assert Run.open(tmp_path / "run").record["status"] == "failed"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

@@ -90,5 +90,13 @@ def main(arguments: list[str] | None = None) -> Any:
         code = int(ExitCode.OK)
     except OSError as error:
         click.secho(f"Error: {error}", fg="red", err=True)
-        code = int(ExitCode.STORAGE)
+        code = int(ExitCode.FAILURE)
+    except Exception as error:
+        from ganzoo.plugins import is_strict
+
+        if is_strict():
+            raise
+        click.secho(f"Error: {type(error).__name__}: {error}", fg="red", err=True)
+        click.echo("  try:   GANZOO_STRICT=1 shows where; please report it", err=True)
+        code = int(ExitCode.FAILURE)
     sys.exit(code if isinstance(code, int) else int(ExitCode.OK))

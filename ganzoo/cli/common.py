@@ -21,7 +21,7 @@ def registry_of(ctx: click.Context) -> Registry:
 
 def echo_json(value: Any) -> None:
     """One JSON document on one line of stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fixed: int = 1) -> None:

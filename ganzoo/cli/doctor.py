@@ -61,13 +61,13 @@ def _torch_side() -> tuple[dict[str, Any], list[str]]:
         import torch
     except Exception as error:  # a broken torch fails in many ways; doctor must report them all
         return {"device": "none"}, [f"torch cannot be imported: {error}"]
-    from ganzoo.train.engine import choose_device, choose_precision
+    from ganzoo.train.engine import arithmetic_of, choose_device, choose_precision
 
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
     return {
         "device": f"{device} ({name}), {torch.get_num_threads()} threads",
-        "precision": f"auto picks {choose_precision('auto', device)}",
+        "precision": f"auto picks {arithmetic_of(choose_precision('auto', device), device)}",
     }, []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, registry_of
 
 
 @click.command("export")
@@ -14,18 +14,26 @@ from ganzoo.cli.common import echo_json
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: exported/<recipe>.")
 @click.option("--uint8", is_flag=True, help="The graph writes uint8 pictures, height x width x channels.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
-def command(run: Path, output: Path | None, uint8: bool, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, run: Path, output: Path | None, uint8: bool, as_json: bool) -> None:
     """Export the generators of RUN (a run directory) to ONNX.
 
     The graph is checked and compared with torch at several batch sizes; when a check fails, nothing
     is left behind and the exit code is 5.
     """
+    from ganzoo.export.run import export_run
     from ganzoo.runs import Run
 
     opened = Run.open(run)
     if not as_json:
         click.echo("exporting and comparing with torch (about half a minute) ...", err=True)
-    bundle = opened.export(output, uint8=uint8)
+    bundle = export_run(
+        opened,
+        output,
+        uint8=uint8,
+        registry=registry_of(ctx),
+        note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
+    )
     largest = max(entry.max_abs for entry in bundle.parity.values())
     batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
     if as_json:

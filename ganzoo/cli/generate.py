@@ -7,12 +7,12 @@ never imported.
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.common import echo_json
 from ganzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def command(
         raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
-    from ganzoo import runtime
-
-    loaded = runtime.load(source, provider=provider, generator=generator)
+    loaded = _load(source, provider, generator)
     output, drawn = _target(loaded, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
@@ -74,6 +72,8 @@ def command(
             f"A grid of {cells:,} pictures is too large; {_MOST_CELLS:,} is the limit.", fix="-o samples.npz"
         )
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
+    if loaded.provider_note:
+        click.echo(loaded.provider_note, err=True)
     inputs = _inputs(loaded, rows, width, seed, label, classes, steps)
     values = loaded.run(inputs, batch_size=batch_size)
     if drawn is None:
@@ -90,9 +90,17 @@ def command(
             "provider": loaded.provider,
             "shape": list(shape),
         }
-        click.echo(json.dumps(said, ensure_ascii=False))
+        echo_json(said)
     else:
         click.echo(f"wrote {output}")
+
+
+def _load(source: Path, provider: str, generator: str) -> Generator:
+    """As `runtime.load`, whose warning is printed as a line of ours instead."""
+    from ganzoo import onnxfile, runtime
+
+    file = onnxfile.find(source, generator)
+    return runtime.from_bytes(onnxfile.read(file), provider=provider, where=str(file))
 
 
 def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:

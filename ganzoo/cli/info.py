@@ -82,7 +82,10 @@ def _describe(item: Item[Any], registry: Registry) -> dict[str, Any]:
 
 
 def _defaults(config: type[Any]) -> dict[str, Any]:
-    return {
-        item.name: item.default if item.default is not dataclasses.MISSING else "required"
-        for item in dataclasses.fields(config)
-    }
+    return {item.name: _default(item) for item in dataclasses.fields(config)}
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    if item.default is not dataclasses.MISSING:
+        return item.default
+    return "required" if item.default_factory is dataclasses.MISSING else item.default_factory()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
 def _headline(run: Run, plan: Plan, training: Training) -> str:
     record = run.record
     counts = record["parameters"]
-    length = f"{plan.train.minutes:g} minutes" if plan.train.minutes else f"{plan.train.images:,} images"
     return (
-        f"{plan.name} on {plan.data.source}: {length}, batch {plan.train.batch_size}, "
+        f"{plan.name} on {plan.data.source}: {plan.train.length}, batch {plan.train.batch_size}, "
         f"{counts['generators'] / 1e6:.2f} M + {counts['discriminators'] / 1e6:.2f} M parameters, "
         f"{record['device']} {record['precision']}\n"
         f"run directory: {run.path}"
@@ -158,4 +159,8 @@ class JsonReporter:
 
     @staticmethod
     def _event(event: str, **values: Any) -> None:
-        click.echo(json.dumps({"event": event, **values}))
+        try:
+            click.echo(json.dumps({"event": event, **values}))
+        except BrokenPipeError:
+            # Nobody reads any more (`| head -1`): that must not cost the run.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

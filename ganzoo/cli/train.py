@@ -14,6 +14,7 @@ from ganzoo.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from ganzoo.recipes import Plan
     from ganzoo.runs import Run
+    from ganzoo.settings import Layer
 
 CODES = {
     "done": ExitCode.OK,
@@ -79,10 +80,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
 def _train(plan: Plan, resumed: Run | None, run_dir: Path | None, pause_at: int | None, as_json: bool) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
-    from ganzoo.train.session import check_resumable, resume, start
+    from ganzoo.train.session import resume, start
 
-    if resumed is not None:
-        check_resumable(resumed, plan)
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
     try:
         if resumed is not None:
@@ -108,17 +107,14 @@ def _train(plan: Plan, resumed: Run | None, run_dir: Path | None, pause_at: int 
     return int(CODES[outcome])
 
 
-def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
-    from ganzoo.settings import parse_assignment, quoted
+def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
+    from ganzoo.settings import Layer, parse_assignment
 
-    overrides: dict[str, Any] = {}
-    for text in assignments:
-        path, value = parse_assignment(text)
-        overrides[quoted(path)] = value
+    values = dict(parse_assignment(text) for text in assignments)
     for name, value in options.items():
         if value is not None:
-            overrides["data.source" if name == "data" else f"train.{name}"] = value
-    return overrides
+            values[("data", "source") if name == "data" else ("train", name)] = value
+    return Layer("command line", values)
 
 
 def _explain(plan: Plan, as_json: bool) -> None:
@@ -155,7 +151,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
         ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
-        ("length", f"{train.minutes:g} minutes" if train.minutes else f"{train.images:,} images"),
+        ("length", train.length),
         ("device", f"{engine.device}, {engine.precision}"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),

@@ -39,6 +39,7 @@ _STALE_SECONDS = 24 * 3600
 _THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 32 * _THREADS
 _SHOWN = 10
+_NOTED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,9 @@ def decoded(
 ) -> Decoded:
     """The source's samples, from the cache if they are there.
 
-    Without a cache that can be written the samples stay in memory, and a note says so. DataError
-    when more than 1 % of the items cannot be used, or none can.
+    Without a cache that can be written the samples stay in memory, and a note says so.
+    `progress(done, total)` is called at each 1 % or more often, in the caller's thread, and at the
+    end. DataError when more than 1 % of the items cannot be used, or none can.
     """
     if not source.items:
         raise DataError("The data set has no items.", where=source.identity)
@@ -76,10 +78,11 @@ def decoded(
         if found is None:
             found = _in_memory(source, progress)
     if found.skipped:
-        item, reason = found.skipped[0]
+        first = "; ".join(f"{item}: {reason}" for item, reason in found.skipped[:_NOTED])
+        more = len(found.skipped) - _NOTED
         notes.append(
-            f"{len(found.skipped):,} of {len(source.items):,} items cannot be used and were left out, "
-            f"the first is {item}: {reason}"
+            f"{len(found.skipped):,} of {len(source.items):,} items cannot be used and were left out: {first}"
+            + (f"; and {more:,} more" if more > 0 else "")
         )
     return Decoded(arrays=found.arrays, skipped=found.skipped, notes=tuple(notes))
 
@@ -123,6 +126,7 @@ def _sample(source: ItemSource, index: int) -> dict[str, Array] | str:
 def _chunks(source: ItemSource, skipped: Skipped, progress: Progress | None) -> Iterator[dict[str, Array]]:
     """Stacked good samples in order; the others are appended to `skipped`. DataError if too many are."""
     total = len(source.items)
+    step = max(1, min(total // 100, _CHUNK))
     dtypes: dict[str, np.dtype[Any]] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, total, _CHUNK):
@@ -138,12 +142,14 @@ def _chunks(source: ItemSource, skipped: Skipped, progress: Progress | None) -> 
                     skipped.append((source.items[row], sample))
                 else:
                     good.append(sample)
+                if progress is not None and (row + 1) % step == 0 and row + 1 < total:
+                    progress(row + 1, total)
             if good:
                 yield {name: np.stack([sample[name] for sample in good]) for name in dtypes}
-            if progress is not None:
-                progress(rows.stop, total)
     if len(skipped) * 100 > total:
         raise _too_many(source, skipped)
+    if progress is not None:
+        progress(total, total)
 
 
 def _too_many(source: ItemSource, skipped: Skipped) -> DataError:

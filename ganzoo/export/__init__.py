@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from PIL import Image
 
 from ganzoo import pictures, runtime, sampling
 from ganzoo.api import DataInfo, Field, Networks
-from ganzoo.errors import ExportError, PluginError
+from ganzoo.errors import ExportError
 from ganzoo.export.bundle import check_destination, sealed_bytes, write_bundle
 from ganzoo.export.card import Signature, model_card
 from ganzoo.export.checks import Parity, check
-from ganzoo.export.graph import export_graph
+from ganzoo.export.graph import append_uint8, export_graph
+from ganzoo.networks import declared
 from ganzoo.onnxfile import METADATA_KEY
 
 __all__ = ["Bundle", "Parity", "export_generators"]
@@ -44,7 +45,8 @@ def export_generators(
 
     `about` (recipe, data, plugins, images, ema, seed, versions ...) goes as it is into the files' metadata,
     into bundle.json and, a row an entry, into the card; it must be JSON-ready and free of local paths.
-    A `license` in it becomes the card's. With `uint8`, image outputs are uint8 NHWC.
+    A `license` in it becomes the card's. With `uint8`, image outputs are uint8 NHWC; `max_abs` is then
+    that of the floats before. The networks must have passed `build_networks`.
 
     ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
     StorageError for the disk.
@@ -53,11 +55,17 @@ def export_generators(
     graphs: dict[str, onnx.ModelProto] = {}
     parity: dict[str, Parity] = {}
     signatures: dict[str, Signature] = {}
+    fields = declared(networks, data)
     for name, net in networks.generators.items():
-        inputs, outputs = _look_up(net.reads, networks, data), _look_up(net.writes, networks, data)
+        inputs = tuple(fields[read] for read in net.reads)
+        outputs = tuple(fields[written] for written in net.writes)
         try:
-            graph = export_graph(net, inputs, outputs, uint8=uint8)
+            graph = export_graph(net, inputs, outputs)
             parity[name] = check(graph, net, inputs, outputs)
+            if uint8:
+                append_uint8(graph, outputs)
+                pixels = check(graph, net, inputs, outputs)
+                parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error
@@ -68,14 +76,6 @@ def export_generators(
     card = model_card(title, signatures, parity, about, uint8=uint8, samples=samples is not None)
     files = write_bundle(destination, graphs, about, samples=samples, card=card)
     return Bundle(path=destination.resolve(), files=tuple(files), parity=parity)
-
-
-def _look_up(names: tuple[str, ...], networks: Networks, data: DataInfo) -> tuple[Field, ...]:
-    known = {field.name: field for field in (*data.fields, *networks.fields)}
-    for name in names:
-        if name not in known:
-            raise PluginError(f"A generator uses the field '{name}', which nothing declares.")
-    return tuple(known[name] for name in names)
 
 
 def _add_metadata(

@@ -5,7 +5,6 @@ Owns the files' names, bundle.json and what may be replaced. Does not make or ju
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -21,7 +20,7 @@ import onnx
 from PIL import Image
 
 from ganzoo.errors import ExportError, PluginError, UsageError
-from ganzoo.files import storage, sync_folder
+from ganzoo.files import storage, sync_folder, write_synced
 from ganzoo.onnxfile import METADATA_KEY, seal
 
 __all__ = ["BUNDLE_FILE", "MARK", "check_destination", "sealed_bytes", "write_bundle"]
@@ -122,10 +121,7 @@ def _swap_in(destination: Path, contents: Mapping[str, bytes]) -> None:
     try:
         fresh.mkdir()
         for name, data in contents.items():
-            with (fresh / name).open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(fresh / name, data)
         sync_folder(fresh)
         replaces = destination.exists()
         if replaces:
@@ -136,8 +132,7 @@ def _swap_in(destination: Path, contents: Mapping[str, bytes]) -> None:
             if replaces:
                 old.rename(destination)
             raise
-        with contextlib.suppress(OSError):  # some network file systems cannot flush a folder
-            sync_folder(destination.parent)
+        sync_folder(destination.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

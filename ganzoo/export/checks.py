@@ -48,7 +48,8 @@ class Parity:
 
     `max_abs` is the largest |onnxruntime - torch| of any float output at any of the `batches`, in units
     of the output's scale: half the width of its range (1 for -1..1), or max(1, largest |torch|) when it
-    is unbounded. `off_by_one` is the share of uint8 values that differ by one level.
+    is unbounded. `off_by_one` is the share of uint8 values that differ by one level. Of a bundle with
+    uint8 outputs, `max_abs` is that of the same graph before the floats become uint8.
     """
 
     max_abs: float

@@ -29,19 +29,15 @@ from ganzoo import sampling
 from ganzoo.api import Field, Net
 from ganzoo.errors import ExportError
 
-__all__ = ["example_inputs", "export_graph", "frozen_copy"]
+__all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
 
 _TRACED_BATCH = 2  # a batch of 1 is taken for a constant by older torch
-_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
-def export_graph(
-    net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...], *, uint8: bool = False
-) -> onnx.ModelProto:
+def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     """The generator as a graph: inputs [batch, *shape] by field name, weights inside, batch size free.
 
-    `net.module` is left as it is: a copy on the CPU, in float32 and eval mode is exported. With
-    `uint8`, image outputs become uint8 [batch, height, width, channels] under the same name.
+    `net.module` is left as it is: a copy on the CPU, in float32 and eval mode is exported.
     ExportError when torch cannot trace the module, or when the fields do not allow a graph.
     """
     if not inputs:
@@ -56,22 +52,23 @@ def export_graph(
         )
     model = _trace(_simplified(frozen_copy(net.module)), inputs, outputs)
     _strip(model)
-    if uint8:
-        images = [field for field in outputs if field.is_image]
-        if not images:
-            raise ExportError("uint8 output was asked for, but the generator writes no image.")
-        for field in images:
-            _append_uint8(model.graph, field)
     return model
 
 
+def append_uint8(model: onnx.ModelProto, outputs: tuple[Field, ...]) -> None:
+    """Let the image outputs be uint8 [batch, height, width, channels] under the same name, in place.
+
+    ExportError when there is no image, or one without a declared range.
+    """
+    images = [field for field in outputs if field.is_image]
+    if not images:
+        raise ExportError("uint8 output was asked for, but the generator writes no image.")
+    for field in images:
+        _append_uint8(model.graph, field)
+
+
 def frozen_copy(module: nn.Module) -> nn.Module:
-    """A copy on the CPU in float32 and eval mode, without torch.compile, DataParallel or DDP around it."""
-    while True:
-        inner = module.module if isinstance(module, _WRAPPERS) else getattr(module, "_orig_mod", None)
-        if not isinstance(inner, nn.Module):
-            break
-        module = inner
+    """A copy on the CPU in float32 and eval mode."""
     # Old-style weight and spectral norm keep a computed weight, which deepcopy refuses to copy.
     memo = {
         id(value): value.detach().clone()
@@ -79,13 +76,7 @@ def frozen_copy(module: nn.Module) -> nn.Module:
         for value in vars(part).values()
         if isinstance(value, torch.Tensor) and not value.is_leaf
     }
-    result = copy.deepcopy(module, memo).to("cpu", torch.float32).eval().requires_grad_(False)
-    for part in list(result.modules()):
-        for name, child in list(part.named_children()):
-            compiled = getattr(child, "_orig_mod", None)
-            if isinstance(compiled, nn.Module):
-                setattr(part, name, compiled)
-    return result
+    return copy.deepcopy(module, memo).to("cpu", torch.float32).eval().requires_grad_(False)
 
 
 def example_inputs(fields: Sequence[Field], n: int, seed: int = 0) -> dict[str, NDArray[Any]]:

@@ -5,6 +5,8 @@ This is the only part of exporting that knows run directories.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,27 @@ from ganzoo.errors import GanzooError, UsageError
 from ganzoo.export import Bundle, export_generators
 from ganzoo.networks import build_networks
 from ganzoo.recipes import Plan, resolve
-from ganzoo.registry import load_registry
+from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.state import averaged_generators, load_modules
 
 
-def export_run(run: Run, destination: Path | None = None, *, uint8: bool = False) -> Bundle:
+def export_run(
+    run: Run,
+    destination: Path | None = None,
+    *,
+    uint8: bool = False,
+    registry: Registry | None = None,
+    note: Callable[[str], None] = warnings.warn,
+) -> Bundle:
     """Export the newest sound checkpoint's generators, averaged where the run keeps an average.
 
-    Errors are those of `export_generators`; UsageError when the run's plugins or files are gone.
+    `note` is told of damaged checkpoints that were passed over. Errors are those of
+    `export_generators`; UsageError when the run's plugins or files are gone.
     """
-    plan, networks = _rebuilt(run)
-    tensors, manifest = read_newest(run.checkpoints)
+    plan, networks = _rebuilt(run, registry or load_registry())
+    tensors, manifest = read_newest(run.checkpoints, note)
     modules = {name: net.module for name, net in networks.generators.items()}
     load_modules(modules, averaged_generators(tensors))
     about = {**describe(run, plan), "images": manifest["images"]}
@@ -33,9 +43,9 @@ def export_run(run: Run, destination: Path | None = None, *, uint8: bool = False
     return export_generators(networks, run.info, target, about=about, uint8=uint8)
 
 
-def _rebuilt(run: Run) -> tuple[Plan, Networks]:
+def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
     try:
-        plan = resolve(str(run.settings_file), load_registry())
+        plan = resolve(str(run.settings_file), registry)
         return plan, build_networks(plan, run.info)
     except GanzooError as error:
         wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
@@ -44,6 +54,14 @@ def _rebuilt(run: Run) -> tuple[Plan, Networks]:
             where=error.where or str(run.path),
             fix=f"install the plugins it was trained with: {wanted}",
         ) from error
+
+
+def _command(arguments: list[str]) -> str:
+    """The command line without local paths; what does not start with ganzoo's command is Python."""
+    if not arguments or Path(arguments[0]).name not in ("ganzoo", "ganzoo.exe", "__main__.py"):
+        return "ganzoo.train from Python"
+    words = [Path(word).name if "/" in word or "\\" in word else word for word in arguments[1:]]
+    return " ".join(["ganzoo", *words])
 
 
 def describe(run: Run, plan: Plan) -> dict[str, Any]:
@@ -59,6 +77,7 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
         "samples": record["data"]["count"],
         "ema": plan.ema.half_life > 0,
         "seed": record["seed"],
+        "command": _command(record["command"]),
         "seconds": record.get("seconds", 0.0),
         "precision": record["precision"],
         "plugins": [f"{p['dist']} {p['version']}: {p['name']}" for p in record["plugins"]],

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ganzoo.errors import DivergedError, UsageError
-from ganzoo.files import storage, sync_folder
+from ganzoo.files import storage, sync_folder, write_synced
 
 FORMAT = 1
 STATE = "state.safetensors"
@@ -49,19 +48,20 @@ def write_checkpoint(
         **about,
         "files": {STATE: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
     }
+    replaced = folder / f".old-{images:012d}"
     with storage(target):
+        _sweep(folder)
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            _write(temporary / STATE, content)
-            _write(temporary / MANIFEST, json.dumps(manifest, indent=2).encode())
+            write_synced(temporary / STATE, content)
+            write_synced(temporary / MANIFEST, json.dumps(manifest, indent=2).encode())
             sync_folder(temporary)
-            shutil.rmtree(target, ignore_errors=True)
+            if target.exists():
+                target.rename(replaced)
             temporary.rename(target)
             sync_folder(folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        finally:
+            _sweep(folder)
     for old in _folders(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return target
@@ -105,8 +105,8 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name.isdigit() and path.is_dir())
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process or a failed write left unfinished."""
+    for pattern in (".tmp-*", ".old-*"):
+        for path in folder.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)

@@ -19,6 +19,9 @@ from ganzoo.errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
 
+# The backends that torch has kernels and a random stream for; `meta`, say, computes nothing.
+DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
+
 # Work of one forward pass of all networks over a batch, under which half of the CPU threads are
 # used. Small kernels wait for each other as soon as anything else runs: the sized WGAN-GP (1.2
 # GFLOP) on two threads of two cores made 712 to 970 images/s on a quiet machine and 65 beside one
@@ -31,7 +34,10 @@ _ALL_THREADS = torch.get_num_threads()
 
 @dataclass
 class Engine:
-    """Device, precision and the random generator that noise and penalties draw from."""
+    """Device, precision and the random generator that noise and penalties draw from.
+
+    On CUDA, creating one sets TF32 and the current device for the whole process.
+    """
 
     device: torch.device
     precision: Precision
@@ -41,7 +47,15 @@ class Engine:
     def create(cls, device: str, precision: str, seed: int) -> Engine:
         """Resolve `auto`; UsageError when the device is not there."""
         place = choose_device(device)
+        if has_tf32(place):
+            torch.backends.cuda.matmul.fp32_precision = "tf32"
+            torch.backends.cudnn.conv.fp32_precision = "tf32"
         return cls(place, choose_precision(precision, place), torch.Generator(place).manual_seed(seed))
+
+    @property
+    def arithmetic(self) -> str:
+        """What the run computes in, for its record: see `arithmetic_of`."""
+        return arithmetic_of(self.precision, self.device)
 
     def autocast(self, enabled: bool = True) -> AbstractContextManager[object]:
         """The block's forward passes run in bf16 where the run does and `enabled` says so."""
@@ -89,14 +103,23 @@ def choose_threads(wanted: int | None, forward_flops: float) -> int:
 
 
 def choose_device(name: str) -> torch.device:
-    """CUDA where there is one, else the CPU, for `auto`; otherwise the device of that name."""
+    """CUDA where there is one, else the CPU, for `auto`; otherwise the device of that name.
+
+    A CUDA device with a number becomes torch's current one, which is what pinned memory and the
+    questions about the hardware are about. UsageError when the device cannot be used.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in DEVICE_TYPES:
+            raise NotImplementedError(f"ganzoo computes on {', '.join(DEVICE_TYPES)}")
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)
         torch.empty(1, device=device)
+        torch.Generator(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(
             f"The device '{name}' cannot be used here: {reason}",
             fix="leave --device out, or see what ganzoo doctor finds",
@@ -104,8 +127,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def has_tf32(device: torch.device) -> bool:
+    """Whether the device multiplies fp32 in TF32: NVIDIA's, from Ampere on."""
+    return (
+        device.type == "cuda"
+        and torch.version.hip is None
+        and torch.cuda.get_device_capability(device) >= (8, 0)
+    )
+
+
+def arithmetic_of(precision: Precision, device: torch.device) -> str:
+    """`fp32` or `bf16`, and ` with TF32` where fp32 products, those beside bf16 too, are in TF32."""
+    return f"{precision} with TF32" if has_tf32(device) else precision
+
+
 def choose_precision(name: str, device: torch.device) -> Precision:
     """`auto` is bf16 where the hardware computes in it, else fp32.
+
+    On CUDA, fp32 means TF32 where the hardware has it: sums in fp32 over factors rounded to 10 bits
+    of mantissa, in matrix products, convolutions and second-order penalties, those of a bf16 run
+    included. fp32 on other devices is exact.
 
     On a Zen 4 core (avx512_bf16) bf16 trained the sized DCGAN 1.5 times as fast as fp32 and the
     MLPs 1.8 times; emulated bf16 is slower than fp32.

@@ -22,7 +22,8 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
     """Counts for a prepared run, which is used up by it (its weights take a few steps).
 
     `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
-    is an estimate of weights, gradients, optimiser state, activations and resident data.
+    is an estimate of weights, gradients, optimiser state, activations and the data, where that is
+    kept on the device.
     """
     plan, training, phases = prepared.plan, prepared.training, prepared.phases
     settings, names = plan.train, set(prepared.batches.names)
@@ -51,7 +52,8 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
     # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
     weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
     activations = max(saved["discriminator"] * count, saved["generator"] * generator_count)
-    data = sum(array.nbytes for array in prepared.store.arrays.values())
+    stored = sum(array.nbytes for array in prepared.store.arrays.values())
+    data = stored if prepared.batches.resident else 0
     return {
         "parameters": parameters,
         "flops_per_image": round(per_cycle / (settings.n_critic * count)),

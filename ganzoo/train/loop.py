@@ -55,5 +55,5 @@ def train_loop(
         training.steps += 1
 
         training.ema.update(training.images - images_before, training.images)
-        recorder.after_cycle(share, images_before)
+        recorder.after_cycle(images_before)
     return "done"

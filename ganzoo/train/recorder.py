@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from ganzoo import pictures, sampling
 from ganzoo.api import Field
 from ganzoo.data.batches import Batches
 from ganzoo.errors import DivergedError, StorageError
-from ganzoo.files import storage
+from ganzoo.files import storage, write_bytes
 from ganzoo.networks import apply, noise_fields
 from ganzoo.recipes import Plan
 from ganzoo.runs import Run
@@ -71,36 +72,30 @@ class Recorder:
         self._started = time.perf_counter() - training.seconds
         self._tick = (time.perf_counter(), training.images)
         self._log = run.path / "log.jsonl"
+        self._share = self.share
         self._cut_log()
 
     @property
     def share(self) -> float:
         """How much of the run is done, in 0..1, by images or minutes, whichever is further."""
         settings = self.plan.train
-        share = self.training.images / settings.images if self._counts_images else 0.0
+        share = self.training.images / settings.images if settings.images is not None else 0.0
         if settings.minutes is not None:
             share = max(share, self.elapsed() / (60.0 * settings.minutes))
         return min(1.0, share)
-
-    @property
-    def _counts_images(self) -> bool:
-        """`--minutes` replaces a recipe's length; images given beside it still count."""
-        own = self.plan.origin(("train", "images"))
-        minutes = self.plan.origin(("train", "minutes"))
-        return self.plan.train.minutes is None or own == minutes
 
     def elapsed(self) -> float:
         """Seconds of training, those before a resume included."""
         return time.perf_counter() - self._started
 
-    def after_cycle(self, before: float, images_before: int) -> None:
-        """Do what became due in a cycle that began at share `before` and `images_before` images."""
+    def after_cycle(self, images_before: int) -> None:
+        """Do what became due since the last call, in a cycle that began after `images_before` images."""
         training, settings = self.training, self.plan.train
         training.seconds = self.elapsed()
-        share = self.share
+        share, before = self.share, self._share
+        self._share = share
         span = (before, share, images_before, training.images)
-        total = settings.images if self._counts_images else None
-        self.reporter.progress(training.images, total, share, training.seconds)
+        self.reporter.progress(training.images, settings.images, share, training.seconds)
         if _due(settings.log_every, LOGS, span):
             self._attempt(self.log)
         if _due(settings.sample_every, GRIDS, span):
@@ -133,13 +128,19 @@ class Recorder:
             file.write(json.dumps(record) + "\n")
         self.reporter.tick(record)
 
+    def finish(self) -> None:
+        """Save the run as it stands. StorageError when the disk does not take the checkpoint."""
+        self.training.seconds = self.elapsed()
+        self.checkpoint()
+        if not self._sample_file(self._first_written).exists():
+            self._attempt(self.sample)
+
     def sample(self) -> None:
         """Draw the generators' pictures of the fixed inputs."""
         for name, values in self._generate().items():
             picture = pictures.draw(self.fields[name], values, self._reference(name), columns=self._columns)
             if picture is not None:
-                suffix = "" if name == self._first_written else f"-{name}"
-                pictures.save(picture, self.run.path / "samples" / f"{self.training.images:012d}{suffix}.png")
+                pictures.save(picture, self._sample_file(name))
 
     def real(self) -> None:
         """Draw real samples once, to compare with."""
@@ -170,6 +171,10 @@ class Recorder:
             self.reporter.note(f"training goes on, but: {error.what} ({error.where})")
 
     # --- samples --------------------------------------------------------------------------------
+
+    def _sample_file(self, name: str) -> Path:
+        suffix = "" if name == self._first_written else f"-{name}"
+        return self.run.path / "samples" / f"{self.training.images:012d}{suffix}.png"
 
     @property
     def _first_written(self) -> str:
@@ -221,8 +226,7 @@ class Recorder:
         """Forget log lines of work that a resumed run does again."""
         kept = [line for line in self.run.log() if line["images"] <= self.training.images]
         if self._log.exists():
-            with storage(self._log):
-                self._log.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            write_bytes(self._log, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,23 @@ import numpy as np
 import torch
 
 import ganzoo
-from ganzoo.api import Loss
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
-from ganzoo.errors import DataError, DivergedError, GanzooError, PluginError, UsageError
+from ganzoo.errors import DataError, DivergedError, FailedError, GanzooError
 from ganzoo.networks import build_networks, declared, parameter_count
+from ganzoo.plugins import is_strict
 from ganzoo.recipes import Plan
-from ganzoo.registry import calling, factory_of
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
 from ganzoo.train.engine import Engine, choose_threads
 from ganzoo.train.loop import Outcome, train_loop
-from ganzoo.train.optim import Constraint, Side
-from ganzoo.train.phases import Meter, Penalty, Phases
+from ganzoo.train.optim import Side
+from ganzoo.train.parts import make_parts
+from ganzoo.train.phases import Meter, Phases
 from ganzoo.train.recorder import Recorder, Reporter
+from ganzoo.train.resuming import changes_since, check_resumable, only_process
 from ganzoo.train.signals import Interrupts
 from ganzoo.train.state import Training
 from ganzoo.train.work import forward_work
@@ -45,32 +47,38 @@ class Prepared:
     batches: Batches
 
 
-def prepare(plan: Plan, progress: Callable[[int, int], None] | None = None) -> Prepared:
-    """Open the data, build and check the networks, move everything to the device."""
+def prepare(
+    plan: Plan, progress: Callable[[int, int], None] | None = None, precision: str | None = None
+) -> Prepared:
+    """Open the data, build and check the networks, move everything to the device.
+
+    `precision` overrides the plan's: a resumed run keeps the one that it began with.
+    """
     store = open_data(plan, progress)
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
-    engine = Engine.create(plan.train.device, plan.train.precision, seed)
+    engine = Engine.create(plan.train.device, precision or plan.train.precision, seed)
     work = forward_work(networks, store.info) * plan.train.batch_size
     torch.set_num_threads(choose_threads(plan.train.threads, work))
     torch.manual_seed(seed)
-    constraints, penalties = _terms(plan)
+    parts = make_parts(plan, engine.device)
     # Channels last made the sized conv recipes 1.1 to 1.25 times as fast on a Zen 4 core, the
     # gradient penalty's double backward included; modules without convolutions ignore it.
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         net.module.to(engine.device).train()
-        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-    generator = Side(networks.generators, plan.generator, constraints["generator"])
+        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = Side(networks.generators, plan.generator, parts.constraints["generator"])
     training = Training(
         networks=networks,
         generator=generator,
-        discriminator=Side(networks.discriminators, plan.discriminator, constraints["discriminator"]),
+        discriminator=Side(networks.discriminators, plan.discriminator, parts.constraints["discriminator"]),
         ema=Ema(generator.modules, plan.ema),
         engine=engine,
         meter=Meter(),
+        stateful=parts.stateful,
     )
-    loss = _loss(plan)
-    phases = Phases(networks, loss, plan.loss.item.spec.paired, penalties, engine, training.meter)
+    paired = plan.loss.item.spec.paired
+    phases = Phases(networks, parts.loss, paired, parts.penalties, engine, training.meter)
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
 
@@ -85,18 +93,21 @@ def start(
 
 
 def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None) -> tuple[Run, Outcome]:
-    """Go on with a run from its newest sound checkpoint."""
-    prepared = prepare(plan, _decoding(reporter))
+    """Go on with a run from its newest sound checkpoint.
+
+    UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
+    """
+    check_resumable(run, plan)
+    prepared = prepare(plan, _decoding(reporter), run.record["precision"])
     if prepared.store.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
             "The data is not what the run was started with.",
             where=f"{plan.data.source} in {run.path}",
             fix="bring the data back, or start a new run",
         )
-    for text in _version_changes(run.record, prepared):
-        reporter.note(text)
     tensors, manifest = read_newest(run.checkpoints, reporter.note)
-    prepared.training.load(tensors)
+    for text in (*prepared.training.load(tensors), *changes_since(run.record, plan, versions())):
+        reporter.note(text)
     prepared.training.seconds = float(manifest["seconds"])
     return run, _train(prepared, run, reporter, pause_at)
 
@@ -104,75 +115,51 @@ def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None
 def _train(prepared: Prepared, run: Run, reporter: Reporter, pause_at: int | None) -> Outcome:
     plan, training = prepared.plan, prepared.training
     fields = declared(training.networks, prepared.store.info)
-    for text in (*prepared.store.notes, *_skipped(prepared.store)):
+    for text in prepared.store.notes:
         reporter.note(text)
-    recorder = Recorder(run, plan, training, prepared.batches, fields, reporter)
-    run.update(status="training")
-    reporter.start(run, plan, training)
-    with Interrupts() as interrupts:
+    with only_process(run), Interrupts() as interrupts:
+        recorder = Recorder(run, plan, training, prepared.batches, fields, reporter)
+        run.write_settings(plan.settings())
+        run.update(status="training")
+        reporter.start(run, plan, training)
 
         def stop() -> Outcome | None:
             if interrupts.reason:
                 return interrupts.reason
             return "paused" if pause_at is not None and training.images >= pause_at else None
 
-        try:
+        with _recorded_failures(run):
             recorder.real()
             outcome = train_loop(plan, training, prepared.phases, prepared.batches, recorder, stop)
-            training.seconds = recorder.elapsed()
-            recorder.checkpoint()
-            recorder.sample()
-        except DivergedError:
-            run.update(status="diverged")
-            raise
-        except GanzooError:
-            run.update(status="failed")
-            raise
-    run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
+            recorder.finish()
+        run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
     return outcome
 
 
-def check_resumable(run: Run, plan: Plan) -> None:
-    """UsageError when a run is complete and its length was not raised."""
-    done = run.record.get("images", 0) >= plan.train.images or run.record.get("status") == "done"
-    same_length = plan.origin(("train", "images")) != "--set" and plan.origin(("train", "minutes")) != "--set"
-    if done and same_length:
-        raise UsageError(
-            "This run is complete.",
-            where=str(run.path),
-            fix=f"ganzoo export {run.path}, or give it more: --resume {run.path} --images N",
+@contextmanager
+def _recorded_failures(run: Run) -> Iterator[None]:
+    """Note in run.json how the block failed; name what is not ganzoo's own error."""
+    try:
+        yield
+    except DivergedError:
+        run.update(status="diverged")
+        raise
+    except GanzooError:
+        run.update(status="failed")
+        raise
+    except Exception as error:
+        run.update(status="failed")
+        if is_strict():
+            raise
+        # torch's CPU allocator raises a plain RuntimeError.
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(
+            error
         )
-
-
-def _loss(plan: Plan) -> Loss:
-    """The plan's loss, tried on made-up scores: a plugin's mistake must not surface in mid-run."""
-    factory, scores = factory_of(plan.loss.item), torch.zeros(2)
-    with calling(plan.loss.item):
-        loss: Loss = factory(plan.loss.options)
-        real = scores if plan.loss.item.spec.paired else None
-        for value in (loss.discriminator(scores, scores), loss.generator(scores, real)):
-            if value.shape != ():
-                raise PluginError(
-                    f"The loss '{plan.loss.item.name}' gave a tensor of shape {tuple(value.shape)}, "
-                    "not a scalar.",
-                    where=plan.loss.item.qualified,
-                )
-    return loss
-
-
-def _terms(plan: Plan) -> tuple[dict[str, list[Constraint]], dict[str, list[Penalty]]]:
-    constraints: dict[str, list[Constraint]] = {"generator": [], "discriminator": []}
-    penalties: dict[str, list[Penalty]] = {"generator": [], "discriminator": []}
-    for name, term in plan.terms.items():
-        spec = term.item.spec
-        factory = factory_of(term.item)
-        with calling(term.item):
-            function = factory(term.options)
-        if spec.kind == "constraint":
-            constraints[spec.role].append(function)
-        else:
-            penalties[spec.role].append(Penalty(name, spec.role, function, term.every, spec.second_order))
-    return constraints, penalties
+        raise FailedError(
+            f"Training stopped: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            where=f"{run.path}; the last checkpoint is kept",
+            fix="a smaller --batch-size" if out_of_memory else "GANZOO_STRICT=1 shows the traceback",
+        ) from error
 
 
 def _record(prepared: Prepared) -> dict[str, Any]:
@@ -210,34 +197,15 @@ def versions() -> dict[str, str]:
     }
 
 
-def _version_changes(record: Mapping[str, Any], prepared: Prepared) -> list[str]:
-    changes = [
-        f"{name} was {old} when the run started, now it is {versions()[name]}: results may differ"
-        for name, old in record["versions"].items()
-        if versions().get(name) != old
-    ]
-    now = {(p.dist, p.name): p.version for p in prepared.plan.plugins}
-    for old in record["plugins"]:
-        version = now.get((old["dist"], old["name"]))
-        if version is not None and version != old["version"]:
-            changes.append(f"plugin {old['name']} was {old['version']} when the run started, now {version}")
-    if record["threads"] != torch.get_num_threads():
-        changes.append(
-            f"{record['threads']} threads then, {torch.get_num_threads()} now: not bit for bit the same"
-        )
-    return changes
-
-
-def _skipped(store: Store) -> list[str]:
-    if not store.skipped:
-        return []
-    first = "; ".join(f"{item}: {reason}" for item, reason in store.skipped[:3])
-    return [f"{len(store.skipped)} unreadable items left out of {store.count + len(store.skipped)} ({first})"]
-
-
 def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
+    """A note at each tenth of the items, for data sets large enough to wait for."""
+    told = 0
+
     def progress(done: int, total: int) -> None:
-        if done == total and total > 1000:
-            reporter.note(f"decoded {total} pictures into the cache")
+        nonlocal told
+        tenth = 10 * done // max(total, 1)
+        if tenth > told and total > 1000:
+            told = tenth
+            reporter.note(f"decoded {done:,} of {total:,} pictures into the cache")
 
     return progress

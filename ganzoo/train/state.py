@@ -6,7 +6,7 @@ What is not in here does not survive a resume.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class Training:
     ema: Ema
     engine: Engine
     meter: Meter
+    stateful: Mapping[str, nn.Module] = field(default_factory=dict)
     images: int = 0
     steps: int = 0
     seconds: float = 0.0
@@ -44,13 +45,17 @@ class Training:
             flat |= _prefixed(f"optimizers.{role}", side.state())
         if self.ema.active:
             flat |= _flat("ema", self.ema.modules)
+        flat |= _flat("parts", self.stateful)
         flat |= _prefixed("random", self.engine.random_state())
         flat |= _prefixed("meter.sums", self.meter.sums)
         flat |= _prefixed("meter.counts", {k: torch.tensor(v) for k, v in self.meter.counts.items()})
         return flat
 
-    def load(self, flat: Mapping[str, Tensor]) -> None:
-        """Continue from a flat state. UsageError when it does not fit these networks."""
+    def load(self, flat: Mapping[str, Tensor]) -> list[str]:
+        """Continue from a flat state. UsageError when it does not fit these networks.
+
+        Returns what a user should know: random states of another kind of device cannot be continued.
+        """
         self.images = int(flat["counters.images"])
         self.steps = int(flat["counters.steps"])
         for role, side in (("generator", self.generator), ("discriminator", self.discriminator)):
@@ -58,10 +63,20 @@ class Training:
             side.load_state(_under(f"optimizers.{role}", flat))
         if self.ema.active:
             load_modules(self.ema.modules, _under("ema", flat))
-        self.engine.set_random_state(_under("random", flat))
+        load_modules(self.stateful, _under("parts", flat))
         device = self.engine.device
+        notes = []
+        try:
+            self.engine.set_random_state(_under("random", flat))
+        except RuntimeError:
+            self.engine.random.manual_seed(self.engine.random.initial_seed() + self.images)
+            notes.append(
+                f"the run was on another kind of device: its random numbers start anew on {device}, "
+                "so it is not bit for bit what it would have been"
+            )
         self.meter.sums = {name: value.to(device) for name, value in _under("meter.sums", flat).items()}
         self.meter.counts = {name: int(value) for name, value in _under("meter.counts", flat).items()}
+        return notes
 
 
 def averaged_generators(flat: Mapping[str, Tensor]) -> Batch:
