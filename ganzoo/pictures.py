@@ -63,9 +63,9 @@ def grid(
     """A sheet of pictures (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
 
     Small pictures are enlarged by a whole factor, each pixel a sharp square. With a `limit` on the
-    sheet's pixels only the whole rows that fit are drawn; where no row fits, as much of the first one
-    as does; at least one picture, shrunk if it must be. UsageError when there is nothing to draw or
-    the sheet would have more than 89 million pixels.
+    sheet's pixels only the whole rows that fit are drawn, in fewer columns where not even one fits; at
+    least one picture, shrunk if it must be. UsageError when there is nothing to draw or the sheet
+    would have more than 89 million pixels.
     """
     if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
         raise UsageError(f"An array of shape {images.shape} is not a batch of pictures (N, H, W, 1, 3 or 4).")
@@ -73,11 +73,11 @@ def grid(
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     if columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    factor = max(1, -(-_CELL // max(height, width)))
     if limit is not None:
-        images, columns = _fitting(images, columns, padding, min(limit, _LARGEST))
-        count, height, width, channels = images.shape
+        images, columns, factor = _fitting(images, columns, factor, padding, min(limit, _LARGEST))
+        count, height, width, _ = images.shape
     rows = -(-count // columns)
-    factor = _enlarged(height, width)
     cell_height, cell_width = height * factor + padding, width * factor + padding
     total_height, total_width = rows * cell_height + padding, columns * cell_width + padding
     if total_height * total_width > _LARGEST:
@@ -186,22 +186,16 @@ def save(image: Image.Image, path: Path) -> None:
     write_bytes(path, file.getvalue())
 
 
-def _enlarged(height: int, width: int) -> int:
-    """The factor by which a grid enlarges small pictures."""
-    return max(1, -(-_CELL // max(height, width)))
-
-
 def _fitting(
-    images: NDArray[np.uint8], columns: int, padding: int, limit: int
-) -> tuple[NDArray[np.uint8], int]:
-    """The pictures whose grid has at most `limit` pixels, and its columns."""
-    count, height, width, channels = images.shape
-    factor = _enlarged(height, width)
+    images: NDArray[np.uint8], columns: int, factor: int, padding: int, limit: int
+) -> tuple[NDArray[np.uint8], int, int]:
+    """The pictures whose grid has at most `limit` pixels, its columns and its factor."""
+    _, height, width, channels = images.shape
     tall, wide = height * factor + padding, width * factor + padding
     columns = min(columns, (limit // (tall + padding) - padding) // wide)
     if columns >= 1:
         rows = (limit // (columns * wide + padding) - padding) // tall
-        return images[: rows * columns], columns
+        return images[: rows * columns], columns, factor
     # Not even one: the smallest whole factor that brings it below the limit.
     shrink = 1
     while (-(-height // shrink) + 2 * padding) * (-(-width // shrink) + 2 * padding) > limit and (
@@ -210,7 +204,7 @@ def _fitting(
         shrink += 1
     whole = Image.fromarray(images[0, :, :, 0] if channels == 1 else images[0])
     small = np.asarray(whole.reduce(shrink))
-    return small.reshape(1, *small.shape[:2], channels), 1
+    return small.reshape(1, *small.shape[:2], channels), 1, 1
 
 
 def _finite(values: NDArray[Any], width: int) -> NDArray[np.float64]:

@@ -158,7 +158,13 @@ def ganzoo_recipes():
 def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, recipe: str) -> None:
     install("kinds-dist", "kinds", PLUGIN)
     registry = load_registry()
-    settings = {"train.images": 160, "train.batch_size": 8, "ema.half_life": 20, "generator.lr": 0.01}
+    settings = {
+        "train.device": "cpu",  # where equal runs are equal to the byte
+        "train.images": 160,
+        "train.batch_size": 8,
+        "ema.half_life": 20,
+        "generator.lr": 0.01,
+    }
     plan = resolve(recipe, registry, overrides=settings)
     whole, _ = start(plan, tmp_path / "whole", Quiet())
     parts, _ = start(plan, tmp_path / "parts", Quiet(), pause_at=80)
@@ -172,7 +178,8 @@ def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, 
 
 def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: Path) -> None:
     install("kinds-dist", "kinds", PLUGIN)
-    settings = {"train.images": 20_000, "generator.lr": 0.01, "discriminator.lr": 0.01}
+    rates = {"generator.lr": 0.01, "discriminator.lr": 0.01}
+    settings = {"train.device": "cpu", "train.images": 20_000, **rates}
     run, _ = start(resolve("test-cycle", load_registry(), overrides=settings), tmp_path / "run", Quiet())
     log = run.log()
     assert log[-1]["values"]["cycle"] < 0.3 * log[0]["values"]["cycle"]
@@ -200,6 +207,7 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
         ('fields=(Field(name="z", shape=(4,), source="uniform"),),', "", "which nothing declares"),
         ('shape=(4,), source="uniform"', "shape=(4,)", "declared as one of the data"),
         ('reads=("z", "label")', 'reads="z"', "must be tuples"),
+        ('Net(module=TwoHeads(), reads=("a",)', 'Net(module=TwoHeads(), reads=("z",)', "the noise field 'z'"),
         ("return self.score(a).squeeze(1), self.classes(a)", "return self.score(a)", "returns 1 tensors"),
         ("return self.score(a).squeeze(1), self.classes(a)", "return a.no_such_thing", "no_such_thing"),
         ("def ac_nets(config, data):", "def ac_nets(config, data):\n    data['image']", "not subscriptable"),
@@ -212,15 +220,51 @@ def test_networks_that_break_the_contract_are_refused_before_training(
     assert old in PLUGIN
     install("kinds-dist", "kinds", PLUGIN.replace(old, new))
     with pytest.raises(PluginError, match=message) as caught:
-        prepare(resolve("test-ac", load_registry()))
+        prepare(resolve("test-ac", load_registry(), overrides={"train.device": "cpu"}))
     assert "two-heads" in str(caught.value)
+
+
+MASKED = {'fields=(Field(name="z"': 'fields=(Field(name="mask", shape=(3,)), Field(name="z"'}
+OTHER = 'generators={"other": Net(module=Affine(3), reads=("a",), writes=("mask",)), "generator": Net'
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {
+                'reads=("z", "label"), writes=("a",)': 'reads=("z", "label"), writes=("a", "mask")',
+                'reads=("a",), writes=("score"': 'reads=("mask",), writes=("score"',
+            },
+            "'discriminator' reads the field 'mask', which real samples do not have",
+        ),
+        (
+            {
+                "def forward(self, z, label):": "def forward(self, z, mask):",
+                'generators={"generator": Net': OTHER,
+                'reads=("z", "label")': 'reads=("z", "mask")',
+            },
+            "'generator' reads 'mask', which is neither noise nor in the data",
+        ),
+    ],
+)
+def test_what_a_real_batch_lacks_cannot_be_read(
+    install: Install, changes: dict[str, str], message: str
+) -> None:
+    source = PLUGIN
+    for old, new in {**MASKED, **changes}.items():
+        assert old in source
+        source = source.replace(old, new)
+    install("kinds-dist", "kinds", source)
+    with pytest.raises(PluginError, match=message):
+        prepare(resolve("test-ac", load_registry(), overrides={"train.device": "cpu"}))
 
 
 def test_a_run_whose_plugin_is_gone_says_what_to_install(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("kinds-dist", "kinds", PLUGIN)
-    settings = {"train.images": 16, "train.batch_size": 8}
+    settings = {"train.device": "cpu", "train.images": 16, "train.batch_size": 8}
     run, _ = start(resolve("test-ac", load_registry(), overrides=settings), tmp_path / "run", Quiet())
     monkeypatch.setenv("GANZOO_DISABLE", "kinds-dist")
     with pytest.raises(UsageError) as caught:

@@ -26,6 +26,7 @@ from ganzoo.export import export_generators
 from ganzoo.export.bundle import check_destination, sealed_bytes, write_bundle
 from ganzoo.export.checks import check, check_signature, check_structure
 from ganzoo.export.graph import example_inputs, export_graph, frozen_copy
+from ganzoo.files import sync_folder
 from ganzoo.networks import declared
 from ganzoo.pictures import to_uint8
 from ganzoo.sampling import draw
@@ -35,14 +36,7 @@ Z = Field(name="z", shape=(8,), source="normal")
 POINT = Field(name="point", shape=(2,))
 IMAGE = Field(name="image", shape=(3, 8, 8), range=(-1.0, 1.0))
 LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
-ABOUT = {
-    "recipe": "toy",
-    "plugins": {"toy": "toy 1.0"},
-    "images": 64000,
-    "ema": True,
-    "seed": 0,
-    "license": "mit",
-}
+ABOUT = {"recipe": "toy", "plugins": {"toy": "toy 1.0"}, "images": 64000, "ema": True, "license": "mit"}
 
 
 class Mlp(nn.Module):
@@ -169,13 +163,8 @@ def test_metadata(bundle):
 
 
 def test_no_local_path_in_any_file(bundle):
-    folders = {
-        Path(torch.__file__).parent,
-        Path(__file__).parent,
-        Path.home(),
-        Path.cwd(),
-        bundle.path.parent,
-    }
+    here = Path(__file__).parent
+    folders = {Path(torch.__file__).parent, here, Path.home(), Path.cwd(), bundle.path.parent}
     for file in bundle.files:
         data = file.read_bytes()
         assert b"site-packages" not in data
@@ -262,7 +251,7 @@ def test_built_in_architectures(name):
 
 def test_built_in_mlp_on_points():
     data = DataInfo(fields=(POINT, LABEL), count=100)
-    check_generator(build("mlp", data, output="linear", **SMALL["mlp"]), data)
+    check_generator(build("mlp", data, **SMALL["mlp"]), data)
 
 
 def check_generator(networks, data):
@@ -396,6 +385,12 @@ def test_disk_errors_leave_the_old_bundle(broken, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert (out / "README.md").read_text() == "one"
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+def test_folders_that_cannot_be_flushed_are_left(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EINVAL, "not here")))
+        sync_folder(tmp_path)
 
 
 def test_nothing_is_printed(tmp_path, capfd):

@@ -89,10 +89,11 @@ def test_plugins_import_only_the_api() -> None:
                 assert not module.startswith("ganzoo.") or module == "ganzoo.api", f"{file}: {module}"
 
 
-def test_listing_imports_neither_torch_nor_onnxruntime() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "--json"], ["train", "--help"]])
+def test_listing_imports_neither_torch_nor_onnxruntime(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom ganzoo.cli import cli\n"
-        "cli.main(['list', '--json'], standalone_mode=False)\n"
+        f"cli.main({arguments!r}, standalone_mode=False)\n"
         "heavy = {'torch', 'onnx', 'onnxruntime', 'PIL', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
@@ -216,6 +217,23 @@ def test_unknown_names_get_suggestions_and_broken_plugins_are_named(install: Ins
     assert "bad" in caught.value.where
 
 
+def test_info_shows_the_defaults_that_factories_make(install: Install) -> None:
+    options = """
+        import dataclasses
+
+        @dataclasses.dataclass(frozen=True, kw_only=True)
+        class Config:
+            widths: list[int] = dataclasses.field(default_factory=lambda: [8, 16])
+            depth: int = 3
+            name_of_it: str
+    """
+    source = textwrap.dedent(options) + textwrap.dedent(loss("widths"))
+    install("made-dist", "made", source.replace('factory="', 'config=Config, factory="'))
+    result = CliRunner().invoke(cli, ["info", "widths", "--json"])
+    (item,) = json.loads(result.stdout)["items"]
+    assert item["options"] == {"widths": [8, 16], "depth": 3, "name_of_it": "required"}
+
+
 def test_a_factory_that_fails_names_its_plugin(install: Install) -> None:
     install("lazy-dist", "lazy", loss("lazy", factory="lazy_module_that_is_missing:build"))
     item = load_registry().find(LossSpec, "lazy")
@@ -226,9 +244,13 @@ def test_a_factory_that_fails_names_its_plugin(install: Install) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"]])
 def test_listing_is_quick(arguments: list[str]) -> None:
-    # CPU seconds, not wall time: the target is 0.5 s on a quiet machine, 1.5 s is only a backstop.
-    before = os.times()
-    subprocess.run([sys.executable, "-m", "ganzoo", *arguments], capture_output=True, check=True)
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    assert spent < 1.5
+    # CPU seconds of the best of three, not wall time: the target is 0.5 s on a quiet machine.
+    spent = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "ganzoo", *arguments], capture_output=True, check=True)
+        after = os.times()
+        spent.append(
+            after.children_user + after.children_system - before.children_user - before.children_system
+        )
+    assert min(spent) < 0.8

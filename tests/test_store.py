@@ -138,8 +138,32 @@ def test_a_few_bad_items_are_listed(tmp_path: Path) -> None:
         assert store.count == len(store.arrays["image"]) == 297
         assert store.skipped == (("item-0", "broken"), ("item-7", "broken"), ("item-299", "broken"))
         assert "3 of 300 items" in store.notes[-1]
+        assert store.notes[-1].endswith("item-0: broken; item-7: broken; item-299: broken")
     assert items.reads == 300
     assert store.arrays["image"][-1].max() == 298 % 256
+
+
+def test_a_note_names_the_first_three_bad_items(tmp_path: Path) -> None:
+    store = open_source(Items(count=500, bad=(0, 7, 8, 9, 10)).source, cache_folder=tmp_path)
+    assert store.notes[-1].endswith("item-0: broken; item-7: broken; item-8: broken; and 2 more")
+
+
+@pytest.mark.parametrize("count", [1, 37, 300, 1234])
+def test_decoding_says_how_far_it_is(tmp_path: Path, count: int) -> None:
+    seen: list[tuple[int, int]] = []
+    threads = set()
+
+    def progress(done: int, total: int) -> None:
+        seen.append((done, total))
+        threads.add(threading.get_ident())
+
+    open_source(Items(count=count).source, cache_folder=tmp_path, progress=progress)
+    done = [now for now, _ in seen]
+    assert {total for _, total in seen} == {count}
+    assert done == sorted(set(done))
+    assert done[-1] == count
+    assert max(np.diff([0, *done])) <= max(1, count / 100)
+    assert threads == {threading.get_ident()}
 
 
 def test_many_bad_items_stop(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Devices, precision and random streams, as far as a machine without CUDA can tell."""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ganzoo.errors import UsageError
+from ganzoo.train import engine
+from ganzoo.train.engine import Engine, arithmetic_of, choose_device, has_tf32
+
+CUDA = torch.device("cuda:1")
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A machine that looks as if it had two CUDA devices; what was asked for is kept."""
+    seen = SimpleNamespace(current=[], capability=(9, 0))
+    monkeypatch.setattr(torch.cuda, "set_device", seen.current.append)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: seen.capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+    monkeypatch.setattr(torch, "Generator", lambda device: torch.default_generator)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["meta", "hpu", "vulkan", "cpu:3", "cuda:99", "no-such-thing", ""])
+def test_devices_that_cannot_be_used_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be used here") as caught:
+        Engine.create(name, "auto", 0)
+    assert "doctor" in caught.value.fix
+
+
+def test_a_device_that_only_lacks_a_random_stream_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(device: torch.device) -> torch.Generator:
+        raise RuntimeError("Backend does not support it")
+
+    monkeypatch.setattr(torch, "Generator", none)
+    with pytest.raises(UsageError, match="Backend does not support it"):
+        choose_device("cpu")
+
+
+def test_a_numbered_cuda_device_becomes_the_current_one(cuda: SimpleNamespace) -> None:
+    assert choose_device("cuda:1") == CUDA
+    assert cuda.current == [CUDA]
+    choose_device("cuda")
+    choose_device("cpu")
+    assert cuda.current == [CUDA]
+
+
+def test_tf32_is_set_and_named(cuda: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    matmul, conv = SimpleNamespace(), SimpleNamespace()
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
+    monkeypatch.setattr(torch.backends.cudnn, "conv", conv)
+    assert Engine.create("cpu", "fp32", 0).arithmetic == "fp32"
+    assert not vars(matmul)
+    assert Engine.create("cuda:1", "fp32", 0).arithmetic == "fp32 with TF32"
+    assert matmul.fp32_precision == conv.fp32_precision == "tf32"
+    assert Engine.create("cuda:1", "auto", 0).precision == "bf16"
+    assert arithmetic_of("bf16", CUDA) == "bf16 with TF32"
+    cuda.capability = (7, 5)
+    assert arithmetic_of("fp32", CUDA) == "fp32"
+    assert not has_tf32(torch.device("cpu"))
+
+
+def test_torch_takes_the_tf32_settings_without_a_warning() -> None:
+    before = (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            torch.backends.cuda.matmul.fp32_precision = "tf32"
+            torch.backends.cudnn.conv.fp32_precision = "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision = before
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_cpu_computes_in_what_it_says(precision: str) -> None:
+    made = Engine.create("cpu", precision, 0)
+    assert made.arithmetic == made.precision == precision
+    with made.autocast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
+
+
+def test_the_stream_depends_on_the_seed_and_can_be_continued() -> None:
+    first, same, other = (Engine.create("cpu", "fp32", seed) for seed in (1, 1, 2))
+    assert torch.equal(first.normal(5), same.normal(5))
+    assert not torch.equal(first.normal(5), other.normal(5))
+    state = first.random_state()
+    wanted = first.uniform(5)
+    same.set_random_state(state)
+    assert torch.equal(same.uniform(5), wanted)
+
+
+def test_small_networks_get_half_of_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_ALL_THREADS", 8)
+    assert engine.choose_threads(None, engine.SMALL_FLOPS / 2) == 4
+    assert engine.choose_threads(None, engine.SMALL_FLOPS * 2) == 8
+    assert engine.choose_threads(3, 0) == 3
