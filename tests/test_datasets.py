@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ganzoo.api import DataError, Field, SettingsError
-from ganzoo.data.store import open_source
+from ganzoo.data import opening
+from ganzoo.data.opening import open_data
+from ganzoo.data.store import Store, open_source
+from ganzoo.errors import PluginError
+from ganzoo.recipes import resolve
+from ganzoo.registry import Registry, load_registry
 from ganzoo_datasets import fashion, ganzoo_datasets
 from ganzoo_datasets.arrays import open_npy, open_npz
 from ganzoo_datasets.config import IdxConfig, NpzConfig, ToyConfig
@@ -23,6 +30,105 @@ from ganzoo_datasets.toy import TOYS, open_toy
 
 def fields(source) -> dict[str, Field]:
     return {field.name: field for field in source.fields}
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+SOURCE = """
+    import numpy as np
+    from ganzoo.api import ArraySource, DatasetSpec, Field, ItemSource, hookimpl
+
+    ROW = Field(name="row", shape=(2,))
+
+    def refused(index):
+        raise PermissionError(13, "Permission denied", "/data/secret")
+
+    def items(read):
+        return ItemSource(fields=(ROW,), items=["one"], read=read, fingerprint="1", identity="items")
+
+    def build(argument, config):
+        return {made}
+
+    @hookimpl
+    def ganzoo_datasets():
+        return [DatasetSpec(name="odd", summary="For a test.", factory=f"{{__name__}}:build")]
+"""
+
+
+def opened(install: Callable[..., Path], made: str) -> Store:
+    install("odd-dist", "odd", SOURCE.format(made=made))
+    return open_data(resolve("vanilla-ring", load_registry(), overrides={"data.source": "odd"}))
+
+
+def test_files_that_the_system_refuses_are_the_datas_fault(install: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="Permission denied") as caught:
+        opened(install, "refused(0)")
+    assert caught.value.exit_code == 3
+    assert "/data/secret" in caught.value.where
+    assert "author" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["idx", "folder", "npy", "npz"])
+def test_a_path_that_the_system_refuses(registry: Registry, name: str) -> None:
+    plan = resolve("vanilla", registry, overrides={"data.source": f"{name}:/{'x' * 3000}"})
+    with pytest.raises(DataError, match="too long"):
+        open_data(plan)
+
+
+def test_a_folder_that_cannot_be_listed(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match="Permission denied") as caught:
+        open_data(resolve("vanilla", registry, overrides={"data.source": f"folder:{tmp_path}"}))
+    assert str(tmp_path / "closed") in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("1 / 0", "division by zero"),
+        ("None", "gave NoneType"),
+        ("ArraySource(fields=(ROW,), arrays={'row': [[0.0, 1.0]]})", "NumPy arrays"),
+        ("items(lambda index: {}['row'])", "KeyError"),
+        ("items(lambda index: np.zeros(2))", "read an item as ndarray"),
+    ],
+)
+def test_mistakes_of_a_dataset_plugin_name_it(
+    install: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str, message: str
+) -> None:
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(PluginError, match=message) as caught:
+        opened(install, made)
+    assert "odd" in str(caught.value)
+
+
+def test_items_that_the_system_refuses_are_unusable_ones(
+    install: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="None of the items") as caught:
+        opened(install, "items(refused)")
+    assert "Permission denied" in caught.value.where
+
+
+def test_mistakes_of_the_core_are_not_blamed_on_a_plugin(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Store:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(opening, "open_source", broken)
+    with pytest.raises(ZeroDivisionError):
+        open_data(resolve("vanilla", registry))
 
 
 # --- the hook -------------------------------------------------------------------------------------

@@ -7,16 +7,12 @@ import sys
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from click.testing import CliRunner
 from onnx import TensorProto, helper
-from PIL import Image
 
 import ganzoo
 from ganzoo import onnxfile, runtime, sampling
 from ganzoo.api import Field
-from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
 from ganzoo.export.bundle import sealed_bytes
 
@@ -285,18 +281,6 @@ def test_driver_without_libraries(folder, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_onnxruntime_without_cuda(folder, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnxfile, "_has_driver", lambda: True)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    done = run(folder, "-n", 2, provider="auto")
-    assert done.exit_code == 0, done.output
-    first, second = done.stderr.splitlines()
-    assert first.endswith(", CPUExecutionProvider")
-    assert "built without it" in second
-    assert done.stdout == "wrote generated.png\n"
-
-
 def test_choice_in_a_bundle(folder, tmp_path):
     assert runtime.load(folder / "generator.onnx", provider="cpu").name == "generator"
     with pytest.raises(UsageError, match="no generator 'other'"):
@@ -374,71 +358,3 @@ def test_the_word_loop_alone_is_no_loop():
         [helper.make_node("Neg", ["z"], ["z2"], name="Loop")], (Z,), (Field(name="z2", shape=(4,)),)
     )
     assert runtime.from_bytes(data, provider="cpu").generate(2).shape == (2, 4)
-
-
-def run(*arguments, provider="cpu"):
-    return CliRunner().invoke(command, [*(str(item) for item in arguments), "--provider", provider])
-
-
-def test_cli_grid(folder, tmp_path):
-    target = tmp_path / "grid.png"
-    done = run(folder, "-n", 6, "--columns", 3, "--label", "dog", "-o", target, "--json")
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {
-        "output": str(target),
-        "n": 6,
-        "seed": 0,
-        "provider": "CPUExecutionProvider",
-        "shape": [6, 1, 8, 8],
-    }
-    assert done.stderr.startswith("onnxruntime ")
-    with Image.open(target) as picture:
-        assert picture.size == (3 * 58 + 2, 2 * 58 + 2)
-
-
-def test_cli_classes_and_walks(folder, tmp_path):
-    for arguments, size in ((["--classes", "-n", 5], (5, 3)), (["--interpolate", 6, "-n", 2], (6, 2))):
-        target = tmp_path / "grid.png"
-        done = run(folder, *arguments, "-o", target)
-        assert done.exit_code == 0, done.output
-        with Image.open(target) as picture:
-            assert picture.size == (size[0] * 58 + 2, size[1] * 58 + 2)
-
-
-def test_cli_arrays(folder, tmp_path, generator):
-    target = tmp_path / "out.npz"
-    assert run(folder, "-n", 5, "--seed", 9, "-o", target).exit_code == 0
-    with np.load(target, allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["image", "label", "seed"]
-        assert arrays["seed"] == 9
-        assert np.array_equal(arrays["image"], generator.generate(5, seed=9))
-        assert np.array_equal(arrays["label"], generator.draw_inputs(5, seed=9)["label"])
-
-
-def test_cli_rows_become_arrays(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "rows.onnx").write_bytes(row_file())
-    assert run("rows.onnx", "-n", 3).exit_code == 0
-    with np.load("generated.npz", allow_pickle=False) as arrays:
-        assert arrays["row"].shape == (3, 5)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["-n", 0], "asked for"),
-        (["-n", 10_001], "10,001 pictures"),
-        (["--label", "dgo"], "no class 'dgo'"),
-        (["--classes", "--label", "1"], "--classes"),
-        (["--columns", 0], "columns"),
-        (["-o", "x.gif"], "not an output"),
-        (["--interpolate", 1], "walks"),
-        (["--seed", -1], "seed"),
-    ],
-)
-def test_cli_errors(folder, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    done = run(folder, *arguments)
-    assert isinstance(done.exception, UsageError), done.output
-    assert message in done.exception.what
-    assert list(tmp_path.iterdir()) == []

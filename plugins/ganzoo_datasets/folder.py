@@ -139,11 +139,16 @@ def _listing(root: Path) -> _Listing:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for folder, subfolders, files in os.walk(root):
+    for folder, subfolders, files in os.walk(root, onerror=_refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
         for name in sorted(files):
             if not name.startswith("."):
                 yield Path(folder, name)
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be listed is an error: its pictures would be missing without a word."""
+    raise error
 
 
 def _frame(listing: _Listing, config: FolderConfig) -> tuple[Frame, list[str]]:

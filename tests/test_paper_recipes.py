@@ -1,0 +1,178 @@
+"""The settings of the published recipes, number by number.
+
+The numbers are copied from the papers and from the authors' code that the comments name, which is
+where the project's notes on published recipes have them from; not from the recipes. What a paper
+leaves open and a recipe chooses is marked "chosen". Widths and maps are in test_paper_networks.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from ganzoo.api import RecipeSpec
+from ganzoo.recipes import Plan, resolve
+from ganzoo.registry import Registry
+
+SIDES = ("generator", "discriminator")
+
+
+def both(**options: Any) -> dict[str, Any]:
+    return {f"{side}.{key}": value for side in SIDES for key, value in options.items()}
+
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    # Goodfellow et al. 2014; goodfeli/adversarial mnist.yaml: 250 epochs of 50,000, the rate divided
+    # by 1.000004 after each batch. D minimises half of the cross entropy there: half the rate here.
+    "vanilla-paper": {
+        "loss.name": "non-saturating",
+        "train.images": 250 * 50_000,
+        "train.batch_size": 100,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.latent_distribution": "normal",
+        "architecture.input_dropout": 0.2,
+        "architecture.dropout": 0.5,
+        "architecture.init": "uniform",
+        "architecture.generator_init_range": 0.05,
+        "architecture.discriminator_init_range": 0.005,
+        **both(optimizer="sgd", momentum=0.5, momentum_final=0.7, momentum_images=250 * 50_000),
+        **both(decay="exponential", decay_rate=1.000004, weight_decay=0.0),
+        "generator.lr": 0.1,
+        "generator.lr_final": 1e-6,
+        "discriminator.lr": 0.1 / 2,
+        "discriminator.lr_final": 1e-6 / 2,
+        "terms": [],
+    },
+    # Radford et al. 2015; Newmu/dcgan_code faces/train_uncond_dcgan.py: 25 epochs of 350,000, each
+    # batch to G or to D.
+    "dcgan-paper": {
+        "loss.name": "non-saturating",
+        "train.images": 25 * 350_000 // 2,
+        "train.batch_size": 128,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.latent_distribution": "uniform",
+        "architecture.init": "normal",
+        "architecture.kernel": 5,
+        "architecture.generator_width": 128,
+        "architecture.discriminator_width": 128,
+        **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
+        "terms": [],
+    },
+    # Mirza and Osindero 2014, section 4.1. Chosen: length, pace of the momentum, initialisation.
+    "cgan-paper": {
+        "loss.name": "non-saturating",
+        "train.images": 250 * 50_000,
+        "train.batch_size": 100,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.latent_distribution": "uniform",
+        "architecture.generator_latent_hidden": 200,
+        "architecture.generator_label_hidden": 1000,
+        "architecture.generator_hidden": 1200,
+        "architecture.generator_dropout": 0.5,
+        "architecture.dropout": 0.5,
+        "architecture.init": "default",
+        **both(optimizer="sgd", lr=0.1, momentum=0.5, momentum_final=0.7, momentum_images=250 * 50_000),
+        **both(decay="exponential", decay_rate=1.00004, lr_final=1e-6, weight_decay=0.0),
+        "terms": [],
+    },
+    # Arjovsky et al. 2017, Algorithm 1; martinarjovsky/WassersteinGAN main.py: 25 epochs of LSUN
+    # bedrooms (3,033,042 pictures), rounded.
+    "wgan-paper": {
+        "loss.name": "wgan",
+        "train.images": 75_000_000,
+        "train.batch_size": 64,
+        "train.n_critic": 5,
+        "architecture.latent": 100,
+        "architecture.latent_distribution": "normal",
+        "architecture.init": "normal",
+        **both(optimizer="rmsprop", lr=5e-5, momentum=0.0, decay="none", weight_decay=0.0),
+        "terms": ["weight-clip"],
+        "terms.weight-clip.limit": 0.01,
+    },
+    # Gulrajani et al. 2017; igul222/improved_wgan_training gan_mnist.py: 200,000 generator steps.
+    "wgan-gp-paper": {
+        "loss.name": "wgan-gp",
+        "train.images": 200_000 * 5 * 50,
+        "train.batch_size": 50,
+        "train.n_critic": 5,
+        "architecture.latent": 128,
+        "architecture.latent_distribution": "normal",
+        "architecture.generator_norm": "none",
+        "architecture.discriminator_norm": "none",
+        "architecture.output": "sigmoid",
+        "architecture.kernel": 5,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.init": "he",
+        **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none", weight_decay=0.0),
+        "terms": ["gradient-penalty"],
+        "terms.gradient-penalty.weight": 10.0,
+        "terms.gradient-penalty.target": 1.0,
+        "terms.gradient-penalty.one_sided": False,
+        "terms.gradient-penalty.every": 1,
+    },
+    # The same repository, gan_cifar_resnet.py: 100,000 generator steps, the rate linearly to 0.
+    "wgan-gp-resnet-paper": {
+        "loss.name": "wgan-gp",
+        "train.images": 100_000 * 5 * 64,
+        "train.batch_size": 64,
+        "train.generator_batch_size": 128,
+        "train.n_critic": 5,
+        "architecture.latent": 128,
+        "architecture.latent_distribution": "normal",
+        "architecture.generator_norm": "batch",
+        "architecture.discriminator_norm": "none",
+        "architecture.generator_width": 128,
+        "architecture.discriminator_width": 128,
+        "architecture.init": "he",
+        **both(optimizer="adam", lr=2e-4, betas=(0.0, 0.9), weight_decay=0.0),
+        **both(decay="linear", decay_from=0.0, lr_final=0.0),
+        "terms": ["gradient-penalty"],
+        "terms.gradient-penalty.weight": 10.0,
+        "terms.gradient-penalty.target": 1.0,
+        "terms.gradient-penalty.one_sided": False,
+        "terms.gradient-penalty.every": 1,
+    },
+}
+
+
+def found(plan: Plan) -> dict[str, Any]:
+    """The plan's settings by dotted path, after all layers; `terms` are the names of its terms."""
+    tables = {
+        "train": asdict(plan.train),
+        "generator": asdict(plan.generator),
+        "discriminator": asdict(plan.discriminator),
+        "ema": asdict(plan.ema),
+        "architecture": asdict(plan.architecture.options),
+        **{f"terms.{name}": asdict(term.options) for name, term in plan.terms.items()},
+    }
+    values = {f"{table}.{key}": value for table, options in tables.items() for key, value in options.items()}
+    values.update({f"terms.{name}.every": term.every for name, term in plan.terms.items()})
+    return {**values, "terms": sorted(plan.terms), "loss.name": plan.loss.item.name}
+
+
+def test_every_published_recipe_is_in_the_table(registry: Registry) -> None:
+    names = {item.name for item in registry.of_kind(RecipeSpec) if item.name.endswith("-paper")}
+    assert names == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED)
+def test_published_settings(registry: Registry, recipe: str) -> None:
+    settings = found(resolve(recipe, registry))
+    # No paper of these averages its generator; equal batches for both sides unless said otherwise.
+    wanted = {"ema.half_life": 0, "train.generator_batch_size": None, **PUBLISHED[recipe]}
+    different = {
+        key: (settings.get(key), value) for key, value in wanted.items() if settings.get(key) != value
+    }
+    assert not different, "setting: (recipe, paper)"
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED)
+def test_losses_have_no_options_switched_on(registry: Registry, recipe: str) -> None:
+    options = resolve(recipe, registry).loss.options
+    assert options is None or not any(asdict(options).values())
