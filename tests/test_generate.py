@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import runtime
+from ganzoo import onnxfile, runtime
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
 
