@@ -34,7 +34,9 @@ def test_a_row_that_does_not_fit_gets_fewer_columns() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("height", "width"), [(100, 200), (4, 4), (1, 5000)])
 def test_one_picture_is_shrunk_when_even_it_is_too_large(channels: int, height: int, width: int) -> None:
-    sheet = pictures.grid(numbered(3, height, width, channels) + np.uint8(9), limit=3000)
+    images = numbered(3, height, width, channels) + np.uint8(9)
+    images[..., 3:] = 255
+    sheet = pictures.grid(images, limit=3000)
     assert 0 < sheet.size[0] * sheet.size[1] <= 3000
     assert np.asarray(sheet).reshape(sheet.size[1], sheet.size[0], channels)[2, 2, 0] == 9
 

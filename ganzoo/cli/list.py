@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.registry import Item, Registry
 
 PLURALS = {"loss": "losses"}
 KINDS = ("recipe", "architecture", "loss", "term", "dataset")
@@ -27,44 +30,11 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
         if kind in (None, item.kind) and plugin in (None, item.plugin.name, item.plugin.dist)
     ]
     if as_json:
-        echo_json(
-            {
-                "items": [
-                    {
-                        "kind": item.kind,
-                        "name": item.name,
-                        "qualified": item.qualified,
-                        "dist": item.plugin.dist,
-                        "version": item.plugin.version,
-                        "summary": item.spec.summary,
-                    }
-                    for item in items
-                ],
-                "not_loaded": [
-                    {
-                        "plugin": entry.name,
-                        "dist": entry.dist,
-                        "version": entry.version,
-                        "state": entry.state,
-                        "reason": entry.reason,
-                    }
-                    for entry in registry.not_loaded
-                ],
-            }
-        )
+        echo_json({"items": [_item(item) for item in items], "not_loaded": _not_loaded(registry)})
         return
-    doubled = {
-        (item.kind, item.name)
-        for item in items
-        if sum((item.kind, item.name) == (other.kind, other.name) for other in items) > 1
-    }
     for wanted in KINDS:
         rows = [
-            (
-                item.qualified if (item.kind, item.name) in doubled else item.name,
-                item.spec.summary,
-                f"{item.plugin.dist} {item.plugin.version}",
-            )
+            (_shown(item, items), item.spec.summary, f"{item.plugin.dist} {item.plugin.version}")
             for item in items
             if item.kind == wanted
         ]
@@ -80,3 +50,33 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
         click.echo("The zoo is empty: no plugin of this environment offers anything.")
         return
     click.echo("Train a recipe: ganzoo train NAME     More about a name: ganzoo info NAME")
+
+
+def _shown(item: Item[Any], items: list[Item[Any]]) -> str:
+    """The bare name, qualified where two plugins offer it."""
+    twins = sum((item.kind, item.name) == (other.kind, other.name) for other in items)
+    return item.name if twins == 1 else item.qualified
+
+
+def _item(item: Item[Any]) -> dict[str, str]:
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "qualified": item.qualified,
+        "dist": item.plugin.dist,
+        "version": item.plugin.version,
+        "summary": item.spec.summary,
+    }
+
+
+def _not_loaded(registry: Registry) -> list[dict[str, str]]:
+    return [
+        {
+            "plugin": entry.name,
+            "dist": entry.dist,
+            "version": entry.version,
+            "state": entry.state,
+            "reason": entry.reason,
+        }
+        for entry in registry.not_loaded
+    ]

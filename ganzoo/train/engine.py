@@ -49,7 +49,7 @@ class Engine:
         place = choose_device(device)
         if has_tf32(place):
             torch.backends.cuda.matmul.fp32_precision = "tf32"
-            torch.backends.cudnn.conv.fp32_precision = "tf32"
+            torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # torch sets it late
         return cls(place, choose_precision(precision, place), torch.Generator(place).manual_seed(seed))
 
     @property
@@ -114,10 +114,10 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         if device.type not in DEVICE_TYPES:
             raise NotImplementedError(f"ganzoo computes on {', '.join(DEVICE_TYPES)}")
-        if device.type == "cuda" and device.index is not None:
-            torch.cuda.set_device(device)
         torch.empty(1, device=device)
         torch.Generator(device)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(
