@@ -113,7 +113,8 @@ def _check_games(networks: Networks, data: set[str], where: str) -> None:
         for read in networks.generators[game.generator].reads:
             if read not in data | noise:
                 raise PluginError(
-                    f"The generator '{game.generator}' reads '{read}', neither noise nor a field of the data.",
+                    f"The generator '{game.generator}' reads '{read}': "
+                    "neither noise nor a field of the data.",
                     where=where,
                     fix="let it read fields of the data and noise: a game starts from a real batch",
                 )
