@@ -17,6 +17,7 @@ VANILLA = RecipeSpec(
         "train.images": 500_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "architecture.generator_hidden": (256, 512, 512),
         "architecture.dropout": 0.3,
         "generator.optimizer": "adam",
         "generator.lr": 3e-4,
