@@ -25,7 +25,7 @@ def test_reference_bundle(recipe: str) -> None:
     generator = ganzoo.load(folder, provider="cpu")
     samples = generator.generate(32, seed=0)
     assert samples.shape == (32, 1, 28, 28)
-    assert np.abs(samples).max() <= 1
+    assert np.abs(samples).max() < 1 + 1e-5  # onnxruntime approximates tanh
     # Neither blank nor all the same.
     assert samples.std() > 0.3
     assert samples.std(axis=0).mean() > 0.1
