@@ -66,7 +66,7 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
         "inputs = {",
         *(f'    "{field.name}": {_sampler(field)},' for field in inputs),
         "}",
-        f"outputs = dict(zip({[field.name for field in outputs]}, session.run(None, inputs)))",
+        f"outputs = dict(zip({json.dumps([field.name for field in outputs])}, session.run(None, inputs)))",
     ]
     if image is None:
         lines.append(f'print(outputs["{outputs[0].name}"])')
@@ -74,21 +74,22 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
         lines.append(f'pixels = outputs["{image.name}"]')
         if not uint8:
             low, high = image.range or (-1.0, 1.0)
-            scale = f"(pixels - ({low:g})) * {255.0 / (high - low):g}"
+            offset = f"- {low:g}" if low > 0 else f"+ {abs(low):g}"
+            scale = f"(pixels {offset}) * {255.0 / (high - low):g}"
             lines.append(f"pixels = np.clip(np.rint({scale}), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)")
         lines.append('Image.fromarray(pixels[0].squeeze()).save("sample.png")')
     return "\n".join(lines) + "\n"
 
 
 def _sampler(field: Field) -> str:
-    shape = ", ".join(str(size) for size in (16, *field.shape))
+    shape = (16, *field.shape)
     if field.dtype == "int64":
-        return f"rng.integers(0, {max(len(field.classes), 1)}, ({shape},))"
+        return f"rng.integers(0, {max(len(field.classes), 1)}, {shape})"
     if field.source == "normal":
-        return f"rng.standard_normal(({shape},)).astype(np.float32)"
+        return f"rng.standard_normal({shape}).astype(np.float32)"
     if field.source == "uniform":
-        return f"rng.uniform(-1, 1, ({shape},)).astype(np.float32)"
-    return f"np.zeros(({shape},), np.float32)"
+        return f"rng.uniform(-1, 1, {shape}).astype(np.float32)"
+    return f"np.zeros({shape}, np.float32)"
 
 
 def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
