@@ -34,7 +34,12 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
         return
     for wanted in KINDS:
         rows = [
-            (_shown(item, items), item.spec.summary, f"{item.plugin.dist} {item.plugin.version}")
+            # The first sentence; `ganzoo info` and --json have the rest.
+            (
+                _shown(item, items),
+                item.spec.summary.split(". ")[0].removesuffix("."),
+                f"{item.plugin.dist} {item.plugin.version}",
+            )
             for item in items
             if item.kind == wanted
         ]
