@@ -33,6 +33,9 @@ from ganzoo.train.state import Training
 # Without intervals of their own: log lines, grids and checkpoints in a run, whatever its length.
 LOGS, GRIDS, CHECKPOINTS = 200, 20, 10
 
+# Samples in a scatter plot or histogram: 64 of them show no distribution.
+POINTS = 1000
+
 
 class Reporter(Protocol):
     """Who is told about a run: a terminal, a script, nobody."""
@@ -138,7 +141,9 @@ class Recorder:
     def sample(self) -> None:
         """Draw the generators' pictures of the fixed inputs."""
         for name, values in self._generate().items():
-            picture = pictures.draw(self.fields[name], values, self._reference(name), columns=self._columns)
+            picture = pictures.draw(
+                self.fields[name], values, self._reference(name), columns=self._columns, fit=True
+            )
             if picture is not None:
                 pictures.save(picture, self._sample_file(name))
 
@@ -146,8 +151,8 @@ class Recorder:
         """Draw real samples once, to compare with."""
         for field in self.fields.values():
             if field.source == "data" and field.dtype == "float32" and self.training.images == 0:
-                values = self._real(field.name)
-                picture = pictures.draw(field, values, values, columns=self._columns)
+                values = self._real(field.name, None if field.is_image else POINTS)
+                picture = pictures.draw(field, values, values, columns=self._columns, fit=True)
                 if picture is not None:
                     pictures.save(picture, self.run.path / "samples" / f"real-{field.name}.png")
 
@@ -192,6 +197,8 @@ class Recorder:
         # Whole rows of classes, where a grid has a column for each class.
         classes = max((len(self.fields[name].classes) for name in names), default=0)
         count = settings.samples - (settings.samples % classes if 0 < classes <= settings.samples else 0)
+        if not any(self.fields[name].is_image for net in nets for name in net.writes):
+            count = max(count, POINTS)
         noise = noise_fields(self.training.networks)
         inputs = {
             name: torch.from_numpy(value).to(device)
@@ -218,9 +225,8 @@ class Recorder:
 
     def _reference(self, name: str) -> np.ndarray[Any, Any] | None:
         """Real points to draw behind generated ones; pictures stand alone."""
-        return (
-            None if self.fields[name].is_image or name not in self._batches.names else self._real(name, 1000)
-        )
+        drawn_alone = self.fields[name].is_image or name not in self._batches.names
+        return None if drawn_alone else self._real(name, POINTS)
 
     def _cut_log(self) -> None:
         """Forget log lines of work that a resumed run does again."""
