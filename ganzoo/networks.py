@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.errors import PluginError, SettingsError
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from ganzoo.recipes import Plan, resolve
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 
 # Small enough that a cycle takes milliseconds; each family keeps its own kind of network.

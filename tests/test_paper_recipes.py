@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ganzoo.api import RecipeSpec
-from ganzoo.recipes import Plan, resolve
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
 
 SIDES = ("generator", "discriminator")

@@ -10,7 +10,8 @@ import tomli_w
 
 from ganzoo.errors import DataError, SettingsError, UsageError
 from ganzoo.networks import build_networks
-from ganzoo.recipes import Plan, resolve
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.settings import parse_assignment
 from ganzoo.train.session import prepare

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
-from ganzoo.recipes import Plan, resolve
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
 from ganzoo.runs import Run, list_runs
 from ganzoo.settings import EmaSettings, OptimizerSettings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganzoo.recipes import Plan
+    from ganzoo.plan import Plan
     from ganzoo.runs import Run
     from ganzoo.train.state import Training
 

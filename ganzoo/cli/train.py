@@ -12,7 +12,7 @@ from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ganzoo.recipes import Plan
+    from ganzoo.plan import Plan
     from ganzoo.runs import Run
     from ganzoo.settings import Layer
 

@@ -11,7 +11,7 @@ from ganzoo.api import ArraySource, ItemSource
 from ganzoo.data.checks import Array
 from ganzoo.data.store import Store, open_source
 from ganzoo.errors import DataError, PluginError
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
 
 

@@ -14,7 +14,8 @@ from ganzoo.api import Networks
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.export import Bundle, export_generators
 from ganzoo.networks import build_networks
-from ganzoo.recipes import Plan, resolve
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest

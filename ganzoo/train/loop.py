@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ganzoo.data.batches import Batches
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.train.phases import Phases
 from ganzoo.train.recorder import Recorder
 from ganzoo.train.state import Training

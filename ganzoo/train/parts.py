@@ -9,7 +9,7 @@ from torch import nn
 
 from ganzoo.api import Loss
 from ganzoo.errors import PluginError
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
 from ganzoo.train.optim import Constraint
 from ganzoo.train.phases import Penalty

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.runs import Run
 from ganzoo.train.state import Training
 

@@ -24,7 +24,7 @@ from ganzoo.data.batches import Batches
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.files import storage, write_bytes
 from ganzoo.networks import apply, noise_fields
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import write_checkpoint
 from ganzoo.train.engine import memory_megabytes

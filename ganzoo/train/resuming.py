@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ganzoo.errors import UsageError
-from ganzoo.recipes import Plan
+from ganzoo.plan import Plan
 from ganzoo.runs import Run
 from ganzoo.settings import layer
 

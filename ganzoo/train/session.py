@@ -19,8 +19,8 @@ from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
 from ganzoo.errors import DataError, DivergedError, FailedError, GanzooError
 from ganzoo.networks import build_networks, declared, parameter_count
+from ganzoo.plan import Plan
 from ganzoo.plugins import is_strict
-from ganzoo.recipes import Plan
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
