@@ -244,7 +244,7 @@ OTHER = 'generators={"other": Net(module=Affine(3), reads=("a",), writes=("mask"
                 'generators={"generator": Net': OTHER,
                 'reads=("z", "label")': 'reads=("z", "mask")',
             },
-            "'generator' reads 'mask': neither noise nor a data field",
+            "'generator' reads 'mask': neither noise nor a field of the data",
         ),
     ],
 )
