@@ -124,7 +124,7 @@ def _explain(plan: Plan, as_json: bool) -> None:
     rows = [
         {"path": ".".join(path), "value": value, "origin": plan.origin(path)}
         for path, value in values.items()
-        if path != ("recipe",)
+        if len(path) > 1  # the recipe's name stands above, and it is complete
     ]
     if as_json:
         echo_json({"recipe": plan.name, "settings": rows})
