@@ -169,6 +169,7 @@ def _record(prepared: Prepared) -> dict[str, Any]:
         "seed": plan.train.seed,
         "device": str(training.engine.device),
         "precision": training.engine.precision,
+        "arithmetic": training.engine.arithmetic,
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
