@@ -5,7 +5,6 @@ Nothing here knows losses, data or files.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ganzoo import process
 from ganzoo.api import Batch, Field
 from ganzoo.errors import UsageError
 
@@ -170,9 +170,4 @@ def memory_megabytes(device: torch.device) -> float:
     """Peak memory so far: of the device on CUDA, of the process elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows has no resource module
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    return process.peak_megabytes()

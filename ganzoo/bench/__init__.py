@@ -1,0 +1,1 @@
+"""Measuring speed: training against the machine's limit and a plain loop, exported generators."""
