@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +67,34 @@ def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
         else:
             batch[field.name] = torch.randn(n, *field.shape).clamp(-1, 1)
     return batch
+
+
+def judging_alone(networks: Networks, info: DataInfo) -> set[str]:
+    """The discriminators whose score of a sample does not depend on the rest of the batch.
+
+    They may judge real and generated samples in one call. Found by trying: BatchNorm, statistics
+    over a minibatch, or noise of a network's own all make a score change with the batch.
+    """
+    batch = example(declared(networks, info).values(), 4)
+    half = {name: value[:2] for name, value in batch.items()}
+    return {name for name, net in networks.discriminators.items() if _judges_alone(net, batch, half)}
+
+
+def _judges_alone(net: Net, batch: dict[str, Tensor], half: dict[str, Tensor]) -> bool:
+    outputs = []
+    for samples in (batch, half):
+        # Power iterations and running statistics move with each call: both start from the same.
+        module = deepcopy(net.module).train()
+        for part in module.modules():
+            if isinstance(part, nn.modules.dropout._DropoutNd):
+                part.eval()
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            outputs.append(apply(replace(net, module=module), samples))
+    both, alone = outputs
+    return all(
+        value.shape[:1] == (4,) and torch.allclose(value[:2], alone[name], rtol=1e-4, atol=1e-5)
+        for name, value in both.items()
+    )
 
 
 def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
 
 def peak_megabytes() -> float:
@@ -20,10 +21,8 @@ def peak_megabytes() -> float:
 def started() -> float:
     """When this process began, in seconds since 1970; where the system does not tell, now."""
     try:
-        with open("/proc/self/stat", encoding="ascii") as file:
-            ticks = int(file.read().rpartition(")")[2].split()[19])
-        with open("/proc/uptime", encoding="ascii") as file:
-            up = float(file.read().split()[0])
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
     except OSError:
         return time.time()
     return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")

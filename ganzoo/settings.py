@@ -34,6 +34,9 @@ class TrainSettings:
     """The run. Lengths are counted in real images shown to the discriminator.
 
     Of `images` and `minutes` the one that was set last counts, both when they were set together.
+    With `reuse_fakes` the generators learn from the samples that the discriminators' last step
+    generated, which saves a generator's forward pass; without, they draw fresh ones. `graphs`: on CUDA
+    a cycle is captured once and replayed, where its code allows that.
     """
 
     images: Count | None = None
@@ -41,15 +44,21 @@ class TrainSettings:
     batch_size: Count = 64
     generator_batch_size: Count | None = None
     n_critic: Count = 1
+    reuse_fakes: bool = False
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Count | None = None
+    graphs: bool = True
     samples: Annotated[int, Bound(ge=1, le=1024)] = 64
     log_every: Count | None = None
     sample_every: Count | None = None
     checkpoint_every: Count | None = None
     keep_checkpoints: Count = 3
+
+    def __post_init__(self) -> None:
+        if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
+            raise ValueError("with reuse_fakes, generator_batch_size is batch_size: leave it out")
 
     @property
     def length(self) -> str:

@@ -108,9 +108,9 @@ def phase(prepared: Prepared, role: str) -> None:
     names = set(prepared.batches.names)
     real = prepared.batches.take(role, 0, 8, prepared.phases.reads(role, names))
     if role == "discriminator":
-        prepared.phases.discriminator(prepared.training.discriminator, real, 8, 0)
+        prepared.phases.discriminator(real, 8, 0, True)
     else:
-        prepared.phases.generator(prepared.training.generator, real, 8, 0)
+        prepared.phases.generator(real, 8, 0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -131,9 +131,17 @@ def test_generated_samples_are_detached_when_the_discriminator_learns(
 ) -> None:
     prepared = prepare(tiny("wgan-gp"))
     training = prepared.training
-    noise = training.engine.noise(prepared.phases.noise_fields, 4)
     real = prepared.batches.take(learns, 0, 4)
-    view = GameView(training.networks, training.networks.games[0], training.engine, learns, real, noise)
+    drawn = prepared.phases._drawn(real, 4, learn=True)
+    view = GameView(
+        training.networks,
+        training.networks.games[0],
+        training.engine,
+        learns=learns,
+        real=real,
+        fake=drawn.fakes[0],
+        noise=drawn.noise,
+    )
     assert view.fake["image"].requires_grad is wanted
     assert view.fake_outputs["score"].requires_grad
     assert view.real_outputs["score"].requires_grad is not wanted
@@ -163,7 +171,8 @@ def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
     totals = []
     for prepared in (always, lazy):
         real = prepared.batches.take("discriminator", 0, 8)
-        totals.append([prepared.phases._total("discriminator", real, 8, step).item() for step in (0, 1)])
+        drawn = prepared.phases._drawn(real, 8, learn=False)
+        totals.append([prepared.phases._total("discriminator", real, drawn, step).item() for step in (0, 1)])
     means = always.training.meter.read()
     penalty = means["gradient-penalty"]
     assert totals[1][0] - totals[0][0] == pytest.approx(3 * penalty, rel=0.2)
@@ -197,7 +206,8 @@ def test_average_has_its_half_life_and_copies_counters() -> None:
     module[1].running_mean += 8.0  # type: ignore[operator]
     module[1].num_batches_tracked += 5  # type: ignore[operator]
     for step in range(10):
-        ema.update(10, 10 * (step + 1))
+        ema.schedule(10, 10 * (step + 1))
+        ema.update()
     averaged = ema.modules["g"]
     assert float(averaged[0].weight) == pytest.approx(0.5)  # type: ignore[index]
     assert float(averaged[1].running_mean) == pytest.approx(4.0)  # type: ignore[index]

@@ -1,7 +1,7 @@
 """Lets a training loop run so many steps at a time and tells what they took.
 
 A contender is a process with a training loop of its own that calls `Gate.step` where each step begins.
-Whoever measures it starts it, reads the line of its first step, then writes numbers of steps to its
+Whoever measures it starts it, reads the line of its first step, then writes numbers of batches to its
 standard input and reads a line of figures for each; the end of the input ends it. So loops can be
 measured in turns, each in a process of its own, without a change to any of them.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from ganzoo import process
 
+
 class Gate:
     """Stops a loop between two steps until the next command.
 
@@ -29,17 +30,23 @@ class Gate:
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._wanted = 1
-        self._done = -1
+        self._done: int | None = None
         self._begun = (process.started(), 0.0)
 
-    def step(self) -> None:
-        """A step is about to begin, and the one before has ended. SystemExit when all is measured."""
-        self._done += 1
+    def step(self, batches: int = 1) -> None:
+        """A step is about to begin; the one before took so many batches of real samples.
+
+        SystemExit when all is measured.
+        """
+        if self._done is None:
+            self._done = 0
+            return
+        self._done += batches
         if self._done < self._wanted:
             return
         self.wait()
         wall, cpu = time.time() - self._begun[0], time.process_time() - self._begun[1]
-        figures = {"steps": self._done, "wall": wall, "cpu": cpu, "peak_mb": process.peak_megabytes()}
+        figures = {"batches": self._done, "wall": wall, "cpu": cpu, "peak_mb": process.peak_megabytes()}
         self._output.write(json.dumps(figures) + "\n")
         self._output.flush()
         command = sys.stdin.readline().strip()
@@ -47,4 +54,3 @@ class Gate:
             raise SystemExit(0)
         self._wanted, self._done = int(command), 0
         self._begun = (time.time(), time.process_time())
-

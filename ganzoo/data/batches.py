@@ -23,6 +23,11 @@ from ganzoo.errors import DataError
 
 _KEPT_EPOCHS = 8
 
+Picked = dict[str, Tensor]
+"""What `Batches.pick` chose, on the device: rows as they are stored, or only their indices."""
+
+_INDICES, _MIRRORED = "#indices", "#mirrored"
+
 
 def order(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.int64]:
     """The order of one epoch: a permutation of 0..count-1, shape (count,).
@@ -112,50 +117,62 @@ class Batches:
         ones depends on (seed, stream, position) alone. Each call returns fresh tensors.
         """
         names = tuple(self._fields) if names is None else tuple(names)
+        return self.finished(self.pick(stream, position, n, names), names)
+
+    def pick(self, stream: str, position: int, n: int, names: Sequence[str]) -> Picked:
+        """Choose the samples that `take` would give; `finished` makes the batch of them."""
         unknown = [name for name in names if name not in self._fields]
         if unknown:
             raise DataError(
                 f"The data has no field '{unknown[0]}'.", where=f"its fields are: {', '.join(self._fields)}"
             )
-        picked, mirrored = self._picked(stream, position, n)
-        return {
-            name: self._finished(self._fields[name], self._gathered(name, picked), mirrored) for name in names
-        }
-
-    def _picked(self, stream: str, position: int, n: int) -> tuple[Tensor, Tensor | None]:
-        """Sample indices (n,) where the arrays are, and which to mirror (n,) on the device."""
+        if not names:
+            return {}
         picks, mirrors = [], []
         for epoch, start, stop in _spans(position, n, self.count):
             permutation, mirrored = self._epoch(stream, epoch)
             picks.append(permutation[start:stop])
             if mirrored is not None:
                 mirrors.append(mirrored[start:stop])
-        return _joined(picks), _joined(mirrors) if mirrors else None
+        indices = _joined(picks)
+        picked = {_INDICES: indices} if self.resident else {name: self._rows(name, indices) for name in names}
+        if mirrors:
+            picked[_MIRRORED] = _joined(mirrors)
+        return picked
+
+    def finished(self, picked: Picked, names: Sequence[str]) -> dict[str, Tensor]:
+        """The batch of what was picked. Works on the device alone, so that a CUDA graph can hold it."""
+        mirrored = picked.get(_MIRRORED)
+        return {
+            name: self._scaled(
+                self._fields[name],
+                self._resident[name].index_select(0, picked[_INDICES]) if self.resident else picked[name],
+                mirrored,
+            )
+            for name in names
+        }
 
     def _epoch(self, stream: str, epoch: int) -> tuple[Tensor, Tensor | None]:
         key = (stream, epoch)
         if key not in self._epochs:
             permutation = torch.from_numpy(order(self.seed, stream, epoch, self.count))
+            if self.resident:
+                permutation = _sent(permutation, self.device)
             mirrored = None
             if self.flip:
                 coins = _bits(self.seed, f"flip/{stream}", epoch, self.count) >> np.uint64(63)
-                mirrored = torch.from_numpy(coins.astype(np.bool_)).to(self.device)
-            self._epochs[key] = (permutation.to(self.device) if self.resident else permutation, mirrored)
+                mirrored = _sent(torch.from_numpy(coins.astype(np.bool_)), self.device)
+            self._epochs[key] = (permutation, mirrored)
             while len(self._epochs) > _KEPT_EPOCHS:
                 self._epochs.popitem(last=False)
         self._epochs.move_to_end(key)
         return self._epochs[key]
 
-    def _gathered(self, name: str, picked: Tensor) -> Tensor:
-        if self.resident:
-            return self._resident[name].index_select(0, picked)
-        rows = torch.from_numpy(self._host[name].take(picked.numpy(), axis=0))
-        if self.device.type == "cuda":
-            # Pinned memory comes from PyTorch's caching allocator, which holds it until the copy is done.
-            return rows.pin_memory().to(self.device, non_blocking=True)
-        return rows.to(self.device)
+    def _rows(self, name: str, indices: Tensor) -> Tensor:
+        rows = torch.from_numpy(self._host[name].take(indices.numpy(), axis=0))
+        return _sent(rows, self.device)
 
-    def _finished(self, field: Field, values: Tensor, mirrored: Tensor | None) -> Tensor:
+    def _scaled(self, field: Field, values: Tensor, mirrored: Tensor | None) -> Tensor:
         if mirrored is not None and field.is_image:
             values = torch.where(mirrored[:, None, None, None], values.flip(-1), values)
         if values.dtype == torch.uint8 and field.range is not None:
@@ -165,6 +182,14 @@ class Batches:
             if low + high != 0:
                 values.add_((low + high) / 2)
         return values
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """The values on the device; the host does not wait for a copy to CUDA.
+
+    Pinned memory comes from PyTorch's caching allocator, which holds it until the copy is done.
+    """
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.settings import EmaSettings
+from ganzoo.train.engine import Scalar
 
 
 class Ema:
@@ -33,17 +34,27 @@ class Ema:
         ]
         self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
         self._copied = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self._weight = Scalar(pairs[0][0].device if pairs else torch.device("cpu"))
 
-    def update(self, images: int, seen: int) -> None:
-        """Move the average after `images` more images, `seen` in all."""
-        if not self.active:
-            return
+    def schedule(self, images: int, seen: int) -> None:
+        """Set the weight of the next update: after `images` more images, `seen` in all."""
         half_life = self.settings.half_life
         if self.settings.ramp > 0:
             half_life = min(half_life, self.settings.ramp * seen)
-        weight = 1.0 - 0.5 ** (images / max(half_life, 1e-8))
+        self._weight.set(1.0 - 0.5 ** (images / max(half_life, 1e-8)))
+
+    def update(self) -> None:
+        """Move the average towards the generators by the scheduled weight."""
+        if not self.active:
+            return
+        averaged, sources = [a for a, _ in self._averaged], [b for _, b in self._averaged]
         with torch.no_grad():
-            torch._foreach_lerp_([a for a, _ in self._averaged], [b for _, b in self._averaged], weight)
+            if isinstance(weight := self._weight.value, Tensor):
+                steps = torch._foreach_sub(sources, averaged)
+                torch._foreach_mul_(steps, weight)
+                torch._foreach_add_(averaged, steps)
+            else:
+                torch._foreach_lerp_(averaged, sources, weight)
             for target, source in self._copied:
                 target.copy_(source)
 

@@ -6,7 +6,7 @@ Nothing here knows losses, data or files.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +63,19 @@ class Engine:
             self.device.type, dtype=torch.bfloat16, enabled=enabled and self.precision == "bf16"
         )
 
+    def wait(self) -> None:
+        """Return when the device has done all that it was given."""
+        if self.device.type in ("cuda", "mps", "xpu"):
+            torch.accelerator.synchronize()
+
+    def stream(self) -> AbstractContextManager[object]:
+        """Work of the block goes to a CUDA stream of its own: the default one cannot be captured."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        return torch.cuda.stream(stream)
+
     def noise(self, fields: Iterable[Field], n: int) -> Batch:
         """`n` fresh samples of each noise field: N(0, 1) or U(-1, 1)."""
         return {field.name: self._draw(field, n) for field in fields}
@@ -93,6 +106,27 @@ class Engine:
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    def renew_random(self, state: Batch) -> None:
+        """Continue the streams of `random_state` with a new generator."""
+        self.random = torch.Generator(self.device)
+        self.set_random_state(state)
+
+
+class Scalar:
+    """A number that changes between steps: a float, on CUDA a tensor, which a captured graph reads anew."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.value: float | Tensor = torch.zeros((), device=device) if device.type == "cuda" else 0.0
+        self._known = 0.0
+
+    def set(self, number: float) -> None:
+        """Change it; on CUDA in place, and only when it differs."""
+        if not isinstance(self.value, Tensor):
+            self.value = number
+        elif number != self._known:
+            self.value.fill_(number)
+        self._known = number
 
 
 def choose_threads(wanted: int | None, forward_flops: float) -> int:

@@ -31,8 +31,6 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
     work, saved = {}, {}
     for role in ("discriminator", "generator"):
         real = prepared.batches.take(role, 0, PROBE, phases.reads(role, names))
-        side = training.discriminator if role == "discriminator" else training.generator
-        phase = phases.discriminator if role == "discriminator" else phases.generator
         kept: dict[int, int] = {}
 
         def pack(value: Tensor, kept: dict[int, int] = kept) -> Tensor:
@@ -40,7 +38,10 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
             return value
 
         with WorkCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
-            phase(side, real, PROBE, 0)
+            if role == "discriminator":
+                phases.discriminator(real, PROBE, 0, True)
+            else:
+                phases.generator(real, PROBE, 0)
         work[role] = counter.operations / PROBE
         saved[role] = sum(kept.values()) / PROBE
     per_cycle = settings.n_critic * count * work["discriminator"] + generator_count * work["generator"]

@@ -1,16 +1,17 @@
 """The one loop that trains every GAN here.
 
 The loop owns *when*: phases, schedules, averaging, recording, stopping. Losses own the formula,
-terms the regularisers, the recorder what is written.
+terms the regularisers, the recorder what is written, the repeater how a cycle reaches the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from ganzoo.data.batches import Batches
+from ganzoo.data.batches import Batches, Picked
 from ganzoo.plan import Plan
+from ganzoo.train.graph import Repeater
 from ganzoo.train.phases import Phases
 from ganzoo.train.recorder import Recorder
 from ganzoo.train.state import Training
@@ -23,6 +24,7 @@ def train_loop(
     training: Training,
     phases: Phases,
     batches: Batches,
+    repeater: Repeater,
     recorder: Recorder,
     stop: Callable[[], Outcome | None],
 ) -> Outcome:
@@ -32,28 +34,36 @@ def train_loop(
     in an order that is a function of (seed, images seen); the generators' phase has its own stream.
     """
     settings = plan.train
-    count = settings.batch_size
+    n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
     judged = phases.reads("discriminator", set(batches.names))
     conditions = phases.reads("generator", set(batches.names))
 
+    def cycle(picked: Sequence[Picked]) -> None:
+        for turn in range(n_critic):
+            real = batches.finished(picked[turn], judged)
+            phases.discriminator(real, count, training.steps * n_critic + turn, turn + 1 == n_critic)
+        if not settings.reuse_fakes:
+            real = batches.finished(picked[n_critic], conditions)
+        phases.generator(real, generator_count, training.steps)
+        training.ema.update()
+
     while (share := recorder.share) < 1.0:
         if reason := stop():
             return reason
-        images_before = training.images
-        critic_steps = training.steps * settings.n_critic
-        training.discriminator.schedule(share, training.images, critic_steps)
-        training.generator.schedule(share, training.images, training.steps)
+        images, steps = training.images, training.steps
+        training.discriminator.schedule(share, images, steps * n_critic)
+        training.generator.schedule(share, images, steps)
+        training.ema.schedule(n_critic * count, images + n_critic * count)
 
-        for turn in range(settings.n_critic):
-            real = batches.take("discriminator", training.images, count, judged)
-            phases.discriminator(training.discriminator, real, count, critic_steps + turn)
-            training.images += count
+        picked = [
+            batches.pick("discriminator", images + turn * count, count, judged) for turn in range(n_critic)
+        ]
+        if not settings.reuse_fakes:
+            picked.append(batches.pick("generator", steps * generator_count, generator_count, conditions))
+        repeater.run(phases.due(steps, n_critic), cycle, picked)
 
-        real = batches.take("generator", training.steps * generator_count, generator_count, conditions)
-        phases.generator(training.generator, real, generator_count, training.steps)
+        training.images += n_critic * count
         training.steps += 1
-
-        training.ema.update(training.images - images_before, training.images)
-        recorder.after_cycle(images_before)
+        recorder.after_cycle(images)
     return "done"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import Batch, Net
 from ganzoo.settings import OptimizerSettings
+from ganzoo.train.engine import Scalar
 
 Constraint = Callable[[nn.Module], None]
 
@@ -31,12 +32,16 @@ class Side:
         ]
         self.names = [name for name, _ in named]
         self.parameters = [value for _, value in named]
-        self.optimizer = make_optimizer(self.parameters, settings)
+        device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        self._rate = Scalar(device)
+        self._rate.set(settings.lr)
+        self.optimizer = make_optimizer(self.parameters, settings, self._rate.value)
 
     def schedule(self, progress: float, images: int, steps: int) -> None:
         """Set learning rate and momentum for a point of the run (`progress` is in 0..1)."""
+        self._rate.set(learning_rate(self.settings, progress, steps))
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.settings, progress, steps)
+            group["lr"] = self._rate.value
             if "momentum" in group:
                 group["momentum"] = momentum(self.settings, images)
 
@@ -76,27 +81,35 @@ class Side:
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
-def make_optimizer(parameters: Sequence[Tensor], settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """The torch optimiser of these settings; Adam runs as one fused kernel."""
+def make_optimizer(
+    parameters: Sequence[Tensor], settings: OptimizerSettings, rate: float | Tensor
+) -> torch.optim.Optimizer:
+    """The torch optimiser of these settings; Adam and SGD run as one fused kernel.
+
+    With a `rate` that is a tensor on CUDA, steps can be captured in a graph.
+    """
+    capturable = isinstance(rate, Tensor)
     if settings.optimizer == "adam":
         return torch.optim.Adam(
             parameters,
-            lr=settings.lr,
+            lr=rate,
             betas=settings.betas,
             eps=settings.eps,
             weight_decay=settings.weight_decay,
             fused=True,
+            capturable=capturable,
         )
     if settings.optimizer == "rmsprop":
         return torch.optim.RMSprop(
             parameters,
-            lr=settings.lr,
+            lr=rate,
             eps=settings.eps,
             weight_decay=settings.weight_decay,
             momentum=settings.momentum,
+            capturable=capturable,
         )
     return torch.optim.SGD(
-        parameters, lr=settings.lr, weight_decay=settings.weight_decay, momentum=settings.momentum
+        parameters, lr=rate, weight_decay=settings.weight_decay, momentum=settings.momentum, fused=True
     )
 
 

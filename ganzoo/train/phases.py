@@ -1,12 +1,12 @@
 """The two phases of the game: one step of the discriminators, one step of the generators.
 
-A phase is a function of (parameters, random stream, real batch). It never waits for the device:
-what it measures goes to the meter as tensors, read at log ticks only.
+A phase is a function of (parameters, random stream, real batch). It never waits for the device, so that
+a CUDA graph can hold it: what it measures goes to the meter as tensors, read at log ticks only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from ganzoo.api import Batch, Loss, Networks, View
 from ganzoo.networks import noise_fields
 from ganzoo.train.engine import Engine
 from ganzoo.train.optim import Side
-from ganzoo.train.view import GameView
+from ganzoo.train.view import GameView, generated
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,37 @@ class Penalty:
     second_order: bool
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What the generators made in one step: the batch of each game, all from the same noise."""
+
+    noise: Batch
+    fakes: list[Batch]
+
+
 class Meter:
     """Sums of what the phases measure, kept on the device until a log tick reads their means."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, Tensor] = {}
 
     def add(self, name: str, value: Tensor) -> None:
-        """Add one measurement, the mean of a tensor of any shape."""
+        """Add one measurement, the mean of a tensor of any shape. In place: a CUDA graph repeats it."""
         value = value.detach().mean()
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.counts[name] = self.counts.get(name, 0) + 1
+        if name not in self.sums:
+            self.sums[name], self.counts[name] = torch.zeros_like(value), torch.zeros_like(value)
+        self.sums[name].add_(value)
+        self.counts[name].add_(1)
 
     def read(self) -> dict[str, float]:
         """The means since the last call; this waits for the device."""
-        means = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
-        self.sums, self.counts = {}, {}
-        return means
+        if not self.sums:
+            return {}
+        sums = torch.stack([*self.sums.values(), *self.counts.values()]).tolist()
+        means = zip(self.sums, sums[: len(self.sums)], sums[len(self.sums) :], strict=True)
+        torch._foreach_zero_([*self.sums.values(), *self.counts.values()])
+        return {name: total / count for name, total, count in means if count}
 
 
 class Phases:
@@ -56,27 +69,53 @@ class Phases:
     def __init__(
         self,
         networks: Networks,
-        loss: Loss,
-        paired: bool,
-        penalties: Mapping[str, list[Penalty]],
+        sides: Mapping[str, Side],
         engine: Engine,
         meter: Meter,
+        loss: Loss,
+        penalties: Mapping[str, list[Penalty]],
+        *,
+        paired: bool = False,
+        reuse_fakes: bool = False,
+        joint: Collection[str] = (),
     ) -> None:
+        """`joint` names the discriminators that may judge real and generated samples in one batch."""
         self.networks = networks
-        self.loss = loss
-        self.paired = paired
-        self.penalties = penalties
+        self.sides = sides
         self.engine = engine
         self.meter = meter
-        self.noise_fields = noise_fields(networks)
+        self.loss = loss
+        self.penalties = penalties
+        self.paired = paired
+        self.reuse_fakes = reuse_fakes
+        self.joint = frozenset(joint)
+        self.noise_fields = noise_fields(self.networks)
+        self._kept: Drawn | None = None
 
-    def discriminator(self, side: Side, real: Batch, count: int, step: int) -> None:
-        """One step of all discriminators on `count` real samples and as many generated ones."""
-        side.descend(self._total("discriminator", real, count, step))
+    def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
+        """One step of all discriminators on `count` real samples and as many generated ones.
 
-    def generator(self, side: Side, real: Batch, count: int, step: int) -> None:
+        `last`: the generators' phase is next, which may reuse the generated samples.
+        """
+        keep = last and self.reuse_fakes
+        drawn = self._drawn(real, count, learn=keep)
+        if keep:
+            self._kept = drawn
+        self.sides["discriminator"].descend(self._total("discriminator", real, drawn, step))
+
+    def generator(self, real: Batch, count: int, step: int) -> None:
         """One step of all generators; `real` gives conditions, and scores to paired losses."""
-        side.descend(self._total("generator", real, count, step))
+        drawn = self._kept or self._drawn(real, count, learn=True)
+        self._kept = None
+        self.sides["generator"].descend(self._total("generator", real, drawn, step))
+
+    def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
+        """The terms of each step of a cycle: cycles with equal ones do the same work."""
+        turns = [("discriminator", steps * n_critic + turn) for turn in range(n_critic)]
+        return tuple(
+            tuple(penalty.name for penalty in self.penalties[role] if step % penalty.every == 0)
+            for role, step in (*turns, ("generator", steps))
+        )
 
     def reads(self, role: str, data: set[str]) -> list[str]:
         """The data fields that a phase of this role needs."""
@@ -90,26 +129,39 @@ class Phases:
             needed |= set(generator.reads) | (set(judged) - set(generator.writes))
         return sorted(needed & data)
 
-    def _total(self, role: str, real: Batch, count: int, step: int) -> Tensor:
+    def _drawn(self, real: Batch, count: int, learn: bool) -> Drawn:
         noise = self.engine.noise(self.noise_fields, count)
+        with self.engine.autocast(), torch.set_grad_enabled(learn):
+            generators = [self.networks.generators[game.generator] for game in self.networks.games]
+            return Drawn(noise, [generated(net, real, noise) for net in generators])
+
+    def _total(self, role: str, real: Batch, drawn: Drawn, step: int) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
-        for game in self.networks.games:
+        for game, fake in zip(self.networks.games, drawn.fakes, strict=True):
+            view = GameView(
+                self.networks,
+                game,
+                self.engine,
+                learns=role,
+                real=real,
+                fake=fake,
+                noise=drawn.noise,
+                joint=game.discriminator in self.joint,
+            )
             with self.engine.autocast():
-                view = GameView(self.networks, game, self.engine, role, real, noise)
                 total = total + self._adversarial(role, view)
             total = total + self._regularisers(role, view, step)
         return total
 
     def _adversarial(self, role: str, view: View) -> Tensor:
-        fake = view.fake_outputs["score"]
-        real = view.real_outputs["score"] if role == "discriminator" or self.paired else None
         if role == "discriminator":
-            assert real is not None  # noqa: S101 - tells the type checker what the line above decided
+            real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             loss = self.loss.discriminator(real, fake)
             self.meter.add("score_real", real)
             self.meter.add("score_fake", fake)
         else:
-            loss = self.loss.generator(fake, real)
+            fake = view.fake_outputs["score"]
+            loss = self.loss.generator(fake, view.real_outputs["score"] if self.paired else None)
         self.meter.add(f"loss_{role}", loss)
         return loss
 

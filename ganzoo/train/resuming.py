@@ -18,7 +18,7 @@ from ganzoo.settings import layer
 CHANGEABLE = frozenset(
     ("train", name)
     for name in (
-        "images", "minutes", "device", "threads",
+        "images", "minutes", "device", "threads", "graphs",
         "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
     )
 )  # fmt: skip

@@ -48,7 +48,7 @@ class Training:
         flat |= _flat("parts", self.stateful)
         flat |= _prefixed("random", self.engine.random_state())
         flat |= _prefixed("meter.sums", self.meter.sums)
-        flat |= _prefixed("meter.counts", {k: torch.tensor(v) for k, v in self.meter.counts.items()})
+        flat |= _prefixed("meter.counts", self.meter.counts)
         return flat
 
     def load(self, flat: Mapping[str, Tensor]) -> list[str]:
@@ -75,7 +75,7 @@ class Training:
                 "so it is not bit for bit what it would have been"
             )
         self.meter.sums = {name: value.to(device) for name, value in _under("meter.sums", flat).items()}
-        self.meter.counts = {name: int(value) for name, value in _under("meter.counts", flat).items()}
+        self.meter.counts = {name: value.to(device) for name, value in _under("meter.counts", flat).items()}
         return notes
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ganzoo.api import Batch, Game, Networks
+from ganzoo.api import Batch, Game, Net, Networks
 from ganzoo.networks import apply
 from ganzoo.train.engine import Engine
 
@@ -17,43 +17,66 @@ class GameView:
 
     Outputs are computed on first use. `learns` names the role whose step this is: real samples are
     scored without a graph when the generator learns, and generated ones are detached when the
-    discriminator learns.
+    discriminator learns. `joint`: in that step, one call of the discriminator may judge both batches.
     """
 
     def __init__(
-        self, networks: Networks, game: Game, engine: Engine, learns: str, real: Batch, noise: Batch
+        self,
+        networks: Networks,
+        game: Game,
+        engine: Engine,
+        *,
+        learns: str,
+        real: Batch,
+        fake: Batch,
+        noise: Batch,
+        joint: bool = False,
     ) -> None:
-        self._networks = networks
-        self._game = game
+        self._generators = networks.generators
+        self._generator = networks.generators[game.generator]
+        self._discriminator = networks.discriminators[game.discriminator]
         self._engine = engine
         self._noise = noise
         self._generator_learns = learns == "generator"
+        self._joint = joint
         self.real = real
-        self.written = networks.generators[game.generator].writes
-        with torch.set_grad_enabled(self._generator_learns):
-            self.fake = self.generate(real)
+        self.fake = fake if self._generator_learns else {name: value.detach() for name, value in fake.items()}
+        self.written = self._generator.writes
 
     @cached_property
     def real_outputs(self) -> Batch:
         """Outputs of the discriminator for the real batch."""
+        if self._judges_jointly:
+            return self._both_outputs[0]
         with torch.set_grad_enabled(not self._generator_learns):
             return self.discriminate(self.real)
 
     @cached_property
     def fake_outputs(self) -> Batch:
         """Outputs of the discriminator for the generated batch."""
-        return self.discriminate(self.fake)
+        return self._both_outputs[1] if self._judges_jointly else self.discriminate(self.fake)
+
+    @property
+    def _judges_jointly(self) -> bool:
+        return self._joint and not self._generator_learns
+
+    @cached_property
+    def _both_outputs(self) -> tuple[Batch, Batch]:
+        """Outputs for both batches from one call: fewer, larger kernels."""
+        both = {name: torch.cat([self.real[name], self.fake[name]]) for name in self._discriminator.reads}
+        halves = {name: value.chunk(2) for name, value in self.discriminate(both).items()}
+        return {name: half[0] for name, half in halves.items()}, {
+            name: half[1] for name, half in halves.items()
+        }
 
     def discriminate(self, batch: Batch) -> Batch:
         """The discriminator's outputs in float32, so that losses are computed in full precision."""
-        outputs = apply(self._networks.discriminators[self._game.discriminator], batch)
-        return {name: value.float() for name, value in outputs.items()}
+        return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         """`batch` with what a generator writes, in float32."""
-        net = self._networks.generators[generator or self._game.generator]
-        written = apply(net, {**batch, **self._noise})
-        return {**batch, **{name: value.float() for name, value in written.items()}}
+        net = self._generators[generator] if generator else self._generator
+        return generated(net, batch, self._noise)
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1) on the run's device."""
@@ -62,3 +85,9 @@ class GameView:
     def normal(self, *shape: int) -> Tensor:
         """N(0, 1) on the run's device."""
         return self._engine.normal(*shape)
+
+
+def generated(net: Net, batch: Batch, noise: Batch) -> Batch:
+    """`batch` with what a generator writes, in float32."""
+    written = apply(net, {**batch, **noise})
+    return {**batch, **{name: value.float() for name, value in written.items()}}

@@ -1,0 +1,243 @@
+"""Speed of an exported generator: onnxruntime beside torch, timed in turns.
+
+Owns the clock, the rows and the network that torch runs. Works without torch, then for onnxruntime
+alone; what cannot be measured becomes a note. Printing is cli/bench.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ganzoo
+from ganzoo import onnxfile, runtime, sampling
+from ganzoo.api import ArchitectureSpec, DataInfo, Networks
+from ganzoo.errors import FailedError, GanzooError, UsageError
+from ganzoo.recipes import resolve
+from ganzoo.registry import Item, Registry, calling, factory_of
+from ganzoo.settings import build
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ganzoo.api import Field
+
+__all__ = ["BATCHES", "Report", "Row", "core_count", "measure"]
+
+BATCHES = (1, 8, 64)
+
+_TURNS = 5  # that a row's time is spread over
+_SETTLING = 0.25  # of a turn, not timed: the other engine's threads still spin for some 50 ms (seen here)
+_SHORT, _SHORT_CALLS, _CALLS = 0.1, 20, 3  # calls under 0.1 s are made at least 20 times, others 3 times
+_CLOSE = 1e-3  # between torch and the file, in units of the largest value: another network is far from it
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass
+class Row:
+    """One engine on one device at one batch size. `seconds` holds the time of every timed call."""
+
+    engine: str
+    provider: str
+    batch: int
+    call: Callable[[], Arrays]
+    seconds: list[float] = field(default_factory=list)
+    expected: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures: milliseconds a call, and the batch by the median call."""
+        p50, p99 = np.percentile(self.seconds, [50, 99]).tolist()
+        return {
+            "engine": self.engine,
+            "provider": self.provider,
+            "batch": self.batch,
+            "p50_ms": round(p50 * 1e3, 4),
+            "p99_ms": round(p99 * 1e3, 4),
+            "images_per_second": round(self.batch / p50, 2),
+        }
+
+    def warm_up(self) -> None:
+        """The first calls choose kernels and take memory; the last of them tells how long a call is."""
+        for _ in range(3):
+            self.expected = _timed(self.call)
+
+    def turn(self, seconds: float) -> None:
+        """Call for so long, at least once."""
+        settled = time.perf_counter() + _SETTLING * seconds
+        while self.expected < seconds and time.perf_counter() < settled:
+            self.call()
+        stop = time.perf_counter() + seconds
+        while True:
+            self.seconds.append(_timed(self.call))
+            if time.perf_counter() >= stop:
+                return
+
+    def is_done(self, seconds: float) -> bool:
+        """Whether the time is spent and the calls are enough for a median."""
+        fewest = _SHORT_CALLS if self.expected < _SHORT else _CALLS
+        return len(self.seconds) >= fewest and sum(self.seconds) >= seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All rows, by batch size; `notes` says why a row is missing."""
+
+    source: str
+    generator: runtime.Generator
+    threads: int
+    seconds: float
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    versions: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; `calls` counts the timed calls of each of the `rows`."""
+        return {
+            "bundle": self.source,
+            "generator": self.generator.name,
+            "recipe": self.generator.about.get("recipe"),
+            "threads": self.threads,
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+            "rows": [row.to_json() for row in self.rows],
+            "calls": [len(row.seconds) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+
+def measure(
+    source: Path,
+    registry: Registry,
+    *,
+    batches: Sequence[int] = BATCHES,
+    threads: int | None = None,
+    seconds: float = 2.0,
+    generator: str = "generator",
+) -> Report:
+    """Time the generator of a bundle folder or .onnx file at each batch size.
+
+    A call takes arrays in host memory, drawn beforehand, and ends with its outputs there. `threads` are
+    those of either engine on the CPU, by default `core_count()`; `seconds` is the time for each row.
+    UsageError for a wrong wish or file, FailedError when no row can be measured.
+    """
+    batches, threads = sorted(set(batches)), core_count() if threads is None else threads
+    _check(batches, threads, seconds)
+    file = _find(source, generator)
+    data = onnxfile.read(file)
+    best = runtime.from_bytes(data, provider="auto", where=str(file))
+    inputs = {batch: _inputs(best, batch) for batch in batches}
+    on_cpu = _with_threads(data, threads)
+    engines = [on_cpu] if best.provider == on_cpu.provider else [on_cpu, best]
+    rows = [_onnxruntime_row(engine, values) for values in inputs.values() for engine in engines]
+    notes = [best.provider_note] if best.provider_note else []
+    versions = {"ganzoo": ganzoo.__version__, "python": platform.python_version()}
+    versions["onnxruntime"] = best.engine.partition(" ")[2]
+    with contextlib.ExitStack() as stack:
+        try:
+            versions["torch"] = stack.enter_context(_torch(threads))
+            rows += _torch_rows(on_cpu, data, inputs, registry)
+        except GanzooError as error:
+            notes.append("No rows for torch: " + error.what + (f" ({error.where})" if error.where else ""))
+        rows = _take_turns(rows, seconds, notes)
+    rows.sort(key=lambda row: (row.batch, row.engine))
+    return Report(
+        source=str(source),
+        generator=best,
+        threads=threads,
+        seconds=seconds,
+        rows=tuple(rows),
+        notes=tuple(notes),
+        versions=versions,
+    )
+
+
+def core_count() -> int:
+    """Cores that this process may use: what both engines take by themselves. Hyper-threads do not count."""
+    if sys.platform != "linux":
+        return os.cpu_count() or 1
+    usable = os.sched_getaffinity(0)
+    siblings = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    try:
+        return len({Path(siblings.format(number)).read_text(encoding="ascii") for number in usable})
+    except OSError:
+        return len(usable)
+
+
+def _check(batches: Sequence[int], threads: int, seconds: float) -> None:
+    if not batches or min(batches) < 1:
+        raise UsageError(f"A batch of {min(batches, default=0)} is empty.", fix="--batch 1 or more")
+    if not 1 <= threads <= 1024:
+        raise UsageError(f"{threads} threads cannot be used.", fix="--threads 1 to 1024")
+    if not 0 < seconds <= 3600:
+        raise UsageError(f"A row cannot be measured for {seconds:g} seconds.", fix="--seconds 2")
+
+
+def _find(source: Path, generator: str) -> Path:
+    if (source / "run.json").is_file() and not any(source.glob("*.onnx")):
+        raise UsageError(
+            "This is a run; what is measured is a bundle.", where=str(source), fix=f"ganzoo export {source}"
+        )
+    return onnxfile.find(source, generator)
+
+
+def _timed(call: Callable[[], Arrays]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def _take_turns(rows: Sequence[Row], seconds: float, notes: list[str]) -> list[Row]:
+    """Time the rows one after the other, again and again: noise of the machine then hits all alike."""
+    able = []
+    for row in rows:
+        try:
+            row.warm_up()
+            able.append(row)
+        except Exception as error:  # out of memory has many classes; other rows may still fit
+            reason = str(error).strip().partition("\n")[0]
+            notes.append(f"No row for {row.engine} on {row.provider} at batch {row.batch}: {reason}")
+    if not able:
+        raise FailedError("Nothing could be measured.", where="; ".join(notes), fix="a smaller --batch")
+    waiting = able
+    while waiting:
+        for row in waiting:
+            row.turn(seconds / _TURNS)
+        waiting = [row for row in waiting if not row.is_done(seconds)]
+    return able
+
+
+def _inputs(generator: runtime.Generator, batch: int) -> Arrays:
+    """Values for all inputs; those that nobody draws are zeros, which take as long as any others."""
+    fixed = [item for item in generator.inputs if not sampling.can_draw(item)]
+    return generator.draw_inputs(
+        batch, **{item.name: np.zeros((batch, *item.shape), item.dtype) for item in fixed}
+    )
+
+
+def _with_threads(data: bytes, threads: int) -> runtime.Generator:
+    """The generator on the CPU; `data` must have passed `runtime.from_bytes`, which offers no threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    record = session.get_modelmeta().custom_metadata_map[onnxfile.METADATA_KEY]
+    return runtime.Generator(session, json.loads(record))
+
+
+def _onnxruntime_row(generator: runtime.Generator, inputs: Arrays) -> Row:
+    batch = len(next(iter(inputs.values())))
+    return Row("onnxruntime", generator.provider, batch, lambda: generator.run(inputs, batch_size=batch))

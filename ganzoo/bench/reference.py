@@ -1,0 +1,162 @@
+"""The loop that ganzoo's is measured against: what a careful person would write for the same plan.
+
+A DataLoader over float tensors in memory, torch's default Adam, one call of the discriminator for real
+and one for generated samples, no gradient where nothing learns, losses read at each step. It trains the
+same networks by the same formulas in fp32, with noise and an order of the data of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from ganzoo.api import Batch, Field, Net
+from ganzoo.data.batches import Batches
+from ganzoo.data.opening import open_data
+from ganzoo.errors import UsageError
+from ganzoo.networks import apply, build_networks, noise_fields
+from ganzoo.plan import Plan
+from ganzoo.settings import OptimizerSettings
+from ganzoo.train.engine import choose_device
+from ganzoo.train.parts import make_parts
+
+
+def train(plan: Plan, step: Callable[[], None]) -> None:
+    """Train until `step` raises; it is called where each step of the discriminator begins.
+
+    Learning rates stay as they begin. UsageError for a plan with more than one network on a side.
+    """
+    settings, device = plan.train, choose_device(plan.train.device)
+    store = open_data(plan)
+    networks = build_networks(plan, store.info)
+    if len(networks.generators) != 1 or len(networks.discriminators) != 1:
+        raise UsageError("The plain loop trains one generator and one discriminator.", where=plan.name)
+    torch.manual_seed(settings.seed)
+    [generator], [critic] = networks.generators.values(), networks.discriminators.values()
+    for net in (generator, critic):
+        net.module.to(device)
+    parts = make_parts(plan, device)
+    g_optimizer = _optimizer(generator.module, plan.generator)
+    d_optimizer = _optimizer(critic.module, plan.discriminator)
+    average = copy.deepcopy(generator.module)
+    host = Batches(store, seed=settings.seed, device=torch.device("cpu"))
+    batches = _batches(host, settings.batch_size, device)
+    n_critic, count = settings.n_critic, settings.batch_size
+    losses: list[tuple[float, float]] = []
+
+    def noise() -> Batch:
+        return _noise(noise_fields(networks), count, device)
+
+    def generated(real: Batch) -> Batch:
+        return {**real, **apply(generator, {**real, **noise()})}
+
+    while True:
+        for turn in range(n_critic):
+            step()
+            real = next(batches)
+            with torch.set_grad_enabled(settings.reuse_fakes and turn == n_critic - 1):
+                fake = generated(real)
+            detached = {name: value.detach() for name, value in fake.items()}
+            view = PlainView(critic, generator, noise, real, detached)
+            loss = parts.loss.discriminator(view.real_outputs["score"], view.fake_outputs["score"])
+            for penalty in parts.penalties["discriminator"]:
+                if (len(losses) * n_critic + turn) % penalty.every == 0:
+                    loss = loss + penalty.function(view) * penalty.every
+            d_optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            d_optimizer.step()
+            for constraint in parts.constraints["discriminator"]:
+                constraint(critic.module)
+
+        view = PlainView(critic, generator, noise, real, fake if settings.reuse_fakes else generated(real))
+        paired = view.real_outputs["score"].detach() if plan.loss.item.spec.paired else None
+        g_loss = parts.loss.generator(view.fake_outputs["score"], paired)
+        for penalty in parts.penalties["generator"]:
+            if len(losses) % penalty.every == 0:
+                g_loss = g_loss + penalty.function(view) * penalty.every
+        g_optimizer.zero_grad()
+        torch.autograd.backward(g_loss)
+        g_optimizer.step()
+
+        if plan.ema.half_life:
+            _average(average, generator.module, 1 - 0.5 ** (n_critic * count / plan.ema.half_life))
+        losses.append((loss.item(), g_loss.item()))
+
+
+class PlainView:
+    """Implements `api.View` with a call of the discriminator for each batch."""
+
+    def __init__(
+        self, critic: Net, generator: Net, noise: Callable[[], Batch], real: Batch, fake: Batch
+    ) -> None:
+        self.critic, self.generator, self.noise, self.real, self.fake = critic, generator, noise, real, fake
+        self.written = generator.writes
+
+    @cached_property
+    def real_outputs(self) -> Batch:
+        """Scores of the real batch."""
+        return self.discriminate(self.real)
+
+    @cached_property
+    def fake_outputs(self) -> Batch:
+        """Scores of the generated batch."""
+        return self.discriminate(self.fake)
+
+    def discriminate(self, batch: Batch) -> Batch:
+        """Scores of a batch."""
+        return apply(self.critic, batch)
+
+    def generate(self, batch: Batch, generator: str = "") -> Batch:
+        """The batch with generated samples."""
+        return {**batch, **apply(self.generator, {**batch, **self.noise()})}
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U(0, 1)."""
+        return torch.rand(shape, device=self._device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1)."""
+        return torch.randn(shape, device=self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self.real.values())).device
+
+
+def _optimizer(module: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(
+            module.parameters(), settings.lr, settings.betas, settings.eps, settings.weight_decay
+        )
+    if settings.optimizer == "rmsprop":
+        return torch.optim.RMSprop(module.parameters(), settings.lr, eps=settings.eps)
+    return torch.optim.SGD(module.parameters(), settings.lr, settings.momentum)
+
+
+@torch.no_grad()
+def _average(average: nn.Module, module: nn.Module, weight: float) -> None:
+    for target, source in zip(average.parameters(), module.parameters(), strict=True):
+        target.lerp_(source, weight)
+
+
+def _batches(data: Batches, size: int, device: torch.device) -> Iterator[Batch]:
+    """Shuffled batches for ever, as a DataLoader makes them from float tensors in memory."""
+    everything = data.take("plain", 0, data.count)
+    loader = DataLoader(TensorDataset(*everything.values()), size, shuffle=True, drop_last=True)
+    while True:
+        for values in loader:
+            yield {name: value.to(device) for name, value in zip(everything, values, strict=True)}
+
+
+def _noise(fields: tuple[Field, ...], n: int, device: torch.device) -> Batch:
+    return {
+        field.name: torch.randn(n, *field.shape, device=device)
+        if field.source == "normal"
+        else torch.rand(n, *field.shape, device=device) * 2 - 1
+        for field in fields
+    }
