@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from ganzoo.layers import Bounded, Crop, Maxout, doubling, initialise
+    from ganzoo.layers import Bounded, Crop, Maxout, as_maps, doubling, initialise
 
 __all__ = [
     "API_VERSION",
@@ -46,6 +46,7 @@ __all__ = [
     "SettingsError",
     "TermSpec",
     "View",
+    "as_maps",
     "doubling",
     "halvings",
     "hookimpl",
@@ -65,7 +66,7 @@ Batch = dict[str, "Tensor"]
 if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
 
     def __getattr__(name):
-        if name not in ("Bounded", "Crop", "Maxout", "doubling", "initialise"):
+        if name not in ("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from ganzoo import layers
 

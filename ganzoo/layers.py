@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["Bounded", "Crop", "Maxout", "doubling", "initialise"]
+__all__ = ["Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise"]
 
 
 class Bounded(nn.Module):
@@ -51,6 +52,15 @@ class Maxout(nn.Module):
         """(N, inputs) -> (N, units)."""
         pieces: Tensor = self.linear(hidden).unflatten(1, (self.units, self.pieces))
         return pieces.amax(2)
+
+
+def as_maps(hidden: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """(N, channels * height * width) -> (N, *shape), with the channels last in memory.
+
+    Convolutions give maps that lie so; a first layer that does not makes every elementwise step
+    between the two orders several times slower.
+    """
+    return hidden.unflatten(1, shape).contiguous(memory_format=torch.channels_last)
 
 
 def doubling(

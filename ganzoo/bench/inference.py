@@ -1,7 +1,7 @@
 """Speed of an exported generator: onnxruntime beside torch, timed in turns.
 
-Owns the clock, the rows and the network that torch runs. Works without torch, then for onnxruntime
-alone; what cannot be measured becomes a note. Printing is cli/bench.py.
+Owns the clock and the rows. Works without torch, then for onnxruntime alone; what cannot be measured
+becomes a note. The network that torch runs is eager.py's, printing cli/bench.py's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +22,10 @@ from numpy.typing import NDArray
 
 import ganzoo
 from ganzoo import onnxfile, runtime, sampling
-from ganzoo.api import ArchitectureSpec, DataInfo, Networks
 from ganzoo.errors import FailedError, GanzooError, UsageError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Item, Registry, calling, factory_of
-from ganzoo.settings import build
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from ganzoo.api import Field
+    from ganzoo.registry import Registry
 
 __all__ = ["BATCHES", "Report", "Row", "core_count", "measure"]
 
@@ -40,7 +34,6 @@ BATCHES = (1, 8, 64)
 _TURNS = 5  # that a row's time is spread over
 _SETTLING = 0.25  # of a turn, not timed: the other engine's threads still spin for some 50 ms (seen here)
 _SHORT, _SHORT_CALLS, _CALLS = 0.1, 20, 3  # calls under 0.1 s are made at least 20 times, others 3 times
-_CLOSE = 1e-3  # between torch and the file, in units of the largest value: another network is far from it
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -125,11 +118,13 @@ def measure(
     threads: int | None = None,
     seconds: float = 2.0,
     generator: str = "generator",
+    begin: Callable[[int], None] = lambda rows: None,
 ) -> Report:
     """Time the generator of a bundle folder or .onnx file at each batch size.
 
     A call takes arrays in host memory, drawn beforehand, and ends with its outputs there. `threads` are
     those of either engine on the CPU, by default `core_count()`; `seconds` is the time for each row.
+    `begin` is told how many rows there are as soon as all is found to be in order.
     UsageError for a wrong wish or file, FailedError when no row can be measured.
     """
     batches, threads = sorted(set(batches)), core_count() if threads is None else threads
@@ -146,10 +141,14 @@ def measure(
     versions["onnxruntime"] = best.engine.partition(" ")[2]
     with contextlib.ExitStack() as stack:
         try:
-            versions["torch"] = stack.enter_context(_torch(threads))
-            rows += _torch_rows(on_cpu, data, inputs, registry)
+            versions["torch"] = _torch_version()
+            from ganzoo.bench.eager import full_precision
+
+            stack.enter_context(full_precision(threads))
+            rows += _torch_rows(on_cpu, data, inputs, registry, notes)
         except GanzooError as error:
             notes.append("No rows for torch: " + error.what + (f" ({error.where})" if error.where else ""))
+        begin(len(rows))
         rows = _take_turns(rows, seconds, notes)
     rows.sort(key=lambda row: (row.batch, row.engine))
     return Report(
@@ -206,8 +205,9 @@ def _take_turns(rows: Sequence[Row], seconds: float, notes: list[str]) -> list[R
             row.warm_up()
             able.append(row)
         except Exception as error:  # out of memory has many classes; other rows may still fit
-            reason = str(error).strip().partition("\n")[0]
-            notes.append(f"No row for {row.engine} on {row.provider} at batch {row.batch}: {reason}")
+            notes.append(
+                f"No row for {row.engine} on {row.provider} at batch {row.batch}: {_first_line(error)}"
+            )
     if not able:
         raise FailedError("Nothing could be measured.", where="; ".join(notes), fix="a smaller --batch")
     waiting = able
@@ -220,10 +220,12 @@ def _take_turns(rows: Sequence[Row], seconds: float, notes: list[str]) -> list[R
 
 def _inputs(generator: runtime.Generator, batch: int) -> Arrays:
     """Values for all inputs; those that nobody draws are zeros, which take as long as any others."""
-    fixed = [item for item in generator.inputs if not sampling.can_draw(item)]
-    return generator.draw_inputs(
-        batch, **{item.name: np.zeros((batch, *item.shape), item.dtype) for item in fixed}
-    )
+    fixed: dict[str, Any] = {
+        item.name: np.zeros((batch, *item.shape), item.dtype)
+        for item in generator.inputs
+        if not sampling.can_draw(item)
+    }
+    return generator.draw_inputs(batch, **fixed)
 
 
 def _with_threads(data: bytes, threads: int) -> runtime.Generator:
@@ -241,3 +243,40 @@ def _with_threads(data: bytes, threads: int) -> runtime.Generator:
 def _onnxruntime_row(generator: runtime.Generator, inputs: Arrays) -> Row:
     batch = len(next(iter(inputs.values())))
     return Row("onnxruntime", generator.provider, batch, lambda: generator.run(inputs, batch_size=batch))
+
+
+def _torch_version() -> str:
+    try:
+        import torch
+    except Exception as error:  # a broken torch fails in many ways, and one that is missing is no fault
+        raise UsageError(f"torch cannot be imported: {error}.") from error
+    return str(torch.__version__)
+
+
+def _torch_rows(
+    generator: runtime.Generator,
+    data: bytes,
+    inputs: Mapping[int, Arrays],
+    registry: Registry,
+    notes: list[str],
+) -> list[Row]:
+    """Rows for each device that torch has; UsageError when the network cannot be built again."""
+    import torch
+
+    from ganzoo.bench.eager import caller, rebuilt
+
+    rows = []
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        module = rebuilt(generator, data, _inputs(generator, 2), registry)
+        try:
+            module.to(device)
+        except RuntimeError as error:
+            notes.append(f"No rows for torch on {device}: {_first_line(error)}")
+            continue
+        for batch, values in inputs.items():
+            rows.append(Row("torch", device, batch, caller(module, generator, values, device)))
+    return rows
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -18,6 +18,7 @@ from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
+from ganzoo.settings import plain
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.state import averaged_generators, load_modules
 
@@ -69,10 +70,12 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
     """What a deployed file should say of its origin. Holds no local paths."""
     record = run.record
     scheme, _, argument = plan.data.source.partition(":")
+    options = plan.architecture.options
     local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
     return {
         "recipe": plan.name,
         "architecture": plan.architecture.item.qualified,
+        "options": {} if options is None else plain(options),
         "loss": plan.loss.item.qualified,
         "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
         "samples": record["data"]["count"],

@@ -5,6 +5,8 @@ Nothing here knows losses, data or files.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 # GFLOP) on two threads of two cores made 712 to 970 images/s on a quiet machine and 65 beside one
 # busy process, on one thread 520 and 500.
 SMALL_FLOPS = 4e9
+
+# Parameters of mallopt(3), from malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 # Asked once: a run sets torch's number for the whole process, and the next run must not see that.
 _ALL_THREADS = torch.get_num_threads()
@@ -134,6 +139,22 @@ def choose_threads(wanted: int | None, forward_flops: float) -> int:
     if wanted is not None:
         return wanted
     return max(1, _ALL_THREADS // 2) if forward_flops < SMALL_FLOPS else _ALL_THREADS
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed memory for the next step, for the whole process; whether it does.
+
+    By default it gives large blocks back to the system, which must then clear their pages again for
+    every activation of every step. On a Zen 5 core this made the sized DCGAN 1.17 times as fast and the
+    sized WGAN-GP 1.25 times (fp32, one thread). Where the C library is another one nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
 
 
 def choose_device(name: str) -> torch.device:

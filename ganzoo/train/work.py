@@ -13,6 +13,10 @@ from ganzoo.api import DataInfo, Networks
 from ganzoo.networks import apply, declared, example
 
 
+Work = dict[tuple[str, str], float]
+"""Floating-point operations by kind ("product" or "convolution") and type ("fp32" or "bf16")."""
+
+
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts floating-point operations of matrix products and convolutions, all backward passes included.
 
@@ -22,7 +26,12 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = 0
+        self.work: Work = {}
+
+    @property
+    def operations(self) -> float:
+        """All of them together."""
+        return sum(self.work.values())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -30,7 +39,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         output = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func._overloadpacket)
         if formula is not None:
-            self.operations += formula(*args, **(kwargs or {}), out_val=output)
+            kind = "convolution" if "convolution" in func.__name__ else "product"
+            inputs = [value for value in args if isinstance(value, torch.Tensor)]
+            key = (kind, "bf16" if inputs[0].dtype == torch.bfloat16 else "fp32")
+            self.work[key] = self.work.get(key, 0) + formula(*args, **(kwargs or {}), out_val=output)
         return output
 
 

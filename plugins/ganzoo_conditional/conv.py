@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, Networks, doubling, halvings, map_sizes
+from ganzoo.api import Bounded, DataInfo, Field, Networks, as_maps, doubling, halvings, map_sizes
 from ganzoo_conditional.common import conditions, finish, label_table
 from ganzoo_conditional.config import ConvConfig
 
@@ -34,7 +34,7 @@ class Generator(nn.Module):
         for k, hidden in enumerate(widths):
             if normed:
                 layers.append(nn.BatchNorm2d(hidden))
-            layers.append(nn.ReLU())
+            layers.append(nn.ReLU(inplace=True))
             if k < stages:
                 double = doubling(
                     hidden, widths[k + 1], config.kernel, sizes[k], sizes[k + 1], bias=not normed
@@ -49,7 +49,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, C, H, W)."""
         hidden = self.project(torch.cat([z, self.embed(label)], dim=1))
-        picture: Tensor = self.layers(hidden.unflatten(1, self.base))
+        picture: Tensor = self.layers(as_maps(hidden, self.base))
         return picture
 
 
@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
                 layers.append(nn.BatchNorm2d(outputs))
             elif norm == "layer":
                 layers.append(nn.GroupNorm(1, outputs))
-            layers.append(nn.LeakyReLU(0.2))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
             height, width = ((side + 2 * padding - kernel) // 2 + 1 for side in (height, width))
         self.layers = nn.Sequential(*layers)

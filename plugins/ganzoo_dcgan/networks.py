@@ -16,6 +16,7 @@ from ganzoo.api import (
     Field,
     Networks,
     SettingsError,
+    as_maps,
     doubling,
     halvings,
     initialise,
@@ -42,11 +43,11 @@ class Generator(nn.Module):
         self.project = nn.Linear(config.latent, prod(self.base), bias=not norm)
         layers: list[nn.Module] = []
         for k in range(stages, 0, -1):
-            layers += [nn.BatchNorm2d(widths[k]), nn.ReLU()] if norm else [nn.ReLU()]
+            layers += [nn.BatchNorm2d(widths[k]), nn.ReLU(inplace=True)] if norm else [nn.ReLU(inplace=True)]
             bias = config.bias if k == 1 and not smooth else not norm
             layers += doubling(widths[k], widths[k - 1], config.kernel, sizes[k], sizes[k - 1], bias=bias)
         if smooth:
-            layers += [nn.BatchNorm2d(widths[0]), nn.ReLU()] if norm else [nn.ReLU()]
+            layers += [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)] if norm else [nn.ReLU(inplace=True)]
             layers.append(nn.Conv2d(widths[0], channels, 3, padding=1, bias=config.bias))
         if image.range is not None:
             layers.append(Bounded(image.range, config.output))
@@ -54,7 +55,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, C, H, W)."""
-        picture: Tensor = self.layers(self.project(z).unflatten(1, self.base))
+        picture: Tensor = self.layers(as_maps(self.project(z), self.base))
         return picture
 
 
@@ -76,7 +77,7 @@ class Discriminator(nn.Module):
                 layers.append(nn.BatchNorm2d(outputs))
             elif norm == "layer":
                 layers.append(nn.GroupNorm(1, outputs))
-            layers.append(nn.LeakyReLU(0.2))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
             height, width = ((side + 2 * padding - kernel) // 2 + 1 for side in (height, width))
         layers += [nn.Flatten(), nn.Linear(inputs * height * width, 1, bias=config.bias)]

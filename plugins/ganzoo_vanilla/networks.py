@@ -13,7 +13,7 @@ from ganzoo_vanilla.config import MlpConfig
 
 def activation(kind: str) -> nn.Module:
     """`relu`, or `leaky-relu` with the slope 0.2."""
-    return nn.ReLU() if kind == "relu" else nn.LeakyReLU(0.2)
+    return nn.ReLU(inplace=True) if kind == "relu" else nn.LeakyReLU(0.2, inplace=True)
 
 
 class Generator(nn.Module):

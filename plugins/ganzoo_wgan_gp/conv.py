@@ -10,7 +10,17 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, Networks, SettingsError, doubling, halvings, map_sizes
+from ganzoo.api import (
+    Bounded,
+    DataInfo,
+    Field,
+    Networks,
+    SettingsError,
+    as_maps,
+    doubling,
+    halvings,
+    map_sizes,
+)
 from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ConvConfig
 
@@ -31,7 +41,7 @@ class Generator(nn.Module):
         for k, inputs in enumerate(widths):
             if normed:
                 layers.append(nn.BatchNorm2d(inputs))
-            layers.append(nn.ReLU())
+            layers.append(nn.ReLU(inplace=True))
             outputs = (*widths, channels)[k + 1]
             if k < stages:
                 before, after = sizes[stages - k], sizes[stages - k - 1]
@@ -45,7 +55,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, C, H, W)."""
-        image: Tensor = self.layers(self.project(z).unflatten(1, self.base))
+        image: Tensor = self.layers(as_maps(self.project(z), self.base))
         return image
 
 
@@ -61,7 +71,7 @@ class Critic(nn.Module):
             layers.append(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding))
             if config.discriminator_norm == "layer" and k:
                 layers.append(nn.GroupNorm(1, outputs))
-            layers.append(nn.LeakyReLU(0.2))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
             height, width = ((side + 2 * padding - kernel) // 2 + 1 for side in (height, width))
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * height * width, 1))

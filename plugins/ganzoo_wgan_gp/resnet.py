@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataInfo, Field, Networks, halvings, map_sizes
+from ganzoo.api import Bounded, DataInfo, Field, Networks, as_maps, halvings, map_sizes
 from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ResnetConfig
 
@@ -98,7 +98,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, C, H, W)."""
-        maps = self.blocks(self.project(z).unflatten(1, self.base))
+        maps = self.blocks(as_maps(self.project(z), self.base))
         image: Tensor = self.bounded(self.to_image(functional.relu(self.norm(maps))))
         return image
 

@@ -1,0 +1,94 @@
+"""`ganzoo bench`: how fast things are on this machine.
+
+Owns the options and the tables. What is measured, and how, is in ganzoo/bench/, imported when called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganzoo.cli.common import echo_json, registry_of, table
+
+if TYPE_CHECKING:
+    from ganzoo.bench.inference import Report
+
+
+@click.group("bench")
+def command() -> None:
+    """Measure speed on this machine."""
+
+
+@command.command("run")
+@click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.option(
+    "--batch", "batches", type=int, multiple=True, metavar="N", help="Samples a call [1, 8, 64]; repeatable."
+)
+@click.option("--threads", type=int, metavar="N", help="CPU threads of each engine [one for each core].")
+@click.option(
+    "--seconds", type=float, default=2.0, show_default=True, metavar="S", help="Time measured for each row."
+)
+@click.option(
+    "--generator", default="generator", show_default=True, help="Which one, where there are several."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    bundle: Path,
+    batches: tuple[int, ...],
+    threads: int | None,
+    seconds: float,
+    generator: str,
+    as_json: bool,
+) -> None:
+    """Time an exported generator with onnxruntime, and beside it the same network in torch.
+
+    BUNDLE is the folder that `ganzoo export` wrote, or one .onnx file of it. A call starts from noise that
+    lies ready and ends with the samples in host memory. The rows take turns.
+    """
+    from ganzoo.bench.inference import BATCHES, measure
+
+    def begin(rows: int) -> None:
+        if not as_json:
+            click.echo(f"measuring {rows} rows, about {seconds:g} s each ...", err=True)
+
+    report = measure(
+        bundle,
+        registry_of(ctx),
+        batches=batches or BATCHES,
+        threads=threads,
+        seconds=seconds,
+        generator=generator,
+        begin=begin,
+    )
+    if as_json:
+        echo_json(report.to_json())
+        return
+    _print_speed(report, by_default=threads is None)
+
+
+def _print_speed(report: Report, *, by_default: bool) -> None:
+    rows = []
+    for row in report.rows:
+        figures = row.to_json()
+        rows.append(
+            (
+                row.engine,
+                row.provider,
+                f"{row.batch:>5}",
+                f"{figures['p50_ms']:>8.2f}",
+                f"{figures['p99_ms']:>8.2f}",
+                f"{figures['images_per_second']:>10,.0f}",
+                f"{len(row.seconds):>6,}",
+            )
+        )
+    columns = ("engine", "on", "batch", "p50 (ms)", "p99 (ms)", "  images/s", " calls")
+    table(f"{report.generator.name} of {report.source}", columns, rows, fixed=len(columns))
+    for note in report.notes:
+        click.secho(f"note: {note}", fg="yellow")
+    versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
+    why = "one for each core, see --threads" if by_default else "as asked"
+    click.echo(f"{report.threads} CPU threads for each engine ({why}). {versions}")
