@@ -99,6 +99,9 @@ def _notes(case: Mapping[str, Any]) -> list[str]:
         for row in case["rows"]
         if row["failure"] and not row["skipped"]
     ]
+    if "peaks" in case:
+        peaks = ", ".join(f"{name} {rate:.0f}" for name, rate in case["peaks"].items())
+        notes.append(f"- floor: the arithmetic alone at this machine's peaks, in GFLOP/s: {peaks}")
     before, after = case["load"]
     notes.append(
         f"- batch {case['batch']}, {case['n_critic']} discriminator step(s) a generator step; "
@@ -148,7 +151,7 @@ def _won(case: Mapping[str, Any], row: Row) -> str:
 
 
 def _share_of_floor(case: Mapping[str, Any], row: Row) -> str:
-    floor = case["floors"].get(row["precision"])
+    floor = case.get("floors", {}).get(row["precision"])
     return f"{100 * median(rates(case, row, _deciding(case))) / floor:.0f} %" if floor else "-"
 
 

@@ -139,14 +139,18 @@ def _measure(job: Job, places: Places, protocol: dict[str, Any]) -> dict[str, An
         "versions": machine.versions(),
         "load": [before, machine.load()],
         "protocol": protocol,
-        "floors": floors(job),
+        **({} if missing else limits(job, places)),
         "rows": [_row(name, job, places, measured.get(name)) for name in (*job.peers, *OWN)],
     }
 
 
-def floors(job: Job) -> dict[str, float]:
-    """Images a second at the device's measured peaks, by precision; empty while nothing measures them."""
-    return {}
+def limits(job: Job, places: Places) -> dict[str, Any]:
+    """Images a second at the machine's measured peaks, by precision, and those peaks."""
+    command = [sys.executable, "-m", "benchmarks.floors", job.name]
+    environment = {**os.environ, **rounds.environment(places)}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _row(name: str, job: Job, places: Places, one: rounds.Measured | None) -> dict[str, Any]:

@@ -24,6 +24,9 @@ __all__ = ["__version__", "load", "open_run", "train"]
 
 __version__ = "0.1.0"
 
+# The clock of `ganzoo.process` starts when it is imported.
+importlib.import_module("ganzoo.process")
+
 # Python binds a subpackage to its parent's attribute when it is first loaded. Loaded here, before
 # the function of that name is defined, `ganzoo.train` stays the function.
 importlib.import_module("ganzoo.train")

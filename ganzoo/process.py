@@ -1,4 +1,4 @@
-"""What the operating system tells about this process. Imports nothing heavy."""
+"""What the operating system tells about this process and its neighbours. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -26,3 +26,26 @@ def started() -> float:
     except OSError:
         return time.time()
     return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def busy_cores() -> float:
+    """How many cores other processes kept busy since this module was imported; 0 where nothing tells."""
+    now = _used()
+    if now is None or _BEFORE is None:
+        return 0.0
+    wall, all_cores, own = (new - old for new, old in zip(now, _BEFORE, strict=True))
+    return max(0.0, (all_cores - own) / wall) if wall > 0 else 0.0
+
+
+def _used() -> tuple[float, float, float] | None:
+    """The clock, and seconds of work so far: of all cores together, of this process."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    except OSError:
+        return None
+    user, nice, system, _, _, interrupt, soft = (int(field) for field in fields[:7])
+    busy = (user + nice + system + interrupt + soft) / os.sysconf("SC_CLK_TCK")
+    return time.monotonic(), busy, time.process_time()
+
+
+_BEFORE = _used()

@@ -98,6 +98,11 @@ def test_the_stream_depends_on_the_seed_and_can_be_continued() -> None:
 
 def test_small_networks_get_half_of_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_ALL_THREADS", 8)
-    assert engine.choose_threads(None, engine.SMALL_FLOPS / 2) == 4
-    assert engine.choose_threads(None, engine.SMALL_FLOPS * 2) == 8
-    assert engine.choose_threads(3, 0) == 3
+    small, large = engine.SMALL_FLOPS / 2, engine.SMALL_FLOPS * 2
+    assert engine.choose_threads(None, small, 0.0) == 8
+    assert engine.choose_threads(None, small, 1.0) == 4
+    assert engine.choose_threads(None, large, 1.0) == 8
+    assert engine.choose_threads(3, small, 1.0) == 3
+    monkeypatch.setattr(engine, "_ALL_THREADS", 64)
+    assert engine.choose_threads(None, small, 0.0) == 8
+    assert engine.choose_threads(None, large, 0.0) == 64

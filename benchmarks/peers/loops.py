@@ -30,6 +30,7 @@ def train(peer: str, case: Case, places: Places, gate: Gate) -> None:
     torch.manual_seed(0)
     if places.device != "cpu":
         gate.wait = torch.accelerator.synchronize
+        gate.memory = lambda: torch.accelerator.max_memory_allocated() / 2**20
     stubs.install(lambda: samples(case.name))
     places.make_importable(peer)
     if peer != "lightning":  # it fetches ahead, so that a batch does not begin a step

@@ -46,7 +46,7 @@ def plain_loop(plan: Plan, gate: Gate) -> None:
     """Train the same plan with the plain loop. Ends with the gate."""
     from ganzoo.bench.reference import train
 
-    train(plan, gate.step)
+    train(plan, gate)
 
 
 def endless(plan: Plan) -> Plan:
@@ -70,7 +70,7 @@ class GatedReporter:
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """The first step begins."""
         self.batches = plan.train.n_critic
-        self.gate.wait = training.engine.wait
+        self.gate.on(training.engine)
         self.gate.step(self.batches)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:

@@ -13,25 +13,34 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ganzoo import process
+
+if TYPE_CHECKING:
+    from ganzoo.train.engine import Engine
 
 
 class Gate:
     """Stops a loop between two steps until the next command.
 
-    `wait` waits for the device's work, before the clock is read. What the loop prints goes to standard
-    error: standard output carries figures alone. Create it before anything heavy is imported: the time
-    to the first step counts from the start of the process, where the system tells that.
+    What the loop prints goes to standard error: standard output carries figures alone. Create it before
+    anything heavy is imported: the time to the first step counts from the start of the process, where
+    the system tells that.
     """
 
-    def __init__(self, wait: Callable[[], None] = lambda: None) -> None:
-        self.wait = wait
+    def __init__(self) -> None:
+        self.wait: Callable[[], None] = lambda: None
+        self.memory = process.peak_megabytes
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._wanted = 1
         self._done: int | None = None
         self._begun = (process.started(), 0.0)
+
+    def on(self, engine: Engine) -> None:
+        """The loop works on this device: wait for it before the clock is read, and ask for its memory."""
+        self.wait, self.memory = engine.wait, engine.peak_megabytes
 
     def step(self, batches: int = 1) -> None:
         """A step is about to begin; the one before took so many batches of real samples.
@@ -46,7 +55,7 @@ class Gate:
             return
         self.wait()
         wall, cpu = time.time() - self._begun[0], time.process_time() - self._begun[1]
-        figures = {"batches": self._done, "wall": wall, "cpu": cpu, "peak_mb": process.peak_megabytes()}
+        figures = {"batches": self._done, "wall": wall, "cpu": cpu, "peak_mb": self.memory()}
         self._output.write(json.dumps(figures) + "\n")
         self._output.flush()
         command = sys.stdin.readline().strip()

@@ -16,22 +16,28 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from ganzoo.api import Batch, Field, Net
+from ganzoo.bench.gate import Gate
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.errors import UsageError
 from ganzoo.networks import apply, build_networks, noise_fields
 from ganzoo.plan import Plan
 from ganzoo.settings import OptimizerSettings
-from ganzoo.train.engine import choose_device
+from ganzoo.train.engine import Engine
 from ganzoo.train.parts import make_parts
 
 
-def train(plan: Plan, step: Callable[[], None]) -> None:
-    """Train until `step` raises; it is called where each step of the discriminator begins.
+def train(plan: Plan, gate: Gate) -> None:
+    """Train for ever; each step of the discriminator begins at the gate, which may end the process.
 
     Learning rates stay as they begin. UsageError for a plan with more than one network on a side.
     """
-    settings, device = plan.train, choose_device(plan.train.device)
+    settings = plan.train
+    engine = Engine.create(settings.device, "fp32", settings.seed)
+    gate.on(engine)
+    device = engine.device
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
     store = open_data(plan)
     networks = build_networks(plan, store.info)
     if len(networks.generators) != 1 or len(networks.discriminators) != 1:
@@ -45,22 +51,23 @@ def train(plan: Plan, step: Callable[[], None]) -> None:
     d_optimizer = _optimizer(critic.module, plan.discriminator)
     average = copy.deepcopy(generator.module)
     host = Batches(store, seed=settings.seed, device=torch.device("cpu"))
-    batches = _batches(host, settings.batch_size, device)
     n_critic, count = settings.n_critic, settings.batch_size
+    generator_count = settings.generator_batch_size or count
+    batches, others = _batches(host, count, device), _batches(host, generator_count, device)
     losses: list[tuple[float, float]] = []
 
-    def noise() -> Batch:
-        return _noise(noise_fields(networks), count, device)
+    def noise(n: int) -> Batch:
+        return _noise(noise_fields(networks), n, device)
 
-    def generated(real: Batch) -> Batch:
-        return {**real, **apply(generator, {**real, **noise()})}
+    def generated(real: Batch, n: int) -> Batch:
+        return {**real, **apply(generator, {**real, **noise(n)})}
 
     while True:
         for turn in range(n_critic):
-            step()
+            gate.step()
             real = next(batches)
             with torch.set_grad_enabled(settings.reuse_fakes and turn == n_critic - 1):
-                fake = generated(real)
+                fake = generated(real, count)
             detached = {name: value.detach() for name, value in fake.items()}
             view = PlainView(critic, generator, noise, real, detached)
             loss = parts.loss.discriminator(view.real_outputs["score"], view.fake_outputs["score"])
@@ -73,7 +80,10 @@ def train(plan: Plan, step: Callable[[], None]) -> None:
             for constraint in parts.constraints["discriminator"]:
                 constraint(critic.module)
 
-        view = PlainView(critic, generator, noise, real, fake if settings.reuse_fakes else generated(real))
+        if not settings.reuse_fakes:
+            real = real if generator_count == count else next(others)
+            fake = generated(real, generator_count)
+        view = PlainView(critic, generator, noise, real, fake)
         paired = view.real_outputs["score"].detach() if plan.loss.item.spec.paired else None
         g_loss = parts.loss.generator(view.fake_outputs["score"], paired)
         for penalty in parts.penalties["generator"]:
@@ -92,7 +102,7 @@ class PlainView:
     """Implements `api.View` with a call of the discriminator for each batch."""
 
     def __init__(
-        self, critic: Net, generator: Net, noise: Callable[[], Batch], real: Batch, fake: Batch
+        self, critic: Net, generator: Net, noise: Callable[[int], Batch], real: Batch, fake: Batch
     ) -> None:
         self.critic, self.generator, self.noise, self.real, self.fake = critic, generator, noise, real, fake
         self.written = generator.writes
@@ -113,7 +123,7 @@ class PlainView:
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         """The batch with generated samples."""
-        return {**batch, **apply(self.generator, {**batch, **self.noise()})}
+        return {**batch, **apply(self.generator, {**batch, **self.noise(len(next(iter(batch.values()))))})}
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1)."""

@@ -24,7 +24,10 @@ COMMANDS = {
     "runs": ("ganzoo.cli.runs", "Show the runs in a folder."),
     "export": ("ganzoo.cli.export", "Export a run's generators to checked ONNX files."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
-    "bench": ("ganzoo.cli.bench", "Measure how fast an exported generator is, beside torch."),
+    "bench": (
+        "ganzoo.cli.bench",
+        "Measure the speed of training, or of an exported generator.",
+    ),
     "doctor": ("ganzoo.cli.doctor", "Say what this machine and installation can do, and what is wrong."),
     "completion": ("ganzoo.cli.completion", "Print the completion script for a shell."),
 }

@@ -24,11 +24,15 @@ Precision = Literal["fp32", "bf16"]
 # The backends that torch has kernels and a random stream for; `meta`, say, computes nothing.
 DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 
-# Work of one forward pass of all networks over a batch, under which half of the CPU threads are
-# used. Small kernels wait for each other as soon as anything else runs: the sized WGAN-GP (1.2
-# GFLOP) on two threads of two cores made 712 to 970 images/s on a quiet machine and 65 beside one
-# busy process, on one thread 520 and 500.
+# Work of one forward pass of all networks over a batch, under which networks count as small: their
+# kernels are so short that threads wait for each other as soon as anything else runs. Images/s of the
+# sized recipes in bf16 on two Zen 5 cores, one thread and two: quiet, DCGAN 1530 and 2300, WGAN-GP 1140
+# and 1880, MLP 8700 and 10000; beside one busy process, 1570 and 760, 1170 and 600, 8000 and 3200.
 SMALL_FLOPS = 4e9
+
+# Other processes' cores from which a machine counts as busy, and the threads that small networks get
+# at most: more than two were not measured.
+BUSY_CORES, SMALL_THREADS = 0.25, 8
 
 # Parameters of mallopt(3), from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -72,6 +76,12 @@ class Engine:
         """Return when the device has done all that it was given."""
         if self.device.type in ("cuda", "mps", "xpu"):
             torch.accelerator.synchronize()
+
+    def peak_megabytes(self) -> float:
+        """Peak memory so far: of the device on CUDA, of the process elsewhere."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        return process.peak_megabytes()
 
     def stream(self) -> AbstractContextManager[object]:
         """Work of the block goes to a CUDA stream of its own: the default one cannot be captured."""
@@ -134,11 +144,16 @@ class Scalar:
         self._known = number
 
 
-def choose_threads(wanted: int | None, forward_flops: float) -> int:
-    """The CPU threads for kernels: as asked, else torch's own number, half of it for small networks."""
+def choose_threads(wanted: int | None, forward_flops: float, busy_cores: float) -> int:
+    """The CPU threads for kernels: as asked, else torch's own number, at most 8 of them for small networks.
+
+    Beside other processes, small networks take half of the threads.
+    """
     if wanted is not None:
         return wanted
-    return max(1, _ALL_THREADS // 2) if forward_flops < SMALL_FLOPS else _ALL_THREADS
+    if forward_flops >= SMALL_FLOPS:
+        return _ALL_THREADS
+    return min(SMALL_THREADS, _ALL_THREADS if busy_cores < BUSY_CORES else max(1, _ALL_THREADS // 2))
 
 
 def keep_freed_memory() -> bool:
@@ -219,10 +234,3 @@ def _computes_in_bf16(device: torch.device) -> bool:
         found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     return False
-
-
-def memory_megabytes(device: torch.device) -> float:
-    """Peak memory so far: of the device on CUDA, of the process elsewhere."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return process.peak_megabytes()

@@ -6,6 +6,8 @@ proportion to the batch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,23 +15,35 @@ from torch import Tensor
 
 from ganzoo.networks import parameter_count
 from ganzoo.train.session import Prepared
-from ganzoo.train.work import WorkCounter
+from ganzoo.train.work import Work, WorkCounter
 
 PROBE = 4
 
 
-def estimate(prepared: Prepared) -> dict[str, Any]:
-    """Counts for a prepared run, which is used up by it (its weights take a few steps).
+@dataclass(frozen=True)
+class Cycle:
+    """Counts for one cycle: floating-point work, and bytes that the backward passes keep, by role."""
 
-    `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
-    is an estimate of weights, gradients, optimiser state, activations and the data, where that is
-    kept on the device.
-    """
-    plan, training, phases = prepared.plan, prepared.training, prepared.phases
-    settings, names = plan.train, set(prepared.batches.names)
-    count, generator_count = settings.batch_size, settings.generator_batch_size or settings.batch_size
-    work, saved = {}, {}
-    for role in ("discriminator", "generator"):
+    work: Work
+    saved: Mapping[str, float]
+
+    @property
+    def operations(self) -> float:
+        """All floating-point operations."""
+        return sum(self.work.values())
+
+
+def count_cycle(prepared: Prepared) -> Cycle:
+    """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
+    settings, phases, names = prepared.plan.train, prepared.phases, set(prepared.batches.names)
+    count = settings.batch_size
+    generator_count = settings.generator_batch_size or count
+    work: Work = {}
+    saved = {}
+    for role, samples, turns in (
+        ("discriminator", count, settings.n_critic),
+        ("generator", generator_count, 1),
+    ):
         real = prepared.batches.take(role, 0, PROBE, phases.reads(role, names))
         kept: dict[int, int] = {}
 
@@ -42,9 +56,22 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
                 phases.discriminator(real, PROBE, 0, True)
             else:
                 phases.generator(real, PROBE, 0)
-        work[role] = counter.operations / PROBE
-        saved[role] = sum(kept.values()) / PROBE
-    per_cycle = settings.n_critic * count * work["discriminator"] + generator_count * work["generator"]
+        for key, operations in counter.work.items():
+            work[key] = work.get(key, 0) + operations / PROBE * samples * turns
+        saved[role] = sum(kept.values()) / PROBE * samples
+    return Cycle(work, saved)
+
+
+def estimate(prepared: Prepared) -> dict[str, Any]:
+    """Counts for a prepared run, which is used up by it (its weights take a few steps).
+
+    `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
+    is an estimate of weights, gradients, optimiser state, activations and the data, where that is
+    kept on the device.
+    """
+    training, settings = prepared.training, prepared.plan.train
+    cycle = count_cycle(prepared)
+    per_cycle = cycle.operations
     nets = training.networks
     parameters = {
         "generators": parameter_count(nets.generators.values()),
@@ -52,12 +79,12 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
     }
     # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
     weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
-    activations = max(saved["discriminator"] * count, saved["generator"] * generator_count)
+    activations = max(cycle.saved.values())
     stored = sum(array.nbytes for array in prepared.store.arrays.values())
     data = stored if prepared.batches.resident else 0
     return {
         "parameters": parameters,
-        "flops_per_image": round(per_cycle / (settings.n_critic * count)),
+        "flops_per_image": round(per_cycle / (settings.n_critic * settings.batch_size)),
         "flops_per_cycle": round(per_cycle),
         "memory_mb": round((weights + activations + data) / 2**20, 1),
         "samples": prepared.store.count,

@@ -26,27 +26,27 @@ def use_products(module: nn.Module) -> None:
 class Conv2d(nn.Conv2d):
     """A convolution; where the kernel covers the map, (N, C, H, W) -> (N, O, 1, 1) is a product."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """As torch's."""
-        if input.ndim != 4 or input.shape[2:] != self.kernel_size or not _plain(self):
-            return super().forward(input)
+        if maps.ndim != 4 or maps.shape[2:] != self.kernel_size or not _plain(self):
+            return super().forward(maps)
         # In the order of channels-last memory, so that neither side is copied.
-        values = input.permute(0, 2, 3, 1).flatten(1)
+        values = maps.permute(0, 2, 3, 1).flatten(1)
         weight = self.weight.permute(0, 2, 3, 1).flatten(1)
-        return nn.functional.linear(values, weight, self.bias).unflatten(1, (-1, 1, 1))
+        return nn.functional.linear(values, weight, self.bias)[:, :, None, None]
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
     """A transposed convolution; from maps of one pixel, (N, C, 1, 1) -> (N, O, H, W) is a product."""
 
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
         """As torch's."""
-        one_pixel = input.ndim == 4 and input.shape[2:] == (1, 1)
+        one_pixel = maps.ndim == 4 and maps.shape[2:] == (1, 1)
         if output_size is not None or not one_pixel or self.output_padding != (0, 0) or not _plain(self):
-            return super().forward(input, output_size)
+            return super().forward(maps, output_size)
         weight = self.weight.permute(0, 2, 3, 1)
-        maps = (input.flatten(1) @ weight.flatten(1)).unflatten(1, weight.shape[1:]).permute(0, 3, 1, 2)
-        return maps if self.bias is None else maps + self.bias[:, None, None]
+        grown = (maps.flatten(1) @ weight.flatten(1)).view(-1, *weight.shape[1:]).permute(0, 3, 1, 2)
+        return grown if self.bias is None else grown + self.bias[:, None, None]
 
 
 def _plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:

@@ -27,7 +27,6 @@ from ganzoo.networks import apply, noise_fields
 from ganzoo.plan import Plan
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import write_checkpoint
-from ganzoo.train.engine import memory_megabytes
 from ganzoo.train.state import Training
 
 # Without intervals of their own: log lines, grids and checkpoints in a run, whatever its length.
@@ -116,7 +115,7 @@ class Recorder:
             "steps": training.steps,
             "seconds": round(training.seconds, 3),
             "images_per_second": round((training.images - images) / max(now - then, 1e-9), 1),
-            "memory_mb": round(memory_megabytes(training.engine.device), 1),
+            "memory_mb": round(training.engine.peak_megabytes(), 1),
             "values": values,
         }
         self._tick = (now, training.images)

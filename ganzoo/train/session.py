@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import ganzoo
+from ganzoo import process
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
@@ -50,20 +51,22 @@ class Prepared:
 
 
 def prepare(
-    plan: Plan, progress: Callable[[int, int], None] | None = None, precision: str | None = None
+    plan: Plan, progress: Callable[[int, int], None] | None = None, record: Mapping[str, Any] | None = None
 ) -> Prepared:
     """Open the data, build and check the networks, move everything to the device.
 
-    `precision` overrides the plan's: a resumed run keeps the one that it began with.
+    `record` is that of a run to resume: what was chosen when it began, precision and threads, stays.
     """
+    record = record or {}
     store = open_data(plan, progress)
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
-    engine = Engine.create(plan.train.device, precision or plan.train.precision, seed)
+    engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed)
     if engine.device.type == "cpu":
         keep_freed_memory()
     work = forward_work(networks, store.info) * plan.train.batch_size
-    torch.set_num_threads(choose_threads(plan.train.threads, work))
+    threads = plan.train.threads or record.get("threads")
+    torch.set_num_threads(choose_threads(threads, work, process.busy_cores()))
     torch.manual_seed(seed)
     parts = make_parts(plan, engine.device)
     joint = judging_alone(networks, store.info)
@@ -115,7 +118,7 @@ def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None
     UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
     """
     check_resumable(run, plan)
-    prepared = prepare(plan, _decoding(reporter), run.record["precision"])
+    prepared = prepare(plan, _decoding(reporter), run.record)
     if prepared.store.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
             "The data is not what the run was started with.",

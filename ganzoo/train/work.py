@@ -12,7 +12,6 @@ from torch.utils.flop_counter import flop_registry
 from ganzoo.api import DataInfo, Networks
 from ganzoo.networks import apply, declared, example
 
-
 Work = dict[tuple[str, str], float]
 """Floating-point operations by kind ("product" or "convolution") and type ("fp32" or "bf16")."""
 
