@@ -13,7 +13,7 @@ from torch import nn
 from ganzoo import api
 from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Maxout, Networks
 
-LAYERS = ("Bounded", "Crop", "Maxout", "doubling", "initialise")
+LAYERS = ("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise")
 
 
 def test_only_the_layers_import_torch() -> None:
@@ -132,3 +132,10 @@ def test_a_picture_is_found() -> None:
     data = DataInfo(fields=(Field(name="label", dtype="int64"), image), count=1)
     assert data.image(smallest=8) is image
     assert DataInfo(fields=(Field(name="image", shape=(1, 1, 1)),), count=1).image().shape == (1, 1, 1)
+
+
+def test_as_maps_keeps_the_values_and_lies_channels_last() -> None:
+    hidden = torch.randn(5, 3 * 4 * 2)
+    maps = api.as_maps(hidden, (3, 4, 2))
+    assert torch.equal(maps, hidden.reshape(5, 3, 4, 2))
+    assert maps.is_contiguous(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ same networks by the same formulas in fp32, with noise and an order of the data 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -23,8 +23,9 @@ from ganzoo.errors import UsageError
 from ganzoo.networks import apply, build_networks, noise_fields
 from ganzoo.plan import Plan
 from ganzoo.settings import OptimizerSettings
-from ganzoo.train.engine import Engine
+from ganzoo.train.engine import Engine, choose_device
 from ganzoo.train.parts import make_parts
+from ganzoo.train.phases import Penalty
 
 
 def train(plan: Plan, gate: Gate) -> None:
@@ -33,9 +34,8 @@ def train(plan: Plan, gate: Gate) -> None:
     Learning rates stay as they begin. UsageError for a plan with more than one network on a side.
     """
     settings = plan.train
-    engine = Engine.create(settings.device, "fp32", settings.seed)
-    gate.on(engine)
-    device = engine.device
+    device = choose_device(settings.device)
+    gate.on(Engine(device, "fp32", torch.Generator(device)))
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     store = open_data(plan)
@@ -44,8 +44,8 @@ def train(plan: Plan, gate: Gate) -> None:
         raise UsageError("The plain loop trains one generator and one discriminator.", where=plan.name)
     torch.manual_seed(settings.seed)
     [generator], [critic] = networks.generators.values(), networks.discriminators.values()
-    for net in (generator, critic):
-        net.module.to(device)
+    generator.module.to(device)
+    critic.module.to(device)
     parts = make_parts(plan, device)
     g_optimizer = _optimizer(generator.module, plan.generator)
     d_optimizer = _optimizer(critic.module, plan.discriminator)
@@ -71,9 +71,7 @@ def train(plan: Plan, gate: Gate) -> None:
             detached = {name: value.detach() for name, value in fake.items()}
             view = PlainView(critic, generator, noise, real, detached)
             loss = parts.loss.discriminator(view.real_outputs["score"], view.fake_outputs["score"])
-            for penalty in parts.penalties["discriminator"]:
-                if (len(losses) * n_critic + turn) % penalty.every == 0:
-                    loss = loss + penalty.function(view) * penalty.every
+            loss = _penalised(loss, parts.penalties["discriminator"], view, len(losses) * n_critic + turn)
             d_optimizer.zero_grad()
             torch.autograd.backward(loss)
             d_optimizer.step()
@@ -86,9 +84,7 @@ def train(plan: Plan, gate: Gate) -> None:
         view = PlainView(critic, generator, noise, real, fake)
         paired = view.real_outputs["score"].detach() if plan.loss.item.spec.paired else None
         g_loss = parts.loss.generator(view.fake_outputs["score"], paired)
-        for penalty in parts.penalties["generator"]:
-            if len(losses) % penalty.every == 0:
-                g_loss = g_loss + penalty.function(view) * penalty.every
+        g_loss = _penalised(g_loss, parts.penalties["generator"], view, len(losses))
         g_optimizer.zero_grad()
         torch.autograd.backward(g_loss)
         g_optimizer.step()
@@ -136,6 +132,13 @@ class PlainView:
     @property
     def _device(self) -> torch.device:
         return next(iter(self.real.values())).device
+
+
+def _penalised(loss: Tensor, penalties: Sequence[Penalty], view: PlainView, step: int) -> Tensor:
+    for penalty in penalties:
+        if step % penalty.every == 0:
+            loss = loss + penalty.function(view) * penalty.every
+    return loss
 
 
 def _optimizer(module: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:

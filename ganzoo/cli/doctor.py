@@ -61,12 +61,15 @@ def _torch_side() -> tuple[dict[str, Any], list[str]]:
         import torch
     except Exception as error:  # a broken torch fails in many ways; doctor must report them all
         return {"device": "none"}, [f"torch cannot be imported: {error}"]
-    from ganzoo.train.engine import arithmetic_of, choose_device, choose_precision
+    from ganzoo import process
+    from ganzoo.train.engine import arithmetic_of, choose_device, choose_precision, choose_threads
 
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
     return {
-        "device": f"{device} ({name}), {torch.get_num_threads()} threads",
+        "device": f"{device} ({name})",
+        "threads": f"auto picks {choose_threads(None, 0, process.busy_cores())} for small networks, "
+        f"{torch.get_num_threads()} for large ones",
         "precision": f"auto picks {arithmetic_of(choose_precision('auto', device), device)}",
     }, []
 

@@ -135,6 +135,8 @@ def _explain(plan: Plan, as_json: bool) -> None:
 
 
 def _dry_run(plan: Plan, as_json: bool) -> None:
+    import torch
+
     from ganzoo.train.estimate import estimate
     from ganzoo.train.session import prepare
 
@@ -152,7 +154,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),
-        ("device", f"{engine.device}, {engine.precision}"),
+        ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
         ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP for each real image"),

@@ -45,12 +45,14 @@ _ALL_THREADS = torch.get_num_threads()
 class Engine:
     """Device, precision and the random generator that noise and penalties draw from.
 
-    On CUDA, creating one sets TF32 and the current device for the whole process.
+    Creating one changes the whole process: on CUDA, TF32 and the current device; on the CPU, the C
+    library keeps freed memory where it can (`keeps_memory`).
     """
 
     device: torch.device
     precision: Precision
     random: torch.Generator
+    keeps_memory: bool = False
 
     @classmethod
     def create(cls, device: str, precision: str, seed: int) -> Engine:
@@ -59,7 +61,9 @@ class Engine:
         if has_tf32(place):
             torch.backends.cuda.matmul.fp32_precision = "tf32"
             torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # torch sets it late
-        return cls(place, choose_precision(precision, place), torch.Generator(place).manual_seed(seed))
+        random = torch.Generator(place).manual_seed(seed)
+        keeps_memory = place.type == "cpu" and keep_freed_memory()
+        return cls(place, choose_precision(precision, place), random, keeps_memory)
 
     @property
     def arithmetic(self) -> str:

@@ -25,7 +25,7 @@ from ganzoo.plugins import is_strict
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
-from ganzoo.train.engine import Engine, choose_threads, keep_freed_memory
+from ganzoo.train.engine import Engine, choose_threads
 from ganzoo.train.graph import Eager, Graphs, Repeater
 from ganzoo.train.loop import Outcome, train_loop
 from ganzoo.train.optim import Side
@@ -63,8 +63,6 @@ def prepare(
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed)
-    if engine.device.type == "cpu":
-        keep_freed_memory()
     work = forward_work(networks, store.info) * plan.train.batch_size
     threads = plan.train.threads or record.get("threads")
     torch.set_num_threads(choose_threads(threads, work, process.busy_cores()))
@@ -215,6 +213,7 @@ def _record(prepared: Prepared) -> dict[str, Any]:
         "precision": training.engine.precision,
         "arithmetic": training.engine.arithmetic,
         "threads": torch.get_num_threads(),
+        "keeps_memory": training.engine.keeps_memory,
         "versions": versions(),
         "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
         "data": {
