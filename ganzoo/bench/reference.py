@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from ganzoo.api import Batch, Field, Net
 from ganzoo.bench.gate import Gate
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
+from ganzoo.data.store import Store
 from ganzoo.errors import UsageError
 from ganzoo.networks import apply, build_networks, noise_fields
 from ganzoo.plan import Plan
@@ -50,14 +51,11 @@ def train(plan: Plan, gate: Gate) -> None:
     g_optimizer = _optimizer(generator.module, plan.generator)
     d_optimizer = _optimizer(critic.module, plan.discriminator)
     average = copy.deepcopy(generator.module)
-    host = Batches(store, seed=settings.seed, device=torch.device("cpu"))
     n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
-    batches, others = _batches(host, count, device), _batches(host, generator_count, device)
+    batches, others = _batches(store, count, device), _batches(store, generator_count, device)
+    noise = partial(_noise, noise_fields(networks), device)
     losses: list[tuple[float, float]] = []
-
-    def noise(n: int) -> Batch:
-        return _noise(noise_fields(networks), n, device)
 
     def generated(real: Batch, n: int) -> Batch:
         return {**real, **apply(generator, {**real, **noise(n)})}
@@ -157,16 +155,16 @@ def _average(average: nn.Module, module: nn.Module, weight: float) -> None:
         target.lerp_(source, weight)
 
 
-def _batches(data: Batches, size: int, device: torch.device) -> Iterator[Batch]:
+def _batches(store: Store, size: int, device: torch.device) -> Iterator[Batch]:
     """Shuffled batches for ever, as a DataLoader makes them from float tensors in memory."""
-    everything = data.take("plain", 0, data.count)
+    everything = Batches(store, seed=0, device=torch.device("cpu")).take("all", 0, store.count)
     loader = DataLoader(TensorDataset(*everything.values()), size, shuffle=True, drop_last=True)
     while True:
         for values in loader:
             yield {name: value.to(device) for name, value in zip(everything, values, strict=True)}
 
 
-def _noise(fields: tuple[Field, ...], n: int, device: torch.device) -> Batch:
+def _noise(fields: tuple[Field, ...], device: torch.device, n: int) -> Batch:
     return {
         field.name: torch.randn(n, *field.shape, device=device)
         if field.source == "normal"
