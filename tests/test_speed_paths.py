@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,29 @@ def test_graphs_give_the_losses_of_eager_cycles(family: str, tiny: Tiny, tmp_pat
     assert len(values[0]) > 10
     for one, other in zip(*values, strict=True):
         assert one == pytest.approx(other, rel=1e-2, abs=1e-3)
+
+
+def test_waits_are_told_from_other_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On CUDA torch warns of each wait, and that this watching is a prototype."""
+    texts = {
+        "prototype": "Synchronization debug mode is a prototype feature and does not yet detect all "
+        "synchronizing operations",
+        "wait": "called a synchronizing CUDA operation",
+        "own": "a plugin's own warning",
+    }
+
+    def watch(mode: str) -> None:
+        if mode == "warn":
+            warnings.warn(texts["prototype"], stacklevel=1)
+
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", watch)
+
+    def cycle(picked: Sequence[graph.Picked]) -> None:
+        for name in picked[0]:
+            warnings.warn(texts[name], stacklevel=1)
+
+    value = torch.zeros(1)
+    assert not graph._watched(cycle, [{}])
+    assert "test_speed_paths.py, line" in graph._watched(cycle, [{"wait": value}])
+    with pytest.warns(UserWarning, match="own"):
+        assert not graph._watched(cycle, [{"own": value}])

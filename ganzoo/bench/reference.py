@@ -34,8 +34,7 @@ def train(plan: Plan, gate: Gate) -> None:
 
     Learning rates stay as they begin. UsageError for a plan with more than one network on a side.
     """
-    settings = plan.train
-    device = choose_device(settings.device)
+    settings, device = plan.train, choose_device(plan.train.device)
     gate.on(Engine(device, "fp32", torch.Generator(device)))
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)

@@ -45,8 +45,8 @@ _ALL_THREADS = torch.get_num_threads()
 class Engine:
     """Device, precision and the random generator that noise and penalties draw from.
 
-    Creating one changes the whole process: on CUDA, TF32 and the current device; on the CPU, the C
-    library keeps freed memory where it can (`keeps_memory`).
+    Creating one changes the whole process: on CUDA, TF32, how cuDNN chooses kernels and the current
+    device; on the CPU, the C library keeps freed memory where it can (`keeps_memory`).
     """
 
     device: torch.device
@@ -58,6 +58,8 @@ class Engine:
     def create(cls, device: str, precision: str, seed: int) -> Engine:
         """Resolve `auto`; UsageError when the device is not there."""
         place = choose_device(device)
+        if place.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # shapes stay the same from step to step
         if has_tf32(place):
             torch.backends.cuda.matmul.fp32_precision = "tf32"
             torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # torch sets it late
