@@ -60,7 +60,7 @@ def as_maps(hidden: Tensor, shape: tuple[int, int, int]) -> Tensor:
     Convolutions give maps that lie so; a first layer that does not makes every elementwise step
     between the two orders several times slower.
     """
-    return hidden.view(-1, *shape).contiguous(memory_format=torch.channels_last)
+    return hidden.reshape(-1, *shape).contiguous(memory_format=torch.channels_last)
 
 
 def doubling(

@@ -29,23 +29,39 @@ def started() -> float:
 
 
 def busy_cores() -> float:
-    """How many cores other processes kept busy since this module was imported; 0 where nothing tells."""
-    now = _used()
-    if now is None or _BEFORE is None:
+    """How many cores other processes kept busy in the last seconds; 0 where nothing tells.
+
+    The last seconds are those since this module was imported or since the last call, at least 0.2 of
+    them: a call may wait for that.
+    """
+    global _before
+    if _before is None:
         return 0.0
-    wall, all_cores, own = (new - old for new, old in zip(now, _BEFORE, strict=True))
-    return max(0.0, (all_cores - own) / wall) if wall > 0 else 0.0
+    time.sleep(max(0.0, _before[0] + _SHORTEST - time.monotonic()))
+    now = _used()
+    if now is None:
+        return 0.0
+    wall, all_cores, own = (new - old for new, old in zip(now, _before, strict=True))
+    _before = now
+    return max(0.0, (all_cores - own) / wall)
+
+
+def watch_cores() -> None:
+    """Let the seconds that `busy_cores` looks at begin now."""
+    global _before
+    _before = _used()
 
 
 def _used() -> tuple[float, float, float] | None:
-    """The clock, and seconds of work so far: of all cores together, of this process."""
+    """The clock, and seconds of work so far: of all cores together, of this process and its children."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
     except OSError:
         return None
     user, nice, system, _, _, interrupt, soft = (int(field) for field in fields[:7])
     busy = (user + nice + system + interrupt + soft) / os.sysconf("SC_CLK_TCK")
-    return time.monotonic(), busy, time.process_time()
+    return time.monotonic(), busy, sum(os.times()[:4])
 
 
-_BEFORE = _used()
+_SHORTEST = 0.2
+_before = _used()

@@ -144,6 +144,20 @@ def test_the_work_of_a_cycle_is_counted_exactly(tiny: Tiny) -> None:
     assert work == {("product", "fp32"): 8 * (judged + drawn + learned)}
 
 
+def test_a_lazy_penalty_counts_by_its_share(tiny: Tiny) -> None:
+    """Every fourth step: the work without it, and a quarter of what it adds."""
+    always, lazy, never = (
+        count_cycle(prepare(tiny("wgan-gp", **{"train.precision": "fp32", **more}))).operations
+        for more in (
+            {},
+            {"terms.gradient-penalty.every": 4},
+            {"terms.gradient-penalty.every": 10**9},
+        )
+    )
+    assert lazy == pytest.approx(never + (always - never) / 4, rel=1e-6)
+    assert never < 0.9 * always
+
+
 # --- products -------------------------------------------------------------------------------------
 
 
@@ -203,7 +217,7 @@ def test_bench_train_prints_rows_for_scripts() -> None:
     [row] = json.loads(done.stdout)["rows"]
     assert row["recipe"] == "vanilla-scalar"
     assert row["precision"] == "fp32"
-    assert row["images_per_second"] * row["ms_per_step"] > 0
+    assert row["images_per_second"] * row["ms_per_step"] == pytest.approx(1e3 * 128, rel=0.01)  # the batch
     assert 0 < row["percent_of_floor"] < 100
     assert 0.5 < row["factor_over_reference"] < 5
     assert 0.5 < row["first_step_s"] < 120

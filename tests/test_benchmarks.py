@@ -37,4 +37,5 @@ def test_peers_that_are_not_given_are_rows_that_say_so(tmp_path: Path) -> None:
 
 def test_routing_is_compared_with_a_step_by_hand() -> None:
     said = run("-m", "benchmarks.routing", "vanilla-scalar", "--rounds", "3").stdout
-    assert said.startswith("vanilla-scalar fp32, ms a cycle: routed ")
+    assert said.startswith("vanilla-scalar fp32")
+    assert 0.5 < float(said.rpartition("x ")[2]) < 2

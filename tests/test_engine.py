@@ -96,13 +96,13 @@ def test_the_stream_depends_on_the_seed_and_can_be_continued() -> None:
     assert torch.equal(same.uniform(5), wanted)
 
 
-def test_small_networks_get_half_of_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_networks_get_half_of_the_threads_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_ALL_THREADS", 8)
     small, large = engine.SMALL_FLOPS / 2, engine.SMALL_FLOPS * 2
-    assert engine.choose_threads(None, small, 0.0) == 8
-    assert engine.choose_threads(None, small, 1.0) == 4
-    assert engine.choose_threads(None, large, 1.0) == 8
-    assert engine.choose_threads(3, small, 1.0) == 3
+    assert engine.choose_threads(None, small, lambda: 0.0) == 8
+    assert engine.choose_threads(None, small, lambda: 1.0) == 4
+    assert engine.choose_threads(None, large, lambda: 1.0) == 8
+    assert engine.choose_threads(3, small, lambda: 1.0) == 3
     monkeypatch.setattr(engine, "_ALL_THREADS", 64)
-    assert engine.choose_threads(None, small, 0.0) == 8
-    assert engine.choose_threads(None, large, 0.0) == 64
+    assert engine.choose_threads(None, small, lambda: 0.0) == 8
+    assert engine.choose_threads(None, large, lambda: 0.0) == 64

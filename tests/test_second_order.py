@@ -62,7 +62,7 @@ def test_a_penalty_gives_every_weight_the_same_gradient(
     plain = nn.Sequential(
         nn.Conv2d(3, 8, 4, 2, 1), deepcopy(bend), nn.Conv2d(8, 8, 3, padding=1, groups=2, bias=False),
         nn.GroupNorm(1, 8), deepcopy(bend), nn.Conv2d(8, 4, 3, padding=1, padding_mode="reflect"),
-        deepcopy(bend), nn.Conv2d(4, 5, 4), nn.Flatten(), nn.Linear(5, 1),
+        deepcopy(bend), nn.Conv2d(4, 5, 4), deepcopy(bend), nn.Flatten(), nn.Linear(5, 1),
     ).double().to(memory_format=memory)  # type: ignore[call-overload]  # fmt: skip
     lean = deepcopy(plain)
     use_lean_gradients(lean)

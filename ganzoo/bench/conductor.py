@@ -13,11 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from ganzoo.errors import FailedError
+
+# Seconds for a contender to clean up, once it is told that all is measured.
+PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,16 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it; it stops where its next step would begin."""
-        self._process.kill()
-        self._process.communicate()
+        assert self._process.stdin is not None  # noqa: S101 - tells the type checker what PIPE means
+        assert self._process.stdout is not None  # noqa: S101
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
         self._errors.close()
 
     def read(self) -> Figures:

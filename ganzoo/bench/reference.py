@@ -32,7 +32,8 @@ from ganzoo.train.phases import Penalty
 def train(plan: Plan, gate: Gate) -> None:
     """Train for ever; each step of the discriminator begins at the gate, which may end the process.
 
-    Learning rates stay as they begin. UsageError for a plan with more than one network on a side.
+    Learning rates and momentum stay as they begin, and no constraint of a generator is applied.
+    UsageError for a plan with more than one network on a side.
     """
     settings, device = plan.train, choose_device(plan.train.device)
     gate.on(Engine(device, "fp32", torch.Generator(device)))
@@ -144,8 +145,16 @@ def _optimizer(module: nn.Module, settings: OptimizerSettings) -> torch.optim.Op
             module.parameters(), settings.lr, settings.betas, settings.eps, settings.weight_decay
         )
     if settings.optimizer == "rmsprop":
-        return torch.optim.RMSprop(module.parameters(), settings.lr, eps=settings.eps)
-    return torch.optim.SGD(module.parameters(), settings.lr, settings.momentum)
+        return torch.optim.RMSprop(
+            module.parameters(),
+            settings.lr,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            momentum=settings.momentum,
+        )
+    return torch.optim.SGD(
+        module.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay
+    )
 
 
 @torch.no_grad()

@@ -68,7 +68,7 @@ def _torch_side() -> tuple[dict[str, Any], list[str]]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
     return {
         "device": f"{device} ({name})",
-        "threads": f"auto picks {choose_threads(None, 0, process.busy_cores())} for small networks, "
+        "threads": f"auto picks {choose_threads(None, 0, process.busy_cores)} for small networks, "
         f"{torch.get_num_threads()} for large ones",
         "precision": f"auto picks {arithmetic_of(choose_precision('auto', device), device)}",
     }, []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -129,8 +129,15 @@ class Engine:
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def renew_random(self, state: Batch) -> None:
-        """Continue the streams of `random_state` with a new generator."""
+        """Continue the streams of `random_state` with new generators, after a capture that broke.
+
+        Before torch 2.13 a generator that was part of it may count as captured for ever.
+        """
         self.random = torch.Generator(self.device)
+        if self.device.type == "cuda":
+            index = torch.cuda.current_device() if self.device.index is None else self.device.index
+            fresh = torch.Generator(self.device)
+            torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
         self.set_random_state(state)
 
 
@@ -150,7 +157,7 @@ class Scalar:
         self._known = number
 
 
-def choose_threads(wanted: int | None, forward_flops: float, busy_cores: float) -> int:
+def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callable[[], float]) -> int:
     """The CPU threads for kernels: as asked, else torch's own number, at most 8 of them for small networks.
 
     Beside other processes, small networks take half of the threads.
@@ -159,7 +166,8 @@ def choose_threads(wanted: int | None, forward_flops: float, busy_cores: float) 
         return wanted
     if forward_flops >= SMALL_FLOPS:
         return _ALL_THREADS
-    return min(SMALL_THREADS, _ALL_THREADS if busy_cores < BUSY_CORES else max(1, _ALL_THREADS // 2))
+    alone = _ALL_THREADS == 1 or busy_cores() < BUSY_CORES
+    return min(SMALL_THREADS, _ALL_THREADS if alone else _ALL_THREADS // 2)
 
 
 def keep_freed_memory() -> bool:

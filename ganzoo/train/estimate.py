@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganzoo.api import Batch
 from ganzoo.networks import parameter_count
+from ganzoo.train.phases import Penalty, Phases
 from ganzoo.train.session import Prepared
 from ganzoo.train.work import Work, WorkCounter
 
@@ -45,21 +47,38 @@ def count_cycle(prepared: Prepared) -> Cycle:
         ("generator", generator_count, 1),
     ):
         real = prepared.batches.take(role, 0, PROBE, phases.reads(role, names))
-        kept: dict[int, int] = {}
+        penalties = phases.penalties[role]
+        counted, kept = _count_phase(phases, role, real, penalties)
+        saved[role] = kept / PROBE * samples
+        shares = [(counted, 1.0)]
+        for lazy in (penalty for penalty in penalties if penalty.every > 1):
+            rest, _ = _count_phase(phases, role, real, [other for other in penalties if other is not lazy])
+            missed = 1 - 1 / lazy.every
+            shares += [(rest, missed), (counted, -missed)]
+        for operations, share in shares:
+            for key, value in operations.items():
+                work[key] = work.get(key, 0) + share * value / PROBE * samples * turns
+    return Cycle(work, saved)
 
-        def pack(value: Tensor, kept: dict[int, int] = kept) -> Tensor:
-            kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
-            return value
 
+def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty]) -> tuple[Work, float]:
+    """Work of one phase on `PROBE` samples with these penalties, all due, and bytes that it keeps."""
+    kept: dict[int, int] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        return value
+
+    before, phases.penalties = phases.penalties, {**phases.penalties, role: penalties}
+    try:
         with WorkCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             if role == "discriminator":
                 phases.discriminator(real, PROBE, 0, True)
             else:
                 phases.generator(real, PROBE, 0)
-        for key, operations in counter.work.items():
-            work[key] = work.get(key, 0) + operations / PROBE * samples * turns
-        saved[role] = sum(kept.values()) / PROBE * samples
-    return Cycle(work, saved)
+    finally:
+        phases.penalties = before
+    return counter.work, sum(kept.values())
 
 
 def estimate(prepared: Prepared) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Graphs:
         except RuntimeError as error:
             # A broken capture may leave its mark on the random streams: they start from copies.
             self._engine.renew_random(state)
-            self._give_up(str(error).strip().splitlines()[0])
+            self._give_up(_cause(error))
             cycle(picked)
             return False
         if len(self._captured) == 1:
@@ -95,7 +95,8 @@ class Graphs:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._engine.random)
         others = list(self._captured.values())
-        # One pool for all: they never run at the same time, and nothing in it outlives a cycle.
+        # One pool for all: they never run at the same time, and of what is in it only gradients outlive
+        # a cycle, which the next one drops before it does anything else.
         pool = others[0][0].pool() if others else None
         with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
             cycle(inputs)
@@ -103,6 +104,7 @@ class Graphs:
 
     def _give_up(self, reason: str) -> None:
         self._eager = True
+        self._captured.clear()  # their noise would come from a stream of its own
         self._told(f"eager: {reason}")
 
 
@@ -122,6 +124,13 @@ def _watched(cycle: Cycle, picked: Sequence[Picked]) -> str:
         elif "Synchronization debug mode" not in str(item.message):  # torch's word on the watching itself
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
     return waits
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the first error: leaving a broken capture raises another one."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _tensors(picked: Sequence[Picked]) -> list[Tensor]:

@@ -36,7 +36,10 @@ def use_lean_gradients(module: nn.Module) -> None:
 
 
 class Conv2d(products.Conv2d):
-    """A convolution. Under autocast it is torch's: penalties of second order are computed outside."""
+    """A convolution, a product where it covers the whole map.
+
+    Under autocast it is torch's: penalties of second order are computed outside.
+    """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
         autocast = torch.is_autocast_enabled(input.device.type)
@@ -115,8 +118,8 @@ class _ThroughWeight(Function):
     ) -> Tensor:
         (maps,) = unseen
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(maps.detach())  # notices when the maps are changed in place
-        ctx.maps, ctx.shape, ctx.geometry = maps, weight.shape, geometry
+        ctx.save_for_backward(maps)
+        ctx.shape, ctx.geometry = weight.shape, geometry
         walked = zip(maps.shape[2:], weight.shape[2:], *geometry[:3], strict=True)
         sides = [
             (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
@@ -128,8 +131,8 @@ class _ThroughWeight(Function):
     def backward(ctx: Any, grad: Tensor | None) -> Any:
         if grad is None:
             return None, None, None, None
-        _ = ctx.saved_tensors
-        weight_grad = _WeightGradient.apply(grad, ctx.maps, ctx.shape, ctx.geometry)
+        (maps,) = ctx.saved_tensors
+        weight_grad = _WeightGradient.apply(grad, maps, ctx.shape, ctx.geometry)
         return None, weight_grad, grad.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None, None
 
 
@@ -185,8 +188,9 @@ class _Bend(Function):
         if inplace:
             ctx.mark_dirty(x)
         ctx.set_materialize_grads(False)
-        result = nn.functional.leaky_relu(x, slope, inplace)
-        ctx.save_for_backward(result)
+        relu = nn.functional.relu
+        result = nn.functional.leaky_relu(x, slope, inplace) if slope else relu(x, inplace)
+        ctx.save_for_backward(result.detach())  # itself, it would hold the graph that holds it
         ctx.slope = slope
         return result
 
@@ -195,7 +199,7 @@ class _Bend(Function):
         if grad is None:
             return None, None, None
         (result,) = ctx.saved_tensors
-        return _Bent.apply(grad, result.detach(), ctx.slope), None, None
+        return _Bent.apply(grad, result, ctx.slope), None, None
 
 
 class _Bent(Function):

@@ -59,13 +59,14 @@ def prepare(
     `record` is that of a run to resume: what was chosen when it began, precision and threads, stays.
     """
     record = record or {}
+    process.watch_cores()
     store = open_data(plan, progress)
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed)
     work = forward_work(networks, store.info) * plan.train.batch_size
     threads = plan.train.threads or record.get("threads")
-    torch.set_num_threads(choose_threads(threads, work, process.busy_cores()))
+    torch.set_num_threads(choose_threads(threads, work, process.busy_cores))
     torch.manual_seed(seed)
     parts = make_parts(plan, engine.device)
     joint = judging_alone(networks, store.info)
