@@ -47,10 +47,9 @@ def train(plan: Plan, gate: Gate) -> None:
     [generator], [critic] = networks.generators.values(), networks.discriminators.values()
     generator.module.to(device)
     critic.module.to(device)
-    parts = make_parts(plan, device)
+    parts, average = make_parts(plan, device), copy.deepcopy(generator.module)
     g_optimizer = _optimizer(generator.module, plan.generator)
     d_optimizer = _optimizer(critic.module, plan.discriminator)
-    average = copy.deepcopy(generator.module)
     n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
     batches, others = _batches(store, count, device), _batches(store, generator_count, device)
