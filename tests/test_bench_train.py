@@ -46,7 +46,7 @@ def test_loops_are_measured_in_turns() -> None:
         slow_result, fast_result = measure([slow, fast], rounds=3, seconds=0.2)
     assert len(slow_result.rounds) == len(fast_result.rounds) == 3
     assert all(item.batches % 2 == 0 for item in slow_result.rounds)
-    assert all(0.1 < item.wall < 0.6 for item in (*slow_result.rounds, *fast_result.rounds))
+    assert all(0.1 < item.wall < 2 for item in (*slow_result.rounds, *fast_result.rounds))
     assert all(item.cpu < item.wall / 2 for item in slow_result.rounds)
     assert slow_result.first.wall > 0.02
     assert 1.3 < factor(fast_result, slow_result) < 3
