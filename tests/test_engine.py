@@ -103,6 +103,7 @@ def test_small_networks_get_half_of_the_threads_beside_others(monkeypatch: pytes
     assert engine.choose_threads(None, small, lambda: 1.0) == 4
     assert engine.choose_threads(None, large, lambda: 1.0) == 8
     assert engine.choose_threads(3, small, lambda: 1.0) == 3
+    assert [engine.kept_threads(recorded) for recorded in (None, 3, 16)] == [None, 3, 8]
     monkeypatch.setattr(engine, "_ALL_THREADS", 64)
     assert engine.choose_threads(None, small, lambda: 0.0) == 8
     assert engine.choose_threads(None, large, lambda: 0.0) == 64

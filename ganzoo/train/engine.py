@@ -170,12 +170,17 @@ def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callabl
     return min(SMALL_THREADS, _ALL_THREADS if alone else _ALL_THREADS // 2)
 
 
+def kept_threads(recorded: int | None) -> int | None:
+    """The threads that a run was recorded with, but no more than this machine has."""
+    return None if recorded is None else min(recorded, _ALL_THREADS)
+
+
 def keep_freed_memory() -> bool:
     """Let glibc keep freed memory for the next step, for the whole process; whether it does.
 
     By default it gives large blocks back to the system, which must then clear their pages again for
-    every activation of every step. On a Zen 5 core this made the sized DCGAN 1.17 times as fast and the
-    sized WGAN-GP 1.25 times (fp32, one thread). Where the C library is another one nothing happens.
+    every activation of every step. On a Zen 5 core this made the sized DCGAN 1.16 times as fast and the
+    sized WGAN-GP 1.22 times (fp32, one thread). Where the C library is another one nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return False

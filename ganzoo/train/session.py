@@ -25,7 +25,7 @@ from ganzoo.plugins import is_strict
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
-from ganzoo.train.engine import Engine, choose_threads
+from ganzoo.train.engine import Engine, choose_threads, kept_threads
 from ganzoo.train.graph import Eager, Graphs, Repeater
 from ganzoo.train.loop import Outcome, train_loop
 from ganzoo.train.optim import Side
@@ -65,7 +65,7 @@ def prepare(
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed)
     work = forward_work(networks, store.info) * plan.train.batch_size
-    threads = plan.train.threads or record.get("threads")
+    threads = plan.train.threads or kept_threads(record.get("threads"))
     torch.set_num_threads(choose_threads(threads, work, process.busy_cores))
     torch.manual_seed(seed)
     parts = make_parts(plan, engine.device)
