@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ import tomli_w
 from ganzoo.api import DataInfo, Field
 from ganzoo.errors import StorageError, UsageError
 from ganzoo.files import storage, write_bytes, write_json
+from ganzoo.text import printable
 
 if TYPE_CHECKING:
     from ganzoo.export import Bundle
@@ -107,6 +108,15 @@ class Run:
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace settings.toml."""
         write_bytes(self.settings_file, tomli_w.dumps(dict(settings)).encode())
+
+    def write_bad_files(self, skipped: Iterable[tuple[str, str]]) -> None:
+        """List what the data held and could not be used in bad_files.txt: item, tab, reason.
+
+        No file is written when there is nothing to list.
+        """
+        lines = [f"{printable(item)}\t{printable(reason)}\n" for item, reason in skipped]
+        if lines:
+            write_bytes(self.path / "bad_files.txt", "".join(lines).encode())
 
     def settings(self) -> dict[str, Any]:
         """The resolved settings as nested tables."""
