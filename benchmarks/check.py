@@ -31,7 +31,7 @@ from ganzoo.recipes import resolve
 from ganzoo.registry import load_registry
 from ganzoo.train.graph import Eager
 from ganzoo.train.loop import train_loop
-from ganzoo.train.session import Prepared, prepare
+from ganzoo.train.prepared import Prepared, prepare
 
 OUTPUTS, LOSSES = 1e-6, 1e-4  # what may differ, relative to the largest value, at least 1
 CYCLES = 5

@@ -19,7 +19,7 @@ def main(case: str) -> None:
     from ganzoo.bench.training import floor_seconds
     from ganzoo.recipes import resolve
     from ganzoo.registry import load_registry
-    from ganzoo.train.session import prepare
+    from ganzoo.train.prepared import prepare
 
     places = Places.from_environment()
     torch.set_num_threads(places.threads)

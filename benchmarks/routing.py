@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from ganzoo.recipes import resolve
 from ganzoo.registry import load_registry
-from ganzoo.train.session import Prepared, prepare
+from ganzoo.train.prepared import Prepared, prepare
 
 CYCLES = 40
 

@@ -69,6 +69,12 @@ class DivergedError(GanzooError):
     exit_code = ExitCode.DIVERGED
 
 
+class PreemptedError(GanzooError):
+    """SIGTERM or SIGUSR1 came when there was nothing to save yet."""
+
+    exit_code = ExitCode.PREEMPTED
+
+
 class ExportError(GanzooError):
     """An exported graph that did not pass its checks."""
 

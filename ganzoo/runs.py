@@ -13,6 +13,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,52 +29,71 @@ if TYPE_CHECKING:
     from ganzoo.export import Bundle
 
 FORMAT = 1
+MANIFEST = "manifest.json"  # of a checkpoint
+
+_LARGEST_MANIFEST = 4 << 20  # bytes
+
+# What may lie in a directory whose run has not begun.
+_BEFORE_BIRTH = (".lock", ".owner.json", "settings.toml")
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 
 
 class Run:
-    """One training run on disk. `record` is the content of run.json."""
+    """One training run on disk. `record` is the content of run.json.
 
-    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+    Of several ranks only the main one `writes`.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any], *, writes: bool = True) -> None:
         self.path = path
         self.record = record
+        self.writes = writes
 
     @classmethod
     def create(
-        cls, path: Path | None, recipe: str, record: Mapping[str, Any], settings: Mapping[str, Any]
+        cls,
+        path: Path | None,
+        recipe: str,
+        record: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        *,
+        writes: bool = True,
     ) -> Run:
         """Make a run directory, named by time and recipe unless a path is given.
 
-        UsageError when the directory holds files already, StorageError when it cannot be written.
+        What is at the path already is somebody else's business: see `check_free`. StorageError when it
+        cannot be written.
         """
-        path = path or Path("runs") / _fresh_name(recipe)
-        with storage(path):
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise UsageError(
-                    "The run directory exists and is not empty.",
-                    where=str(path),
-                    fix=f"choose another --run-dir, or go on with: ganzoo train --resume {path}",
-                )
-            for part in ("samples", "checkpoints"):
-                (path / part).mkdir(parents=True, exist_ok=True)
-        run = cls(path, {"format": FORMAT, "recipe": recipe, "status": "starting", **record})
+        path = path or fresh_path(recipe)
+        run = cls(path, {"format": FORMAT, "recipe": recipe, "status": "starting", **record}, writes=writes)
+        if writes:
+            with storage(path):
+                for part in ("samples", "checkpoints"):
+                    (path / part).mkdir(parents=True, exist_ok=True)
         run.write_settings(settings)
         run.update(created=datetime.now(UTC).isoformat(timespec="seconds"))
         return run
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
-        """Read an existing run directory. UsageError when it is not one that this version reads."""
+    def open(cls, path: str | Path, *, writes: bool = True) -> Run:
+        """Read an existing run directory. UsageError when it is not one that this version reads.
+
+        Where run.json is damaged, what the newest checkpoint knows of the run takes its place.
+        """
         path = Path(path)
         try:
             record = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        except OSError as error:
+            fix = ""
+        except OSError:
+            record, fix = None, "ganzoo runs lists the runs there are"
+        except (ValueError, RecursionError):
+            record, fix = None, "restore it, or train again"
+        if record is None:
+            record = _recovered(path)
+        if record is None:
             raise UsageError(
-                "This is not a run directory: it has no readable run.json.",
-                where=str(path),
-                fix="ganzoo runs lists the runs there are",
-            ) from error
-        except ValueError as error:
-            raise UsageError(f"run.json is damaged: {error}", where=str(path)) from error
+                "This is not a run directory: it has no readable run.json.", where=str(path), fix=fix
+            )
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             found = record.get("format") if isinstance(record, dict) else None
             raise UsageError(
@@ -82,12 +102,14 @@ class Run:
                 fix=f"use the ganzoo that made it (run.json names its version), or train again from "
                 f"{path / 'settings.toml'}",
             )
-        return cls(path, record)
+        _check_record(record, path)
+        return cls(path, record, writes=writes)
 
     def update(self, **values: Any) -> None:
         """Change entries of run.json."""
         self.record.update(values)
-        write_json(self.path / "run.json", self.record)
+        if self.writes:
+            write_json(self.path / "run.json", self.record)
 
     @property
     def settings_file(self) -> Path:
@@ -107,7 +129,8 @@ class Run:
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace settings.toml."""
-        write_bytes(self.settings_file, tomli_w.dumps(dict(settings)).encode())
+        if self.writes:
+            write_bytes(self.settings_file, tomli_w.dumps(dict(settings)).encode())
 
     def write_bad_files(self, skipped: Iterable[tuple[str, str]]) -> None:
         """List what the data held and could not be used in bad_files.txt: item, tab, reason.
@@ -119,8 +142,13 @@ class Run:
             write_bytes(self.path / "bad_files.txt", "".join(lines).encode())
 
     def settings(self) -> dict[str, Any]:
-        """The resolved settings as nested tables."""
-        return tomllib.loads(self.settings_file.read_text(encoding="utf-8"))
+        """The resolved settings as nested tables. UsageError when the file cannot be read."""
+        try:
+            return tomllib.loads(self.settings_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"The run's settings cannot be read: {error}", where=str(self.settings_file)
+            ) from error
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of log.jsonl, a record for each tick. A line that a crash tore is left out."""
@@ -131,7 +159,7 @@ class Run:
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):
                 records.append(json.loads(line))
-        return [record for record in records if isinstance(record, dict)]
+        return [record for record in records if _is_log_line(record)]
 
     def export(self, output: str | Path | None = None, *, uint8: bool = False) -> Bundle:
         """Export the trained generators to ONNX; the same as `ganzoo export`."""
@@ -141,6 +169,18 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.record.get('status')})"
+
+
+def read_manifest(checkpoint: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint folder; empty when it is missing or cannot be read."""
+    file = checkpoint / MANIFEST
+    try:
+        if file.stat().st_size <= _LARGEST_MANIFEST:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+            return manifest if isinstance(manifest, dict) else {}
+    except (OSError, ValueError, RecursionError):
+        pass
+    return {}
 
 
 def list_runs(folder: Path) -> list[Run]:
@@ -157,7 +197,104 @@ def list_runs(folder: Path) -> list[Run]:
     return sorted(runs, key=lambda run: str(run.record.get("created", "")))
 
 
-def _fresh_name(recipe: str) -> str:
+def fresh_path(recipe: str) -> Path:
+    """A new directory under `runs`, named by time and recipe."""
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    safe = re.sub(r"[^a-z0-9.+_-]+", "-", recipe.lower()).strip("-")
-    return f"{stamp}-{safe}-{secrets.token_hex(2)}"
+    return Path("runs") / f"{stamp}-{safe_name(recipe)}-{secrets.token_hex(2)}"
+
+
+def safe_name(recipe: str) -> str:
+    """A recipe's name as part of a path."""
+    return re.sub(r"[^a-z0-9.+_-]+", "-", recipe.lower()).strip("-")
+
+
+def check_free(path: Path) -> None:
+    """UsageError when there is something at the path that a new run would mix with."""
+    with storage(path):
+        if is_unborn(path):
+            return
+    raise UsageError(
+        "The run directory exists and is not empty.",
+        where=str(path),
+        fix=f"choose another --run-dir, or go on with: ganzoo train --resume {path}",
+    )
+
+
+def is_unborn(path: Path) -> bool:
+    """Whether there is nothing at the path, or only what a process left that ended before its run began."""
+    if not path.exists():
+        return True
+    if not path.is_dir():
+        return False
+    for entry in path.iterdir():
+        if entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir()):
+            continue
+        if entry.name not in _BEFORE_BIRTH and not _TEMPORARY.fullmatch(entry.name):
+            return False
+    return True
+
+
+def _recovered(path: Path) -> dict[str, Any] | None:
+    """The record in the newest checkpoint's manifest; settings.toml comes back, too, where it is gone."""
+    folder = path / "checkpoints"
+    for checkpoint in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []:
+        manifest = read_manifest(checkpoint)
+        record, settings = manifest.get("record"), manifest.get("settings")
+        if not isinstance(record, dict) or not isinstance(settings, dict):
+            continue
+        try:
+            tomllib.loads((path / "settings.toml").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            write_bytes(path / "settings.toml", tomli_w.dumps(settings).encode())
+        return {**record, "status": "training", "images": manifest.get("images", 0)}
+    return None
+
+
+def _check_record(record: dict[str, Any], path: Path) -> None:
+    """UsageError when entries of run.json are missing or of another kind than this version writes."""
+    import pydantic
+
+    try:
+        pydantic.TypeAdapter(_Record).validate_python(record)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"run.json is damaged: '{where}': {first['msg']}.",
+            where=str(path),
+            fix="restore it, or train again",
+        ) from error
+
+
+@dataclass
+class _Data:
+    count: int
+    fingerprint: str
+    fields: list[dict[str, Any]]
+
+
+@dataclass
+class _Record:
+    """What other commands read of run.json; it has more."""
+
+    recipe: str
+    status: str
+    command: list[str]
+    seed: int
+    precision: str
+    threads: int
+    versions: dict[str, str]
+    plugins: list[dict[str, str]]
+    data: _Data
+    images: int = 0
+    seconds: float = 0.0
+    created: str = ""
+
+
+def _is_log_line(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("images"), int)
+        and isinstance(record.get("values"), dict)
+        and all(isinstance(value, (int, float)) for value in record["values"].values())
+    )

@@ -7,6 +7,7 @@ there are, and what names mean, is decided in `recipes.py`.
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ Key = tuple[str, ...]
 
 IMAGES = 200_000  # the length of a run that nobody gave one
 
+_BEST = re.compile(r"(min|max):[\w.-]+")
+
 Count = Annotated[int, Bound(ge=1)]
 Share = Annotated[float, Bound(ge=0, le=1)]
 NonNegative = Annotated[float, Bound(ge=0)]
@@ -36,13 +39,18 @@ class TrainSettings:
     Of `images` and `minutes` the one that was set last counts, both when they were set together.
     With `reuse_fakes` the generators learn from the samples that the discriminators' last step
     generated, which saves a generator's forward pass; without, they draw fresh ones. `graphs`: on CUDA
-    a cycle is captured once and replayed, where its code allows that.
+    a cycle is captured once and replayed, where its code allows that. `micro_batch`: compute so many
+    samples at once and accumulate gradients; it is halved where memory runs out. `keep_best`: beside the
+    newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log. `on_nan`:
+    when gradients are not finite, stop; skip the step; or roll back to the last checkpoint at half the
+    learning rates, three times at most.
     """
 
     images: Count | None = None
     minutes: Annotated[float, Bound(gt=0)] | None = None
     batch_size: Count = 64
     generator_batch_size: Count | None = None
+    micro_batch: Count | None = None
     n_critic: Count = 1
     reuse_fakes: bool = False
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
@@ -55,10 +63,20 @@ class TrainSettings:
     sample_every: Count | None = None
     checkpoint_every: Count | None = None
     keep_checkpoints: Count = 3
+    keep_best: str = ""
+    on_nan: Literal["stop", "skip", "rollback"] = "stop"
 
     def __post_init__(self) -> None:
+        if self.keep_best and not _BEST.fullmatch(self.keep_best):
+            raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
         if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
             raise ValueError("with reuse_fakes, generator_batch_size is batch_size: leave it out")
+
+    def score(self, values: Mapping[str, float]) -> tuple[str, float] | None:
+        """What `keep_best` compares, lower is better; None without it, or where nothing has that name."""
+        order, _, name = self.keep_best.partition(":")
+        value = values.get(name)
+        return None if value is None else (self.keep_best, -value if order == "max" else value)
 
     @property
     def length(self) -> str:

@@ -22,7 +22,7 @@ from ganzoo.errors import FailedError
 from ganzoo.plan import Plan
 from ganzoo.train.estimate import count_cycle
 from ganzoo.train.products import use_products
-from ganzoo.train.session import prepare
+from ganzoo.train.prepared import prepare
 
 Tiny = Callable[..., Plan]
 

@@ -14,7 +14,7 @@ from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.settings import parse_assignment
-from ganzoo.train.session import prepare
+from ganzoo.train.prepared import prepare
 
 
 def test_layers_and_origins(registry: Registry) -> None:

@@ -20,8 +20,10 @@ from ganzoo.errors import SettingsError
 from ganzoo.networks import judging_alone
 from ganzoo.plan import Plan
 from ganzoo.train import graph, session
+from ganzoo.train.parting import Draws, Part
 from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import Prepared, prepare, start
+from ganzoo.train.prepared import Prepared, prepare
+from ganzoo.train.session import start
 
 Tiny = Callable[..., Plan]
 FP32 = {"train.precision": "fp32"}
@@ -31,8 +33,10 @@ def gradients(prepared: Prepared, learn: bool = False) -> list[Tensor]:
     """Of the discriminator, for a fixed batch and noise."""
     real = prepared.batches.take("discriminator", 0, 8)
     prepared.training.engine.random.manual_seed(3)
-    drawn = prepared.phases._drawn(real, 8, learn=learn)
-    loss = prepared.phases._total("discriminator", real, drawn, 0)
+    phases, draws = prepared.phases, Draws(prepared.training.engine)
+    draws.begin(Part(0, 8, 8))
+    drawn = phases._drawn(real, phases.engine.noise(phases.noise_fields, 8), learn)
+    loss = phases._total("discriminator", real, drawn, 0, draws)
     return list(torch.autograd.grad(loss, prepared.training.discriminator.parameters))
 
 
@@ -207,7 +211,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(graph, "_watched", watched)
     monkeypatch.setattr(
         session,
-        "_repeater",
+        "repeater_for",
         lambda plan, training, run, reporter: StandInGraphs(training.engine, told.append),
     )
     yield told

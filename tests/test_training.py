@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganzoo.api import Batch
 from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
@@ -28,9 +29,12 @@ from ganzoo.train import checkpoint
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.ema import Ema
 from ganzoo.train.optim import learning_rate, momentum
+from ganzoo.train.parting import Draws, Part
+from ganzoo.train.phases import Drawn
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.resuming import only_process
-from ganzoo.train.session import Prepared, prepare, resume, start
+from ganzoo.train.prepared import Prepared, prepare
+from ganzoo.train.session import resume, start
 from ganzoo.train.view import GameView
 
 from .conftest import FAMILIES, TINY
@@ -104,6 +108,11 @@ def snapshot(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
     return [value.detach().clone() for module in modules.values() for value in module.parameters()]
 
 
+def drawn_for(prepared: Prepared, real: Batch, count: int, learn: bool) -> Drawn:
+    phases = prepared.phases
+    return phases._drawn(real, phases.engine.noise(phases.noise_fields, count), learn)
+
+
 def phase(prepared: Prepared, role: str) -> None:
     names = set(prepared.batches.names)
     real = prepared.batches.take(role, 0, 8, prepared.phases.reads(role, names))
@@ -132,11 +141,13 @@ def test_generated_samples_are_detached_when_the_discriminator_learns(
     prepared = prepare(tiny("wgan-gp"))
     training = prepared.training
     real = prepared.batches.take(learns, 0, 4)
-    drawn = prepared.phases._drawn(real, 4, learn=True)
+    drawn = drawn_for(prepared, real, 4, learn=True)
+    draws = Draws(training.engine)
+    draws.begin(Part(0, 4, 4))
     view = GameView(
         training.networks,
         training.networks.games[0],
-        training.engine,
+        draws,
         learns=learns,
         real=real,
         fake=drawn.fakes[0],
@@ -171,8 +182,12 @@ def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
     totals = []
     for prepared in (always, lazy):
         real = prepared.batches.take("discriminator", 0, 8)
-        drawn = prepared.phases._drawn(real, 8, learn=False)
-        totals.append([prepared.phases._total("discriminator", real, drawn, step).item() for step in (0, 1)])
+        drawn = drawn_for(prepared, real, 8, learn=False)
+        totals.append([])
+        for step in (0, 1):
+            draws = Draws(prepared.training.engine)
+            draws.begin(Part(0, 8, 8))
+            totals[-1].append(prepared.phases._total("discriminator", real, drawn, step, draws).item())
     means = always.training.meter.read()
     penalty = means["gradient-penalty"]
     assert totals[1][0] - totals[0][0] == pytest.approx(3 * penalty, rel=0.2)
@@ -247,7 +262,7 @@ def test_divergence_is_noticed_and_never_saved(tiny: Tiny, tmp_path: Path) -> No
     run = Run.open(tmp_path / "run")
     assert run.record["status"] == "diverged"
     for path in run.checkpoints.iterdir():
-        tensors, _ = checkpoint._read(path)
+        tensors, _ = checkpoint.read_one(run.checkpoints, int(path.name))
         assert all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point())
 
 
@@ -343,7 +358,7 @@ def test_a_torn_log_line_is_left_out(tiny: Tiny, registry: Registry, tmp_path: P
 
 def test_one_process_at_a_time(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
     run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet(), pause_at=96)
-    with only_process(run), pytest.raises(UsageError, match="Another process"):
+    with only_process(run.path), pytest.raises(UsageError, match="Another process"):
         resume(*reopened(run, registry), Quiet())
     resume(*reopened(run, registry), Quiet())
 

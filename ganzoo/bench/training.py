@@ -16,7 +16,7 @@ from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
 from ganzoo.train.estimate import count_cycle
-from ganzoo.train.session import Prepared, prepare
+from ganzoo.train.prepared import Prepared, prepare
 
 
 @dataclass(frozen=True)

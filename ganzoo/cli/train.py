@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import click
 
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
+from ganzoo.train.signals import Interrupts
 
 if TYPE_CHECKING:
     from ganzoo.plan import Plan
     from ganzoo.runs import Run
     from ganzoo.settings import Layer
+    from ganzoo.train.loop import Outcome
 
 CODES = {
     "done": ExitCode.OK,
@@ -41,6 +44,17 @@ CODES = {
 @click.option(
     "--pause-at", type=click.IntRange(min=1), metavar="IMAGES", help="Save and stop there, to resume later."
 )
+@click.option("--auto-resume", is_flag=True, help="Begin the run, or go on with it, whichever is there.")
+@click.option(
+    "--on-nan", type=click.Choice(["stop", "skip", "rollback"]), help="When gradients are not finite [stop]."
+)
+@click.option("--devices", type=click.IntRange(min=1), metavar="N", help="Processes on this machine.")
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --devices: start again after a death [0].",
+)
 @click.option("--dry-run", is_flag=True, help="Show plan, parameters, work and memory; train nothing.")
 @click.option("--explain", is_flag=True, help="Show where each setting comes from; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
@@ -48,48 +62,73 @@ CODES = {
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Train RECIPE: a recipe's name, a combination such as dcgan+wgan-gp, or a settings file.
 
-    Everything about the run goes into its run directory. Ctrl-C saves; --resume goes on exactly.
+    Everything about the run goes into its run directory. Ctrl-C saves; --resume goes on exactly. With
+    --auto-resume the same command line, given again after any death, goes on with the same run.
     """
     from ganzoo.recipes import resolve
     from ganzoo.runs import Run
 
-    recipe, resume, run_dir = options.pop("recipe"), options.pop("resume"), options.pop("run_dir")
-    pause_at, as_json = options.pop("pause_at"), options.pop("as_json")
+    request = _Request(**{name: options.pop(name) for name in _Request.__annotations__})
+    devices, max_restarts = options.pop("devices"), options.pop("max_restarts")
     dry_run, explain = options.pop("dry_run"), options.pop("explain")
+    recipe, resume = options.pop("recipe"), request.resume
     overrides = _overrides(options.pop("assignments"), options)
     registry = registry_of(ctx)
-    run: Run | None = None
     if resume is not None:
-        if recipe is not None or run_dir is not None:
+        if recipe is not None or request.run_dir is not None:
             raise UsageError(
                 "--resume takes its recipe and directory from the run.", fix=f"--resume {resume} alone"
             )
-        run = Run.open(resume)
-        recipe = str(run.settings_file)
+        recipe = str(Run.open(resume).settings_file)
     if recipe is None:
         raise UsageError("Which recipe?", fix="ganzoo list --kind recipe; for a start: ganzoo train wgan-gp")
+    if max_restarts is not None and devices is None:
+        raise UsageError("--max-restarts needs --devices.", fix="--devices 1 restarts a single process")
     plan = resolve(recipe, registry, overrides=overrides)
     if explain:
-        _explain(plan, as_json)
+        _explain(plan, request.as_json)
         return ExitCode.OK
     if dry_run:
-        _dry_run(plan, as_json)
+        _dry_run(plan, request.as_json)
         return ExitCode.OK
-    return _train(plan, run, run_dir, pause_at, as_json)
+    with Interrupts():
+        if devices is not None:
+            return _launch(ctx, plan, request, devices, max_restarts or 0)
+        return _train(plan, request)
 
 
-def _train(plan: Plan, resumed: Run | None, run_dir: Path | None, pause_at: int | None, as_json: bool) -> int:
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """Which run, and how to speak of it."""
+
+    run_dir: Path | None
+    resume: Path | None
+    auto_resume: bool
+    pause_at: int | None
+    as_json: bool
+
+
+def _train(plan: Plan, request: _Request) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
-    from ganzoo.train.session import resume, start
+    from ganzoo.runs import Run
+    from ganzoo.train.session import resume, start, start_or_resume
 
+    as_json = request.as_json
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
     try:
-        if resumed is not None:
-            run, outcome = resume(resumed, plan, reporter, pause_at)
+        if request.resume is not None:
+            run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at)
         else:
-            run, outcome = start(plan, run_dir, reporter, pause_at)
+            begin = start_or_resume if request.auto_resume else start
+            run, outcome = begin(plan, request.run_dir, reporter, request.pause_at)
     finally:
         reporter.close()
+    if run.writes:
+        _tell(run, outcome, as_json)
+    return int(CODES[outcome])
+
+
+def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:
     images, seconds = run.record["images"], run.record["seconds"]
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
@@ -104,7 +143,41 @@ def _train(plan: Plan, resumed: Run | None, run_dir: Path | None, pause_at: int 
         click.echo(f"next:    ganzoo export {run.path}")
     else:
         click.echo(f"{outcome} after {images:,} images, saved. Go on with: ganzoo train --resume {run.path}")
-    return int(CODES[outcome])
+
+
+def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max_restarts: int) -> int:
+    """The same command in several processes; whichever of them begins, the others and restarts go on."""
+    from ganzoo.runs import check_free, fresh_path
+    from ganzoo.train.launch import launch
+    from ganzoo.train.resuming import usual_path
+
+    run_dir = request.resume or request.run_dir
+    if run_dir is None:
+        run_dir = usual_path(plan) if request.auto_resume else fresh_path(plan.name)
+    if request.resume is None and not request.auto_resume:
+        check_free(run_dir)
+    given = {**ctx.params, "devices": None, "max_restarts": None}
+    if request.resume is None:
+        given |= {"run_dir": run_dir, "auto_resume": True}
+    blocked = [word for name in ctx.find_root().obj or () for word in ("--no-plugin", name)]
+    return launch([*blocked, "train", *_words(ctx.command, given)], run_dir, devices, max_restarts)
+
+
+def _words(command: click.Command, given: dict[str, Any]) -> list[str]:
+    """The command line that these parameters came from."""
+    words = []
+    for parameter in command.params:
+        value = given.get(parameter.name or "")
+        if value is None or value is False:
+            continue
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif value is True:
+            words.append(parameter.opts[0])
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"{parameter.opts[0]}={item}" for item in values]
+    return words
 
 
 def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
@@ -138,7 +211,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     import torch
 
     from ganzoo.train.estimate import estimate
-    from ganzoo.train.session import prepare
+    from ganzoo.train.prepared import prepare
 
     prepared = prepare(plan)
     counts = estimate(prepared)

@@ -9,7 +9,7 @@ import ctypes
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from ganzoo import process
 from ganzoo.api import Batch, Field
 from ganzoo.errors import UsageError
+from ganzoo.train.ranks import Ranks
 
 Precision = Literal["fp32", "bf16"]
 
@@ -53,11 +54,17 @@ class Engine:
     precision: Precision
     random: torch.Generator
     keeps_memory: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
 
     @classmethod
-    def create(cls, device: str, precision: str, seed: int) -> Engine:
-        """Resolve `auto`; UsageError when the device is not there."""
-        place = choose_device(device)
+    def create(cls, device: str, precision: str, seed: int, ranks: Ranks | None = None) -> Engine:
+        """Resolve `auto` and meet the other ranks, where there are any.
+
+        UsageError when the device is not there.
+        """
+        ranks = ranks or Ranks()
+        place = choose_device(device, ranks)
+        ranks.connect(place)
         if place.type == "cuda":
             torch.backends.cudnn.benchmark = True  # shapes stay the same from step to step
         if has_tf32(place):
@@ -65,7 +72,7 @@ class Engine:
             torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # torch sets it late
         random = torch.Generator(place).manual_seed(seed)
         keeps_memory = place.type == "cpu" and keep_freed_memory()
-        return cls(place, choose_precision(precision, place), random, keeps_memory)
+        return cls(place, choose_precision(precision, place), random, keeps_memory, ranks)
 
     @property
     def arithmetic(self) -> str:
@@ -127,6 +134,20 @@ class Engine:
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    def every_random_state(self) -> Batch:
+        """`random_state` of all ranks: the run's stream is one, torch's own are `cpu`, `cpu-1`, ..."""
+        state = self.random_state()
+        for name in [name for name in state if name != "run"]:
+            for rank, value in enumerate(self.ranks.gathered(state[name])):
+                state[name if rank == 0 else f"{name}-{rank}"] = value
+        return state
+
+    def set_own_random_state(self, state: Batch) -> None:
+        """Continue this rank's streams of `every_random_state`; a rank that was not there keeps its own."""
+        suffix = f"-{self.ranks.rank}" if self.ranks.rank else ""
+        own = {name: state[key] for name in ("cpu", "cuda") if (key := f"{name}{suffix}") in state}
+        self.set_random_state({**self.random_state(), **own, "run": state["run"]})
 
     def renew_random(self, state: Batch) -> None:
         """Continue the streams of `random_state` with new generators, after a capture that broke.
@@ -191,14 +212,17 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, ranks: Ranks | None = None) -> torch.device:
     """CUDA where there is one, else the CPU, for `auto`; otherwise the device of that name.
 
-    A CUDA device with a number becomes torch's current one, which is what pinned memory and the
-    questions about the hardware are about. UsageError when the device cannot be used.
+    Several ranks on one machine take a CUDA device each. A CUDA device with a number becomes torch's
+    current one, which is what pinned memory and the questions about the hardware are about. UsageError
+    when the device cannot be used.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and ranks is not None and ranks.world > 1:
+        name = f"cuda:{ranks.local}"
     try:
         device = torch.device(name)
         if device.type not in DEVICE_TYPES:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ganzoo.api import Batch
 from ganzoo.networks import parameter_count
 from ganzoo.train.phases import Penalty, Phases
-from ganzoo.train.session import Prepared
+from ganzoo.train.prepared import Prepared
 from ganzoo.train.work import Work, WorkCounter
 
 PROBE = 4

@@ -31,11 +31,13 @@ def train_loop(
     """Train until the run is complete or `stop` names a reason; resuming continues exactly.
 
     One cycle is `n_critic` steps of the discriminators and one of the generators. Real samples come
-    in an order that is a function of (seed, images seen); the generators' phase has its own stream.
+    in an order that is a function of (seed, images seen); the generators' phase has its own stream. Of
+    several ranks each takes its share of every batch.
     """
     settings = plan.train
     n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
+    share, generator_share = (training.engine.ranks.share(size) for size in (count, generator_count))
     judged = phases.reads("discriminator", set(batches.names))
     conditions = phases.reads("generator", set(batches.names))
 
@@ -46,21 +48,22 @@ def train_loop(
         if not settings.reuse_fakes:
             real = batches.finished(picked[n_critic], conditions)
         phases.generator(real, generator_count, training.steps)
+        training.average_statistics()
         training.ema.update()
 
-    while (share := recorder.share) < 1.0:
+    while (progress := recorder.share) < 1.0:
         if reason := stop():
             return reason
         images, steps = training.images, training.steps
-        training.discriminator.schedule(share, images, steps * n_critic)
-        training.generator.schedule(share, images, steps)
+        training.discriminator.schedule(progress, images, steps * n_critic)
+        training.generator.schedule(progress, images, steps)
         training.ema.schedule(n_critic * count, images + n_critic * count)
 
-        picked = [
-            batches.pick("discriminator", images + turn * count, count, judged) for turn in range(n_critic)
-        ]
+        starts = [images + turn * count + share.start for turn in range(n_critic)]
+        picked = [batches.pick("discriminator", start, len(share), judged) for start in starts]
         if not settings.reuse_fakes:
-            picked.append(batches.pick("generator", steps * generator_count, generator_count, conditions))
+            start = steps * generator_count + generator_share.start
+            picked.append(batches.pick("generator", start, len(generator_share), conditions))
         repeater.run(phases.due(steps, n_critic), cycle, picked)
 
         training.images += n_critic * count

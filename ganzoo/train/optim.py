@@ -11,19 +11,32 @@ from torch import Tensor, nn
 from ganzoo.api import Batch, Net
 from ganzoo.settings import OptimizerSettings
 from ganzoo.train.engine import Scalar
+from ganzoo.train.ranks import Ranks
 
 Constraint = Callable[[nn.Module], None]
 
 
 class Side:
-    """All generators, or all discriminators, with the optimiser that moves them."""
+    """All generators, or all discriminators, with the optimiser that moves them.
+
+    `slowed` is a factor on the learning rate, lowered when a run is rolled back.
+    """
 
     def __init__(
-        self, nets: Mapping[str, Net], settings: OptimizerSettings, constraints: Sequence[Constraint] = ()
+        self,
+        nets: Mapping[str, Net],
+        settings: OptimizerSettings,
+        constraints: Sequence[Constraint] = (),
+        *,
+        ranks: Ranks | None = None,
+        skips: bool = False,
     ) -> None:
         self.modules = {name: net.module for name, net in nets.items()}
         self.settings = settings
         self.constraints = tuple(constraints)
+        self.ranks = ranks or Ranks()
+        self.skips = skips
+        self.slowed = 1.0
         named = [
             (f"{name}.{key}", value)
             for name, module in self.modules.items()
@@ -39,21 +52,43 @@ class Side:
 
     def schedule(self, progress: float, images: int, steps: int) -> None:
         """Set learning rate and momentum for a point of the run (`progress` is in 0..1)."""
-        self._rate.set(learning_rate(self.settings, progress, steps))
+        self._rate.set(self.slowed * learning_rate(self.settings, progress, steps))
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate.value
             if "momentum" in group:
                 group["momentum"] = momentum(self.settings, images)
 
-    def descend(self, loss: Tensor) -> None:
-        """One step down the loss; only this side's parameters get gradients."""
+    def clear(self) -> None:
+        """Forget the gradients of the last step."""
         self.optimizer.zero_grad(set_to_none=True)
+
+    def add_gradients(self, loss: Tensor) -> None:
+        """Add the loss's gradients to those since `clear`; only this side's parameters get any."""
         torch.autograd.backward(loss, inputs=self.parameters)
+
+    def step(self) -> Tensor:
+        """One step along the gradients of all ranks; returns their norm, a scalar on the device.
+
+        A side that `skips` does not move, on the device and without waiting for it, when the norm is
+        not finite. RMSprop then takes a step with a gradient of zero: its running squares decay.
+        """
+        gradients = [value.grad for value in self.parameters if value.grad is not None]
+        self.ranks.add_up(gradients)
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if self.skips:
+            unsound = ~torch.isfinite(norm)
+            if self.optimizer.defaults.get("fused"):
+                # What GradScaler gives to torch's fused kernels: 1 keeps them from moving anything.
+                self.optimizer.found_inf = unsound.float()  # type: ignore[attr-defined]
+            else:
+                for value in gradients:
+                    value.masked_fill_(unsound, 0.0)
         self.optimizer.step()
         for constraint in self.constraints:
             with torch.no_grad():
                 for module in self.modules.values():
                     constraint(module)
+        return norm
 
     def state(self) -> Batch:
         """The optimiser's tensors by `<net>.<parameter>.<slot>`."""

@@ -15,7 +15,10 @@ from torch import Tensor
 from ganzoo.api import Batch, Loss, Networks, View
 from ganzoo.networks import noise_fields
 from ganzoo.train.engine import Engine
+from ganzoo.train.memory import Memory
 from ganzoo.train.optim import Side
+from ganzoo.train.parting import Draws, Part, parts
+from ganzoo.train.ranks import Ranks
 from ganzoo.train.view import GameView, generated
 
 
@@ -32,35 +35,64 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the generators made in one step: the batch of each game, all from the same noise."""
+    """What the generators made of one part of a batch: the batch of each game, all from the same noise."""
 
     noise: Batch
     fakes: list[Batch]
 
 
 class Meter:
-    """Sums of what the phases measure, kept on the device until a log tick reads their means."""
+    """Sums of what the phases measure, kept on the device until a log tick reads their means.
 
-    def __init__(self) -> None:
+    A `tolerant` meter leaves out what is not finite. Means are those of all ranks.
+    """
+
+    def __init__(self, ranks: Ranks | None = None, tolerant: bool = False) -> None:
+        self.ranks = ranks or Ranks()
+        self.tolerant = tolerant
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, Tensor] = {}
 
-    def add(self, name: str, value: Tensor) -> None:
-        """Add one measurement, the mean of a tensor of any shape. In place: a CUDA graph repeats it."""
+    def add(self, name: str, value: Tensor, weight: float = 1.0) -> None:
+        """Add the mean of a tensor of any shape, measured in a whole step or in a part of that weight.
+
+        In place: a CUDA graph repeats it.
+        """
         value = value.detach().mean()
         if name not in self.sums:
             self.sums[name], self.counts[name] = torch.zeros_like(value), torch.zeros_like(value)
-        self.sums[name].add_(value)
-        self.counts[name].add_(1)
+        if self.tolerant:
+            finite = torch.isfinite(value)
+            self.sums[name].add_(torch.where(finite, value, 0.0), alpha=weight)
+            self.counts[name].add_(finite, alpha=weight)
+        else:
+            self.sums[name].add_(value, alpha=weight)
+            self.counts[name].add_(weight)
+
+    def totals(self) -> tuple[Batch, Batch]:
+        """Sums and counts of all ranks together."""
+        if not self.sums:
+            return {}, {}
+        both = torch.stack([*self.sums.values(), *self.counts.values()])
+        self.ranks.add_up([both])
+        sums, counts = both.chunk(2)
+        return dict(zip(self.sums, sums, strict=True)), dict(zip(self.sums, counts, strict=True))
+
+    def means(self) -> dict[str, float]:
+        """The means since the last `read`; this waits for the device."""
+        sums, counts = self.totals()
+        if not sums:
+            return {}
+        numbers = torch.stack([*sums.values(), *counts.values()]).tolist()
+        means = zip(sums, numbers[: len(sums)], numbers[len(sums) :], strict=True)
+        return {name: total / count for name, total, count in means if count}
 
     def read(self) -> dict[str, float]:
-        """The means since the last call; this waits for the device."""
-        if not self.sums:
-            return {}
-        sums = torch.stack([*self.sums.values(), *self.counts.values()]).tolist()
-        means = zip(self.sums, sums[: len(self.sums)], sums[len(self.sums) :], strict=True)
-        torch._foreach_zero_([*self.sums.values(), *self.counts.values()])
-        return {name: total / count for name, total, count in means if count}
+        """The means, and begin new ones."""
+        means = self.means()
+        if self.sums:
+            torch._foreach_zero_([*self.sums.values(), *self.counts.values()])
+        return means
 
 
 class Phases:
@@ -78,6 +110,7 @@ class Phases:
         paired: bool = False,
         reuse_fakes: bool = False,
         joint: Collection[str] = (),
+        memory: Memory | None = None,
     ) -> None:
         """`joint` names the discriminators that may judge real and generated samples in one batch."""
         self.networks = networks
@@ -89,25 +122,53 @@ class Phases:
         self.paired = paired
         self.reuse_fakes = reuse_fakes
         self.joint = frozenset(joint)
+        self.memory = memory or Memory()
         self.noise_fields = noise_fields(self.networks)
-        self._kept: Drawn | None = None
+        self._kept: dict[Part, Drawn] = {}
 
     def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
         """One step of all discriminators on `count` real samples and as many generated ones.
 
-        `last`: the generators' phase is next, which may reuse the generated samples.
+        `count` is the global batch, `real` this rank's share of it. `last`: the generators' phase is
+        next, which may reuse the generated samples.
         """
-        keep = last and self.reuse_fakes
-        drawn = self._drawn(real, count, learn=keep)
-        if keep:
-            self._kept = drawn
-        self.sides["discriminator"].descend(self._total("discriminator", real, drawn, step))
+        self._learn("discriminator", real, count, step, keep=last and self.reuse_fakes)
 
     def generator(self, real: Batch, count: int, step: int) -> None:
         """One step of all generators; `real` gives conditions, and scores to paired losses."""
-        drawn = self._kept or self._drawn(real, count, learn=True)
-        self._kept = None
-        self.sides["generator"].descend(self._total("generator", real, drawn, step))
+        self._learn("generator", real, count, step, keep=False)
+
+    def _learn(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
+        """Gradients of this rank's share of the batch, part after part, then one step."""
+        side = self.sides[role]
+        noise, draws = self.engine.noise(self.noise_fields, count), Draws(self.engine)
+        while True:
+            try:
+                side.clear()
+                self._add_gradients(role, real, noise, draws, count, step, keep)
+                break
+            except (RuntimeError, MemoryError) as error:
+                self._kept.clear()
+                self.memory.halve(error, len(self.engine.ranks.share(count)))
+        if not keep:
+            self._kept.clear()
+        norm = side.step()
+        self.meter.add(f"gradient_norm_{role}", norm)
+        if side.skips:
+            self.meter.add(f"skipped_{role}", (~torch.isfinite(norm)).float())
+
+    def _add_gradients(
+        self, role: str, real: Batch, noise: Batch, draws: Draws, count: int, step: int, keep: bool
+    ) -> None:
+        share, learns = self.engine.ranks.share(count), keep or role == "generator"
+        for part in parts(share, count, self.memory.at_once):
+            draws.begin(part)
+            rows = part.rows(real, share.start)
+            drawn = self._kept.get(part) or self._drawn(rows, part.rows(noise), learns)
+            if keep:
+                self._kept[part] = drawn
+            total = self._total(role, rows, drawn, step, draws, part.weight)
+            self.sides[role].add_gradients(total if part.weight == 1 else total * part.weight)
 
     def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
         """The terms of each step of a cycle: cycles with equal ones do the same work."""
@@ -129,19 +190,20 @@ class Phases:
             needed |= set(generator.reads) | (set(judged) - set(generator.writes))
         return sorted(needed & data)
 
-    def _drawn(self, real: Batch, count: int, learn: bool) -> Drawn:
-        noise = self.engine.noise(self.noise_fields, count)
+    def _drawn(self, real: Batch, noise: Batch, learn: bool) -> Drawn:
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             generators = [self.networks.generators[game.generator] for game in self.networks.games]
             return Drawn(noise, [generated(net, real, noise) for net in generators])
 
-    def _total(self, role: str, real: Batch, drawn: Drawn, step: int) -> Tensor:
+    def _total(
+        self, role: str, real: Batch, drawn: Drawn, step: int, draws: Draws, weight: float = 1.0
+    ) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
         for game, fake in zip(self.networks.games, drawn.fakes, strict=True):
             view = GameView(
                 self.networks,
                 game,
-                self.engine,
+                draws,
                 learns=role,
                 real=real,
                 fake=fake,
@@ -149,29 +211,29 @@ class Phases:
                 joint=game.discriminator in self.joint,
             )
             with self.engine.autocast():
-                total = total + self._adversarial(role, view)
-            total = total + self._regularisers(role, view, step)
+                total = total + self._adversarial(role, view, weight)
+            total = total + self._regularisers(role, view, step, weight)
         return total
 
-    def _adversarial(self, role: str, view: View) -> Tensor:
+    def _adversarial(self, role: str, view: View, weight: float) -> Tensor:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             loss = self.loss.discriminator(real, fake)
-            self.meter.add("score_real", real)
-            self.meter.add("score_fake", fake)
+            self.meter.add("score_real", real, weight)
+            self.meter.add("score_fake", fake, weight)
         else:
             fake = view.fake_outputs["score"]
             loss = self.loss.generator(fake, view.real_outputs["score"] if self.paired else None)
-        self.meter.add(f"loss_{role}", loss)
+        self.meter.add(f"loss_{role}", loss, weight)
         return loss
 
-    def _regularisers(self, role: str, view: View, step: int) -> Tensor:
+    def _regularisers(self, role: str, view: View, step: int, weight: float) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
         for penalty in self.penalties[role]:
             if step % penalty.every == 0:
                 # A bf16 double backward was off by up to 15 % in a conv critic's gradients.
                 with self.engine.autocast(enabled=not penalty.second_order):
                     value = penalty.function(view)
-                self.meter.add(penalty.name, value)
+                self.meter.add(penalty.name, value, weight)
                 total = total + value * penalty.every
         return total

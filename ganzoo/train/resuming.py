@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
 
-from ganzoo.errors import UsageError
+from ganzoo.errors import DivergedError, GanzooError, UsageError
+from ganzoo.files import storage, write_json
 from ganzoo.plan import Plan
-from ganzoo.runs import Run
+from ganzoo.runs import Run, is_unborn, safe_name
 from ganzoo.settings import layer
+from ganzoo.train.checkpoint import has_sound
 
-# Settings that a resumed run may change: its length, where it computes, and what it writes down.
+# Settings that a resumed run may change: its length, where and how it computes, and what it writes down.
 CHANGEABLE = frozenset(
     ("train", name)
     for name in (
-        "images", "minutes", "device", "threads", "graphs",
-        "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
+        "images", "minutes", "device", "threads", "graphs", "micro_batch", "on_nan",
+        "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "keep_best",
     )
 )  # fmt: skip
+
+Standing = Literal["new", "unfinished", "complete"]
+
+
+def usual_path(plan: Plan) -> Path:
+    """Where the run of this plan is, if nobody says otherwise: the same for the same command line."""
+    kept = {
+        ".".join(path): value
+        for path, value in layer("", plan.settings()).values.items()
+        if path not in CHANGEABLE
+    }
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{safe_name(plan.name)}-{digest[:8]}"
+
+
+def standing(path: Path, plan: Plan) -> Standing:
+    """How far the run at a path is that `plan` would start or go on with.
+
+    UsageError when there is something else, DivergedError for a run that would diverge again.
+    """
+    with storage(path):
+        if is_unborn(path):
+            return "new"
+    run = Run.open(path)
+    _check_settings(run, plan)
+    if run.record["status"] == "done" and not _is_longer(run, plan):
+        return "complete"
+    on_nan = layer("", run.settings()).get("train", "on_nan") or "stop"
+    if run.record["status"] == "diverged" and on_nan == plan.train.on_nan:
+        raise DivergedError(
+            "This run diverged, and would do so again.",
+            where=str(path),
+            fix="go on from its last sound checkpoint at half the learning rates: --on-nan rollback; "
+            "or start a new run with other settings",
+        )
+    return "unfinished" if has_sound(run.checkpoints) else "new"
 
 
 def check_resumable(run: Run, plan: Plan) -> None:
     """UsageError when a run is complete and not given more, or when a plan changes what it trains."""
-    old, new = layer("", run.settings()).values, layer("", plan.settings()).values
-    changed = [path for path in {**old, **new} if old.get(path) != new.get(path)]
-    refused = sorted(".".join(path) for path in changed if path not in CHANGEABLE)
-    if refused:
-        raise UsageError(
-            f"A resumed run keeps its settings; this would change {', '.join(refused)}.",
-            where=str(run.path),
-            fix=f"leave that out; or start a new run with other settings from {run.settings_file}",
-        )
-    longer = {("train", "images"), ("train", "minutes")} & set(changed)
-    if run.record["status"] == "done" and not longer:
+    _check_settings(run, plan)
+    if run.record["status"] == "done" and not _is_longer(run, plan):
         raise UsageError(
             "This run is complete.",
             where=str(run.path),
@@ -44,7 +79,28 @@ def check_resumable(run: Run, plan: Plan) -> None:
         )
 
 
-def changes_since(record: Mapping[str, Any], plan: Plan, versions: Mapping[str, str]) -> list[str]:
+def _check_settings(run: Run, plan: Plan) -> None:
+    refused = sorted(".".join(path) for path in _changed(run, plan) if path not in CHANGEABLE)
+    if refused:
+        raise UsageError(
+            f"A resumed run keeps its settings; this would change {', '.join(refused)}.",
+            where=str(run.path),
+            fix=f"leave that out; or start a new run with other settings from {run.settings_file}",
+        )
+
+
+def _is_longer(run: Run, plan: Plan) -> bool:
+    return bool({("train", "images"), ("train", "minutes")} & set(_changed(run, plan)))
+
+
+def _changed(run: Run, plan: Plan) -> list[tuple[str, ...]]:
+    old, new = layer("", run.settings()).values, layer("", plan.settings()).values
+    return [path for path in {**old, **new} if old.get(path) != new.get(path)]
+
+
+def changes_since(
+    record: Mapping[str, Any], plan: Plan, versions: Mapping[str, str], world: int
+) -> list[str]:
     """What is different from when the run started and may change its numbers, in sentences."""
     changes = [
         f"{name} was {old} when the run started, now it is {versions[name]}: results may differ"
@@ -59,22 +115,49 @@ def changes_since(record: Mapping[str, Any], plan: Plan, versions: Mapping[str, 
     threads = torch.get_num_threads()
     if record["threads"] != threads:
         changes.append(f"{record['threads']} threads then, {threads} now: not bit for bit the same")
+    then = record.get("world", 1)
+    if then != world:
+        changes.append(
+            f"{then} processes then, {world} now: the global batch stays {plan.train.batch_size}, "
+            "numbers differ in rounding"
+        )
     return changes
 
 
 @contextmanager
-def only_process(run: Run) -> Iterator[None]:
-    """Hold the run's lock; UsageError when another process has it. A dead process holds none."""
-    lock = FileLock(run.path / ".lock", timeout=0)
+def only_process(path: Path) -> Iterator[None]:
+    """Hold the lock of a run directory, which is made where it is missing.
+
+    UsageError when another process has it. The system frees a dead process's lock; where it knows no
+    locks, a file takes their place, and that of a dead process on the same host is taken over.
+    """
+    with storage(path):
+        path.mkdir(parents=True, exist_ok=True)
+    lock, owner = FileLock(path / ".lock", timeout=0), path / ".owner.json"
     try:
         lock.acquire()
     except Timeout as error:
         raise UsageError(
-            "Another process is training this run.",
-            where=str(run.path),
+            f"Another process is training this run{_described(owner)}.",
+            where=str(path),
             fix="wait for it, or stop it: it saves before it ends",
         ) from error
+    except OSError as error:
+        raise UsageError(f"The run directory cannot be locked: {error}", where=str(path)) from error
     try:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        with suppress(GanzooError):  # a full disk: the lock holds all the same
+            write_json(owner, {"pid": os.getpid(), "host": platform.node(), "since": since})
         yield
     finally:
+        with suppress(OSError):
+            owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _described(owner: Path) -> str:
+    try:
+        known = json.loads(owner.read_text(encoding="utf-8"))
+        return f": process {known['pid']} on {known['host']}, since {known['since']}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""

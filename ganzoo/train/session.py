@@ -1,118 +1,58 @@
-"""From a plan to a trained run: data, networks, engine and directory put together, then the loop."""
+"""From a plan to a trained run: a new one, one to go on with, or whichever is there; then the loop."""
 
 from __future__ import annotations
 
-import platform
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from safetensors.torch import load, save
+from torch import Tensor
 
-import ganzoo
-from ganzoo import process
-from ganzoo.data.batches import Batches
-from ganzoo.data.opening import open_data
-from ganzoo.data.store import Store
-from ganzoo.errors import DataError, DivergedError, FailedError, GanzooError
-from ganzoo.networks import build_networks, declared, judging_alone, parameter_count
+from ganzoo.errors import DataError, DivergedError
+from ganzoo.networks import declared
 from ganzoo.plan import Plan
-from ganzoo.plugins import is_strict
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.ema import Ema
-from ganzoo.train.engine import Engine, choose_threads, kept_threads
-from ganzoo.train.graph import Eager, Graphs, Repeater
+from ganzoo.runs import Run, check_free, fresh_path
+from ganzoo.train.about import record_of, recorded_failures, repeater_for, versions
+from ganzoo.train.checkpoint import read_newest, settle
+from ganzoo.train.engine import choose_device
 from ganzoo.train.loop import Outcome, train_loop
-from ganzoo.train.optim import Side
-from ganzoo.train.parts import make_parts
-from ganzoo.train.phases import Meter, Phases
-from ganzoo.train.products import use_products
+from ganzoo.train.prepared import Prepared, check_share, prepare
+from ganzoo.train.quiet import Quiet
+from ganzoo.train.ranks import Ranks
 from ganzoo.train.recorder import Recorder, Reporter
-from ganzoo.train.resuming import changes_since, check_resumable, only_process
-from ganzoo.train.second_order import use_lean_gradients
+from ganzoo.train.resuming import changes_since, check_resumable, only_process, standing, usual_path
+from ganzoo.train.samples import Samples
 from ganzoo.train.signals import Interrupts
 from ganzoo.train.state import Training
-from ganzoo.train.work import forward_work
+
+ROLLBACKS = 3  # as often as a run is rolled back before it counts as diverged
+
+_STOPS: tuple[Outcome | None, ...] = (None, "paused", "preempted", "interrupted")
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A plan with its data opened and its networks built on the device: ready to train."""
+class Meeting:
+    """Who takes part in a run: its ranks, the user's signals, and who is told."""
 
-    plan: Plan
-    store: Store
-    training: Training
-    phases: Phases
-    batches: Batches
-
-
-def prepare(
-    plan: Plan, progress: Callable[[int, int], None] | None = None, record: Mapping[str, Any] | None = None
-) -> Prepared:
-    """Open the data, build and check the networks, move everything to the device.
-
-    `record` is that of a run to resume: what was chosen when it began, precision and threads, stays.
-    """
-    record = record or {}
-    process.watch_cores()
-    store = open_data(plan, progress)
-    networks = build_networks(plan, store.info)
-    seed = plan.train.seed
-    engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed)
-    work = forward_work(networks, store.info) * plan.train.batch_size
-    threads = plan.train.threads or kept_threads(record.get("threads"))
-    torch.set_num_threads(choose_threads(threads, work, process.busy_cores))
-    torch.manual_seed(seed)
-    parts = make_parts(plan, engine.device)
-    joint = judging_alone(networks, store.info)
-    if any(penalty.second_order for penalty in parts.penalties["discriminator"]):
-        for net in networks.discriminators.values():
-            use_lean_gradients(net.module)
-    # Channels last made the sized conv recipes 1.1 to 1.25 times as fast on a Zen 4 core, the
-    # gradient penalty's double backward included; modules without convolutions ignore it.
-    for net in (*networks.generators.values(), *networks.discriminators.values()):
-        if engine.device.type == "cpu":
-            use_products(net.module)
-        net.module.to(engine.device).train()
-        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    generator = Side(networks.generators, plan.generator, parts.constraints["generator"])
-    discriminator = Side(networks.discriminators, plan.discriminator, parts.constraints["discriminator"])
-    training = Training(
-        networks=networks,
-        generator=generator,
-        discriminator=discriminator,
-        ema=Ema(generator.modules, plan.ema),
-        engine=engine,
-        meter=Meter(),
-        stateful=parts.stateful,
-    )
-    phases = Phases(
-        networks,
-        {"generator": generator, "discriminator": discriminator},
-        engine,
-        training.meter,
-        parts.loss,
-        parts.penalties,
-        paired=plan.loss.item.spec.paired,
-        reuse_fakes=plan.train.reuse_fakes,
-        joint=joint,
-    )
-    batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
-    return Prepared(plan, store, training, phases, batches)
+    ranks: Ranks
+    interrupts: Interrupts
+    reporter: Reporter
 
 
 def start(
     plan: Plan, run_dir: Path | None, reporter: Reporter, pause_at: int | None = None
 ) -> tuple[Run, Outcome]:
     """Train a plan in a new run directory. Nothing is written before data and networks are checked."""
-    prepared = prepare(plan, _decoding(reporter))
-    run = Run.create(run_dir, plan.name, _record(prepared), plan.settings())
-    return run, _train(prepared, run, reporter, pause_at)
+    with _meeting(plan, reporter) as meeting:
+        path = _agreed_path(meeting, run_dir or fresh_path(plan.name))
+        if meeting.ranks.is_main:
+            check_free(path)
+        prepared = _prepare(plan, meeting)
+        with _lock(meeting, path):
+            return _begin(prepared, path, meeting, pause_at)
 
 
 def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None) -> tuple[Run, Outcome]:
@@ -120,126 +60,154 @@ def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None
 
     UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
     """
-    check_resumable(run, plan)
-    prepared = prepare(plan, _decoding(reporter), run.record)
+    with _meeting(plan, reporter) as meeting, _lock(meeting, run.path):
+        check_resumable(run, plan)
+        return _go_on(run, plan, meeting, pause_at)
+
+
+def start_or_resume(
+    plan: Plan, run_dir: Path | None, reporter: Reporter, pause_at: int | None = None
+) -> tuple[Run, Outcome]:
+    """Begin a run, or go on with it after whatever ended it: the same call does both.
+
+    Without `run_dir` the directory is named after the plan, so that it is found again. A complete run is
+    left as it is. DivergedError for one that would diverge again.
+    """
+    with _meeting(plan, reporter) as meeting:
+        path = _agreed_path(meeting, run_dir or usual_path(plan))
+        with _lock(meeting, path):
+            mine = standing(path, plan) if meeting.ranks.is_main else ""
+            found = meeting.ranks.tell(mine.encode()).decode()
+            if found == "new":
+                return _begin(_prepare(plan, meeting), path, meeting, pause_at)
+            run = Run.open(path)
+            return (run, "done") if found == "complete" else _go_on(run, plan, meeting, pause_at)
+
+
+@contextmanager
+def _meeting(plan: Plan, reporter: Reporter) -> Iterator[Meeting]:
+    ranks = Ranks.from_environment()
+    check_share(plan, ranks)
+    with Interrupts() as interrupts:
+        if ranks.world > 1:
+            ranks.connect(choose_device(plan.train.device, ranks))
+        try:
+            yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet())
+        finally:
+            ranks.leave()
+
+
+def _agreed_path(meeting: Meeting, path: Path) -> Path:
+    return Path(meeting.ranks.tell(str(path).encode()).decode())
+
+
+@contextmanager
+def _lock(meeting: Meeting, path: Path) -> Iterator[None]:
+    if not meeting.ranks.is_main:
+        yield
+        return
+    with only_process(path):
+        yield
+
+
+def _prepare(plan: Plan, meeting: Meeting, record: dict[str, Any] | None = None) -> Prepared:
+    return prepare(plan, _decoding(meeting.reporter), record, meeting.ranks)
+
+
+def _begin(prepared: Prepared, path: Path, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
+    plan = prepared.plan
+    run = Run.create(path, plan.name, record_of(prepared), plan.settings(), writes=meeting.ranks.is_main)
+    if meeting.ranks.is_main:
+        settle(run.checkpoints, -1)
+        run.write_bad_files(prepared.store.skipped)
+    return run, _train(prepared, run, meeting, pause_at)
+
+
+def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
+    run.writes = meeting.ranks.is_main
+    prepared = _prepare(plan, meeting, run.record)
     if prepared.store.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
             "The data is not what the run was started with.",
             where=f"{plan.data.source} in {run.path}",
             fix="bring the data back, or start a new run",
         )
-    tensors, manifest = read_newest(run.checkpoints, reporter.note)
-    for text in (*prepared.training.load(tensors), *changes_since(run.record, plan, versions())):
-        reporter.note(text)
-    prepared.training.seconds = float(manifest["seconds"])
-    return run, _train(prepared, run, reporter, pause_at)
+    notes = _restore(prepared.training, run, meeting)
+    for text in (*notes, *changes_since(run.record, plan, versions(), meeting.ranks.world)):
+        meeting.reporter.note(text)
+    return run, _train(prepared, run, meeting, pause_at)
 
 
-def _train(prepared: Prepared, run: Run, reporter: Reporter, pause_at: int | None) -> Outcome:
-    plan, training = prepared.plan, prepared.training
-    fields = declared(training.networks, prepared.store.info)
+def _restore(training: Training, run: Run, meeting: Meeting) -> list[str]:
+    """Continue from the newest sound checkpoint, which the main rank reads; what a user should know."""
+    tensors: dict[str, Tensor] = {}
+    if meeting.ranks.is_main:
+        tensors, manifest = read_newest(run.checkpoints, meeting.reporter.note, training.check)
+        settle(run.checkpoints, manifest["images"])
+        training.seconds = manifest["seconds"]
+    if meeting.ranks.world > 1:
+        tensors = load(meeting.ranks.tell(save(tensors) if meeting.ranks.is_main else b""))
+    training.seconds = meeting.ranks.largest(training.seconds)[0]
+    return training.load(tensors)
+
+
+def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None) -> Outcome:
+    plan, training, reporter = prepared.plan, prepared.training, meeting.reporter
+    interrupts, ranks = meeting.interrupts, meeting.ranks
     for text in prepared.store.notes:
         reporter.note(text)
-    with only_process(run), Interrupts() as interrupts:
-        recorder = Recorder(run, plan, training, prepared.batches, fields, reporter)
-        run.write_settings(plan.settings())
-        run.update(status="training")
-        reporter.start(run, plan, training)
 
-        def stop() -> Outcome | None:
-            if interrupts.reason:
-                return interrupts.reason
-            return "paused" if pause_at is not None and training.images >= pause_at else None
+    def stop() -> Outcome | None:
+        paused = pause_at is not None and training.images >= pause_at
+        wanted = interrupts.reason or ("paused" if paused else None)
+        return _STOPS[int(ranks.largest(_STOPS.index(wanted))[0])]
 
-        with _recorded_failures(run), training.engine.stream():
-            recorder.real()
-            repeater = _repeater(plan, training, run, reporter)
-            outcome = train_loop(plan, training, prepared.phases, prepared.batches, repeater, recorder, stop)
-            recorder.finish()
+    def less_at_once(size: int) -> None:
+        run.update(micro_batch=size)
+        reporter.note(f"memory ran out: {size} samples at once from here on, gradients are accumulated")
+
+    prepared.phases.memory.told = less_at_once
+    interrupts.hold()
+    fields = declared(training.networks, prepared.store.info)
+    samples = Samples(run.path / "samples", plan, training, prepared.batches, fields)
+    recorder = Recorder(run, plan, training, samples, reporter)
+    run.write_settings(plan.settings())
+    run.update(status="training")
+    reporter.start(run, plan, training)
+    with recorded_failures(run), training.engine.stream():
+        recorder.real()
+        if plan.train.on_nan == "rollback" and training.images == 0:
+            recorder.checkpoint()
+        while True:
+            repeater = repeater_for(plan, training, run, reporter)
+            try:
+                outcome = train_loop(
+                    plan, training, prepared.phases, prepared.batches, repeater, recorder, stop
+                )
+                recorder.finish()
+                break
+            except DivergedError as error:
+                _roll_back(error, prepared, run, meeting)
+                recorder.rewind()
+                recorder.checkpoint()
         run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
+        ranks.wait()
     return outcome
 
 
-def _repeater(plan: Plan, training: Training, run: Run, reporter: Reporter) -> Repeater:
-    """Graphs where the device and the plan allow them; run.json says what became of that."""
-
-    def told(result: str) -> None:
-        run.update(graphs=result)
-        if result.startswith("eager"):
-            reporter.note(f"not captured as a CUDA graph, so slower for small networks; {result}")
-
-    if training.engine.device.type != "cuda":
-        return Eager()
-    if not plan.train.graphs:
-        told("off")
-        return Eager()
-    if any(side.settings.momentum_final is not None for side in (training.generator, training.discriminator)):
-        told("eager: the momentum changes from step to step")
-        return Eager()
-    return Graphs(training.engine, told)
-
-
-@contextmanager
-def _recorded_failures(run: Run) -> Iterator[None]:
-    """Note in run.json how the block failed; name what is not ganzoo's own error."""
-    try:
-        yield
-    except DivergedError:
-        run.update(status="diverged")
-        raise
-    except GanzooError:
-        run.update(status="failed")
-        raise
-    except Exception as error:
-        run.update(status="failed")
-        if is_strict():
-            raise
-        # torch's CPU allocator raises a plain RuntimeError.
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(
-            error
-        )
-        raise FailedError(
-            f"Training stopped: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{run.path}; the last checkpoint is kept",
-            fix="a smaller --batch-size" if out_of_memory else "GANZOO_STRICT=1 shows the traceback",
-        ) from error
-
-
-def _record(prepared: Prepared) -> dict[str, Any]:
-    plan, store, training = prepared.plan, prepared.store, prepared.training
-    return {
-        "command": sys.argv,
-        "seed": plan.train.seed,
-        "device": str(training.engine.device),
-        "precision": training.engine.precision,
-        "arithmetic": training.engine.arithmetic,
-        "threads": torch.get_num_threads(),
-        "keeps_memory": training.engine.keeps_memory,
-        "versions": versions(),
-        "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
-        "data": {
-            "source": plan.data.source,
-            "identity": store.identity,
-            "fingerprint": store.fingerprint,
-            "count": store.count,
-            "fields": [field.to_json() for field in store.fields],
-            "skipped": [list(item) for item in store.skipped],
-        },
-        "parameters": {
-            "generators": parameter_count(training.networks.generators.values()),
-            "discriminators": parameter_count(training.networks.discriminators.values()),
-        },
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides a run's numbers."""
-    return {
-        "ganzoo": ganzoo.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
+def _roll_back(error: DivergedError, prepared: Prepared, run: Run, meeting: Meeting) -> None:
+    """Load the newest checkpoint and learn at half the rates; raises the error where that may not be."""
+    training = prepared.training
+    if prepared.plan.train.on_nan != "rollback" or training.rollbacks >= ROLLBACKS:
+        raise error
+    seconds, rollbacks = training.seconds, training.rollbacks + 1
+    _restore(training, run, meeting)
+    training.seconds = seconds
+    training.slow_down(rollbacks)
+    meeting.reporter.note(
+        f"{error.what} Rolled back to {training.images:,} images; learning rates are halved "
+        f"(rollback {rollbacks} of {ROLLBACKS})"
+    )
 
 
 def _decoding(reporter: Reporter) -> Callable[[int, int], None]:

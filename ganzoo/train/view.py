@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganzoo.api import Batch, Game, Net, Networks
 from ganzoo.networks import apply
-from ganzoo.train.engine import Engine
+from ganzoo.train.parting import Draws
 
 
 class GameView:
@@ -24,7 +24,7 @@ class GameView:
         self,
         networks: Networks,
         game: Game,
-        engine: Engine,
+        draws: Draws,
         *,
         learns: str,
         real: Batch,
@@ -35,7 +35,7 @@ class GameView:
         self._generators = networks.generators
         self._generator = networks.generators[game.generator]
         self._discriminator = networks.discriminators[game.discriminator]
-        self._engine = engine
+        self._draws = draws
         self._noise = noise
         self._generator_learns = learns == "generator"
         self._joint = joint
@@ -80,11 +80,11 @@ class GameView:
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1) on the run's device."""
-        return self._engine.uniform(*shape)
+        return self._draws.uniform(*shape)
 
     def normal(self, *shape: int) -> Tensor:
         """N(0, 1) on the run's device."""
-        return self._engine.normal(*shape)
+        return self._draws.normal(*shape)
 
 
 def generated(net: Net, batch: Batch, noise: Batch) -> Batch:

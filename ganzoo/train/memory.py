@@ -1,0 +1,43 @@
+"""How many samples a step computes at once: all of its share, until memory runs out.
+
+Then the micro-batch is halved, and gradients are accumulated. Losses are means over samples, so this
+changes nothing but rounding, except for layers that look at a whole batch (BatchNorm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+
+class Memory:
+    """The size of micro-batches; `told` hears of each change. None is a whole share."""
+
+    def __init__(self, at_once: int | None = None) -> None:
+        self.at_once = at_once
+        self.told: Callable[[int], None] = lambda _: None
+
+    def halve(self, error: BaseException, count: int) -> None:
+        """Compute less at once after this error, of a share of `count` samples.
+
+        Raises the error again where it is not about memory, or where one sample is too much.
+        """
+        current = min(self.at_once or count, count)
+        if not is_out_of_memory(error) or current == 1 or _is_capturing():
+            raise error
+        self.at_once = -(-current // 2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.told(self.at_once)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a device or on the host."""
+    # torch's CPU allocator raises a plain RuntimeError.
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+
+
+def _is_capturing() -> bool:
+    """A CUDA graph that is being captured cannot be mended: its repeater goes on without it."""
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
