@@ -2,7 +2,8 @@
 
 An entry is a folder named after everything that decides its content, with one .npy file for each
 field and a `manifest.json`. It is built under another name and renamed when it is whole, so an entry
-that can be seen is complete, and processes that build the same one do not disturb each other.
+that can be seen is complete, and processes that build the same one do not disturb each other. A lock
+beside the entries lets only one of them do that work, where the file system has locks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,11 +25,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import platformdirs
+from filelock import FileLock, Timeout
 from numpy.lib import format as npy
 
 from ganzoo.api import Field, ItemSource
 from ganzoo.data.checks import Array, stored_dtype, value_problem
 from ganzoo.errors import DataError
+from ganzoo.text import printable
 
 Progress = Callable[[int, int], None]
 Skipped = list[tuple[str, str]]
@@ -36,10 +40,12 @@ _VERSION = 1
 _MANIFEST = "manifest.json"
 _BUILDING = ".building-"
 _STALE_SECONDS = 24 * 3600
+_PATIENCE = 3600.0  # seconds to wait for another process that decodes the same items
 _THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 32 * _THREADS
 _SHOWN = 10
 _NOTED = 3
+_REASON = 200  # characters; decoders quote what they read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +68,21 @@ def decoded(
     """
     if not source.items:
         raise DataError("The data set has no items.", where=source.identity)
-    folder = cache_root(cache_folder) / "decoded"
-    entry = folder / _key(source)
+    root, key = cache_root(cache_folder), _key(source)
+    entry = root / "decoded" / key
     notes: list[str] = []
     found = _load(entry, source.fields)
     if found is None:
         try:
-            damaged = entry.exists()
-            _build(source, entry, progress)
-            found = _load(entry, source.fields)
-            if damaged:
-                notes.append("the decoded copy was damaged and has been made again")
+            with _alone(root / "locks" / f"{key}.lock"):
+                # Another process may have made it in the meantime.
+                found = _load(entry, source.fields)
+                if found is None:
+                    damaged = entry.exists()
+                    _build(source, entry, progress)
+                    found = _load(entry, source.fields)
+                    if damaged:
+                        notes.append("the decoded copy was damaged and has been made again")
         except OSError as error:
             notes.append(f"decoded samples stay in memory, the cache cannot be written: {error}")
         if found is None:
@@ -93,6 +103,20 @@ def cache_root(override: Path | None = None) -> Path:
     return override or (Path(named) if named else Path(platformdirs.user_cache_dir("ganzoo")))
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock; without it where it cannot be had: then work is done twice, and nothing worse.
+
+    The system frees the lock of a process that was killed.
+    """
+    lock = FileLock(path)
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NotImplementedError, Timeout):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock.acquire(timeout=_PATIENCE))
+        yield
+
+
 def _key(source: ItemSource) -> str:
     fields = [field.to_json() for field in source.fields]
     text = json.dumps([_VERSION, source.fingerprint, fields], sort_keys=True)
@@ -107,7 +131,9 @@ def _sample(source: ItemSource, index: int) -> dict[str, Array] | str:
     try:
         raw = source.read(index)
     except (OSError, ValueError) as error:
-        return str(error) or type(error).__name__
+        # The system's own words without the path, which the item's name tells.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return printable(str(reason), _REASON)
     sample: dict[str, Array] = {}
     for field in source.fields:
         if field.name not in raw:
@@ -139,7 +165,7 @@ def _chunks(source: ItemSource, skipped: Skipped, progress: Progress | None) -> 
                     if found != dtypes:
                         sample = "its types differ from those of the items before"
                 if isinstance(sample, str):
-                    skipped.append((source.items[row], sample))
+                    skipped.append((printable(source.items[row]), sample))
                 else:
                     good.append(sample)
                 if progress is not None and (row + 1) % step == 0 and row + 1 < total:
@@ -164,7 +190,7 @@ def _too_many(source: ItemSource, skipped: Skipped) -> DataError:
     )
     return DataError(
         f"{share}: {len(skipped):,} of {total:,}.",
-        where="\n         ".join([source.identity, *listed]),
+        where="\n         ".join([printable(source.identity), *listed]),
         fix="repair these items, or move them out of the data, and run the command again",
     )
 

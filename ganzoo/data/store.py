@@ -18,6 +18,7 @@ from ganzoo.api import ArraySource, DataInfo, Field, ItemSource
 from ganzoo.data.checks import Array, blocks, stored_dtype, value_problem
 from ganzoo.data.decode import decoded
 from ganzoo.errors import DataError
+from ganzoo.text import printable
 
 _HASHED_BYTES = 64 << 20
 _HASHED_SAMPLES = 1024
@@ -71,7 +72,7 @@ def open_source(
         fields=source.fields,
         arrays=arrays,
         count=len(next(iter(arrays.values()))),
-        identity=source.identity,
+        identity=printable(source.identity),
         notes=notes,
         skipped=skipped,
         fingerprint=fingerprint_of(source.fields, arrays, source.identity),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image
 
 from ganzoo.api import DataError, Field, ItemSource, SettingsError
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.paths import given_path
-from ganzoo_datasets.pictures import Frame, Header, decode, read_header
+from ganzoo_datasets.pictures import Frame, Header, decode, read_header, silence_pillow
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Raised whenever a picture would be decoded to other pixels than before."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -36,12 +35,17 @@ _LARGEST = 4096
 
 @dataclass(frozen=True)
 class _Listing:
-    """Picture files in a stable order, as paths relative to the root with forward slashes."""
+    """Picture files in a stable order, as paths relative to the root with forward slashes.
+
+    `stats` has what changes when a file does: size, time, type and permissions. `others` are files
+    with other endings, `links` are links to folders.
+    """
 
     root: Path
     names: tuple[str, ...]
-    stats: tuple[tuple[int, int], ...]
+    stats: tuple[tuple[int, int, int], ...]
     others: int
+    links: int
 
 
 @dataclass(frozen=True)
@@ -73,27 +77,27 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     if not root.is_dir():
         raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {_EXPECTS}")
     listing = _listing(root)
-    # Pillow warns of pictures above its pixel limit and refuses only those of twice that size; as
-    # an error the warning makes every such file an unreadable item.
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    silence_pillow()
     frame, notes = _frame(listing, config)
     classes = _classes(listing.names) if config.labels else ()
     fields = [Field(name="image", shape=(frame.channels, frame.height, frame.width), range=(-1.0, 1.0))]
     labels = None
     if classes:
-        fields.append(Field(name="label", dtype="int64", classes=classes))
+        fields.append(Field(name="label", dtype="int64", classes=tuple(_text(name) for name in classes)))
         number = {name: value for value, name in enumerate(classes)}
         labels = np.array([number[name.split("/")[0]] for name in listing.names], np.int64)
         notes.append(f"{len(classes)} sub-folders became labels")
     if listing.others:
         notes.append(f"{listing.others:,} files that are not pictures by their names were passed over")
-    total = sum(size for size, _ in listing.stats)
+    if listing.links:
+        notes.append(f"{listing.links:,} links to folders were not entered")
+    total = sum(size for size, *_ in listing.stats)
     return ItemSource(
         fields=tuple(fields),
         items=listing.names,
         read=_Reader(listing, frame, labels),
         fingerprint=_fingerprint(listing, frame, classes),
-        identity=f"folder {root.resolve().name}: {len(listing.names):,} files, {total:,} bytes",
+        identity=f"folder {_text(root.resolve().name)}: {len(listing.names):,} files, {total:,} bytes",
         notes=tuple(notes),
     )
 
@@ -115,33 +119,37 @@ def _check(config: FolderConfig) -> None:
 
 
 def _listing(root: Path) -> _Listing:
-    names, stats, others = [], [], 0
+    names, stats, others, links = [], [], 0, 0
     for path in _files(root):
-        if path.suffix.lower() not in SUFFIXES:
-            others += 1
-            continue
         try:
             status = path.stat()
+            found = (status.st_size, status.st_mtime_ns, status.st_mode)
         except OSError:
             # A link to nowhere: kept, so that it is counted when it cannot be read.
-            size, changed = 0, 0
+            found = (0, 0, 0)
+        if stat.S_ISDIR(found[2]):
+            links += 1
+        elif path.suffix.lower() not in SUFFIXES:
+            others += 1
         else:
-            size, changed = status.st_size, status.st_mtime_ns
-        names.append(path.relative_to(root).as_posix())
-        stats.append((size, changed))
+            names.append(path.relative_to(root).as_posix())
+            stats.append(found)
     if not names:
+        passed = f"{others:,} files" + (f" and {links:,} links to folders" if links else "")
         raise DataError(
-            f"The folder has no pictures among {others:,} files." if others else "The folder is empty.",
+            f"The folder has no pictures among {passed}." if others or links else "The folder is empty.",
             where=str(root),
             fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(SUFFIXES)}",
         )
-    return _Listing(root, tuple(names), tuple(stats), others)
+    return _Listing(root, tuple(names), tuple(stats), others, links)
 
 
 def _files(root: Path) -> Iterator[Path]:
+    """Files and links to folders, at any depth and in a stable order."""
     for folder, subfolders, files in os.walk(root, onerror=_refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        for name in sorted(files):
+        links = [name for name in subfolders if Path(folder, name).is_symlink()]
+        for name in sorted([*files, *links]):
             if not name.startswith("."):
                 yield Path(folder, name)
 
@@ -182,6 +190,11 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     classes = sorted({name.split("/")[0] for name in names})
     return tuple(classes) if len(classes) > 1 else ()
+
+
+def _text(name: str) -> str:
+    """A file's name as text that can be written anywhere; it may hold bytes that are not UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _fingerprint(listing: _Listing, frame: Frame, classes: tuple[str, ...]) -> str:

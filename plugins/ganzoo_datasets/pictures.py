@@ -1,22 +1,51 @@
 """One picture file to one uint8 array, whatever its mode, orientation and size.
 
 Only five formats are opened, each by a decoder that Pillow has in every build. Files come from
-anywhere, so all that a decoder may raise on a damaged one is turned into ValueError.
+anywhere, so all that a decoder may raise on a damaged one is turned into ValueError, and what one file
+may cost is bounded: its pixels, its bytes, and the memory of all that are decoded at the same time.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+
+from ganzoo_datasets.limits import PICTURE_BYTES, PIXELS, Budget, opened
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can hold 64 MiB of them
+_LARGE = 1 << 20  # pixels from which on a picture is shrunk in strips, without whole copies
+_GAP = 3  # shrinking by whole steps stops at this multiple of the final size, at no visible cost
+
+# Pillow keeps up to 4 bytes for each pixel. Threads decode within these bounds, however many they are.
+_pixels_at_once = Budget(40 << 20)
+_bytes_at_once = Budget(64 << 20)
+
+# Pillow's own blocks of 16 MiB stay with the thread that had them: eight threads kept 2.7 GB of
+# pictures at the pixel limit. Larger ones go back to the system when the picture is closed.
+with suppress(AttributeError, ValueError):
+    Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -38,13 +67,19 @@ class Header:
     gray: bool
 
 
+def silence_pillow() -> None:
+    """No warnings of Pillow's: damaged EXIF is passed over here, and too many pixels are refused."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
 def read_header(path: Path) -> Header | None:
     """Size and mode from the header alone; None when the file is not a readable picture."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _picture(path) as image:
             width, height = image.size
             # Asking a PNG without EXIF for it would decode the whole picture.
-            if "exif" in image.info and image.getexif().get(_ORIENTATION, 1) >= 5:
+            if ("exif" in image.info or image.format != "PNG") and _orientation(image) >= 5:
                 width, height = height, width
             return Header(height, width, image.mode in _GRAY or _gray_palette(image))
     except Exception:
@@ -54,19 +89,22 @@ def read_header(path: Path) -> Header | None:
 def decode(path: Path, frame: Frame) -> NDArray[np.uint8]:
     """Pixels (channels, height, width) of the first frame of a picture.
 
-    ValueError when the file is damaged, is not one of the five formats, or has more pixels than
-    Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`); OSError when it cannot be opened at all.
+    ValueError when the file is damaged, is no plain file of one of the five formats, or is larger than
+    the limits of `limits.py` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower); OSError when it
+    cannot be opened at all.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            limit = Image.MAX_IMAGE_PIXELS
-            if limit is not None and image.width * image.height > limit:
-                raise ValueError(f"{image.width}x{image.height} pixels are more than the limit of {limit:,}")
-            image.load()
-            pixels = np.asarray(_fitted(_plain(_upright(image), frame.channels), frame))
+        with _picture(path) as image, _pixels(image):
+            turn = _orientation(image)
+            # A large one has its strips made plain one by one.
+            large = image.width * image.height > _LARGE
+            small = _shrunk(image, frame, turn) if large else _plain(image, frame.channels)
+            if turn in _TURNS:
+                small = small.transpose(_TURNS[turn])
+            pixels = np.asarray(_fitted(small, frame))
     except UnidentifiedImageError as error:
         raise ValueError(f"not a picture in any of the formats {', '.join(FORMATS)}") from error
-    except OSError:
+    except (OSError, ValueError):
         raise
     except Exception as error:
         # Decoders raise SyntaxError, EOFError, struct.error, IndexError and more on bad bytes.
@@ -76,12 +114,54 @@ def decode(path: Path, frame: Frame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says. Damaged EXIF is passed over: the pixels are good."""
+@contextmanager
+def _picture(path: Path) -> Iterator[Image.Image]:
+    """The picture, its header read and found to be within the limits."""
+    # Switches of the whole process, which some other code may have turned.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    PngImagePlugin.MAX_TEXT_MEMORY = min(PngImagePlugin.MAX_TEXT_MEMORY, _TEXT_BYTES)
+    PngImagePlugin.MAX_TEXT_CHUNK = min(PngImagePlugin.MAX_TEXT_CHUNK, _TEXT_BYTES)
+    with opened(path) as (file, size):
+        if not size:
+            raise ValueError("the file is empty")
+        if size > PICTURE_BYTES:
+            raise ValueError(f"the file has {size:,} bytes, more than the limit of {PICTURE_BYTES:,}")
+        with _bytes_at_once.spend(size), Image.open(file, formats=FORMATS) as image:
+            limit = min(Image.MAX_IMAGE_PIXELS or PIXELS, PIXELS)
+            if image.width * image.height > limit:
+                raise ValueError(f"{image.width}x{image.height} pixels are more than the limit of {limit:,}")
+            yield image
+
+
+@contextmanager
+def _pixels(image: Image.Image) -> Iterator[None]:
+    """The picture's pixels, loaded; they are gone again before another thread gets their share of memory."""
+    with _pixels_at_once.spend(image.width * image.height), closing(image):
+        image.load()
+        yield
+
+
+def _orientation(image: Image.Image) -> int:
+    """How its EXIF says to turn it, 1 to 8. Damaged EXIF is passed over: the pixels are good."""
     try:
-        return ImageOps.exif_transpose(image)
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
-        return image
+        return 1
+
+
+def _shrunk(image: Image.Image, frame: Frame, turn: int) -> Image.Image:
+    """A large picture in its final mode, averaged over whole steps down to `_GAP` times its final size.
+
+    In strips: to convert all of it at once would take several times the memory of its pixels.
+    """
+    height, width = (frame.width, frame.height) if turn >= 5 else (frame.height, frame.width)
+    step = max(1, int(min(image.width / width, image.height / height) / _GAP))
+    rows = step * max(1, _LARGE // (step * image.width))
+    result = Image.new(_MODES[frame.channels], (-(-image.width // step), -(-image.height // step)))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(image.height, top + rows)))
+        result.paste(_plain(strip, frame.channels).reduce(step), (0, top // step))
+    return result
 
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:
@@ -93,13 +173,12 @@ def _plain(image: Image.Image, channels: int) -> Image.Image:
         if channels != 4:
             white = Image.new("RGBA", image.size, (255, 255, 255, 255))
             image = Image.alpha_composite(white, image).convert("RGB")
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    mode = _MODES[channels]
     return image if image.mode == mode else image.convert(mode)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit gray to 8 bits: 0 stays 0, 65535 becomes 255. Pillow's own conversion clips at 255."""
-    image.load()
     wide = np.asarray(image).astype(np.int64).clip(0, 65535)
     return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
 
@@ -137,7 +216,7 @@ def _resized(
     image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]
 ) -> Image.Image:
     """Antialiased; `reducing_gap` first shrinks large pictures by whole steps, at no visible cost."""
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=float(_GAP))
 
 
 def _gray_palette(image: Image.Image) -> bool:
