@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 from PIL import Image
 
 from ganzoo.api import ArraySource, DataError, Field, ItemSource
+from ganzoo.data import decode as decode_module
 from ganzoo.data import store as store_module
 from ganzoo.data.store import Store, open_source
 from ganzoo_datasets.config import FolderConfig
@@ -241,6 +246,108 @@ def test_cache_folder_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
     (entry,) = (tmp_path / "here" / "decoded").iterdir()
     manifest = json.loads((entry / "manifest.json").read_text())
     assert set(manifest["files"]) == {"0.npy", "1.npy"}
+
+
+# --- several processes ----------------------------------------------------------------------------
+
+# Writes a line for each item that it reads; reads of a process that is told to hang never end.
+OPENED = """
+import os, sys, time
+from pathlib import Path
+import numpy as np
+from ganzoo.api import Field, ItemSource
+from ganzoo.data.store import open_source
+folder, hangs = Path(sys.argv[1]), sys.argv[2] == "hang"
+reads = os.open(folder / "reads", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def read(index):
+    os.write(reads, b"%d %d\\n" % (os.getpid(), index))
+    time.sleep(1000 if hangs else 0.002)
+    return {"row": np.full(2, index, np.float32)}
+source = ItemSource(
+    fields=(Field(name="row", shape=(2,)),), items=[str(n) for n in range(400)], read=read, fingerprint="1"
+)
+print("ready", flush=True)
+sys.stdin.readline()
+store = open_source(source, cache_folder=folder / "cache")
+print(store.count, float(store.arrays["row"].sum()), store.notes, flush=True)
+"""
+
+
+def child(folder: Path, mode: str = "read") -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", OPENED, str(folder), mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def reads(folder: Path) -> list[str]:
+    file = folder / "reads"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_of_two_processes_one_decodes(tmp_path: Path) -> None:
+    both = [child(tmp_path), child(tmp_path)]
+    for process in both:  # started, imported and waiting: now they begin together
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0] for process in both]
+    assert answers == [f"400 {400.0 * 399} ()\n"] * 2
+    assert len(reads(tmp_path)) == 400
+    assert len({line.split()[0] for line in reads(tmp_path)}) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_process_that_was_killed_while_it_decoded_holds_up_nobody(tmp_path: Path) -> None:
+    first = child(tmp_path, "hang")
+    first.stdin.write("go\n")
+    first.stdin.flush()
+    until = time.monotonic() + 30
+    while not reads(tmp_path) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert reads(tmp_path)
+    second = child(tmp_path)
+    second.stdin.write("go\n")
+    second.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(0.5)  # it waits for the one that decodes
+    assert {line.split()[0] for line in reads(tmp_path)} == {str(first.pid)}
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert second.communicate(timeout=60)[0] == f"400 {400.0 * 399} ()\n"
+
+
+@pytest.mark.parametrize("error", [OSError(37, "No locks available"), NotImplementedError()])
+def test_without_locks_decoding_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    asked = []
+
+    class NoLock:
+        def __init__(self, path: Path) -> None:
+            asked.append(path)
+
+        def acquire(self, timeout: float) -> None:
+            raise error
+
+    monkeypatch.setattr(decode_module, "FileLock", NoLock)
+    items = Items()
+    assert open_source(items.source, cache_folder=tmp_path).notes == ()
+    open_source(items.source, cache_folder=tmp_path)
+    assert items.reads == 300
+    assert len(asked) == 1
+
+
+def test_who_waits_too_long_decodes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_module, "_PATIENCE", 0.1)
+    items = Items()
+    entry = tmp_path / "locks" / f"{decode_module._key(items.source)}.lock"
+    with decode_module._alone(entry):
+        assert open_source(items.source, cache_folder=tmp_path).count == 300
 
 
 # --- a folder of pictures, through the whole path -------------------------------------------------
