@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,11 @@ trap 'touch "$FAKE/usr1"' USR1
 [ -z "$STATUS" ] || printf '{"format": 1, "status": "%s", "images": 64}\\n' "$STATUS" > "$RUN/run.json"
 [ -z "$CHECKPOINT" ] || mkdir -p "$RUN/checkpoints/$CHECKPOINT"
 touch "$FAKE/started"
-[ -z "$WAIT" ] || for _ in {1..300}; do [ -e "$FAKE/usr1" ] && break; sleep 0.1; done
+if [ -n "$WAIT" ]; then
+    for _ in {1..300}; do [ -e "$FAKE/usr1" ] && break; sleep 0.1; done
+    sleep 1
+    touch "$FAKE/saved"
+fi
 exit "$CODE"
 """
 SCONTROL = """\
@@ -115,9 +120,12 @@ def test_when_slurm_starts_again(
 def test_slurm_passes_on_the_signal(slurm: Slurm) -> None:
     """The step gets it, its end is waited for, and the shell knows that it was asked: nothing was saved."""
     script = slurm.under_way(WAIT="yes", CODE="138")
-    script.send_signal(signal.SIGUSR1)
+    for _ in range(2):  # each of them interrupts the shell's waiting
+        script.send_signal(signal.SIGUSR1)
+        time.sleep(0.3)
     assert script.wait(timeout=60) == 0
     assert (slurm.folder / "usr1").exists()
+    assert (slurm.folder / "saved").exists()
     assert slurm.said("scontrol") == REQUEUED
 
 
@@ -237,7 +245,9 @@ def test_the_wheel_needs_no_more_than_the_context(tmp_path: Path) -> None:
             shutil.copy(source, tmp_path / name)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert len(list((tmp_path / "dist").glob("ganzoo-*.whl"))) == 1
+    (wheel,) = (tmp_path / "dist").glob("ganzoo-*.whl")
+    names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist()}
+    assert {"LICENSE", *(file.name for file in (ROOT / "LICENSES").iterdir())} <= names
 
 
 BLOCKED = """\
