@@ -1,21 +1,21 @@
 """From entry points to plugin records: who is there, in which state, and what each one offers.
 
 Each plugin is imported, registered and asked inside its own `try`, so one that fails becomes a row
-with a reason and never breaks the rest. Looking names up is `registry.py`'s work.
+with a reason and never breaks the rest; `isolation.py` undoes what it does to the process. Importing a
+plugin, and asking it, may take 20 s each, or as many seconds as GANZOO_PLUGIN_TIMEOUT says (0: no
+limit); `isolation.TimeLimit` says where that works. Looking names up is `registry.py`'s work.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
+import math
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import Any, Literal
 
 import pluggy
@@ -29,11 +29,15 @@ from ganzoo.api import (
     RecipeSpec,
     TermSpec,
 )
-from ganzoo.errors import PluginError
+from ganzoo.distributions import entry_points_one_by_one, named
+from ganzoo.errors import PluginError, UsageError
+from ganzoo.isolation import TimeLimit, TookTooLongError, contained
+from ganzoo.records import check_spec
+from ganzoo.text import printable
 
 GROUP = "ganzoo"
-NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
-IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+SECONDS = 20.0
+ENTRY_POINT = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?\s*(\[.*\])?")
 
 Kind = Literal["architecture", "loss", "term", "recipe", "dataset"]
 Spec = ArchitectureSpec | LossSpec | TermSpec | RecipeSpec | DatasetSpec
@@ -45,15 +49,6 @@ HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
     "ganzoo_terms": ("term", TermSpec),
     "ganzoo_recipes": ("recipe", RecipeSpec),
     "ganzoo_datasets": ("dataset", DatasetSpec),
-}
-
-
-# Options of the core that stand in the same tables of settings as a plugin's.
-RESERVED: Mapping[str, frozenset[str]] = {
-    "ganzoo_architectures": frozenset({"name"}),
-    "ganzoo_losses": frozenset({"name"}),
-    "ganzoo_terms": frozenset({"every"}),
-    "ganzoo_datasets": frozenset({"source", "flip"}),
 }
 
 
@@ -106,6 +101,22 @@ def is_strict() -> bool:
     return os.environ.get("GANZOO_STRICT", "") not in ("", "0")
 
 
+def time_limit() -> float:
+    """How many seconds a plugin may take, from GANZOO_PLUGIN_TIMEOUT; 0 is no limit."""
+    text = os.environ.get("GANZOO_PLUGIN_TIMEOUT", "")
+    try:
+        seconds = float(text or SECONDS)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 1e6:
+        raise UsageError(
+            f"A plugin's time limit is a number of seconds, not '{text}'.",
+            where="the environment variable GANZOO_PLUGIN_TIMEOUT",
+            fix="GANZOO_PLUGIN_TIMEOUT=60, or 0 for no limit",
+        )
+    return seconds
+
+
 def discover(selection: Selection) -> list[Plugin]:
     """All plugins of this environment, sorted by (distribution, name).
 
@@ -113,7 +124,11 @@ def discover(selection: Selection) -> list[Plugin]:
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
-    found = [_load(point, manager, selection) for point in _entry_points()]
+    points, found = _entry_points()
+    seconds = time_limit()
+    for point in points:
+        found.append(_without_twins(_load(point, manager, selection, seconds), found))
+    found.sort(key=lambda plugin: (plugin.dist, plugin.name))
     if selection.strict:
         for plugin in found:
             if plugin.state in ("broken", "incompatible"):
@@ -124,49 +139,100 @@ def discover(selection: Selection) -> list[Plugin]:
     return found
 
 
-def _entry_points() -> list[EntryPoint]:
+def _entry_points() -> tuple[list[EntryPoint], list[Plugin]]:
+    """The entry points of the group, and distributions whose entry points cannot be read."""
+    unreadable: list[Plugin] = []
+    try:
+        points = list(entry_points(group=GROUP))
+    except Exception:
+        # One damaged distribution ends that call for all.
+        points, problems = entry_points_one_by_one(GROUP)
+        unreadable = [
+            Plugin(name="?", dist=dist, version=version, state="broken", reason=reason)
+            for dist, version, reason in problems
+        ]
     # An editable install can show one distribution twice; the same (dist, name, value) is one plugin.
-    unique = {(_dist(point)[0], point.name, point.value): point for point in entry_points(group=GROUP)}
-    return [unique[key] for key in sorted(unique)]
+    unique = {(named(point.dist)[0], point.name, point.value): point for point in points}
+    return [unique[key] for key in sorted(unique)], unreadable
 
 
-def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection) -> Plugin:
-    dist, version = _dist(point)
+def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection, seconds: float) -> Plugin:
+    dist, version = named(point.dist)
 
     def result(state: State, reason: str = "", items: Sequence[tuple[Kind, Spec]] = ()) -> Plugin:
         return Plugin(
-            name=point.name, dist=dist, version=version, state=state, reason=reason, items=tuple(items)
+            name=printable(point.name, 80),
+            dist=dist,
+            version=version,
+            state=state,
+            reason=printable(" ".join(reason.split()), 400),
+            items=tuple(items),
         )
 
     refusal = selection.refusal(point.name, dist)
     if refusal:
         return result("disabled", refusal)
-    key = f"{dist}/{point.name}"
-    try:
-        # What a plugin prints while it is imported must not end up in `--json` output.
-        with contextlib.redirect_stdout(sys.stderr):
-            module = importlib.import_module(point.module)
-            _check_api_version(module)
-            manager.register(module, name=key)
-            _check_hooks(manager, key)
-            items = _collect(manager, module)
-    except IncompatibleError as error:
-        return result("incompatible", error.what)
-    except (Exception, SystemExit) as error:
-        return result("broken", f"{type(error).__name__}: {' '.join(str(error).split())}")
+    with contained() as outcome:
+        doing = "to import"
+        try:
+            with TimeLimit(seconds):
+                plugin = _import(point)
+            doing = "to say what it offers"
+            with TimeLimit(seconds):
+                items = _register(plugin, f"{dist}/{point.name}", manager)
+        except TookTooLongError:
+            return result("broken", f"took longer than {seconds:g} s {doing}")
+        except IncompatibleError as error:
+            return result("incompatible", error.what)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and outcome.interrupted:
+                raise
+            return result("broken", _described(error))
     return result("ok", items=items)
 
 
-def _dist(point: EntryPoint) -> tuple[str, str]:
-    if point.dist is None:
-        return "unknown", "unknown"
-    return point.dist.name, point.dist.version
+def _without_twins(plugin: Plugin, others: Sequence[Plugin]) -> Plugin:
+    """The plugin, broken when another one of its distribution offers a record of the same full name."""
+    for other in others:
+        if other.dist == plugin.dist:
+            taken = {(kind, spec.name) for kind, spec in other.items}
+            for kind, spec in plugin.items:
+                if (kind, spec.name) in taken:
+                    reason = f"it offers the {kind} '{spec.name}', and so does '{other.name}' beside it"
+                    return dataclasses.replace(plugin, state="broken", reason=reason, items=())
+    return plugin
 
 
-def _check_api_version(module: ModuleType) -> None:
-    wanted = getattr(module, "GANZOO_API_VERSION", 1)
+def _described(error: BaseException) -> str:
+    try:
+        text = str(error.what if isinstance(error, PluginError) else error)
+    except BaseException:
+        text = "(its message cannot be shown)"
+    return f"{type(error).__name__}: {text}"
+
+
+def _import(point: EntryPoint) -> Any:
+    if not ENTRY_POINT.fullmatch(point.value):
+        raise PluginError(f"its entry point is '{point.value}', which names no module")
+    return point.load()
+
+
+def _register(plugin: Any, key: str, manager: pluggy.PluginManager) -> list[tuple[Kind, Spec]]:
+    wanted = getattr(plugin, "GANZOO_API_VERSION", 1)
     if wanted != API_VERSION:
         raise IncompatibleError(f"it wants plugin API {wanted}, this ganzoo has {API_VERSION}")
+    if manager.has_plugin(key):
+        raise PluginError("another entry point of its distribution has the same name")
+    if manager.is_registered(plugin):
+        raise PluginError(f"what it names is the plugin '{manager.get_name(plugin)}' already")
+    try:
+        manager.register(plugin, name=key)
+        _check_hooks(manager, key)
+        return _collect(manager, plugin)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            manager.unregister(name=key)
+        raise
 
 
 def _check_hooks(manager: pluggy.PluginManager, key: str) -> None:
@@ -174,7 +240,6 @@ def _check_hooks(manager: pluggy.PluginManager, key: str) -> None:
     callers = manager.get_hookcallers(plugin) or []
     unknown = [caller.name for caller in callers if caller.name not in HOOKS]
     if unknown:
-        manager.unregister(plugin)
         raise IncompatibleError(f"it implements hooks that this ganzoo does not have: {', '.join(unknown)}")
     found = {caller.name for caller in callers}
     bare = [name for name in HOOKS if callable(getattr(plugin, name, None)) and name not in found]
@@ -184,7 +249,7 @@ def _check_hooks(manager: pluggy.PluginManager, key: str) -> None:
         raise PluginError("it implements no ganzoo hook (is @hookimpl missing?)")
 
 
-def _collect(manager: pluggy.PluginManager, module: ModuleType) -> list[tuple[Kind, Spec]]:
+def _collect(manager: pluggy.PluginManager, module: Any) -> list[tuple[Kind, Spec]]:
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
     items: list[tuple[Kind, Spec]] = []
     for hook, (kind, record) in HOOKS.items():
@@ -192,7 +257,7 @@ def _collect(manager: pluggy.PluginManager, module: ModuleType) -> list[tuple[Ki
             if not isinstance(answer, (list, tuple)):
                 raise PluginError(f"{hook} must return a list, it returned {type(answer).__name__}")
             for spec in answer:
-                _check_spec(hook, spec, record)
+                check_spec(hook, spec, record)
                 items.append((kind, spec))
     seen: set[tuple[str, str]] = set()
     for kind, spec in items:
@@ -200,24 +265,6 @@ def _collect(manager: pluggy.PluginManager, module: ModuleType) -> list[tuple[Ki
             raise PluginError(f"it offers the {kind} '{spec.name}' twice")
         seen.add((kind, spec.name))
     return items
-
-
-def _check_spec(hook: str, spec: object, record: type[Any]) -> None:
-    if not isinstance(spec, record):
-        raise PluginError(f"{hook} must return {record.__name__} records, it returned {type(spec).__name__}")
-    name = getattr(spec, "name", "")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise PluginError(f"{name!r} is not a name: lower-case letters and digits, joined by . _ or -")
-    factory = getattr(spec, "factory", None)
-    if factory is not None and not IMPORT_STRING.fullmatch(factory):
-        raise PluginError(f"the factory of '{name}' must be 'package.module:function', not {factory!r}")
-    config = getattr(spec, "config", None)
-    if config is not None:
-        if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
-            raise PluginError(f"the config of '{name}' must be a dataclass, not {config!r}")
-        clash = RESERVED.get(hook, frozenset()) & {item.name for item in dataclasses.fields(config)}
-        if clash:
-            raise PluginError(f"the option '{min(clash)}' of '{name}' is one of the core's: rename it")
 
 
 def _names(text: str) -> list[str]:

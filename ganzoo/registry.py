@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.plugins import Kind, Plugin, Selection, Spec, discover, is_strict
+from ganzoo.text import printable
 
 SpecT = TypeVar("SpecT", ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec)
 SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
@@ -128,11 +129,11 @@ def calling(item: Item[Any]) -> Iterator[None]:
         yield
     except GanzooError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin must not choose the command's exit code
         if is_strict():
             raise
         raise PluginError(
-            f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {error}",
+            f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {printable(str(error), 2000)}",
             where=f"{item.spec.factory} of {item.plugin.dist} {item.plugin.version}",
             fix="tell the plugin's author; GANZOO_STRICT=1 shows the traceback",
         ) from error

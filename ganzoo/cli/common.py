@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.registry import Registry, load_registry
+from ganzoo.text import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+LONGEST = 2000
+"""Characters of a text of a plugin's that are shown; --json has all of it."""
 
 
 def registry_of(ctx: click.Context) -> Registry:
@@ -20,8 +24,8 @@ def registry_of(ctx: click.Context) -> Registry:
 
 
 def echo_json(value: Any) -> None:
-    """One JSON document on one line of stdout."""
-    click.echo(json.dumps(value))
+    """One JSON document on one line of stdout; what JSON cannot hold is written as text."""
+    click.echo(json.dumps(value, default=str))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fixed: int = 1) -> None:
@@ -42,9 +46,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fix
 
 
 def _escape(cell: str) -> str:
+    """As it stands: neither markup nor anything that a terminal would act on. Lines stay lines."""
     from rich.markup import escape
 
-    return escape(cell)
+    return escape("\n".join(printable(line, LONGEST) for line in cell[: 2 * LONGEST].split("\n")))
 
 
 def complete_names(kind: str) -> Any:
@@ -55,7 +60,7 @@ def complete_names(kind: str) -> Any:
 
         items = [item for item in registry_of(ctx).items if kind in ("any", item.kind)]
         return [
-            CompletionItem(item.name, help=item.spec.summary)
+            CompletionItem(item.name, help=printable(item.spec.summary, 200))
             for item in items
             if item.name.startswith(incomplete)
         ]

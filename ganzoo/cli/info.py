@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
-from ganzoo.cli.common import complete_names, echo_json, registry_of, table
+from ganzoo.cli.common import LONGEST, complete_names, echo_json, registry_of, table
 from ganzoo.cli.list import KINDS
 from ganzoo.errors import UsageError
-from ganzoo.registry import Item, Registry, suggest
+from ganzoo.registry import Item, Registry, calling, suggest
+from ganzoo.text import printable
 
 
 @click.command("info")
@@ -35,10 +36,10 @@ def command(ctx: click.Context, name: str, kind: str | None, as_json: bool) -> N
         return
     for entry in described:
         click.secho(f"{entry['kind']} {entry['qualified']}", bold=True)
-        click.echo(f"  {entry['summary']}")
+        click.echo(f"  {printable(entry['summary'], LONGEST)}")
         for key in ("paper", "plugin", "needs", "second_order", "role", "rejects", "run it with"):
             if entry.get(key):
-                click.echo(f"  {key}: {entry[key]}")
+                click.echo(f"  {key}: {printable(str(entry[key]), LONGEST)}")
         for title in ("options", "brings along", "settings"):
             rows = [(key, str(value)) for key, value in (entry.get(title) or {}).items()]
             if rows:
@@ -67,7 +68,8 @@ def _describe(item: Item[Any], registry: Registry) -> dict[str, Any]:
                 **spec.settings,
             },
         }
-    entry["options"] = {} if spec.config is None else _defaults(spec.config)
+    with calling(item):  # a default may be made by the plugin's code
+        entry["options"] = {} if spec.config is None else _defaults(spec.config)
     entry["brings along"] = dict(spec.defaults)
     if isinstance(spec, ArchitectureSpec):
         entry["needs"] = ", ".join(spec.needs)

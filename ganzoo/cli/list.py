@@ -8,6 +8,7 @@ import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.registry import Item, Registry
+from ganzoo.text import printable
 
 PLURALS = {"loss": "losses"}
 KINDS = ("recipe", "architecture", "loss", "term", "dataset")
@@ -37,7 +38,7 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
             # The first sentence; `ganzoo info` and --json have the rest.
             (
                 _shown(item, items),
-                item.spec.summary.split(". ")[0].removesuffix("."),
+                printable(item.spec.summary.split(". ")[0].removesuffix("."), 300),
                 f"{item.plugin.dist} {item.plugin.version}",
             )
             for item in items
