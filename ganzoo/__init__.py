@@ -43,18 +43,20 @@ def train(
     device: str | None = None,
     precision: str | None = None,
     run_dir: str | PathLike[str] | None = None,
+    auto_resume: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a recipe, an `architecture+loss` combination or a settings file; returns the run.
 
     `settings` takes further values by dotted path (`{"generator.lr": 1e-4}`). Ctrl-C saves and
-    returns a run whose `record["status"]` is "interrupted". Errors are `ganzoo.errors.GanzooError`.
+    returns a run whose `record["status"]` is "interrupted". With `auto_resume` the same call goes on with
+    a run that ended early. Errors are `ganzoo.errors.GanzooError`.
     """
     from ganzoo.recipes import resolve
     from ganzoo.registry import load_registry
     from ganzoo.settings import layer
     from ganzoo.train.quiet import Quiet
-    from ganzoo.train.session import start
+    from ganzoo.train.session import start, start_or_resume
 
     named = {
         "data.source": data,
@@ -67,7 +69,8 @@ def train(
     }
     overrides = {**{key: value for key, value in named.items() if value is not None}, **(settings or {})}
     plan = resolve(recipe, load_registry(), overrides=layer("ganzoo.train", overrides))
-    run, _ = start(plan, Path(run_dir) if run_dir is not None else None, Quiet())
+    begin = start_or_resume if auto_resume else start
+    run, _ = begin(plan, Path(run_dir) if run_dir is not None else None, Quiet())
     return run
 
 
@@ -81,7 +84,8 @@ def open_run(path: str | PathLike[str]) -> Run:
 def load(path: str | PathLike[str] | Bundle, **options: Any) -> Generator:
     """Load an exported generator (a bundle, its folder, or an .onnx file) without torch.
 
-    `options` are those of `ganzoo.runtime.load`: `provider` and `generator`.
+    `options` are those of `ganzoo.runtime.load`: `provider`, `generator`, and `trust=True` for a file that
+    was made elsewhere (what that protects from, and what not, is said there).
     """
     from ganzoo import runtime
 

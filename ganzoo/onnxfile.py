@@ -1,7 +1,7 @@
 """The .onnx file behind a generator: its seal, and a session on the right device.
 
-Owns what is refused before onnxruntime sees a byte, and the choice of the provider. Knows nothing
-of fields and sampling: that is runtime.py.
+Owns the order of the checks before onnxruntime sees a byte, and the choice of the provider. What a
+graph may hold is onnxguard; fields and sampling are runtime.py.
 """
 
 from __future__ import annotations
@@ -10,27 +10,46 @@ import contextlib
 import ctypes
 import hashlib
 import io
+import os
+import stat
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganzoo import onnxguard
 from ganzoo.errors import StorageError, UsageError
+from ganzoo.onnxguard.contract import Contract, derive
+from ganzoo.onnxguard.trial import run_trial
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["METADATA_KEY", "find", "open_session", "read", "seal"]
+__all__ = ["METADATA_KEY", "Opened", "find", "open_session", "plain_options", "read", "seal"]
 
 METADATA_KEY = "ganzoo"
 """The entry of the model's metadata_props that holds our JSON."""
 
 _LARGEST_FILE = 2**31 - 1  # bytes; protobuf reads no more
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_LOOPS = ("Loop", "Scan", "SequenceMap")  # the operators with which a small file can run for ever
 
 # A last entry of ModelProto.metadata_props (protobuf field 14): sha256 of all bytes in front of it.
 _SEAL = b"r\x51\n\x0dganzoo_sha256\x12\x40"
 _SEAL_SIZE = len(_SEAL) + 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A session, with what was found in the file.
+
+    `note` says why `auto` is on the CPU although there is an NVIDIA driver. `contract` has the fields of
+    a file from elsewhere, and is None for one of ours, whose metadata has them.
+    """
+
+    session: onnxruntime.InferenceSession
+    checked: onnxguard.Checked
+    contract: Contract | None
+    note: str = ""
 
 
 def seal(model: bytes) -> bytes:
@@ -40,7 +59,7 @@ def seal(model: bytes) -> bytes:
 
 def find(path: Path, generator: str) -> Path:
     """The .onnx file meant by a bundle folder or a path; UsageError when there is none."""
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return path
     if not path.is_dir():
         raise UsageError("There is no such bundle or .onnx file.", where=str(path))
@@ -59,34 +78,67 @@ def find(path: Path, generator: str) -> Path:
 
 
 def read(file: Path) -> bytes:
-    """All bytes of the file; UsageError when it is larger than any ONNX file, StorageError for the disk."""
+    """All bytes of the file; StorageError when the disk refuses.
+
+    UsageError for what is no regular file (a pipe would be waited for, a device never ends) or is larger
+    than any ONNX file.
+    """
     try:
-        size = file.stat().st_size
-        if size > _LARGEST_FILE:
-            raise UsageError(
-                f"{file.name} has {size / 2**30:.1f} GiB; an ONNX file has at most 2.", where=str(file)
-            )
-        return file.read_bytes()
+        # Opening a device can have effects, so its kind is asked before; a pipe may take its place after.
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise UsageError(f"{file.name} is not a regular file.", where=str(file))
+        handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as stream:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{file.name} is not a regular file.", where=str(file))
+            data = b"" if status.st_size > _LARGEST_FILE else stream.read(_LARGEST_FILE + 1)
+            size = max(status.st_size, len(data))
     except OSError as error:
         raise StorageError(
             f"{file.name} could not be read: {error.strerror or error}.", where=str(file)
         ) from error
+    if size > _LARGEST_FILE:
+        raise UsageError(
+            f"{file.name} has {size / 2**30:.1f} GiB; an ONNX file has at most 2.", where=str(file)
+        )
+    return data
 
 
-def open_session(data: bytes, provider: str, where: str) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session on CUDA when it is wanted and comes up, else on the CPU; only its own word is believed.
-
-    With it comes a note: why `auto` is on the CPU although there is an NVIDIA driver, else nothing.
-    UsageError for bytes that are not a sealed file of ours, and for CUDA that was asked for in vain.
-    """
-    if provider not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
-    _check_seal(data, where)
-    _refuse_loops(data, where)
+def plain_options() -> onnxruntime.SessionOptions:
+    """Options for a session that prints nothing and takes its bytes for ONNX, whatever they look like."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options
+
+
+def open_session(data: bytes, provider: str, where: str, *, trust: bool = False) -> Opened:
+    """A session on CUDA when it is wanted and comes up, else on the CPU; only its own word is believed.
+
+    UsageError for bytes that are not a sealed file of ours, for a graph that `onnxguard.check` refuses,
+    and for CUDA that was asked for in vain. With `trust` a file without any mark of ours may pass, too,
+    when its fields can be derived and a child process could run it.
+    """
+    if provider not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
+    ours = _is_ours(data, where, trust)
+    checked = onnxguard.check(data, where)
+    contract = None
+    if not ours:
+        contract = derive(checked.graph, checked.shapes, where)
+        run_trial(data, where)
+    session, note = _open(data, provider, where)
+    return Opened(session=session, checked=checked, contract=contract, note=note)
+
+
+def _open(data: bytes, provider: str, where: str) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session, and why it is on the CPU where it might not be."""
+    import onnxruntime
+
+    options = plain_options()
     note = ""
     if provider == "cuda" or (provider == "auto" and _has_driver()):
         session, reason = _try_cuda(data, options)
@@ -98,7 +150,8 @@ def open_session(data: bytes, provider: str, where: str) -> tuple[onnxruntime.In
     try:
         return onnxruntime.InferenceSession(data, options, providers=[_CPU]), note
     except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
-        raise UsageError("onnxruntime cannot load the file.", where=where, fix=str(error)[:300]) from error
+        said = ascii(" ".join(str(error)[:300].split()))[1:-1]  # names in the file may hold anything
+        raise UsageError(f"onnxruntime cannot load the file: {said}", where=where) from error
 
 
 def _try_cuda(
@@ -139,33 +192,19 @@ def _has_driver() -> bool:
     return True
 
 
-def _check_seal(data: bytes, where: str) -> None:
+def _is_ours(data: bytes, where: str, trust: bool) -> bool:
+    """Whether the file has a sound seal of ours; UsageError for a broken one, and for none without trust."""
     body, mark = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
     if mark == _SEAL + hashlib.sha256(body).hexdigest().encode():
-        return
+        return True
     if b"\n\x06" + METADATA_KEY.encode() in data or _SEAL in data:
         raise UsageError(
             "The file is damaged, or was changed after its export.", where=where, fix="export again"
         )
-    raise UsageError(
-        "The file is not a generator that ganzoo exported, or it is cut off.",
-        where=where,
-        fix="`ganzoo export RUN` makes one",
-    )
-
-
-def _refuse_loops(data: bytes, where: str) -> None:
-    """No loops: ganzoo exports none. onnx is imported for the rare file whose bytes hold such a word."""
-    if not any(name.encode() in data for name in _LOOPS):
-        return
-    import onnx
-
-    try:
-        graph = onnx.load_model_from_string(data).graph
-    except Exception as error:  # protobuf's DecodeError, which onnx does not re-export
-        raise UsageError("The file is not an ONNX model.", where=where) from error
-    found = {node.op_type for node in graph.node} & set(_LOOPS)
-    if found:
+    if not trust:
         raise UsageError(
-            f"The file holds the operator {min(found)}, which ganzoo never exports.", where=where
+            "The file is not a generator that ganzoo exported, or it is cut off.",
+            where=where,
+            fix="`ganzoo export RUN` makes one; --trust (in Python trust=True) tries a file from elsewhere",
         )
+    return False

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ganzoo import onnxfile, sampling
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
+from ganzoo.onnxguard.contract import Contract, compare
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -33,26 +34,43 @@ FORMAT = 1
 _LARGEST_RESULT = 2**32  # bytes
 
 
-def load(path: Path | str, *, provider: str = "auto", generator: str = "generator") -> Generator:
+def load(
+    path: Path | str, *, provider: str = "auto", generator: str = "generator", trust: bool = False
+) -> Generator:
     """The generator in a bundle folder or an .onnx file.
 
     `provider` is `auto` (CUDA where it comes up, else the CPU), `cpu` or `cuda`. `generator` chooses among
     those of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
     export, that was changed since, or that is too new, and for CUDA that does not come up. A warning
     where `auto` falls back to the CPU on a machine with an NVIDIA driver.
+
+    `trust=True` also takes a file that was made elsewhere and has no mark of ours. It must pass the checks
+    that all files pass (a plain graph of known operators, all weights inside, no huge tensors) and a trial:
+    a child process with limits on time and memory opens it and computes one batch. So a file cannot read
+    other files, fill the memory or hang, as far as checks and trial can see. They do not protect against
+    flaws of onnxruntime itself, sizes that only some inputs bring about, or pictures that are not what
+    the file's maker says. Float inputs become N(0, 1), int64 inputs labels that must be given, outputs of
+    1, 3 or 4 channels pictures in -1..1.
     """
     file = onnxfile.find(Path(path), generator)
-    result = from_bytes(onnxfile.read(file), provider=provider, where=str(file))
+    result = from_bytes(onnxfile.read(file), provider=provider, where=str(file), trust=trust)
     if result.provider_note:
         warnings.warn(result.provider_note, RuntimeWarning, stacklevel=3)  # the caller of ganzoo.load
     return result
 
 
-def from_bytes(data: bytes, *, provider: str = "auto", where: str = "") -> Generator:
-    """The generator in the bytes of an .onnx file; errors as in `load`, but no warning."""
-    opened, note = onnxfile.open_session(data, provider, where)
-    raw = opened.get_modelmeta().custom_metadata_map.get(onnxfile.METADATA_KEY, "null")
+def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: bool = False) -> Generator:
+    """The generator in the bytes of an .onnx file; errors and `trust` as in `load`, but no warning."""
+    opened = onnxfile.open_session(data, provider, where, trust=trust)
+    found = opened.contract
+    record: dict[str, Any] = {"generator": "generator", "about": {}, "parity": {}}
+    most_rows = opened.checked.most_rows
+    if found is not None:
+        for kind, fields in (("inputs", found.inputs), ("outputs", found.outputs)):
+            record[kind] = [field.to_json() for field in fields]
+        return Generator(opened.session, record, opened.note, contract=found, most_rows=most_rows)
     try:
+        raw = opened.session.get_modelmeta().custom_metadata_map.get(onnxfile.METADATA_KEY, "null")
         record = json.loads(raw)
         if record["format"] > FORMAT:
             raise UsageError(
@@ -60,11 +78,14 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "") -> Gener
                 where=where,
                 fix="pip install -U ganzoo",
             )
-        return Generator(opened, record, note)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        generator = Generator(opened.session, record, opened.note, most_rows=most_rows)
+        contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
+        compare(opened.checked.graph, contract, generator.layouts, where)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             "The metadata of the file cannot be understood.", where=where, fix="export again"
         ) from error
+    return generator
 
 
 class Generator:
@@ -73,15 +94,24 @@ class Generator:
     `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 pictures
     ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
     without one. `engine` is onnxruntime with its version, `provider` the one that it really uses;
-    `provider_note` says why that is not CUDA where it might be, and is empty otherwise.
+    `provider_note` says why that is not CUDA where it might be, and is empty otherwise. `batch` is the
+    number of samples that a file from elsewhere always computes at once, None where it is free.
     """
 
     def __init__(
-        self, opened: onnxruntime.InferenceSession, record: Mapping[str, Any], provider_note: str = ""
+        self,
+        session: onnxruntime.InferenceSession,
+        record: Mapping[str, Any],
+        provider_note: str = "",
+        *,
+        contract: Contract | None = None,
+        most_rows: int = 2**31,
     ) -> None:
         import onnxruntime
 
-        self._session = opened
+        self._session = session
+        self._most_rows = most_rows
+        self.batch = contract.batch if contract else None
         self.name: str = record["generator"]
         self.inputs = tuple(Field.from_json(raw) for raw in record["inputs"])
         self.layouts: dict[str, str] = {
@@ -94,9 +124,12 @@ class Generator:
         self.about: dict[str, Any] = dict(record["about"])
         self.parity: dict[str, Any] = dict(record["parity"])
         self.engine = f"onnxruntime {onnxruntime.__version__}"
-        self.provider: str = opened.get_providers()[0]
+        self.provider: str = session.get_providers()[0]
         self.provider_note = provider_note
-        self.label = next((field for field in self.inputs if field.classes and field.shape == ()), None)
+        labels = [field for field in self.inputs if field.dtype == "int64" and field.shape == ()]
+        # A file from elsewhere has labels, too, but no names of classes.
+        named = [field for field in labels if field.classes or contract]
+        self.label = next(iter(named), None)
         self.classes: tuple[str, ...] = self.label.classes if self.label else ()
 
     def generate(
@@ -232,6 +265,8 @@ class Generator:
         if self.label is None:
             raise UsageError(f"The generator '{self.name}' has no classes.")
         count = len(self.classes)
+        if not count:
+            raise UsageError(f"The generator '{self.name}' has labels without names.", fix="give a label")
         self._check_size(n * count)
         inputs = self.draw_inputs(n, seed, label=0)
         inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
@@ -255,21 +290,24 @@ class Generator:
         if batch_size < 1:
             raise UsageError(f"A batch of {batch_size} is empty.", fix="64 suits most machines")
         results = {field.name: self._empty(field, count) for field in self.outputs}
-        for start in range(0, count, batch_size):
-            stop = min(start + batch_size, count)
+        step = self.batch or min(batch_size, self._most_rows)
+        for start in range(0, count, step):
+            stop = min(start + step, count)
             inputs = rows(start, stop)
+            if self.batch:
+                inputs = {name: _padded(values, self.batch) for name, values in inputs.items()}
             try:
                 parts = self._session.run(list(results), inputs)
             except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+                said = ascii(str(error))[1:-1]
                 raise UsageError(
-                    f"onnxruntime could not run the generator: {error}", fix="a smaller batch size"
+                    f"onnxruntime could not run the generator: {said}", fix="a smaller batch size"
                 ) from error
             for target, part in zip(results.values(), parts, strict=True):
-                if part.shape[1:] != target.shape[1:]:
-                    raise UsageError(
-                        f"The generator gave samples of shape {part.shape[1:]}, not {target.shape[1:]}."
-                    )
-                target[start:stop] = part
+                wanted = (self.batch or stop - start, *target.shape[1:])
+                if part.shape != wanted:
+                    raise UsageError(f"The generator gave an array of shape {part.shape}, not {wanted}.")
+                target[start:stop] = part[: stop - start]
         return results
 
     def _empty(self, field: Field, count: int) -> NDArray[Any]:
@@ -301,6 +339,11 @@ class Generator:
             ) from error
 
 
+def _padded(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    """The values with their last row repeated until there are `rows`."""
+    return np.concatenate([values, values[-1:].repeat(rows - len(values), axis=0)])
+
+
 def _number(label: str, classes: tuple[str, ...]) -> int:
     """The class of that name, or else the number that the text spells."""
     if label in classes:
@@ -327,6 +370,8 @@ def _check_values(field: Field, values: NDArray[Any], n: int) -> None:
 
 
 def _listed(classes: Sequence[str]) -> str:
+    if not classes:
+        return "the classes have no names: give a number"
     shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:20]))
     return f"the classes are: {shown}" + (
         f" ... {len(classes) - 1} {classes[-1]}" if len(classes) > 20 else ""

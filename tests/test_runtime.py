@@ -322,35 +322,23 @@ def test_foreign_files(tmp_path):
 
 def forged(*nodes, **changes):
     """Someone took the trouble to seal a file that the export would never write."""
-    return sealed(list(nodes), (Z,), (ROW,), [("huge", np.array([2**40, 1]))], changes)
+    return sealed(list(nodes), (Z,), (ROW,), [], changes)
 
 
-def hostile_files():
+def lying_files():
     neg = helper.make_node("Neg", ["z"], ["row"])
-    body = helper.make_graph([], "body", [], [])
-    outside = onnx.load_model_from_string(forged(neg))
-    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="/etc/passwd")
-    outside.graph.initializer.append(tensor)
-    del outside.metadata_props[-1]
-    outside.graph.node.append(helper.make_node("Add", ["z", "w"], ["unused"]))
     return {
         "newer": forged(neg, format=2),
         "nonsense": forged(neg, inputs=[{"name": "z", "colour": "red"}]),
         "no metadata": forged(neg, outputs=None),
-        "garbage": onnxfile.seal(b"garbage"),
-        "loop": forged(helper.make_node("Loop", ["z"], ["row"], body=body)),
-        "foreign operator": forged(helper.make_node("Neg", ["z"], ["row"], domain="com.example")),
-        "outside": sealed_bytes(outside),
         "other shape": forged(neg),
-        "4 TB": forged(helper.make_node("ConstantOfShape", ["huge"], ["row"])),
     }
 
 
-@pytest.mark.parametrize("kind", list(hostile_files()))
+@pytest.mark.parametrize("kind", list(lying_files()))
 def test_forged_files(kind):
     with pytest.raises(UsageError):
-        runtime.from_bytes(hostile_files()[kind], provider="cpu").generate(2)
+        runtime.from_bytes(lying_files()[kind], provider="cpu").generate(2)
 
 
 def test_the_word_loop_alone_is_no_loop():

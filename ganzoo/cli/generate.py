@@ -38,6 +38,13 @@ _MOST_CELLS = 10_000
 )
 @click.option("--provider", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-size", type=int, default=64, show_default=True, help="Samples computed at once.")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Also take a file that was made elsewhere, if it passes a strict check and a trial run in a process "
+    "with limits. That keeps it from reading other files and from filling the memory; it does not "
+    "protect against flaws of onnxruntime itself.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A .png, or .npz [generated.png].")
 @click.option("--columns", type=int, help="Pictures in a row of the grid.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as one line of JSON.")
@@ -51,6 +58,7 @@ def command(
     generator: str,
     provider: str,
     batch_size: int,
+    trust: bool,
     output: Path | None,
     columns: int | None,
     as_json: bool,
@@ -63,7 +71,7 @@ def command(
         raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
-    loaded = _load(source, provider, generator)
+    loaded = _load(source, provider, generator, trust)
     output, drawn = _target(loaded, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
@@ -95,12 +103,12 @@ def command(
         click.echo(f"wrote {output}")
 
 
-def _load(source: Path, provider: str, generator: str) -> Generator:
+def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
     """As `runtime.load`, whose warning is printed as a line of ours instead."""
     from ganzoo import onnxfile, runtime
 
     file = onnxfile.find(source, generator)
-    return runtime.from_bytes(onnxfile.read(file), provider=provider, where=str(file))
+    return runtime.from_bytes(onnxfile.read(file), provider=provider, where=str(file), trust=trust)
 
 
 def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:
@@ -159,6 +167,8 @@ def _save_arrays(
 
     labels = {name: rows for name, rows in inputs.items() if rows.dtype == np.int64}
     arrays: dict[str, Any] = {**labels, **values, "seed": np.array(seed, dtype=np.uint64)}
+    if {"file", "allow_pickle"} & arrays.keys() or any("/" in name or "\\" in name for name in arrays):
+        raise UsageError("A field of the generator has a name that no array in an .npz file can have.")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_bytes(output, buffer.getvalue())
