@@ -23,6 +23,9 @@ from ganzoo.registry import suggest
 ConfigT = TypeVar("ConfigT")
 Key = tuple[str, ...]
 
+# tomllib raises more than its own error: for numbers of thousands of digits, and for deep nesting.
+NOT_TOML = (ValueError, RecursionError)
+
 IMAGES = 200_000  # the length of a run that nobody gave one
 
 _BEST = re.compile(r"(min|max):[\w.-]+")
@@ -194,7 +197,7 @@ def split(path: str) -> Key:
         return tuple(path.split("."))
     try:
         node: Any = tomllib.loads(f"{path} = 0")
-    except tomllib.TOMLDecodeError as error:
+    except NOT_TOML as error:
         raise SettingsError(f"'{path}' is not a path of settings.") from error
     parts: list[str] = []
     while isinstance(node, dict) and node:
@@ -212,7 +215,7 @@ def parse_assignment(text: str) -> tuple[Key, Any]:
         raise SettingsError(f"--set takes path=value, not '{text}'.", fix="--set train.batch_size=128")
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except NOT_TOML:
         value = raw.strip()
     return split(path.strip()), value
 
@@ -221,7 +224,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """A settings file. SettingsError when it cannot be read as TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (*NOT_TOML, OSError) as error:
         raise SettingsError(f"The settings file cannot be read: {error}", where=str(path)) from error
 
 
