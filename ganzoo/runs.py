@@ -8,6 +8,7 @@ Checkpoint files themselves are read and written by `train/checkpoint.py`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import secrets
@@ -128,9 +129,20 @@ class Run:
         return DataInfo(fields=tuple(Field.from_json(raw) for raw in data["fields"]), count=data["count"])
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace settings.toml."""
-        if self.writes:
-            write_bytes(self.settings_file, tomli_w.dumps(dict(settings)).encode())
+        """Replace settings.toml, where it is different."""
+        content = tomli_w.dumps(dict(settings)).encode()
+        with storage(self.settings_file):
+            same = self.settings_file.is_file() and self.settings_file.read_bytes() == content
+        if self.writes and not same:
+            write_bytes(self.settings_file, content)
+
+    def sweep(self) -> None:
+        """Remove what processes left that were killed while they wrote. Only under the run's lock."""
+        for folder in (self.path, self.path / "samples"):
+            for file in folder.glob(".*.tmp"):
+                if _TEMPORARY.fullmatch(file.name):
+                    with contextlib.suppress(OSError):
+                        file.unlink()
 
     def write_bad_files(self, skipped: Iterable[tuple[str, str]]) -> None:
         """List what the data held and could not be used in bad_files.txt: item, tab, reason.
@@ -171,16 +183,26 @@ class Run:
         return f"Run({str(self.path)!r}, {self.record.get('status')})"
 
 
+def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """The text of a checkpoint's manifest, with a checksum of what it says."""
+    return json.dumps({**manifest, "seal": _seal(manifest)}, indent=2).encode()
+
+
 def read_manifest(checkpoint: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint folder; empty when it is missing or cannot be read."""
+    """The manifest of a checkpoint folder; empty when it is missing, cannot be read, or was changed."""
     file = checkpoint / MANIFEST
     try:
         if file.stat().st_size <= _LARGEST_MANIFEST:
             manifest = json.loads(file.read_text(encoding="utf-8"))
-            return manifest if isinstance(manifest, dict) else {}
+            if isinstance(manifest, dict) and manifest.pop("seal", "") == _seal(manifest):
+                return manifest
     except (OSError, ValueError, RecursionError):
         pass
     return {}
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def list_runs(folder: Path) -> list[Run]:
@@ -229,24 +251,31 @@ def is_unborn(path: Path) -> bool:
     for entry in path.iterdir():
         if entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir()):
             continue
-        if entry.name not in _BEFORE_BIRTH and not _TEMPORARY.fullmatch(entry.name):
+        torn = entry.name == "run.json" and not _is_json(entry)
+        if entry.name not in _BEFORE_BIRTH and not torn and not _TEMPORARY.fullmatch(entry.name):
             return False
     return True
 
 
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return True
+
+
 def _recovered(path: Path) -> dict[str, Any] | None:
-    """The record in the newest checkpoint's manifest; settings.toml comes back, too, where it is gone."""
+    """The record in the newest checkpoint's manifest; settings.toml comes back, too."""
     folder = path / "checkpoints"
     for checkpoint in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []:
         manifest = read_manifest(checkpoint)
         record, settings = manifest.get("record"), manifest.get("settings")
         if not isinstance(record, dict) or not isinstance(settings, dict):
             continue
-        try:
-            tomllib.loads((path / "settings.toml").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            write_bytes(path / "settings.toml", tomli_w.dumps(settings).encode())
-        return {**record, "status": "training", "images": manifest.get("images", 0)}
+        run = Run(path, {**record, "status": "training", "images": manifest.get("images", 0)})
+        run.write_settings(settings)
+        return run.record
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,8 @@ class _Request:
 def _train(plan: Plan, request: _Request) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
     from ganzoo.runs import Run
+    from ganzoo.train.launch import LAUNCHED
+    from ganzoo.train.ranks import Ranks
     from ganzoo.train.session import resume, start, start_or_resume
 
     as_json = request.as_json
@@ -125,7 +128,8 @@ def _train(plan: Plan, request: _Request) -> int:
         reporter.close()
     if run.writes:
         _tell(run, outcome, as_json)
-    return int(CODES[outcome])
+    Ranks.from_environment().leave()
+    return int(ExitCode.OK if LAUNCHED in os.environ else CODES[outcome])
 
 
 def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:

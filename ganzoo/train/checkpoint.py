@@ -10,7 +10,6 @@ nothing is lost. The newest such folder is used.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,9 +24,9 @@ from torch import Tensor
 from ganzoo import files
 from ganzoo.errors import DivergedError, UsageError
 from ganzoo.files import storage, sync_folder, write_synced
-from ganzoo.runs import MANIFEST, read_manifest
+from ganzoo.runs import MANIFEST, read_manifest, sealed_manifest
 
-FORMAT = 1
+FORMAT = 2
 STATE = "state.safetensors"
 
 # The format allows a header of 100 MB; ours have some 150 bytes a tensor.
@@ -74,7 +73,7 @@ def write_checkpoint(
         "files": {STATE: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
     }
     with storage(target):
-        _write(target, content, json.dumps(manifest, indent=2).encode())
+        _write(target, content, sealed_manifest(manifest))
     _prune(folder, keep)
     return target
 
@@ -213,7 +212,7 @@ def _verified(path: Path) -> dict[str, Any]:
     """The manifest of a checkpoint whose state is what the manifest says; ValueError otherwise."""
     manifest = read_manifest(path)
     if not manifest:
-        raise ValueError(f"{MANIFEST} is missing or cannot be read")
+        raise ValueError(f"{MANIFEST} is missing or was changed")
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this ganzoo reads {FORMAT}")
     expected, state = manifest["files"][STATE], path / STATE

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ganzoo import process
 from ganzoo.errors import ExitCode, FailedError, GanzooError, UsageError
@@ -26,6 +26,11 @@ _CODES = {
     "preempted": ExitCode.PREEMPTED,
     "interrupted": ExitCode.INTERRUPTED,
 }
+
+
+# Set for the processes: those that were asked to stop then end with 0, which torchrun would take for a
+# failure otherwise, and start them again. What became of the run is read from its run.json.
+LAUNCHED = "GANZOO_LAUNCHED"
 
 
 def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: int) -> int:
@@ -50,6 +55,10 @@ def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, process.cores() // devices)))
     options = ["--standalone", f"--nproc-per-node={devices}", f"--max-restarts={max_restarts}"]
     options += [f"--signals-to-handle={_SIGNALS}", "--module", "ganzoo"]
+    # torch 2.13 shares one store among all starts, and a restarted process finds the dead ones' addresses.
+    os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+    before = _record(run_dir)
+    os.environ[LAUNCHED] = "1"
     try:
         run(get_args_parser().parse_args([*options, *arguments]))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
@@ -57,10 +66,12 @@ def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: 
         return _code_of(rank, failure.exitcode)
     except SignalException as error:
         stopped = ExitCode.INTERRUPTED if error.sigval == signal.SIGINT else ExitCode.PREEMPTED
-        return _code_in(run_dir, stopped)
+        after = _record(run_dir)
+        # Unchanged, it tells of an earlier start: the signal came before training began.
+        return stopped if after == before else _CODES.get(after.get("status", ""), stopped)
     finally:
-        sys.stdout.flush()
-    return ExitCode.OK
+        del os.environ[LAUNCHED]
+    return _CODES.get(_record(run_dir).get("status", ""), ExitCode.OK)
 
 
 def _code_of(rank: int, code: int) -> int:
@@ -75,9 +86,9 @@ def _code_of(rank: int, code: int) -> int:
     )
 
 
-def _code_in(run_dir: Path, otherwise: ExitCode) -> ExitCode:
-    """What the run says of how it ended."""
+def _record(run_dir: Path) -> dict[str, Any]:
+    """What the run says of itself; empty when there is none."""
     try:
-        return _CODES.get(Run.open(run_dir).record["status"], otherwise)
+        return Run.open(run_dir).record
     except GanzooError:
-        return otherwise
+        return {}

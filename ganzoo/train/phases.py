@@ -70,13 +70,14 @@ class Meter:
             self.counts[name].add_(weight)
 
     def totals(self) -> tuple[Batch, Batch]:
-        """Sums and counts of all ranks together."""
-        if not self.sums:
+        """Sums and counts of all ranks together, in the order of their names."""
+        names = sorted(self.sums)
+        if not names:
             return {}, {}
-        both = torch.stack([*self.sums.values(), *self.counts.values()])
+        both = torch.stack([*(self.sums[name] for name in names), *(self.counts[name] for name in names)])
         self.ranks.add_up([both])
         sums, counts = both.chunk(2)
-        return dict(zip(self.sums, sums, strict=True)), dict(zip(self.sums, counts, strict=True))
+        return dict(zip(names, sums, strict=True)), dict(zip(names, counts, strict=True))
 
     def means(self) -> dict[str, float]:
         """The means since the last `read`; this waits for the device."""

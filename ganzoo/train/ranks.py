@@ -67,7 +67,7 @@ class Ranks:
             ) from error
 
     def leave(self) -> None:
-        """Part from the others; this process may train another run afterwards."""
+        """Part from the others for good: a process cannot meet them twice."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -135,7 +136,9 @@ def only_process(path: Path) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
     lock, owner = FileLock(path / ".lock", timeout=0), path / ".owner.json"
     try:
-        lock.acquire()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # filelock's word on a file in the place of a lock
+            lock.acquire()
     except Timeout as error:
         raise UsageError(
             f"Another process is training this run{_described(owner)}.",

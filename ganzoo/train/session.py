@@ -91,10 +91,7 @@ def _meeting(plan: Plan, reporter: Reporter) -> Iterator[Meeting]:
     with Interrupts() as interrupts:
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))
-        try:
-            yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet())
-        finally:
-            ranks.leave()
+        yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet())
 
 
 def _agreed_path(meeting: Meeting, path: Path) -> Path:
@@ -118,6 +115,7 @@ def _begin(prepared: Prepared, path: Path, meeting: Meeting, pause_at: int | Non
     plan = prepared.plan
     run = Run.create(path, plan.name, record_of(prepared), plan.settings(), writes=meeting.ranks.is_main)
     if meeting.ranks.is_main:
+        run.sweep()
         settle(run.checkpoints, -1)
         run.write_bad_files(prepared.store.skipped)
     return run, _train(prepared, run, meeting, pause_at)
@@ -125,6 +123,8 @@ def _begin(prepared: Prepared, path: Path, meeting: Meeting, pause_at: int | Non
 
 def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
     run.writes = meeting.ranks.is_main
+    if run.writes:
+        run.sweep()
     prepared = _prepare(plan, meeting, run.record)
     if prepared.store.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(

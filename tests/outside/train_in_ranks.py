@@ -1,0 +1,64 @@
+"""One of several ranks: trains the cases that it is given, one after the other, and leaves its weights.
+
+Started by tests/test_ranks.py through torchrun; the plugin of the cases is on the path.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from ganzoo.recipes import resolve
+from ganzoo.registry import load_registry
+from ganzoo.runs import Run
+from ganzoo.train import session
+from ganzoo.train.quiet import Quiet
+
+
+def main() -> None:
+    """Each case: recipe, settings, run directory, where to pause, and the images of a resume."""
+    registry, folder = load_registry(), Path(sys.argv[1])
+    seen: dict[str, torch.Tensor] = {}
+    wait = session.Ranks.wait
+
+    def kept(ranks: session.Ranks) -> None:
+        """At the end of a run, before the ranks part: what this one has in its hands."""
+        wait(ranks)
+        training = trained[-1].training
+        modules = {**training.generator.modules, **training.discriminator.modules}
+        seen.update(
+            {
+                f"{name}.{key}": value.contiguous().clone()
+                for name, m in modules.items()
+                for key, value in m.state_dict().items()
+            }
+        )
+        save_file(seen, folder / f"{case['name']}-{ranks.rank}.safetensors")
+
+    trained = []
+    prepare = session.prepare
+
+    def prepared(*arguments: Any) -> Any:
+        trained.append(prepare(*arguments))
+        return trained[-1]
+
+    session.prepare = prepared
+    session.Ranks.wait = kept
+    for case in json.loads(sys.argv[2]):
+        seen.clear()
+        path = folder / case["name"]
+        if case.get("resume"):
+            path = folder / case["resume"]
+            plan = resolve(str(path / "settings.toml"), registry, overrides=case["settings"])
+            session.resume(Run.open(path), plan, Quiet(), case.get("pause_at"))
+        else:
+            plan = resolve(case["recipe"], registry, overrides=case["settings"])
+            session.start(plan, path, Quiet(), case.get("pause_at"))
+
+
+main()
