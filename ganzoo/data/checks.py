@@ -19,6 +19,8 @@ Array = NDArray[Any]
 _SLACK = 1e-5
 """How far a float may lie outside its range, relative to the width of the range: rounding only."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 _BLOCK_BYTES = 1 << 24
 
 
@@ -51,6 +53,8 @@ def value_problem(field: Field, values: Array) -> str:
     low_value, high_value = float(values.min()), float(values.max())
     if not (np.isfinite(low_value) and np.isfinite(high_value)):
         return "values that are not finite (NaN or infinity)"
+    if max(-low_value, high_value) > _LARGEST:
+        return f"values {low_value:g}..{high_value:g}, too large for float32"
     if field.range is not None:
         low_end, high_end = field.range
         slack = _SLACK * (high_end - low_end)

@@ -7,9 +7,8 @@ code when it is opened.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,9 @@ from ganzoo_datasets.paths import given_path
 Array = NDArray[Any]
 
 IMAGE_KEYS = ("images", "x", "x_train", "arr_0")
+EXPANSION = 1032
+"""How many bytes one byte of a compressed file can become: the limit of its format, deflate."""
+
 LABEL_KEYS = ("labels", "y", "y_train")
 _LAYOUTS = "uint8 pictures (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or floating-point rows"
 
@@ -31,11 +33,9 @@ def open_npy(argument: str, config: object = None) -> ArraySource:
     DataError for any other array, and for files that NumPy cannot read without pickle.
     """
     path = given_path("npy", argument, "a .npy file")
-    array = _load(path)
-    if not isinstance(array, np.ndarray):
-        array.close()
+    if _is_archive(path):
         raise DataError("This file holds several arrays.", where=str(path), fix=f"--data npz:{argument}")
-    return _source(array, None, path, path.name)
+    return _source(_load(path, "r"), None, path, path.name)
 
 
 def open_npz(argument: str, config: NpzConfig | None = None) -> ArraySource:
@@ -46,10 +46,11 @@ def open_npz(argument: str, config: NpzConfig | None = None) -> ArraySource:
     """
     config = config or NpzConfig()
     path = given_path("npz", argument, "a .npz file")
-    archive = _load(path)
-    if isinstance(archive, np.ndarray):
+    if not _is_archive(path):
+        _load(path, "r")
         raise DataError("This file holds one bare array.", where=str(path), fix=f"--data npy:{argument}")
-    with archive:
+    # Opened here, because NumPy leaves a damaged archive open.
+    with path.open("rb") as file, _load(file) as archive:
         images_key = _key(archive.files, config.images_key, IMAGE_KEYS, "images", path)
         labels_key = _key(archive.files, config.labels_key, LABEL_KEYS, "labels", path)
         array = _member(archive, images_key, path)
@@ -120,17 +121,34 @@ def _with_labels(
     return ArraySource(fields=tuple(fields), arrays=arrays, identity=identity, notes=notes)
 
 
-def _load(path: Path) -> Any:
+def _is_archive(path: Path) -> bool:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _member(archive: Any, key: str, path: Path) -> Array:
+def _load(file: Path | BinaryIO, mmap_mode: Literal["r"] | None = None) -> Any:
     try:
-        array: Array = archive[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return np.load(file, mmap_mode=mmap_mode, allow_pickle=False)
+    except Exception as error:  # a damaged header raises whatever parsing it comes upon
+        raise _unreadable(file if isinstance(file, Path) else Path(file.name), error) from error
+
+
+def _member(archive: Any, key: str, path: Path) -> Array:
+    """One array of an archive. Its size is compared with the file's before anything is unpacked."""
+    try:
+        names = archive.zip.NameToInfo
+        info = names.get(f"{key}.npy") or names[key]
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("it is compressed in a way that NumPy does not write")
+        if info.file_size > EXPANSION * min(info.compress_size, path.stat().st_size):
+            raise ValueError(f"'{key}' claims {info.file_size:,} bytes, more than the file can hold")
+        array = archive[key]
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"'{key}' is no array")
+    except Exception as error:
         raise _unreadable(path, error) from error
     return array
 
@@ -138,7 +156,7 @@ def _member(archive: Any, key: str, path: Path) -> Array:
 def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
         "NumPy cannot read this file as plain arrays.",
-        where=f"{path}: {error}",
+        where=f"{path}: {type(error).__name__}: {error}",
         fix="write it with np.save or np.savez; arrays of objects are refused because they hold pickles",
     )
 

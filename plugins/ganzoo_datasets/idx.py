@@ -18,11 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, DataError
-from ganzoo_datasets.arrays import image_source, picture_array
+from ganzoo_datasets.arrays import EXPANSION, image_source, picture_array
 from ganzoo_datasets.config import IdxConfig
 from ganzoo_datasets.paths import given_path
 
 Bytes = NDArray[np.uint8]
+
+_HEADER_BYTES = 1024
+_PART_BYTES = 1 << 20
 
 _NAME = re.compile(r"(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx\d-ubyte(?P<gz>\.gz)?$")
 _EXPECTS = "a folder with train-images-idx3-ubyte[.gz] and its companions, or one images file"
@@ -58,25 +61,45 @@ def read_idx(path: Path) -> Bytes:
 
     DataError when it is not IDX, holds other values than unsigned bytes, or has the wrong size.
     """
+    if not path.is_file():
+        raise DataError("An IDX file is not a plain file.", where=str(path), fix=f"PATH is {_EXPECTS}")
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        if packed:
-            with gzip.open(path, "rb") as stream:
-                raw = stream.read()
-            shape, start = _header(raw[:1024], path)
-            _check_size(len(raw) - start, shape, path)
-            return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-        with path.open("rb") as file:
-            shape, start = _header(file.read(1024), path)
+            head = file.read(_HEADER_BYTES)
+        if head[:2] == b"\x1f\x8b":
+            return _read_packed(path)
+        shape, start = _header(head, path)
         _check_size(path.stat().st_size - start, shape, path)
         return np.asarray(np.memmap(path, np.uint8, "r", start, shape))
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise DataError(
             "An IDX file cannot be read.",
             where=f"{path}: {error}",
             fix="copy or download the file again; it may be cut off",
         ) from error
+
+
+def _read_packed(path: Path) -> Bytes:
+    """Unpacked to what the header promises, which must be possible for a file of this size."""
+    with gzip.open(path, "rb") as stream:
+        head = stream.read(_HEADER_BYTES)
+        shape, start = _header(head, path)
+        count = math.prod(shape)
+        if count > EXPANSION * path.stat().st_size:
+            raise DataError(
+                f"The header of this IDX file promises {count:,} values, too many for its size.",
+                where=str(path),
+                fix="copy or download the file again",
+            )
+        values = np.empty(count, np.uint8)
+        found = min(len(head) - start, count)
+        values[:found] = np.frombuffer(head, np.uint8, found, start)
+        while found < count and (part := stream.read(min(_PART_BYTES, count - found))):
+            values[found : found + len(part)] = np.frombuffer(part, np.uint8)
+            found += len(part)
+        more = len(head) > start + count or bool(stream.read(1))
+    _check_size(found + more, shape, path)
+    return values.reshape(shape)
 
 
 def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
@@ -95,6 +118,8 @@ def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
             fix="save the array as .npy and use --data npy:PATH",
         )
     start = 4 + 4 * dimensions
+    if dimensions > 4:
+        raise DataError(f"This IDX file has {dimensions} dimensions; pictures have up to 4.", where=str(path))
     if dimensions == 0 or len(head) < start:
         raise DataError("The header of this IDX file is cut off.", where=str(path))
     shape = struct.unpack(f">{dimensions}I", head[4:start])
