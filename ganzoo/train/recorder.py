@@ -148,7 +148,10 @@ class Recorder:
     def checkpoint(self) -> None:
         """Write a checkpoint. StorageError when the disk does not take it."""
         training, settings = self.training, self.plan.train
-        tensors = on_host(training.tensors(), training.images)
+        try:
+            tensors = on_host(training.tensors(), training.images)
+        except DivergedError as error:
+            raise self._diverged(error.what) from error
         if not self._is_main:
             return
         about = {
@@ -177,8 +180,11 @@ class Recorder:
         if bad is None and still is None:
             return
         seen = f"{bad} is not finite" if bad else f"every step of the {still} was skipped"
-        raise DivergedError(
-            f"Training diverged: {seen} after {self.training.images} images.",
+        raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            what,
             where=str(self.run.path),
             fix="lower generator.lr and discriminator.lr; or go on from the last sound checkpoint at half of "
             f"them: ganzoo train --resume {self.run.path} --on-nan rollback",

@@ -1,0 +1,387 @@
+"""Numbers that are not finite, memory that runs out, training that goes wrong: noticed, said, survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from ganzoo.errors import DivergedError, FailedError, SettingsError
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
+from ganzoo.registry import Registry, load_registry
+from ganzoo.runs import Run
+from ganzoo.settings import OptimizerSettings
+from ganzoo.train import prepared as preparing
+from ganzoo.train.checkpoint import read_newest
+from ganzoo.train.optim import Side
+from ganzoo.train.quiet import Quiet
+from ganzoo.train.recorder import NOTICED
+from ganzoo.train.samples import spread
+from ganzoo.train.session import resume, start, start_or_resume
+from ganzoo.train.watch import FEWEST, Watch
+
+Tiny = Callable[..., Plan]
+Install = Callable[..., Path]
+
+# A penalty that is NaN in some of its steps, counted by a buffer that a rollback takes back.
+NAN = '''
+import dataclasses
+import torch
+from torch import nn
+from ganzoo.api import TermSpec, hookimpl
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    first: int = 0
+    last: int = 10**9
+    fast: float = 0.0
+
+class Sometimes(nn.Module):
+    """NaN in the steps `first` to `last`; with `fast`, only while weights move faster than that."""
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+    def forward(self, view):
+        self.step += 1
+        bad = self.config.first <= int(self.step) <= self.config.last
+        return view.fake_outputs["score"].mean() * (float("nan") if bad else 0.0)
+
+def make(config):
+    return Sometimes(config)
+
+@hookimpl
+def ganzoo_terms():
+    return [TermSpec(name="sometimes-nan", summary="For tests.", factory=__name__ + ":make", config=Config)]
+'''
+
+
+def sick(install: Install, first: int, last: int = 10**9, **settings: Any) -> Plan:
+    install("nan-dist", "nan", NAN)
+    return resolve(
+        "mlp+non-saturating+sometimes-nan",
+        load_registry(),
+        overrides={
+            "architecture.generator_hidden": [8],
+            "architecture.discriminator_hidden": [8],
+            "train.device": "cpu",
+            "train.precision": "fp32",
+            "train.batch_size": 4,
+            "train.images": 1200,
+            "train.checkpoint_every": 200,
+            "train.samples": 4,
+            "terms.sometimes-nan.first": first,
+            "terms.sometimes-nan.last": last,
+            **settings,
+        },
+    )
+
+
+def all_finite(run_dir: Path) -> bool:
+    tensors, _ = read_newest(run_dir / "checkpoints")
+    return all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point())
+
+
+# --- not finite -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 60, 130])
+def test_nan_is_noticed_soon_without_a_log_line(step: int, install: Install, tmp_path: Path) -> None:
+    plan = sick(install, step, **{"train.log_every": 10**6, "train.images": 4000})
+    with pytest.raises(DivergedError, match="not finite") as caught:
+        start(plan, tmp_path / "run", Quiet())
+    assert "--on-nan rollback" in caught.value.fix
+    noticed = int(caught.value.what.split("after ")[1].split(" ")[0]) // 4
+    assert step <= noticed <= step + NOTICED <= step + 200
+    assert Run.open(tmp_path / "run").record["status"] == "diverged"
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        assert int(path.name) // 4 < step
+        assert all_finite(tmp_path / "run")
+
+
+def test_a_run_that_diverged_is_not_begun_again_and_again(install: Install, tmp_path: Path) -> None:
+    plan = sick(install, 150)
+    with pytest.raises(DivergedError, match="not finite"):
+        start_or_resume(plan, tmp_path / "run", Quiet())
+    with pytest.raises(DivergedError, match="would do so again"):
+        start_or_resume(plan, tmp_path / "run", Quiet())
+
+
+def test_skipped_steps_move_nothing_and_are_counted(install: Install, tmp_path: Path) -> None:
+    plan = sick(install, 20, 29, **{"train.on_nan": "skip", "train.log_every": 40})
+    run, outcome = start(plan, tmp_path / "run", Quiet())
+    assert outcome == "done"
+    skipped = {line["images"]: line["values"]["skipped_discriminator"] for line in run.log()}
+    assert skipped[80] == pytest.approx(0.1)  # steps 11 to 20: the last of them
+    assert skipped[120] == pytest.approx(0.9)
+    assert skipped[160] == 0
+    assert all_finite(run.path)
+
+
+def test_a_run_of_which_every_step_is_skipped_ends(install: Install, tmp_path: Path) -> None:
+    plan = sick(install, 20, **{"train.on_nan": "skip"})
+    with pytest.raises(DivergedError, match="every step of the discriminator was skipped"):
+        start(plan, tmp_path / "run", Quiet())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_a_skipped_step_leaves_the_weights(optimizer: Any) -> None:
+    module = nn.Linear(3, 2)
+    side = Side({"d": _net(module)}, OptimizerSettings(optimizer=optimizer, lr=0.1), skips=True)
+
+    def step(factor: float) -> torch.Tensor:
+        side.clear()
+        side.add_gradients(module(torch.ones(4, 3)).square().sum() * factor)
+        return side.step()
+
+    assert torch.isfinite(step(1.0))
+    before = [value.detach().clone() for value in module.parameters()]
+    assert not torch.isfinite(step(float("nan")))
+    assert all(map(torch.equal, module.parameters(), before))
+    assert torch.isfinite(step(1.0))
+    assert not any(map(torch.equal, module.parameters(), before))
+
+
+def _net(module: nn.Module) -> Any:
+    from ganzoo.api import Net
+
+    return Net(module=module, reads=("x",))
+
+
+def test_rolling_back_halves_the_rates_and_three_times_is_enough(install: Install, tmp_path: Path) -> None:
+    plan = sick(install, 120, **{"train.on_nan": "rollback"})
+    reporter = Quiet()
+    with pytest.raises(DivergedError, match="not finite"):
+        start(plan, tmp_path / "run", reporter)
+    told = [note for note in reporter.notes if "Rolled back" in note]
+    assert [note.split("(")[1] for note in told] == [f"rollback {n} of 3)" for n in (1, 2, 3)]
+    tensors, manifest = read_newest(tmp_path / "run" / "checkpoints")
+    assert int(tensors["counters.rollbacks"]) == 3
+    assert manifest["images"] == 400
+
+
+def test_what_was_sick_at_the_first_rate_is_well_at_half_of_it(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = sick(install, 10**8, **{"train.on_nan": "rollback"})
+    step = Side.step
+
+    def too_fast(side: Side) -> torch.Tensor:
+        norm = step(side)
+        at = side.optimizer.state[side.parameters[0]]["step"]
+        return norm * float("nan") if side.slowed == 1.0 and at > 110 else norm
+
+    monkeypatch.setattr(Side, "step", too_fast)
+    reporter = Quiet()
+    run, outcome = start(plan, tmp_path / "run", reporter, pause_at=800)
+    assert sum("Rolled back to 400 images" in note for note in reporter.notes) == 1
+    images = [line["images"] for line in run.log()]
+    assert images == sorted(set(images)), "the log holds each moment once"
+    # A resume keeps what the rollback changed.
+    _, outcome = resume(Run.open(run.path), plan, reporter)
+    assert outcome == "done"
+    assert sum("Rolled back" in note for note in reporter.notes) == 1
+
+
+def test_a_rollback_before_the_first_checkpoint_begins_anew(install: Install, tmp_path: Path) -> None:
+    plan = sick(install, 5, **{"train.on_nan": "rollback", "train.log_every": 40})
+    reporter = Quiet()
+    with pytest.raises(DivergedError, match="not finite"):
+        start(plan, tmp_path / "run", reporter)
+    assert sum("Rolled back to 0 images" in note for note in reporter.notes) == 3
+
+
+def test_a_learning_rate_of_a_thousand_is_noticed(tmp_path: Path, registry: Registry) -> None:
+    plan = resolve(
+        "dcgan",
+        registry,
+        overrides={
+            "architecture.generator_width": 4,
+            "architecture.discriminator_width": 4,
+            "train.device": "cpu",
+            "train.batch_size": 8,
+            "train.images": 8 * 400,
+            "train.samples": 4,
+            "generator.lr": 1e3,
+            "discriminator.lr": 1e3,
+        },
+    )
+    reporter = Quiet()
+    try:
+        start(plan, tmp_path / "run", reporter)
+        said = " ".join(reporter.notes)
+        assert "wild steps" in said or "drift apart" in said or "hardly learns" in said
+        first = min(
+            int(note.split(" images")[0].split()[-1].replace(",", ""))
+            for note in reporter.notes
+            if "after" in note
+        )
+        assert first <= 8 * 200
+    except DivergedError as error:
+        assert int(error.what.split("after ")[1].split(" ")[0]) <= 8 * 200  # noqa: PT017
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+class Hungry(nn.Module):
+    """A network on a device with room for so many samples."""
+
+    def __init__(self, module: nn.Module, room: int) -> None:
+        super().__init__()
+        self.module = module
+        self.room = room
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if self.training and torch.is_grad_enabled() and len(image) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        result: torch.Tensor = self.module(image)
+        return result
+
+
+def small_room(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    build = preparing.build_networks
+
+    def built(*arguments: Any) -> Any:
+        networks = build(*arguments)
+        import dataclasses
+
+        judges = {
+            name: dataclasses.replace(net, module=Hungry(net.module, room))
+            for name, net in networks.discriminators.items()
+        }
+        return dataclasses.replace(networks, discriminators=judges)
+
+    monkeypatch.setattr(preparing, "build_networks", built)
+
+
+# Without batch statistics, parts of a batch give the whole one's gradients.
+ALONE = {
+    "architecture.generator_norm": "none",
+    "architecture.discriminator_norm": "none",
+    "train.precision": "fp32",
+    "generator.optimizer": "sgd",  # Adam makes much of rounding
+    "discriminator.optimizer": "sgd",
+}
+
+
+def alike(run: Run, whole: Run) -> None:
+    assert len(run.log()) == len(whole.log()) > 10
+    for ours, theirs in zip(run.log(), whole.log(), strict=True):
+        assert ours["values"] == pytest.approx(theirs["values"], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("recipe", ["wgan-gp", "dcgan"])
+def test_out_of_memory_halves_what_is_computed_at_once(
+    recipe: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tiny(recipe, **ALONE)
+    whole, _ = start(plan, tmp_path / "whole", Quiet())
+    small_room(monkeypatch, 6)  # real and generated samples of 3 each
+    reporter = Quiet()
+    run, outcome = start(plan, tmp_path / "run", reporter)
+    assert outcome == "done"
+    assert [note for note in reporter.notes if "memory ran out" in note]
+    assert Run.open(run.path).record["micro_batch"] in (2, 4)
+    alike(run, whole)
+
+
+def test_a_resumed_run_keeps_its_micro_batch(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tiny("wgan-gp")
+    small_room(monkeypatch, 6)
+    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=80)
+    reporter = Quiet()
+    resume(Run.open(run.path), plan, reporter)
+    assert not [note for note in reporter.notes if "memory ran out" in note]
+
+
+def test_one_sample_too_many_ends_the_run(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_room(monkeypatch, 0)
+    with pytest.raises(FailedError, match="out of memory") as caught:
+        start(tiny("wgan-gp", **ALONE), tmp_path / "run", Quiet())
+    assert "--batch-size" in caught.value.fix
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 100])
+def test_micro_batches_compute_the_whole_batch(micro_batch: int, tiny: Tiny, tmp_path: Path) -> None:
+    settings = {**ALONE, "train.log_every": 8}
+    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", Quiet())
+    run, _ = start(
+        tiny("wgan-gp", **settings, **{"train.micro_batch": micro_batch}), tmp_path / "run", Quiet()
+    )
+    alike(run, whole)
+
+
+def test_reused_fakes_go_with_micro_batches(tiny: Tiny, tmp_path: Path) -> None:
+    settings = {**ALONE, "train.reuse_fakes": True}
+    whole, _ = start(tiny("dcgan", **settings), tmp_path / "whole", Quiet())
+    run, _ = start(tiny("dcgan", **settings, **{"train.micro_batch": 3}), tmp_path / "run", Quiet())
+    alike(run, whole)
+
+
+# --- going wrong ----------------------------------------------------------------------------------
+
+CALM = {
+    "gradient_norm_generator": 1.0,
+    "gradient_norm_discriminator": 2.0,
+    "score_real": 1.0,
+    "score_fake": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"gradient_norm_generator": 1e-4}, ["generator hardly learns", "lower discriminator.lr"]),
+        ({"gradient_norm_discriminator": 1e3}, ["discriminator takes wild steps", "lower discriminator.lr"]),
+        ({"score_fake": -900.0}, ["drift apart", "discriminator is winning"]),
+    ],
+)
+def test_what_goes_wrong_is_said_once_and_in_words(change: dict[str, float], words: list[str]) -> None:
+    watch = Watch()
+    for _ in range(FEWEST):
+        assert watch.look(0.5, CALM, None) == []
+    (said,) = watch.look(0.5, {**CALM, **change}, None)
+    assert all(word in said for word in words)
+    assert watch.look(0.5, {**CALM, **change}, None) == []
+
+
+def test_samples_that_are_alike_are_called_so() -> None:
+    watch = Watch()
+    assert watch.look(0.05, CALM, 0.1) == [], "too early to tell"
+    assert watch.look(0.5, CALM, 0.9) == []
+    (said,) = watch.look(0.5, CALM, 0.1)
+    assert "nearly alike" in said
+
+
+def test_spread_is_a_share_of_what_real_samples_show() -> None:
+    generator = torch.Generator().manual_seed(0)
+    real = torch.randn(64, 3, 4, generator=generator).numpy()
+    assert spread(real, real) == pytest.approx(1.0)
+    assert spread(real / 4, real) == pytest.approx(0.25)
+    assert spread(real[:1].repeat(64, 0), real) == pytest.approx(0.0)
+    assert spread(real, None) is None
+    assert spread(real, real[:1].repeat(64, 0)) is None
+
+
+def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path) -> None:
+    """A generator that does not learn makes the same gray for every latent."""
+    reporter = Quiet()
+    plan = tiny("dcgan", **{"generator.lr": 0.0, "ema.half_life": 0})
+    run, _ = start(plan, tmp_path / "run", reporter)
+    assert sum("nearly alike" in note for note in reporter.notes) == 1
+    assert any(line.get("sample_spread", 1) < 0.3 for line in run.log())
+
+
+def test_keep_best_names_an_order_and_a_value(tiny: Tiny) -> None:
+    with pytest.raises(SettingsError, match="min:NAME or max:NAME"):
+        tiny("vanilla", **{"train.keep_best": "fed"})
