@@ -8,13 +8,11 @@ Checkpoint files themselves are read and written by `train/checkpoint.py`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import secrets
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +22,13 @@ import tomli_w
 from ganzoo.api import DataInfo, Field
 from ganzoo.errors import StorageError, UsageError
 from ganzoo.files import storage, write_bytes, write_json
+from ganzoo.records import check_record, is_complete, is_json, is_log_line, read_manifest
 from ganzoo.text import printable
 
 if TYPE_CHECKING:
     from ganzoo.export import Bundle
 
 FORMAT = 1
-MANIFEST = "manifest.json"  # of a checkpoint
-
-_LARGEST_MANIFEST = 4 << 20  # bytes
 
 # What may lie in a directory whose run has not begun.
 _BEFORE_BIRTH = (".lock", ".owner.json", "settings.toml")
@@ -79,7 +75,7 @@ class Run:
     def open(cls, path: str | Path, *, writes: bool = True) -> Run:
         """Read an existing run directory. UsageError when it is not one that this version reads.
 
-        Where run.json is damaged, what the newest checkpoint knows of the run takes its place.
+        Where run.json or settings.toml is damaged, what the newest checkpoint knows takes its place.
         """
         path = Path(path)
         try:
@@ -89,8 +85,9 @@ class Run:
             record, fix = None, "ganzoo runs lists the runs there are"
         except (ValueError, RecursionError):
             record, fix = None, "restore it, or train again"
-        if record is None:
-            record = _recovered(path)
+        if record is None or not is_complete(path / "settings.toml"):
+            recovered = _recovered(path)
+            record = recovered if record is None else record
         if record is None:
             raise UsageError(
                 "This is not a run directory: it has no readable run.json.", where=str(path), fix=fix
@@ -103,7 +100,7 @@ class Run:
                 fix=f"use the ganzoo that made it (run.json names its version), or train again from "
                 f"{path / 'settings.toml'}",
             )
-        _check_record(record, path)
+        check_record(record, path)
         return cls(path, record, writes=writes)
 
     def update(self, **values: Any) -> None:
@@ -171,7 +168,7 @@ class Run:
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):
                 records.append(json.loads(line))
-        return [record for record in records if _is_log_line(record)]
+        return [record for record in records if is_log_line(record)]
 
     def export(self, output: str | Path | None = None, *, uint8: bool = False) -> Bundle:
         """Export the trained generators to ONNX; the same as `ganzoo export`."""
@@ -181,28 +178,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.record.get('status')})"
-
-
-def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """The text of a checkpoint's manifest, with a checksum of what it says."""
-    return json.dumps({**manifest, "seal": _seal(manifest)}, indent=2).encode()
-
-
-def read_manifest(checkpoint: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint folder; empty when it is missing, cannot be read, or was changed."""
-    file = checkpoint / MANIFEST
-    try:
-        if file.stat().st_size <= _LARGEST_MANIFEST:
-            manifest = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(manifest, dict) and manifest.pop("seal", "") == _seal(manifest):
-                return manifest
-    except (OSError, ValueError, RecursionError):
-        pass
-    return {}
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def list_runs(folder: Path) -> list[Run]:
@@ -251,17 +226,9 @@ def is_unborn(path: Path) -> bool:
     for entry in path.iterdir():
         if entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir()):
             continue
-        torn = entry.name == "run.json" and not _is_json(entry)
+        torn = entry.name == "run.json" and not is_json(entry)
         if entry.name not in _BEFORE_BIRTH and not torn and not _TEMPORARY.fullmatch(entry.name):
             return False
-    return True
-
-
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
     return True
 
 
@@ -277,53 +244,3 @@ def _recovered(path: Path) -> dict[str, Any] | None:
         run.write_settings(settings)
         return run.record
     return None
-
-
-def _check_record(record: dict[str, Any], path: Path) -> None:
-    """UsageError when entries of run.json are missing or of another kind than this version writes."""
-    import pydantic
-
-    try:
-        pydantic.TypeAdapter(_Record).validate_python(record)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"run.json is damaged: '{where}': {first['msg']}.",
-            where=str(path),
-            fix="restore it, or train again",
-        ) from error
-
-
-@dataclass
-class _Data:
-    count: int
-    fingerprint: str
-    fields: list[dict[str, Any]]
-
-
-@dataclass
-class _Record:
-    """What other commands read of run.json; it has more."""
-
-    recipe: str
-    status: str
-    command: list[str]
-    seed: int
-    precision: str
-    threads: int
-    versions: dict[str, str]
-    plugins: list[dict[str, str]]
-    data: _Data
-    images: int = 0
-    seconds: float = 0.0
-    created: str = ""
-
-
-def _is_log_line(record: Any) -> bool:
-    return (
-        isinstance(record, dict)
-        and isinstance(record.get("images"), int)
-        and isinstance(record.get("values"), dict)
-        and all(isinstance(value, (int, float)) for value in record["values"].values())
-    )

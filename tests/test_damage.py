@@ -21,10 +21,12 @@ from safetensors.torch import save
 
 from ganzoo import files
 from ganzoo.errors import DivergedError, StorageError, UsageError
+from ganzoo.export import run as exporting
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
+from ganzoo.records import read_manifest, sealed_manifest
 from ganzoo.registry import Registry
-from ganzoo.runs import Run, read_manifest, sealed_manifest
+from ganzoo.runs import Run
 from ganzoo.train import checkpoint
 from ganzoo.train.checkpoint import read_newest, read_one, settle, write_checkpoint
 from ganzoo.train.quiet import Quiet
@@ -290,7 +292,9 @@ def test_the_newest_and_the_best_stay(tmp_path: Path) -> None:
         read_one(tmp_path / "nowhere", None)
 
 
-def test_a_run_keeps_its_best_by_a_value_of_the_log(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_run_keeps_its_best_by_a_value_of_the_log(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = {"train.log_every": 16, "train.checkpoint_every": 16, "train.keep_checkpoints": 1}
     run, _ = start(
         tiny("vanilla", **settings, **{"train.keep_best": "max:loss_generator"}), tmp_path / "run", Quiet()
@@ -298,6 +302,13 @@ def test_a_run_keeps_its_best_by_a_value_of_the_log(tiny: Tiny, tmp_path: Path) 
     log = {line["images"]: line["values"]["loss_generator"] for line in run.log()}
     best = max(log, key=lambda images: log[images])
     assert {int(p.name) for p in run.checkpoints.iterdir()} == {best, 160}
+    exported: list[int] = []
+    monkeypatch.setattr(
+        exporting, "export_generators", lambda *_, about, **more: exported.append(about["images"])
+    )
+    for which in ("best", "newest", 160):
+        exporting.export_run(run, tmp_path / "bundle", checkpoint=which)  # type: ignore[arg-type]
+    assert exported == [best, 160, 160]
     reporter = Quiet()
     start(tiny("vanilla", **settings, **{"train.keep_best": "min:beauty"}), tmp_path / "none", reporter)
     assert any("no value of the log is min:beauty" in note for note in reporter.notes)

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 
 from ganzoo.cli.common import echo_json, registry_of
 
 
+def _which(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    """`newest`, `best`, or how many images a checkpoint has seen."""
+    digits = value.replace(",", "").replace("_", "")
+    if value not in ("newest", "best") and not (digits.isascii() and digits.isdecimal()):
+        raise click.BadParameter(f"'{value}' is not newest, best, or a number of images.", ctx, param)
+    return value if value in ("newest", "best") else int(digits)
+
+
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: exported/<recipe>.")
 @click.option("--uint8", is_flag=True, help="The graph writes uint8 pictures, height x width x channels.")
+@click.option(
+    "--checkpoint",
+    callback=_which,
+    metavar="WHICH",
+    default="newest",
+    show_default=True,
+    help="newest, best (by train.keep_best), or a number of images.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
 @click.pass_context
-def command(ctx: click.Context, run: Path, output: Path | None, uint8: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    run: Path,
+    output: Path | None,
+    uint8: bool,
+    checkpoint: int | Literal["newest", "best"],
+    as_json: bool,
+) -> None:
     """Export the generators of RUN (a run directory) to ONNX.
 
     The graph is checked and compared with torch at several batch sizes; when a check fails, nothing
@@ -31,6 +55,7 @@ def command(ctx: click.Context, run: Path, output: Path | None, uint8: bool, as_
         opened,
         output,
         uint8=uint8,
+        checkpoint=checkpoint,
         registry=registry_of(ctx),
         note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ganzoo.api import Networks
 from ganzoo.errors import GanzooError, UsageError
@@ -19,7 +19,7 @@ from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
 from ganzoo.settings import plain
-from ganzoo.train.checkpoint import read_newest
+from ganzoo.train.checkpoint import read_newest, read_one
 from ganzoo.train.state import averaged_generators, load_modules
 
 
@@ -28,16 +28,21 @@ def export_run(
     destination: Path | None = None,
     *,
     uint8: bool = False,
+    checkpoint: int | Literal["newest", "best"] = "newest",
     registry: Registry | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
-    """Export the newest sound checkpoint's generators, averaged where the run keeps an average.
+    """Export the generators of a checkpoint, averaged where the run keeps an average.
 
+    `checkpoint`: the newest sound one, the best by `train.keep_best`, or that after so many images.
     `note` is told of damaged checkpoints that were passed over. Errors are those of
     `export_generators`; UsageError when the run's plugins or files are gone.
     """
     plan, networks = _rebuilt(run, registry or load_registry())
-    tensors, manifest = read_newest(run.checkpoints, note)
+    if checkpoint == "newest":
+        tensors, manifest = read_newest(run.checkpoints, note)
+    else:
+        tensors, manifest = read_one(run.checkpoints, None if checkpoint == "best" else checkpoint)
     modules = {name: net.module for name, net in networks.generators.items()}
     load_modules(modules, averaged_generators(tensors))
     about = {**describe(run, plan), "images": manifest["images"]}

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from ganzoo.errors import DivergedError, GanzooError, UsageError
 from ganzoo.files import storage, write_json
 from ganzoo.plan import Plan
+from ganzoo.records import is_complete
 from ganzoo.runs import Run, is_unborn, safe_name
 from ganzoo.settings import layer
 from ganzoo.train.checkpoint import has_sound
@@ -55,6 +56,9 @@ def standing(path: Path, plan: Plan) -> Standing:
         if is_unborn(path):
             return "new"
     run = Run.open(path)
+    sound = has_sound(run.checkpoints)
+    if not sound and not is_complete(run.settings_file):
+        return "new"  # ended while it wrote its first files
     _check_settings(run, plan)
     if run.record["status"] == "done" and not _is_longer(run, plan):
         return "complete"
@@ -66,7 +70,7 @@ def standing(path: Path, plan: Plan) -> Standing:
             fix="go on from its last sound checkpoint at half the learning rates: --on-nan rollback; "
             "or start a new run with other settings",
         )
-    return "unfinished" if has_sound(run.checkpoints) else "new"
+    return "unfinished" if sound else "new"
 
 
 def check_resumable(run: Run, plan: Plan) -> None:
