@@ -1,110 +1,69 @@
-"""What the files of a run say, checked before anything believes them: run.json, manifests, log lines.
-
-Files may be torn, edited or made by someone who means harm; whatever they hold, this says so in words.
-"""
+"""Whether a plugin's records are what the core takes them for. Nothing is imported or called for that."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import tomllib
+import dataclasses
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ganzoo.errors import UsageError
+from ganzoo.errors import PluginError
 
-MANIFEST = "manifest.json"  # of a checkpoint
+NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
-_LARGEST_MANIFEST = 4 << 20  # bytes
+# Options of the core that stand in the same tables of settings as a plugin's.
+RESERVED: Mapping[str, frozenset[str]] = {
+    "ganzoo_architectures": frozenset({"name"}),
+    "ganzoo_losses": frozenset({"name"}),
+    "ganzoo_terms": frozenset({"every"}),
+    "ganzoo_datasets": frozenset({"source", "flip"}),
+}
 
-
-def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """The text of a checkpoint's manifest, with a checksum of what it says."""
-    return json.dumps({**manifest, "seal": _seal(manifest)}, indent=2).encode()
-
-
-def read_manifest(checkpoint: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint folder; empty when it is missing, cannot be read, or was changed."""
-    file = checkpoint / MANIFEST
-    try:
-        if file.stat().st_size <= _LARGEST_MANIFEST:
-            manifest = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(manifest, dict) and manifest.pop("seal", "") == _seal(manifest):
-                return manifest
-    except (OSError, ValueError, RecursionError):
-        pass
-    return {}
+_TEXTS = ("summary", "paper", "argument", "architecture", "loss", "data")
+_FLAGS = ("paired", "second_order")
+_CHOICES = {"role": ("discriminator", "generator"), "kind": ("penalty", "constraint")}
 
 
-def _seal(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+def check_spec(hook: str, spec: object, record: type[Any]) -> None:
+    """PluginError when a hook's answer is not a record, or one with a value that it cannot have."""
+    if not isinstance(spec, record):
+        raise PluginError(f"{hook} must return {record.__name__} records, it returned {type(spec).__name__}")
+    name = getattr(spec, "name", "")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise PluginError(f"{name!r} is not a name: lower-case letters and digits, joined by . _ or -")
+    for item in dataclasses.fields(record):
+        problem = _problem(item.name, getattr(spec, item.name))
+        if problem:
+            raise PluginError(f"'{item.name}' of '{name}' must be {problem}")
+    factory = getattr(spec, "factory", None)
+    if factory is not None and not (isinstance(factory, str) and IMPORT_STRING.fullmatch(factory)):
+        raise PluginError(f"the factory of '{name}' must be 'package.module:function', not {factory!r}")
+    config = getattr(spec, "config", None)
+    if config is not None:
+        if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+            raise PluginError(f"the config of '{name}' must be a dataclass, not {config!r}")
+        clash = RESERVED.get(hook, frozenset()) & {item.name for item in dataclasses.fields(config)}
+        if clash:
+            raise PluginError(f"the option '{min(clash)}' of '{name}' is one of the core's: rename it")
 
 
-def is_json(file: Path) -> bool:
-    """Whether the file is in full enough to be read."""
-    try:
-        json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def is_complete(settings: Path) -> bool:
-    """Whether the settings file is one of ours, in full enough to be read."""
-    try:
-        return tomllib.loads(settings.read_text(encoding="utf-8")).get("complete") is True
-    except (OSError, ValueError):
-        return False
-
-
-def check_record(record: dict[str, Any], path: Path) -> None:
-    """UsageError when entries of run.json are missing or of another kind than this version writes."""
-    import pydantic
-
-    try:
-        pydantic.TypeAdapter(_Record).validate_python(record)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"run.json is damaged: '{where}': {first['msg']}.",
-            where=str(path),
-            fix="restore it, or train again",
-        ) from error
-
-
-@dataclass
-class _Data:
-    count: int
-    fingerprint: str
-    fields: list[dict[str, Any]]
-
-
-@dataclass
-class _Record:
-    """What other commands read of run.json; it has more."""
-
-    recipe: str
-    status: str
-    command: list[str]
-    seed: int
-    precision: str
-    threads: int
-    versions: dict[str, str]
-    plugins: list[dict[str, str]]
-    data: _Data
-    images: int = 0
-    seconds: float = 0.0
-    created: str = ""
-
-
-def is_log_line(record: Any) -> bool:
-    """Whether a line of log.jsonl is one that ganzoo writes."""
-    return (
-        isinstance(record, dict)
-        and isinstance(record.get("images"), int)
-        and isinstance(record.get("values"), dict)
-        and all(isinstance(value, (int, float)) for value in record["values"].values())
-    )
+def _problem(field: str, value: object) -> str:
+    """What a record's field has to hold, when it does not; empty when it does."""
+    if field in _TEXTS:
+        return "" if isinstance(value, str) else "text"
+    if field in _FLAGS:
+        return "" if isinstance(value, bool) else "True or False"
+    if field in _CHOICES:
+        return "" if value in _CHOICES[field] else " or ".join(map(repr, _CHOICES[field]))
+    if field == "every":
+        return "" if isinstance(value, int) and value >= 1 else "a whole number from 1"
+    if field == "needs":
+        good = isinstance(value, (tuple, list)) and all(isinstance(name, str) for name in value)
+        return "" if good else "a tuple of names"
+    if field in ("defaults", "settings", "rejects"):
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            return "a mapping from text"
+        if field == "rejects" and not all(isinstance(text, str) for text in value.values()):
+            return "a mapping from tags to reasons"
+    return ""

@@ -22,7 +22,7 @@ import tomli_w
 from ganzoo.api import DataInfo, Field
 from ganzoo.errors import StorageError, UsageError
 from ganzoo.files import storage, write_bytes, write_json
-from ganzoo.records import check_record, is_complete, is_json, is_log_line, read_manifest
+from ganzoo.runfiles import check_record, is_complete, is_json, is_log_line, read_manifest
 from ganzoo.text import printable
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from ganzoo.errors import DivergedError, StorageError, UsageError
 from ganzoo.export import run as exporting
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
-from ganzoo.records import read_manifest, sealed_manifest
 from ganzoo.registry import Registry
+from ganzoo.runfiles import read_manifest, sealed_manifest
 from ganzoo.runs import Run
 from ganzoo.train import checkpoint
 from ganzoo.train.checkpoint import read_newest, read_one, settle, write_checkpoint

@@ -24,7 +24,7 @@ from torch import Tensor
 from ganzoo import files
 from ganzoo.errors import DivergedError, UsageError
 from ganzoo.files import storage, sync_folder, write_synced
-from ganzoo.records import MANIFEST, read_manifest, sealed_manifest
+from ganzoo.runfiles import MANIFEST, read_manifest, sealed_manifest
 
 FORMAT = 2
 STATE = "state.safetensors"

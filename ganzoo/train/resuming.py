@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from ganzoo.errors import DivergedError, GanzooError, UsageError
 from ganzoo.files import storage, write_json
 from ganzoo.plan import Plan
-from ganzoo.records import is_complete
+from ganzoo.runfiles import is_complete
 from ganzoo.runs import Run, is_unborn, safe_name
 from ganzoo.settings import layer
 from ganzoo.train.checkpoint import has_sound

@@ -1,0 +1,110 @@
+"""What the files of a run say, checked before anything believes them: run.json, manifests, log lines.
+
+Files may be torn, edited or made by someone who means harm; whatever they hold, this says so in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganzoo.errors import UsageError
+
+MANIFEST = "manifest.json"  # of a checkpoint
+
+_LARGEST_MANIFEST = 4 << 20  # bytes
+
+
+def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """The text of a checkpoint's manifest, with a checksum of what it says."""
+    return json.dumps({**manifest, "seal": _seal(manifest)}, indent=2).encode()
+
+
+def read_manifest(checkpoint: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint folder; empty when it is missing, cannot be read, or was changed."""
+    file = checkpoint / MANIFEST
+    try:
+        if file.stat().st_size <= _LARGEST_MANIFEST:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(manifest, dict) and manifest.pop("seal", "") == _seal(manifest):
+                return manifest
+    except (OSError, ValueError, RecursionError):
+        pass
+    return {}
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def is_json(file: Path) -> bool:
+    """Whether the file is in full enough to be read."""
+    try:
+        json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def is_complete(settings: Path) -> bool:
+    """Whether the settings file is one of ours, in full enough to be read."""
+    try:
+        return tomllib.loads(settings.read_text(encoding="utf-8")).get("complete") is True
+    except (OSError, ValueError):
+        return False
+
+
+def check_record(record: dict[str, Any], path: Path) -> None:
+    """UsageError when entries of run.json are missing or of another kind than this version writes."""
+    import pydantic
+
+    try:
+        pydantic.TypeAdapter(_Record).validate_python(record)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"run.json is damaged: '{where}': {first['msg']}.",
+            where=str(path),
+            fix="restore it, or train again",
+        ) from error
+
+
+@dataclass
+class _Data:
+    count: int
+    fingerprint: str
+    fields: list[dict[str, Any]]
+
+
+@dataclass
+class _Record:
+    """What other commands read of run.json; it has more."""
+
+    recipe: str
+    status: str
+    command: list[str]
+    seed: int
+    precision: str
+    threads: int
+    versions: dict[str, str]
+    plugins: list[dict[str, str]]
+    data: _Data
+    images: int = 0
+    seconds: float = 0.0
+    created: str = ""
+
+
+def is_log_line(record: Any) -> bool:
+    """Whether a line of log.jsonl is one that ganzoo writes."""
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("images"), int)
+        and isinstance(record.get("values"), dict)
+        and all(isinstance(value, (int, float)) for value in record["values"].values())
+    )
