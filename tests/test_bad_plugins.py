@@ -21,6 +21,7 @@ from ganzoo.recipes import resolve
 from ganzoo.records import check_spec
 from ganzoo.registry import factory_of, load_registry
 
+LIMIT = 1  # seconds: enough for every sound plugin, also on a busy machine
 POSIX = pytest.mark.skipif(os.name != "posix", reason="SIGALRM")
 
 HOOK = """
@@ -154,7 +155,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ganzoo(site: Path, *arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
     environment = {
         "PYTHONPATH": str(site),
-        "GANZOO_PLUGIN_TIMEOUT": "0.3",
+        "GANZOO_PLUGIN_TIMEOUT": str(LIMIT),
         "GANZOO_DISABLE": without,
         "PYTHONIOENCODING": "utf-8",
     }
@@ -209,7 +210,7 @@ def test_code(rows: dict[str, list[dict[str, str]]], dist: str) -> None:
 @pytest.mark.parametrize("dist", [*HANGS, *HOOK_HANGS])
 def test_hangs(rows: dict[str, list[dict[str, str]]], dist: str) -> None:
     doing = "to say what it offers" if dist in HOOK_HANGS else "to import"
-    assert row(rows, dist, dist)["reason"] == f"took longer than 0.3 s {doing}"
+    assert row(rows, dist, dist)["reason"] == f"took longer than {LIMIT} s {doing}"
 
 
 @POSIX
@@ -227,13 +228,13 @@ def test_of_two_equal_entry_points_the_sound_one_is_taken(rows: dict[str, list[d
 
 @POSIX
 def test_the_listing_for_people(site: Path) -> None:
-    shown = ganzoo(site, "list")
+    hanging = ",".join([*HANGS, *HOOK_HANGS])
+    shown = ganzoo(site, "list", without=hanging.replace("sleeps", "", 1))
     assert shown.returncode == 0, shown.stderr
     assert len(shown.stdout) < 100_000
     assert not {character for character in shown.stdout if not character.isprintable()} - {"\n"}
-    for text in ("wgan-gp", "zz-good", "RuntimeError: boom", "0.3 s to import", "\\x1b[31mred"):
+    for text in ("wgan-gp", "zz-good", "RuntimeError: boom", f"{LIMIT} s to import", "\\x1b[31mred"):
         assert text in shown.stdout
-    hanging = ",".join([*HANGS, *HOOK_HANGS])
     info = ganzoo(site, "info", "colours", without=hanging)
     assert info.returncode == 0, info.stderr
     assert "\\u202eevil" in info.stdout
@@ -244,7 +245,7 @@ def test_the_listing_for_people(site: Path) -> None:
 @POSIX
 def test_strict_stops_at_the_first_that_is_broken(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANZOO_STRICT", "1")
-    result = ganzoo(site, "list")
+    result = ganzoo(site, "list", without=",".join([*HANGS, *HOOK_HANGS]))
     assert result.returncode == 2
     assert "is broken" in result.stderr
 

@@ -127,7 +127,7 @@ def test_the_pictures_to_damage_are_good(folder: Path) -> None:
         assert decoded(path, Frame(8, 8, 3, "crop"))
 
 
-@settings(fuzzed, max_examples=1000)
+@settings(fuzzed, max_examples=700)
 @given(data=st.sampled_from(valid_pictures()), edits=EDITS, frame=FRAMES)
 def test_damaged_pictures(
     folder: Path, data: bytes, edits: list[tuple[float, str, int]], frame: Frame
@@ -204,7 +204,7 @@ def test_the_arrays_to_damage_are_good(folder: Path) -> None:
         assert opened(kind, path) >= 5
 
 
-@settings(fuzzed, max_examples=600)
+@settings(fuzzed, max_examples=400)
 @given(which=st.sampled_from(valid_arrays()), edits=EDITS)
 def test_damaged_arrays(folder: Path, which: tuple[str, bytes], edits: list[tuple[float, str, int]]) -> None:
     kind, data = which
@@ -370,7 +370,7 @@ TABLES = st.dictionaries(
 )
 
 
-@settings(fuzzed, max_examples=300)
+@settings(fuzzed, max_examples=200)
 @given(
     tables=TABLES, base=st.sampled_from(("dcgan", "wgan-gp", "vanilla+wgan-gp+drift")), finished=st.booleans()
 )
