@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import AttributeProto, ModelProto, TensorProto, numpy_helper
 
 from ganzoo import onnxfile, runtime
 from ganzoo.errors import UsageError
 from ganzoo.export.bundle import sealed_bytes
 from ganzoo.onnxguard import check
 
-from .test_hostile_onnx import LIMIT, OUT, Z, model, node, refused
+from .test_hostile_onnx import LIMIT, OUT, Change, Z, attribute, ending, model, node, refused, weight
 
 EXPORTED = Path(__file__).parent.parent / "exported"
 TIMES = 1000
@@ -87,6 +87,63 @@ def seen(data: bytes) -> list[Any]:
     nodes = [(n.operator, list(n.inputs), list(n.outputs), sorted(n.attributes)) for n in graph.nodes]
     weights = [(w.name, list(w.dims), w.elements) for w in graph.initializers]
     return [nodes, weights, [value.name for value in (*graph.inputs, *graph.outputs)]]
+
+
+def twice(made: ModelProto) -> None:
+    attribute("alpha", AttributeProto.FLOAT, f=1.0)(made)
+    made.graph.node[0].attribute.append(made.graph.node[0].attribute[0])
+
+
+def same_name(made: ModelProto) -> None:
+    for _ in range(2):
+        weight(data_type=1, dims=[0])(made)
+
+
+AMBIGUOUS: dict[str, tuple[Change, str]] = {
+    "two data fields": (weight(data_type=7, dims=[1], int64_data=[2**40], raw_data=bytes(8)), "data twice"),
+    "another type's field": (weight(data_type=7, dims=[1], float_data=[1.0]), "field for another type"),
+    "two minus signs": (
+        weight(data_type=1, dims=[-2, -2], raw_data=bytes(16)),
+        r"claims the shape \[-2, -2\]",
+    ),
+    "external by its place alone": (
+        weight(data_type=1, dims=[1], raw_data=bytes(4), external_data=[{"key": "location", "value": "x"}]),
+        "another file",
+    ),
+    "attribute twice": (twice, "an attribute twice"),
+    "weights of one name": (same_name, "have one name"),
+    "outputs of one name": (lambda m: m.graph.output.append(m.graph.output[0]), "have one name"),
+    "output from nowhere": (lambda m: m.graph.output.add(name="x"), "nothing writes the output 'x'"),
+    "17 dimensions": (
+        ending(node("Reshape", ["z", "s"], "big"), s=[1] * 16 + [4]),
+        "'big' has 17 dimensions",
+    ),
+    "large beside nothing": (
+        ending(node("ConstantOfShape", ["s"], "big"), s=[0, 2**40]),
+        "makes a tensor .* 1,099,511,627,776",
+    ),
+    "no type": (weight(dims=[0]), "type 0"),
+}
+
+
+@pytest.mark.parametrize("kind", list(AMBIGUOUS))
+def test_what_two_readers_might_read_in_two_ways(kind: str) -> None:
+    change, message = AMBIGUOUS[kind]
+    made = model()
+    change(made)
+    refused(sealed_bytes(made), message)
+
+
+def test_numbers_that_protobuf_would_cut() -> None:
+    """Bytes that no writer makes: a size in two forms; a place whose lower 32 bits say elsewhere."""
+    made = model()
+    weight(data_type=1, dims=[1], raw_data=bytes(4), doc_string="aaaa")(made)
+    data = made.SerializeToString()
+    refused(onnxfile.seal(data.replace(b"\x12\x05batch", b"\x08\x04\x12\x03bat", 1)), "its size twice")
+    changed = data.replace(b"\x62\x04aaaa", b"\x70\x81\x80\x80\x80\x10")
+    assert onnx.load_model_from_string(changed).graph.initializer[0].data_location == TensorProto.EXTERNAL
+    refused(onnxfile.seal(changed), "data_location has the value 4294967297")
+    assert runtime.from_bytes(onnxfile.seal(data), provider="cpu").generate(2).shape == (2, 4)
 
 
 def test_mutations_of_a_sealed_file(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import ganzoo
-from ganzoo import onnxfile, runtime
+from ganzoo import onnxfile, onnxguard, runtime, sampling
 from ganzoo.api import Field
 from ganzoo.cli import main
 from ganzoo.errors import FailedError, UsageError
@@ -118,6 +118,17 @@ def test_a_fixed_batch_is_filled_up(free: runtime.Generator, batch: int) -> None
         np.testing.assert_allclose(fixed.generate(n, seed=1, label=labels, batch_size=3), expected, atol=1e-6)
 
 
+def test_large_tensors_make_small_batches(free: runtime.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a file within the limits for a sample could fill the memory with a batch of 64."""
+    monkeypatch.setattr(onnxguard, "_FULL_BATCH", 40)  # elements; the row has 12
+    sizes: list[int] = []
+    draw = sampling.draw
+    monkeypatch.setattr(sampling, "draw", lambda f, n, *more: sizes.append(n) or draw(f, n, *more))
+    limited = taken(foreign())
+    assert np.array_equal(limited.generate(7, label=1), free.generate(7, label=1, batch_size=3))
+    assert sizes == [3, 3, 1, 3, 3, 1]
+
+
 def test_open_outputs_are_worked_out(free: runtime.Generator) -> None:
     """torch's older exporter leaves the sizes of outputs open, although they follow from the graph."""
     generator = taken(foreign(picture=("picture", "float32", ["a", 2, "c"])))
@@ -191,6 +202,7 @@ def heavy(*nodes: onnx.NodeProto, **weights: Any) -> bytes:
     return made.SerializeToString()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on processes here")
 def test_a_trial_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "SECONDS", 1)
     long = heavy(node("ConstantOfShape", ["s"], "x0"), *chain("MatMul", 30), s=[4096, 4096])
@@ -198,6 +210,7 @@ def test_a_trial_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
         taken(long)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit on address space here")
 def test_a_trial_that_wants_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     data = heavy(node("ConstantOfShape", ["s"], "x0"), *chain("Mul", 2), s=[2**25])
     taken(data)
@@ -212,6 +225,11 @@ def test_a_batch_that_is_frozen_inside() -> None:
     nodes += [helper.make_node("Constant", [], ["one"], value_ints=[1, 3, 2, 2])]
     with pytest.raises(UsageError, match="failed its trial"):
         taken(foreign(nodes=[nodes[-1], *nodes[:-1]]))
+
+
+def test_a_batch_of_another_shape_than_declared() -> None:
+    with pytest.raises(UsageError, match=r"failed its trial: .*(not float32 of \(1, 3, 2, 1\)|hape)"):
+        taken(foreign(picture=("picture", "float32", [3, 2, 1])))
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,6 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     "negative": (weight(data_type=1, dims=[-4], raw_data=bytes(16)), "claims the shape"),
     "texts": (weight(data_type=8, dims=[1], string_data=[b"x"]), "type 8"),
-    "data twice": (weight(data_type=7, dims=[1], int64_data=[2**40], float_data=[1.0]), "data twice"),
     "4 TB output": (declared(1, 2**40), "output 'out' has 1,099,511,627,776 elements"),
     "4 TB batch": (declared(2**40, 4), "4,398,046,511,104 elements"),
     "ConstantOfShape": (ending(node("ConstantOfShape", ["s"], "big"), s=HUGE), "makes .*1,099,511,627,776"),
@@ -363,6 +362,7 @@ def test_nothing_outside_is_read(secret: tuple[Path, bytes]) -> None:
     assert read.tobytes() == content
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "generator.onnx")
     with (tmp_path / "large.onnx").open("wb") as stream:
