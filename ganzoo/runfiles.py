@@ -90,11 +90,15 @@ class _Record:
     status: str
     command: list[str]
     seed: int
+    device: str
     precision: str
     threads: int
     versions: dict[str, str]
     plugins: list[dict[str, str]]
     data: _Data
+    parameters: dict[str, int]
+    world: int = 1
+    micro_batch: int | None = None
     images: int = 0
     seconds: float = 0.0
     created: str = ""

@@ -21,8 +21,8 @@ from ganzoo.bench.peak import Peaks, measure_peaks
 from ganzoo.errors import FailedError
 from ganzoo.plan import Plan
 from ganzoo.train.estimate import count_cycle
-from ganzoo.train.products import use_products
 from ganzoo.train.prepared import prepare
+from ganzoo.train.products import use_products
 
 Tiny = Callable[..., Plan]
 

@@ -16,8 +16,8 @@ from ganzoo.errors import PluginError, UsageError
 from ganzoo.recipes import resolve
 from ganzoo.registry import load_registry
 from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
 from ganzoo.train.prepared import prepare
+from ganzoo.train.quiet import Quiet
 from ganzoo.train.session import resume, start
 
 Install = Callable[..., Path]

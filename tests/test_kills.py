@@ -11,6 +11,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,12 @@ def killed_until_done(plan: Plan, folder: Path, seed: int, atomic: bool) -> int:
         at, after = chance.randrange(1, 120), chance.uniform(0.0, 0.25)
         inside = chance.random() < 0.5
 
-        def work() -> None:
-            if inside or not atomic:
-                files.disk = FaultyDisk(at if inside else 10**9, die, atomic=atomic)
+        def work(disk: FaultyDisk | None) -> None:
+            files.disk = disk or files.disk
             start_or_resume(plan, run_dir, Witness(seen))
 
-        pid = forked(work, folder / "said")
+        disk = FaultyDisk(at if inside else 10**9, die, atomic=atomic) if inside or not atomic else None
+        pid = forked(partial(work, disk), folder / "said")
         if not inside:
             time.sleep(after)
             os.kill(pid, signal.SIGKILL)
@@ -136,7 +137,7 @@ def check_terms(tmp_path: Path, times: int, recipe: list[str]) -> float:
     for number in range(times):
         run_dir, said = tmp_path / f"run-{number}", tmp_path / f"said-{number}"
         arguments = ["train", *recipe, "--run-dir", str(run_dir), "--json", "--seed", str(number)]
-        pid = forked(lambda arguments=arguments: main(arguments), said)  # type: ignore[misc]
+        pid = forked(partial(main, arguments), said)
         deadline = time.monotonic() + 60
         while '"tick"' not in (said.read_text() if said.exists() else "") and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.plan import Plan
+from ganzoo.train.prepared import prepare
 from ganzoo.train.products import use_products
 from ganzoo.train.second_order import Geometry, convolution, use_lean_gradients
-from ganzoo.train.prepared import prepare
 from ganzoo.train.work import WorkCounter
 
 Tiny = Callable[..., Plan]

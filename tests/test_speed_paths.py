@@ -21,8 +21,8 @@ from ganzoo.networks import judging_alone
 from ganzoo.plan import Plan
 from ganzoo.train import graph, session
 from ganzoo.train.parting import Draws, Part
-from ganzoo.train.quiet import Quiet
 from ganzoo.train.prepared import Prepared, prepare
+from ganzoo.train.quiet import Quiet
 from ganzoo.train.session import start
 
 Tiny = Callable[..., Plan]

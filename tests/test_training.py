@@ -31,9 +31,9 @@ from ganzoo.train.ema import Ema
 from ganzoo.train.optim import learning_rate, momentum
 from ganzoo.train.parting import Draws, Part
 from ganzoo.train.phases import Drawn
+from ganzoo.train.prepared import Prepared, prepare
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.resuming import only_process
-from ganzoo.train.prepared import Prepared, prepare
 from ganzoo.train.session import resume, start
 from ganzoo.train.view import GameView
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ganzoo import process
+from ganzoo.api import Networks
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
@@ -67,7 +68,7 @@ def prepare(
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
-    memory = Memory(plan.train.micro_batch or record.get("micro_batch"))
+    memory = Memory(min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None))
     work = forward_work(networks, store.info) * len(ranks.share(plan.train.batch_size))
     threads = plan.train.threads or kept_threads(record.get("threads"))
     torch.set_num_threads(choose_threads(threads, work, process.busy_cores))
@@ -77,13 +78,7 @@ def prepare(
     if any(penalty.second_order for penalty in parts.penalties["discriminator"]):
         for net in networks.discriminators.values():
             use_lean_gradients(net.module)
-    # Channels last made the sized conv recipes 1.1 to 1.25 times as fast on a Zen 4 core, the
-    # gradient penalty's double backward included; modules without convolutions ignore it.
-    for net in (*networks.generators.values(), *networks.discriminators.values()):
-        if engine.device.type == "cpu":
-            use_products(net.module)
-        net.module.to(engine.device).train()
-        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _place(networks, engine)
     skips = plan.train.on_nan == "skip"
     sides = {
         role: Side(nets, settings, parts.constraints[role], ranks=ranks, skips=skips)
@@ -116,3 +111,14 @@ def prepare(
     )
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
+
+
+def _place(networks: Networks, engine: Engine) -> None:
+    """Networks onto the device, in the layout and with the layers that are quickest there."""
+    # Channels last made the sized conv recipes 1.1 to 1.25 times as fast on a Zen 4 core, the
+    # gradient penalty's double backward included; modules without convolutions ignore it.
+    for net in (*networks.generators.values(), *networks.discriminators.values()):
+        if engine.device.type == "cpu":
+            use_products(net.module)
+        net.module.to(engine.device).train()
+        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
