@@ -316,8 +316,10 @@ def test_a_run_keeps_its_best_by_a_value_of_the_log(
 
 def test_what_is_not_finite_is_never_saved(tmp_path: Path) -> None:
     written(tmp_path, 100)
-    with pytest.raises(DivergedError, match="'a' is not finite"):
-        write_checkpoint(tmp_path, 200, {"a": torch.tensor([1.0, float("nan")])}, ABOUT, 3)
+    for bad in ("nan", "inf", "-inf"):
+        state = {"a": torch.tensor([1.0, float(bad), 2.0]), "b": torch.zeros(0)}
+        with pytest.raises(DivergedError, match="'a' is not finite"):
+            write_checkpoint(tmp_path, 200, state, ABOUT, 3)
     assert [p.name for p in tmp_path.iterdir()] == ["000000000100"]
 
 
