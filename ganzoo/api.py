@@ -191,11 +191,16 @@ class View(Protocol):
         ...
 
     def uniform(self, *shape: int) -> Tensor:
-        """U(0, 1) from the run's own random stream, on the run's device."""
+        """U(0, 1) from the run's own random stream, on the run's device.
+
+        With as many rows as `real` has samples, or twice as many, each sample has numbers of its own,
+        the same in whichever process or micro-batch it is computed. Other shapes are drawn once for a
+        step, for all processes. Ask in the same order in each call.
+        """
         ...
 
     def normal(self, *shape: int) -> Tensor:
-        """N(0, 1) from the run's own random stream, on the run's device."""
+        """N(0, 1), otherwise as `uniform`."""
         ...
 
 
@@ -292,7 +297,8 @@ class TermSpec(_Buildable):
     network of `role` after its optimiser step. A penalty may be lazy: with `every=k` the loop adds
     it in each k-th step, times k. `second_order` says that it differentiates through a gradient:
     it then runs in float32. A penalty (or loss) that keeps state is an nn.Module with buffers: it is
-    moved to the device and saved with the run.
+    moved to the device and saved with the run. Of several processes each calls it with its share of the
+    batch, and buffers of floating point get their mean over the processes after each cycle.
     """
 
     role: Literal["discriminator", "generator"] = "discriminator"

@@ -20,8 +20,10 @@ import torch
 from safetensors.torch import save
 
 from ganzoo import files
+from ganzoo.cli.runs import _status
 from ganzoo.errors import DivergedError, StorageError, UsageError
 from ganzoo.export import run as exporting
+from ganzoo.locks import only_process
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
@@ -30,7 +32,6 @@ from ganzoo.runs import Run
 from ganzoo.train import checkpoint
 from ganzoo.train.checkpoint import read_newest, read_one, settle, write_checkpoint
 from ganzoo.train.quiet import Quiet
-from ganzoo.train.resuming import only_process
 from ganzoo.train.session import prepare, resume, start, start_or_resume
 
 from .faults import BLOCK, FaultyDisk, ended, forked, full
@@ -341,8 +342,11 @@ def test_a_dead_process_holds_no_lock_and_a_living_one_is_named(tiny: Tiny, tmp_
         time.sleep(0.01)
     with pytest.raises(UsageError, match=f"Another process is training this run: process {pid} on .+, since"):
         start_or_resume(plan, run.path, Quiet())
+    run.update(status="training")
+    assert _status(run) == "training"
     os.kill(pid, signal.SIGKILL)
     assert ended(pid) == -signal.SIGKILL
+    assert _status(run) == "killed"
     _, outcome = start_or_resume(plan, run.path, Quiet())
     assert outcome == "done"
 

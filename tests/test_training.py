@@ -20,6 +20,7 @@ from torch import nn
 
 from ganzoo.api import Batch
 from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
+from ganzoo.locks import only_process
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
@@ -33,7 +34,6 @@ from ganzoo.train.parting import Draws, Part
 from ganzoo.train.phases import Drawn
 from ganzoo.train.prepared import Prepared, prepare
 from ganzoo.train.quiet import Quiet
-from ganzoo.train.resuming import only_process
 from ganzoo.train.session import resume, start
 from ganzoo.train.view import GameView
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, table
+from ganzoo.locks import is_held
 from ganzoo.runs import Run, list_runs
 
 
@@ -40,12 +41,19 @@ def command(folder: Path, as_json: bool) -> None:
     )
 
 
+def _status(run: Run) -> str:
+    """As the run says of itself; one that nobody works on any more cannot say so."""
+    status: str = run.record["status"]
+    alive = status not in ("starting", "training") or is_held(run.path)
+    return status if alive else "killed"
+
+
 def _row(run: Run) -> dict[str, Any]:
     log = run.log()
     return {
         "run": str(run.path),
         "recipe": run.record["recipe"],
-        "status": run.record["status"],
+        "status": _status(run),
         "images": run.record.get("images", 0),
         "seconds": run.record.get("seconds", 0.0),
         "created": run.record.get("created", ""),

@@ -1,23 +1,17 @@
-"""What a resumed run may change, what changed around it, and that only one process works on it."""
+"""What a resumed run may change, how far a run is, and what changed around it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from filelock import FileLock, Timeout
 
-from ganzoo.errors import DivergedError, GanzooError, UsageError
-from ganzoo.files import storage, write_json
+from ganzoo.errors import DivergedError, UsageError
+from ganzoo.files import storage
 from ganzoo.plan import Plan
 from ganzoo.runfiles import is_complete
 from ganzoo.runs import Run, is_unborn, safe_name
@@ -127,44 +121,3 @@ def changes_since(
             "numbers differ in rounding"
         )
     return changes
-
-
-@contextmanager
-def only_process(path: Path) -> Iterator[None]:
-    """Hold the lock of a run directory, which is made where it is missing.
-
-    UsageError when another process has it. The system frees a dead process's lock; where it knows no
-    locks, a file takes their place, and that of a dead process on the same host is taken over.
-    """
-    with storage(path):
-        path.mkdir(parents=True, exist_ok=True)
-    lock, owner = FileLock(path / ".lock", timeout=0), path / ".owner.json"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # filelock's word on a file in the place of a lock
-            lock.acquire()
-    except Timeout as error:
-        raise UsageError(
-            f"Another process is training this run{_described(owner)}.",
-            where=str(path),
-            fix="wait for it, or stop it: it saves before it ends",
-        ) from error
-    except OSError as error:
-        raise UsageError(f"The run directory cannot be locked: {error}", where=str(path)) from error
-    try:
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        with suppress(GanzooError):  # a full disk: the lock holds all the same
-            write_json(owner, {"pid": os.getpid(), "host": platform.node(), "since": since})
-        yield
-    finally:
-        with suppress(OSError):
-            owner.unlink(missing_ok=True)
-        lock.release()
-
-
-def _described(owner: Path) -> str:
-    try:
-        known = json.loads(owner.read_text(encoding="utf-8"))
-        return f": process {known['pid']} on {known['host']}, since {known['since']}"
-    except (OSError, ValueError, TypeError, KeyError):
-        return ""

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ganzoo.errors import DataError, DivergedError
+from ganzoo.locks import only_process
 from ganzoo.networks import declared
 from ganzoo.plan import Plan
 from ganzoo.runs import Run, check_free, fresh_path
@@ -23,7 +24,7 @@ from ganzoo.train.prepared import Prepared, check_share, prepare
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.ranks import Ranks
 from ganzoo.train.recorder import Recorder, Reporter
-from ganzoo.train.resuming import changes_since, check_resumable, only_process, standing, usual_path
+from ganzoo.train.resuming import changes_since, check_resumable, standing, usual_path
 from ganzoo.train.samples import Samples
 from ganzoo.train.signals import Interrupts
 from ganzoo.train.state import Training
