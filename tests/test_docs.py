@@ -46,6 +46,12 @@ class Block(NamedTuple):
     file: str
 
 
+def test_every_test_that_the_page_of_promises_names_exists() -> None:
+    named = re.findall(r"test_\w+\.py", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    assert len(set(named)) > 8
+    assert all((ROOT / "tests" / name).is_file() for name in named)
+
+
 def blocks(page: Path = PAGE) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):

@@ -10,14 +10,14 @@ import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-# Of the mean distance between real samples. Healthy runs were above 0.8 from a tenth of their length on.
-ALIKE = 0.3
+# Of the mean distance between real samples. Healthy runs were above 0.7 from a tenth of their length on.
+ALIKE = 0.4
 
 # Ticks that make a past, and how many of them are kept.
 FEWEST, MOST = 10, 50
 
-# Times the median of the past: healthy runs stayed within a factor of 12.
-SMALL, LARGE = 1e-3, 100.0
+# Times the median of the past: healthy runs stayed between 0.29 and 6.0.
+SMALL, LARGE = 1e-2, 30.0
 
 # Before this share of a run, samples are alike because nothing is learned yet.
 EARLY = 0.1
