@@ -342,7 +342,7 @@ CALM = {
     ("change", "words"),
     [
         ({"gradient_norm_generator": 1e-4}, ["generator hardly learns", "lower discriminator.lr"]),
-        ({"gradient_norm_discriminator": 1e3}, ["discriminator takes wild steps", "lower discriminator.lr"]),
+        ({"gradient_norm_discriminator": 1e3}, ["discriminator takes wild steps", "lower learning rates"]),
         ({"score_fake": -900.0}, ["drift apart", "discriminator is winning"]),
     ],
 )

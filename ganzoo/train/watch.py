@@ -19,6 +19,9 @@ FEWEST, MOST = 10, 50
 # Times the median of the past: healthy runs stayed between 0.29 and 6.0.
 SMALL, LARGE = 1e-2, 30.0
 
+# Scores that were closer than this count as this close: from nearly equal ones any gap is a large step.
+SMALLEST_GAP = 0.1
+
 # Before this share of a run, samples are alike because nothing is learned yet.
 EARLY = 0.1
 
@@ -61,8 +64,8 @@ class Watch:
             }
         if now > LARGE * before:
             return {
-                f"large {role}": f"the {role} takes wild steps: {change}. Try a lower {role}.lr, or a "
-                "gradient penalty"
+                f"large {role}": f"the {role} takes wild steps: {change}. Try lower learning rates "
+                "(generator.lr, discriminator.lr), or a gradient penalty"
             }
         return {}
 
@@ -72,7 +75,7 @@ class Watch:
         if now is None or not gaps:
             return {}
         before = statistics.median(gaps)
-        if now <= LARGE * max(before, 1e-6):
+        if now <= LARGE * max(before, SMALLEST_GAP):
             return {}
         return {
             "scores": f"the scores of real and generated samples drift apart: by {now:.3g}, before by "
