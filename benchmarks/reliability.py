@@ -94,9 +94,9 @@ def soak(minutes: float, recipe: str) -> None:
                         if ":" in line
                     )
                     files = len(list((place / "fd").iterdir()))
-                except OSError:
+                    megabytes = int(status["VmRSS"].split()[0]) / 1024
+                except (OSError, KeyError):  # it has just ended
                     break
-                megabytes = int(status["VmRSS"].split()[0]) / 1024
                 rows.append((time.monotonic() - began, megabytes, files, int(status["Threads"])))
             code = process.wait()
         record = json.loads((run / "run.json").read_text())

@@ -277,9 +277,9 @@ def test_an_incomplete_environment_is_named(monkeypatch: pytest.MonkeyPatch, tmp
 
 # --- through the command line ---------------------------------------------------------------------
 
-LAUNCHED = ["train", "vanilla", "--images", "64000", "--seed", "3", "--device", "cpu", "--devices", "2"]
+LAUNCHED = ["train", "vanilla", "--images", "19200", "--seed", "3", "--device", "cpu", "--devices", "2"]
 LAUNCHED += ["--set", "architecture.generator_hidden=[8]", "--set", "architecture.discriminator_hidden=[8]"]
-LAUNCHED += ["--set", "train.checkpoint_every=640", "--set", "train.sample_every=32000", "--json"]
+LAUNCHED += ["--set", "train.checkpoint_every=640", "--set", "train.sample_every=9600", "--json"]
 
 
 def launched(run_dir: Path, *more: str) -> subprocess.Popen[str]:
@@ -341,5 +341,5 @@ def test_signals_and_deaths_of_ranks(tmp_path: Path) -> None:
     with launched(tmp_path / "whole") as process:
         process.communicate(timeout=180)
         assert process.returncode == 0
-    one, other = (tmp_path / name / "checkpoints/000000064000/state.safetensors" for name in ("run", "whole"))
+    one, other = (tmp_path / name / "checkpoints/000000019200/state.safetensors" for name in ("run", "whole"))
     assert one.read_bytes() == other.read_bytes()
