@@ -18,6 +18,8 @@ from ganzoo.files import storage, write_json
 
 _LOCK = ".lock"
 
+_PATIENCE = 0.3  # seconds: `ganzoo runs` takes a lock for a moment to see whether it is held
+
 
 @contextmanager
 def only_process(path: Path) -> Iterator[None]:
@@ -28,7 +30,7 @@ def only_process(path: Path) -> Iterator[None]:
     """
     with storage(path):
         path.mkdir(parents=True, exist_ok=True)
-    lock, owner = FileLock(path / _LOCK, timeout=0), path / ".owner.json"
+    lock, owner = FileLock(path / _LOCK, timeout=_PATIENCE), path / ".owner.json"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # filelock's word on a file in the place of a lock
@@ -61,13 +63,13 @@ def _described(owner: Path) -> str:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process works on the run directory now."""
+    """Whether a process works on the run directory now, or nobody can tell."""
     if not (path / _LOCK).exists():
         return False
     try:
-        with warnings.catch_warnings(), FileLock(path / _LOCK, timeout=0):
-            return False
-    except Timeout:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            with FileLock(path / _LOCK, timeout=0):
+                return False
+    except (Timeout, OSError):  # somebody has it; or the folder may only be read
         return True
-    except OSError:  # a folder that may only be read: nobody can tell
-        return False

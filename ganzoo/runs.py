@@ -218,12 +218,18 @@ def check_free(path: Path) -> None:
 
 
 def is_unborn(path: Path) -> bool:
-    """Whether there is nothing at the path, or only what a process left that ended before its run began."""
+    """Whether there is nothing at the path, or only what a process left that ended before its run began.
+
+    Such a process had locked the folder; files without a lock are somebody's own.
+    """
     if not path.exists():
         return True
     if not path.is_dir():
         return False
-    for entry in path.iterdir():
+    entries = list(path.iterdir())
+    if entries and not (path / ".lock").exists():
+        return False
+    for entry in entries:
         if entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir()):
             continue
         torn = entry.name == "run.json" and not is_json(entry)

@@ -133,7 +133,7 @@ def _train(plan: Plan, request: _Request) -> int:
 
 
 def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:
-    images, seconds = run.record["images"], run.record["seconds"]
+    images, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
         event = {"event": outcome, "run": str(run.path), "images": images}

@@ -20,6 +20,7 @@ from ganzoo.runs import Run
 from ganzoo.train.graph import Eager, Graphs, Repeater
 from ganzoo.train.memory import is_out_of_memory
 from ganzoo.train.prepared import Prepared
+from ganzoo.train.ranks import other_rank_ended
 from ganzoo.train.recorder import Reporter
 from ganzoo.train.state import Training
 
@@ -28,7 +29,8 @@ def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -
     """Graphs where the device and the plan allow them; run.json says what became of that."""
 
     def told(result: str) -> None:
-        run.update(graphs=result)
+        with suppress(StorageError):
+            run.update(graphs=result)
         if result.startswith("eager"):
             reporter.note(f"not captured as a CUDA graph, so slower for small networks; {result}")
 
@@ -57,12 +59,17 @@ def recorded_failures(run: Run) -> Iterator[None]:
             run.update(status="diverged" if isinstance(error, DivergedError) else status)
         if is_strict() or isinstance(error, GanzooError) or not isinstance(error, Exception):
             raise
+        if other := other_rank_ended(error):
+            raise other from error
+        fix = "GANZOO_STRICT=1 shows the traceback"
+        if is_out_of_memory(error):
+            fix = "a smaller --batch-size"
+        elif "more than 1 value per channel" in str(error):
+            fix = "a larger --batch-size or train.micro_batch: BatchNorm needs two samples"
         raise FailedError(
             f"Training stopped: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
             where=f"{run.path}; the last checkpoint is kept",
-            fix="a smaller --batch-size"
-            if is_out_of_memory(error)
-            else "GANZOO_STRICT=1 shows the traceback",
+            fix=fix,
         ) from error
 
 

@@ -79,7 +79,7 @@ def write_checkpoint(
     }
     with storage(target):
         _write(target, content, sealed_manifest(manifest))
-    _prune(folder, keep)
+        _prune(folder, keep)
     return target
 
 
@@ -141,19 +141,27 @@ def has_sound(folder: Path) -> bool:
 def settle(folder: Path, images: int) -> None:
     """Clear up before training goes on after `images`: what a killed process left, and what is damaged.
 
-    A whole checkpoint gets its name. Newer ones were passed over as damaged; they would push the sound
-    ones out. Only the process that holds the run's lock may do this.
+    A whole checkpoint gets its name. Newer ones were passed over as damaged and would push the sound ones
+    out: they are put aside under another name. Only the process that holds the run's lock may do this.
     """
-    for path in _candidates(folder):
+    for path in reversed(_candidates(folder)):
         plain = folder / path.name.rpartition("-")[2]
         with suppress(OSError):
-            if int(plain.name) > images:
-                files.disk.remove(path)
-            elif path != plain and _is_sound(path) and not _is_sound(plain):
+            if path == plain:
+                if int(plain.name) > images:
+                    aside = folder / f"damaged-{plain.name}"
+                    files.disk.remove(aside)
+                    files.disk.rename(path, aside)
+            elif _is_sound(path) and not _is_sound(plain):
                 files.disk.remove(plain)
                 files.disk.rename(path, plain)
-            elif path != plain:
+            else:
                 files.disk.remove(path)
+
+
+def has_any(folder: Path) -> bool:
+    """Whether there are checkpoints, sound or not."""
+    return any(path.name.isdigit() for path in _candidates(folder))
 
 
 def _write(target: Path, content: bytes, manifest: bytes) -> None:
@@ -231,6 +239,8 @@ def _verified(path: Path) -> dict[str, Any]:
         file.seek(0)
         if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
             raise ValueError("the checksum differs from the manifest")
+    if int(path.name.rpartition("-")[2]) != manifest["images"]:
+        raise ValueError(f"it holds the state after {manifest['images']} images")
     with safe_open(state, framework="pt") as opened:  # a header that does not fit the file is found here
         opened.keys()
     return {**manifest, "images": int(manifest["images"]), "seconds": float(manifest["seconds"])}

@@ -27,9 +27,12 @@ class Memory:
         if not is_out_of_memory(error) or current == 1 or _is_capturing():
             raise error
         self.at_once = -(-current // 2)
+        self.told(self.at_once)
+
+    def release(self) -> None:
+        """Give back what the failed attempt held."""
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        self.told(self.at_once)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -19,7 +19,8 @@ Constraint = Callable[[nn.Module], None]
 class Side:
     """All generators, or all discriminators, with the optimiser that moves them.
 
-    `slowed` is a factor on the learning rate, lowered when a run is rolled back.
+    `slowed` is a factor on the learning rate, lowered when a run is rolled back. One that `skips` wants
+    steps taken back whose gradient is not finite.
     """
 
     def __init__(
@@ -67,22 +68,11 @@ class Side:
         torch.autograd.backward(loss, inputs=self.parameters)
 
     def step(self) -> Tensor:
-        """One step along the gradients of all ranks; returns their norm, a scalar on the device.
-
-        A side that `skips` does not move, on the device and without waiting for it, when the norm is
-        not finite. RMSprop then takes a step with a gradient of zero: its running squares decay.
-        """
+        """One step along the gradients of all ranks; returns their norm, a scalar on the device."""
         gradients = [value.grad for value in self.parameters if value.grad is not None]
         self.ranks.add_up(gradients)
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        if self.skips:
-            unsound = ~torch.isfinite(norm)
-            if self.optimizer.defaults.get("fused"):
-                # What GradScaler gives to torch's fused kernels: 1 keeps them from moving anything.
-                self.optimizer.found_inf = unsound.float()  # type: ignore[attr-defined]
-            else:
-                for value in gradients:
-                    value.masked_fill_(unsound, 0.0)
+        norms = torch._foreach_norm(gradients) if gradients else [torch.zeros(())]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
         self.optimizer.step()
         for constraint in self.constraints:
             with torch.no_grad():

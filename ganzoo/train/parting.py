@@ -51,7 +51,7 @@ class Draws:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._drawn: list[Tensor] = []
+        self._drawn: list[tuple[int, Tensor]] = []
         self._next = 0
         self._part = Part(0, 1, 1)
 
@@ -68,12 +68,12 @@ class Draws:
         return self._rows(self._engine.uniform, shape)
 
     def _rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
-        size, whole = len(self._part), self._part.whole
-        # Rows for each sample, or for each real and each generated one; other shapes belong to no sample.
-        times = shape[0] // size if shape and shape[0] in (size, 2 * size) else 0
         if self._next == len(self._drawn):
-            self._drawn.append(draw(times, whole, *shape[1:]) if times else draw(*shape))
-        values = self._drawn[self._next]
+            size, whole = len(self._part), self._part.whole
+            # Rows for each sample, or for each real and each generated one; others belong to no sample.
+            times = shape[0] // size if shape and shape[0] in (size, 2 * size) else 0
+            self._drawn.append((times, draw(times, whole, *shape[1:]) if times else draw(*shape)))
+        times, values = self._drawn[self._next]
         self._next += 1
         if times:
             values = values[:, self._part.start : self._part.stop].reshape(shape)

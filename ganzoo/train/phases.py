@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganzoo.api import Batch, Loss, Networks, View
 from ganzoo.networks import noise_fields
@@ -19,6 +19,7 @@ from ganzoo.train.memory import Memory
 from ganzoo.train.optim import Side
 from ganzoo.train.parting import Draws, Part, parts
 from ganzoo.train.ranks import Ranks
+from ganzoo.train.undo import Undo
 from ganzoo.train.view import GameView, generated
 
 
@@ -58,7 +59,7 @@ class Meter:
 
         In place: a CUDA graph repeats it.
         """
-        value = value.detach().mean()
+        value = value.detach().float().mean()
         if name not in self.sums:
             self.sums[name], self.counts[name] = torch.zeros_like(value), torch.zeros_like(value)
         if self.tolerant:
@@ -112,6 +113,7 @@ class Phases:
         reuse_fakes: bool = False,
         joint: Collection[str] = (),
         memory: Memory | None = None,
+        stateful: Collection[nn.Module] = (),
     ) -> None:
         """`joint` names the discriminators that may judge real and generated samples in one batch."""
         self.networks = networks
@@ -124,8 +126,10 @@ class Phases:
         self.reuse_fakes = reuse_fakes
         self.joint = frozenset(joint)
         self.memory = memory or Memory()
+        self.stateful = tuple(stateful)
         self.noise_fields = noise_fields(self.networks)
         self._kept: dict[Part, Drawn] = {}
+        self._kept_noise: Batch = {}
 
     def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
         """One step of all discriminators on `count` real samples and as many generated ones.
@@ -141,8 +145,9 @@ class Phases:
 
     def _learn(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
         """Gradients of this rank's share of the batch, part after part, then one step."""
-        side = self.sides[role]
-        noise, draws = self.engine.noise(self.noise_fields, count), Draws(self.engine)
+        side, draws = self.sides[role], Draws(self.engine)
+        noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
+        undo = Undo(side, self._modules()) if side.skips else None
         while True:
             try:
                 side.clear()
@@ -151,18 +156,26 @@ class Phases:
             except (RuntimeError, MemoryError) as error:
                 self._kept.clear()
                 self.memory.halve(error, len(self.engine.ranks.share(count)))
+            self.memory.release()  # only here has the error let go of what it held
+        self._kept_noise = noise if keep else {}
         if not keep:
             self._kept.clear()
         norm = side.step()
         self.meter.add(f"gradient_norm_{role}", norm)
-        if side.skips:
-            self.meter.add(f"skipped_{role}", (~torch.isfinite(norm)).float())
+        if undo is not None:
+            unsound = ~torch.isfinite(norm)
+            undo.where(unsound)
+            self.meter.add(f"skipped_{role}", unsound.float())
 
     def _add_gradients(
         self, role: str, real: Batch, noise: Batch, draws: Draws, count: int, step: int, keep: bool
     ) -> None:
-        share, learns = self.engine.ranks.share(count), keep or role == "generator"
-        for part in parts(share, count, self.memory.at_once):
+        share = self.engine.ranks.share(count)
+        shared = parts(share, count, self.memory.at_once)
+        # The graphs of several parts would need as much memory as the whole: their samples are made again.
+        keep = keep and len(shared) == 1
+        learns = keep or role == "generator"
+        for part in shared:
             draws.begin(part)
             rows = part.rows(real, share.start)
             drawn = self._kept.get(part) or self._drawn(rows, part.rows(noise), learns)
@@ -170,6 +183,10 @@ class Phases:
                 self._kept[part] = drawn
             total = self._total(role, rows, drawn, step, draws, part.weight)
             self.sides[role].add_gradients(total if part.weight == 1 else total * part.weight)
+
+    def _modules(self) -> list[nn.Module]:
+        nets = (*self.networks.generators.values(), *self.networks.discriminators.values())
+        return [*(net.module for net in nets), *self.stateful]
 
     def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
         """The terms of each step of a cycle: cycles with equal ones do the same work."""

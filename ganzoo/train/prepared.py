@@ -71,7 +71,9 @@ def prepare(
     memory = Memory(min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None))
     work = forward_work(networks, store.info) * len(ranks.share(plan.train.batch_size))
     threads = plan.train.threads or kept_threads(record.get("threads"))
-    torch.set_num_threads(choose_threads(threads, work, process.busy_cores))
+    # Ranks are no neighbours to make room for: whoever started them has divided the cores.
+    busy_cores = process.busy_cores if ranks.world == 1 else lambda: 0.0
+    torch.set_num_threads(choose_threads(threads, work, busy_cores))
     torch.manual_seed((seed + ranks.rank) % 2**63)  # dropout: other masks for other samples
     parts = make_parts(plan, engine.device)
     joint = judging_alone(networks, store.info)
@@ -108,6 +110,7 @@ def prepare(
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=memory,
+        stateful=parts.stateful.values(),
     )
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)

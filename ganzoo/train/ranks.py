@@ -23,6 +23,18 @@ from ganzoo.errors import FailedError, UsageError
 _NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
+def other_rank_ended(error: BaseException) -> FailedError | None:
+    """What to say where another process has gone, which has said itself why; None for other errors."""
+    text = str(error)
+    if not any(sign in text for sign in ("onnection closed by peer", "onnection reset by peer", "NCCL")):
+        return None
+    return FailedError(
+        "Another process of this run has ended, so this one ends, too.",
+        where=f"rank {os.environ.get('RANK', '?')}",
+        fix="see what the other one said",
+    )
+
+
 @dataclass(frozen=True)
 class Ranks:
     """Which of a run's processes this one is."""
@@ -34,7 +46,7 @@ class Ranks:
     @classmethod
     def from_environment(cls) -> Ranks:
         """As whoever started the processes says; one process when nothing is said."""
-        if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
+        if "RANK" not in os.environ and "WORLD_SIZE" not in os.environ:
             return cls()
         try:
             rank, local, world = (int(os.environ[name]) for name in _NAMES)

@@ -66,6 +66,7 @@ class Recorder:
         self._tick = (time.perf_counter(), training.images)
         self._share = self.share
         self._spread: float | None = None
+        self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
         past = [line for line in self.run.log() if line["images"] <= training.images]
         self._watch = Watch(line["values"] for line in past)
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
@@ -91,18 +92,19 @@ class Recorder:
         """Do what became due since the last call, in a cycle that began after `images_before` images."""
         training, settings = self.training, self.plan.train
         training.seconds = self.elapsed()
+        self._spread = None
         share, before = self.share, self._share
         self._share = share
         span = (before, share, images_before, training.images)
         self.reporter.progress(training.images, settings.images, share, training.seconds)
         if _due(settings.sample_every, GRIDS, span):
-            self._attempt(self.sample)
+            self.attempt(self.sample)
         if _due(settings.log_every, LOGS, span):
-            self._attempt(self.log)
+            self.attempt(self.log)
         elif training.steps % NOTICED == 0:
             self._check(training.meter.means())
         if _due(settings.checkpoint_every, CHECKPOINTS, span) and share < 1.0:
-            self._attempt(self.checkpoint)
+            self.attempt(self.checkpoint)
 
     def log(self) -> None:
         """Append a line to log.jsonl. DivergedError when a mean is not finite."""
@@ -119,11 +121,9 @@ class Recorder:
             "values": values,
         }
         self._tick, self._values = (now, training.images), values
-        spread, self._spread = self._spread, None
-        if spread is not None:
-            record["sample_spread"] = round(spread, 4)
-        for text in self._watch.look(self._share, values, spread):
-            self.reporter.note(f"after {training.images:,} images {text}")
+        if self._spread is not None:  # of samples drawn in this cycle: a resumed run has the same lines
+            record["sample_spread"] = round(self._spread, 4)
+        self._say(self._watch.look(values))
         if self._is_main:
             append_line(self._log, json.dumps(record))
         self.reporter.tick(record)
@@ -133,27 +133,23 @@ class Recorder:
         self.training.seconds = self.elapsed()
         self.checkpoint()
         if self._is_main and not self.samples.file().exists():
-            self._attempt(self.sample)
+            self.attempt(self.sample)
 
     def sample(self) -> None:
         """Draw the generators' pictures of the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
+            self._say(self._watch.look_at_samples(self._share, self._spread))
 
     def real(self) -> None:
         """Draw real samples once, to compare with."""
         if self._is_main and self.training.images == 0:
-            self._attempt(self.samples.draw_real)
+            self.attempt(self.samples.draw_real)
 
     def checkpoint(self) -> None:
         """Write a checkpoint. StorageError when the disk does not take it."""
         training, settings = self.training, self.plan.train
-        try:
-            tensors = on_host(training.tensors(), training.images)
-        except DivergedError as error:
-            raise self._diverged(error.what) from error
-        if not self._is_main:
-            return
+        tensors = training.tensors()
         about = {
             "seconds": training.seconds,
             "steps": training.steps,
@@ -166,20 +162,29 @@ class Recorder:
             self.reporter.note(
                 f"no value of the log is {settings.keep_best}: it has {', '.join(self._values)}"
             )
-        write_checkpoint(
-            self.run.checkpoints, training.images, tensors, about, settings.keep_checkpoints, score
-        )
+        try:
+            if not self._is_main:
+                on_host(tensors, training.images)
+                return
+            write_checkpoint(
+                self.run.checkpoints, training.images, tensors, about, settings.keep_checkpoints, score
+            )
+        except DivergedError as error:
+            raise self._diverged(error.what) from error
         self.run.update(images=training.images, seconds=round(training.seconds, 3))
 
     def _check(self, values: Mapping[str, float]) -> None:
         """DivergedError when a mean is not finite, or when no step was sound."""
         bad = next((name for name, value in values.items() if not math.isfinite(value)), None)
-        still = next(
-            (role for role in ("generator", "discriminator") if values.get(f"skipped_{role}") == 1), None
-        )
+        still = None
+        for role in ("generator", "discriminator"):
+            if values.get(f"skipped_{role}", 0) < 1:
+                self._moved[role] = self.training.steps
+            elif self.training.steps - self._moved[role] >= NOTICED:
+                still = role
         if bad is None and still is None:
             return
-        seen = f"{bad} is not finite" if bad else f"every step of the {still} was skipped"
+        seen = f"{bad} is not finite" if bad else f"{NOTICED} steps of the {still} in a row were skipped"
         raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
 
     def _diverged(self, what: str) -> DivergedError:
@@ -190,7 +195,11 @@ class Recorder:
             f"them: ganzoo train --resume {self.run.path} --on-nan rollback",
         )
 
-    def _attempt(self, action: Callable[[], None]) -> None:
+    def _say(self, texts: list[str]) -> None:
+        for text in texts:
+            self.reporter.note(f"after {self.training.images:,} images {text}")
+
+    def attempt(self, action: Callable[[], None]) -> None:
         """Write something; when the disk does not take it, say so and train on."""
         try:
             action()

@@ -16,7 +16,7 @@ from ganzoo.plan import Plan
 from ganzoo.runfiles import is_complete
 from ganzoo.runs import Run, is_unborn, safe_name
 from ganzoo.settings import layer
-from ganzoo.train.checkpoint import has_sound
+from ganzoo.train.checkpoint import has_any, has_sound
 
 # Settings that a resumed run may change: its length, where and how it computes, and what it writes down.
 CHANGEABLE = frozenset(
@@ -51,7 +51,7 @@ def standing(path: Path, plan: Plan) -> Standing:
             return "new"
     run = Run.open(path)
     sound = has_sound(run.checkpoints)
-    if not sound and not is_complete(run.settings_file):
+    if not has_any(run.checkpoints) and not is_complete(run.settings_file):
         return "new"  # ended while it wrote its first files
     _check_settings(run, plan)
     if run.record["status"] == "done" and not _is_longer(run, plan):
@@ -63,6 +63,12 @@ def standing(path: Path, plan: Plan) -> Standing:
             where=str(path),
             fix="go on from its last sound checkpoint at half the learning rates: --on-nan rollback; "
             "or start a new run with other settings",
+        )
+    if not sound and has_any(run.checkpoints):
+        raise UsageError(
+            "The run has checkpoints, and none of them can be read.",
+            where=str(run.checkpoints),
+            fix="repair or remove them; or begin anew in another --run-dir",
         )
     return "unfinished" if sound else "new"
 

@@ -22,7 +22,7 @@ from ganzoo.train.engine import choose_device
 from ganzoo.train.loop import Outcome, train_loop
 from ganzoo.train.prepared import Prepared, check_share, prepare
 from ganzoo.train.quiet import Quiet
-from ganzoo.train.ranks import Ranks
+from ganzoo.train.ranks import Ranks, other_rank_ended
 from ganzoo.train.recorder import Recorder, Reporter
 from ganzoo.train.resuming import changes_since, check_resumable, standing, usual_path
 from ganzoo.train.samples import Samples
@@ -53,6 +53,8 @@ def start(
             check_free(path)
         prepared = _prepare(plan, meeting)
         with _lock(meeting, path):
+            if meeting.ranks.is_main:
+                check_free(path)  # data may have taken minutes to prepare
             return _begin(prepared, path, meeting, pause_at)
 
 
@@ -62,6 +64,7 @@ def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None
     UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
     """
     with _meeting(plan, reporter) as meeting, _lock(meeting, run.path):
+        run = Run.open(run.path)
         check_resumable(run, plan)
         return _go_on(run, plan, meeting, pause_at)
 
@@ -81,7 +84,7 @@ def start_or_resume(
             found = meeting.ranks.tell(mine.encode()).decode()
             if found == "new":
                 return _begin(_prepare(plan, meeting), path, meeting, pause_at)
-            run = Run.open(path)
+            run = Run.open(path, writes=meeting.ranks.is_main)
             return (run, "done") if found == "complete" else _go_on(run, plan, meeting, pause_at)
 
 
@@ -92,7 +95,10 @@ def _meeting(plan: Plan, reporter: Reporter) -> Iterator[Meeting]:
     with Interrupts() as interrupts:
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))
-        yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet())
+        try:
+            yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet())
+        except RuntimeError as error:
+            raise (ranks.world > 1 and other_rank_ended(error)) or error from error
 
 
 def _agreed_path(meeting: Meeting, path: Path) -> Path:
@@ -164,7 +170,7 @@ def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None)
         return _STOPS[int(ranks.largest(_STOPS.index(wanted))[0])]
 
     def less_at_once(size: int) -> None:
-        run.update(micro_batch=size)
+        recorder.attempt(lambda: run.update(micro_batch=size))
         reporter.note(f"memory ran out: {size} samples at once from here on, gradients are accumulated")
 
     prepared.phases.memory.told = less_at_once
@@ -189,8 +195,8 @@ def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None)
                 break
             except DivergedError as error:
                 _roll_back(error, prepared, run, meeting)
-                recorder.rewind()
-                recorder.checkpoint()
+                recorder.attempt(recorder.rewind)
+                recorder.attempt(recorder.checkpoint)
         run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
         ranks.wait()
     return outcome

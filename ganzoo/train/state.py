@@ -53,15 +53,13 @@ class Training:
 
     def agree(self) -> None:
         """Give every rank the main one's parameters and statistics, before the first step."""
-        for module in self._modules():
+        for module in (*self._modules(), *self.ema.modules.values()):
             self.engine.ranks.copy_from_main(list(module.state_dict().values()))
 
     def _modules(self) -> list[nn.Module]:
-        ema = self.ema.modules.values() if self.ema.active else ()
         return [
             *self.generator.modules.values(),
             *self.discriminator.modules.values(),
-            *ema,
             *self.stateful.values(),
         ]
 
@@ -101,10 +99,10 @@ class Training:
         }
         found = dict(kinds)
         for role, side in (("generator", self.generator), ("discriminator", self.discriminator)):
-            shapes = {name: tuple(p.shape) for name, p in zip(side.names, side.parameters, strict=True)}
+            kinds_of = _kinds(dict(zip(side.names, side.parameters, strict=True)))
             for key in [key for key in found if key.startswith(f"optimizers.{role}.")]:
                 name = key.removeprefix(f"optimizers.{role}.").rpartition(".")[0]
-                if name in shapes and found[key] in (("F32", shapes[name]), ("F32", ())):
+                if name in kinds_of and found[key] in (kinds_of[name], ("F32", ())):
                     del found[key]
         for key in [key for key in found if key.startswith(("random.", "meter."))]:
             kind, shape = found[key]

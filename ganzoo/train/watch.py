@@ -33,20 +33,28 @@ class Watch:
         self._past: deque[Mapping[str, float]] = deque(past, maxlen=MOST)
         self._said: set[str] = set()
 
-    def look(self, share: float, values: Mapping[str, float], spread: float | None) -> list[str]:
-        """What should be said at a log tick at this share of the run; each kind of thing once."""
-        found = {}
-        if spread is not None and share >= EARLY and spread < ALIKE:
-            found["alike"] = (
-                f"the samples are nearly alike: they lie {spread:.2f} times as far apart as real ones (mode "
-                "collapse?). Look at the newest picture in samples/; if it is so, try a loss with a gradient "
-                "penalty (+wgan-gp), a lower generator.lr, or a larger batch"
-            )
+    def look(self, values: Mapping[str, float]) -> list[str]:
+        """What should be said of a log line's values; each kind of thing once."""
+        found: dict[str, str] = {}
         if len(self._past) >= FEWEST:
             for role, other in (("generator", "discriminator"), ("discriminator", "generator")):
                 found.update(self._gradients(role, other, values))
             found.update(self._scores(values))
         self._past.append(values)
+        return self._fresh(found)
+
+    def look_at_samples(self, share: float, spread: float | None) -> list[str]:
+        """What should be said of samples of that `spread`, at this share of the run."""
+        if spread is None or share < EARLY or spread >= ALIKE:
+            return []
+        text = (
+            f"the samples are nearly alike: they lie {spread:.2f} times as far apart as real ones (mode "
+            "collapse?). Look at the newest picture in samples/; if it is so, try a loss with a gradient "
+            "penalty (+wgan-gp), a lower generator.lr, or a larger batch"
+        )
+        return self._fresh({"alike": text})
+
+    def _fresh(self, found: Mapping[str, str]) -> list[str]:
         fresh = {kind: text for kind, text in found.items() if kind not in self._said}
         self._said |= fresh.keys()
         return list(fresh.values())
