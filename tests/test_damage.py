@@ -170,6 +170,39 @@ def test_a_damaged_newest_checkpoint_does_not_push_out_the_sound_one(tiny: Tiny,
     assert read_newest(run.checkpoints)[1]["images"] == 72
 
 
+def test_nothing_is_thrown_away_that_cannot_be_read(tiny: Tiny, tmp_path: Path) -> None:
+    """All checkpoints damaged, or of a later format: no new run is begun over them."""
+    plan = tiny("vanilla", **{"train.checkpoint_every": 32})
+    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    before = {path: path.read_bytes() for path in run.checkpoints.rglob("*") if path.is_file()}
+    for path in run.checkpoints.iterdir():
+        record = read_manifest(path)
+        (path / "manifest.json").write_bytes(sealed_manifest({**record, "format": 99}))
+    with pytest.raises(UsageError, match="none of them can be read"):
+        start_or_resume(plan, run.path, Quiet())
+    assert {path for path in run.checkpoints.rglob("*") if path.is_file()} == set(before)
+    for path, content in before.items():
+        path.write_bytes(content)
+    newest = max(run.checkpoints.iterdir())
+    (newest / "state.safetensors").write_bytes(b"rubbish")
+    start_or_resume(plan, run.path, Quiet(), pause_at=72)
+    assert (run.checkpoints / f".damaged-{newest.name}" / "state.safetensors").read_bytes() == b"rubbish"
+
+
+def test_somebody_elses_settings_are_not_replaced(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('recipe = "vanilla"  # mine')
+    for begin in (start, start_or_resume):
+        with pytest.raises(UsageError):
+            begin(tiny("vanilla"), tmp_path, Quiet())
+    assert (tmp_path / "settings.toml").read_text() == 'recipe = "vanilla"  # mine'
+
+
+def test_a_checkpoint_under_another_name_is_not_believed(tmp_path: Path) -> None:
+    written(tmp_path, 100, 200)
+    (tmp_path / "000000000200").rename(tmp_path / "000000000900")
+    assert read_newest(tmp_path)[1]["images"] == 100
+
+
 def load() -> Registry:
     from ganzoo.registry import load_registry
 
@@ -237,7 +270,8 @@ def test_a_disk_that_is_full_at_any_64_kilobytes_keeps_the_last_checkpoint(
         assert same(found, tensors(manifest["images"], size)), at
         monkeypatch.setattr(files, "disk", files.Disk())
         settle(tmp_path, 100)
-        assert [p.name for p in tmp_path.iterdir() if p.name != "trial"] == ["000000000100"]
+        files.disk.remove(tmp_path / ".damaged-000000000200")  # a whole one, put aside
+        assert {p.name for p in tmp_path.iterdir()} == {"trial", "000000000100"}
 
 
 def test_rewriting_a_checkpoint_on_a_full_disk_keeps_the_old_one(

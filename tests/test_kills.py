@@ -41,7 +41,11 @@ def final_state(run: Path) -> bytes:
 def lines(run: Path) -> list[tuple[int, str]]:
     """The log as bits: the values of each line, written in hexadecimal."""
     return [
-        (line["images"], " ".join(f"{name}={float(value).hex()}" for name, value in line["values"].items()))
+        (
+            line["images"],
+            " ".join(f"{name}={float(value).hex()}" for name, value in line["values"].items())
+            + f" {line.get('sample_spread')}",
+        )
         for line in Run.open(run).log()
     ]
 

@@ -149,7 +149,7 @@ def settle(folder: Path, images: int) -> None:
         with suppress(OSError):
             if path == plain:
                 if int(plain.name) > images:
-                    aside = folder / f"damaged-{plain.name}"
+                    aside = folder / f".damaged-{plain.name}"
                     files.disk.remove(aside)
                     files.disk.rename(path, aside)
             elif _is_sound(path) and not _is_sound(plain):
@@ -192,7 +192,9 @@ def _prune(folder: Path, keep: int) -> None:
     """Remove all but the newest and the best. A folder that cannot be removed does no harm."""
     there = [path for path in _candidates(folder) if path.name.isdigit()]
     stay = {*there[-keep:], _best(there)}
-    for path in there:
+    # What was put aside is of no use once the run has come as far again.
+    aside = [path for path in folder.glob(".damaged-*") if path.name[9:] <= there[-1].name]
+    for path in (*there, *aside):
         if path not in stay:
             with suppress(OSError):
                 files.disk.remove(path)

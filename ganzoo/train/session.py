@@ -79,6 +79,8 @@ def start_or_resume(
     """
     with _meeting(plan, reporter) as meeting:
         path = _agreed_path(meeting, run_dir or usual_path(plan))
+        if meeting.ranks.is_main and not any((path / name).exists() for name in ("run.json", "checkpoints")):
+            check_free(path)  # before the lock, by which a run's leftovers are known
         with _lock(meeting, path):
             mine = standing(path, plan) if meeting.ranks.is_main else ""
             found = meeting.ranks.tell(mine.encode()).decode()
