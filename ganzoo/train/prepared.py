@@ -69,11 +69,7 @@ def prepare(
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
     memory = Memory(min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None))
-    work = forward_work(networks, store.info) * len(ranks.share(plan.train.batch_size))
-    threads = plan.train.threads or kept_threads(record.get("threads"))
-    # Ranks are no neighbours to make room for: whoever started them has divided the cores.
-    busy_cores = process.busy_cores if ranks.world == 1 else lambda: 0.0
-    torch.set_num_threads(choose_threads(threads, work, busy_cores))
+    _set_threads(plan, networks, store, record.get("threads"), ranks)
     torch.manual_seed((seed + ranks.rank) % 2**63)  # dropout: other masks for other samples
     parts = make_parts(plan, engine.device)
     joint = judging_alone(networks, store.info)
@@ -114,6 +110,15 @@ def prepare(
     )
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
+
+
+def _set_threads(plan: Plan, networks: Networks, store: Store, recorded: int | None, ranks: Ranks) -> None:
+    """Set the number of threads for this process: as asked, as when the run began, or what suits the work."""
+    work = forward_work(networks, store.info) * len(ranks.share(plan.train.batch_size))
+    # Ranks are no neighbours to make room for: whoever started them has divided the cores.
+    busy_cores = process.busy_cores if ranks.world == 1 else lambda: 0.0
+    wanted = plan.train.threads or kept_threads(recorded)
+    torch.set_num_threads(choose_threads(wanted, work, busy_cores))
 
 
 def _place(networks: Networks, engine: Engine) -> None:
