@@ -1,4 +1,4 @@
-"""Damaged checkpoints, full disks, locks: what was saved is found again, and nothing else."""
+"""Damaged checkpoints and full disks: what was saved is found again, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import random
-import signal
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +17,8 @@ import torch
 from safetensors.torch import save
 
 from ganzoo import files
-from ganzoo.cli.runs import _status
 from ganzoo.errors import DivergedError, StorageError, UsageError
 from ganzoo.export import run as exporting
-from ganzoo.locks import only_process
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
@@ -34,7 +29,7 @@ from ganzoo.train.checkpoint import read_newest, read_one, settle, write_checkpo
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.session import prepare, resume, start, start_or_resume
 
-from .faults import BLOCK, FaultyDisk, ended, forked, full
+from .faults import BLOCK, FaultyDisk, full
 
 Tiny = Callable[..., Plan]
 ABOUT = {"seconds": 1.5, "steps": 3}
@@ -356,54 +351,6 @@ def test_what_is_not_finite_is_never_saved(tmp_path: Path) -> None:
         with pytest.raises(DivergedError, match="'a' is not finite"):
             write_checkpoint(tmp_path, 200, state, ABOUT, 3)
     assert [p.name for p in tmp_path.iterdir()] == ["000000000100"]
-
-
-# --- one process ----------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_dead_process_holds_no_lock_and_a_living_one_is_named(tiny: Tiny, tmp_path: Path) -> None:
-    plan = tiny("vanilla")
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
-
-    def hold() -> None:
-        with only_process(run.path):
-            (tmp_path / "held").touch()
-            time.sleep(60)
-
-    pid = forked(hold)
-    while not (tmp_path / "held").exists():
-        time.sleep(0.01)
-    with pytest.raises(UsageError, match=f"Another process is training this run: process {pid} on .+, since"):
-        start_or_resume(plan, run.path, Quiet())
-    run.update(status="training")
-    assert _status(run) == "training"
-    os.kill(pid, signal.SIGKILL)
-    assert ended(pid) == -signal.SIGKILL
-    assert _status(run) == "killed"
-    _, outcome = start_or_resume(plan, run.path, Quiet())
-    assert outcome == "done"
-
-
-def test_a_lock_where_the_system_knows_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some network storage: a file is the lock there, and that of a dead process is taken over."""
-    fcntl = pytest.importorskip("fcntl")
-
-    def missing(*arguments: Any) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", missing)
-    with only_process(tmp_path), pytest.raises(UsageError, match="Another process"), only_process(tmp_path):
-        pass
-
-    def abandon() -> None:
-        only_process(tmp_path).__enter__()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    assert ended(forked(abandon)) == -signal.SIGKILL
-    time.sleep(2.1)  # filelock takes a younger one for a lock that is just being made
-    with only_process(tmp_path):
-        pass
 
 
 def test_checkpoint_module_writes_through_the_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
