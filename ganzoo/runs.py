@@ -159,6 +159,15 @@ class Run:
                 f"The run's settings cannot be read: {error}", where=str(self.settings_file)
             ) from error
 
+    def trained_settings(self) -> dict[str, Any]:
+        """The settings in the newest checkpoint's manifest; those of settings.toml where there is none."""
+        folder = self.path / "checkpoints"
+        for checkpoint in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []:
+            settings = read_manifest(checkpoint).get("settings")
+            if isinstance(settings, dict):
+                return settings
+        return self.settings()
+
     def log(self) -> list[dict[str, Any]]:
         """The lines of log.jsonl, a record for each tick. A line that a crash tore is left out."""
         file = self.path / "log.jsonl"
@@ -186,11 +195,11 @@ def list_runs(folder: Path) -> list[Run]:
         return []
     runs = []
     for path in sorted(folder.iterdir()):
-        if (path / "run.json").is_file():
-            try:
+        try:
+            if (path / "run.json").is_file():
                 runs.append(Run.open(path))
-            except (UsageError, StorageError):
-                continue
+        except (UsageError, StorageError, OSError):
+            continue
     return sorted(runs, key=lambda run: str(run.record.get("created", "")))
 
 
@@ -226,7 +235,7 @@ def is_unborn(path: Path) -> bool:
         return True
     if not path.is_dir():
         return False
-    entries = list(path.iterdir())
+    entries = [entry for entry in path.iterdir() if entry.name != "lost+found"]  # of a fresh file system
     if entries and not (path / ".lock").exists():
         return False
     for entry in entries:

@@ -18,6 +18,7 @@ from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
 from ganzoo.settings import OptimizerSettings
+from ganzoo.train import watch as watching
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.optim import Side
 from ganzoo.train.prepared import prepare
@@ -98,7 +99,9 @@ def test_nan_is_noticed_soon_without_a_log_line(step: int, install: Install, tmp
     plan = sick(install, step, **{"train.log_every": 10**6, "train.images": 4000})
     with pytest.raises(DivergedError, match="not finite") as caught:
         start(plan, tmp_path / "run", Quiet())
-    assert "--on-nan rollback" in caught.value.fix
+    saved = any((tmp_path / "run" / "checkpoints").iterdir())
+    assert ("--on-nan rollback" in caught.value.fix) == saved, "no step is offered that cannot be taken"
+    assert "--set generator.lr=" in caught.value.fix
     noticed = int(caught.value.what.split("after ")[1].split(" ")[0]) // 4
     assert step <= noticed <= step + NOTICED <= step + 200
     assert Run.open(tmp_path / "run").record["status"] == "diverged"
@@ -270,9 +273,10 @@ def test_what_goes_wrong_is_said_once_and_in_words(change: dict[str, float], wor
 
 def test_samples_that_are_alike_are_called_so() -> None:
     watch = Watch()
-    assert watch.look_at_samples(0.05, 0.1) == [], "too early to tell"
-    assert watch.look_at_samples(0.5, 0.9) == []
-    (said,) = watch.look_at_samples(0.5, 0.1)
+    assert watch.look_at_samples(0.05, 1000, 0.1) == [], "too early to tell"
+    assert watch.look_at_samples(0.5, 100, 0.1) == [], "too early to tell"
+    assert watch.look_at_samples(0.5, 1000, 0.9) == []
+    (said,) = watch.look_at_samples(0.5, 1000, 0.1)
     assert "nearly alike" in said
 
 
@@ -286,9 +290,10 @@ def test_spread_is_a_share_of_what_real_samples_show() -> None:
     assert spread(real, real[:1].repeat(64, 0)) is None
 
 
-def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator that does not learn makes the same gray for every latent."""
     reporter = Quiet()
+    monkeypatch.setattr(watching, "FEWEST_CYCLES", 1)
     plan = tiny("dcgan", **{"generator.lr": 0.0, "ema.half_life": 0})
     run, _ = start(plan, tmp_path / "run", reporter)
     assert sum("nearly alike" in note for note in reporter.notes) == 1

@@ -112,10 +112,12 @@ class _Request:
 def _train(plan: Plan, request: _Request) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
     from ganzoo.runs import Run
-    from ganzoo.train.launch import LAUNCHED
+    from ganzoo.train.launch import LAUNCHED, follow_launcher
     from ganzoo.train.ranks import Ranks
     from ganzoo.train.session import resume, start, start_or_resume
 
+    if LAUNCHED in os.environ:
+        follow_launcher()
     as_json = request.as_json
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
     try:

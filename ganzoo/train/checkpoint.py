@@ -119,7 +119,7 @@ def read_one(
     if images is None:
         path = _best(there)
         missing = "No checkpoint of this run has a score."
-        fix = "train with --set train.keep_best=NAME, a value of the log"
+        fix = "train with --set train.keep_best=min:NAME (or max:NAME), a value of the log"
     else:
         path = next((path for path in there if int(path.name) == images), None)
         missing = f"The run has no checkpoint after {images:,} images."

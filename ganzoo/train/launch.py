@@ -6,16 +6,21 @@ torchrun's command would lose.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ganzoo import process
 from ganzoo.errors import ExitCode, FailedError, GanzooError, UsageError
 from ganzoo.runs import Run
+
+_PR_SET_PDEATHSIG = 1  # from sys/prctl.h
 
 _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 
@@ -31,6 +36,13 @@ _CODES = {
 # Set for the processes: those that were asked to stop then end with 0, which torchrun would take for a
 # failure otherwise, and start them again. What became of the run is read from its run.json.
 LAUNCHED = "GANZOO_LAUNCHED"
+
+
+def follow_launcher() -> None:
+    """Let this process be asked to stop when its launcher is killed, where the system can do that (Linux)."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: int) -> int:

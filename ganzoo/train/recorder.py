@@ -16,7 +16,7 @@ from ganzoo.errors import DivergedError, StorageError
 from ganzoo.files import append_line, write_bytes
 from ganzoo.plan import Plan
 from ganzoo.runs import Run
-from ganzoo.train.checkpoint import on_host, write_checkpoint
+from ganzoo.train.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.train.samples import Samples
 from ganzoo.train.state import Training
 from ganzoo.train.watch import Watch
@@ -55,6 +55,7 @@ class Recorder:
         self.training = training
         self.samples = samples
         self.reporter = reporter
+        self._told: set[str] = set()
         self._is_main = training.engine.ranks.is_main
         self._log = run.path / "log.jsonl"
         self.rewind()
@@ -139,7 +140,7 @@ class Recorder:
         """Draw the generators' pictures of the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
-            self._say(self._watch.look_at_samples(self._share, self._spread))
+            self._say(self._watch.look_at_samples(self._share, self.training.steps, self._spread))
 
     def real(self) -> None:
         """Draw real samples once, to compare with."""
@@ -159,9 +160,9 @@ class Recorder:
         }
         score = settings.score(self._values)
         if settings.keep_best and score is None and self._values:
-            self.reporter.note(
-                f"no value of the log is {settings.keep_best}: it has {', '.join(self._values)}"
-            )
+            name = settings.keep_best.partition(":")[2]
+            known = ", ".join(self._values)
+            self._once(f"train.keep_best has no effect: no value of the log is '{name}'; it has {known}")
         try:
             if not self._is_main:
                 on_host(tensors, training.images)
@@ -188,12 +189,24 @@ class Recorder:
         raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
 
     def _diverged(self, what: str) -> DivergedError:
+        rates = self.plan.generator.lr, self.plan.discriminator.lr
+        lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
+        fix = f"begin again with lower rates, for example {lower}"
+        if not self.training.rollbacks and has_any(self.run.checkpoints):
+            fix += (
+                "; or go on from the last sound checkpoint at half of them: "
+                f"ganzoo train --resume {self.run.path} --on-nan rollback"
+            )
         return DivergedError(
             what,
             where=str(self.run.path),
-            fix="lower generator.lr and discriminator.lr; or go on from the last sound checkpoint at half of "
-            f"them: ganzoo train --resume {self.run.path} --on-nan rollback",
+            fix=fix,
         )
+
+    def _once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.reporter.note(text)
 
     def _say(self, texts: list[str]) -> None:
         for text in texts:

@@ -92,14 +92,26 @@ def _check_settings(run: Run, plan: Plan) -> None:
             where=str(run.path),
             fix=f"leave that out; or start a new run with other settings from {run.settings_file}",
         )
+    seen = run.record.get("images", 0)
+    if plan.train.images is not None and plan.train.images < seen and run.record["status"] != "done":
+        raise UsageError(
+            f"The run has seen {seen:,} images already, more than {plan.train.images:,}.",
+            where=str(run.path),
+            fix="ask for more --images, or leave that out",
+        )
 
 
 def _is_longer(run: Run, plan: Plan) -> bool:
-    return bool({("train", "images"), ("train", "minutes")} & set(_changed(run, plan)))
+    """Whether the plan asks for more than the run has."""
+    seen, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
+    changed = {("train", "images"), ("train", "minutes")} & set(_changed(run, plan))
+    more = (plan.train.images or 0) > seen or 60 * (plan.train.minutes or 0) > seconds
+    return bool(changed) and more
 
 
 def _changed(run: Run, plan: Plan) -> list[tuple[str, ...]]:
-    old, new = layer("", run.settings()).values, layer("", plan.settings()).values
+    # What it was trained with: settings.toml may have been edited since.
+    old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
     return [path for path in {**old, **new} if old.get(path) != new.get(path)]
 
 

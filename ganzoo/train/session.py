@@ -87,7 +87,10 @@ def start_or_resume(
             if found == "new":
                 return _begin(_prepare(plan, meeting), path, meeting, pause_at)
             run = Run.open(path, writes=meeting.ranks.is_main)
-            return (run, "done") if found == "complete" else _go_on(run, plan, meeting, pause_at)
+            if found != "complete":
+                return _go_on(run, plan, meeting, pause_at)
+            meeting.reporter.note("this run was complete already: nothing was trained")
+            return run, "done"
 
 
 @contextmanager
@@ -142,6 +145,7 @@ def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tupl
             fix="bring the data back, or start a new run",
         )
     notes = _restore(prepared.training, run, meeting)
+    meeting.reporter.note(f"going on after {prepared.training.images:,} images")
     for text in (*notes, *changes_since(run.record, plan, versions(), meeting.ranks.world)):
         meeting.reporter.note(text)
     return run, _train(prepared, run, meeting, pause_at)

@@ -22,8 +22,8 @@ SMALL, LARGE = 1e-2, 30.0
 # Scores that were closer than this count as this close: from nearly equal ones any gap is a large step.
 SMALLEST_GAP = 0.1
 
-# Before this share of a run, samples are alike because nothing is learned yet.
-EARLY = 0.1
+# Before this share of a run and so many cycles, samples are alike because nothing is learned yet.
+EARLY, FEWEST_CYCLES = 0.1, 200
 
 
 class Watch:
@@ -43,9 +43,9 @@ class Watch:
         self._past.append(values)
         return self._fresh(found)
 
-    def look_at_samples(self, share: float, spread: float | None) -> list[str]:
-        """What should be said of samples of that `spread`, at this share of the run."""
-        if spread is None or share < EARLY or spread >= ALIKE:
+    def look_at_samples(self, share: float, steps: int, spread: float | None) -> list[str]:
+        """What should be said of samples of that `spread`, at this share of the run, after so many cycles."""
+        if spread is None or share < EARLY or steps < FEWEST_CYCLES or spread >= ALIKE:
             return []
         text = (
             f"the samples are nearly alike: they lie {spread:.2f} times as far apart as real ones (mode "
