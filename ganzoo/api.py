@@ -3,26 +3,39 @@
 A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch, a discriminator
 reads some fields and writes a score. This module declares the records with which a plugin says
 what it offers. It imports neither torch nor numpy, so that listing a zoo of plugins is quick; the
-layers among its names (`Bounded`, `initialise` ...) bring torch in when they are first used.
+layers among its names (`Bounded`, `initialise` ...) bring torch in when they are first used, and so do
+`nearest` and `squared_distances` with numpy.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import DataInfo, Field, halvings, map_sizes
+from ganzoo.specs import (
+    ArchitectureSpec,
+    DatasetSpec,
+    ExtractorSpec,
+    LossSpec,
+    MetricSpec,
+    RecipeSpec,
+    TermSpec,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from ganzoo.cache import cache_folder
     from ganzoo.layers import Bounded, Crop, Maxout, as_maps, doubling, initialise
+    from ganzoo.pairs import nearest, squared_distances
 
 __all__ = [
     "API_VERSION",
@@ -34,24 +47,34 @@ __all__ = [
     "DataError",
     "DataInfo",
     "DatasetSpec",
+    "Evidence",
+    "Extractor",
+    "ExtractorSpec",
     "Field",
     "Game",
     "ItemSource",
+    "Judge",
+    "Lesson",
     "Loss",
     "LossSpec",
     "Maxout",
+    "MetricSpec",
     "Net",
     "Networks",
     "RecipeSpec",
+    "Samples",
     "SettingsError",
     "TermSpec",
     "View",
     "as_maps",
+    "cache_folder",
     "doubling",
     "halvings",
     "hookimpl",
     "initialise",
     "map_sizes",
+    "nearest",
+    "squared_distances",
 ]
 
 API_VERSION = 1
@@ -63,14 +86,18 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 
 Batch = dict[str, "Tensor"]
 
+_LATER = {
+    **dict.fromkeys(("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.layers"),
+    **dict.fromkeys(("nearest", "squared_distances"), "ganzoo.pairs"),
+    "cache_folder": "ganzoo.cache",
+}
+
 if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
 
     def __getattr__(name):
-        if name not in ("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise"):
+        if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from ganzoo import layers
-
-        return getattr(layers, name)
+        return getattr(importlib.import_module(_LATER[name]), name)
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -238,93 +265,102 @@ class ItemSource:
     notes: tuple[str, ...] = ()
 
 
-# --- records ------------------------------------------------------------------------------------
+# --- evaluation ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Spec:
-    """What all records share.
+class Extractor(Protocol):
+    """Features of pictures. `identity` names network and weights, with the sha256 of the weights.
 
-    `name` matches `[a-z0-9]+([._-][a-z0-9]+)*`. `summary` is one line. `paper` cites the source.
+    `protocol` says what is done to pictures before: size, filter, range.
     """
 
-    name: str
-    summary: str
-    paper: str = ""
+    identity: str
+    protocol: str
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pictures (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
+        ...
+
+
+class Judge(Extractor, Protocol):
+    """A classifier trained on labelled data. `accuracy`: its share of right answers on held-out samples."""
+
+    accuracy: float
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pictures (n, height, width, channels) -> (n, parts, classes), a part for each label."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Buildable(_Spec):
-    """A record with a factory, named by an import string and loaded on first use.
+class Lesson:
+    """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts)."""
 
-    `config` is a frozen dataclass of options with defaults. The factory of a record without `config`
-    gets None in its place: `factory(None)`, for architectures `factory(None, data)`, for datasets
-    `factory(argument, None)`. `defaults` are settings that come with this choice, by dotted path
-    (`{"train.batch_size": 128, "generator.lr": 1e-4}`); a path into a table that has no such option
-    (`architecture.discriminator_norm`, say) is passed over.
-    """
-
-    factory: str
-    config: type[Any] | None = None
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    exam_pixels: NDArray[np.uint8]
+    exam_labels: NDArray[np.int64]
+    classes: int
+    seed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArchitectureSpec(_Buildable):
-    """Networks. `factory(config, data: DataInfo) -> Networks`; `needs` names data fields."""
+class Samples(Protocol):
+    """Samples of one field, in the order in which they were made."""
 
-    needs: tuple[str, ...] = ()
+    @property
+    def values(self) -> NDArray[Any]:
+        """Pictures as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
+        ...
 
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The classes of real samples, or those that a generator was asked for: (n, parts)."""
+        ...
 
-@dataclass(frozen=True, kw_only=True)
-class LossSpec(_Buildable):
-    """An adversarial loss. `factory(config) -> Loss`.
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """(n, d), scaled as the extractor's record says; of what is no picture, the scaled values."""
+        ...
 
-    `paired`: the generator's loss needs the scores of real samples too. `rejects` maps a tag of
-    `Networks` to the reason why this loss cannot work with it, and what to do instead.
-    """
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """What the judge takes them for: (n, parts, classes)."""
+        ...
 
-    paired: bool = False
-    rejects: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TermSpec(_Buildable):
-    """A regulariser beside the loss.
-
-    `kind="penalty"`: `factory(config) -> fn(view: View) -> Tensor`, a scalar added to the loss of
-    `role`. `kind="constraint"`: `factory(config) -> fn(module) -> None`, applied in place to each
-    network of `role` after its optimiser step. A penalty may be lazy: with `every=k` the loop adds
-    it in each k-th step, times k. `second_order` says that it differentiates through a gradient:
-    it then runs in float32. A penalty (or loss) that keeps state is an nn.Module with buffers: it is
-    moved to the device and saved with the run. Of several processes each calls it with its share of the
-    batch, and buffers of floating point get their mean over the processes after each cycle.
-    """
-
-    role: Literal["discriminator", "generator"] = "discriminator"
-    kind: Literal["penalty", "constraint"] = "penalty"
-    every: int = 1
-    second_order: bool = False
-    rejects: Mapping[str, str] = field(default_factory=dict)
+    @property
+    def guesses(self) -> NDArray[np.float32]:
+        """What the extractor takes them for, where it is a classifier: (n, classes)."""
+        ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatasetSpec(_Buildable):
-    """A kind of data, chosen by `--data NAME` or `--data NAME:ARGUMENT`.
+class Evidence(Protocol):
+    """What a metric sees: generated samples, and the real ones that they are compared with."""
 
-    `factory(argument: str, config) -> ArraySource | ItemSource`; `argument` describes what follows
-    the colon, empty when nothing does. An argument described as `PATH` is kept as an absolute path in
-    a run's settings.
-    """
+    @property
+    def fake(self) -> Samples:
+        """The samples that are judged."""
+        ...
 
-    argument: str = ""
+    @property
+    def real(self) -> Samples:
+        """The samples that they are compared with, held out from training where the data allows."""
+        ...
 
+    @property
+    def training(self) -> Samples | None:
+        """Samples that the generator learned from, as many as `real` has; None when `real` are such."""
+        ...
 
-@dataclass(frozen=True, kw_only=True)
-class RecipeSpec(_Spec):
-    """A named run: data only. `settings` are by dotted path; the length is counted in images."""
+    @property
+    def distance(self) -> str:
+        """The name of the Frechet distance between these features."""
+        ...
 
-    architecture: str
-    loss: str
-    data: str = "fashion-5k"
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    @property
+    def random(self) -> np.random.Generator:
+        """For metrics that draw subsets; the same for the same seed."""
+        ...
+
+    def examine(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+        """Train a new judge on these; its accuracy on the real samples."""
+        ...

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import pluggy
 
-from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.specs import (
+    ArchitectureSpec,
+    DatasetSpec,
+    ExtractorSpec,
+    LossSpec,
+    MetricSpec,
+    RecipeSpec,
+    TermSpec,
+)
 
 hookspec = pluggy.HookspecMarker("ganzoo")
 
@@ -36,3 +44,13 @@ def ganzoo_recipes() -> list[RecipeSpec]:  # type: ignore[empty-body]
 @hookspec
 def ganzoo_datasets() -> list[DatasetSpec]:  # type: ignore[empty-body]
     """Kinds of data that `--data` can name."""
+
+
+@hookspec
+def ganzoo_extractors() -> list[ExtractorSpec]:  # type: ignore[empty-body]
+    """Networks whose features of pictures are compared."""
+
+
+@hookspec
+def ganzoo_metrics() -> list[MetricSpec]:  # type: ignore[empty-body]
+    """Scores of generated samples."""

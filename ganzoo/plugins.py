@@ -25,7 +25,9 @@ from ganzoo.api import (
     API_VERSION,
     ArchitectureSpec,
     DatasetSpec,
+    ExtractorSpec,
     LossSpec,
+    MetricSpec,
     RecipeSpec,
     TermSpec,
 )
@@ -39,8 +41,8 @@ GROUP = "ganzoo"
 SECONDS = 20.0
 ENTRY_POINT = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?\s*(\[.*\])?")
 
-Kind = Literal["architecture", "loss", "term", "recipe", "dataset"]
-Spec = ArchitectureSpec | LossSpec | TermSpec | RecipeSpec | DatasetSpec
+Kind = Literal["architecture", "loss", "term", "recipe", "dataset", "extractor", "metric"]
+Spec = ArchitectureSpec | LossSpec | TermSpec | RecipeSpec | DatasetSpec | ExtractorSpec | MetricSpec
 State = Literal["ok", "disabled", "incompatible", "broken"]
 
 HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
@@ -49,6 +51,8 @@ HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
     "ganzoo_terms": ("term", TermSpec),
     "ganzoo_recipes": ("recipe", RecipeSpec),
     "ganzoo_datasets": ("dataset", DatasetSpec),
+    "ganzoo_extractors": ("extractor", ExtractorSpec),
+    "ganzoo_metrics": ("metric", MetricSpec),
 }
 
 

@@ -20,8 +20,8 @@ RESERVED: Mapping[str, frozenset[str]] = {
     "ganzoo_datasets": frozenset({"source", "flip"}),
 }
 
-_TEXTS = ("summary", "paper", "argument", "architecture", "loss", "data")
-_FLAGS = ("paired", "second_order")
+_TEXTS = ("summary", "paper", "argument", "architecture", "loss", "data", "distance")
+_FLAGS = ("paired", "second_order", "scaled", "trained", "reference", "quick", "slow")
 _CHOICES = {"role": ("discriminator", "generator"), "kind": ("penalty", "constraint")}
 
 
@@ -36,9 +36,12 @@ def check_spec(hook: str, spec: object, record: type[Any]) -> None:
         problem = _problem(item.name, getattr(spec, item.name))
         if problem:
             raise PluginError(f"'{item.name}' of '{name}' must be {problem}")
-    factory = getattr(spec, "factory", None)
-    if factory is not None and not (isinstance(factory, str) and IMPORT_STRING.fullmatch(factory)):
-        raise PluginError(f"the factory of '{name}' must be 'package.module:function', not {factory!r}")
+    for part, optional in (("factory", False), ("held_out", True)):
+        value = getattr(spec, part, None)
+        if value is None or (optional and value == ""):
+            continue
+        if not (isinstance(value, str) and IMPORT_STRING.fullmatch(value)):
+            raise PluginError(f"the {part} of '{name}' must be 'package.module:function', not {value!r}")
     config = getattr(spec, "config", None)
     if config is not None:
         if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
@@ -61,7 +64,7 @@ def _problem(field: str, value: object) -> str:
     if field == "needs":
         good = isinstance(value, (tuple, list)) and all(isinstance(name, str) for name in value)
         return "" if good else "a tuple of names"
-    if field in ("defaults", "settings", "rejects"):
+    if field in ("defaults", "settings", "rejects", "better"):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             return "a mapping from text"
         if field == "rejects" and not all(isinstance(text, str) for text in value.values()):

@@ -13,12 +13,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.plugins import Kind, Plugin, Selection, Spec, discover, is_strict
+from ganzoo.specs import (
+    ArchitectureSpec,
+    DatasetSpec,
+    ExtractorSpec,
+    LossSpec,
+    MetricSpec,
+    RecipeSpec,
+    TermSpec,
+)
 from ganzoo.text import printable
 
-SpecT = TypeVar("SpecT", ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec)
+SpecT = TypeVar(
+    "SpecT", ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec, ExtractorSpec, MetricSpec
+)
 SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
 
 
@@ -113,10 +123,10 @@ def load_registry(block: Iterable[str] = ()) -> Registry:
     return Registry(discover(Selection.from_environment(block)))
 
 
-def factory_of(item: Item[Any]) -> Any:
+def factory_of(item: Item[Any], name: str = "factory") -> Any:
     """Import the factory that the record names; PluginError says which plugin failed and why."""
     with calling(item):
-        return pkgutil.resolve_name(item.spec.factory)
+        return pkgutil.resolve_name(getattr(item.spec, name))
 
 
 @contextmanager

@@ -23,6 +23,14 @@ def registry_of(ctx: click.Context) -> Registry:
     return load_registry(ctx.find_root().obj or ())
 
 
+def which_checkpoint(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    """`newest`, `best`, or how many images a checkpoint has seen."""
+    digits = value.replace(",", "").replace("_", "")
+    if value not in ("newest", "best") and not (digits.isascii() and digits.isdecimal()):
+        raise click.BadParameter(f"'{value}' is not newest, best, or a number of images.", ctx, param)
+    return value if value in ("newest", "best") else int(digits)
+
+
 def echo_json(value: Any) -> None:
     """One JSON document on one line of stdout; what JSON cannot hold is written as text."""
     click.echo(json.dumps(value, default=str))

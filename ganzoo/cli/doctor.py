@@ -6,12 +6,12 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import click
 
 import ganzoo
+from ganzoo.cache import cache_folder
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode
 
@@ -40,7 +40,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         **findings,
         **runtime,
-        "cache": str(_cache_folder()),
+        "cache": str(cache_folder()),
         "plugins": f"{sum(p.state == 'ok' for p in registry.plugins)} loaded, {len(registry.not_loaded)} not",
     }
     if as_json:
@@ -95,9 +95,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _cache_folder() -> Path:
-    from ganzoo.data.decode import cache_root
-
-    return cache_root()

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of
-
-
-def _which(ctx: click.Context, param: click.Parameter, value: str) -> Any:
-    """`newest`, `best`, or how many images a checkpoint has seen."""
-    digits = value.replace(",", "").replace("_", "")
-    if value not in ("newest", "best") and not (digits.isascii() and digits.isdecimal()):
-        raise click.BadParameter(f"'{value}' is not newest, best, or a number of images.", ctx, param)
-    return value if value in ("newest", "best") else int(digits)
+from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
 
 
 @click.command("export")
@@ -24,7 +16,7 @@ def _which(ctx: click.Context, param: click.Parameter, value: str) -> Any:
 @click.option("--uint8", is_flag=True, help="The graph writes uint8 pictures, height x width x channels.")
 @click.option(
     "--checkpoint",
-    callback=_which,
+    callback=which_checkpoint,
     metavar="WHICH",
     default="newest",
     show_default=True,

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import platformdirs
 from filelock import FileLock, Timeout
 from numpy.lib import format as npy
 
 from ganzoo.api import Field, ItemSource
+from ganzoo.cache import cache_folder
 from ganzoo.data.checks import Array, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.text import printable
@@ -57,9 +57,7 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
-def decoded(
-    source: ItemSource, *, cache_folder: Path | None = None, progress: Progress | None = None
-) -> Decoded:
+def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progress | None = None) -> Decoded:
     """The source's samples, from the cache if they are there.
 
     Without a cache that can be written the samples stay in memory, and a note says so.
@@ -68,7 +66,7 @@ def decoded(
     """
     if not source.items:
         raise DataError("The data set has no items.", where=source.identity)
-    root, key = cache_root(cache_folder), _key(source)
+    root, key = folder or cache_folder(), _key(source)
     entry = root / "decoded" / key
     notes: list[str] = []
     found = _load(entry, source.fields)
@@ -95,12 +93,6 @@ def decoded(
             + (f"; and {more:,} more" if more > 0 else "")
         )
     return Decoded(arrays=found.arrays, skipped=found.skipped, notes=tuple(notes))
-
-
-def cache_root(override: Path | None = None) -> Path:
-    """Where ganzoo keeps what it can make again: `override`, $GANZOO_CACHE, or the user's cache folder."""
-    named = os.environ.get("GANZOO_CACHE", "")
-    return override or (Path(named) if named else Path(platformdirs.user_cache_dir("ganzoo")))
 
 
 @contextmanager

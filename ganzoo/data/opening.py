@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,36 +12,61 @@ from ganzoo.api import ArraySource, ItemSource
 from ganzoo.data.checks import Array
 from ganzoo.data.store import Store, open_source
 from ganzoo.errors import DataError, PluginError
-from ganzoo.plan import Plan
-from ganzoo.registry import calling, factory_of
+from ganzoo.plan import Choice, Plan
+from ganzoo.registry import Item, calling, factory_of
+
+Progress = Callable[[int, int], None]
 
 
-def open_data(plan: Plan, progress: Callable[[int, int], None] | None = None) -> Store:
+def open_data(plan: Plan, progress: Progress | None = None) -> Store:
     """Open the data that a plan names. DataError says what is wrong with it, PluginError with the plugin.
 
     `progress(done, total)` is called while pictures are decoded for the first time.
     """
-    item = plan.dataset.item
-    factory = factory_of(item)
+    return open_dataset(plan.dataset, plan.data.source, progress)
+
+
+def open_held_out(choice: Choice, source: str, progress: Progress | None = None) -> Store | None:
+    """The samples of a data set that training does not see, None where it has none; errors as `open_data`."""
+    if not choice.item.spec.held_out:
+        return None
+    return _open(choice, source, "held_out", progress)
+
+
+def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Store:
+    """Open a data set, `NAME` or `NAME:ARGUMENT`; errors as `open_data`."""
+    store = _open(choice, source, "factory", progress)
+    if store is None:
+        raise _broken(choice.item, "gave nothing", "return an ArraySource or an ItemSource")
+    return store
+
+
+def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> Store | None:
+    item = choice.item
+    factory = factory_of(item, part)
     with calling(item):
         try:
-            source = factory(plan.data_argument, plan.dataset.options)
+            source = factory(named.partition(":")[2], choice.options)
         except OSError as error:
             raise DataError(
                 f"The data cannot be read: {error.strerror or error}.",
-                where=str(error.filename or plan.data.source),
+                where=str(error.filename or named),
                 fix="check that the files are there and that you may read them",
             ) from error
+    if source is None:
+        return None
     if isinstance(source, ItemSource):
-        source = dataclasses.replace(source, read=_guarded(plan, source.read))
+        source = dataclasses.replace(source, read=_guarded(item, source.read))
     elif not isinstance(source, ArraySource):
-        raise _broken(plan, f"gave {type(source).__name__}", "return an ArraySource or an ItemSource")
+        raise _broken(item, f"gave {type(source).__name__}", "return an ArraySource or an ItemSource")
     elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
-        raise _broken(plan, "gave something else than NumPy arrays", "hand over arrays, not lists")
+        raise _broken(item, "gave something else than NumPy arrays", "hand over arrays, not lists")
     return open_source(source, progress=progress)
 
 
-def _guarded(plan: Plan, read: Callable[[int], Mapping[str, Array]]) -> Callable[[int], Mapping[str, Array]]:
+def _guarded(
+    item: Item[Any], read: Callable[[int], Mapping[str, Array]]
+) -> Callable[[int], Mapping[str, Array]]:
     """`read`, which is the plugin's code; what says that an item is unreadable goes on to the decoder."""
 
     def guarded(index: int) -> Mapping[str, Array]:
@@ -49,15 +75,14 @@ def _guarded(plan: Plan, read: Callable[[int], Mapping[str, Array]]) -> Callable
         except (OSError, ValueError):
             raise
         except Exception:
-            with calling(plan.dataset.item):
+            with calling(item):
                 raise
         if not isinstance(sample, Mapping):
-            raise _broken(plan, f"read an item as {type(sample).__name__}", "return the arrays by field name")
+            raise _broken(item, f"read an item as {type(sample).__name__}", "return the arrays by field name")
         return sample
 
     return guarded
 
 
-def _broken(plan: Plan, what: str, fix: str) -> PluginError:
-    item = plan.dataset.item
+def _broken(item: Item[Any], what: str, fix: str) -> PluginError:
     return PluginError(f"The dataset '{item.name}' {what}.", where=item.qualified, fix=fix)

@@ -64,7 +64,7 @@ def open_source(
     skipped: tuple[tuple[str, str], ...] = ()
     notes = source.notes
     if isinstance(source, ItemSource):
-        result = decoded(source, cache_folder=cache_folder, progress=progress)
+        result = decoded(source, folder=cache_folder, progress=progress)
         arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
     else:
         arrays = _checked(source)

@@ -5,22 +5,18 @@ This is the only part of exporting that knows run directories.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ganzoo.api import Networks
-from ganzoo.errors import GanzooError, UsageError
 from ganzoo.export import Bundle, export_generators
-from ganzoo.networks import build_networks
 from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
 from ganzoo.settings import plain
-from ganzoo.train.checkpoint import read_newest, read_one
-from ganzoo.train.state import averaged_generators, load_modules
+from ganzoo.trained import Which, load_trained
 
 
 def export_run(
@@ -28,7 +24,7 @@ def export_run(
     destination: Path | None = None,
     *,
     uint8: bool = False,
-    checkpoint: int | Literal["newest", "best"] = "newest",
+    checkpoint: Which = "newest",
     registry: Registry | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
@@ -38,29 +34,10 @@ def export_run(
     `note` is told of damaged checkpoints that were passed over. Errors are those of
     `export_generators`; UsageError when the run's plugins or files are gone.
     """
-    plan, networks = _rebuilt(run, registry or load_registry())
-    if checkpoint == "newest":
-        tensors, manifest = read_newest(run.checkpoints, note)
-    else:
-        tensors, manifest = read_one(run.checkpoints, None if checkpoint == "best" else checkpoint)
-    modules = {name: net.module for name, net in networks.generators.items()}
-    load_modules(modules, averaged_generators(tensors))
-    about = {**describe(run, plan), "images": manifest["images"]}
-    target = destination or Path("exported") / plan.name.replace("/", "-")
-    return export_generators(networks, run.info, target, about=about, uint8=uint8)
-
-
-def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
-    try:
-        plan = resolve(str(run.settings_file), registry)
-        return plan, build_networks(plan, run.info)
-    except GanzooError as error:
-        wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
-        raise UsageError(
-            f"The run's networks cannot be built here: {error.what}",
-            where=error.where or str(run.path),
-            fix=f"install the plugins it was trained with: {wanted}",
-        ) from error
+    trained = load_trained(run, registry or load_registry(), checkpoint, note)
+    about = {**describe(run, trained.plan), "images": trained.images}
+    target = destination or Path("exported") / trained.plan.name.replace("/", "-")
+    return export_generators(trained.networks, run.info, target, about=about, uint8=uint8)
 
 
 def _command(arguments: list[str]) -> str:
@@ -83,6 +60,8 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
         "options": {} if options is None else plain(options),
         "loss": plan.loss.item.qualified,
         "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
+        "data_fingerprint": record["data"]["fingerprint"],
+        "data_options": _public(plan.dataset.options),
         "samples": record["data"]["count"],
         "ema": plan.ema.half_life > 0,
         "seed": record["seed"],
@@ -92,3 +71,9 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
         "plugins": [f"{p['dist']} {p['version']}: {p['name']}" for p in record["plugins"]],
         "versions": record["versions"],
     }
+
+
+def _public(options: Any) -> dict[str, Any]:
+    """Options without those that may be paths."""
+    values = {} if options is None else plain(options)
+    return {name: value for name, value in values.items() if not re.search(r"[/\\]", str(value))}

@@ -157,7 +157,12 @@ class Training:
 
 def averaged_generators(flat: Mapping[str, Tensor]) -> Batch:
     """The generators' weights to sample and export from: the average where there is one."""
-    return _under("ema", flat) or _under("networks.generator", flat)
+    return _under("ema", flat) or raw_generators(flat)
+
+
+def raw_generators(flat: Mapping[str, Tensor]) -> Batch:
+    """The generators' weights as the last step left them."""
+    return _under("networks.generator", flat)
 
 
 def load_modules(modules: Mapping[str, nn.Module], flat: Mapping[str, Tensor]) -> None:

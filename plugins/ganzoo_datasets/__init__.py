@@ -1,4 +1,4 @@
-"""The kinds of data that come with ganzoo: one embedded set, files of three kinds, toys.
+"""The kinds of data that come with ganzoo: one embedded set, files of three kinds, stacked digits, toys.
 
 Records only. The factories live in the modules that the import strings name, and are loaded when
 a data set is opened, so listing the zoo reads neither numpy nor Pillow.
@@ -7,26 +7,28 @@ a data set is opened, so listing the zoo reads neither numpy nor Pillow.
 from __future__ import annotations
 
 from ganzoo.api import DatasetSpec, hookimpl
-from ganzoo_datasets.config import FolderConfig, IdxConfig, NpzConfig, ToyConfig
+from ganzoo_datasets.config import FolderConfig, IdxConfig, NpzConfig, StackedConfig, ToyConfig
 
 GANZOO_API_VERSION = 1
 
 
 @hookimpl
 def ganzoo_datasets() -> list[DatasetSpec]:
-    """Six records: fashion-5k, idx, folder, npy, npz, toy."""
+    """Seven records: fashion-5k, idx, folder, npy, npz, toy, stacked-mnist."""
     return [
         DatasetSpec(
             name="fashion-5k",
             summary="5,000 labelled pictures of clothes, 28x28 gray, embedded: nothing to download",
             paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
             factory="ganzoo_datasets.fashion:open_fashion_5k",
+            held_out="ganzoo_datasets.fashion:open_held_out",
         ),
         DatasetSpec(
             name="idx",
             summary="MNIST-style IDX files, gzipped or not: a folder of four, or one images file",
             paper="LeCun, Cortes, Burges 1998, The MNIST database of handwritten digits",
             factory="ganzoo_datasets.idx:open_idx",
+            held_out="ganzoo_datasets.idx:open_held_out",
             config=IdxConfig,
             argument="PATH",
         ),
@@ -54,7 +56,18 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             name="toy",
             summary="points drawn from a known distribution: ring, rings, grid, mixture1d, normal1d",
             factory="ganzoo_datasets.toy:open_toy",
+            held_out="ganzoo_datasets.toy:open_held_out",
             config=ToyConfig,
             argument="NAME",
+        ),
+        DatasetSpec(
+            name="stacked-mnist",
+            summary="three random MNIST digits as the channels of one picture: 1,000 modes",
+            paper="Metz et al. 2017, Unrolled GAN, arXiv:1611.02163; "
+            "Srivastava et al. 2017, VEEGAN, arXiv:1705.07761; Lin et al. 2018, PacGAN, arXiv:1712.04086",
+            factory="ganzoo_datasets.stacked:open_stacked",
+            held_out="ganzoo_datasets.stacked:open_held_out",
+            config=StackedConfig,
+            argument="PATH",
         ),
     ]

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+HELD_OUT_KEY = (1,)
+"""The spawn key of held-out draws. NumPy puts it behind 128 bits of seed, where no seed below 2**64 gets."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdxConfig:
@@ -43,7 +46,27 @@ class NpzConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig:
-    """`count` points are drawn from the generator seeded with `seed`; both are at least 0."""
+    """`count` points, at least 1, are drawn from the generator seeded with `seed`, 0..2**64-1."""
 
     count: int = 10_000
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedConfig:
+    """`count` stacks of three digits, drawn from the files of `split` by the generator seeded with `seed`.
+
+    128,000 is the number in the published code of PacGAN (Lin et al. 2018, table 2); they take 301 MB.
+    `size`: pixels of a side; 32 puts two black ones on each side of the 28.
+    """
+
+    count: int = 128_000
+    seed: int = 0
+    size: Literal[28, 32] = 28
+    split: Literal["train", "test"] = "train"
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError("count must be 1 or more")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError("seed must be in 0..2**64-1")

@@ -1,6 +1,6 @@
-"""The embedded data set: a balanced subset of the Fashion-MNIST training images.
+"""The embedded data set: balanced subsets of the Fashion-MNIST training and test images.
 
-The bytes lie beside this module as `fashion_5k.xz`; `build_fashion_5k` made them. Fashion-MNIST is
+The bytes lie beside this module in two files; `build_fashion_5k` made them. Fashion-MNIST is
 (c) 2017 Zalando SE under the MIT licence, see LICENSES/fashion-mnist.txt.
 """
 
@@ -16,7 +16,8 @@ from ganzoo.api import ArraySource, DataError, Field
 
 COUNT, SIDE = 5_000, 28
 SHA256 = "3e4733ae8450a2837c1f62ea9946542fde2197204feb158e5b790257ac34143a"
-"""Of the decompressed bytes: 5,000 x 28 x 28 pixels, then 5,000 labels, all uint8."""
+TEST_SHA256 = "0a62ba09413158889c7f1e8ba43492db67098c41be02e570099f54959cc26a6f"
+"""Both of the decompressed bytes: 5,000 x 28 x 28 pixels, then 5,000 labels, all uint8."""
 
 CLASSES = (
     "T-shirt/top",
@@ -31,6 +32,7 @@ CLASSES = (
     "Ankle boot",
 )
 FILE = Path(__file__).with_name("fashion_5k.xz")
+TEST_FILE = Path(__file__).with_name("fashion_5k_test.xz")
 
 
 def open_fashion_5k(argument: str = "", config: object = None) -> ArraySource:
@@ -38,13 +40,22 @@ def open_fashion_5k(argument: str = "", config: object = None) -> ArraySource:
 
     The order is that of the original training file. DataError when the embedded file is damaged.
     """
+    return _source(argument, FILE, SHA256, "fashion-5k")
+
+
+def open_held_out(argument: str = "", config: object = None) -> ArraySource:
+    """5,000 pictures of the original test file, with the fields, balance and errors of `open_fashion_5k`."""
+    return _source(argument, TEST_FILE, TEST_SHA256, "fashion-5k test")
+
+
+def _source(argument: str, file: Path, sha256: str, name: str) -> ArraySource:
     if argument:
         raise DataError(
             "The data set 'fashion-5k' takes no argument.",
             where=f"--data fashion-5k:{argument}",
             fix="--data fashion-5k, or --data idx:PATH for Fashion-MNIST files of your own",
         )
-    raw = _read(FILE)
+    raw = _read(file, sha256)
     pixels = COUNT * SIDE * SIDE
     return ArraySource(
         fields=(
@@ -55,11 +66,11 @@ def open_fashion_5k(argument: str = "", config: object = None) -> ArraySource:
             "image": np.frombuffer(raw, np.uint8, pixels).reshape(COUNT, 1, SIDE, SIDE),
             "label": np.frombuffer(raw, np.uint8, COUNT, offset=pixels),
         },
-        identity=f"fashion-5k sha256:{SHA256}",
+        identity=f"{name} sha256:{sha256}",
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, sha256: str) -> bytes:
     try:
         raw = lzma.decompress(path.read_bytes())
     except (OSError, lzma.LZMAError) as error:
@@ -69,10 +80,10 @@ def _read(path: Path) -> bytes:
             fix="install ganzoo again",
         ) from error
     found = hashlib.sha256(raw).hexdigest()
-    if found != SHA256:
+    if found != sha256:
         raise DataError(
             "The embedded Fashion-MNIST subset is not the one this version was released with.",
-            where=f"{path.name}: sha256 {found}, expected {SHA256}",
+            where=f"{path.name}: sha256 {found}, expected {sha256}",
             fix="install ganzoo again",
         )
     return raw

@@ -12,6 +12,7 @@ import math
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,40 @@ def open_idx(argument: str, config: IdxConfig | None = None) -> ArraySource:
         identity=identity,
         notes=() if labelled else ("no labels file was found beside the images, so there is no label field",),
     )
+
+
+def open_held_out(argument: str, config: IdxConfig | None = None) -> ArraySource | None:
+    """The test images of a folder, with the fields of its training images.
+
+    None for a single file, for a folder without test images, and where training sees these (`split` is
+    `test` or `all`). DataError for test images of another shape than the training images, or without
+    labels where those have some.
+    """
+    config = config or IdxConfig()
+    path = given_path("idx", argument, _EXPECTS)
+    if config.split != "train" or not has_images(path, "test"):
+        return None
+    train, test = open_idx(argument, config), open_idx(argument, replace(config, split="test"))
+    arrays = dict(test.arrays)
+    if "label" not in train.arrays:
+        arrays.pop("label", None)
+    shapes = [source.fields[0].shape for source in (train, test)]
+    unlabelled = len(arrays) < len(train.arrays)
+    if unlabelled or shapes[0] != shapes[1]:
+        raise DataError(
+            "The training images have labels, the test images have none."
+            if unlabelled
+            else f"Train and test images differ in shape: {shapes[0]} and {shapes[1]}.",
+            where=str(path),
+            fix="take all four files from the same download, or move the test images out of the folder",
+        )
+    # A class that only training saw must not be missing from the names.
+    return replace(test, fields=train.fields, arrays=arrays, notes=train.notes)
+
+
+def has_images(path: Path, split: str) -> bool:
+    """Whether this is a folder with IDX images of that split, `train` or `test`."""
+    return path.is_dir() and (split, "images") in _files_of_folder(path)
 
 
 def read_idx(path: Path) -> Bytes:
@@ -159,8 +194,8 @@ def _read_labels(path: Path, count: int) -> Bytes:
     return array
 
 
-def _pairs_of_folder(folder: Path, split: str) -> list[tuple[Path, Path | None]]:
-    """(images, labels or None) for each split that was asked for."""
+def _files_of_folder(folder: Path) -> dict[tuple[str, str], Path]:
+    """The file for each split (`train`, `test`) and kind (`images`, `labels`) that the folder has."""
     found: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(folder.iterdir()):
         match = _NAME.search(path.name)
@@ -175,19 +210,25 @@ def _pairs_of_folder(folder: Path, split: str) -> list[tuple[Path, Path | None]]
             raise DataError(
                 "The folder holds several sets of IDX files.",
                 where=f"{folder}: {names}",
-                fix=f"name the images file: --data idx:{folder / files[0].name}",
+                fix=f"leave one set there, or name the images file: --data idx:{folder / files[0].name}",
             )
+    return {key: files[0] for key, files in found.items()}
+
+
+def _pairs_of_folder(folder: Path, split: str) -> list[tuple[Path, Path | None]]:
+    """(images, labels or None) for each split that was asked for."""
+    found = _files_of_folder(folder)
     wanted = ("train", "test") if split == "all" else (split,)
     pairs = []
     for part in wanted:
         if (part, "images") not in found:
-            have = sorted(path.name for paths in found.values() for path in paths)
+            have = sorted(path.name for path in found.values())
             raise DataError(
                 f"The folder has no {part} images in IDX format.",
                 where=f"{folder}: {', '.join(have) or 'no IDX file at all'}",
                 fix=f"PATH is {_EXPECTS}",
             )
-        pairs.append((found[part, "images"][0], next(iter(found.get((part, "labels"), [])), None)))
+        pairs.append((found[part, "images"], found.get((part, "labels"))))
     return pairs
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, DataError, Field, SettingsError
-from ganzoo_datasets.config import ToyConfig
+from ganzoo_datasets.config import HELD_OUT_KEY, ToyConfig
 
 Floats = NDArray[np.float64]
 Modes = NDArray[np.int64]
@@ -25,6 +25,17 @@ def open_toy(argument: str, config: ToyConfig | None = None) -> ArraySource:
     The same name, count and seed give the same points. DataError for a name that is unknown.
     """
     config = config or ToyConfig()
+    return _source(argument, config, (), f"toy {argument}, {config.count} points, seed {config.seed}")
+
+
+def open_held_out(argument: str, config: ToyConfig | None = None) -> ArraySource:
+    """As many fresh points of the same distribution, from a stream that no seed of `open_toy` gives."""
+    config = config or ToyConfig()
+    identity = f"toy {argument}, {config.count} held-out points, seed {config.seed}"
+    return _source(argument, config, HELD_OUT_KEY, identity)
+
+
+def _source(argument: str, config: ToyConfig, spawn_key: tuple[int, ...], identity: str) -> ArraySource:
     if argument not in TOYS:
         raise DataError(
             f"There is no toy distribution '{argument}'."
@@ -33,11 +44,12 @@ def open_toy(argument: str, config: ToyConfig | None = None) -> ArraySource:
             where=f"--data toy:{argument}",
             fix=f"one of {', '.join(f'toy:{name}' for name in TOYS)}",
         )
-    if config.count < 1 or config.seed < 0:
+    if config.count < 1 or not 0 <= config.seed < 2**64:
         raise SettingsError(
-            f"A toy needs count >= 1 and seed >= 0, not {config.count} and {config.seed}.", where="data"
+            f"A toy needs count >= 1 and a seed in 0..2**64-1, not {config.count} and {config.seed}.",
+            where="data",
         )
-    rng = np.random.Generator(np.random.PCG64(config.seed))
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=spawn_key)))
     points, modes = TOYS[argument](rng, config.count)
     fields = [Field(name="point", shape=points.shape[1:])]
     arrays: dict[str, NDArray[np.float32] | Modes] = {"point": points.astype(np.float32)}
@@ -45,11 +57,7 @@ def open_toy(argument: str, config: ToyConfig | None = None) -> ArraySource:
         classes = tuple(str(value) for value in range(_MODES[argument]))
         fields.append(Field(name="label", dtype="int64", classes=classes))
         arrays["label"] = modes
-    return ArraySource(
-        fields=tuple(fields),
-        arrays=arrays,
-        identity=f"toy {argument}, {config.count} points, seed {config.seed}",
-    )
+    return ArraySource(fields=tuple(fields), arrays=arrays, identity=identity)
 
 
 def _around(centres: Floats, sigma: float) -> Draw:

@@ -1,0 +1,143 @@
+"""`ganzoo evaluate`: scores of a run or a bundle, beside reference rows, with their protocol."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.cli.common import echo_json, registry_of, table, which_checkpoint
+from ganzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganzoo.evaluate.report import Report
+
+ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+@click.command("evaluate")
+@click.argument("source", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
+@click.option("--data", metavar="SOURCE", help="Compare with this [the data that it was trained on].")
+@click.option(
+    "--n",
+    type=click.IntRange(min=10),
+    metavar="N",
+    help="Samples to generate [as many as there are held-out ones, 10,000 at most].",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--checkpoint",
+    callback=which_checkpoint,
+    metavar="WHICH",
+    default="newest",
+    show_default=True,
+    help="Of a run: newest, best (by train.keep_best), or a number of images.",
+)
+@click.option("--raw", is_flag=True, help="Of a run: the last weights, not their moving average.")
+@click.option(
+    "--extractor", default="efficientnet-lite0", show_default=True, help="See ganzoo list --kind extractor."
+)
+@click.option(
+    "--fid-weights",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="inception-2015-12-05.pt: compute FID and IS, as papers do.",
+)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this metric (repeatable).")
+@click.option("--no-reference", is_flag=True, help="No reference rows.")
+@click.option(
+    "--generator", default="generator", show_default=True, help="Which one, where there are several."
+)
+@click.option("--trust", is_flag=True, help="Take an .onnx file made elsewhere, see ganzoo generate --help.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="For evaluation.json and nearest.png [RUN/evaluation, for a bundle evaluation-NAME].",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Score the samples of RUN (a run directory) or BUNDLE (an exported generator) against real ones.
+
+    Beside the scores stand those of other real samples, of blurred, noisy, repeated ones and of half of the
+    classes, under the same protocol: a score without them says little. The first evaluation of a data set
+    takes longer; what does not depend on the model is kept in the cache.
+    """
+    from ganzoo.evaluate import Request, evaluate
+
+    source, as_json, output = (options.pop(name) for name in ("source", "as_json", "output"))
+    weights = options.pop("fid_weights")
+    if weights is not None:
+        if options["extractor"] not in ("efficientnet-lite0", "inception"):
+            raise UsageError("--fid-weights is for the extractor 'inception'.", fix="leave one of them out")
+        options["extractor"] = "inception"
+    if not source.exists():
+        raise UsageError("There is no such run or bundle.", where=str(source), fix="ganzoo runs lists runs")
+    folder = output or _usual_folder(source)
+    request = Request(
+        source=source,
+        weights=weights,
+        references=not options.pop("no_reference"),
+        picture=folder / "nearest.png",
+        note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
+        **options,
+    )
+    if not as_json:
+        click.echo("sampling and comparing (up to a minute or two the first time) ...", err=True)
+    report = evaluate(request, registry_of(ctx))
+    written = _write(report, folder)
+    if as_json:
+        echo_json({**report.to_json(), "files": written})
+    else:
+        _print(report, written)
+
+
+def _usual_folder(source: Path) -> Path:
+    is_run = (source / "run.json").is_file()
+    return source / "evaluation" if is_run else Path(f"evaluation-{source.resolve().name}")
+
+
+def _write(report: Report, folder: Path) -> list[str]:
+    from ganzoo.files import storage, write_bytes
+
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    write_bytes(folder / "evaluation.json", content.encode())
+    return [str(file) for name in ("evaluation.json", "nearest.png") if (file := folder / name).is_file()]
+
+
+def _print(report: Report, written: list[str]) -> None:
+    shared = [name for name in report.scores if any(name in row for row in report.reference.values())]
+    columns = [name for name in shared or report.scores if name != "n"]
+    rows = [("these samples", report.n, report.scores)]
+    rows += [(name.replace("_", " "), int(row["n"]), row) for name, row in report.reference.items()]
+    titles = [f"{name} {ARROWS.get(report.better.get(name, ''), '')}".strip() for name in columns]
+    table(
+        f"{report.name} against the {report.protocol['split']}",
+        ("", "n", *titles),
+        [(name, f"{n:,}", *[shown(row.get(column)) for column in columns]) for name, n, row in rows],
+        fixed=2 + len(columns),
+    )
+    for name, value in report.scores.items():
+        if name not in columns:
+            click.echo(f"{name}: {shown(value)} ({report.better.get(name, 'no way')} is better)")
+    for key, value in report.protocol.items():
+        if value not in ("", None):
+            click.echo(click.style(f"{key}: {value}", dim=True))
+    for note in report.notes:
+        click.secho(f"note: {note}", fg="yellow")
+    click.echo(f"{report.seconds:.0f} s. " + "  ".join(written))
+
+
+def shown(value: float | None) -> str:
+    """A score in a table: three or four digits that matter."""
+    if value is None:
+        return ""
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

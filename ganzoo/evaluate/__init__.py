@@ -1,0 +1,176 @@
+"""Scores of trained generators, with what is needed to believe them.
+
+Owns what is compared with what, and under which protocol. Features, judges and formulas are plugins;
+training is not known here: a run is read from its directory, a bundle through the runtime.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganzoo import __version__
+from ganzoo.errors import UsageError
+from ganzoo.evaluate.evidence import Case, Sampled, in_parts, stored
+from ganzoo.evaluate.lens import Lens
+from ganzoo.evaluate.picture import nearest_picture
+from ganzoo.evaluate.reference import MOST, Reals
+from ganzoo.evaluate.report import Report, judgement
+from ganzoo.evaluate.rows import reference_rows
+from ganzoo.evaluate.scoring import Scorer, chosen_metrics
+from ganzoo.evaluate.subject import Subject, of_bundle, of_run
+from ganzoo.plan import Choice
+from ganzoo.registry import Registry
+from ganzoo.settings import build
+from ganzoo.specs import DatasetSpec, ExtractorSpec
+
+__all__ = ["Request", "evaluate"]
+
+EXTRACTOR, JUDGE = "efficientnet-lite0", "judge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to evaluate, and how. `n` samples; without it as many as there are held-out ones, 10,000 at most.
+
+    `data`: compare with this in place of what it was trained on. `metrics` names those to compute, all that
+    apply without it. `weights` is the file of an extractor that needs one. `picture`: where to draw
+    samples beside their nearest neighbours.
+    """
+
+    source: Path
+    data: str | None = None
+    n: int | None = None
+    seed: int = 0
+    generator: str = "generator"
+    checkpoint: Any = "newest"
+    raw: bool = False
+    extractor: str = EXTRACTOR
+    weights: Path | None = None
+    metrics: Sequence[str] = ()
+    references: bool = True
+    picture: Path | None = None
+    trust: bool = False
+    note: Callable[[str], None] = field(default=lambda _: None)
+
+
+def evaluate(request: Request, registry: Registry) -> Report:
+    """Score a run or a bundle against real samples.
+
+    UsageError when there is no such thing or nothing to compare it with, DataError when the data has
+    samples of another shape.
+    """
+    begun = time.perf_counter()
+    subject = _subject(request, registry)
+    reals = _reals(subject, request, registry)
+    lens = lens_for(registry, reals, request.extractor, request.weights)
+    n = request.n or min(reals.store.count, MOST)
+    if n < 10:
+        raise UsageError(f"{n} samples say nothing.", fix="--n 1000 or more")
+    inputs = subject.inputs(n, request.seed, reals.arrays(n))
+    case = case_of(lens, reals, n, stored(subject.field, subject.make(inputs)), request.seed)
+    asked = inputs.get(reals.label.name) if reals.label is not None else None
+    case.fake.labels = None if asked is None else in_parts(asked)
+    scorer = Scorer(chosen_metrics(registry, request.metrics), lens, reals)
+    scores = scorer.scores(case)
+    rows = reference_rows(scorer, lens, reals, case) if request.references else {}
+    if request.picture is not None:
+        nearest_picture(case, reals.field, request.picture)
+    notes = [*_doubts(subject, reals, n, request), *judgement(scores, rows)]
+    return Report(
+        name=subject.name,
+        n=n,
+        protocol=_protocol(subject, reals, lens, case, request),
+        scores=scores,
+        reference=rows,
+        better=scorer.better,
+        notes=tuple(notes),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def lens_for(
+    registry: Registry, reals: Reals, extractor: str = EXTRACTOR, weights: Path | None = None
+) -> Lens:
+    """The lens for samples of this data: an extractor for pictures, a judge where there are labels."""
+    is_image = reals.field.is_image
+    item = registry.find(ExtractorSpec, extractor) if is_image else None
+    options = None
+    if item is not None and item.spec.config is not None:
+        given = {"weights": str(weights)} if weights is not None else {}
+        options = build(item.spec.config, given, f"extractor {item.name}", {})
+    judges = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
+    named = [found for found in judges if found.name == JUDGE] or judges
+    labelled = is_image and reals.label is not None and bool(named)
+    if item is not None and item.spec.trained and not labelled:
+        raise UsageError(f"The extractor '{item.name}' learns from labels, which this data does not have.")
+    return Lens(item, options, named[0] if labelled else None, reals.lesson if labelled else None)
+
+
+def case_of(lens: Lens, reals: Reals, n: int, values: Any, seed: int) -> Case:
+    """The evidence for generated samples; the lens takes its scale from the real ones."""
+    real = reals.real(lens, n)
+    lens.fit(real.raw_features)
+    return Case(lens, Sampled(lens, values), real, reals.trained_on(lens, len(real)), seed)
+
+
+def _subject(request: Request, registry: Registry) -> Subject:
+    path = request.source
+    if (path / "run.json").is_file() or (path / "checkpoints").is_dir():
+        return of_run(path, request.generator, registry, request.checkpoint, request.note, raw=request.raw)
+    if request.raw or request.checkpoint != "newest":
+        raise UsageError("A bundle holds one set of weights: no checkpoint can be chosen.", where=str(path))
+    return of_bundle(path, request.generator, trust=request.trust)
+
+
+def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
+    source = request.data or subject.data
+    if not source:
+        raise UsageError("The file does not say what it was trained on.", fix="--data SOURCE")
+    item = registry.find(DatasetSpec, source.partition(":")[0])
+    options = None
+    if item.spec.config is not None:
+        own = {} if request.data else subject.data_options
+        options = build(item.spec.config, own, "data", {})
+    return Reals.open(Choice(item, options), source, subject.field)
+
+
+def _doubts(subject: Subject, reals: Reals, n: int, request: Request) -> list[str]:
+    """What a reader should know before believing the figures."""
+    doubts = []
+    if request.data is None and subject.fingerprint not in ("", reals.training.fingerprint):
+        doubts.append("the training data is not what it was: nothing is said about memorisation that holds")
+    if not reals.held_out:
+        doubts.append(
+            "this data has no held-out part: the samples are compared with the training data itself, which "
+            "rewards copying it"
+        )
+    if n > reals.store.count:
+        doubts.append(f"there are only {reals.store.count:,} real samples: reference rows have so many")
+    return doubts
+
+
+def _protocol(subject: Subject, reals: Reals, lens: Lens, case: Case, request: Request) -> dict[str, Any]:
+    extractor = lens.extractor
+    protocol: dict[str, Any] = {
+        "n": len(case.fake),
+        "n_real": len(case.real),
+        "split": reals.name,
+        "data": reals.store.identity,
+        "fingerprint": reals.store.fingerprint,
+        "extractor": "the values themselves" if extractor is None else extractor.identity,
+        "pictures": "" if extractor is None else extractor.protocol,
+        "scale": "each feature divided by its standard deviation over the real samples"
+        if not isinstance(lens.scale, float)
+        else "as they are",
+        "truncation": "none",
+        "seed": request.seed,
+        **subject.about,
+        "ganzoo": __version__,
+    }
+    if lens.has_judge and "judge" in lens.__dict__:
+        protocol |= {"judge": lens.judge.identity, "judge_accuracy": round(lens.judge.accuracy, 4)}
+    return protocol

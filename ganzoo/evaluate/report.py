@@ -1,0 +1,70 @@
+"""The outcome of an evaluation: scores, the reference rows beside them, and under which protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """`scores` and each of the `reference` rows are by the names of scores; `better` says which way is good.
+
+    `protocol` is what has to be known to repeat them; `notes` are for the reader.
+    """
+
+    name: str
+    n: int
+    protocol: Mapping[str, Any]
+    scores: Mapping[str, float]
+    reference: Mapping[str, Mapping[str, float]]
+    better: Mapping[str, str]
+    notes: tuple[str, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; what is not finite is null."""
+        return {
+            "name": self.name,
+            "n": self.n,
+            "protocol": dict(self.protocol),
+            "scores": _finite(self.scores),
+            "reference": {name: _finite(row) for name, row in self.reference.items()},
+            "better": dict(self.better),
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def judgement(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What the scores say in words, where they say it clearly."""
+    said = []
+    coverage, density = scores.get("coverage"), scores.get("density")
+    repeated = reference.get("repeated", {}).get("coverage")
+    if coverage is not None and repeated is not None and coverage < repeated:
+        said.append(
+            f"collapsed, or not realistic at all: the samples cover {coverage:.0%} of the real ones; a "
+            f"hundred real pictures repeated cover {repeated:.0%}"
+        )
+        if density is not None and density > 0.3:
+            said.append(f"the density of {density:.2f} is that of a few good samples: mode collapse")
+    few = reference.get("few_classes", {}).get("modes")
+    modes, all_modes = scores.get("modes"), reference.get("real", {}).get("modes")
+    if modes is not None and all_modes is not None and modes < all_modes:
+        half = " (half of the classes)" if few is not None and modes <= few else ""
+        said.append(f"modes are missing: {modes:.0f} of {all_modes:.0f}{half}")
+    ratio, copied = scores.get("memorisation"), scores.get("copied")
+    if ratio is not None and copied is not None:
+        good = ratio >= 0.9 and copied <= 0.01
+        said.append(
+            f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} times as "
+            f"far from the nearest training sample as from the nearest held-out one; {copied:.1%} are at "
+            "least twice as near to a training sample"
+        )
+    return said

@@ -1,0 +1,66 @@
+"""Reference rows: their scores are computed once for each set of real samples, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ganzoo import __version__
+from ganzoo.cache import cache_folder
+from ganzoo.errors import StorageError
+from ganzoo.evaluate.evidence import Case, Sampled
+from ganzoo.evaluate.lens import Lens
+from ganzoo.evaluate.reference import BLUR, NOISE, REPEATED, Reals, made_worse
+from ganzoo.evaluate.scoring import Scorer
+from ganzoo.files import write_json
+
+Rows = dict[str, dict[str, float]]
+
+
+def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, case: Case) -> Rows:
+    """Scores of real samples, and of real samples made worse, under the same protocol, each with its `n`."""
+    key = _key(scorer, lens, reals, case)
+    kept = _read(key)
+    if kept is not None:
+        rows, better = kept
+        scorer.better |= better
+        return rows
+    rows = {}
+    real, other = case.real, case.training
+    if other is None:  # no held-out part: one half of the data against the other
+        half = len(real) // 2
+        real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
+    classes = len(reals.label.classes) if reals.label is not None else 0
+    for name, make in made_worse(lens, other, reals.field, classes).items():
+        fake: Sampled = make()
+        row = scorer.scores(Case(lens, fake, real, case.training, 0), reference=True)
+        rows[name] = {"n": len(fake), **row}
+    _keep(key, {"rows": rows, "better": scorer.better})
+    return rows
+
+
+def _key(scorer: Scorer, lens: Lens, reals: Reals, case: Case) -> str:
+    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, scorer.identity, len(case.real), case.distance]
+    facts += [reals.store.fingerprint, reals.training.fingerprint]
+    facts += ["values" if lens.extractor is None else [lens.extractor.identity, lens.extractor.protocol]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _read(key: str) -> tuple[Rows, dict[str, str]] | None:
+    try:
+        kept = json.loads((cache_folder() / "references" / f"{key}.json").read_text(encoding="utf-8"))
+        rows = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in kept["rows"].items()}
+        return rows, {str(k): str(v) for k, v in kept["better"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _keep(key: str, content: Mapping[str, Any]) -> None:
+    folder = cache_folder() / "references"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / f"{key}.json", dict(content))
+    except (OSError, StorageError):
+        return

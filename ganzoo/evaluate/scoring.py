@@ -1,0 +1,86 @@
+"""Which metrics apply to a case, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ganzoo.errors import PluginError, UsageError
+from ganzoo.evaluate.evidence import Case
+from ganzoo.evaluate.lens import Lens
+from ganzoo.evaluate.reference import Reals
+from ganzoo.registry import Item, Registry, calling, factory_of
+from ganzoo.specs import MetricSpec
+
+
+def chosen_metrics(
+    registry: Registry, names: Sequence[str], *, quick: bool = False
+) -> list[Item[MetricSpec]]:
+    """The metrics of those names; without names all that are not slow, or those that are quick."""
+    if names:
+        return [registry.find(MetricSpec, name) for name in names]
+    every = registry.of_kind(MetricSpec)
+    return [item for item in every if (item.spec.quick if quick else not item.spec.slow)]
+
+
+class Scorer:
+    """Computes the metrics that apply to samples of this data."""
+
+    def __init__(self, metrics: Sequence[Item[MetricSpec]], lens: Lens, reals: Reals) -> None:
+        self.metrics = metrics
+        self._lens = lens
+        self._has = _abilities(lens, reals)
+        self._functions: dict[str, Any] = {}
+        self.better: dict[str, str] = {}
+
+    @property
+    def identity(self) -> list[str]:
+        """What decides the scores of given samples: the metrics' names and versions."""
+        return [f"{item.qualified} {item.plugin.version}" for item in self.metrics]
+
+    def scores(self, case: Case, *, reference: bool = False) -> dict[str, float]:
+        """The scores of a case; for a reference row only those that are meant for one.
+
+        PluginError when a metric fails or gives no numbers, UsageError when none applies.
+        """
+        has = self._has | ({"asked"} if case.fake.labels is not None else set())
+        if case.training is None:
+            has = has - {"training"}
+        found: dict[str, float] = {}
+        for item in self.metrics:
+            if not set(item.spec.needs) <= has or (reference and not item.spec.reference):
+                continue
+            with calling(item):
+                values = self._function(item)(case)
+            if not isinstance(values, Mapping):
+                raise PluginError(
+                    f"The metric '{item.name}' gave {type(values).__name__}, not scores by name."
+                )
+            found |= {str(name): float(value) for name, value in values.items()}
+            ways = {name.format(distance=case.distance): way for name, way in item.spec.better.items()}
+            self.better |= {name: ways[name] for name in values if name in ways}
+        if not found:
+            raise UsageError(
+                "None of the metrics applies to these samples.",
+                where=", ".join(item.name for item in self.metrics),
+                fix="ganzoo list --kind metric",
+            )
+        return found
+
+    def _function(self, item: Item[MetricSpec]) -> Any:
+        if item.qualified not in self._functions:
+            spec = item.spec
+            self._functions[item.qualified] = factory_of(item)(spec.config() if spec.config else None)
+        return self._functions[item.qualified]
+
+
+def _abilities(lens: Lens, reals: Reals) -> set[str]:
+    """What metrics may ask for."""
+    shape = reals.field.shape
+    has = {lens.distance, "training"}
+    has |= {"image"} if reals.field.is_image else set()
+    has |= {"points"} if shape in ((1,), (2,)) else set()
+    has |= {"rows"} if len(shape) == 1 else set()
+    has |= {"labels"} if reals.label is not None else set()
+    has |= {"judge"} if lens.has_judge else set()
+    return has

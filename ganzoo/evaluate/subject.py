@@ -1,0 +1,133 @@
+"""What is evaluated: the generators of a run, or an exported bundle. Both sample the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo import onnxfile, runtime, sampling
+from ganzoo.api import Field
+from ganzoo.errors import UsageError
+from ganzoo.registry import Registry
+
+Array = NDArray[Any]
+
+_BATCH = 250
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A generator that can be sampled.
+
+    `data` names what it was trained on, with `data_options`; `about` says which weights these are. `make`
+    turns inputs (n, ...) by field name into samples of `field`, floats (n, *shape) or uint8 pictures.
+    """
+
+    name: str
+    data: str
+    data_options: Mapping[str, Any]
+    fingerprint: str
+    about: Mapping[str, Any]
+    reads: Sequence[Field]
+    field: Field
+    make: Callable[[Mapping[str, Array]], Array]
+
+    def inputs(self, n: int, seed: int, real: Mapping[str, Array]) -> dict[str, Array]:
+        """Noise drawn as `ganzoo generate` draws it; fields of the data from real samples, shuffled.
+
+        So labels are as frequent as among those. A generator that reads what `real` lacks gets labels at
+        random.
+        """
+        drawn = [field for field in self.reads if field.source != "data" or field.name not in real]
+        inputs = sampling.draw(drawn, n, seed)
+        order = np.random.Generator(np.random.PCG64(seed))
+        given = [field.name for field in self.reads if field.name not in inputs]
+        if given:
+            count = len(real[given[0]])
+            rows = np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
+            inputs |= {name: real[name][rows] for name in given}
+        return inputs
+
+
+def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:
+    """The subject for a bundle or an .onnx file; torch is not needed. Errors as in `runtime.load`."""
+    file = onnxfile.find(path, generator)
+    loaded = runtime.from_bytes(onnxfile.read(file), provider="auto", where=str(file), trust=trust)
+    field = loaded.outputs[0]
+
+    def make(inputs: Mapping[str, Array]) -> Array:
+        return loaded.run(inputs, batch_size=_BATCH)[field.name]
+
+    about = loaded.about
+    return Subject(
+        name=str(path),
+        data=str(about.get("data", "")),
+        data_options=dict(about.get("data_options", {})),
+        fingerprint=str(about.get("data_fingerprint", "")),
+        about={
+            "weights": "EMA" if about.get("ema") else "raw",
+            "images": about.get("images"),
+            "file": file.name,
+            "recipe": about.get("recipe"),
+        },
+        reads=loaded.inputs,
+        field=field,
+        make=make,
+    )
+
+
+def of_run(
+    path: Path,
+    generator: str,
+    registry: Registry,
+    which: Any,
+    note: Callable[[str], None],
+    *,
+    raw: bool = False,
+) -> Subject:
+    """The subject for a run directory, with torch on the CPU."""
+    import torch
+
+    from ganzoo.networks import apply, declared
+    from ganzoo.runs import Run
+    from ganzoo.settings import plain
+    from ganzoo.trained import load_trained
+
+    run = Run.open(path, writes=False)
+    trained = load_trained(run, registry, which, note, raw=raw)
+    nets = trained.networks.generators
+    if generator not in nets:
+        raise UsageError(f"The run has no generator '{generator}'.", fix=f"it has: {', '.join(nets)}")
+    net = nets[generator]
+    net.module.eval()
+    fields = declared(trained.networks, run.info)
+
+    def make(inputs: Mapping[str, Array]) -> Array:
+        count = len(next(iter(inputs.values())))
+        parts = []
+        with torch.no_grad():
+            for start in range(0, count, _BATCH):
+                batch = {
+                    name: torch.from_numpy(np.ascontiguousarray(values[start : start + _BATCH]))
+                    for name, values in inputs.items()
+                }
+                parts.append(apply(net, batch)[net.writes[0]].float().numpy())
+        return np.concatenate(parts)
+
+    plan = trained.plan
+    averaged = plan.ema.half_life > 0 and not raw
+    return Subject(
+        name=str(path),
+        data=plan.data.source,
+        data_options={} if plan.dataset.options is None else plain(plan.dataset.options),
+        fingerprint=run.record["data"]["fingerprint"],
+        about={"weights": "EMA" if averaged else "raw", "images": trained.images, "recipe": plan.name},
+        reads=[fields[name] for name in net.reads],
+        field=fields[net.writes[0]],
+        make=make,
+    )

@@ -1,0 +1,139 @@
+"""The records with which a plugin says what it offers: names, options, and where the code is.
+
+Data only, re-exported by `ganzoo.api`: importing this imports neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spec:
+    """What all records share.
+
+    `name` matches `[a-z0-9]+([._-][a-z0-9]+)*`. `summary` is one line. `paper` cites the source.
+    """
+
+    name: str
+    summary: str
+    paper: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Buildable(_Spec):
+    """A record with a factory, named by an import string and loaded on first use.
+
+    `config` is a frozen dataclass of options with defaults. The factory of a record without `config`
+    gets None in its place: `factory(None)`, for architectures `factory(None, data)`, for datasets
+    `factory(argument, None)`. `defaults` are settings that come with this choice, by dotted path
+    (`{"train.batch_size": 128, "generator.lr": 1e-4}`); a path into a table that has no such option
+    (`architecture.discriminator_norm`, say) is passed over.
+    """
+
+    factory: str
+    config: type[Any] | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSpec(_Buildable):
+    """Networks. `factory(config, data: DataInfo) -> Networks`; `needs` names data fields."""
+
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec(_Buildable):
+    """An adversarial loss. `factory(config) -> Loss`.
+
+    `paired`: the generator's loss needs the scores of real samples too. `rejects` maps a tag of
+    `Networks` to the reason why this loss cannot work with it, and what to do instead.
+    """
+
+    paired: bool = False
+    rejects: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermSpec(_Buildable):
+    """A regulariser beside the loss.
+
+    `kind="penalty"`: `factory(config) -> fn(view: View) -> Tensor`, a scalar added to the loss of
+    `role`. `kind="constraint"`: `factory(config) -> fn(module) -> None`, applied in place to each
+    network of `role` after its optimiser step. A penalty may be lazy: with `every=k` the loop adds
+    it in each k-th step, times k. `second_order` says that it differentiates through a gradient:
+    it then runs in float32. A penalty (or loss) that keeps state is an nn.Module with buffers: it is
+    moved to the device and saved with the run. Of several processes each calls it with its share of the
+    batch, and buffers of floating point get their mean over the processes after each cycle.
+    """
+
+    role: Literal["discriminator", "generator"] = "discriminator"
+    kind: Literal["penalty", "constraint"] = "penalty"
+    every: int = 1
+    second_order: bool = False
+    rejects: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(_Buildable):
+    """A kind of data, chosen by `--data NAME` or `--data NAME:ARGUMENT`.
+
+    `factory(argument: str, config) -> ArraySource | ItemSource`; `argument` describes what follows
+    the colon, empty when nothing does. An argument described as `PATH` is kept as an absolute path in
+    a run's settings. `held_out` names a factory with the same parameters for samples of the same fields
+    that training does not see, which evaluation compares with; it may return None when this data has none.
+    """
+
+    argument: str = ""
+    held_out: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeSpec(_Spec):
+    """A named run: data only. `settings` are by dotted path; the length is counted in images."""
+
+    architecture: str
+    loss: str
+    data: str = "fashion-5k"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- evaluation ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractorSpec(_Buildable):
+    """A network whose features of pictures are compared, in place of pixels.
+
+    `factory(config) -> Extractor`; with `trained`, `factory(config, lesson: Lesson) -> Judge`: a network
+    that learns on the spot from labelled data. `distance` names its Frechet distance in results: `fid` is
+    for the one network of that name. With `scaled` each dimension of the features is divided by its
+    standard deviation over the real samples.
+    """
+
+    distance: str
+    scaled: bool = True
+    trained: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(_Buildable):
+    """Scores of generated samples. `factory(config) -> fn(evidence: Evidence) -> dict[str, float]`.
+
+    `needs` names what the evidence must have, or the metric is left out: `image`, `points` (1-D or 2-D),
+    `rows` (vectors), `labels` (samples of the data name a class), `judge` (pictures and labels), `asked`
+    (the generator was asked for classes), `training` (the training samples, apart from those compared
+    with), or the name of the extractor's distance (`fid`). `better` says for each score which way is
+    good; a score's name may hold `{distance}`. `reference`: also computed for reference rows of real
+    samples. `quick`: also computed in training, see `train.eval_every`. `slow`: only when asked for by
+    name.
+    """
+
+    needs: tuple[str, ...] = ()
+    better: Mapping[str, Literal["lower", "higher"]] = field(default_factory=dict)
+    reference: bool = True
+    quick: bool = False
+    slow: bool = False

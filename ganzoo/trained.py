@@ -1,0 +1,61 @@
+"""A run's generators as they were trained: networks built again, weights of a checkpoint loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ganzoo.api import Networks
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.networks import build_networks
+from ganzoo.plan import Plan
+from ganzoo.recipes import resolve
+from ganzoo.registry import Registry
+from ganzoo.runs import Run
+from ganzoo.train.checkpoint import read_newest, read_one
+from ganzoo.train.state import averaged_generators, load_modules, raw_generators
+
+Which = int | Literal["newest", "best"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The plan of a run, its networks with the weights of one checkpoint, and how far that had come."""
+
+    plan: Plan
+    networks: Networks
+    images: int
+
+
+def load_trained(
+    run: Run, registry: Registry, which: Which, note: Callable[[str], None], *, raw: bool = False
+) -> Trained:
+    """Build the run's networks and load the generators' weights, averaged where the run keeps an average.
+
+    `which`: the newest sound checkpoint, the best by `train.keep_best`, or that after so many images. `raw`
+    takes the weights without average. `note` is told of damaged checkpoints that were passed over.
+    UsageError when the run's plugins or files are gone.
+    """
+    plan, networks = _rebuilt(run, registry)
+    tensors: dict[str, Any]
+    if which == "newest":
+        tensors, manifest = read_newest(run.checkpoints, note)
+    else:
+        tensors, manifest = read_one(run.checkpoints, None if which == "best" else which)
+    modules = {name: net.module for name, net in networks.generators.items()}
+    load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
+    return Trained(plan, networks, manifest["images"])
+
+
+def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
+    try:
+        plan = resolve(str(run.settings_file), registry)
+        return plan, build_networks(plan, run.info)
+    except GanzooError as error:
+        wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
+        raise UsageError(
+            f"The run's networks cannot be built here: {error.what}",
+            where=error.where or str(run.path),
+            fix=f"install the plugins it was trained with: {wanted}",
+        ) from error

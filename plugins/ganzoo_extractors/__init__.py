@@ -1,0 +1,48 @@
+"""Networks whose features of pictures are compared: ImageNet's, Inception, and a judge of the data's own.
+
+No score here is called FID unless it is computed with the network of that name.
+"""
+
+from __future__ import annotations
+
+from ganzoo.api import ExtractorSpec, hookimpl
+from ganzoo_extractors.config import InceptionConfig
+
+LITE0 = "Tan and Le 2019, EfficientNet, arXiv:1905.11946"
+
+
+@hookimpl
+def ganzoo_extractors() -> list[ExtractorSpec]:
+    """`efficientnet-lite0`, `efficientnet-lite0-mid`, `inception`, `judge`."""
+    return [
+        ExtractorSpec(
+            name="efficientnet-lite0",
+            summary="320 features of an ImageNet network, run by onnxruntime. Its distance is FED, not FID.",
+            paper=LITE0,
+            factory="ganzoo_extractors.efficientnet:last_block",
+            distance="fed",
+        ),
+        ExtractorSpec(
+            name="efficientnet-lite0-mid",
+            summary="112 features from the middle of the same network, nearer to texture. Distance FED-mid.",
+            paper=LITE0,
+            factory="ganzoo_extractors.efficientnet:middle_block",
+            distance="fed_mid",
+        ),
+        ExtractorSpec(
+            name="inception",
+            summary="2048 features of FID's Inception network, from the TorchScript file of --fid-weights.",
+            paper="Heusel et al. 2017, arXiv:1706.08500",
+            factory="ganzoo_extractors.inception:build",
+            config=InceptionConfig,
+            distance="fid",
+            scaled=False,
+        ),
+        ExtractorSpec(
+            name="judge",
+            summary="A small classifier trained on the labelled data itself, and cached. Distance FJD.",
+            factory="ganzoo_extractors.judge:train",
+            distance="fjd",
+            trained=True,
+        ),
+    ]

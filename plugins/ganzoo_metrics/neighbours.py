@@ -1,0 +1,81 @@
+"""Scores that look at nearest neighbours: fidelity, diversity, and whether training samples were copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import Evidence, nearest, squared_distances
+from ganzoo_metrics.config import NeighboursConfig
+
+Features = NDArray[np.float32]
+
+
+def fidelity_and_diversity(
+    fake: Features, real: Features, k_precision: int = 3, k_density: int = 5
+) -> dict[str, float]:
+    """Precision and recall (Kynkaanniemi et al. 2019, equation 1), density and coverage (Naeem et al. 2020).
+
+    A real sample's ball reaches to its k-th nearest real neighbour. `precision`: share of fakes in any
+    real ball; `recall`: the same with the roles changed. `density`: real balls around a fake, over k;
+    `coverage`: share of real balls that hold a fake.
+    """
+    near, far = radii(real, k_precision), radii(real, k_density)
+    fake_balls = radii(fake, k_precision)
+    inside = np.zeros(len(fake), bool)
+    recalled = covered = balls = 0
+    for rows, distances in squared_distances(real, fake):
+        inside |= (distances <= near[rows, None]).any(0)
+        recalled += int((distances <= fake_balls).any(1).sum())
+        within = distances <= far[rows, None]
+        balls += int(within.sum())
+        covered += int(within.any(1).sum())
+    return {
+        "precision": float(inside.mean()),
+        "recall": recalled / len(real),
+        "density": balls / (k_density * len(fake)),
+        "coverage": covered / len(real),
+    }
+
+
+def radii(features: Features, k: int) -> Features:
+    """The squared distance of each sample (n, d) to its k-th nearest other one; shape (n,)."""
+    k = min(k, len(features) - 1)
+    result = np.empty(len(features), np.float32)
+    for rows, distances in squared_distances(features, features):
+        distances[np.arange(rows.stop - rows.start), np.arange(rows.start, rows.stop)] = np.inf
+        result[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    return result
+
+
+def prdc(config: NeighboursConfig) -> Callable[[Evidence], dict[str, float]]:
+    """Factory of `prdc`."""
+
+    def score(evidence: Evidence) -> dict[str, float]:
+        return fidelity_and_diversity(
+            evidence.fake.features, evidence.real.features, config.k_precision, config.k_density
+        )
+
+    return score
+
+
+def memorisation(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+    """Factory of `memorisation`: whether fakes are nearer to training samples than to others of that kind.
+
+    For each fake the distance to the nearest training sample over that to the nearest held-out one, of
+    which there are equally many; `memorisation` is the median: about 1 without copying, near 0 for
+    copies. `copied` is the share of fakes that are at least twice as near to a training sample.
+    """
+
+    def score(evidence: Evidence) -> dict[str, float]:
+        if evidence.training is None:
+            return {}
+        fake = evidence.fake.features
+        _, to_training = nearest(fake, evidence.training.features)
+        _, to_others = nearest(fake, evidence.real.features)
+        ratio = to_training / np.maximum(to_others, 1e-12)
+        return {"memorisation": float(np.median(ratio)), "copied": float((ratio < 0.5).mean())}
+
+    return score
