@@ -52,6 +52,7 @@ def train(
     returns a run whose `record["status"]` is "interrupted". With `auto_resume` the same call goes on with
     a run that ended early. Errors are `ganzoo.errors.GanzooError`.
     """
+    from ganzoo.evaluate.during import judging
     from ganzoo.recipes import resolve
     from ganzoo.registry import load_registry
     from ganzoo.settings import layer
@@ -68,9 +69,11 @@ def train(
         "train.precision": precision,
     }
     overrides = {**{key: value for key, value in named.items() if value is not None}, **(settings or {})}
-    plan = resolve(recipe, load_registry(), overrides=layer("ganzoo.train", overrides))
+    registry = load_registry()
+    plan = resolve(recipe, registry, overrides=layer("ganzoo.train", overrides))
     begin = start_or_resume if auto_resume else start
-    run, _ = begin(plan, Path(run_dir) if run_dir is not None else None, Quiet())
+    judged = judging(plan, registry) if plan.train.eval_every is not None else None
+    run, _ = begin(plan, Path(run_dir) if run_dir is not None else None, Quiet(), judging=judged)
     return run
 
 

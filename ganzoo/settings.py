@@ -44,9 +44,10 @@ class TrainSettings:
     generated, which saves a generator's forward pass; without, they draw fresh ones. `graphs`: on CUDA
     a cycle is captured once and replayed, where its code allows that. `micro_batch`: compute so many
     samples at once and accumulate gradients; it is halved where memory runs out. `keep_best`: beside the
-    newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log. `on_nan`:
-    when gradients are not finite, stop; skip the step; or roll back to the last checkpoint at half the
-    learning rates, three times at most.
+    newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log.
+    `eval_every`: after so many images compute quick scores of `eval_samples` samples. `on_nan`: when
+    gradients are not finite, stop; skip the step; or roll back to the last checkpoint at half the learning
+    rates, three times at most.
     """
 
     images: Count | None = None
@@ -67,6 +68,8 @@ class TrainSettings:
     checkpoint_every: Count | None = None
     keep_checkpoints: Count = 3
     keep_best: str = ""
+    eval_every: Count | None = None
+    eval_samples: Annotated[int, Bound(ge=10)] = 1000
     on_nan: Literal["stop", "skip", "rollback"] = "stop"
 
     def __post_init__(self) -> None:
@@ -77,9 +80,14 @@ class TrainSettings:
 
     def score(self, values: Mapping[str, float]) -> tuple[str, float] | None:
         """What `keep_best` compares, lower is better; None without it, or where nothing has that name."""
-        order, _, name = self.keep_best.partition(":")
-        value = values.get(name)
-        return None if value is None else (self.keep_best, -value if order == "max" else value)
+        value = values.get(self.best_name)
+        highest = self.keep_best.startswith("max:")
+        return None if value is None else (self.keep_best, -value if highest else value)
+
+    @property
+    def best_name(self) -> str:
+        """The name of what `keep_best` compares."""
+        return self.keep_best.partition(":")[2]
 
     @property
     def length(self) -> str:

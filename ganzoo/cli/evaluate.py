@@ -112,20 +112,20 @@ def _write(report: Report, folder: Path) -> list[str]:
 
 
 def _print(report: Report, written: list[str]) -> None:
-    shared = [name for name in report.scores if any(name in row for row in report.reference.values())]
-    columns = [name for name in shared or report.scores if name != "n"]
-    rows = [("these samples", report.n, report.scores)]
-    rows += [(name.replace("_", " "), int(row["n"]), row) for name, row in report.reference.items()]
-    titles = [f"{name} {ARROWS.get(report.better.get(name, ''), '')}".strip() for name in columns]
+    columns = {"these samples": {"n": report.n, **report.scores}, **report.reference}
+    names = ["n", *report.scores]
     table(
         f"{report.name} against the {report.protocol['split']}",
-        ("", "n", *titles),
-        [(name, f"{n:,}", *[shown(row.get(column)) for column in columns]) for name, n, row in rows],
-        fixed=2 + len(columns),
+        ("", *[title.replace("_", " ") for title in columns]),
+        [
+            (
+                f"{name} {ARROWS.get(report.better.get(name, ''), '')}",
+                *[shown(row.get(name)) for row in columns.values()],
+            )
+            for name in names
+        ],
+        fixed=1 + len(columns),
     )
-    for name, value in report.scores.items():
-        if name not in columns:
-            click.echo(f"{name}: {shown(value)} ({report.better.get(name, 'no way')} is better)")
     for key, value in report.protocol.items():
         if value not in ("", None):
             click.echo(click.style(f"{key}: {value}", dim=True))
@@ -139,5 +139,5 @@ def shown(value: float | None) -> str:
     if value is None:
         return ""
     if float(value).is_integer() and abs(value) < 1e6:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ganzoo.train.state import Training
 
 
+# Of the scores in a log line, those for which there is room.
+SHOWN = ("fed", "coverage", "modes", "quality", "column_distance")
+
+
 def _headline(run: Run, plan: Plan, training: Training) -> str:
     record = run.record
     counts = record["parameters"]
@@ -53,6 +57,7 @@ class PlainReporter:
     def __init__(self) -> None:
         self._share = 0.0
         self._shown = -1
+        self._scores = ""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Say what is trained and where it goes."""
@@ -70,9 +75,17 @@ class PlainReporter:
             self._shown = part
             click.echo(
                 f"{self._share:4.0%}  {record['images']:>9,} images  {record['images_per_second']:>7,.0f}/s  "
-                f"{_losses(record['values'])}  {_duration(self._left)} left",
+                f"{_losses(record['values'])}{self._score(record)}  {_duration(self._left)} left",
                 err=True,
             )
+
+    def _score(self, record: Mapping[str, Any]) -> str:
+        """The newest scores, which stand until there are newer ones."""
+        scores = {name: value for name, value in record.get("scores", {}).items() if name != "n"}
+        if scores:
+            self._scores = "".join(f"  {name} {value:.3g}" for name, value in scores.items() if name in SHOWN)
+            self._scores = self._scores or "  {} {:.3g}".format(*next(iter(scores.items())))
+        return self._scores
 
     def note(self, text: str) -> None:
         """Print a note."""
@@ -125,7 +138,7 @@ class BarReporter(PlainReporter):
 
     def tick(self, record: Mapping[str, Any]) -> None:
         """Show the newest losses."""
-        self._values = _losses(record["values"])
+        self._values = _losses(record["values"]) + self._score(record)
 
     def note(self, text: str) -> None:
         """Print a note above the bar."""

@@ -16,6 +16,7 @@ from ganzoo.train.signals import Interrupts
 
 if TYPE_CHECKING:
     from ganzoo.plan import Plan
+    from ganzoo.registry import Registry
     from ganzoo.runs import Run
     from ganzoo.settings import Layer
     from ganzoo.train.loop import Outcome
@@ -48,6 +49,15 @@ CODES = {
 @click.option("--auto-resume", is_flag=True, help="Begin the run, or go on with it, whichever is there.")
 @click.option(
     "--on-nan", type=click.Choice(["stop", "skip", "rollback"]), help="When gradients are not finite [stop]."
+)
+@click.option(
+    "--eval-every",
+    type=click.IntRange(min=1),
+    metavar="IMAGES",
+    help="Quick scores of 1,000 samples, in the log and the progress line [off].",
+)
+@click.option(
+    "--keep-best", metavar="min:NAME", help="Keep the best checkpoint, too: min:fed, max:coverage, ..."
 )
 @click.option("--devices", type=click.IntRange(min=1), metavar="N", help="Processes on this machine.")
 @click.option(
@@ -95,7 +105,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     with Interrupts():
         if devices is not None:
             return _launch(ctx, plan, request, devices, max_restarts or 0)
-        return _train(plan, request)
+        return _train(plan, request, registry)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +119,9 @@ class _Request:
     as_json: bool
 
 
-def _train(plan: Plan, request: _Request) -> int:
+def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
+    from ganzoo.evaluate.during import judging
     from ganzoo.runs import Run
     from ganzoo.train.launch import LAUNCHED, follow_launcher
     from ganzoo.train.ranks import Ranks
@@ -120,12 +131,13 @@ def _train(plan: Plan, request: _Request) -> int:
         follow_launcher()
     as_json = request.as_json
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    judged = judging(plan, registry) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
-            run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at)
+            run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at, judged)
         else:
             begin = start_or_resume if request.auto_resume else start
-            run, outcome = begin(plan, request.run_dir, reporter, request.pause_at)
+            run, outcome = begin(plan, request.run_dir, reporter, request.pause_at, judged)
     finally:
         reporter.close()
     if run.writes:

@@ -14,22 +14,21 @@ from typing import Any
 
 from ganzoo import __version__
 from ganzoo.errors import UsageError
-from ganzoo.evaluate.evidence import Case, Sampled, in_parts, stored
+from ganzoo.evaluate.case import EXTRACTOR, case_of, lens_for
+from ganzoo.evaluate.evidence import Case, in_parts, stored
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.picture import nearest_picture
 from ganzoo.evaluate.reference import MOST, Reals
 from ganzoo.evaluate.report import Report, judgement
 from ganzoo.evaluate.rows import reference_rows
 from ganzoo.evaluate.scoring import Scorer, chosen_metrics
-from ganzoo.evaluate.subject import Subject, of_bundle, of_run
+from ganzoo.evaluate.subject import Subject, inputs_of, of_bundle, of_run
 from ganzoo.plan import Choice
 from ganzoo.registry import Registry
 from ganzoo.settings import build
-from ganzoo.specs import DatasetSpec, ExtractorSpec
+from ganzoo.specs import DatasetSpec
 
 __all__ = ["Request", "evaluate"]
-
-EXTRACTOR, JUDGE = "efficientnet-lite0", "judge"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def evaluate(request: Request, registry: Registry) -> Report:
     n = request.n or min(reals.store.count, MOST)
     if n < 10:
         raise UsageError(f"{n} samples say nothing.", fix="--n 1000 or more")
-    inputs = subject.inputs(n, request.seed, reals.arrays(n))
+    inputs = inputs_of(subject.reads, n, request.seed, reals.arrays(n))
     case = case_of(lens, reals, n, stored(subject.field, subject.make(inputs)), request.seed)
     asked = inputs.get(reals.label.name) if reals.label is not None else None
     case.fake.labels = None if asked is None else in_parts(asked)
@@ -90,31 +89,6 @@ def evaluate(request: Request, registry: Registry) -> Report:
         notes=tuple(notes),
         seconds=time.perf_counter() - begun,
     )
-
-
-def lens_for(
-    registry: Registry, reals: Reals, extractor: str = EXTRACTOR, weights: Path | None = None
-) -> Lens:
-    """The lens for samples of this data: an extractor for pictures, a judge where there are labels."""
-    is_image = reals.field.is_image
-    item = registry.find(ExtractorSpec, extractor) if is_image else None
-    options = None
-    if item is not None and item.spec.config is not None:
-        given = {"weights": str(weights)} if weights is not None else {}
-        options = build(item.spec.config, given, f"extractor {item.name}", {})
-    judges = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
-    named = [found for found in judges if found.name == JUDGE] or judges
-    labelled = is_image and reals.label is not None and bool(named)
-    if item is not None and item.spec.trained and not labelled:
-        raise UsageError(f"The extractor '{item.name}' learns from labels, which this data does not have.")
-    return Lens(item, options, named[0] if labelled else None, reals.lesson if labelled else None)
-
-
-def case_of(lens: Lens, reals: Reals, n: int, values: Any, seed: int) -> Case:
-    """The evidence for generated samples; the lens takes its scale from the real ones."""
-    real = reals.real(lens, n)
-    lens.fit(real.raw_features)
-    return Case(lens, Sampled(lens, values), real, reals.trained_on(lens, len(real)), seed)
 
 
 def _subject(request: Request, registry: Registry) -> Subject:

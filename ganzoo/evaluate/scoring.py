@@ -16,10 +16,13 @@ from ganzoo.specs import MetricSpec
 def chosen_metrics(
     registry: Registry, names: Sequence[str], *, quick: bool = False
 ) -> list[Item[MetricSpec]]:
-    """The metrics of those names; without names all that are not slow, or those that are quick."""
+    """The metrics of those names; without names all that are not slow, or those that are quick.
+
+    Quick ones come first: they are what is looked at first.
+    """
     if names:
         return [registry.find(MetricSpec, name) for name in names]
-    every = registry.of_kind(MetricSpec)
+    every = sorted(registry.of_kind(MetricSpec), key=lambda item: not item.spec.quick)
     return [item for item in every if (item.spec.quick if quick else not item.spec.slow)]
 
 
@@ -37,6 +40,12 @@ class Scorer:
     def identity(self) -> list[str]:
         """What decides the scores of given samples: the metrics' names and versions."""
         return [f"{item.qualified} {item.plugin.version}" for item in self.metrics]
+
+    def check(self, asked: bool) -> None:
+        """UsageError when none of the metrics applies to this data."""
+        has = self._has | ({"asked"} if asked else set())
+        if not any(set(item.spec.needs) <= has for item in self.metrics):
+            raise self._none_applies()
 
     def scores(self, case: Case, *, reference: bool = False) -> dict[str, float]:
         """The scores of a case; for a reference row only those that are meant for one.
@@ -60,12 +69,15 @@ class Scorer:
             ways = {name.format(distance=case.distance): way for name, way in item.spec.better.items()}
             self.better |= {name: ways[name] for name in values if name in ways}
         if not found:
-            raise UsageError(
-                "None of the metrics applies to these samples.",
-                where=", ".join(item.name for item in self.metrics),
-                fix="ganzoo list --kind metric",
-            )
+            raise self._none_applies()
         return found
+
+    def _none_applies(self) -> UsageError:
+        return UsageError(
+            "None of the metrics applies to these samples.",
+            where=", ".join(item.name for item in self.metrics),
+            fix="ganzoo list --kind metric",
+        )
 
     def _function(self, item: Item[MetricSpec]) -> Any:
         if item.qualified not in self._functions:

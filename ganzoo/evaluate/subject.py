@@ -37,21 +37,22 @@ class Subject:
     field: Field
     make: Callable[[Mapping[str, Array]], Array]
 
-    def inputs(self, n: int, seed: int, real: Mapping[str, Array]) -> dict[str, Array]:
-        """Noise drawn as `ganzoo generate` draws it; fields of the data from real samples, shuffled.
 
-        So labels are as frequent as among those. A generator that reads what `real` lacks gets labels at
-        random.
-        """
-        drawn = [field for field in self.reads if field.source != "data" or field.name not in real]
-        inputs = sampling.draw(drawn, n, seed)
-        order = np.random.Generator(np.random.PCG64(seed))
-        given = [field.name for field in self.reads if field.name not in inputs]
-        if given:
-            count = len(real[given[0]])
-            rows = np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
-            inputs |= {name: real[name][rows] for name in given}
-        return inputs
+def inputs_of(reads: Sequence[Field], n: int, seed: int, real: Mapping[str, Array]) -> dict[str, Array]:
+    """Noise drawn as `ganzoo generate` draws it; fields of the data from real samples, shuffled.
+
+    So labels are as frequent as among those. A generator that reads what `real` lacks gets labels at
+    random.
+    """
+    drawn = [field for field in reads if field.source != "data" or field.name not in real]
+    inputs = sampling.draw(drawn, n, seed)
+    order = np.random.Generator(np.random.PCG64(seed))
+    given = [field.name for field in reads if field.name not in inputs]
+    if given:
+        count = len(real[given[0]])
+        rows = np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
+        inputs |= {name: real[name][rows] for name in given}
+    return inputs
 
 
 def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:

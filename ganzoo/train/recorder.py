@@ -17,12 +17,16 @@ from ganzoo.files import append_line, write_bytes
 from ganzoo.plan import Plan
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import has_any, on_host, write_checkpoint
+from ganzoo.train.evaluation import Evaluation
 from ganzoo.train.samples import Samples
 from ganzoo.train.state import Training
 from ganzoo.train.watch import Watch
 
 # Without intervals of their own: log lines, grids and checkpoints in a run, whatever its length.
 LOGS, GRIDS, CHECKPOINTS = 200, 20, 10
+
+# Of the time; evaluation that takes more is worth a word.
+DEAR = 0.03
 
 # Cycles after which numbers that are not finite are noticed, where no log line is due before.
 NOTICED = 100
@@ -48,14 +52,22 @@ class Recorder:
     """Writes a run's log, samples and checkpoints when they are due."""
 
     def __init__(
-        self, run: Run, plan: Plan, training: Training, samples: Samples, reporter: Reporter
+        self,
+        run: Run,
+        plan: Plan,
+        training: Training,
+        samples: Samples,
+        reporter: Reporter,
+        evaluation: Evaluation | None = None,
     ) -> None:
         self.run = run
         self.plan = plan
         self.training = training
         self.samples = samples
         self.reporter = reporter
+        self.evaluation = evaluation
         self._told: set[str] = set()
+        self._known: set[str] = set()  # names of scores
         self._is_main = training.engine.ranks.is_main
         self._log = run.path / "log.jsonl"
         self.rewind()
@@ -67,6 +79,7 @@ class Recorder:
         self._tick = (time.perf_counter(), training.images)
         self._share = self.share
         self._spread: float | None = None
+        self._scores: Mapping[str, float] = {}
         self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
         past = [line for line in self.run.log() if line["images"] <= training.images]
         self._watch = Watch(line["values"] for line in past)
@@ -93,18 +106,23 @@ class Recorder:
         """Do what became due since the last call, in a cycle that began after `images_before` images."""
         training, settings = self.training, self.plan.train
         training.seconds = self.elapsed()
-        self._spread = None
+        self._spread, self._scores = None, {}
         share, before = self.share, self._share
         self._share = share
         span = (before, share, images_before, training.images)
         self.reporter.progress(training.images, settings.images, share, training.seconds)
         if _due(settings.sample_every, GRIDS, span):
             self.attempt(self.sample)
-        if _due(settings.log_every, LOGS, span):
+        scored = settings.eval_every is not None and (_due(settings.eval_every, 1, span) or share == 1.0)
+        if scored:
+            self.evaluate()
+        if scored or _due(settings.log_every, LOGS, span):
             self.attempt(self.log)
         elif training.steps % NOTICED == 0:
             self._check(training.meter.means())
-        if _due(settings.checkpoint_every, CHECKPOINTS, span) and share < 1.0:
+        # A score is of one moment: a checkpoint that it is to be kept by has to be of that one, too.
+        best = scored and settings.keep_best and settings.best_name not in self._values
+        if (best or _due(settings.checkpoint_every, CHECKPOINTS, span)) and share < 1.0:
             self.attempt(self.checkpoint)
 
     def log(self) -> None:
@@ -124,6 +142,8 @@ class Recorder:
         self._tick, self._values = (now, training.images), values
         if self._spread is not None:  # of samples drawn in this cycle: a resumed run has the same lines
             record["sample_spread"] = round(self._spread, 4)
+        if self._scores:
+            record["scores"] = dict(self._scores)
         self._say(self._watch.look(values))
         if self._is_main:
             append_line(self._log, json.dumps(record))
@@ -142,6 +162,19 @@ class Recorder:
             self._spread = self.samples.draw()
             self._say(self._watch.look_at_samples(self._share, self.training.steps, self._spread))
 
+    def evaluate(self) -> None:
+        """Score the generator's samples; they go into the log line of this moment."""
+        if self.evaluation is None:
+            return
+        self._scores = self.evaluation()
+        self._known |= set(self._scores)
+        share = self.evaluation.seconds / (self.training.seconds + self.evaluation.last)
+        if share > DEAR and self._share > 0.5:
+            self._once(
+                f"evaluation takes {share:.0%} of the time: a larger --eval-every or fewer "
+                "train.eval_samples make it cheaper"
+            )
+
     def real(self) -> None:
         """Draw real samples once, to compare with."""
         if self._is_main and self.training.images == 0:
@@ -158,11 +191,14 @@ class Recorder:
             "record": self.run.record,
             "settings": self.plan.settings(),
         }
-        score = settings.score(self._values)
-        if settings.keep_best and score is None and self._values:
-            name = settings.keep_best.partition(":")[2]
-            known = ", ".join(self._values)
-            self._once(f"train.keep_best has no effect: no value of the log is '{name}'; it has {known}")
+        score = settings.score({**self._values, **self._scores})
+        known = {**self._values, **dict.fromkeys(self._known)}
+        waits = settings.eval_every is not None and not self._known
+        if settings.keep_best and known and settings.best_name not in known and not waits:
+            self._once(
+                f"train.keep_best has no effect: no value of the log is '{settings.best_name}'; it has "
+                f"{', '.join(known)}"
+            )
         try:
             if not self._is_main:
                 on_host(tensors, training.images)

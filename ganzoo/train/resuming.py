@@ -24,6 +24,7 @@ CHANGEABLE = frozenset(
     for name in (
         "images", "minutes", "device", "threads", "graphs", "micro_batch", "on_nan",
         "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "keep_best",
+        "eval_every", "eval_samples",
     )
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganzoo import pictures, sampling
-from ganzoo.api import Field
+from ganzoo.api import Field, Net
 from ganzoo.data.batches import Batches
 from ganzoo.networks import apply, noise_fields
 from ganzoo.plan import Plan
@@ -96,8 +96,7 @@ class Samples:
     def _generate(self) -> dict[str, Array]:
         training, written = self._training, {}
         with evaluating(training), torch.no_grad(), training.engine.autocast():
-            for name, net in training.networks.generators.items():
-                net = type(net)(module=training.ema.modules[name], reads=net.reads, writes=net.writes)
+            for net in averaged(training):
                 for key, value in apply(net, self.inputs).items():
                     written[key] = value.float().cpu().numpy()
         return written
@@ -128,6 +127,12 @@ def spread(generated: Array, real: Array | None) -> float | None:
 
 def _mean_distance(values: Array) -> float:
     return float(torch.pdist(torch.from_numpy(values[:64].reshape(min(len(values), 64), -1))).mean())
+
+
+def averaged(training: Training) -> Iterator[Net]:
+    """The generators with their averaged weights, where the run keeps an average."""
+    for name, net in training.networks.generators.items():
+        yield Net(module=training.ema.modules[name], reads=net.reads, writes=net.writes)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ganzoo.api import Field
 from ganzoo.errors import DataError, DivergedError
 from ganzoo.locks import only_process
 from ganzoo.networks import declared
@@ -19,6 +20,7 @@ from ganzoo.runs import Run, check_free, fresh_path
 from ganzoo.train.about import record_of, recorded_failures, repeater_for, versions
 from ganzoo.train.checkpoint import read_newest, settle
 from ganzoo.train.engine import choose_device
+from ganzoo.train.evaluation import Evaluation, Judging
 from ganzoo.train.loop import Outcome, train_loop
 from ganzoo.train.prepared import Prepared, check_share, prepare
 from ganzoo.train.quiet import Quiet
@@ -36,18 +38,23 @@ _STOPS: tuple[Outcome | None, ...] = (None, "paused", "preempted", "interrupted"
 
 @dataclass(frozen=True)
 class Meeting:
-    """Who takes part in a run: its ranks, the user's signals, and who is told."""
+    """Who takes part in a run: its ranks, the user's signals, who is told, and who judges samples."""
 
     ranks: Ranks
     interrupts: Interrupts
     reporter: Reporter
+    judging: Judging | None
 
 
 def start(
-    plan: Plan, run_dir: Path | None, reporter: Reporter, pause_at: int | None = None
+    plan: Plan,
+    run_dir: Path | None,
+    reporter: Reporter,
+    pause_at: int | None = None,
+    judging: Judging | None = None,
 ) -> tuple[Run, Outcome]:
     """Train a plan in a new run directory. Nothing is written before data and networks are checked."""
-    with _meeting(plan, reporter) as meeting:
+    with _meeting(plan, reporter, judging) as meeting:
         path = _agreed_path(meeting, run_dir or fresh_path(plan.name))
         if meeting.ranks.is_main:
             check_free(path)
@@ -58,26 +65,32 @@ def start(
             return _begin(prepared, path, meeting, pause_at)
 
 
-def resume(run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None) -> tuple[Run, Outcome]:
+def resume(
+    run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None, judging: Judging | None = None
+) -> tuple[Run, Outcome]:
     """Go on with a run from its newest sound checkpoint.
 
     UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
     """
-    with _meeting(plan, reporter) as meeting, _lock(meeting, run.path):
+    with _meeting(plan, reporter, judging) as meeting, _lock(meeting, run.path):
         run = Run.open(run.path)
         check_resumable(run, plan)
         return _go_on(run, plan, meeting, pause_at)
 
 
 def start_or_resume(
-    plan: Plan, run_dir: Path | None, reporter: Reporter, pause_at: int | None = None
+    plan: Plan,
+    run_dir: Path | None,
+    reporter: Reporter,
+    pause_at: int | None = None,
+    judging: Judging | None = None,
 ) -> tuple[Run, Outcome]:
     """Begin a run, or go on with it after whatever ended it: the same call does both.
 
     Without `run_dir` the directory is named after the plan, so that it is found again. A complete run is
     left as it is. DivergedError for one that would diverge again.
     """
-    with _meeting(plan, reporter) as meeting:
+    with _meeting(plan, reporter, judging) as meeting:
         path = _agreed_path(meeting, run_dir or usual_path(plan))
         if meeting.ranks.is_main and not any((path / name).exists() for name in ("run.json", "checkpoints")):
             check_free(path)  # before the lock, by which a run's leftovers are known
@@ -94,14 +107,14 @@ def start_or_resume(
 
 
 @contextmanager
-def _meeting(plan: Plan, reporter: Reporter) -> Iterator[Meeting]:
+def _meeting(plan: Plan, reporter: Reporter, judging: Judging | None) -> Iterator[Meeting]:
     ranks = Ranks.from_environment()
     check_share(plan, ranks)
     with Interrupts() as interrupts:
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))
         try:
-            yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet())
+            yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet(), judging)
         except RuntimeError as error:
             raise (ranks.world > 1 and other_rank_ended(error)) or error from error
 
@@ -183,7 +196,8 @@ def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None)
     interrupts.hold()
     fields = declared(training.networks, prepared.store.info)
     samples = Samples(run.path / "samples", plan, training, prepared.batches, fields)
-    recorder = Recorder(run, plan, training, samples, reporter)
+    evaluation = _evaluation(prepared, fields, meeting)
+    recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")
     reporter.start(run, plan, training)
@@ -206,6 +220,13 @@ def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None)
         run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
         ranks.wait()
     return outcome
+
+
+def _evaluation(prepared: Prepared, fields: Mapping[str, Field], meeting: Meeting) -> Evaluation | None:
+    """Who scores samples in this run: the main rank, where it is wanted."""
+    if prepared.plan.train.eval_every is None or meeting.judging is None or not meeting.ranks.is_main:
+        return None
+    return Evaluation(prepared.training, fields, meeting.judging)
 
 
 def _roll_back(error: DivergedError, prepared: Prepared, run: Run, meeting: Meeting) -> None:

@@ -1,0 +1,41 @@
+"""Which network looks at samples of some data, and the evidence that it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ganzoo.errors import UsageError
+from ganzoo.evaluate.evidence import Case, Sampled
+from ganzoo.evaluate.lens import Lens
+from ganzoo.evaluate.reference import Reals
+from ganzoo.registry import Registry
+from ganzoo.settings import build
+from ganzoo.specs import ExtractorSpec
+
+EXTRACTOR, JUDGE = "efficientnet-lite0", "judge"
+
+
+def lens_for(
+    registry: Registry, reals: Reals, extractor: str = EXTRACTOR, weights: Path | None = None
+) -> Lens:
+    """The lens for samples of this data: an extractor for pictures, a judge where there are labels."""
+    is_image = reals.field.is_image
+    item = registry.find(ExtractorSpec, extractor) if is_image else None
+    options = None
+    if item is not None and item.spec.config is not None:
+        given = {"weights": str(weights)} if weights is not None else {}
+        options = build(item.spec.config, given, f"extractor {item.name}", {})
+    judges = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
+    named = [found for found in judges if found.name == JUDGE] or judges
+    labelled = is_image and reals.label is not None and bool(named)
+    if item is not None and item.spec.trained and not labelled:
+        raise UsageError(f"The extractor '{item.name}' learns from labels, which this data does not have.")
+    return Lens(item, options, named[0] if labelled else None, reals.lesson if labelled else None)
+
+
+def case_of(lens: Lens, reals: Reals, n: int, values: Any, seed: int) -> Case:
+    """The evidence for generated samples; the lens takes its scale from the real ones."""
+    real = reals.real(lens, n)
+    lens.fit(real.raw_features)
+    return Case(lens, Sampled(lens, values), real, reals.trained_on(lens, len(real)), seed)

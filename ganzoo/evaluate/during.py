@@ -1,0 +1,41 @@
+"""Quick scores while a run trains: the same data, lens and formulas as afterwards, with fewer samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ganzoo.api import Field
+from ganzoo.evaluate.case import case_of, lens_for
+from ganzoo.evaluate.evidence import in_parts, stored
+from ganzoo.evaluate.reference import Reals
+from ganzoo.evaluate.scoring import Scorer, chosen_metrics
+from ganzoo.evaluate.subject import inputs_of
+from ganzoo.plan import Plan
+from ganzoo.registry import Registry
+from ganzoo.train.evaluation import Judging, Make
+
+
+def judging(plan: Plan, registry: Registry) -> Judging:
+    """What a session is given for `train.eval_every`.
+
+    Errors when there is nothing to compare with come before training: DataError, UsageError.
+    """
+
+    def opened(reads: Sequence[Field], field: Field) -> Callable[[Make], Mapping[str, float]]:
+        n, seed = plan.train.eval_samples, plan.train.seed
+        reals = Reals.open(plan.dataset, plan.data.source, field)
+        lens = lens_for(registry, reals)
+        scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals)
+        inputs = inputs_of(reads, n, seed, reals.arrays(n))
+        asked = inputs.get(reals.label.name) if reals.label is not None else None
+        labels = None if asked is None else in_parts(asked)
+        scorer.check(labels is not None)
+
+        def score(make: Make) -> Mapping[str, float]:
+            case = case_of(lens, reals, n, stored(field, make(inputs)), seed)
+            case.fake.labels = labels
+            return {"n": len(case.fake), **scorer.scores(case)}
+
+        return score
+
+    return opened
