@@ -10,29 +10,53 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
-from ganzoo import api, hookspecs
+from ganzoo import api, hookspecs, specs
 from ganzoo.api import (
     ArchitectureSpec,
     ArraySource,
     DatasetSpec,
+    Evidence,
+    Extractor,
+    ExtractorSpec,
     Field,
     Game,
     ItemSource,
+    Judge,
+    Lesson,
     LossSpec,
+    MetricSpec,
     Net,
     Networks,
     RecipeSpec,
+    Samples,
     TermSpec,
     View,
 )
+from ganzoo.data.opening import open_dataset, open_held_out
+from ganzoo.evaluate import Request, evaluate
+from ganzoo.plan import Choice
+from ganzoo.registry import Registry, factory_of, load_registry
+from ganzoo_datasets.fashion import open_fashion_5k
+from ganzoo_datasets.fashion import open_held_out as open_test_part
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "plugins.md"
 EXAMPLE = ROOT / "examples" / "ganzoo-example"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
-RECORDS = [ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec, Field, Net, Game, Networks]
+RECORDS = [
+    *(ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec, MetricSpec, ExtractorSpec),
+    *(Field, Net, Game, Networks, Lesson),
+]
+PROTOCOLS = {
+    "Terms and the View": View,
+    "Evidence": Evidence,
+    "Samples": Samples,
+    "Extractor": Extractor,
+    "Judge": Judge,
+}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_LINE = re.compile(r"^`([\w./-]+)`:\s*\Z", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?[^)]*\)")
@@ -116,15 +140,15 @@ def test_every_public_name_is_mentioned() -> None:
 def test_every_field_of_a_record_is_explained(record: type) -> None:
     fields = {item.name for item in dataclasses.fields(record)}
     explained = rows(section(record.__name__))
-    if issubclass(record, api._Spec):
+    if issubclass(record, specs._Spec):
         explained |= {"name", "summary", "paper"}
-    if issubclass(record, api._Buildable):
+    if issubclass(record, specs._Buildable):
         explained |= {"factory", "config", "defaults"}
     assert explained == fields
 
 
 def test_the_fields_of_all_records_are_explained() -> None:
-    assert rows(section("All records")) == {item.name for item in dataclasses.fields(api._Buildable)}
+    assert rows(section("All records")) == {item.name for item in dataclasses.fields(specs._Buildable)}
 
 
 def test_every_field_of_a_source_is_explained() -> None:
@@ -132,9 +156,79 @@ def test_every_field_of_a_source_is_explained() -> None:
     assert names <= rows(section("Datasets"))
 
 
-def test_every_member_of_the_view_is_explained() -> None:
-    members = {name for name in vars(View) if not name.startswith("_")}
-    assert rows(section("Terms and the View")) == members
+@pytest.mark.parametrize("title", PROTOCOLS)
+def test_every_member_of_what_plugins_see_or_give_is_explained(title: str) -> None:
+    protocol = PROTOCOLS[title]
+    names = {*vars(protocol), *vars(protocol).get("__annotations__", {})}
+    members = {name for name in names if not name.startswith("_")}
+    members |= {"__call__"} & set(vars(protocol))
+    assert rows(section(title)) == members
+
+
+def test_every_word_that_a_metric_may_need_is_explained(registry: Registry) -> None:
+    explained = rows(section("What a metric may need"))
+    assert {word for item in registry.of_kind(MetricSpec) for word in item.spec.needs} <= explained
+    sentence = str(MetricSpec.__doc__).partition("`needs`")[2].partition("`better`")[0]
+    assert explained == set(re.findall(r"`(\w+)`", sentence))
+
+
+# --- the plugins that the page shows whole ----------------------------------------------------------
+
+
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The zoo with them: the blocks with hooks that are no file of the example."""
+    whole = [b.text for b in blocks() if not b.file and "@hookimpl" in b.text and b.language == "python"]
+    points = "[ganzoo]\n"
+    for source in whole:
+        (module,) = set(re.findall(r'"(\w+):\w+"', source))
+        (tmp_path / f"{module}.py").write_text(source, encoding="utf-8")
+        points += f"{module} = {module}\n"
+    info = tmp_path / "shown-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shown\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = load_registry()
+    assert (
+        len({item.plugin.name for item in registry.items if item.plugin.dist == "shown"}) == len(whole) == 3
+    )
+    return registry
+
+
+def test_the_metric_and_the_extractor_of_the_page_work(shown: Registry) -> None:
+    bundle = ROOT / "exported" / "vanilla"
+    report = evaluate(Request(source=bundle, n=100, extractor="tiles", metrics=["spread", "frechet"]), shown)
+    assert set(report.scores) == {"spread", "tile_distance"}
+    assert report.better == {"tile_distance": "lower"}
+    real, repeated = (report.reference[name]["spread"] for name in ("real", "repeated"))
+    assert real == pytest.approx(1, abs=0.1)
+    assert repeated < real
+
+
+def test_the_judge_of_the_page_knows_some_garments(shown: Registry) -> None:
+    arrays, held_out = open_fashion_5k().arrays, open_test_part().arrays
+    lesson = Lesson(
+        pixels=arrays["image"].transpose(0, 2, 3, 1),
+        labels=arrays["label"][:, None].astype(np.int64),
+        exam_pixels=held_out["image"].transpose(0, 2, 3, 1),
+        exam_labels=held_out["label"][:, None].astype(np.int64),
+        classes=10,
+    )
+    judge = factory_of(shown.find(ExtractorSpec, "nearest-mean"))(None, lesson)
+    guesses = judge.probabilities(lesson.exam_pixels)
+    assert guesses.shape == (5000, 1, 10)
+    assert guesses.sum(2) == pytest.approx(1)
+    assert 0.5 < judge.accuracy == (guesses.argmax(2) == lesson.exam_labels).mean()
+
+
+def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Registry) -> None:
+    choice = Choice(shown.find(DatasetSpec, "waves"), None)
+    training, held_out = open_dataset(choice, "waves"), open_held_out(choice, "waves")
+    assert held_out is not None
+    assert held_out.fields == training.fields
+    seen = {picture.tobytes() for picture in training.arrays["image"]}
+    assert not seen & {picture.tobytes() for picture in held_out.arrays["image"]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

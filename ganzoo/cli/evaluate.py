@@ -10,16 +10,25 @@ import click
 
 from ganzoo.cli.common import echo_json, registry_of, table, which_checkpoint
 from ganzoo.errors import UsageError
+from ganzoo.files import storage, write_bytes
 
 if TYPE_CHECKING:
     from ganzoo.evaluate.report import Report
 
 ARROWS = {"lower": "↓", "higher": "↑"}
+FILES = ("evaluation.json", "nearest.png")
 
 
 @click.command("evaluate")
 @click.argument("source", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
 @click.option("--data", metavar="SOURCE", help="Compare with this [the data that it was trained on].")
+@click.option(
+    "--against",
+    type=click.Choice(["held-out", "training"]),
+    default="held-out",
+    show_default=True,
+    help="Compare with these samples of the data; many papers take those of the training.",
+)
 @click.option(
     "--n",
     type=click.IntRange(min=10),
@@ -102,13 +111,11 @@ def _usual_folder(source: Path) -> Path:
 
 
 def _write(report: Report, folder: Path) -> list[str]:
-    from ganzoo.files import storage, write_bytes
-
     with storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / "evaluation.json", content.encode())
-    return [str(file) for name in ("evaluation.json", "nearest.png") if (file := folder / name).is_file()]
+    return [str(file) for name in FILES if (file := folder / name).is_file()]
 
 
 def _print(report: Report, written: list[str]) -> None:

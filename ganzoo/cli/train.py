@@ -32,7 +32,9 @@ CODES = {
 @click.command("train")
 @click.argument("recipe", required=False, shell_complete=complete_names("recipe"))
 @click.option(
-    "--data", metavar="SOURCE", help="fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, toy:NAME, ..."
+    "--data",
+    metavar="SOURCE",
+    help="fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
 )
 @click.option("--images", type=click.IntRange(min=1), help="Length, in real images shown.")
 @click.option("--minutes", type=float, help="Length, in minutes; the schedule follows the clock.")

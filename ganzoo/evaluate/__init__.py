@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ganzoo import __version__
-from ganzoo.errors import UsageError
+from ganzoo.errors import DataError, UsageError
 from ganzoo.evaluate.case import EXTRACTOR, case_of, lens_for
 from ganzoo.evaluate.evidence import Case, in_parts, stored
 from ganzoo.evaluate.lens import Lens
@@ -23,6 +23,7 @@ from ganzoo.evaluate.report import Report, judgement
 from ganzoo.evaluate.rows import reference_rows
 from ganzoo.evaluate.scoring import Scorer, chosen_metrics
 from ganzoo.evaluate.subject import Subject, inputs_of, of_bundle, of_run
+from ganzoo.files import storage
 from ganzoo.plan import Choice
 from ganzoo.registry import Registry
 from ganzoo.settings import build
@@ -36,12 +37,14 @@ class Request:
     """What to evaluate, and how. `n` samples; without it as many as there are held-out ones, 10,000 at most.
 
     `data`: compare with this in place of what it was trained on. `metrics` names those to compute, all that
-    apply without it. `weights` is the file of an extractor that needs one. `picture`: where to draw
-    samples beside their nearest neighbours.
+    apply without it. `weights` is the file of an extractor that needs one. `against`: the held-out samples,
+    where there are such, or those of the training, as papers often do. `picture`: where to draw samples
+    beside their nearest neighbours.
     """
 
     source: Path
     data: str | None = None
+    against: Literal["held-out", "training"] = "held-out"
     n: int | None = None
     seed: int = 0
     generator: str = "generator"
@@ -63,21 +66,27 @@ def evaluate(request: Request, registry: Registry) -> Report:
     samples of another shape.
     """
     begun = time.perf_counter()
+    metrics = chosen_metrics(registry, request.metrics)
     subject = _subject(request, registry)
     reals = _reals(subject, request, registry)
     lens = lens_for(registry, reals, request.extractor, request.weights)
     n = request.n or min(reals.store.count, MOST)
-    if n < 10:
-        raise UsageError(f"{n} samples say nothing.", fix="--n 1000 or more")
+    if (fewest := min(n, reals.store.count)) < 10:
+        raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
     inputs = inputs_of(subject.reads, n, request.seed, reals.arrays(n))
-    case = case_of(lens, reals, n, stored(subject.field, subject.make(inputs)), request.seed)
     asked = inputs.get(reals.label.name) if reals.label is not None else None
+    scorer = Scorer(metrics, lens, reals)
+    scorer.check(asked is not None)
+    lens.prepare()
+    case = case_of(lens, reals, n, stored(subject.field, subject.make(inputs)), request.seed)
     case.fake.labels = None if asked is None else in_parts(asked)
-    scorer = Scorer(chosen_metrics(registry, request.metrics), lens, reals)
     scores = scorer.scores(case)
     rows = reference_rows(scorer, lens, reals, case) if request.references else {}
     if request.picture is not None:
-        nearest_picture(case, reals.field, request.picture)
+        with storage(request.picture):  # no picture of an earlier evaluation stays beside these scores
+            request.picture.unlink(missing_ok=True)
+        if not request.metrics:
+            nearest_picture(case, reals.field, request.picture)
     notes = [*_doubts(subject, reals, n, request), *judgement(scores, rows)]
     return Report(
         name=subject.name,
@@ -109,7 +118,17 @@ def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
     if item.spec.config is not None:
         own = {} if request.data else subject.data_options
         options = build(item.spec.config, own, "data", {})
-    return Reals.open(Choice(item, options), source, subject.field)
+    try:
+        training = request.against == "training"
+        return Reals.open(Choice(item, options), source, subject.field, against_training=training)
+    except DataError as error:
+        if request.data is not None:
+            raise
+        raise DataError(
+            f"What it was trained on cannot be compared with: {error.what}",
+            where=error.where,
+            fix="--data SOURCE, if it is elsewhere now",
+        ) from error
 
 
 def _doubts(subject: Subject, reals: Reals, n: int, request: Request) -> list[str]:
@@ -118,9 +137,10 @@ def _doubts(subject: Subject, reals: Reals, n: int, request: Request) -> list[st
     if request.data is None and subject.fingerprint not in ("", reals.training.fingerprint):
         doubts.append("the training data is not what it was: nothing is said about memorisation that holds")
     if not reals.held_out:
+        why = "as was asked" if request.against == "training" else "this data has no held-out part"
         doubts.append(
-            "this data has no held-out part: the samples are compared with the training data itself, which "
-            "rewards copying it"
+            f"{why}: the samples are compared with the training data itself, which rewards copying it; the "
+            "reference columns compare its halves, so mind their n"
         )
     if n > reals.store.count:
         doubts.append(f"there are only {reals.store.count:,} real samples: reference rows have so many")

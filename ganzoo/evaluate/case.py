@@ -31,6 +31,8 @@ def lens_for(
     labelled = is_image and reals.label is not None and bool(named)
     if item is not None and item.spec.trained and not labelled:
         raise UsageError(f"The extractor '{item.name}' learns from labels, which this data does not have.")
+    if item is not None and item.spec.trained:
+        named = [item]  # one judge for features and opinions
     return Lens(item, options, named[0] if labelled else None, reals.lesson if labelled else None)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ganzoo.api import Field
-from ganzoo.evaluate.case import case_of, lens_for
-from ganzoo.evaluate.evidence import in_parts, stored
+from ganzoo.evaluate.case import lens_for
+from ganzoo.evaluate.evidence import Case, Sampled, in_parts, stored
 from ganzoo.evaluate.reference import Reals
 from ganzoo.evaluate.scoring import Scorer, chosen_metrics
 from ganzoo.evaluate.subject import inputs_of
@@ -18,7 +18,8 @@ from ganzoo.train.evaluation import Judging, Make
 def judging(plan: Plan, registry: Registry) -> Judging:
     """What a session is given for `train.eval_every`.
 
-    Errors when there is nothing to compare with come before training: DataError, UsageError.
+    Errors when there is nothing to compare with come before training: DataError, UsageError. Scores of
+    samples that are not finite are a DivergedError.
     """
 
     def opened(reads: Sequence[Field], field: Field) -> Callable[[Make], Mapping[str, float]]:
@@ -30,10 +31,13 @@ def judging(plan: Plan, registry: Registry) -> Judging:
         asked = inputs.get(reals.label.name) if reals.label is not None else None
         labels = None if asked is None else in_parts(asked)
         scorer.check(labels is not None)
+        # Looked at before training: an extractor that does not work here is noticed before, too.
+        real, training = reals.real(lens, n), reals.trained_on(lens, n)
+        lens.fit(real.raw_features)
 
         def score(make: Make) -> Mapping[str, float]:
-            case = case_of(lens, reals, n, stored(field, make(inputs)), seed)
-            case.fake.labels = labels
+            fake = Sampled(lens, stored(field, make(inputs)), labels)
+            case = Case(lens, fake, real, training, seed)
             return {"n": len(case.fake), **scorer.scores(case)}
 
         return score

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Field, Lesson
+from ganzoo.errors import DivergedError
 from ganzoo.evaluate.lens import Lens
 from ganzoo.pictures import to_pixels
 
@@ -84,7 +85,12 @@ class Case:
 
 
 def stored(field: Field, array: Array) -> Array:
-    """Samples as metrics take them: pictures as uint8 (n, h, w, c), others as float32 (n, *shape)."""
+    """Samples (n, *shape) as metrics take them: pictures as uint8 (n, h, w, c), others as float32.
+
+    DivergedError for numbers that are not finite: no score of theirs would mean anything.
+    """
+    if array.dtype != np.uint8 and not np.isfinite(array).all():
+        raise DivergedError("Generated samples are not finite numbers.", where=f"field '{field.name}'")
     if not field.is_image:
         return np.asarray(array, np.float32)
     if array.dtype == np.uint8:

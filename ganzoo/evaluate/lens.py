@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,7 @@ from ganzoo.specs import ExtractorSpec
 
 Array = NDArray[Any]
 
+_SEAL = 32  # bytes in front of kept features, by which they are known to be whole
 VALUES = "frechet"  # the name of the Frechet distance of values themselves
 
 
@@ -51,6 +53,10 @@ class Lens:
             return self.judge
         made: Extractor = self._call(self._item, self._options)
         return made
+
+    def prepare(self) -> None:
+        """Build the extractor now: one that does not work is noticed before the work begins."""
+        _ = self.extractor
 
     @cached_property
     def judge(self) -> Judge:
@@ -106,6 +112,11 @@ class Lens:
                 where=self._item.qualified,
                 fix=f"return ({len(values)}, d)",
             )
+        if not np.isfinite(features).all():
+            raise PluginError(
+                f"The extractor '{self._item.name}' gave features that are not finite.",
+                where=self._item.qualified,
+            )
         return features
 
     @staticmethod
@@ -117,9 +128,12 @@ class Lens:
 
 def read_kept(name: str) -> NDArray[np.float32] | None:
     """Features kept on disk; None when they are not there, or not whole."""
-    file = cache_folder() / "features" / f"{name}.npy"
+    file = cache_folder() / "features" / f"{name}.features"
     try:
-        content = file.read_bytes()
+        raw = file.read_bytes()
+        seal, content = raw[:_SEAL], raw[_SEAL:]
+        if seal != hashlib.sha256(content).digest():
+            return None
         kept: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
@@ -132,8 +146,10 @@ def keep(name: str, features: NDArray[np.float32]) -> None:
     temporary = folder / f".{name}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.save(file, features)
-        temporary.replace(folder / f"{name}.npy")
+        content = io.BytesIO()
+        np.save(content, features)
+        temporary.write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+        temporary.replace(folder / f"{name}.features")
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -24,7 +24,8 @@ from ganzoo.plan import Choice
 Array = NDArray[Any]
 
 MOST = 10_000  # real samples to compare with, unless more are asked for
-BLUR, NOISE, REPEATED = 1.0, 25.0, 100  # pixels, of 255, different pictures
+BLUR, NOISE = 1.0, 25.0  # pixels, of 255
+REPEATED, SHARE = 100, 10  # different samples, and at most one in so many
 _ORDER = 20_201_121  # seed of the choice of real samples: the same for all models and seeds
 
 
@@ -37,13 +38,18 @@ class Reals:
     held_out: bool
     store: Store
     training: Store
+    exam: Store
     name: str
 
     @classmethod
-    def open(cls, choice: Choice, source: str, field: Field) -> Reals:
-        """Open the data and its held-out part. DataError when they have no samples of the field."""
+    def open(cls, choice: Choice, source: str, field: Field, *, against_training: bool = False) -> Reals:
+        """Open the data and its held-out part. DataError when they have no samples of the field.
+
+        The samples to compare with are the held-out ones, unless there are none or `against_training`.
+        """
         training = open_dataset(choice, source)
-        held_out = open_held_out(choice, source)
+        exam = open_held_out(choice, source)
+        held_out = None if against_training else exam
         store = training if held_out is None else held_out
         there = {item.name: item for item in store.fields}
         own = there.get(field.name)
@@ -61,6 +67,7 @@ class Reals:
             held_out=held_out is not None,
             store=store,
             training=training,
+            exam=training if exam is None else exam,
             name=f"{'held-out part' if held_out is not None else 'training data'} of {source}",
         )
 
@@ -96,8 +103,8 @@ class Reals:
         return Lesson(
             pixels=stored(self.field, self.training.arrays[self.field.name]),
             labels=in_parts(self.training.arrays[self.label.name]),
-            exam_pixels=stored(self.field, self.store.arrays[self.field.name]),
-            exam_labels=in_parts(self.store.arrays[self.label.name]),
+            exam_pixels=stored(self.field, self.exam.arrays[self.field.name]),
+            exam_labels=in_parts(self.exam.arrays[self.label.name]),
             classes=len(self.label.classes),
         )
 
@@ -140,7 +147,8 @@ def made_worse(lens: Lens, other: Sampled, field: Field, classes: int) -> Mappin
         return other.subset(np.resize(rows, len(other)))
 
     def repeated() -> Sampled:
-        return other.subset(np.arange(len(other)) % min(REPEATED, len(other)))
+        few = min(REPEATED, -(-len(other) // SHARE))
+        return other.subset(np.arange(len(other)) % few)
 
     rows: dict[str, Callable[[], Sampled]] = {"real": lambda: other}
     if field.is_image:

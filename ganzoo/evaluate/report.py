@@ -49,8 +49,8 @@ def judgement(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, 
     repeated = reference.get("repeated", {}).get("coverage")
     if coverage is not None and repeated is not None and coverage < repeated:
         said.append(
-            f"collapsed, or not realistic at all: the samples cover {coverage:.0%} of the real ones; a "
-            f"hundred real pictures repeated cover {repeated:.0%}"
+            f"collapsed, or not realistic at all: the samples cover {coverage:.0%} of the real ones; few "
+            f"real ones, repeated, cover {repeated:.0%}"
         )
         if density is not None and density > 0.3:
             said.append(f"the density of {density:.2f} is that of a few good samples: mode collapse")
@@ -65,6 +65,6 @@ def judgement(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, 
         said.append(
             f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} times as "
             f"far from the nearest training sample as from the nearest held-out one; {copied:.1%} are at "
-            "least twice as near to a training sample"
+            "least twice as near to a training sample, beyond chance"
         )
     return said

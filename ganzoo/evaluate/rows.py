@@ -12,7 +12,7 @@ from ganzoo.cache import cache_folder
 from ganzoo.errors import StorageError
 from ganzoo.evaluate.evidence import Case, Sampled
 from ganzoo.evaluate.lens import Lens
-from ganzoo.evaluate.reference import BLUR, NOISE, REPEATED, Reals, made_worse
+from ganzoo.evaluate.reference import BLUR, NOISE, REPEATED, SHARE, Reals, made_worse
 from ganzoo.evaluate.scoring import Scorer
 from ganzoo.files import write_json
 
@@ -42,7 +42,8 @@ def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, case: Case) -> Rows
 
 
 def _key(scorer: Scorer, lens: Lens, reals: Reals, case: Case) -> str:
-    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, scorer.identity, len(case.real), case.distance]
+    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, scorer.identity]
+    facts += [len(case.real), case.distance, lens.judge.identity if scorer.needs_judge else ""]
     facts += [reals.store.fingerprint, reals.training.fingerprint]
     facts += ["values" if lens.extractor is None else [lens.extractor.identity, lens.extractor.protocol]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

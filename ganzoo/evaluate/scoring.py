@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,11 @@ class Scorer:
         """What decides the scores of given samples: the metrics' names and versions."""
         return [f"{item.qualified} {item.plugin.version}" for item in self.metrics]
 
+    @property
+    def needs_judge(self) -> bool:
+        """Whether any of the metrics that apply asks a judge."""
+        return "judge" in self._has and any("judge" in item.spec.needs for item in self.metrics)
+
     def check(self, asked: bool) -> None:
         """UsageError when none of the metrics applies to this data."""
         has = self._has | ({"asked"} if asked else set())
@@ -53,8 +59,6 @@ class Scorer:
         PluginError when a metric fails or gives no numbers, UsageError when none applies.
         """
         has = self._has | ({"asked"} if case.fake.labels is not None else set())
-        if case.training is None:
-            has = has - {"training"}
         found: dict[str, float] = {}
         for item in self.metrics:
             if not set(item.spec.needs) <= has or (reference and not item.spec.reference):
@@ -63,9 +67,10 @@ class Scorer:
                 values = self._function(item)(case)
             if not isinstance(values, Mapping):
                 raise PluginError(
-                    f"The metric '{item.name}' gave {type(values).__name__}, not scores by name."
+                    f"The metric '{item.name}' gave {type(values).__name__}, not scores by name.",
+                    where=item.qualified,
                 )
-            found |= {str(name): float(value) for name, value in values.items()}
+            found |= {str(name): _number(item, name, value) for name, value in values.items()}
             ways = {name.format(distance=case.distance): way for name, way in item.spec.better.items()}
             self.better |= {name: ways[name] for name in values if name in ways}
         if not found:
@@ -86,10 +91,24 @@ class Scorer:
         return self._functions[item.qualified]
 
 
+def _number(item: Item[MetricSpec], name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise PluginError(
+            f"The metric '{item.name}' gave no finite number as '{name}': {value!r:.100}.",
+            where=item.qualified,
+            fix="leave out a score that these samples do not have",
+        )
+    return number
+
+
 def _abilities(lens: Lens, reals: Reals) -> set[str]:
     """What metrics may ask for."""
     shape = reals.field.shape
-    has = {lens.distance, "training"}
+    has = {lens.distance} | ({"training"} if reals.held_out else set())
     has |= {"image"} if reals.field.is_image else set()
     has |= {"points"} if shape in ((1,), (2,)) else set()
     has |= {"rows"} if len(shape) == 1 else set()

@@ -25,7 +25,7 @@ class Subject:
     """A generator that can be sampled.
 
     `data` names what it was trained on, with `data_options`; `about` says which weights these are. `make`
-    turns inputs (n, ...) by field name into samples of `field`, floats (n, *shape) or uint8 pictures.
+    turns inputs (n, ...) by field name into samples of `field`, (n, *shape), floats or pictures as uint8.
     """
 
     name: str
@@ -62,7 +62,8 @@ def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:
     field = loaded.outputs[0]
 
     def make(inputs: Mapping[str, Array]) -> Array:
-        return loaded.run(inputs, batch_size=_BATCH)[field.name]
+        samples = loaded.run(inputs, batch_size=_BATCH)[field.name]
+        return samples.transpose(0, 3, 1, 2) if field.name in loaded.layouts else samples
 
     about = loaded.about
     return Subject(

@@ -168,11 +168,14 @@ class Recorder:
             return
         self._scores = self.evaluation()
         self._known |= set(self._scores)
+        then, images = self._tick
+        self._tick = (then + self.evaluation.last, images)  # no time in which images were learned from
         share = self.evaluation.seconds / (self.training.seconds + self.evaluation.last)
         if share > DEAR and self._share > 0.5:
             self._once(
+                "dear",
                 f"evaluation takes {share:.0%} of the time: a larger --eval-every or fewer "
-                "train.eval_samples make it cheaper"
+                "train.eval_samples make it cheaper",
             )
 
     def real(self) -> None:
@@ -196,8 +199,9 @@ class Recorder:
         waits = settings.eval_every is not None and not self._known
         if settings.keep_best and known and settings.best_name not in known and not waits:
             self._once(
+                "best",
                 f"train.keep_best has no effect: no value of the log is '{settings.best_name}'; it has "
-                f"{', '.join(known)}"
+                f"{', '.join(known)}",
             )
         try:
             if not self._is_main:
@@ -239,9 +243,9 @@ class Recorder:
             fix=fix,
         )
 
-    def _once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _once(self, kind: str, text: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
             self.reporter.note(text)
 
     def _say(self, texts: list[str]) -> None:

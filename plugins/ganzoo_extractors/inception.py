@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Inception:
                 fix=f"the path of {NAME}",
             ) from error
         try:
-            self._net: Any = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            self._net: Any = _loaded(path)
             shape = self._run(np.zeros((1, 32, 32, 1), np.uint8), return_features=True).shape
         except (RuntimeError, TypeError, ValueError) as error:
             raise SettingsError(
@@ -65,6 +66,13 @@ class Inception:
         maps = torch.from_numpy(np.array(opaque(pixels).transpose(0, 3, 1, 2), order="C"))
         result: NDArray[np.float32] = self._net(maps.expand(-1, 3, -1, -1), **options).float().numpy()
         return result
+
+
+def _loaded(path: Path) -> Any:
+    with warnings.catch_warnings():
+        # Torch gives TorchScript up, but this is what the file of all published figures is.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
 
 def build(config: InceptionConfig) -> Extractor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ SIDE = 32  # larger pictures are made smaller
 WIDTH, FEATURES = 16, 128
 STEPS, BATCH, RATE = 1200, 64, 3e-3
 SHIFT = 1  # pixels by which training pictures are moved at random
+_SEAL = 32  # bytes in front of a kept judge
 _VERSION = 1  # raised when anything here changes what is learned
 
 Pixels = NDArray[np.uint8]
@@ -120,19 +123,24 @@ class SmallJudge:
     def keep(self) -> None:
         """Write it to the cache; a folder that cannot be written is no error."""
         tensors = {**self.net.state_dict(), "accuracy": torch.tensor(self.accuracy, dtype=torch.float64)}
-        file = cache_folder() / "judges" / f"{self.name}.safetensors"
+        content = save(tensors)
+        file = self._file()
         temporary = file.with_name(f".{self.name}.{os.getpid()}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(save(tensors))
+            temporary.write_bytes(self._seal(content) + content)
             temporary.replace(file)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def remember(self) -> bool:
         """Whether the cache had it. A file that is not whole is as good as none."""
         try:
-            content = (cache_folder() / "judges" / f"{self.name}.safetensors").read_bytes()
+            raw = self._file().read_bytes()
+            seal, content = raw[:_SEAL], raw[_SEAL:]
+            if seal != self._seal(content):
+                return False
             tensors: dict[str, Any] = load(content)
             self.accuracy = float(tensors.pop("accuracy"))
             self.net.load_state_dict(tensors)
@@ -140,6 +148,13 @@ class SmallJudge:
             return False
         self.net.eval()
         return True
+
+    def _file(self) -> Path:
+        return cache_folder() / "judges" / f"{self.name}.judge"
+
+    def _seal(self, content: bytes) -> bytes:
+        """By which a file is known to be whole, and this judge's."""
+        return hashlib.sha256(self.name.encode() + content).digest()
 
 
 def train(config: None, lesson: Lesson) -> Judge:

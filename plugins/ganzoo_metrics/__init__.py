@@ -46,6 +46,7 @@ def ganzoo_metrics() -> list[MetricSpec]:
             factory="ganzoo_metrics.neighbours:memorisation",
             needs=("training",),
             better={"memorisation": "higher", "copied": "lower"},
+            reference=False,  # they are training samples themselves
         ),
         MetricSpec(
             name="classes",

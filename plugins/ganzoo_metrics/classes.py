@@ -37,8 +37,8 @@ def reverse_kl(numbers: Ints, expected: NDArray[np.float64]) -> float:
     counts = np.bincount(numbers, minlength=len(expected))
     there = counts > 0
     shares = counts[there] / counts.sum()
-    floor = 0.5 / max(len(numbers), 1)
-    return float((shares * np.log(shares / expected[there].clip(floor))).sum())
+    known = np.where(expected > 0, expected, 0.5 / max(len(numbers), 1))
+    return float((shares * np.log(shares / known[there])).sum())
 
 
 def classifier_score(probabilities: NDArray[np.float32]) -> float:

@@ -1,0 +1,172 @@
+"""Trains recipes, scores them, and makes docs/results.md: `python benchmarks/quality.py --help`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import machine, quality_report
+
+RESULTS = Path(__file__).parent / "quality.json"
+ZOO = ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan")
+LONG = ("dcgan", "cgan", "wgan-gp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One row of the page: a recipe on some data, `n` samples, with settings beside the recipe's own."""
+
+    suite: str
+    recipe: str
+    length: str = "its own"
+    settings: tuple[str, ...] = ()
+    n: int = 5000
+    seeds: tuple[int, ...] = field(default=(0, 1, 2))
+
+    @property
+    def name(self) -> str:
+        """Of files, and of the row in the results."""
+        return "-".join([self.suite, self.recipe, *(["long"] if "long" in self.length else [])])
+
+
+def trials(suites: Sequence[str], recipes: Sequence[str]) -> Iterator[Trial]:
+    """All rows of those suites, or of those recipes among them."""
+    lengthened = "long: 5/3 of its own"
+    rows = [
+        *(Trial(suite="fashion-5k", recipe=recipe) for recipe in ZOO),
+        *(Trial(suite="fashion-5k", recipe=recipe, length=lengthened) for recipe in ZOO if recipe in LONG),
+        *(Trial(suite="fashion", recipe=recipe) for recipe in ("dcgan", "cgan", "wgan-gp", "rpgan")),
+        *(Trial(suite="stacked-mnist", recipe=recipe, n=26_000) for recipe in ("dcgan", "wgan-gp", "rpgan")),
+    ]  # fmt: skip
+    for row in rows:
+        if row.suite in suites and (not recipes or row.recipe in recipes):
+            yield row
+
+
+class Bench:
+    """Runs trials where the data lies, one command line after the other, as a user would."""
+
+    def __init__(self, work: Path, sources: dict[str, str], threads: int) -> None:
+        self.work, self.sources, self.threads = work, sources, threads
+        self._lock = Lock()
+
+    def run(self, trial: Trial, seed: int) -> None:
+        """Train and score one seed; its record replaces an older one of the same name."""
+        run_dir = self.work / f"{trial.name}-{seed}"
+        source = self.sources[trial.suite]
+        settings = [word for text in trial.settings for word in ("--set", text)]
+        if "long" in trial.length:
+            settings += ["--images", str(self._images(trial.recipe) * 5 // 3)]
+        where = ["--data", source, "--seed", str(seed), "--run-dir", str(run_dir)]
+        began = time.perf_counter()
+        self._ganzoo("train", trial.recipe, *where, *settings)
+        minutes = (time.perf_counter() - began) / 60
+        report = json.loads(self._ganzoo("evaluate", str(run_dir), "--n", str(trial.n), "--json"))
+        record = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+        row = {
+            "trial": trial.name,
+            "suite": trial.suite,
+            "recipe": trial.recipe,
+            "length": trial.length,
+            "seed": seed,
+            "images": record["images"],
+            "minutes": round(minutes, 2),
+            "threads": self.threads,
+            "parameters": record["parameters"],
+            "machine": machine.describe(),
+            "versions": machine.versions(),
+            "commit": machine.commit(),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "load": round(machine.load(), 2),
+            **{key: report[key] for key in ("n", "scores", "reference", "protocol")},
+        }
+        with self._lock:
+            keep(row)
+            if seed == trial.seeds[0]:
+                quality_report.keep_grid(run_dir, trial.name)
+        click.echo(f"{trial.name} seed {seed}: {minutes:.1f} min, {quality_report.in_short(row)}")
+
+    def _images(self, recipe: str) -> int:
+        text = self._ganzoo("train", recipe, "--explain", "--json")
+        rows = {row["path"]: row["value"] for row in json.loads(text)["settings"]}
+        return int(rows["train.images"])
+
+    def _ganzoo(self, *words: str) -> str:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
+        command = [sys.executable, "-m", "ganzoo", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise click.ClickException(f"{' '.join(command)}\n{done.stderr}")
+        return done.stdout
+
+
+def keep(row: dict[str, Any]) -> None:
+    """Put a row among those that are there."""
+    rows = {(old["trial"], old["seed"]): old for old in read()}
+    rows[row["trial"], row["seed"]] = row
+    text = json.dumps([rows[key] for key in sorted(rows)], indent=1, ensure_ascii=False)
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
+def read() -> list[dict[str, Any]]:
+    """The rows so far."""
+    if not RESULTS.exists():
+        return []
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return rows
+
+
+@click.command()
+@click.option(
+    "--suite", "suites", multiple=True, type=click.Choice(["fashion-5k", "fashion", "stacked-mnist"])
+)
+@click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds 0, 1, ...")
+@click.option("--fashion", default="/usr/share/datasets/fashion-mnist", show_default=True, help="IDX files.")
+@click.option("--mnist", help="The folder of MNIST's IDX files, for Stacked-MNIST.")
+@click.option("--threads", default=2, show_default=True, type=click.IntRange(1))
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Runs at once.")
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="A folder for the runs.")
+@click.option("--report-only", is_flag=True, help="Train nothing, write the page from quality.json.")
+def main(**options: Any) -> None:
+    """Train each recipe with each seed, score it, and write docs/results.md.
+
+    Without --suite all of them, as far as their data is there. Rows of other trials stay in quality.json.
+    """
+    sources = {"fashion-5k": "fashion-5k"}
+    if Path(options["fashion"]).is_dir():
+        sources["fashion"] = f"idx:{options['fashion']}"
+    if options["mnist"]:
+        sources["stacked-mnist"] = f"stacked-mnist:{options['mnist']}"
+    suites = options["suites"] or list(sources)
+    missing = [suite for suite in suites if suite not in sources]
+    if missing and not options["report_only"]:
+        raise click.UsageError(f"The data of {', '.join(missing)} is not there: see --fashion and --mnist.")
+    bench = Bench(options["work"], sources, options["threads"])
+    with ThreadPoolExecutor(options["jobs"]) as pool:
+        jobs = [
+            pool.submit(bench.run, trial, seed)
+            for seed in range(options["seeds"])
+            for trial in trials([] if options["report_only"] else suites, options["recipes"])
+        ]
+        for job in jobs:
+            job.result()
+    quality_report.write(read())
+
+
+if __name__ == "__main__":
+    main()

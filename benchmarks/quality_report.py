@@ -1,0 +1,134 @@
+"""Makes docs/results.md from quality.json. Nothing is measured here; poor rows stay in."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results.md"
+GRIDS = ROOT / "docs" / "results"
+SEEN = Path(__file__).parent / "quality_seen.toml"  # what the grids show, in words, by somebody who looked
+
+Row = Mapping[str, Any]
+
+HEADER = """# What the recipes reach
+
+Made by `python benchmarks/quality.py` from `benchmarks/quality.json`; do not edit. How scores are computed
+is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
+
+A row is a recipe as it is installed, trained and evaluated through the command line with each seed. A
+figure is the median over the seeds (lowest to highest). *Minutes* are those of `ganzoo train` as a whole, on
+the threads named. Grids are of the first seed, the run's last, unpicked.
+"""
+TITLES = {
+    "fashion-5k": "The embedded 5,000 pictures of Fashion-MNIST, against the 5,000 held out",
+    "fashion": "All 60,000 training pictures of Fashion-MNIST, against its test pictures",
+    "stacked-mnist": "Stacked MNIST: three digits in three channels, 1,000 modes",
+}
+SCORES = {
+    "fashion-5k": (
+        "fed", "kid", "precision", "recall", "density", "coverage", "modes", "reverse_kl", "asked_class",
+        "cas", "memorisation", "copied",
+    ),
+    "stacked-mnist": ("modes", "reverse_kl", "fed", "precision", "recall", "density", "coverage"),
+}  # fmt: skip
+ARROWS = dict.fromkeys(("fed", "kid", "reverse_kl", "copied"), "lower")
+
+
+def write(rows: Sequence[Row]) -> None:
+    """The whole page."""
+    parts = [HEADER]
+    for suite, title in TITLES.items():
+        own = [row for row in rows if row["suite"] == suite]
+        if own:
+            parts += [f"## {title}", *_section(suite, own)]
+    PAGE.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+
+
+def keep_grid(run_dir: Path, trial: str) -> None:
+    """Keep the last grid of a run."""
+    newest = max((run_dir / "samples").glob("0*.png"))
+    GRIDS.mkdir(exist_ok=True)
+    shutil.copyfile(newest, GRIDS / f"{trial}.png")
+
+
+def in_short(row: Row) -> str:
+    """One row for the terminal."""
+    return ", ".join(f"{name} {_digits(value)}" for name, value in row["scores"].items())
+
+
+def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
+    names = [
+        name for name in SCORES.get(suite, SCORES["fashion-5k"]) if any(name in row["scores"] for row in rows)
+    ]
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["trial"], []).append(row)
+    yield from _protocol(rows)
+    yield _reference(
+        rows[0], [name for name in names if any(name in r for r in rows[0]["reference"].values())]
+    )
+    lines = [_line(["recipe", "images", "minutes", "threads", "seeds", *map(_title, names)])]
+    lines.append(_line(["---", *["---:"] * (4 + len(names))]))
+    for group in groups.values():
+        first = group[0]
+        title = f"{first['recipe']}{' (long)' if 'long' in first['length'] else ''}"
+        cells = [title, f"{first['images']:,}", _spread([row["minutes"] for row in group])]
+        cells += [str(first["threads"]), str(len(group))]
+        values = [
+            [row["scores"][name] for row in group if row["scores"].get(name) is not None] for name in names
+        ]
+        lines.append(_line([*cells, *[_spread(value) if value else "" for value in values]]))
+    yield "\n".join(lines)
+    seen = tomllib.loads(SEEN.read_text(encoding="utf-8")) if SEEN.exists() else {}
+    for trial in groups:
+        if (GRIDS / f"{trial}.png").exists():
+            yield f"### {trial}\n\n![samples of {trial}](results/{trial}.png)\n\n{seen.get(trial, '')}"
+
+
+def _protocol(rows: Sequence[Row]) -> Iterator[str]:
+    protocol = rows[0]["protocol"]
+    yield (
+        f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
+        f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
+        f"Extractor: {protocol['extractor']}; {protocol['pictures']}. "
+        f"Judge's accuracy on real samples: {protocol.get('judge_accuracy', 'no judge')}."
+    )
+    places = sorted({(row["machine"], row["versions"], row["commit"], row["date"]) for row in rows})
+    yield "\n".join(
+        f"- Measured on {place}; {versions}; commit {commit}; {date}."
+        for place, versions, commit, date in places
+    )
+
+
+def _reference(row: Row, names: Sequence[str]) -> str:
+    lines = [_line(["real samples", *map(_title, names)]), _line(["---", *["---:"] * len(names)])]
+    for title, values in row["reference"].items():
+        lines.append(_line([title.replace("_", " "), *[_digits(values.get(name)) for name in names]]))
+    return "\n".join(lines)
+
+
+def _title(name: str) -> str:
+    return f"{name.replace('_', ' ')} {'↓' if ARROWS.get(name) == 'lower' else '↑'}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    middle = _digits(median(values))
+    return middle if len(values) == 1 else f"{middle} ({_digits(min(values))} to {_digits(max(values))})"
+
+
+def _digits(value: float | None) -> str:
+    if value is None:
+        return ""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,164 @@
+"""The judge: a classifier that learns labelled pictures on the spot, and is kept whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganzoo.api import Lesson
+from ganzoo_extractors import judge
+
+from .test_extractors import Pixels, damaged
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A judge that learns in a moment, and an empty cache; where judges are kept."""
+    monkeypatch.setattr(judge, "STEPS", 25)
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "judges"
+
+
+def shown(labels: np.ndarray[Any, Any], side: int = 8, seed: int = 0) -> Pixels:
+    """Labels (n, channels) of three classes as pictures: dark, with a light upper, middle or lower third."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 60, (len(labels), side, side, labels.shape[1]))
+    bands = np.array_split(np.arange(side), 3)
+    for picture, row in zip(pixels, labels, strict=True):
+        for channel, label in enumerate(row):
+            picture[bands[label], :, channel] += 150
+    return pixels.astype(np.uint8)
+
+
+def labelled(channels: int = 1, seed: int = 0, n: int = 80) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 3, (n, channels))
+
+
+def lesson(channels: int = 1, side: int = 8, **more: Any) -> Lesson:
+    learned, exam = labelled(channels), labelled(channels, seed=1)
+    known = {
+        "pixels": shown(learned, side),
+        "labels": learned,
+        "exam_pixels": shown(exam, side, seed=1),
+        "exam_labels": exam,
+        "classes": 3,
+    }
+    return Lesson(**{**known, **more})
+
+
+def test_a_judge_learns_what_can_be_seen(quick: Path) -> None:
+    given = lesson()
+    made = judge.train(None, given)
+    assert made.accuracy == 1
+    features, opinion = made(given.exam_pixels), made.probabilities(given.exam_pixels)
+    assert (features.shape, features.dtype) == ((80, judge.FEATURES), np.float32)
+    assert opinion.shape == (80, 1, 3)
+    np.testing.assert_allclose(opinion.sum(2), 1, atol=1e-5)
+    np.testing.assert_array_equal(opinion.argmax(2), given.exam_labels)
+    np.testing.assert_allclose(made.probabilities(given.exam_pixels[7:9]), opinion[7:9], atol=1e-5)
+    # The exam is of other samples than the lesson: wrong answers there are not hidden.
+    wrong = judge.train(None, lesson(exam_labels=(given.exam_labels + 1) % 3))
+    assert wrong.accuracy == 0
+
+
+@pytest.mark.parametrize("side", [5, 40])
+def test_a_judge_of_pictures_of_other_sizes_and_with_transparency(quick: Path, side: int) -> None:
+    given = lesson(side=side)
+    colour = given.pixels.repeat(4, axis=3), given.exam_pixels.repeat(4, axis=3)
+    for part in colour:
+        part[..., 3] = 255
+    made = judge.train(None, lesson(side=side, pixels=colour[0], exam_pixels=colour[1]))
+    assert made.accuracy > 0.95
+    opaque = np.ascontiguousarray(colour[1][..., :3])
+    np.testing.assert_array_equal(made.probabilities(opaque), made.probabilities(colour[1]))
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(*_: Any) -> None:
+        raise AssertionError("it learned again")
+
+    monkeypatch.setattr(judge.SmallJudge, "learn", learn)
+
+
+def test_a_judge_is_kept(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = lesson()
+    first = judge.train(None, given)
+    assert [file.suffix for file in quick.iterdir()] == [".judge"]
+    forbid(monkeypatch)
+    again = judge.train(None, given)
+    assert (again.accuracy, again.identity) == (first.accuracy, first.identity)
+    np.testing.assert_array_equal(again(given.exam_pixels), first(given.exam_pixels))
+    for other in (lesson(seed=1), lesson(labels=given.labels[::-1].copy()), lesson(side=9)):
+        with pytest.raises(AssertionError, match="learned again"):
+            judge.train(None, other)
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "garbage", "flipped", "another", "folder"])
+def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
+    given = lesson()
+    first = judge.train(None, given)
+    (file,) = quick.iterdir()
+    whole = file.read_bytes()
+    if kind == "another":
+        judge.train(None, lesson(channels=3))
+        (other,) = set(quick.iterdir()) - {file}
+        shutil.copy(other, file)
+    elif kind == "folder":
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes(damaged(kind, whole))
+    again = judge.train(None, given)
+    np.testing.assert_array_equal(again(given.exam_pixels), first(given.exam_pixels))
+    assert again.accuracy == first.accuracy
+    if kind != "folder":
+        assert file.read_bytes() == whole
+
+
+def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path) -> None:
+    given = lesson()
+    state = torch.manual_seed(7).get_state()
+    first = judge.train(None, given)
+    assert torch.equal(torch.get_rng_state(), state)
+    shutil.rmtree(quick)
+    torch.manual_seed(8)
+    again = judge.train(None, given)
+    np.testing.assert_array_equal(
+        again.probabilities(given.exam_pixels), first.probabilities(given.exam_pixels)
+    )
+    other = judge.train(None, lesson(seed=1))
+    assert not np.array_equal(other(given.exam_pixels), first(given.exam_pixels))
+    assert other.identity != first.identity
+
+
+def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
+    given = lesson(channels=3)
+    made = judge.train(None, given)
+    assert made.accuracy == 1
+    opinion, features = made.probabilities(given.exam_pixels), made(given.exam_pixels)
+    assert opinion.shape == (80, 3, 3)
+    assert features.shape == (80, 3 * judge.FEATURES)
+    turned = np.ascontiguousarray(given.exam_pixels[..., [2, 0, 1]])
+    np.testing.assert_allclose(made.probabilities(turned), opinion[:, [2, 0, 1]], atol=1e-5)
+
+
+def test_several_labels_of_one_picture(quick: Path) -> None:
+    """Both of a gray picture's labels are learned, though it has no channel for each."""
+    learned, exam = labelled(1), labelled(1, seed=1)
+    both = [np.concatenate([labels, 2 - labels], axis=1) for labels in (learned, exam)]
+    made = judge.train(None, lesson(labels=both[0], exam_labels=both[1]))
+    assert made.accuracy == 1
+    assert made.probabilities(shown(exam)).shape == (80, 2, 3)
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "file"))
+    assert judge.train(None, lesson()).accuracy == 1

@@ -1,0 +1,398 @@
+"""The formulas of the metrics against closed forms and brute force, through each record's import string."""
+
+from __future__ import annotations
+
+import math
+import pkgutil
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.linalg import sqrtm
+
+import ganzoo_metrics
+from ganzoo import pairs
+from ganzoo.api import MetricSpec, nearest, squared_distances
+from ganzoo_datasets.config import ToyConfig
+from ganzoo_datasets.toy import open_held_out, open_toy
+from ganzoo_metrics import classes, distances
+
+SPECS: dict[str, MetricSpec] = {spec.name: spec for spec in ganzoo_metrics.ganzoo_metrics()}
+Array = np.ndarray[Any, Any]
+
+
+def scores(
+    name: str, fake: dict[str, Any], real: dict[str, Any], training: Any = None, **options: Any
+) -> Any:
+    """What that metric says of samples that are given by their parts: features, values, labels ..."""
+    spec = SPECS[name]
+    function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
+    parts = [SimpleNamespace(**{"labels": None, **part}) for part in (fake, real)]
+    known = None if training is None else SimpleNamespace(features=training)
+    found = function(SimpleNamespace(fake=parts[0], real=parts[1], training=known, distance="fed"))
+    assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
+    return found
+
+
+def normal(seed: int, *shape: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+# --- distances ------------------------------------------------------------------------------------
+
+
+def exactly(seed: int, mean: Array, covariance: Array, n: int = 60) -> Array:
+    """Samples whose mean and covariance are those, not only about those."""
+    x = normal(seed, n, len(mean))
+    x -= x.mean(0)
+    white = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
+    return white @ np.linalg.cholesky(covariance).T + mean
+
+
+def turned(variances: Array, angle: float) -> Array:
+    """A covariance of two dimensions with those variances along turned axes."""
+    axes = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return axes @ np.diag(variances) @ axes.T
+
+
+def frechet(fake: Array, real: Array) -> float:
+    return scores("frechet", {"features": fake}, {"features": real})["fed"]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7])
+def test_frechet_distance_of_gaussians_along_the_same_axes(angle: float) -> None:
+    """Then the roots commute: |m1 - m2|^2 and the squared differences of standard deviations."""
+    first = exactly(0, np.array([1.0, -2.0]), turned(np.array([4.0, 0.25]), angle))
+    second = exactly(1, np.array([0.0, 1.0]), turned(np.array([1.0, 9.0]), angle))
+    assert frechet(first, second) == pytest.approx(1 + 9 + (2 - 1) ** 2 + (0.5 - 3) ** 2)
+
+
+def test_frechet_distance_of_gaussians_along_other_axes() -> None:
+    """For 2 x 2 matrices tr M^(1/2) = (tr M + 2 (det M)^(1/2))^(1/2)."""
+    one, two = turned(np.array([4.0, 0.25]), 0.3), turned(np.array([1.0, 9.0]), 1.1)
+    both = one @ two
+    assert not np.allclose(both, two @ one)
+    shared = math.sqrt(np.trace(both) + 2 * math.sqrt(np.linalg.det(both)))
+    found = frechet(exactly(0, np.zeros(2), one), exactly(1, np.array([3.0, 0.0]), two))
+    assert found == pytest.approx(9 + np.trace(one) + np.trace(two) - 2 * shared)
+
+
+def test_frechet_distance_against_the_root_of_the_matrix_itself() -> None:
+    first, second = normal(0, 90, 7) @ normal(1, 7, 7), normal(2, 70, 7) @ normal(3, 7, 7) + 1
+    one, two = (np.cov(part, rowvar=False) for part in (first, second))
+    gap = first.mean(0) - second.mean(0)
+    expected = gap @ gap + np.trace(one + two - 2 * sqrtm(one @ two).real)
+    assert frechet(first, second) == pytest.approx(expected)
+    assert frechet(second, first) == pytest.approx(expected)
+    single = frechet(first.astype(np.float32), second.astype(np.float32))
+    assert single == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "d"), [(300, 20), (10, 50), (40, 1)])
+def test_frechet_distance_of_moved_samples_is_the_way_squared(n: int, d: int) -> None:
+    """Fewer samples than dimensions, too: there the covariance has no full rank."""
+    x = normal(0, n, d)
+    assert frechet(x, x) == pytest.approx(0, abs=1e-5)
+    assert frechet(x + 0.5, x) == pytest.approx(0.25 * d, rel=1e-4)
+
+
+def kernel(x: Array, y: Array) -> float:
+    return (float(x @ y) / len(x) + 1) ** 3
+
+
+def brute_kid(first: Array, second: Array) -> float:
+    def mean(one: Array, two: Array, same: bool) -> float:
+        values = [kernel(x, y) for i, x in enumerate(one) for j, y in enumerate(two) if not (same and i == j)]
+        return sum(values) / len(values)
+
+    return mean(first, first, True) + mean(second, second, True) - 2 * mean(first, second, False)
+
+
+@pytest.mark.parametrize("rows", [500, 7])
+def test_kid_is_the_mean_over_all_pairs(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(distances, "_ROWS", rows)
+    fake, real = normal(0, 23, 5), 0.7 * normal(1, 31, 5) + 0.3
+    found = scores("kid", {"features": fake}, {"features": real})["kid"]
+    assert found == pytest.approx(brute_kid(fake, real))
+    single = scores("kid", {"features": fake.astype(np.float32)}, {"features": real.astype(np.float32)})
+    assert single["kid"] == pytest.approx(found, rel=1e-3)
+
+
+def test_kid_of_equal_distributions_is_0_on_average() -> None:
+    found = [
+        scores("kid", {"features": normal(2 * i, 30, 4)}, {"features": normal(2 * i + 1, 30, 4)})["kid"]
+        for i in range(300)
+    ]
+    error = np.std(found) / math.sqrt(len(found))
+    assert abs(np.mean(found)) < 3 * error
+    assert min(found) < 0
+    # That a sample is compared with itself would be a bias many times as large.
+    own = np.mean([kernel(x, x) for x in normal(0, 300, 4)]) - 1
+    assert 2 * own / 30 > 10 * error
+
+
+# --- neighbours -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [500, 7])
+def test_distances_of_all_pairs(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Far from the origin, where the squares of the values would swallow the differences."""
+    monkeypatch.setattr(pairs, "_ROWS", rows)
+    first, second = ((1000 + normal(seed, 20 + seed, 6)).astype(np.float32) for seed in (0, 1))
+    expected = np.array([[((x.astype(float) - y) ** 2).sum() for y in second] for x in first])
+    found = np.full_like(expected, np.nan)
+    for part, values in squared_distances(first, second):
+        found[part] = values
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    places, lengths = nearest(first, second)
+    assert places.tolist() == expected.argmin(1).tolist()
+    np.testing.assert_allclose(lengths, np.sqrt(expected.min(1)), rtol=1e-4, atol=1e-2)
+    places, lengths = nearest(first, first)
+    assert places.tolist() == list(range(20))
+    assert lengths.max() < 0.01
+
+
+def brute_prdc(fake: Array, real: Array, k_precision: int, k_density: int) -> dict[str, float]:
+    def apart(x: Array, y: Array) -> float:
+        return float(((x - y) ** 2).sum())
+
+    def radius(points: Array, i: int, k: int) -> float:
+        others = sorted(apart(points[i], points[j]) for j in range(len(points)) if j != i)
+        return others[min(k, len(others)) - 1]
+
+    def balls(points: Array, k: int) -> list[tuple[Array, float]]:
+        return [(points[i], radius(points, i, k)) for i in range(len(points))]
+
+    def around(x: Array, those: list[tuple[Array, float]]) -> int:
+        return sum(apart(x, centre) <= reach for centre, reach in those)
+
+    narrow, wide, of_fakes = balls(real, k_precision), balls(real, k_density), balls(fake, k_precision)
+    return {
+        "precision": sum(around(x, narrow) > 0 for x in fake) / len(fake),
+        "recall": sum(around(x, of_fakes) > 0 for x in real) / len(real),
+        "density": sum(around(x, wide) for x in fake) / (k_density * len(fake)),
+        "coverage": sum(any(apart(x, c) <= r for x in fake) for c, r in wide) / len(real),
+    }
+
+
+def prdc(fake: Array, real: Array, **options: int) -> dict[str, float]:
+    parts = [{"features": part.astype(np.float32)} for part in (fake, real)]
+    return scores("prdc", *parts, **options)
+
+
+@pytest.mark.parametrize("rows", [500, 7])
+@pytest.mark.parametrize(("k_precision", "k_density"), [(3, 5), (1, 2)])
+def test_precision_recall_density_and_coverage(
+    monkeypatch: pytest.MonkeyPatch, rows: int, k_precision: int, k_density: int
+) -> None:
+    monkeypatch.setattr(pairs, "_ROWS", rows)
+    options = {"k_precision": k_precision, "k_density": k_density}
+    for seed, (scale, shift) in enumerate([(1.0, 0.0), (0.3, 0.0), (2.0, 0.5), (1.0, 9.0)]):
+        fake, real = scale * normal(seed, 37, 3) + shift, normal(10 + seed, 26, 3)
+        expected = brute_prdc(fake, real, k_precision, k_density)
+        assert prdc(fake, real, **options) == pytest.approx(expected)
+        assert len({0.0, 1.0} & set(expected.values())) < 2 or shift == 9  # otherwise it shows little
+
+
+def test_neighbours_at_equal_distances_and_collapse() -> None:
+    """On a lattice, whose middle is 0, all distances are exact: a sample on the edge of a ball is inside."""
+    axis = np.arange(-2.0, 3.0)
+    lattice = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    assert prdc(lattice, lattice) == pytest.approx(brute_prdc(lattice, lattice, 3, 5))
+    found = prdc(lattice, lattice)
+    assert (found["precision"], found["recall"], found["coverage"]) == (1, 1, 1)
+    # All at one real point: realistic, and nothing else.
+    collapsed = np.zeros((40, 2))
+    found = prdc(collapsed, lattice)
+    assert found == pytest.approx(brute_prdc(collapsed, lattice, 3, 5))
+    assert found["precision"] == 1
+    assert found["recall"] == 1 / 25
+    assert found["coverage"] == 9 / 25  # its own ball, four at 1, four at 2 ** 0.5
+    assert found["density"] == 9 / 5
+    # Two balls of radius 2, and on the outer edge of each a generated sample.
+    real, fake = np.array([[-1.0, 0.0], [1.0, 0.0]]), np.array([[-3.0, 0.0], [3.0, 0.0]])
+    assert prdc(fake, real, k_precision=1, k_density=1) == dict.fromkeys(found, 1)
+
+
+def test_with_fewer_samples_than_neighbours_a_ball_reaches_to_the_farthest() -> None:
+    fake, real = normal(0, 3, 2), normal(1, 4, 2)
+    assert prdc(fake, real) == pytest.approx(brute_prdc(fake, real, 3, 5))
+
+
+def memorisation(fake: Array, training: Array, real: Array) -> dict[str, float]:
+    parts = [{"features": part.astype(np.float32)} for part in (fake, real)]
+    return scores("memorisation", *parts, training=training.astype(np.float32))
+
+
+def test_copies_are_found_and_others_are_not() -> None:
+    training, real, fresh = (normal(seed, 800, 8) for seed in (0, 1, 2))
+    copies = memorisation(training[:300], training, real)
+    assert copies["memorisation"] < 1e-3
+    assert copies["copied"] == 1
+    independent = memorisation(fresh, training, real)
+    assert independent["memorisation"] == pytest.approx(1, abs=0.05)
+    assert independent["copied"] < 0.01
+    # Nearly copies, and only a quarter of all: the median does not see them, the share does.
+    some = np.concatenate([training[:200] + 0.01 * normal(3, 200, 8), fresh[:600]])
+    assert memorisation(some, training, real)["copied"] == pytest.approx(0.25, abs=0.01)
+    # What was held out is not training data: that it is near says the opposite.
+    assert memorisation(real[:300], training, real)["memorisation"] > 100
+
+
+def test_without_training_samples_nothing_is_said_of_copies() -> None:
+    x = {"features": normal(0, 20, 3)}
+    assert scores("memorisation", x, x) == {}
+
+
+# --- classes --------------------------------------------------------------------------------------
+
+
+def certain(labels: Array, count: int) -> Array:
+    """The opinion of a judge who has no doubt: (n, parts) -> (n, parts, count)."""
+    return np.eye(count, dtype=np.float32)[labels]
+
+
+def judged(seen: Array, real: Array, count: int, asked: Array | None = None) -> dict[str, float]:
+    fake = {"probabilities": certain(seen, count), "labels": asked}
+    return scores("classes", fake, {"labels": real})
+
+
+def stacks() -> Array:
+    """Each of the thousand modes of Stacked-MNIST once."""
+    return np.stack(np.unravel_index(np.arange(1000), (10, 10, 10)), 1)
+
+
+def test_the_thousand_modes_of_stacked_digits() -> None:
+    every = stacks()
+    assert sorted(classes.mode_numbers(every, 10).tolist()) == list(range(1000))
+    assert classes.mode_numbers(np.array([[1, 2, 3]]), 10).tolist() == [123]
+    full = judged(every, every, 10)
+    assert full["modes"] == 1000
+    assert full["reverse_kl"] == pytest.approx(0, abs=1e-9)
+    assert full["classifier_score"] == pytest.approx(10)
+    # One channel shows five of the digits: half of the modes, and log 2 nats too many of each.
+    half = judged(every[every[:, 1] < 5], every, 10)
+    assert half["modes"] == 500
+    assert half["reverse_kl"] == pytest.approx(math.log(2))
+    # The same digit in all channels.
+    alike = judged(np.repeat(np.arange(10), 3).reshape(10, 3), every, 10)
+    assert alike["modes"] == 10
+    assert alike["reverse_kl"] == pytest.approx(math.log(100))
+
+
+def test_shares_of_stacks_are_those_of_their_digits() -> None:
+    """A thousand stacks do not show every mode; the digits that they are made of say what is expected."""
+    labels = np.array([[0, 0], [0, 1], [0, 1], [1, 1]])
+    np.testing.assert_allclose(classes.expected_shares(labels, 2), [3 / 16, 9 / 16, 1 / 16, 3 / 16])
+
+
+def test_reverse_kl_from_generated_to_real() -> None:
+    expected = np.array([0.5, 0.25, 0.25])
+    found = classes.reverse_kl(np.array([0, 0, 0, 1]), expected)
+    assert found == pytest.approx(0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(1))
+    assert classes.reverse_kl(np.array([2, 2]), expected) == pytest.approx(math.log(4))
+    # What the data has none of counts as half a sample's share: dear, but finite.
+    nowhere = classes.reverse_kl(np.array([1, 1, 1, 1]), np.array([1.0, 0.0]))
+    assert nowhere == pytest.approx(math.log(8))
+    # A rare mode that the data does have is not taken for such a one.
+    rare = np.full(1000, 0.001)
+    assert classes.reverse_kl(np.arange(20), rare) == pytest.approx(math.log(1000 / 20))
+
+
+def test_classifier_score_between_1_and_the_number_of_classes() -> None:
+    def score(p: Array) -> float:
+        return scores("inception-score", {"guesses": p.astype(np.float32)}, {})["inception_score"]
+
+    assert score(np.full((50, 7), 1 / 7)) == pytest.approx(1)
+    assert score(np.eye(7)[np.zeros(50, int)]) == pytest.approx(1)  # sure, and always of the same
+    assert score(np.eye(7)[np.arange(70) % 7]) == pytest.approx(7, rel=1e-5)
+    # Two kinds of samples, each 0.8 to 0.2 for one class: log 2 less the entropy of 0.8 and 0.2.
+    entropy = -0.8 * math.log(0.8) - 0.2 * math.log(0.2)
+    mixed = np.array([[0.8, 0.2], [0.2, 0.8]] * 10)
+    assert score(mixed) == pytest.approx(math.exp(math.log(2) - entropy))
+
+
+def test_the_class_that_was_asked_for() -> None:
+    seen, real = stacks()[:8], stacks()
+    asked = seen.copy()
+    asked[:2, 0] = 9  # one part of three is wrong: the sample is not as asked
+    assert judged(seen, real, 10, asked)["asked_class"] == 6 / 8
+    assert "asked_class" not in judged(seen, real, 10)
+
+
+# --- points and rows ------------------------------------------------------------------------------
+
+RING = 2.0 * np.array([[math.cos(a), math.sin(a)] for a in np.arange(8) * math.pi / 4])
+GRID = np.array([[x, y] for x in (-4.0, -2.0, 0.0, 2.0, 4.0) for y in (-4.0, -2.0, 0.0, 2.0, 4.0)])
+
+
+def around(centres: Array, sigma: float) -> dict[str, Array]:
+    """Four points about each centre, so that the standard deviation is exactly `sigma`."""
+    corners = sigma * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
+    points = (centres[:, None] + corners).reshape(-1, 2)
+    return {"values": points.astype(np.float32), "labels": np.repeat(np.arange(len(centres)), 4)[:, None]}
+
+
+def found_modes(points: Array, real: dict[str, Array], **options: float) -> dict[str, float]:
+    return scores("modes", {"values": points.astype(np.float32)}, real, **options)
+
+
+@pytest.mark.parametrize("centres", [RING, GRID], ids=["ring", "grid"])
+def test_modes_and_quality(centres: Array) -> None:
+    real, count = around(centres, 0.02), len(centres)
+    perfect = found_modes(centres, real)
+    assert perfect == pytest.approx({"quality": 1, "modes": count, "reverse_kl": 0}, abs=1e-6)
+    few = found_modes(centres[[0, 0, 1, 1, 3]], real)
+    shares = [0.4, 0.4, 0.2]
+    kl = sum(share * math.log(share * count) for share in shares)
+    assert few == pytest.approx({"quality": 1, "modes": 3, "reverse_kl": kl})
+    # A point is good up to three standard deviations from a centre, in whichever direction.
+    for way in (np.array([1.0, 0.0]), np.array([0.6, 0.8])):
+        near, far = centres + 2.9 * 0.02 * way, centres + 3.1 * 0.02 * way
+        assert found_modes(near, real)["quality"] == 1
+        assert found_modes(far, real) == {"quality": 0, "modes": 0}
+        assert found_modes(far, real, reach=3.2)["quality"] == 1
+        mixed = found_modes(np.concatenate([near[:3], far]), real)
+        assert mixed["quality"] == pytest.approx(3 / (3 + count))
+        assert mixed["modes"] == 3
+
+
+@pytest.mark.parametrize(("name", "modes"), [("ring", 8), ("grid", 25)])
+def test_fresh_points_of_the_toys_have_the_quality_of_a_gaussian(name: str, modes: int) -> None:
+    """Of two dimensions the share 1 - exp(-9 / 2) lies within three standard deviations."""
+    config = ToyConfig(count=20_000)
+    train, held_out = open_toy(name, config), open_held_out(name, config)
+    real = {"values": held_out.arrays["point"], "labels": held_out.arrays["label"][:, None]}
+    found = found_modes(train.arrays["point"], real)
+    assert found["quality"] == pytest.approx(1 - math.exp(-4.5), abs=0.003)
+    assert found["modes"] == modes
+    assert found["reverse_kl"] < 0.01
+
+
+def marginals(fake: Array, real: Array) -> dict[str, float]:
+    return scores("marginals", {"values": fake}, {"values": real})
+
+
+def test_the_distance_of_moved_columns_is_the_way() -> None:
+    real = normal(0, 400, 2) * [1.0, 50.0] + [3.0, -7.0]
+    assert marginals(real[::-1], real) == pytest.approx(
+        {"column_distance": 0, "column_ks": 0, "pair_correlation": 0}, abs=1e-12
+    )
+    moved = marginals(real + 0.5 * real.std(0) * [1, 0], real)
+    assert moved["column_distance"] == pytest.approx(0.5 / 2)  # of one column of two
+    assert moved["pair_correlation"] == pytest.approx(0, abs=1e-12)
+    assert 0.1 < moved["column_ks"] < 0.3
+    away = marginals(real + 10 * real.std(0), real)
+    assert (away["column_distance"], away["column_ks"]) == (pytest.approx(10), 1)
+
+
+def test_correlations_of_columns() -> None:
+    x = normal(0, 300, 1)
+    along, against = np.concatenate([x, x], 1), np.concatenate([x, -x], 1)
+    found = marginals(against, along)
+    assert found["pair_correlation"] == pytest.approx(2)
+    constant = np.concatenate([x, np.ones_like(x)], 1)  # has no correlation: counts as 0
+    assert marginals(constant, along)["pair_correlation"] == pytest.approx(1)
+    assert math.isfinite(marginals(along, constant)["column_distance"])
+    assert "pair_correlation" not in marginals(x, x)
