@@ -251,9 +251,7 @@ def test_a_damaged_cache_of_features_changes_nothing(
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     only = ("--n", "40", "--metric", "frechet")
     first = scored(run.path, *only)["scores"]
-    # One file of the held-out samples, one of training samples, which `nearest.png` shows.
-    file, other = (tmp_path / "cache" / "features").iterdir()
-    assert file.stat().st_size == other.stat().st_size
+    (file,) = (tmp_path / "cache" / "features").iterdir()
     content = file.read_bytes()
     middle = len(content) // 2
     for damage in (
@@ -283,6 +281,24 @@ def test_data_without_a_held_out_part(tiny: Tiny, tmp_path: Path) -> None:
     assert real["n"] == 60  # one half of the data against the other
     assert repeated["coverage"] < real["coverage"]  # few of so few
     assert [Path(file).name for file in document["files"]] == ["evaluation.json"]
+
+
+def test_against_the_training_data_as_papers_do(run: Run) -> None:
+    document = scored(run.path, "--against", "training", "--metric", "frechet")
+    assert document["protocol"]["split"].startswith("training data of")
+    assert any("as was asked" in note and "rewards copying" in note for note in document["notes"])
+    assert document["scores"]["fed"] != scored(run.path, "--metric", "frechet")["scores"]["fed"]
+    said = ganzoo("evaluate", run.path, "--n", "20", "--against", "training", "--metric", "memorisation")
+    assert said.code == 2
+    assert "None of the metrics applies" in said.err
+
+
+def test_no_picture_of_an_earlier_evaluation_stays(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "nearest.png").write_bytes(b"old")
+    document = scored(run.path, "--metric", "frechet")
+    assert [Path(file).name for file in document["files"]] == ["evaluation.json"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["evaluation.json"]
 
 
 def test_more_samples_than_there_are_real_ones(run: Run) -> None:

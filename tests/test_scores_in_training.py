@@ -218,12 +218,12 @@ def test_a_name_that_nothing_has_is_noted_once(scored: Callable[..., Plan], tmp_
 # --- what goes wrong --------------------------------------------------------------------------------
 
 
-def test_scores_that_take_long_are_noted(
+def test_scores_that_take_long_are_noted_once(
     scored: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, quick = Quiet(), Quiet()
     start(scored(), tmp_path / "slow", slow, judging=scripted([1.0] * 4, seconds=0.1))
-    said = next(note for note in slow.notes if "of the time" in note)
+    (said,) = [note for note in slow.notes if "of the time" in note]
     assert "--eval-every" in said
     assert int(said.split("takes ")[1].split("%")[0]) > 3
     monkeypatch.setattr(recorder, "DEAR", 1.0)
