@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_listed(
     ("made", "message"),
     [
         ("1 / 0", "division by zero"),
-        ("None", "gave NoneType"),
+        ("None", "gave nothing"),
         ("ArraySource(fields=(ROW,), arrays={'row': [[0.0, 1.0]]})", "NumPy arrays"),
         ("items(lambda index: {}['row'])", "KeyError"),
         ("items(lambda index: np.zeros(2))", "read an item as ndarray"),

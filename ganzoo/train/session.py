@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ganzoo.api import Field
 from ganzoo.errors import DataError, DivergedError
 from ganzoo.locks import only_process
 from ganzoo.networks import declared
@@ -138,12 +137,13 @@ def _prepare(plan: Plan, meeting: Meeting, record: dict[str, Any] | None = None)
 
 def _begin(prepared: Prepared, path: Path, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
     plan = prepared.plan
+    evaluation = _evaluation(prepared, meeting)
     run = Run.create(path, plan.name, record_of(prepared), plan.settings(), writes=meeting.ranks.is_main)
     if meeting.ranks.is_main:
         run.sweep()
         settle(run.checkpoints, -1)
         run.write_bad_files(prepared.store.skipped)
-    return run, _train(prepared, run, meeting, pause_at)
+    return run, _train(prepared, run, meeting, pause_at, evaluation)
 
 
 def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
@@ -161,7 +161,7 @@ def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tupl
     meeting.reporter.note(f"going on after {prepared.training.images:,} images")
     for text in (*notes, *changes_since(run.record, plan, versions(), meeting.ranks.world)):
         meeting.reporter.note(text)
-    return run, _train(prepared, run, meeting, pause_at)
+    return run, _train(prepared, run, meeting, pause_at, _evaluation(prepared, meeting))
 
 
 def _restore(training: Training, run: Run, meeting: Meeting) -> list[str]:
@@ -177,7 +177,9 @@ def _restore(training: Training, run: Run, meeting: Meeting) -> list[str]:
     return training.load(tensors)
 
 
-def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None) -> Outcome:
+def _train(
+    prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None, evaluation: Evaluation | None
+) -> Outcome:
     plan, training, reporter = prepared.plan, prepared.training, meeting.reporter
     interrupts, ranks = meeting.interrupts, meeting.ranks
     for text in prepared.store.notes:
@@ -196,7 +198,6 @@ def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None)
     interrupts.hold()
     fields = declared(training.networks, prepared.store.info)
     samples = Samples(run.path / "samples", plan, training, prepared.batches, fields)
-    evaluation = _evaluation(prepared, fields, meeting)
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")
@@ -222,10 +223,11 @@ def _train(prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None)
     return outcome
 
 
-def _evaluation(prepared: Prepared, fields: Mapping[str, Field], meeting: Meeting) -> Evaluation | None:
+def _evaluation(prepared: Prepared, meeting: Meeting) -> Evaluation | None:
     """Who scores samples in this run: the main rank, where it is wanted."""
     if prepared.plan.train.eval_every is None or meeting.judging is None or not meeting.ranks.is_main:
         return None
+    fields = declared(prepared.training.networks, prepared.store.info)
     return Evaluation(prepared.training, fields, meeting.judging)
 
 

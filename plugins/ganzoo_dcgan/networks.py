@@ -65,7 +65,8 @@ class Discriminator(nn.Module):
     def __init__(self, config: DcganConfig, image: Field, stages: int) -> None:
         super().__init__()
         inputs, height, width = image.shape
-        kernels = [config.kernel] * stages + ([3] if config.head == "smooth" else [])
+        count = config.discriminator_stages or stages + (config.head == "smooth")
+        kernels = [config.kernel if k < stages else 3 for k in range(count)]
         layers: list[nn.Module] = []
         for k, kernel in enumerate(kernels):
             outputs = config.discriminator_width * min(8, 2**k)

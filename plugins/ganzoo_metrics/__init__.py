@@ -8,6 +8,27 @@ from __future__ import annotations
 from ganzoo.api import MetricSpec, hookimpl
 from ganzoo_metrics.config import ModesConfig, NeighboursConfig
 
+_POINTS_AND_ROWS = [
+    MetricSpec(
+        name="modes",
+        summary="Points near a mode of a known mixture, and how many of the modes they find.",
+        paper="Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1",
+        factory="ganzoo_metrics.rows:modes",
+        config=ModesConfig,
+        needs=("points", "labels"),
+        better={"quality": "higher", "modes": "higher", "reverse_kl": "lower"},
+        quick=True,
+    ),
+    MetricSpec(
+        name="marginals",
+        summary="Columns one by one (earth mover's, Kolmogorov-Smirnov) and correlations of pairs.",
+        factory="ganzoo_metrics.rows:marginals",
+        needs=("rows",),
+        better=dict.fromkeys(("column_distance", "column_ks", "pair_correlation"), "lower"),
+        quick=True,
+    ),
+]
+
 
 @hookimpl
 def ganzoo_metrics() -> list[MetricSpec]:
@@ -78,22 +99,5 @@ def ganzoo_metrics() -> list[MetricSpec]:
             better={"cas": "higher"},
             reference=False,
         ),
-        MetricSpec(
-            name="modes",
-            summary="Points near a mode of a known mixture, and how many of the modes they find.",
-            paper="Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1",
-            factory="ganzoo_metrics.rows:modes",
-            config=ModesConfig,
-            needs=("points", "labels"),
-            better={"quality": "higher", "modes": "higher", "reverse_kl": "lower"},
-            quick=True,
-        ),
-        MetricSpec(
-            name="marginals",
-            summary="Columns one by one (earth mover's, Kolmogorov-Smirnov) and correlations of pairs.",
-            factory="ganzoo_metrics.rows:marginals",
-            needs=("rows",),
-            better=dict.fromkeys(("column_distance", "column_ks", "pair_correlation"), "lower"),
-            quick=True,
-        ),
+        *_POINTS_AND_ROWS,
     ]
