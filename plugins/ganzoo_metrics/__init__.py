@@ -8,7 +8,70 @@ from __future__ import annotations
 from ganzoo.api import MetricSpec, hookimpl
 from ganzoo_metrics.config import ModesConfig, NeighboursConfig
 
-_POINTS_AND_ROWS = [
+METRICS = [
+    MetricSpec(
+        name="frechet",
+        summary="Frechet distance of features, as if both sets were Gaussian. Named after the extractor.",
+        paper="Heusel et al. 2017, arXiv:1706.08500",
+        factory="ganzoo_metrics.distances:frechet",
+        better={"{distance}": "lower"},
+        quick=True,
+    ),
+    MetricSpec(
+        name="kid",
+        summary="Kernel distance of features, unbiased: 0 on average for equal distributions.",
+        paper="Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401",
+        factory="ganzoo_metrics.distances:kid",
+        better={"kid": "lower"},
+    ),
+    MetricSpec(
+        name="prdc",
+        summary="Precision, recall (k = 3), density and coverage (k = 5), from nearest neighbours.",
+        paper="Kynkaanniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797",
+        factory="ganzoo_metrics.neighbours:prdc",
+        config=NeighboursConfig,
+        better=dict.fromkeys(("precision", "recall", "density", "coverage"), "higher"),
+        quick=True,
+    ),
+    MetricSpec(
+        name="memorisation",
+        summary="Distance to the nearest training sample over that to the nearest held-out one.",
+        paper="after Meehan et al. 2020, arXiv:2004.05675",
+        factory="ganzoo_metrics.neighbours:memorisation",
+        needs=("training",),
+        better={"memorisation": "higher", "copied": "lower"},
+        reference=False,  # they are training samples themselves
+    ),
+    MetricSpec(
+        name="classes",
+        summary="What a judge sees: modes, reverse KL, classifier score, whether the class is as asked.",
+        paper="Lin et al. 2018, PacGAN, arXiv:1712.04086; Salimans et al. 2016, arXiv:1606.03498",
+        factory="ganzoo_metrics.classes:classes",
+        needs=("judge",),
+        better={
+            "modes": "higher",
+            "reverse_kl": "lower",
+            "classifier_score": "higher",
+            "asked_class": "higher",
+        },
+    ),
+    MetricSpec(
+        name="inception-score",
+        summary="How sure the Inception network is of each picture, and how different its guesses are.",
+        paper="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498",
+        factory="ganzoo_metrics.classes:inception_score",
+        needs=("fid",),
+        better={"inception_score": "higher"},
+    ),
+    MetricSpec(
+        name="cas",
+        summary="Accuracy on real samples of a classifier that learned from generated ones.",
+        paper="Ravuri and Vinyals 2019, arXiv:1905.10887",
+        factory="ganzoo_metrics.classes:accuracy_of_classifier",
+        needs=("judge", "asked"),
+        better={"cas": "higher"},
+        reference=False,
+    ),
     MetricSpec(
         name="modes",
         summary="Points near a mode of a known mixture, and how many of the modes they find.",
@@ -35,69 +98,4 @@ def ganzoo_metrics() -> list[MetricSpec]:
     """`frechet`, `kid`, `prdc`, `memorisation`, `classes`,
     `inception-score`, `cas`, `modes`, `marginals`.
     """
-    return [
-        MetricSpec(
-            name="frechet",
-            summary="Frechet distance of features, as if both sets were Gaussian. Named after the extractor.",
-            paper="Heusel et al. 2017, arXiv:1706.08500",
-            factory="ganzoo_metrics.distances:frechet",
-            better={"{distance}": "lower"},
-            quick=True,
-        ),
-        MetricSpec(
-            name="kid",
-            summary="Kernel distance of features, unbiased: 0 on average for equal distributions.",
-            paper="Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401",
-            factory="ganzoo_metrics.distances:kid",
-            better={"kid": "lower"},
-        ),
-        MetricSpec(
-            name="prdc",
-            summary="Precision, recall (k = 3), density and coverage (k = 5), from nearest neighbours.",
-            paper="Kynkaanniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797",
-            factory="ganzoo_metrics.neighbours:prdc",
-            config=NeighboursConfig,
-            better=dict.fromkeys(("precision", "recall", "density", "coverage"), "higher"),
-            quick=True,
-        ),
-        MetricSpec(
-            name="memorisation",
-            summary="Distance to the nearest training sample over that to the nearest held-out one.",
-            paper="after Meehan et al. 2020, arXiv:2004.05675",
-            factory="ganzoo_metrics.neighbours:memorisation",
-            needs=("training",),
-            better={"memorisation": "higher", "copied": "lower"},
-            reference=False,  # they are training samples themselves
-        ),
-        MetricSpec(
-            name="classes",
-            summary="What a judge sees: modes, reverse KL, classifier score, whether the class is as asked.",
-            paper="Lin et al. 2018, PacGAN, arXiv:1712.04086; Salimans et al. 2016, arXiv:1606.03498",
-            factory="ganzoo_metrics.classes:classes",
-            needs=("judge",),
-            better={
-                "modes": "higher",
-                "reverse_kl": "lower",
-                "classifier_score": "higher",
-                "asked_class": "higher",
-            },
-        ),
-        MetricSpec(
-            name="inception-score",
-            summary="How sure the Inception network is of each picture, and how different its guesses are.",
-            paper="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498",
-            factory="ganzoo_metrics.classes:inception_score",
-            needs=("fid",),
-            better={"inception_score": "higher"},
-        ),
-        MetricSpec(
-            name="cas",
-            summary="Accuracy on real samples of a classifier that learned from generated ones.",
-            paper="Ravuri and Vinyals 2019, arXiv:1905.10887",
-            factory="ganzoo_metrics.classes:accuracy_of_classifier",
-            needs=("judge", "asked"),
-            better={"cas": "higher"},
-            reference=False,
-        ),
-        *_POINTS_AND_ROWS,
-    ]
+    return METRICS
