@@ -38,13 +38,13 @@ VARIANTS = [
     ("dcgan", {"kernel": 5, "discriminator_norm": "layer", "output": "sigmoid"}),
     ("dcgan", {"head": "smooth", "discriminator_norm": "spectral", "init": "default", "kernel": 3}),
     ("dcgan", {"stages": 1, "generator_norm": "none", "discriminator_norm": "none", "bias": False}),
-    ("dcgan", {"discriminator_stages": 4, "discriminator_norm": "spectral"}),
+    ("dcgan", {"discriminator_extra": 2, "discriminator_norm": "spectral"}),
     ("conditional-conv", {"conditioning": "concat", "discriminator_norm": "batch", "kernel": 5}),
     ("conditional-conv", {"pooling": "sum", "discriminator_norm": "spectral", "init": "normal"}),
     ("conditional-mlp", {"generator_dropout": 0.5, "discriminator_norm": "spectral", "output": "tanh"}),
     ("wgan-conv", {"head": "smooth", "kernel": 4, "discriminator_norm": "layer"}),
     ("wgan-conv", {"stages": 3, "generator_norm": "none", "output": "sigmoid", "init": "he"}),
-    ("wgan-conv", {"discriminator_stages": 1, "kernel": 4}),
+    ("wgan-conv", {"discriminator_extra": 1, "kernel": 4}),
     ("wgan-resnet", {"discriminator_norm": "layer", "generator_norm": "none", "init": "normal"}),
 ]
 

@@ -13,8 +13,8 @@ class DcganConfig:
     Channels double at each halving of the picture, up to 8 times the `*_width` of the largest maps.
     `stages` is how often the picture is halved; 0: as often as the shorter side stays at 4 or more.
     `head="strided"` ends G in a strided transposed convolution (Radford); `"smooth"` keeps a hidden map
-    at full size before a last 3x3 convolution, and gives D one more halving. `discriminator_stages` is how
-    often D halves, if that is not to follow; halvings beyond those of G have 3x3 kernels.
+    at full size before a last 3x3 convolution. D halves `discriminator_extra` times more often than G, by
+    3x3 kernels; without a number once with a smooth head and else not.
     `discriminator_norm="layer"` normalises each sample by itself (one group). `bias` is for the layers
     that no norm follows. `init="normal"`: weights N(0, 0.02), norm gains N(1, 0.02), biases 0.
     """
@@ -25,7 +25,7 @@ class DcganConfig:
     discriminator_width: int = 64
     kernel: int = 4
     stages: int = 0
-    discriminator_stages: int = 0
+    discriminator_extra: int | None = None
     head: Literal["strided", "smooth"] = "strided"
     generator_norm: Literal["batch", "none"] = "batch"
     discriminator_norm: Literal["batch", "layer", "spectral", "none"] = "batch"
@@ -38,5 +38,7 @@ class DcganConfig:
             raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
         if not 2 <= self.kernel <= 11:
             raise ValueError("kernel must be between 2 and 11")
-        if min(self.stages, self.discriminator_stages) < 0:
-            raise ValueError("stages and discriminator_stages must be 0 (chosen by size) or more")
+        if self.stages < 0:
+            raise ValueError("stages must be 0 (chosen from the picture's size) or more")
+        if not 0 <= (self.discriminator_extra or 0) <= 3:
+            raise ValueError("discriminator_extra must be between 0 and 3")

@@ -65,8 +65,8 @@ class Discriminator(nn.Module):
     def __init__(self, config: DcganConfig, image: Field, stages: int) -> None:
         super().__init__()
         inputs, height, width = image.shape
-        count = config.discriminator_stages or stages + (config.head == "smooth")
-        kernels = [config.kernel if k < stages else 3 for k in range(count)]
+        extra = config.discriminator_extra
+        kernels = [config.kernel] * stages + [3] * (config.head == "smooth" if extra is None else extra)
         layers: list[nn.Module] = []
         for k, kernel in enumerate(kernels):
             outputs = config.discriminator_width * min(8, 2**k)

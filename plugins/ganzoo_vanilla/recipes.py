@@ -17,6 +17,7 @@ VANILLA = RecipeSpec(
         "train.images": 500_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "architecture.latent": 32,
         "architecture.generator_hidden": (256, 512, 512),
         "architecture.dropout": 0.3,
         "generator.optimizer": "adam",
@@ -30,7 +31,7 @@ VANILLA = RecipeSpec(
         "discriminator.decay": "linear",
         "discriminator.decay_from": 0.4,
         "ema.half_life": 20_000,
-        "ema.ramp": 0.05,
+        "ema.ramp": 0.15,
     },
 )
 

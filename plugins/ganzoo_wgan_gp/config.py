@@ -13,8 +13,8 @@ class ConvConfig:
     Channels double at each halving of the picture, up to 8 times the `*_width` of the largest maps.
     `stages` is how often the picture is halved; 0: as often as the shorter side stays at 4 or more.
     `head="strided"` ends G in a strided transposed convolution; `"smooth"` keeps a hidden map at full
-    size before a last 3x3 convolution, and gives the critic one more halving. `discriminator_stages` is
-    how often the critic halves, if that is not to follow; halvings beyond those of G have 3x3 kernels.
+    size before a last 3x3 convolution. The critic halves `discriminator_extra` times more often than G,
+    by 3x3 kernels; without a number once with a smooth head and else not.
     `discriminator_norm="layer"` normalises each sample by itself. `init="he"` is that of the authors'
     tflib: uniform with variance 4 / (fan in + fan out), half of it in linear layers, biases 0.
     """
@@ -25,7 +25,7 @@ class ConvConfig:
     discriminator_width: int = 64
     kernel: int = 5
     stages: int = 0
-    discriminator_stages: int = 0
+    discriminator_extra: int | None = None
     head: Literal["strided", "smooth"] = "strided"
     generator_norm: Literal["batch", "none"] = "batch"
     discriminator_norm: Literal["none", "layer"] = "none"
@@ -37,8 +37,10 @@ class ConvConfig:
             raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
         if not 2 <= self.kernel <= 11:
             raise ValueError("kernel must be between 2 and 11")
-        if min(self.stages, self.discriminator_stages) < 0:
-            raise ValueError("stages and discriminator_stages must be 0 (chosen by size) or more")
+        if self.stages < 0:
+            raise ValueError("stages must be 0 (chosen from the picture's size) or more")
+        if not 0 <= (self.discriminator_extra or 0) <= 3:
+            raise ValueError("discriminator_extra must be between 0 and 3")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,8 +66,9 @@ class Critic(nn.Module):
         super().__init__()
         inputs, height, width = image.shape
         layers: list[nn.Module] = []
-        for k in range(config.discriminator_stages or stages + (config.head == "smooth")):
-            kernel = config.kernel if k < stages else 3
+        extra = config.discriminator_extra
+        kernels = [config.kernel] * stages + [3] * (config.head == "smooth" if extra is None else extra)
+        for k, kernel in enumerate(kernels):
             outputs, padding = config.discriminator_width * min(8, 2**k), (kernel - 1) // 2
             layers.append(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding))
             if config.discriminator_norm == "layer" and k:
