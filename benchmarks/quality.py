@@ -43,8 +43,8 @@ class Trial:
         return "-".join([self.suite, self.recipe, *(["long"] if "long" in self.length else [])])
 
 
-def trials(suites: Sequence[str], recipes: Sequence[str]) -> Iterator[Trial]:
-    """All rows of those suites, or of those recipes among them."""
+def trials(suites: Sequence[str], recipes: Sequence[str], *, longer: bool = True) -> Iterator[Trial]:
+    """All rows of those suites, or of those recipes among them; with or without the lengthened ones."""
     lengthened = "long: 5/3 of its own"
     rows = [
         *(Trial(suite="fashion-5k", recipe=recipe) for recipe in ZOO),
@@ -53,7 +53,11 @@ def trials(suites: Sequence[str], recipes: Sequence[str]) -> Iterator[Trial]:
         *(Trial(suite="stacked-mnist", recipe=recipe, n=26_000) for recipe in ("dcgan", "wgan-gp", "rpgan")),
     ]  # fmt: skip
     for row in rows:
-        if row.suite in suites and (not recipes or row.recipe in recipes):
+        if (
+            row.suite in suites
+            and (not recipes or row.recipe in recipes)
+            and (longer or "long" not in row.length)
+        ):
             yield row
 
 
@@ -135,6 +139,7 @@ def read() -> list[dict[str, Any]]:
     "--suite", "suites", multiple=True, type=click.Choice(["fashion-5k", "fashion", "stacked-mnist"])
 )
 @click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
+@click.option("--long/--no-long", "longer", default=True, help="Lengthened rows, too.  [default: long]")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds 0, 1, ...")
 @click.option("--fashion", default="/usr/share/datasets/fashion-mnist", show_default=True, help="IDX files.")
 @click.option("--mnist", help="The folder of MNIST's IDX files, for Stacked-MNIST.")
@@ -161,7 +166,9 @@ def main(**options: Any) -> None:
         jobs = [
             pool.submit(bench.run, trial, seed)
             for seed in range(options["seeds"])
-            for trial in trials([] if options["report_only"] else suites, options["recipes"])
+            for trial in trials(
+                [] if options["report_only"] else suites, options["recipes"], longer=options["longer"]
+            )
         ]
         for job in jobs:
             job.result()
