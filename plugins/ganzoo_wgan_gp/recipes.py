@@ -87,7 +87,7 @@ WGAN_PAPER = RecipeSpec(
 SIZED_WGAN_GP = RecipeSpec(
     name="wgan-gp",
     summary="WGAN-GP sized for CPU minutes. Departs from the paper: small nets, one critic step, "
-    "rates of 8e-3 (G) and 4e-3 (D) with decay, drift term, EMA.",
+    "rates of 4e-3 (G) and 2e-3 (D) with decay, drift term, EMA.",
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
@@ -97,8 +97,8 @@ SIZED_WGAN_GP = RecipeSpec(
         "train.n_critic": 1,
         **QUICK_CONV,
         **both(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
-        "generator.lr": 8e-3,
-        "discriminator.lr": 4e-3,
+        "generator.lr": 4e-3,
+        "discriminator.lr": 2e-3,
         "terms.drift.weight": 1e-3,
         **AVERAGE,
     },
