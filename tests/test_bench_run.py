@@ -343,7 +343,7 @@ def test_cuda_that_comes_up_is_measured_beside_the_cpu(
 def test_export_notes_the_options(tiny: Callable[..., Plan], recipe: str) -> None:
     plan = tiny(recipe)
     record = {
-        "data": {"count": 5},
+        "data": {"count": 5, "fingerprint": "f"},
         "seed": 0,
         "command": [],
         "precision": "fp32",
