@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -69,18 +68,20 @@ class Bench:
         self._lock = Lock()
 
     def run(self, trial: Trial, seed: int) -> None:
-        """Train and score one seed; its record replaces an older one of the same name."""
+        """Train and score one seed; its record replaces an older one of the same name.
+
+        A run that is there already is gone on with, or only scored when it is complete.
+        """
         run_dir = self.work / f"{trial.name}-{seed}"
         source = self.sources[trial.suite]
         settings = [word for text in trial.settings for word in ("--set", text)]
         if "long" in trial.length:
             settings += ["--images", str(self._images(trial.recipe) * 5 // 3)]
         where = ["--data", source, "--seed", str(seed), "--run-dir", str(run_dir)]
-        began = time.perf_counter()
-        self._ganzoo("train", trial.recipe, *where, *settings)
-        minutes = (time.perf_counter() - began) / 60
+        self._ganzoo("train", trial.recipe, *where, *settings, "--auto-resume")
         report = json.loads(self._ganzoo("evaluate", str(run_dir), "--n", str(trial.n), "--json"))
         record = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+        minutes = record["seconds"] / 60
         row = {
             "trial": trial.name,
             "suite": trial.suite,

@@ -22,8 +22,8 @@ Made by `python benchmarks/quality.py` from `benchmarks/quality.json`; do not ed
 is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
 
 A row is a recipe as it is installed, trained and evaluated through the command line with each seed. A
-figure is the median over the seeds (lowest to highest). *Minutes* are those of `ganzoo train` as a whole, on
-the threads named. Grids are of the first seed, the run's last, unpicked.
+figure is the median over the seeds (lowest to highest). *Minutes* are those of training on the threads named,
+whatever else the machine did then. Grids are of the first seed, the run's last, unpicked.
 """
 TITLES = {
     "fashion-5k": "The embedded 5,000 pictures of Fashion-MNIST, against the 5,000 held out",
