@@ -37,6 +37,7 @@ SCORES = {
     ),
     "stacked-mnist": ("modes", "reverse_kl", "fed", "precision", "recall", "density", "coverage"),
 }  # fmt: skip
+FIRST = 6  # scores in the first table of a section
 ARROWS = dict.fromkeys(("fed", "kid", "reverse_kl", "copied"), "lower")
 
 
@@ -73,18 +74,22 @@ def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
     yield _reference(
         rows[0], [name for name in names if any(name in r for r in rows[0]["reference"].values())]
     )
-    lines = [_line(["recipe", "images", "minutes", "threads", "seeds", *map(_title, names)])]
-    lines.append(_line(["---", *["---:"] * (4 + len(names))]))
-    for group in groups.values():
-        first = group[0]
-        title = f"{first['recipe']}{' (long)' if 'long' in first['length'] else ''}"
-        cells = [title, f"{first['images']:,}", _spread([row["minutes"] for row in group])]
-        cells += [str(first["threads"]), str(len(group))]
-        values = [
-            [row["scores"][name] for row in group if row["scores"].get(name) is not None] for name in names
+    titles = [_recipe(group[0]) for group in groups.values()]
+    about = [
+        [
+            f"{group[0]['images']:,}",
+            _spread([row["minutes"] for row in group]),
+            str(group[0]["threads"]),
+            str(len(group)),
         ]
-        lines.append(_line([*cells, *[_spread(value) if value else "" for value in values]]))
-    yield "\n".join(lines)
+        for group in groups.values()
+    ]
+    first, rest = names[:FIRST], names[FIRST:]
+    columns = ["images", "minutes", "threads", "seeds", *map(_title, first)]
+    scores = [_scores(group, first) for group in groups.values()]
+    yield _table(["recipe", *columns], [[t, *x, *y] for t, x, y in zip(titles, about, scores, strict=True)])
+    others = [_scores(group, rest) for group in groups.values()]
+    yield _table(["recipe", *map(_title, rest)], [[t, *y] for t, y in zip(titles, others, strict=True)])
     seen = tomllib.loads(SEEN.read_text(encoding="utf-8")) if SEEN.exists() else {}
     for trial in groups:
         if (GRIDS / f"{trial}.png").exists():
@@ -99,18 +104,35 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
         f"Extractor: {protocol['extractor']}; {protocol['pictures']}. "
         f"Judge's accuracy on real samples: {protocol.get('judge_accuracy', 'no judge')}."
     )
-    places = sorted({(row["machine"], row["versions"], row["commit"], row["date"]) for row in rows})
+    places: dict[tuple[str, str, str], set[str]] = {}
+    for row in rows:
+        places.setdefault((row["machine"], row["versions"], row["date"]), set()).add(row["commit"])
     yield "\n".join(
-        f"- Measured on {place}; {versions}; commit {commit}; {date}."
-        for place, versions, commit, date in places
+        f"- Measured on {place}; {versions}; {date}; commits {', '.join(sorted(commits))}."
+        for (place, versions, date), commits in places.items()
     )
 
 
 def _reference(row: Row, names: Sequence[str]) -> str:
-    lines = [_line(["real samples", *map(_title, names)]), _line(["---", *["---:"] * len(names)])]
-    for title, values in row["reference"].items():
-        lines.append(_line([title.replace("_", " "), *[_digits(values.get(name)) for name in names]]))
-    return "\n".join(lines)
+    rows = [
+        [title.replace("_", " "), *[_digits(values.get(name)) for name in names]]
+        for title, values in row["reference"].items()
+    ]
+    return _table(["real samples", *map(_title, names)], rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = [_line(columns), _line(["---", *["---:"] * (len(columns) - 1)])]
+    return "\n".join([*head, *map(_line, rows)])
+
+
+def _scores(group: Sequence[Row], names: Sequence[str]) -> list[str]:
+    values = [[row["scores"][name] for row in group if row["scores"].get(name) is not None] for name in names]
+    return [_spread(value) if value else "" for value in values]
+
+
+def _recipe(row: Row) -> str:
+    return f"{row['recipe']}{' (long)' if 'long' in row['length'] else ''}"
 
 
 def _title(name: str) -> str:
@@ -119,7 +141,8 @@ def _title(name: str) -> str:
 
 def _spread(values: Sequence[float]) -> str:
     middle = _digits(median(values))
-    return middle if len(values) == 1 else f"{middle} ({_digits(min(values))} to {_digits(max(values))})"
+    low, high = _digits(min(values)), _digits(max(values))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _digits(value: float | None) -> str:
