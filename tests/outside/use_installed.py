@@ -36,6 +36,8 @@ def main() -> None:
         exported = json.loads(ganzoo("export", done["run"], "--json").splitlines()[-1])
         assert exported["parity"]["max_abs"] < 1e-4, exported
         ganzoo("generate", exported["bundle"], "-n", "16", "--seed", "1", "-o", f"{recipe}.png")
+        words = ("--n", "100", "--metric", "frechet", "--no-reference", "-o", f"scores-{recipe}")
+        assert json.loads(ganzoo("evaluate", exported["bundle"], *words, "--json"))["scores"]["fed"] > 0
         assert Path(f"{recipe}.png").stat().st_size > 1000
     print("the installed package works outside the checkout")
 
