@@ -81,8 +81,8 @@ def _write_samples(generator: Any, out: Path) -> None:
 
 def scores_of(samples: np.ndarray[Any, Any]) -> dict[str, float]:
     """The quick scores of samples (n, 1, 28, 28) in -1..1 against the held-out pictures."""
-    from ganzoo.evaluate.case import case_of, lens_for
-    from ganzoo.evaluate.evidence import stored
+    from ganzoo.evaluate.case import lens_for, real_side
+    from ganzoo.evaluate.evidence import Case, Sampled, stored
     from ganzoo.evaluate.reference import Reals
     from ganzoo.evaluate.scoring import Scorer, chosen_metrics
     from ganzoo.recipes import resolve
@@ -96,7 +96,8 @@ def scores_of(samples: np.ndarray[Any, Any]) -> dict[str, float]:
         plan.dataset, plan.data.source, Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0))
     )
     lens = lens_for(registry, reals)
-    case = case_of(lens, reals, N, stored(reals.field, samples), 0)
+    fake = Sampled(lens, stored(reals.field, samples))
+    case = Case(lens, fake, *real_side(lens, reals, N), 0)
     return Scorer(chosen_metrics(registry, (), quick=True), lens, reals).scores(case)
 
 

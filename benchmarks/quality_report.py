@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ SCORES = {
     ),
     "stacked-mnist": ("modes", "reverse_kl", "fed", "precision", "recall", "density", "coverage"),
 }  # fmt: skip
+PEER = Path(__file__).parent / "quality_peer.json"
 FIRST = 6  # scores in the first table of a section
 ARROWS = dict.fromkeys(("fed", "kid", "reverse_kl", "copied"), "lower")
 
@@ -48,6 +50,8 @@ def write(rows: Sequence[Row]) -> None:
         own = [row for row in rows if row["suite"] == suite]
         if own:
             parts += [f"## {title}", *_section(suite, own)]
+    if PEER.exists():
+        parts += ["## Beside a script of PyTorch-GAN", *_beside(json.loads(PEER.read_text(encoding="utf-8")))]
     PAGE.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
 
 
@@ -94,6 +98,20 @@ def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
     for trial in groups:
         if (GRIDS / f"{trial}.png").exists():
             yield f"### {trial}\n\n![samples of {trial}](results/{trial}.png)\n\n{seen.get(trial, '')}"
+
+
+def _beside(found: Mapping[str, Any]) -> Iterator[str]:
+    names = ("fed", "precision", "recall", "density", "coverage")
+    yield (
+        "The embedded pictures, one thread each, CPU seconds of the whole process, one seed; made by "
+        f"`python -m benchmarks.quality_peer`. {found['machine']}; {found['versions']}; commit "
+        f"{found['commit']}; {found['date']}."
+    )
+    rows = [
+        [row["who"], _digits(row["cpu_seconds"]), *[_digits(row[name]) for name in names]]
+        for row in found["rows"]
+    ]
+    yield _table(["", "CPU seconds", *map(_title, names)], rows)
 
 
 def _protocol(rows: Sequence[Row]) -> Iterator[str]:

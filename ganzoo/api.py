@@ -26,6 +26,7 @@ from ganzoo.specs import (
     MetricSpec,
     RecipeSpec,
     TermSpec,
+    both_sides,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ __all__ = [
     "TermSpec",
     "View",
     "as_maps",
+    "both_sides",
     "cache_folder",
     "doubling",
     "halvings",

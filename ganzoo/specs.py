@@ -101,6 +101,13 @@ class RecipeSpec(_Spec):
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+def both_sides(**options: Any) -> dict[str, Any]:
+    """Settings of a recipe: the same options for the generator's and the discriminator's optimiser."""
+    return {
+        f"{side}.{key}": value for side in ("generator", "discriminator") for key, value in options.items()
+    }
+
+
 # --- evaluation ---------------------------------------------------------------------------------
 
 

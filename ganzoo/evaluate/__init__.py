@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from ganzoo import __version__
 from ganzoo.errors import DataError, UsageError
-from ganzoo.evaluate.case import EXTRACTOR, case_of, lens_for
-from ganzoo.evaluate.evidence import Case, in_parts, stored
+from ganzoo.evaluate.case import EXTRACTOR, asked_of, lens_for, real_side
+from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.picture import nearest_picture
 from ganzoo.evaluate.reference import MOST, Reals
@@ -74,12 +74,12 @@ def evaluate(request: Request, registry: Registry) -> Report:
     if (fewest := min(n, reals.store.count)) < 10:
         raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
     inputs = inputs_of(subject.reads, n, request.seed, reals.arrays(n))
-    asked = inputs.get(reals.label.name) if reals.label is not None else None
+    asked = asked_of(reals, inputs)
     scorer = Scorer(metrics, lens, reals)
     scorer.check(asked is not None)
     lens.prepare()
-    case = case_of(lens, reals, n, stored(subject.field, subject.make(inputs)), request.seed)
-    case.fake.labels = None if asked is None else in_parts(asked)
+    fake = Sampled(lens, stored(subject.field, subject.make(inputs)), asked)
+    case = Case(lens, fake, *real_side(lens, reals, n), request.seed)
     scores = scorer.scores(case)
     rows = reference_rows(scorer, lens, reals, case) if request.references else {}
     if request.picture is not None:

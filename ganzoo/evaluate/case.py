@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ganzoo.errors import UsageError
-from ganzoo.evaluate.evidence import Case, Sampled
+from ganzoo.evaluate.evidence import Labels, Sampled, in_parts
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.reference import Reals
 from ganzoo.registry import Registry
@@ -36,8 +37,14 @@ def lens_for(
     return Lens(item, options, named[0] if labelled else None, reals.lesson if labelled else None)
 
 
-def case_of(lens: Lens, reals: Reals, n: int, values: Any, seed: int) -> Case:
-    """The evidence for generated samples; the lens takes its scale from the real ones."""
+def asked_of(reals: Reals, inputs: Mapping[str, Any]) -> Labels | None:
+    """The classes among a generator's inputs, (n, parts); None where it is asked for none."""
+    asked = inputs.get(reals.label.name) if reals.label is not None else None
+    return None if asked is None else in_parts(asked)
+
+
+def real_side(lens: Lens, reals: Reals, n: int) -> tuple[Sampled, Sampled | None]:
+    """The samples to compare with, from which the lens takes its scale, and as many of the training."""
     real = reals.real(lens, n)
     lens.fit(real.raw_features)
-    return Case(lens, Sampled(lens, values), real, reals.trained_on(lens, len(real)), seed)
+    return real, reals.trained_on(lens, len(real))

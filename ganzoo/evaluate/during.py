@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ganzoo.api import Field
-from ganzoo.evaluate.case import lens_for
-from ganzoo.evaluate.evidence import Case, Sampled, in_parts, stored
+from ganzoo.evaluate.case import asked_of, lens_for, real_side
+from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.reference import Reals
 from ganzoo.evaluate.scoring import Scorer, chosen_metrics
 from ganzoo.evaluate.subject import inputs_of
@@ -28,12 +28,10 @@ def judging(plan: Plan, registry: Registry) -> Judging:
         lens = lens_for(registry, reals)
         scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals)
         inputs = inputs_of(reads, n, seed, reals.arrays(n))
-        asked = inputs.get(reals.label.name) if reals.label is not None else None
-        labels = None if asked is None else in_parts(asked)
+        labels = asked_of(reals, inputs)
         scorer.check(labels is not None)
         # Looked at before training: an extractor that does not work here is noticed before, too.
-        real, training = reals.real(lens, n), reals.trained_on(lens, n)
-        lens.fit(real.raw_features)
+        real, training = real_side(lens, reals, n)
 
         def score(make: Make) -> Mapping[str, float]:
             fake = Sampled(lens, stored(field, make(inputs)), labels)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ganzoo.api import RecipeSpec
+from ganzoo.api import RecipeSpec, both_sides
 
 MIRZA = "Mirza and Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784"
 MIYATO = "Miyato and Koyama 2018, cGANs with Projection Discriminator, arXiv:1802.05637"
-
-
-def both(**options: Any) -> dict[str, Any]:
-    """The same options for the optimisers of both sides."""
-    return {
-        f"{side}.{key}": value for side in ("generator", "discriminator") for key, value in options.items()
-    }
 
 
 CGAN = RecipeSpec(
@@ -35,7 +26,7 @@ CGAN = RecipeSpec(
         "architecture.discriminator_width": 24,
         "architecture.conditioning": "projection",
         "architecture.discriminator_norm": "none",
-        **both(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         "generator.lr": 4e-3,
         "discriminator.lr": 2e-3,
         "terms.drift.weight": 1e-3,
@@ -62,7 +53,7 @@ CGAN_PAPER = RecipeSpec(
         "architecture.generator_dropout": 0.5,
         "architecture.dropout": 0.5,
         "architecture.output": "sigmoid",
-        **both(
+        **both_sides(
             optimizer="sgd",
             lr=0.1,
             momentum=0.5,

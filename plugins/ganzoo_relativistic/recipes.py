@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganzoo.api import RecipeSpec
+from ganzoo.api import RecipeSpec, both_sides
 
 R3GAN = "Huang et al. 2024, The GAN is dead; long live the GAN! A Modern Baseline GAN, arXiv:2501.05441"
-
-
-def both(**options: Any) -> dict[str, Any]:
-    """The same options for the optimisers of both sides."""
-    return {
-        f"{side}.{key}": value for side in ("generator", "discriminator") for key, value in options.items()
-    }
 
 
 def penalties(**options: Any) -> dict[str, Any]:
@@ -44,7 +37,7 @@ SIZED_RPGAN = RecipeSpec(
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "none",
         "architecture.init": "default",
-        **both(optimizer="adam", lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         **penalties(gamma=0.05, every=4),
         "ema.half_life": 20_000,
         "ema.ramp": 0.15,
@@ -74,7 +67,7 @@ RPGAN_PAPER = RecipeSpec(
         "architecture.generator_norm": "none",
         "architecture.discriminator_norm": "none",
         "architecture.init": "he",
-        **both(optimizer="adam", lr=5e-5, betas=(0.0, 0.99), decay="none"),
+        **both_sides(optimizer="adam", lr=5e-5, betas=(0.0, 0.99), decay="none"),
         **penalties(gamma=0.005, every=1),
         "ema.half_life": 5_000_000,
         "ema.ramp": 0.25,

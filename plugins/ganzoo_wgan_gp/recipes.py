@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.api import RecipeSpec
+from ganzoo.api import RecipeSpec, both_sides
 
 WGAN = "Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, arXiv:1701.07875"
 WGAN_GP = "Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028"
-
-
-def both(**options: Any) -> dict[str, Any]:
-    """The same options for the optimisers of both sides."""
-    return {
-        f"{side}.{key}": value for side in ("generator", "discriminator") for key, value in options.items()
-    }
 
 
 SMALL_CONV: Mapping[str, Any] = {
@@ -49,7 +42,7 @@ SIZED_WGAN = RecipeSpec(
         "train.n_critic": 1,
         **SMALL_CONV,
         "architecture.discriminator_norm": "layer",
-        **both(optimizer="rmsprop", decay="linear", decay_from=0.6),
+        **both_sides(optimizer="rmsprop", decay="linear", decay_from=0.6),
         "generator.lr": 2e-3,
         "discriminator.lr": 1e-3,
         "terms.weight-clip.limit": 0.05,
@@ -78,7 +71,7 @@ WGAN_PAPER = RecipeSpec(
         "architecture.discriminator_norm": "batch",
         "architecture.bias": False,
         "architecture.init": "normal",
-        **both(optimizer="rmsprop", lr=5e-5, decay="none"),
+        **both_sides(optimizer="rmsprop", lr=5e-5, decay="none"),
         "terms.weight-clip.limit": 0.01,
         "ema.half_life": 0,
     },
@@ -96,7 +89,7 @@ SIZED_WGAN_GP = RecipeSpec(
         "train.batch_size": 64,
         "train.n_critic": 1,
         **QUICK_CONV,
-        **both(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         "generator.lr": 4e-3,
         "discriminator.lr": 2e-3,
         "terms.drift.weight": 1e-3,
@@ -121,7 +114,7 @@ WGAN_GP_MLP = RecipeSpec(
         "architecture.generator_activation": "leaky-relu",
         "architecture.discriminator_hidden": (512, 512, 512),
         "architecture.discriminator_units": "leaky-relu",
-        **both(optimizer="adam", lr=1e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        **both_sides(optimizer="adam", lr=1e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         "terms.drift.weight": 1e-3,
         "ema.half_life": 5_000,
         "ema.ramp": 0.05,
@@ -150,7 +143,7 @@ WGAN_GP_PAPER = RecipeSpec(
         "architecture.discriminator_norm": "none",
         "architecture.output": "sigmoid",
         "architecture.init": "he",
-        **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
+        **both_sides(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
         "terms.gradient-penalty.weight": 10.0,
         "ema.half_life": 0,
     },
@@ -175,7 +168,9 @@ WGAN_GP_RESNET_PAPER = RecipeSpec(
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "none",
         "architecture.init": "he",
-        **both(optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=0.0, lr_final=0.0),
+        **both_sides(
+            optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=0.0, lr_final=0.0
+        ),
         "terms.gradient-penalty.weight": 10.0,
         "ema.half_life": 0,
     },
