@@ -16,7 +16,7 @@ from ganzoo import pairs
 from ganzoo.api import MetricSpec, nearest, squared_distances
 from ganzoo_datasets.config import ToyConfig
 from ganzoo_datasets.toy import open_held_out, open_toy
-from ganzoo_metrics import classes, distances
+from ganzoo_metrics import classes, distances, neighbours
 
 SPECS: dict[str, MetricSpec] = {spec.name: spec for spec in ganzoo_metrics.ganzoo_metrics()}
 Array = np.ndarray[Any, Any]
@@ -397,3 +397,31 @@ def test_correlations_of_columns() -> None:
     assert marginals(constant, along)["pair_correlation"] == pytest.approx(1)
     assert math.isfinite(marginals(along, constant)["column_distance"])
     assert "pair_correlation" not in marginals(x, x)
+
+
+# --- the real side --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["kid", "prdc"])
+def test_the_same_real_samples_are_looked_at_once_and_others_anew(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    looked_at: list[int] = []
+    for module, function in ((distances, "kernel_within"), (neighbours, "radii")):
+        known = getattr(module, function)
+
+        def counted(x: Array, *ks: int, known: Any = known) -> Any:
+            looked_at.append(len(x))
+            return known(x, *ks)
+
+        monkeypatch.setattr(module, function, counted)
+    spec = SPECS[name]
+    function = pkgutil.resolve_name(spec.factory)(spec.config() if spec.config else None)
+    reals = [SimpleNamespace(features=normal(seed, n, 3)) for seed, n in ((0, 40), (1, 50))]
+    fakes = [SimpleNamespace(features=normal(seed, 30, 3) + 1) for seed in (2, 3)]
+    for real in (reals[0], reals[1], reals[0]):
+        looked_at.clear()
+        found = [function(SimpleNamespace(fake=fake, real=real)) for fake in fakes]
+        assert looked_at.count(len(real.features)) == 1
+        alone = [scores(name, {"features": f.features}, {"features": real.features}) for f in fakes]
+        assert found == alone

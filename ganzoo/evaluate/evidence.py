@@ -50,10 +50,12 @@ class Sampled:
         return self._lens.guesses(self.values)
 
     def subset(self, rows: Array | slice) -> Sampled:
-        """Some of the samples, with the features that are known already."""
+        """Some of the samples, with what is known of them already."""
         labels = None if self.labels is None else self.labels[rows]
         part = Sampled(self._lens, self.values[rows], labels)
         part.__dict__["raw_features"] = self.raw_features[rows]
+        if "probabilities" in self.__dict__:
+            part.__dict__["probabilities"] = self.probabilities[rows]
         return part
 
 

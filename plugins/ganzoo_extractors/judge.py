@@ -70,7 +70,9 @@ class SmallJudge:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(lesson.seed)
             outputs = lesson.classes * (1 if self.stacked else parts)
-            self.net = network(1 if self.stacked else channels, outputs)
+            net = network(1 if self.stacked else channels, outputs)
+        # Twice as fast on a CPU as channels first, the pooling above all.
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def learn(self, lesson: Lesson) -> None:
         """A fixed number of steps, whatever the size of the data; then the exam."""
@@ -122,7 +124,8 @@ class SmallJudge:
 
     def keep(self) -> None:
         """Write it to the cache; a folder that cannot be written is no error."""
-        tensors = {**self.net.state_dict(), "accuracy": torch.tensor(self.accuracy, dtype=torch.float64)}
+        tensors = {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
+        tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64)
         content = save(tensors)
         file = self._file()
         temporary = file.with_name(f".{self.name}.{os.getpid()}")

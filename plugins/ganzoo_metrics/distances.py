@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Evidence
+from ganzoo_metrics.once import OfTheLast
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32] | Floats
@@ -31,28 +32,39 @@ def frechet_distance(first: Features, second: Features) -> float:
     return float(gap @ gap + np.trace(one) + np.trace(two) - 2 * shared)
 
 
-def kernel_distance(first: Features, second: Features) -> float:
+def kernel_distance(first: Features, second: Features, within_second: float | None = None) -> float:
     """The unbiased squared MMD with the kernel (x y / d + 1)^3 of (n, d) and (m, d); may be negative.
 
     Equation 4 of Binkowski et al. 2018, over all pairs. The mean over random subsets that is often
-    reported has the same expectation and a larger error.
+    reported has the same expectation and a larger error. `within_second` is `kernel_within(second)`,
+    where it is known.
     """
-    within = [_mean_kernel(part, part, leave_out_itself=True) for part in (first, second)]
-    return sum(within) - 2 * _mean_kernel(first, second)
+    if within_second is None:
+        within_second = kernel_within(second)
+    between = sum(_cubes(part, second) for part in _parts(first)) / (len(first) * len(second))
+    return kernel_within(first) + within_second - 2 * between
 
 
-def _mean_kernel(x: Features, y: Features, *, leave_out_itself: bool = False) -> float:
-    """The mean of the kernel over all pairs; without those of a sample and itself, if so wanted."""
+def kernel_within(x: Features) -> float:
+    """The mean of the kernel over all pairs of different samples."""
     total = 0.0
-    for start in range(0, len(x), _ROWS):
-        values = x[start : start + _ROWS] @ y.T
-        values /= x.shape[1]
-        values += 1
-        total += float(np.einsum("ij,ij,ij->", values, values, values, dtype=np.float64))
-    if not leave_out_itself:
-        return total / (len(x) * len(y))
+    for start, part in zip(range(0, len(x), _ROWS), _parts(x), strict=True):
+        # The kernel is symmetric: what is right of the diagonal counts twice.
+        total += _cubes(part, part) + 2 * _cubes(part, x[start + len(part) :])
     own = np.square(x).sum(1, dtype=np.float64) / x.shape[1] + 1
     return (total - float((own**3).sum())) / (len(x) * (len(x) - 1))
+
+
+def _parts(x: Features) -> Iterator[Features]:
+    return (x[start : start + _ROWS] for start in range(0, len(x), _ROWS))
+
+
+def _cubes(x: Features, y: Features) -> float:
+    """The sum of the kernel over all pairs."""
+    values = x @ y.T
+    values /= x.shape[1]
+    values += 1
+    return float(np.einsum("ij,ij,ij->", values, values, values, dtype=np.float64))
 
 
 def frechet(config: None = None) -> Callable[[Evidence], dict[str, float]]:
@@ -66,8 +78,10 @@ def frechet(config: None = None) -> Callable[[Evidence], dict[str, float]]:
 
 def kid(config: None = None) -> Callable[[Evidence], dict[str, float]]:
     """Factory of `kid`."""
+    within = OfTheLast(lambda real: kernel_within(real.features))
 
     def score(evidence: Evidence) -> dict[str, float]:
-        return {"kid": kernel_distance(evidence.fake.features, evidence.real.features)}
+        known = within(evidence.real)
+        return {"kid": kernel_distance(evidence.fake.features, evidence.real.features, known)}
 
     return score

@@ -9,21 +9,27 @@ from numpy.typing import NDArray
 
 from ganzoo.api import Evidence, nearest, squared_distances
 from ganzoo_metrics.config import NeighboursConfig
+from ganzoo_metrics.once import OfTheLast
 
 Features = NDArray[np.float32]
 
 
 def fidelity_and_diversity(
-    fake: Features, real: Features, k_precision: int = 3, k_density: int = 5
+    fake: Features,
+    real: Features,
+    k_precision: int = 3,
+    k_density: int = 5,
+    real_radii: Features | None = None,
 ) -> dict[str, float]:
     """Precision and recall (Kynkaanniemi et al. 2019, equation 1), density and coverage (Naeem et al. 2020).
 
     A real sample's ball reaches to its k-th nearest real neighbour. `precision`: share of fakes in any
     real ball; `recall`: the same with the roles changed. `density`: real balls around a fake, over k;
-    `coverage`: share of real balls that hold a fake.
+    `coverage`: share of real balls that hold a fake. `real_radii` are `radii(real, k_precision, k_density)`,
+    where they are known.
     """
-    near, far = radii(real, k_precision), radii(real, k_density)
-    fake_balls = radii(fake, k_precision)
+    near, far = radii(real, k_precision, k_density) if real_radii is None else real_radii
+    (fake_balls,) = radii(fake, k_precision)
     inside = np.zeros(len(fake), bool)
     recalled = covered = balls = 0
     for rows, distances in squared_distances(real, fake):
@@ -40,23 +46,24 @@ def fidelity_and_diversity(
     }
 
 
-def radii(features: Features, k: int) -> Features:
-    """The squared distance of each sample (n, d) to its k-th nearest other one; shape (n,)."""
-    k = min(k, len(features) - 1)
-    result = np.empty(len(features), np.float32)
+def radii(features: Features, *neighbours: int) -> Features:
+    """The squared distance of each sample (n, d) to its k-th nearest other one, for each k; shape (ks, n)."""
+    places = [min(k, len(features) - 1) - 1 for k in neighbours]
+    result = np.empty((len(places), len(features)), np.float32)
     for rows, distances in squared_distances(features, features):
         distances[np.arange(rows.stop - rows.start), np.arange(rows.start, rows.stop)] = np.inf
-        result[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+        result[:, rows] = np.partition(distances, places, axis=1)[:, places].T
     return result
 
 
 def prdc(config: NeighboursConfig) -> Callable[[Evidence], dict[str, float]]:
     """Factory of `prdc`."""
+    ks = (config.k_precision, config.k_density)
+    real_radii = OfTheLast(lambda real: radii(real.features, *ks))
 
     def score(evidence: Evidence) -> dict[str, float]:
-        return fidelity_and_diversity(
-            evidence.fake.features, evidence.real.features, config.k_precision, config.k_density
-        )
+        known = real_radii(evidence.real)
+        return fidelity_and_diversity(evidence.fake.features, evidence.real.features, *ks, known)
 
     return score
 
