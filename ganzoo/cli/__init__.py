@@ -29,6 +29,7 @@ COMMANDS = {
         "ganzoo.cli.bench",
         "Measure the speed of training, or of an exported generator.",
     ),
+    "plugin": ("ganzoo.cli.plugin", "For authors: write a plugin package, or check one."),
     "doctor": ("ganzoo.cli.doctor", "Say what this machine and installation can do, and what is wrong."),
     "completion": ("ganzoo.cli.completion", "Print the completion script for a shell."),
 }
