@@ -1,6 +1,6 @@
 """What a script of PyTorch-GAN reaches in so many CPU seconds, beside ganzoo in a few: on the same pictures.
 
-    python -m benchmarks.quality_peer CHECKOUT [--script wgan_gp] [--seconds 600] [--own wgan-gp --images N]
+    python -m benchmarks.quality_peer CHECKOUT --images N [--script wgan_gp] [--seconds 600] [--own dcgan]
 
 Both train in processes of their own with one thread; both sets of samples get the same scores.
 """
@@ -96,8 +96,9 @@ def scores_of(samples: np.ndarray[Any, Any]) -> dict[str, float]:
         plan.dataset, plan.data.source, Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0))
     )
     lens = lens_for(registry, reals)
-    fake = Sampled(lens, stored(reals.field, samples))
-    case = Case(lens, fake, *real_side(lens, reals, N), 0)
+    real, training = real_side(lens, reals, N)
+    fake = Sampled(lens, stored(reals.field, samples), real=real)
+    case = Case(lens, fake, real, training, 0)
     return Scorer(chosen_metrics(registry, (), quick=True), lens, reals).scores(case)
 
 

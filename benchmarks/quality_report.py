@@ -10,6 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ganzoo.cli.evaluate import ARROWS
+from ganzoo_metrics import METRICS
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
 GRIDS = ROOT / "docs" / "results"
@@ -40,7 +43,7 @@ SCORES = {
 }  # fmt: skip
 PEER = Path(__file__).parent / "quality_peer.json"
 FIRST = 6  # scores in the first table of a section
-ARROWS = dict.fromkeys(("fed", "kid", "reverse_kl", "copied"), "lower")
+BETTER = {score.format(distance="fed"): way for spec in METRICS for score, way in spec.better.items()}
 
 
 def write(rows: Sequence[Row]) -> None:
@@ -124,7 +127,10 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
     )
     places: dict[tuple[str, str, str], set[str]] = {}
     for row in rows:
-        places.setdefault((row["machine"], row["versions"], row["date"]), set()).add(row["commit"])
+        # Rows from before rescoring was told apart have one commit for both.
+        scored = row.get("scored_by", row["commit"])
+        commit = row["commit"] if scored == row["commit"] else f"{row['commit']} (scored by {scored})"
+        places.setdefault((row["machine"], row["versions"], row["date"]), set()).add(commit)
     yield "\n".join(
         f"- Measured on {place}; {versions}; {date}; commits {', '.join(sorted(commits))}."
         for (place, versions, date), commits in places.items()
@@ -150,11 +156,12 @@ def _scores(group: Sequence[Row], names: Sequence[str]) -> list[str]:
 
 
 def _recipe(row: Row) -> str:
-    return f"{row['recipe']}{' (long)' if 'long' in row['length'] else ''}"
+    more = [*(["long"] if "long" in row["length"] else []), *row.get("settings", [])]
+    return f"{row['recipe']} ({', '.join(more)})" if more else str(row["recipe"])
 
 
 def _title(name: str) -> str:
-    return f"{name.replace('_', ' ')} {'↓' if ARROWS.get(name) == 'lower' else '↑'}"
+    return f"{name.replace('_', ' ')} {ARROWS[BETTER[name]]}"
 
 
 def _spread(values: Sequence[float]) -> str:

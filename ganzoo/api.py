@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from ganzoo.cache import cache_folder
+    from ganzoo.cache import cache_folder, keep_cached, read_cached
     from ganzoo.layers import Bounded, Crop, Maxout, as_maps, doubling, initialise
     from ganzoo.pairs import nearest, squared_distances
 
@@ -74,8 +74,10 @@ __all__ = [
     "halvings",
     "hookimpl",
     "initialise",
+    "keep_cached",
     "map_sizes",
     "nearest",
+    "read_cached",
     "squared_distances",
 ]
 
@@ -91,7 +93,7 @@ Batch = dict[str, "Tensor"]
 _LATER = {
     **dict.fromkeys(("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.layers"),
     **dict.fromkeys(("nearest", "squared_distances"), "ganzoo.pairs"),
-    "cache_folder": "ganzoo.cache",
+    **dict.fromkeys(("cache_folder", "keep_cached", "read_cached"), "ganzoo.cache"),
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
@@ -211,12 +213,20 @@ class View(Protocol):
         """The fields that the generator writes, in its order."""
         ...
 
+    @property
+    def noise(self) -> Batch:
+        """What `fake` was made from: this step's noise fields, which no batch has."""
+        ...
+
     def discriminate(self, batch: Batch) -> Batch:
         """Run this game's discriminator on another batch; `score` is among the keys."""
         ...
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
-        """`batch` with the fields that a generator (this game's when unnamed) writes."""
+        """`batch` with the fields that a generator (this game's when unnamed) writes.
+
+        Noise that the batch does not bring is the step's: `{**view.real, "z": other}` makes other samples.
+        """
         ...
 
     def uniform(self, *shape: int) -> Tensor:
@@ -296,7 +306,11 @@ class Judge(Extractor, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts)."""
+    """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts).
+
+    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: it may come again, so that what was
+    learned is worth a place in the cache; not so where the pictures are generated ones.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -304,6 +318,8 @@ class Lesson:
     exam_labels: NDArray[np.int64]
     classes: int
     seed: int = 0
+    stacked: bool = False
+    keep: bool = True
 
 
 class Samples(Protocol):
@@ -350,7 +366,19 @@ class Evidence(Protocol):
 
     @property
     def training(self) -> Samples | None:
-        """Samples that the generator learned from, as many as `real` has; None when `real` are such."""
+        """Samples that the generator learned from, as many as `real` has if there are so many.
+
+        None when `real` are such, or it learned from other data.
+        """
+        ...
+
+    @property
+    def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
+        """Of each generated sample: its nearest training sample, the nearest real one, a ratio; (n,) each.
+
+        Both are looked for among equally many and given by their places in `training` and `real`. The ratio
+        is the distance to the first over that to the second, 1 where they are equal. None without `training`.
+        """
         ...
 
     @property
@@ -359,10 +387,18 @@ class Evidence(Protocol):
         ...
 
     @property
+    def stacked(self) -> bool:
+        """Whether the data's record says that its pictures are stacks, see `DatasetSpec`."""
+        ...
+
+    @property
     def random(self) -> np.random.Generator:
         """For metrics that draw subsets; the same for the same seed."""
         ...
 
     def examine(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-        """Train a new judge on these; its accuracy on the real samples."""
+        """Train a new judge on these; its accuracy on the whole held-out part of the data.
+
+        On the training data where nothing is held out.
+        """
         ...

@@ -18,7 +18,8 @@ class Field:
 
     `shape` is that of one sample, without the batch: `(3, 64, 64)` for an RGB picture
     (channels, height, width), `()` for a label. `source` says who fills it: the data set, or a
-    random draw (`normal` is N(0, 1), `uniform` is U(-1, 1)). `range` is the closed interval that
+    random draw (`normal` is N(0, 1), `uniform` is U(-1, 1), or each of an int64 field's classes with equal
+    chance). `range` is the closed interval that
     values of a float field lie in; `None` means unbounded. `classes` names the values of an
     int64 label field, in order.
     """

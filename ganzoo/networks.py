@@ -9,14 +9,19 @@ import inspect
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
+
+_AT_ONCE = 250  # samples that a generator makes in one call
 
 
 def build_networks(plan: Plan, info: DataInfo) -> Networks:
@@ -56,6 +61,24 @@ def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     output = net.module(*(batch[name] for name in net.reads))
     values = output if isinstance(output, tuple) else (output,)
     return dict(zip(net.writes, values, strict=True))
+
+
+def sampled(
+    net: Net, inputs: Mapping[str, NDArray[Any]], device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """The first field that a net on `device` writes for inputs (n, ...) by name: (n, *shape).
+
+    Computed without gradients, a part after the other.
+    """
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(next(iter(inputs.values()))), _AT_ONCE):
+            batch = {
+                name: torch.from_numpy(np.ascontiguousarray(values[start : start + _AT_ONCE])).to(device)
+                for name, values in inputs.items()
+            }
+            parts.append(apply(net, batch)[net.writes[0]].float().cpu().numpy())
+    return np.concatenate(parts)
 
 
 def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
@@ -114,6 +137,19 @@ def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
                 f"The field '{field.name}' is declared as one of the data, which does not have it.",
                 where=where,
                 fix='a noise field is declared with source="normal" or source="uniform"',
+            )
+    for field in noise_fields(networks):
+        if field.name in info:
+            raise PluginError(
+                f"The noise field '{field.name}' has the name of a field of the data.",
+                where=where,
+                fix="give it another name",
+            )
+        if field.dtype == "int64" and (field.source != "uniform" or not field.classes):
+            raise PluginError(
+                f"The noise field '{field.name}' is int64: it cannot be drawn.",
+                where=where,
+                fix='declare it with source="uniform" and name its classes',
             )
     nets = [*networks.generators.items(), *networks.discriminators.items()]
     for name, net in nets:
@@ -208,7 +244,7 @@ def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
 
 
 def _check_combination(plan: Plan, networks: Networks) -> None:
-    tags = {*networks.tags, *_found_tags(networks)}
+    tags = tags_of(networks)
     for item in (plan.loss.item, *(term.item for term in plan.terms.values())):
         for tag, reason in item.spec.rejects.items():
             if tag in tags:
@@ -220,10 +256,11 @@ def _check_combination(plan: Plan, networks: Networks) -> None:
                 )
 
 
-def _found_tags(networks: Networks) -> set[str]:
+def tags_of(networks: Networks) -> set[str]:
+    """The tags that the architecture names, and those that are found."""
     modules = [part for net in networks.discriminators.values() for part in net.module.modules()]
     batch_norm = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in modules)
-    return {"batch-norm-in-discriminator"} if batch_norm else set()
+    return {*networks.tags, *({"batch-norm-in-discriminator"} if batch_norm else ())}
 
 
 def parameter_count(nets: Iterable[Net]) -> int:

@@ -36,5 +36,6 @@ def nearest(queries: Vectors, among: Vectors) -> tuple[NDArray[np.intp], Vectors
     lengths = np.empty(len(queries), np.float32)
     for rows, distances in squared_distances(queries, among):
         places[rows] = distances.argmin(1)
-        lengths[rows] = np.sqrt(distances.min(1))
+        # What squared_distances gives is rounded, and a copy would not be at 0.
+        lengths[rows] = np.linalg.norm(queries[rows] - among[places[rows]], axis=1)
     return places, lengths

@@ -68,11 +68,6 @@ class Plan:
         unique = {(item.plugin.dist, item.plugin.name): item.plugin for item in items}
         return tuple(unique[key] for key in sorted(unique))
 
-    @property
-    def data_argument(self) -> str:
-        """What follows the colon in `data.source`."""
-        return self.data.source.partition(":")[2]
-
     def settings(self) -> dict[str, Any]:
         """Nested tables, ready for TOML: training from them repeats the run.
 

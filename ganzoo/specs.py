@@ -85,10 +85,13 @@ class DatasetSpec(_Buildable):
     the colon, empty when nothing does. An argument described as `PATH` is kept as an absolute path in
     a run's settings. `held_out` names a factory with the same parameters for samples of the same fields
     that training does not see, which evaluation compares with; it may return None when this data has none.
+    `stacked`: each channel of a picture is a picture of its own, drawn independently of the others, and
+    label k is that of channel k.
     """
 
     argument: str = ""
     held_out: str = ""
+    stacked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

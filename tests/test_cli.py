@@ -72,6 +72,21 @@ def test_info_shows_options_and_where_things_come_from() -> None:
     entries = json.loads(ganzoo("info", "dcgan", "--json").stdout)["items"]
     assert [entry["kind"] for entry in entries] == ["recipe", "architecture"]
     assert "discriminator_norm" in entries[1]["options"]
+    assert "dcgan-paper" in entries[1]["used by"]
+    assert entries[0]["origins"]["architecture.generator_width"] == "recipe dcgan"
+    assert entries[0]["origins"]["architecture.output"] == "architecture dcgan"
+    assert "train.device" not in entries[0]["settings"]
+    assert "fields" not in entries[0]
+
+
+def test_info_shows_networks_when_asked() -> None:
+    (recipe,) = json.loads(ganzoo("info", "dcgan-paper", "--networks", "--json").stdout)["items"]
+    assert {field["name"]: field["source"] for field in recipe["fields"]}["z"] == "uniform"
+    assert recipe["tags"] == ["batch-norm-in-discriminator"]
+    assert "term gradient-penalty" in [row["what"] for row in recipe["does not go with"]]
+    shown = ganzoo("info", "conditional-conv", "--networks").stdout
+    assert "z, label" in shown
+    assert "image, label" in shown
 
 
 def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:

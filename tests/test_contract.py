@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,6 +87,37 @@ def ac_nets(config, data):
         fields=(Field(name="z", shape=(4,), source="uniform"),),
     )
 
+class Coded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4 + 2, 3)
+    def forward(self, z, code):
+        return self.net(torch.cat([z, F.one_hot(code, 2).float()], 1))
+
+def info_nets(config, data):
+    return Networks(
+        generators={"generator": Net(module=Coded(), reads=("z", "code"), writes=("a",))},
+        discriminators={
+            "discriminator": Net(module=TwoHeads(), reads=("a",), writes=("score", "code_logits"))
+        },
+        fields=(
+            Field(name="z", shape=(4,), source="normal"),
+            Field(name="code", dtype="int64", source="uniform", classes=("no", "yes")),
+        ),
+    )
+
+def tell_code(config):
+    return lambda view: F.cross_entropy(view.fake_outputs["code_logits"], view.noise["code"])
+
+def spread(config):
+    def term(view):
+        other = view.normal(*view.noise["z"].shape)
+        same = view.generate(view.real)["a"]
+        assert torch.equal(same, view.fake["a"])
+        moved = view.generate({**view.real, "z": other})["a"]
+        return (view.noise["z"] - other).abs().mean() / (moved - same).abs().mean().clamp(min=1e-3)
+    return term
+
 def classify_real(config):
     return lambda view: F.cross_entropy(view.real_outputs["label_logits"], view.real["label"])
 def classify_fake(config):
@@ -121,6 +153,7 @@ def ganzoo_architectures():
         ArchitectureSpec(name="cycle", summary="Two games.", factory=f"{here}:cycle_nets", needs=("a", "b")),
         ArchitectureSpec(name="two-heads", summary="Two outputs.", factory=f"{here}:ac_nets",
                          needs=("a", "label")),
+        ArchitectureSpec(name="codes", summary="Latent codes.", factory=f"{here}:info_nets", needs=("a",)),
     ]
 
 @hookimpl
@@ -133,6 +166,9 @@ def ganzoo_terms():
     return [
         TermSpec(name="cycle", summary="There and back.", factory=f"{here}:cycle", role="generator"),
         TermSpec(name="classify-real", summary="Cross entropy.", factory=f"{here}:classify_real"),
+        TermSpec(name="tell-code", summary="Mutual information.", factory=f"{here}:tell_code"),
+        TermSpec(name="tell-code-g", summary="The same.", factory=f"{here}:tell_code", role="generator"),
+        TermSpec(name="spread", summary="Mode seeking.", factory=f"{here}:spread", role="generator"),
         TermSpec(name="classify-fake", summary="Cross entropy.", factory=f"{here}:classify_fake",
                  role="generator"),
     ]
@@ -149,13 +185,16 @@ def ganzoo_recipes():
         RecipeSpec(name="test-ac", summary="AC-GAN.", architecture="two-heads", loss="wgan-gp",
                    data="two-fields",
                    settings={"terms.classify-real": True, "terms.classify-fake": True}),
+        RecipeSpec(name="test-codes", summary="InfoGAN.", architecture="codes", loss="non-saturating",
+                   data="two-fields",
+                   settings={"terms.tell-code": True, "terms.tell-code-g": True, "terms.spread": True}),
         RecipeSpec(name="test-paired", summary="Paired.", architecture="two-heads", loss="paired",
                    data="two-fields"),
     ]
 '''  # fmt: skip
 
 
-@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired"])
+@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired", "test-codes"])
 def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, recipe: str) -> None:
     install("kinds-dist", "kinds", PLUGIN)
     registry = load_registry()
@@ -196,6 +235,21 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
     assert abs(again - points).mean() < 0.5
 
 
+def test_latent_codes_are_learned_and_exported(install: Install, tmp_path: Path) -> None:
+    install("kinds-dist", "kinds", PLUGIN)
+    rates = {"generator.lr": 0.01, "discriminator.lr": 0.01}
+    settings = {"train.device": "cpu", "train.images": 20_000, **rates}
+    run, _ = start(resolve("test-codes", load_registry(), overrides=settings), tmp_path / "run", Quiet())
+    log = run.log()
+    assert log[-1]["values"]["tell-code"] < 0.3 * log[0]["values"]["tell-code"]
+    import ganzoo
+
+    generator = ganzoo.load(run.export(tmp_path / "bundle"), provider="cpu")
+    assert [field.name for field in generator.inputs] == ["z", "code"]
+    both = [generator.generate(64, seed=0, code=np.full(64, code)).mean(0) for code in (0, 1)]
+    assert abs(both[0] - both[1]).max() > 0.5
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -207,6 +261,16 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
         ('writes=("score", "label_logits")', 'writes=("points", "label_logits")', "does not write 'score'"),
         ('fields=(Field(name="z", shape=(4,), source="uniform"),),', "", "which nothing declares"),
         ('shape=(4,), source="uniform"', "shape=(4,)", "declared as one of the data"),
+        (
+            'fields=(Field(name="z", shape=(4,), source="uniform"),),',
+            'fields=(Field(name="z", shape=(4,), source="uniform"), Field(name="b", source="normal")),',
+            "has the name of a field of the data",
+        ),
+        (
+            'fields=(Field(name="z", shape=(4,), source="uniform"),),',
+            'fields=(Field(name="z", dtype="int64", source="uniform"),),',
+            "cannot be drawn",
+        ),
         ('reads=("z", "label")', 'reads="z"', "must be tuples"),
         ('Net(module=TwoHeads(), reads=("a",)', 'Net(module=TwoHeads(), reads=("z",)', "the noise field 'z'"),
         ("return self.score(a).squeeze(1), self.classes(a)", "return self.score(a)", "returns 1 tensors"),

@@ -105,8 +105,8 @@ def test_a_document_has_scores_and_reference_rows(whole: tuple[dict[str, Any], P
     assert scores.keys() == PRDC | judged | {"fed", "kid", "memorisation", "copied"}
     assert document["better"].keys() >= scores.keys()
     assert list(reference) == ROWS
-    for row in reference.values():
-        assert row["n"] == 200
+    for name, row in reference.items():
+        assert row["n"] == 200 if name != "few_classes" else 80 < row["n"] < 120
         # Classes are not asked of a generator without labels, but known of real samples.
         assert PRDC | judged | {"fed", "kid", "asked_class"} <= row.keys()
     real, *worse = reference.values()

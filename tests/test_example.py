@@ -92,7 +92,8 @@ def test_list_shows_where_things_come_from(example: Example) -> None:
 
 def test_info_shows_the_recipe(example: Example) -> None:
     (recipe,) = answer("info", "example", site=example.site)["items"]
-    assert recipe["settings"]["architecture.name"] == "tiny-upsample"
+    assert recipe["settings"]["architecture.name"] == "ganzoo-example/tiny-upsample"
+    assert recipe["origins"]["loss.a"] == "loss least-squares"
     assert recipe["plugin"] == "example (ganzoo-example 0.1.0)"
     shown = python("-m", "ganzoo", "info", "example", site=example.site)
     assert shown.returncode == 0, shown.stderr

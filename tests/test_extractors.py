@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
+import sys
 import warnings
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -18,7 +20,7 @@ from torch.nn import functional
 
 from ganzoo.api import Extractor, SettingsError
 from ganzoo_datasets.fashion import open_held_out
-from ganzoo_extractors import weights
+from ganzoo_extractors import efficientnet, weights
 from ganzoo_extractors.config import InceptionConfig
 from ganzoo_extractors.efficientnet import STAGES, EfficientNet, last_block, middle_block
 from ganzoo_extractors.inception import build
@@ -144,6 +146,22 @@ def test_features_do_not_depend_on_the_batch(lite: Extractor, monkeypatch: pytes
     monkeypatch.setattr("ganzoo_extractors.efficientnet.BATCH", 9)
     np.testing.assert_allclose(lite(pixels), together, atol=1e-4)
     np.testing.assert_allclose(lite(pixels[66:67]), together[66:67], atol=1e-4)
+
+
+def test_no_more_threads_than_were_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a run, that is for torch; without torch by the variable that all such libraries read."""
+    before = torch.get_num_threads()
+    try:
+        for chosen in (1, 3):
+            torch.set_num_threads(chosen)
+            assert efficientnet.threads() == chosen
+    finally:
+        torch.set_num_threads(before)
+    monkeypatch.delitem(sys.modules, "torch")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for variable, chosen in (("7", 7), ("", cores), ("0", cores), ("2,1", cores)):
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+        assert efficientnet.threads() == chosen
 
 
 def test_gray_colour_and_transparency(lite: Extractor) -> None:

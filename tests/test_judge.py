@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path
 
 
 def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
-    given = lesson(channels=3)
+    given = lesson(channels=3, stacked=True)
     made = judge.train(None, given)
     assert made.accuracy == 1
     opinion, features = made.probabilities(given.exam_pixels), made(given.exam_pixels)
@@ -148,12 +149,20 @@ def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
 
 
 def test_several_labels_of_one_picture(quick: Path) -> None:
-    """Both of a gray picture's labels are learned, though it has no channel for each."""
+    """All that are of the whole picture are learned, however many channels it has."""
     learned, exam = labelled(1), labelled(1, seed=1)
     both = [np.concatenate([labels, 2 - labels], axis=1) for labels in (learned, exam)]
     made = judge.train(None, lesson(labels=both[0], exam_labels=both[1]))
     assert made.accuracy == 1
     assert made.probabilities(shown(exam)).shape == (80, 2, 3)
+    # Three of a picture in colour, each shown by another channel than the one at its place.
+    given = lesson(channels=3)
+    turned = [labels[:, [2, 0, 1]] for labels in (given.labels, given.exam_labels)]
+    made = judge.train(None, replace(given, labels=turned[0], exam_labels=turned[1]))
+    stacked = judge.train(None, replace(given, labels=turned[0], exam_labels=turned[1], stacked=True))
+    assert made.accuracy > 0.9
+    assert stacked.accuracy < 0.5
+    assert made.identity != stacked.identity
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(

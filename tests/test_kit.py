@@ -165,7 +165,9 @@ SKETCHES: dict[str, dict[str, str]] = {
     "graph-is-plain": {f"{G}: before": "x = x.clone(); x[:, [0, 2]] = x[:, [1, 3]]"},
     "graph-is-as-declared": {"return self.bounded(x)": "return self.bounded(x).double()"},
     "graph-equals-torch": {f"{G}: before": "x = 2 * x if x.shape[0] > 32 else x"},
-    "samples-without-torch": {f"{G}: after": "x = x + 0 * torch.det(x[:, 0, :2, :2].float())[:, None, None, None]"},
+    "samples-without-torch": {
+        f"{G}: after": "x = x + 0 * torch.det(x[:, 0, :2, :2].float())[:, None, None, None]",
+    },
 }  # fmt: skip
 
 

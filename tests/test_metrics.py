@@ -1,4 +1,7 @@
-"""The formulas of the metrics against closed forms and brute force, through each record's import string."""
+"""The formulas of the metrics against closed forms and brute force, through each record's import string.
+
+Those for points and rows are in test_row_metrics.py.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,35 @@ from scipy.linalg import sqrtm
 import ganzoo_metrics
 from ganzoo import pairs
 from ganzoo.api import MetricSpec, nearest, squared_distances
-from ganzoo_datasets.config import ToyConfig
-from ganzoo_datasets.toy import open_held_out, open_toy
+from ganzoo.evaluate.evidence import Case
 from ganzoo_metrics import classes, distances, neighbours
 
 SPECS: dict[str, MetricSpec] = {spec.name: spec for spec in ganzoo_metrics.ganzoo_metrics()}
 Array = np.ndarray[Any, Any]
 
 
+class Given(SimpleNamespace):
+    """Samples of which only these parts are known."""
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
 def scores(
-    name: str, fake: dict[str, Any], real: dict[str, Any], training: Any = None, **options: Any
+    name: str,
+    fake: dict[str, Any],
+    real: dict[str, Any],
+    training: Any = None,
+    *,
+    stacked: bool = False,
+    **options: Any,
 ) -> Any:
     """What that metric says of samples that are given by their parts: features, values, labels ..."""
     spec = SPECS[name]
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
-    parts = [SimpleNamespace(**{"labels": None, **part}) for part in (fake, real)]
-    known = None if training is None else SimpleNamespace(features=training)
-    found = function(SimpleNamespace(fake=parts[0], real=parts[1], training=known, distance="fed"))
+    parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
+    known = None if training is None else Given(features=training)
+    found = function(Case(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))
     assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
     return found
 
@@ -150,7 +165,7 @@ def test_distances_of_all_pairs(monkeypatch: pytest.MonkeyPatch, rows: int) -> N
     np.testing.assert_allclose(lengths, np.sqrt(expected.min(1)), rtol=1e-4, atol=1e-2)
     places, lengths = nearest(first, first)
     assert places.tolist() == list(range(20))
-    assert lengths.max() < 0.01
+    assert lengths.max() == 0
 
 
 def brute_prdc(fake: Array, real: Array, k_precision: int, k_density: int) -> dict[str, float]:
@@ -242,6 +257,9 @@ def test_copies_are_found_and_others_are_not() -> None:
     assert other["copied"] == 0
     # Of single numbers many are by chance twice as near to the one as to the other.
     assert memorisation(*(normal(seed, 800, 1) for seed in (4, 5, 6)))["copied"] < 0.08
+    # Rows of few values are copies of both: that says nothing.
+    both = np.random.default_rng(7).integers(0, 2, (3, 100, 4)).astype(float)
+    assert memorisation(*both) == {"memorisation": 1, "copied": 0}
     nothing = {"features": training}  # without training samples nothing is said of copies
     assert scores("memorisation", nothing, nothing) == {}
 
@@ -254,9 +272,11 @@ def certain(labels: Array, count: int) -> Array:
     return np.eye(count, dtype=np.float32)[labels]
 
 
-def judged(seen: Array, real: Array, count: int, asked: Array | None = None) -> dict[str, float]:
+def judged(
+    seen: Array, real: Array, count: int, asked: Array | None = None, *, stacked: bool = False
+) -> dict[str, float]:
     fake = {"probabilities": certain(seen, count), "labels": asked}
-    return scores("classes", fake, {"labels": real})
+    return scores("classes", fake, {"labels": real}, stacked=stacked)
 
 
 def stacks() -> Array:
@@ -264,20 +284,19 @@ def stacks() -> Array:
     return np.stack(np.unravel_index(np.arange(1000), (10, 10, 10)), 1)
 
 
-def test_the_thousand_modes_of_stacked_digits() -> None:
+@pytest.mark.parametrize("stacked", [True, False])
+def test_the_thousand_modes_of_stacked_digits(stacked: bool) -> None:
     every = stacks()
-    assert sorted(classes.mode_numbers(every, 10).tolist()) == list(range(1000))
-    assert classes.mode_numbers(np.array([[1, 2, 3]]), 10).tolist() == [123]
-    full = judged(every, every, 10)
+    full = judged(every, every, 10, stacked=stacked)
     assert full["modes"] == 1000
     assert full["reverse_kl"] == pytest.approx(0, abs=1e-9)
     assert full["classifier_score"] == pytest.approx(10)
     # One channel shows five of the digits: half of the modes, and log 2 nats too many of each.
-    half = judged(every[every[:, 1] < 5], every, 10)
+    half = judged(every[every[:, 1] < 5], every, 10, stacked=stacked)
     assert half["modes"] == 500
     assert half["reverse_kl"] == pytest.approx(math.log(2))
     # The same digit in all channels.
-    alike = judged(np.repeat(np.arange(10), 3).reshape(10, 3), every, 10)
+    alike = judged(np.repeat(np.arange(10), 3).reshape(10, 3), every, 10, stacked=stacked)
     assert alike["modes"] == 10
     assert alike["reverse_kl"] == pytest.approx(math.log(100))
 
@@ -285,7 +304,30 @@ def test_the_thousand_modes_of_stacked_digits() -> None:
 def test_shares_of_stacks_are_those_of_their_digits() -> None:
     """A thousand stacks do not show every mode; the digits that they are made of say what is expected."""
     labels = np.array([[0, 0], [0, 1], [0, 1], [1, 1]])
-    np.testing.assert_allclose(classes.expected_shares(labels, 2), [3 / 16, 9 / 16, 1 / 16, 3 / 16])
+    modes = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [1, 2]])
+    found = classes.expected_shares(modes, labels, independent=True)
+    np.testing.assert_allclose(found, [3 / 16, 9 / 16, 1 / 16, 3 / 16, 0])
+    found = classes.expected_shares(modes, labels, independent=False)
+    np.testing.assert_allclose(found, [1 / 4, 2 / 4, 0, 1 / 4, 0])
+
+
+def test_labels_that_go_together_are_no_stacks() -> None:
+    """What is equal in the data is equal in good samples, which are not charged for it."""
+    equal = np.array([[0, 0], [1, 1]] * 50)
+    found = judged(equal, equal, 2)
+    assert (found["modes"], found["reverse_kl"]) == (2, 0)
+    assert judged(equal, equal, 2, stacked=True)["reverse_kl"] == pytest.approx(math.log(2))
+    assert judged(equal[:, :1], equal[:, :1], 2)["reverse_kl"] == 0
+
+
+def test_many_labels_need_no_memory_for_all_their_combinations() -> None:
+    """70 of two classes: 2 ** 70 combinations, of which the data shows few."""
+    many = np.random.default_rng(0).integers(0, 2, (30, 70))
+    for stacked in (True, False):
+        found = judged(many, many, 2, stacked=stacked)
+        assert found["modes"] == 30
+        assert math.isfinite(found["reverse_kl"])
+    assert judged(many, many, 2)["reverse_kl"] == pytest.approx(0)
 
 
 def test_reverse_kl_from_generated_to_real() -> None:
@@ -322,92 +364,15 @@ def test_the_class_that_was_asked_for() -> None:
     assert "asked_class" not in judged(seen, real, 10)
 
 
-# --- points and rows ------------------------------------------------------------------------------
-
-RING = 2.0 * np.array([[math.cos(a), math.sin(a)] for a in np.arange(8) * math.pi / 4])
-GRID = np.array([[x, y] for x in (-4.0, -2.0, 0.0, 2.0, 4.0) for y in (-4.0, -2.0, 0.0, 2.0, 4.0)])
-
-
-def around(centres: Array, sigma: float) -> dict[str, Array]:
-    """Four points about each centre, so that the standard deviation is exactly `sigma`."""
-    corners = sigma * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
-    points = (centres[:, None] + corners).reshape(-1, 2)
-    return {"values": points.astype(np.float32), "labels": np.repeat(np.arange(len(centres)), 4)[:, None]}
-
-
-def found_modes(points: Array, real: dict[str, Array], **options: float) -> dict[str, float]:
-    return scores("modes", {"values": points.astype(np.float32)}, real, **options)
-
-
-@pytest.mark.parametrize("centres", [RING, GRID], ids=["ring", "grid"])
-def test_modes_and_quality(centres: Array) -> None:
-    real, count = around(centres, 0.02), len(centres)
-    perfect = found_modes(centres, real)
-    assert perfect == pytest.approx({"quality": 1, "modes": count, "reverse_kl": 0}, abs=1e-6)
-    few = found_modes(centres[[0, 0, 1, 1, 3]], real)
-    shares = [0.4, 0.4, 0.2]
-    kl = sum(share * math.log(share * count) for share in shares)
-    assert few == pytest.approx({"quality": 1, "modes": 3, "reverse_kl": kl})
-    # A point is good up to three standard deviations from a centre, in whichever direction.
-    for way in (np.array([1.0, 0.0]), np.array([0.6, 0.8])):
-        near, far = centres + 2.9 * 0.02 * way, centres + 3.1 * 0.02 * way
-        assert found_modes(near, real)["quality"] == 1
-        assert found_modes(far, real) == {"quality": 0, "modes": 0}
-        assert found_modes(far, real, reach=3.2)["quality"] == 1
-        mixed = found_modes(np.concatenate([near[:3], far]), real)
-        assert mixed["quality"] == pytest.approx(3 / (3 + count))
-        assert mixed["modes"] == 3
-
-
-@pytest.mark.parametrize(("name", "modes"), [("ring", 8), ("grid", 25)])
-def test_fresh_points_of_the_toys_have_the_quality_of_a_gaussian(name: str, modes: int) -> None:
-    """Of two dimensions the share 1 - exp(-9 / 2) lies within three standard deviations."""
-    config = ToyConfig(count=20_000)
-    train, held_out = open_toy(name, config), open_held_out(name, config)
-    real = {"values": held_out.arrays["point"], "labels": held_out.arrays["label"][:, None]}
-    found = found_modes(train.arrays["point"], real)
-    assert found["quality"] == pytest.approx(1 - math.exp(-4.5), abs=0.003)
-    assert found["modes"] == modes
-    assert found["reverse_kl"] < 0.01
-
-
-def marginals(fake: Array, real: Array) -> dict[str, float]:
-    return scores("marginals", {"values": fake}, {"values": real})
-
-
-def test_the_distance_of_moved_columns_is_the_way() -> None:
-    real = normal(0, 400, 2) * [1.0, 50.0] + [3.0, -7.0]
-    assert marginals(real[::-1], real) == pytest.approx(
-        {"column_distance": 0, "column_ks": 0, "pair_correlation": 0}, abs=1e-12
-    )
-    moved = marginals(real + 0.5 * real.std(0) * [1, 0], real)
-    assert moved["column_distance"] == pytest.approx(0.5 / 2)  # of one column of two
-    assert moved["pair_correlation"] == pytest.approx(0, abs=1e-12)
-    assert 0.1 < moved["column_ks"] < 0.3
-    away = marginals(real + 10 * real.std(0), real)
-    assert (away["column_distance"], away["column_ks"]) == (pytest.approx(10), 1)
-
-
-def test_correlations_of_columns() -> None:
-    x = normal(0, 300, 1)
-    along, against = np.concatenate([x, x], 1), np.concatenate([x, -x], 1)
-    found = marginals(against, along)
-    assert found["pair_correlation"] == pytest.approx(2)
-    constant = np.concatenate([x, np.ones_like(x)], 1)  # has no correlation: counts as 0
-    assert marginals(constant, along)["pair_correlation"] == pytest.approx(1)
-    assert math.isfinite(marginals(along, constant)["column_distance"])
-    assert "pair_correlation" not in marginals(x, x)
-
-
 # --- the real side --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["kid", "prdc"])
+@pytest.mark.parametrize("name", ["frechet", "kid", "prdc"])
 def test_the_same_real_samples_are_looked_at_once_and_others_anew(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     looked_at: list[int] = []
-    for module, function in ((distances, "kernel_within"), (neighbours, "radii")):
+    for module, function in ((distances, "rooted"), (distances, "kernel_within"), (neighbours, "radii")):
         known = getattr(module, function)
 
         def counted(x: Array, *ks: int, known: Any = known) -> Any:
@@ -421,7 +386,7 @@ def test_the_same_real_samples_are_looked_at_once_and_others_anew(
     fakes = [SimpleNamespace(features=normal(seed, 30, 3) + 1) for seed in (2, 3)]
     for real in (reals[0], reals[1], reals[0]):
         looked_at.clear()
-        found = [function(SimpleNamespace(fake=fake, real=real)) for fake in fakes]
+        found = [function(SimpleNamespace(fake=fake, real=real, distance="fed")) for fake in fakes]
         assert looked_at.count(len(real.features)) == 1
         alone = [scores(name, {"features": f.features}, {"features": real.features}) for f in fakes]
         assert found == alone

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from benchmarks import quality, quality_report
 from ganzoo.api import RecipeSpec
+from ganzoo.recipes import resolve
 from ganzoo.registry import load_registry
 
 
@@ -16,7 +19,7 @@ def row(
 ) -> dict[str, object]:
     trial = quality.Trial(suite=suite, recipe=recipe)
     return {
-        "trial": trial.name, "suite": suite, "recipe": recipe, "length": trial.length, "seed": seed,
+        "trial": trial.name, "suite": suite, "recipe": recipe, "length": "its own", "seed": seed,
         "images": 1000, "minutes": 0.5, "threads": 2, "machine": "a machine", "versions": "versions",
         "commit": "abc", "date": "2026-01-01", "load": 0.0, "n": 5000,
         "scores": {"fed": fed, "coverage": 0.5},
@@ -53,6 +56,64 @@ def test_a_row_measured_again_replaces_the_old_one(page: Path) -> None:
     assert sorted(old["scores"]["fed"] for old in quality.read()) == [30.0, 60.0]
 
 
+def test_rows_that_come_at_once_are_all_kept(page: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: quality.keep(row(seed=seed)), range(40)))
+    assert [old["seed"] for old in quality.read()] == list(range(40))
+
+
+class Commands(quality.Bench):
+    """A bench whose commands only leave what they would leave behind."""
+
+    def _ganzoo(self, *words: str) -> str:
+        if words[0] == "train":
+            run_dir = Path(words[words.index("--run-dir") + 1])
+            if not run_dir.exists():
+                (run_dir / "samples").mkdir(parents=True)
+                (run_dir / "samples" / "000000001000.png").write_bytes(b"")
+                versions = {"ganzoo": "0.1.0", "torch": "2.9.0", "numpy": "2.0", "python": "3.11.7"}
+                record = {
+                    "images": 1000,
+                    "seconds": 90.0,
+                    "threads": 3,
+                    "parameters": {},
+                    "versions": versions,
+                }
+                (run_dir / "run.json").write_text(json.dumps(record))
+            return ""
+        return json.dumps({name: row()[name] for name in ("n", "scores", "reference", "protocol")})
+
+
+def test_scores_made_again_say_how_it_was_trained(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, said = quality.Trial(suite="fashion-5k", recipe="dcgan"), []
+    for commit, place, threads in (("old", "then", 3), ("new", "now", 1)):
+        monkeypatch.setattr(quality.machine, "commit", lambda commit=commit: commit)
+        monkeypatch.setattr(quality.machine, "describe", lambda place=place: place)
+        Commands(page.parent / "work", {"fashion-5k": "fashion-5k"}, threads).run(trial, 0)
+        said.append(quality.read()[0])
+    for name in ("commit", "machine", "date", "load", "threads", "versions", "minutes"):
+        assert said[0][name] == said[1][name]
+    assert (said[1]["commit"], said[1]["scored_by"], said[1]["machine"]) == ("old", "new", "then")
+    assert (said[1]["threads"], said[1]["minutes"]) == (3, 1.5)
+    assert said[1]["versions"] == "Python 3.11.7, ganzoo 0.1.0, torch 2.9.0, numpy 2.0"
+    quality_report.write(quality.read())
+    assert "commits old (scored by new)." in page.read_text(encoding="utf-8")
+    # A run of which no row tells: nothing is made up.
+    quality.RESULTS.unlink()
+    Commands(page.parent / "work", {"fashion-5k": "fashion-5k"}, 1).run(trial, 0)
+    (found,) = quality.read()
+    assert (found["commit"], found["scored_by"]) == ("unknown", "new")
+
+
+def test_settings_beside_the_recipe_s_own_are_shown(page: Path) -> None:
+    quality.keep({**row(), "settings": ["terms.r1.every=1"]})
+    quality.keep({**row(recipe="cgan"), "length": "long: 5/3 of its own"})
+    quality_report.write(quality.read())
+    text = page.read_text(encoding="utf-8")
+    assert "| dcgan (terms.r1.every=1) |" in text
+    assert "| cgan (long) |" in text
+
+
 def test_a_grid_stands_with_what_somebody_saw_in_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = page.parent / "seen.toml"
     seen.write_text('fashion-5k-dcgan = "Garments."\n', encoding="utf-8")
@@ -72,4 +133,8 @@ def test_trials_are_of_recipes_that_there_are() -> None:
     known = {item.name for item in load_registry().of_kind(RecipeSpec)}
     rows = list(quality.trials(list(quality_report.TITLES), []))
     assert {trial.recipe for trial in rows} <= known
+    for trial in rows:
+        settings = dict(setting.split("=") for setting in trial.settings)
+        plan = resolve(trial.recipe, load_registry(), overrides={k: int(v) for k, v in settings.items()})
+        assert all(plan.terms[name.split(".")[1]].every == 1 for name in settings)
     assert len({trial.name for trial in rows}) == len(rows)

@@ -246,6 +246,18 @@ def test_ranks_stay_equal_and_resume(install: Install, tmp_path: Path) -> None:
         torch.testing.assert_close(tensors[f"networks.{role}.{key}"], value, rtol=1e-4, atol=1e-5)
 
 
+def test_ranks_agree_on_samples_that_are_not_finite(install: Install, tmp_path: Path) -> None:
+    """Which the main rank alone looks at. All of them go back to the last checkpoint, and on from there."""
+    install("rank-dist", "ranks", PLUGIN)
+    settings = {**BASE, "train.eval_every": 80, "train.checkpoint_every": 80, "train.on_nan": "rollback"}
+    in_ranks(2, tmp_path, [case("back", "plain+wgan-gp", settings, diverges=3)])
+    tensors, manifest = read_newest(tmp_path / "back" / "checkpoints")
+    assert (int(tensors["counters.rollbacks"]), manifest["images"]) == (1, 320)
+    assert digest(weights(tmp_path, "back", 0)) == digest(weights(tmp_path, "back", 1))
+    log = Run.open(tmp_path / "back").log()
+    assert [line["images"] for line in log if "scores" in line] == [80, 160, 240, 320]
+
+
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
 def test_each_epoch_visits_each_sample_once_whatever_the_number_of_ranks(world: int) -> None:
     count, batch = 60, 7

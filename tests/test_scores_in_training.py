@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from ganzoo.api import Field
+from ganzoo.data.opening import open_data
+from ganzoo.data.store import Store
 from ganzoo.errors import DataError, DivergedError, SettingsError, UsageError
 from ganzoo.evaluate import Request, evaluate
 from ganzoo.evaluate.during import judging
@@ -24,7 +26,7 @@ from ganzoo.train import recorder
 from ganzoo.train.evaluation import Judging, Make
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.session import resume, start
-from ganzoo_extractors import weights
+from ganzoo_extractors import judge, weights
 
 from .evaluating import few_pictures, ganzoo
 from .test_training import final_state
@@ -65,7 +67,7 @@ def scripted(values: Sequence[float], name: str = "fed", seconds: float = 0.0) -
     """A judging that gives these scores, one after another."""
     left: Iterator[float] = iter(values)
 
-    def judged(reads: Sequence[Field], field: Field) -> Callable[[Make], Mapping[str, float]]:
+    def judged(reads: Sequence[Field], field: Field, store: Store) -> Callable[[Make], Mapping[str, float]]:
         def score(make: Make) -> Mapping[str, float]:
             time.sleep(seconds)
             return {"n": 10, name: next(left)}
@@ -142,6 +144,45 @@ def test_points_are_scored_without_an_extractor(tiny: Tiny, registry: Registry, 
     done, _ = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, registry))
     assert list(scores_of(done)) == [80, 160]
     assert {"frechet", "quality", "modes", "column_distance"} <= scores_of(done)[160].keys()
+
+
+def test_the_training_data_is_opened_once(
+    scored: Callable[..., Plan], run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganzoo.evaluate.reference.open_dataset", lambda *_: pytest.fail("it is open"))
+    plan = scored()
+    done = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, registry))[0]
+    assert scores_of(done) == scores_of(run)
+
+
+JUDGED = """
+from ganzoo.api import MetricSpec, hookimpl
+
+def make(config):
+    return lambda evidence: {"sure": evidence.fake.probabilities.max(2).mean()}
+
+@hookimpl
+def ganzoo_metrics():
+    factory = f"{__name__}:make"
+    return [MetricSpec(name="sure", summary="A test.", factory=factory, needs=("judge",), quick=True)]
+"""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_quick_metric_may_need_a_judge(
+    scored: Callable[..., Plan],
+    install: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+) -> None:
+    """It learns while the run trains, with gradients and in a precision of its own."""
+    install("sure-dist", "sure", JUDGED)
+    monkeypatch.setattr(judge, "STEPS", 5)
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
+    plan = scored(**{"train.precision": precision, "train.eval_every": 80})
+    done, _ = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, load_registry()))
+    assert [0.1 < row["sure"] <= 1 for row in scores_of(done).values()] == [True, True]
 
 
 # --- the command ------------------------------------------------------------------------------------
@@ -273,7 +314,7 @@ def test_samples_that_are_not_finite_are_divergence(
         Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),
         Field(name="z", shape=(4,), source="normal"),
     )
-    score = judging(plan, registry)([z], image)
+    score = judging(plan, registry)([z], image, open_data(plan))
     with pytest.raises(DivergedError, match="not finite"):
         score(lambda inputs: np.full((len(inputs["z"]), 1, 28, 28), np.nan, np.float32))
     assert score(lambda inputs: np.zeros((len(inputs["z"]), 1, 28, 28), np.float32)).keys() == SCORES

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import DataError, SettingsError
+from ganzoo.api import DataError, DatasetSpec, Field, SettingsError
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import open_source
+from ganzoo.evaluate.case import lens_for
+from ganzoo.evaluate.reference import Reals
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, factory_of
 from ganzoo_datasets.config import StackedConfig
@@ -139,6 +141,17 @@ def test_training_on_stacks_draws_in_colour(tmp_path: Path) -> None:
         with Image.open(tmp_path / "run" / "samples" / name) as grid:
             red, green, _ = np.moveaxis(np.asarray(grid), 2, 0)
             assert (red != green).any()
+
+
+def test_a_judge_of_stacks_is_told_so(registry: Registry, tmp_path: Path) -> None:
+    """By the record of the data: three labels of a picture in colour need not be its channels'."""
+    source = f"stacked-mnist:{digits(tmp_path)}"
+    plan = resolve("dcgan", registry, overrides={"data.source": source, "data.count": 300})
+    reals = Reals.open(plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)))
+    assert reals.lesson().stacked
+    assert lens_for(registry, reals).stacked
+    others = [item.name for item in registry.of_kind(DatasetSpec) if not item.spec.stacked]
+    assert set(others) == {"fashion-5k", "idx", "folder", "npy", "npz", "toy"}
 
 
 def test_networks_for_one_label_refuse_three(registry: Registry, tmp_path: Path) -> None:

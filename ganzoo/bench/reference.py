@@ -8,7 +8,7 @@ same networks by the same formulas in fp32, with noise and an order of the data 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 
 import torch
@@ -53,18 +53,18 @@ def train(plan: Plan, gate: Gate) -> None:
     n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
     batches, others = _batches(store, count, device), _batches(store, generator_count, device)
-    noise = partial(_noise, noise_fields(networks), device)
+    drawn = partial(_noise, noise_fields(networks), device)
     losses: list[tuple[float, float]] = []
 
-    def generated(real: Batch, n: int) -> Batch:
-        return {**real, **apply(generator, {**real, **noise(n)})}
+    def generated(real: Batch, noise: Batch) -> Batch:
+        return {**real, **apply(generator, {**real, **noise})}
 
     while True:
         for turn in range(n_critic):
             gate.step()
-            real = next(batches)
+            real, noise = next(batches), drawn(count)
             with torch.set_grad_enabled(settings.reuse_fakes and turn == n_critic - 1):
-                fake = generated(real, count)
+                fake = generated(real, noise)
             detached = {name: value.detach() for name, value in fake.items()}
             view = PlainView(critic, generator, noise, real, detached)
             loss = parts.loss.discriminator(view.real_outputs["score"], view.fake_outputs["score"])
@@ -77,7 +77,8 @@ def train(plan: Plan, gate: Gate) -> None:
 
         if not settings.reuse_fakes:
             real = real if generator_count == count else next(others)
-            fake = generated(real, generator_count)
+            noise = drawn(generator_count)
+            fake = generated(real, noise)
         view = PlainView(critic, generator, noise, real, fake)
         paired = view.real_outputs["score"].detach() if plan.loss.item.spec.paired else None
         g_loss = parts.loss.generator(view.fake_outputs["score"], paired)
@@ -94,9 +95,7 @@ def train(plan: Plan, gate: Gate) -> None:
 class PlainView:
     """Implements `api.View` with a call of the discriminator for each batch."""
 
-    def __init__(
-        self, critic: Net, generator: Net, noise: Callable[[int], Batch], real: Batch, fake: Batch
-    ) -> None:
+    def __init__(self, critic: Net, generator: Net, noise: Batch, real: Batch, fake: Batch) -> None:
         self.critic, self.generator, self.noise, self.real, self.fake = critic, generator, noise, real, fake
         self.written = generator.writes
 
@@ -116,7 +115,7 @@ class PlainView:
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         """The batch with generated samples."""
-        return {**batch, **apply(self.generator, {**batch, **self.noise(len(next(iter(batch.values()))))})}
+        return {**batch, **apply(self.generator, {**self.noise, **batch})}
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1)."""
@@ -172,9 +171,12 @@ def _batches(store: Store, size: int, device: torch.device) -> Iterator[Batch]:
 
 
 def _noise(fields: tuple[Field, ...], device: torch.device, n: int) -> Batch:
-    return {
-        field.name: torch.randn(n, *field.shape, device=device)
-        if field.source == "normal"
-        else torch.rand(n, *field.shape, device=device) * 2 - 1
-        for field in fields
-    }
+    def drawn(field: Field) -> Tensor:
+        shape = (n, *field.shape)
+        if field.dtype == "int64":
+            return torch.randint(len(field.classes), shape, device=device)
+        if field.source == "normal":
+            return torch.randn(shape, device=device)
+        return torch.rand(shape, device=device) * 2 - 1
+
+    return {field.name: drawn(field) for field in fields}

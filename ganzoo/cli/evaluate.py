@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ganzoo.evaluate.report import Report
 
 ARROWS = {"lower": "↓", "higher": "↑"}
-FILES = ("evaluation.json", "nearest.png")
+SCORES, PICTURE = "evaluation.json", "nearest.png"
 
 
 @click.command("evaluate")
@@ -46,7 +46,10 @@ FILES = ("evaluation.json", "nearest.png")
 )
 @click.option("--raw", is_flag=True, help="Of a run: the last weights, not their moving average.")
 @click.option(
-    "--extractor", default="efficientnet-lite0", show_default=True, help="See ganzoo list --kind extractor."
+    "--extractor",
+    metavar="NAME",
+    default="",
+    help="What looks at pictures, see ganzoo list --kind extractor [efficientnet-lite0].",
 )
 @click.option(
     "--fid-weights",
@@ -54,7 +57,9 @@ FILES = ("evaluation.json", "nearest.png")
     metavar="PATH",
     help="inception-2015-12-05.pt: compute FID and IS, as papers do.",
 )
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this metric (repeatable).")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", help="Only this one (repeatable), no picture."
+)
 @click.option("--no-reference", is_flag=True, help="No reference rows.")
 @click.option(
     "--generator", default="generator", show_default=True, help="Which one, where there are several."
@@ -81,7 +86,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     source, as_json, output = (options.pop(name) for name in ("source", "as_json", "output"))
     weights = options.pop("fid_weights")
     if weights is not None:
-        if options["extractor"] not in ("efficientnet-lite0", "inception"):
+        if options["extractor"] not in ("", "inception"):
             raise UsageError("--fid-weights is for the extractor 'inception'.", fix="leave one of them out")
         options["extractor"] = "inception"
     if not source.exists():
@@ -91,13 +96,16 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         source=source,
         weights=weights,
         references=not options.pop("no_reference"),
-        picture=folder / "nearest.png",
+        picture=None if options["metrics"] else folder / PICTURE,
         note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
         **options,
     )
     if not as_json:
         click.echo("sampling and comparing (up to a minute or two the first time) ...", err=True)
     report = evaluate(request, registry_of(ctx))
+    if request.picture is None:
+        with storage(folder):  # that of an earlier evaluation does not stay beside these scores
+            (folder / PICTURE).unlink(missing_ok=True)
     written = _write(report, folder)
     if as_json:
         echo_json({**report.to_json(), "files": written})
@@ -114,8 +122,8 @@ def _write(report: Report, folder: Path) -> list[str]:
     with storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
-    write_bytes(folder / "evaluation.json", content.encode())
-    return [str(file) for name in FILES if (file := folder / name).is_file()]
+    write_bytes(folder / SCORES, content.encode())
+    return [str(file) for name in (SCORES, PICTURE) if (file := folder / name).is_file()]
 
 
 def _print(report: Report, written: list[str]) -> None:

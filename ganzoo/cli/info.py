@@ -1,27 +1,48 @@
-"""`ganzoo info NAME`: everything about one record, without importing torch."""
+"""`ganzoo info NAME`: everything about one record; torch is imported for `--networks` alone."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, MetricSpec, RecipeSpec, TermSpec
 from ganzoo.cli.common import LONGEST, complete_names, echo_json, registry_of, table
 from ganzoo.cli.list import KINDS
-from ganzoo.errors import UsageError
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.recipes import resolve
 from ganzoo.registry import Item, Registry, calling, suggest
+from ganzoo.settings import layer
 from ganzoo.text import printable
+
+if TYPE_CHECKING:
+    from ganzoo.plan import Plan
+
+# Entries that are shown as a line each, and those that are tables: title, columns.
+_LINES = ("paper", "plugin", "needs", "second_order", "role", "rejects", "used by", "run it with")
+_TABLES = {
+    "options": ("name", "default"),
+    "brings along": ("setting", "value"),
+    "settings": ("setting", "value", "comes from"),
+    "fields": ("name", "shape", "type", "filled by", "values"),
+    "networks": ("name", "reads", "writes", "parameters"),
+    "does not go with": ("what", "why"),
+}
 
 
 @click.command("info")
 @click.argument("name", shell_complete=complete_names("any"))
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind, when a name has several.")
+@click.option(
+    "--networks",
+    is_flag=True,
+    help="Of a recipe or architecture also its fields and networks, which takes torch and the data.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
-def command(ctx: click.Context, name: str, kind: str | None, as_json: bool) -> None:
-    """Show what NAME is: source, paper, options with defaults, what it needs."""
+def command(ctx: click.Context, name: str, kind: str | None, networks: bool, as_json: bool) -> None:
+    """Show what NAME is: source, paper, options with defaults, what it needs and what uses it."""
     registry = registry_of(ctx)
     found = [
         item for item in registry.items if name in (item.name, item.qualified) and kind in (None, item.kind)
@@ -30,24 +51,49 @@ def command(ctx: click.Context, name: str, kind: str | None, as_json: bool) -> N
         fix = suggest(name, {item.name for item in registry.items}) or "ganzoo list shows all names"
         raise UsageError(f"There is nothing called '{name}' in the zoo.", fix=fix)
     found.sort(key=lambda item: KINDS.index(item.kind))
-    described = [_describe(item, registry) for item in found]
+    plans = _plans(registry)
+    described = [_describe(item, plans, registry) for item in found]
+    if networks:
+        for entry, item in zip(described, found, strict=True):
+            entry |= _built(item, plans, registry)
     if as_json:
         echo_json({"items": described})
         return
     for entry in described:
-        click.secho(f"{entry['kind']} {entry['qualified']}", bold=True)
-        click.echo(f"  {printable(entry['summary'], LONGEST)}")
-        for key in ("paper", "plugin", "needs", "second_order", "role", "rejects", "run it with"):
-            if entry.get(key):
-                click.echo(f"  {key}: {printable(str(entry[key]), LONGEST)}")
-        for title in ("options", "brings along", "settings"):
-            rows = [(key, str(value)) for key, value in (entry.get(title) or {}).items()]
-            if rows:
-                table(f"  {title}", ("name", "value"), rows)
-        click.echo()
+        _show(entry)
 
 
-def _describe(item: Item[Any], registry: Registry) -> dict[str, Any]:
+def _show(entry: dict[str, Any]) -> None:
+    click.secho(f"{entry['kind']} {entry['qualified']}", bold=True)
+    click.echo(f"  {printable(entry['summary'], LONGEST)}")
+    for key in _LINES:
+        if entry.get(key):
+            value = ", ".join(entry[key]) if isinstance(entry[key], list) else str(entry[key])
+            click.echo(f"  {key.replace('_', ' ')}: {printable(value, LONGEST)}")
+    for title, columns in _TABLES.items():
+        found = entry.get(title) or {}
+        rows = (
+            [list(row.values()) for row in found]
+            if isinstance(found, list)
+            else [[key, value, entry.get("origins", {}).get(key, "")] for key, value in found.items()]
+        )
+        if rows:
+            table(f"  {title}", columns, [[str(cell) for cell in row[: len(columns)]] for row in rows])
+    click.echo()
+
+
+def _plans(registry: Registry) -> dict[str, Plan]:
+    """The plans of all recipes that resolve, by qualified name."""
+    plans = {}
+    for item in registry.of_kind(RecipeSpec):
+        try:
+            plans[item.qualified] = resolve(item.qualified, registry)
+        except GanzooError:  # a recipe may name what is not installed
+            continue
+    return plans
+
+
+def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[str, Any]:
     spec = item.spec
     entry: dict[str, Any] = {
         "kind": item.kind,
@@ -58,20 +104,15 @@ def _describe(item: Item[Any], registry: Registry) -> dict[str, Any]:
         "plugin": f"{item.plugin.name} ({item.plugin.dist} {item.plugin.version})",
     }
     if isinstance(spec, RecipeSpec):
-        return {
-            **entry,
-            "run it with": f"ganzoo train {registry.canonical(RecipeSpec, item.qualified)}",
-            "settings": {
-                "architecture.name": spec.architecture,
-                "loss.name": spec.loss,
-                "data.source": spec.data,
-                **spec.settings,
-            },
-        }
+        entry["run it with"] = f"ganzoo train {registry.canonical(RecipeSpec, item.qualified)}"
+        return entry | _settings(plans.get(item.qualified), item)
     with calling(item):  # a default may be made by the plugin's code
         entry["options"] = {} if spec.config is None else _defaults(spec.config)
     entry["brings along"] = dict(spec.defaults)
-    if isinstance(spec, ArchitectureSpec):
+    entry["used by"] = [
+        registry.canonical(RecipeSpec, name) for name, plan in plans.items() if item.qualified in _used(plan)
+    ]
+    if isinstance(spec, (ArchitectureSpec, MetricSpec)):
         entry["needs"] = ", ".join(spec.needs)
     if isinstance(spec, (LossSpec, TermSpec)):
         entry["rejects"] = "; ".join(f"{tag}: {reason}" for tag, reason in spec.rejects.items())
@@ -81,6 +122,76 @@ def _describe(item: Item[Any], registry: Registry) -> dict[str, Any]:
     if isinstance(spec, DatasetSpec):
         entry["run it with"] = f"--data {spec.name}" + (f":{spec.argument}" if spec.argument else "")
     return entry
+
+
+def _used(plan: Plan) -> set[str]:
+    items = [plan.dataset.item, plan.architecture.item, plan.loss.item]
+    return {item.qualified for item in (*items, *(term.item for term in plan.terms.values()))}
+
+
+def _settings(plan: Plan | None, item: Item[RecipeSpec]) -> dict[str, dict[str, Any]]:
+    """What a recipe sets or brings along, and its origin; the core's own defaults are left out."""
+    if plan is None:  # it does not resolve here: what it says itself
+        settings = dict(item.spec.settings)
+        return {"settings": settings, "origins": dict.fromkeys(settings, f"recipe {item.name}")}
+    values = {path: value for path, value in layer("", plan.settings()).values.items() if len(path) > 1}
+    origins = {path: plan.origin(path) for path in values}
+    kept = [path for path in values if origins[path] != "core"]
+    return {
+        "settings": {".".join(path): values[path] for path in kept},
+        "origins": {".".join(path): origins[path] for path in kept},
+    }
+
+
+def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[str, Any]:
+    """Fields, networks and what they do not go with; nothing for what has no networks."""
+    plan = plans.get(item.qualified) if item.kind == "recipe" else None
+    if isinstance(item.spec, ArchitectureSpec):
+        plan = next((p for p in plans.values() if p.architecture.item.qualified == item.qualified), None)
+    if plan is None:
+        return {}
+    from ganzoo.data.opening import open_data
+    from ganzoo.networks import build_networks, declared, parameter_count, tags_of
+
+    info = open_data(plan).info
+    networks = build_networks(plan, info)
+    nets = {**networks.generators, **networks.discriminators}
+    tags = tags_of(networks)
+    parts: list[Item[Any]] = [*registry.of_kind(LossSpec), *registry.of_kind(TermSpec)]
+    return {
+        "fields": [
+            {
+                "name": field.name,
+                "shape": list(field.shape),
+                "dtype": field.dtype,
+                "source": field.source,
+                "values": _values(field),
+            }
+            for field in declared(networks, info).values()
+        ],
+        "networks": [
+            {
+                "name": name,
+                "reads": ", ".join(net.reads),
+                "writes": ", ".join(net.writes),
+                "parameters": f"{parameter_count([net]):,}",
+            }
+            for name, net in nets.items()
+        ],
+        "tags": sorted(tags),
+        "does not go with": [
+            {"what": f"{part.kind} {part.name}", "why": reason}
+            for part in parts
+            for tag, reason in part.spec.rejects.items()
+            if tag in tags
+        ],
+    }
+
+
+def _values(field: Any) -> str:
+    if field.classes:
+        return f"{len(field.classes)} classes"
+    return "" if field.range is None else f"{field.range[0]:g} to {field.range[1]:g}"
 
 
 def _defaults(config: type[Any]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from ganzoo import __version__
 from ganzoo.errors import DataError, UsageError
-from ganzoo.evaluate.case import EXTRACTOR, asked_of, lens_for, real_side
+from ganzoo.evaluate.case import asked_of, lens_for, real_side
 from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.picture import nearest_picture
-from ganzoo.evaluate.reference import MOST, Reals
+from ganzoo.evaluate.reference import FEWEST, MOST, Reals
 from ganzoo.evaluate.report import Report, judgement
 from ganzoo.evaluate.rows import reference_rows
 from ganzoo.evaluate.scoring import Scorer, chosen_metrics
@@ -39,7 +39,8 @@ class Request:
     `data`: compare with this in place of what it was trained on. `metrics` names those to compute, all that
     apply without it. `weights` is the file of an extractor that needs one. `against`: the held-out samples,
     where there are such, or those of the training, as papers often do. `picture`: where to draw samples
-    beside their nearest neighbours.
+    beside their nearest neighbours, whichever metrics are asked for; nowhere where nothing is held out, or
+    where it learned from other data.
     """
 
     source: Path
@@ -50,7 +51,7 @@ class Request:
     generator: str = "generator"
     checkpoint: Any = "newest"
     raw: bool = False
-    extractor: str = EXTRACTOR
+    extractor: str = ""
     weights: Path | None = None
     metrics: Sequence[str] = ()
     references: bool = True
@@ -71,30 +72,31 @@ def evaluate(request: Request, registry: Registry) -> Report:
     reals = _reals(subject, request, registry)
     lens = lens_for(registry, reals, request.extractor, request.weights)
     n = request.n or min(reals.store.count, MOST)
-    if (fewest := min(n, reals.store.count)) < 10:
+    if (fewest := min(n, reals.store.count)) < FEWEST:
         raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
-    inputs = inputs_of(subject.reads, n, request.seed, reals.arrays(n))
+    inputs = inputs_of(subject.reads, n, request.seed, reals.arrays(n, subject.reads))
     asked = asked_of(reals, inputs)
+    real, training = real_side(lens, reals, n)
+    learned = training if subject.learned_from(reals.training) else None
     scorer = Scorer(metrics, lens, reals)
-    scorer.check(asked is not None)
+    scorer.check(asked=asked is not None, training=learned is not None)
     lens.prepare()
-    fake = Sampled(lens, stored(subject.field, subject.make(inputs)), asked)
-    case = Case(lens, fake, *real_side(lens, reals, n), request.seed)
+    fake = Sampled(lens, stored(subject.field, subject.make(inputs)), asked, real=real)
+    case = Case(lens, fake, real, learned, request.seed)
     scores = scorer.scores(case)
-    rows = reference_rows(scorer, lens, reals, case) if request.references else {}
+    rows = reference_rows(scorer, lens, reals, real, training) if request.references else {}
     if request.picture is not None:
         with storage(request.picture):  # no picture of an earlier evaluation stays beside these scores
             request.picture.unlink(missing_ok=True)
-        if not request.metrics:
-            nearest_picture(case, reals.field, request.picture)
-    notes = [*_doubts(subject, reals, n, request), *judgement(scores, rows)]
+        nearest_picture(case, reals.field, request.picture)
+    notes = [*_doubts(subject, reals, lens, n, request), *judgement(scores, rows)]
     return Report(
         name=subject.name,
         n=n,
         protocol=_protocol(subject, reals, lens, case, request),
         scores=scores,
         reference=rows,
-        better=scorer.better,
+        better=scorer.better(dict.fromkeys([*scores, *(name for row in rows.values() for name in row)])),
         notes=tuple(notes),
         seconds=time.perf_counter() - begun,
     )
@@ -116,7 +118,9 @@ def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None
     if item.spec.config is not None:
-        own = {} if request.data else subject.data_options
+        # Other data of the same kind is opened as its own was: with the same size of pictures, say.
+        same_kind = subject.data.partition(":")[0] in (item.name, item.qualified)
+        own = subject.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})
     try:
         training = request.against == "training"
@@ -131,17 +135,24 @@ def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
         ) from error
 
 
-def _doubts(subject: Subject, reals: Reals, n: int, request: Request) -> list[str]:
+def _doubts(subject: Subject, reals: Reals, lens: Lens, n: int, request: Request) -> list[str]:
     """What a reader should know before believing the figures."""
     doubts = []
-    if request.data is None and subject.fingerprint not in ("", reals.training.fingerprint):
-        doubts.append("the training data is not what it was: nothing is said about memorisation that holds")
+    learned = subject.learned_from(reals.training)
+    if not learned:
+        why = "it was trained on other data" if request.data else "the training data is not what it was"
+        doubts.append(f"{why}: nothing is said about memorisation")
+    elif not subject.fingerprint:
+        doubts.append("the file does not say what it was trained on: memorisation is of this data, if it was")
     if not reals.held_out:
         why = "as was asked" if request.against == "training" else "this data has no held-out part"
+        rewards = ", which rewards copying it" if learned else ""
         doubts.append(
-            f"{why}: the samples are compared with the training data itself, which rewards copying it; the "
-            "reference columns compare its halves, so mind their n"
+            f"{why}: the samples are compared with the training data itself{rewards}; the reference columns "
+            "compare its halves, so mind their n"
         )
+    if lens.judged and reals.exam is reals.training:
+        doubts.append("judge_accuracy is on the pictures that the judge learned from: none are held out")
     if n > reals.store.count:
         doubts.append(f"there are only {reals.store.count:,} real samples: reference rows have so many")
     return doubts
@@ -158,13 +169,13 @@ def _protocol(subject: Subject, reals: Reals, lens: Lens, case: Case, request: R
         "extractor": "the values themselves" if extractor is None else extractor.identity,
         "pictures": "" if extractor is None else extractor.protocol,
         "scale": "each feature divided by its standard deviation over the real samples"
-        if not isinstance(lens.scale, float)
+        if lens.scaled
         else "as they are",
         "truncation": "none",
         "seed": request.seed,
         **subject.about,
         "ganzoo": __version__,
     }
-    if lens.has_judge and "judge" in lens.__dict__:
+    if lens.judged:
         protocol |= {"judge": lens.judge.identity, "judge_accuracy": round(lens.judge.accuracy, 4)}
     return protocol

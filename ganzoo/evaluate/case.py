@@ -17,24 +17,35 @@ from ganzoo.specs import ExtractorSpec
 EXTRACTOR, JUDGE = "efficientnet-lite0", "judge"
 
 
-def lens_for(
-    registry: Registry, reals: Reals, extractor: str = EXTRACTOR, weights: Path | None = None
-) -> Lens:
-    """The lens for samples of this data: an extractor for pictures, a judge where there are labels."""
-    is_image = reals.field.is_image
-    item = registry.find(ExtractorSpec, extractor) if is_image else None
+def lens_for(registry: Registry, reals: Reals, extractor: str = "", weights: Path | None = None) -> Lens:
+    """The lens for samples of this data: an extractor for pictures, a judge where there are labels.
+
+    UsageError for an extractor that cannot look at them, and for `weights` that nothing reads.
+    """
+    if not reals.field.is_image:
+        if extractor or weights is not None:
+            raise UsageError(
+                f"An extractor looks at pictures: of '{reals.field.name}' values are compared.",
+                where=extractor or str(weights),
+                fix="leave --extractor and --fid-weights out",
+            )
+        return Lens(None, None, None, None, stacked=reals.stacked)
+    item = registry.find(ExtractorSpec, extractor or EXTRACTOR)
     options = None
-    if item is not None and item.spec.config is not None:
+    if item.spec.config is not None:
         given = {"weights": str(weights)} if weights is not None else {}
         options = build(item.spec.config, given, f"extractor {item.name}", {})
+    elif weights is not None:
+        raise UsageError(f"The extractor '{item.name}' reads no file of weights.", where=str(weights))
     judges = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
     named = [found for found in judges if found.name == JUDGE] or judges
-    labelled = is_image and reals.label is not None and bool(named)
-    if item is not None and item.spec.trained and not labelled:
-        raise UsageError(f"The extractor '{item.name}' learns from labels, which this data does not have.")
-    if item is not None and item.spec.trained:
+    labelled = reals.label is not None and bool(named)
+    if item.spec.trained:
+        if not labelled:
+            raise UsageError(f"The extractor '{item.name}' learns from labels: this data has none.")
         named = [item]  # one judge for features and opinions
-    return Lens(item, options, named[0] if labelled else None, reals.lesson if labelled else None)
+    judge, lesson = (named[0], reals.lesson) if labelled else (None, None)
+    return Lens(item, options, judge, lesson, stacked=reals.stacked)
 
 
 def asked_of(reals: Reals, inputs: Mapping[str, Any]) -> Labels | None:
@@ -44,7 +55,6 @@ def asked_of(reals: Reals, inputs: Mapping[str, Any]) -> Labels | None:
 
 
 def real_side(lens: Lens, reals: Reals, n: int) -> tuple[Sampled, Sampled | None]:
-    """The samples to compare with, from which the lens takes its scale, and as many of the training."""
+    """The samples to compare with, and as many of the training; None when these are such themselves."""
     real = reals.real(lens, n)
-    lens.fit(real.raw_features)
-    return real, reals.trained_on(lens, len(real))
+    return real, reals.trained_on(lens, real)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ganzoo.api import Field
+from ganzoo.data.store import Store
 from ganzoo.evaluate.case import asked_of, lens_for, real_side
 from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.reference import Reals
@@ -22,19 +23,19 @@ def judging(plan: Plan, registry: Registry) -> Judging:
     samples that are not finite are a DivergedError.
     """
 
-    def opened(reads: Sequence[Field], field: Field) -> Callable[[Make], Mapping[str, float]]:
+    def opened(reads: Sequence[Field], field: Field, store: Store) -> Callable[[Make], Mapping[str, float]]:
         n, seed = plan.train.eval_samples, plan.train.seed
-        reals = Reals.open(plan.dataset, plan.data.source, field)
+        reals = Reals.open(plan.dataset, plan.data.source, field, training=store)
         lens = lens_for(registry, reals)
         scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals)
-        inputs = inputs_of(reads, n, seed, reals.arrays(n))
+        inputs = inputs_of(reads, n, seed, reals.arrays(n, reads))
         labels = asked_of(reals, inputs)
-        scorer.check(labels is not None)
-        # Looked at before training: an extractor that does not work here is noticed before, too.
         real, training = real_side(lens, reals, n)
+        scorer.check(asked=labels is not None, training=training is not None)
+        _ = real.features  # an extractor that does not work here is noticed before training
 
         def score(make: Make) -> Mapping[str, float]:
-            fake = Sampled(lens, stored(field, make(inputs)), labels)
+            fake = Sampled(lens, stored(field, make(inputs)), labels, real=real)
             case = Case(lens, fake, real, training, seed)
             return {"n": len(case.fake), **scorer.scores(case)}
 

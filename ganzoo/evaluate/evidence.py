@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Lesson
+from ganzoo.api import Field
 from ganzoo.errors import DivergedError
 from ganzoo.evaluate.lens import Lens
+from ganzoo.pairs import nearest
 from ganzoo.pictures import to_pixels
 
 Array = NDArray[Any]
@@ -18,10 +20,16 @@ Labels = NDArray[np.int64]
 
 
 class Sampled:
-    """Samples with their features and the judge's opinion, each computed once: `ganzoo.api.Samples`."""
+    """Samples with features and opinions, each computed once, when it is asked for: `ganzoo.api.Samples`.
 
-    def __init__(self, lens: Lens, values: Array, labels: Labels | None = None, key: str = "") -> None:
-        self._lens, self._key = lens, key
+    Features are divided by their standard deviations over `real`; None stands for these samples themselves.
+    Under `key` their features are kept on disk.
+    """
+
+    def __init__(
+        self, lens: Lens, values: Array, labels: Labels | None = None, *, real: Sampled | None, key: str = ""
+    ) -> None:
+        self._lens, self._real, self._key = lens, real, key
         self.values = values
         self.labels = labels
 
@@ -34,10 +42,17 @@ class Sampled:
         return self._lens.raw_features(self.values, self._key)
 
     @cached_property
+    def spread(self) -> NDArray[np.float32]:
+        """The standard deviation of each feature before scaling, (d,); 1 where there is none."""
+        spread = self.raw_features.std(0, dtype=np.float64).astype(np.float32)
+        return np.where(spread > 0, spread, np.float32(1))
+
+    @cached_property
     def features(self) -> NDArray[np.float32]:
-        """(n, d), each dimension in standard deviations of the real samples."""
-        scaled: NDArray[np.float32] = self.raw_features / self._lens.scale
-        return scaled
+        """(n, d), each dimension in standard deviations of the real samples where the lens scales them."""
+        if not self._lens.scaled:
+            return self.raw_features
+        return self.raw_features / self._measure.spread
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -49,14 +64,38 @@ class Sampled:
         """The extractor's opinion, (n, classes), where it is a classifier."""
         return self._lens.guesses(self.values)
 
+    def changed(self, values: Array) -> Sampled:
+        """Other values in place of these."""
+        return Sampled(self._lens, values, self.labels, real=self._measure)
+
     def subset(self, rows: Array | slice) -> Sampled:
-        """Some of the samples, with what is known of them already."""
-        labels = None if self.labels is None else self.labels[rows]
-        part = Sampled(self._lens, self.values[rows], labels)
-        part.__dict__["raw_features"] = self.raw_features[rows]
-        if "probabilities" in self.__dict__:
-            part.__dict__["probabilities"] = self.probabilities[rows]
-        return part
+        """Some of the samples; what is computed of them is computed of all."""
+        return _Part(self, rows)
+
+    @property
+    def _measure(self) -> Sampled:
+        return self if self._real is None else self._real
+
+
+class _Part(Sampled):
+    """Some rows of other samples, which computed them already, or will need the rest of them anyway."""
+
+    def __init__(self, whole: Sampled, rows: Array | slice) -> None:
+        labels = None if whole.labels is None else whole.labels[rows]
+        super().__init__(whole._lens, whole.values[rows], labels, real=whole._measure)
+        self._whole, self._rows = whole, rows
+
+    @cached_property
+    def raw_features(self) -> NDArray[np.float32]:
+        return self._whole.raw_features[self._rows]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        return self._whole.probabilities[self._rows]
+
+    @cached_property
+    def guesses(self) -> NDArray[np.float32]:
+        return self._whole.guesses[self._rows]
 
 
 class Case:
@@ -65,24 +104,28 @@ class Case:
     def __init__(self, lens: Lens, fake: Sampled, real: Sampled, training: Sampled | None, seed: int) -> None:
         self._lens, self._seed = lens, seed
         self.fake, self.real, self.training = fake, real, training
-        self.distance = lens.distance
+        self.distance, self.stacked = lens.distance, lens.stacked
 
     @property
     def random(self) -> np.random.Generator:
         """The same stream each time that it is asked for."""
         return np.random.Generator(np.random.PCG64(self._seed))
 
+    @cached_property
+    def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
+        """See `ganzoo.api.Evidence`. Among more samples the nearest is nearer: so there are equally many."""
+        if self.training is None:
+            return None
+        count = min(len(self.training), len(self.real))
+        ours, to_training = nearest(self.fake.features, self.training.features[:count])
+        others, to_others = nearest(self.fake.features, self.real.features[:count])
+        # A copy of samples in both, as rows of few values often are, says nothing either way.
+        ratio = np.where(to_training == to_others, 1, to_training / np.maximum(to_others, 1e-12))
+        return ours, others, ratio.astype(np.float32)
+
     def examine(self, pixels: NDArray[np.uint8], labels: Labels) -> float:
-        """Train a judge on these; its accuracy on the real samples."""
-        known = self._lens.lesson()
-        lesson = Lesson(
-            pixels=pixels,
-            labels=labels,
-            exam_pixels=known.exam_pixels,
-            exam_labels=known.exam_labels,
-            classes=known.classes,
-            seed=known.seed,
-        )
+        """Train a judge on these; its accuracy on the whole held-out part."""
+        lesson = replace(self._lens.lesson(), pixels=pixels, labels=labels, keep=False)
         return self._lens.taught(lesson).accuracy
 
 
@@ -96,7 +139,7 @@ def stored(field: Field, array: Array) -> Array:
     if not field.is_image:
         return np.asarray(array, np.float32)
     if array.dtype == np.uint8:
-        return np.ascontiguousarray(array.transpose(0, 2, 3, 1))
+        return array.transpose(0, 2, 3, 1)
     return to_pixels(field, array)
 
 

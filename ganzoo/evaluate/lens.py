@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -14,22 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Extractor, Judge, Lesson
-from ganzoo.cache import cache_folder
+from ganzoo.cache import keep_cached, read_cached
 from ganzoo.errors import PluginError
 from ganzoo.registry import Item, calling, factory_of
 from ganzoo.specs import ExtractorSpec
 
 Array = NDArray[Any]
 
-_SEAL = 32  # bytes in front of kept features, by which they are known to be whole
 VALUES = "frechet"  # the name of the Frechet distance of values themselves
 
 
 class Lens:
     """Features and opinions of samples of one field.
 
-    `extractor` is None for what is no picture: its values are the features. `scale` is the standard
-    deviation of each feature over the real samples, by which all are divided.
+    `extractor` is None for what is no picture: its values are the features. `scaled`: features are to be
+    divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`.
     """
 
     def __init__(
@@ -38,11 +35,14 @@ class Lens:
         options: Any,
         judge: Item[ExtractorSpec] | None,
         lesson: Callable[[], Lesson] | None,
+        *,
+        stacked: bool,
     ) -> None:
         self._item, self._options, self._judge, self._lesson = item, options, judge, lesson
         self.distance = VALUES if item is None else item.spec.distance
         self.has_judge = judge is not None and lesson is not None
-        self.scale: Array | float = 1.0
+        self.scaled = item is None or item.spec.scaled
+        self.stacked = stacked
 
     @cached_property
     def extractor(self) -> Extractor | None:
@@ -61,26 +61,24 @@ class Lens:
     @cached_property
     def judge(self) -> Judge:
         """The judge of this data, trained when it is first needed."""
-        return self.taught(None)
+        return self.taught(self.lesson())
 
-    def taught(self, lesson: Lesson | None) -> Judge:
-        """A judge that learned another lesson than the data's own."""
-        if self._judge is None or self._lesson is None:
-            raise PluginError("There is no judge for this data.", fix="name `judge` in the metric's needs")
-        made: Judge = self._call(self._judge, None, self._lesson() if lesson is None else lesson)
+    @property
+    def judged(self) -> bool:
+        """Whether that judge was asked anything."""
+        return "judge" in self.__dict__
+
+    def taught(self, lesson: Lesson) -> Judge:
+        """A judge that learned this, `lesson()` or a like one."""
+        assert self._judge is not None  # noqa: S101
+        made: Judge = self._call(self._judge, None, lesson)
         return made
 
     def lesson(self) -> Lesson:
-        """What the judge of this data learns from."""
+        """What the judge of this data learns from. PluginError where there is none."""
         if self._lesson is None:
             raise PluginError("There is no judge for this data.", fix="name `judge` in the metric's needs")
         return self._lesson()
-
-    def fit(self, real: Array) -> None:
-        """Take the scale from unscaled features of the real samples (n, d)."""
-        if self._item is None or self._item.spec.scaled:
-            spread = real.std(0, dtype=np.float64).astype(np.float32)
-            self.scale = np.where(spread > 0, spread, np.float32(1))
 
     def raw_features(self, values: Array, key: str = "") -> NDArray[np.float32]:
         """Features (n, d) as the extractor gives them; kept on disk under `key`, if it names the samples."""
@@ -90,11 +88,12 @@ class Lens:
         assert extractor is not None  # noqa: S101
         if not key:
             return self._extracted(extractor, values)
-        name = hashlib.sha256(f"{extractor.identity}\n{extractor.protocol}\n{key}".encode()).hexdigest()
-        kept = read_kept(name)
+        facts = f"{extractor.identity}\n{extractor.protocol}\n{key}"
+        name = f"{hashlib.sha256(facts.encode()).hexdigest()}.features"
+        kept = _read_kept(name)
         if kept is None or len(kept) != len(values):
             kept = self._extracted(extractor, values)
-            keep(name, kept)
+            _keep(name, kept)
         return kept
 
     def guesses(self, values: Array) -> NDArray[np.float32]:
@@ -126,30 +125,12 @@ class Lens:
             return factory(*arguments)
 
 
-def read_kept(name: str) -> NDArray[np.float32] | None:
-    """Features kept on disk; None when they are not there, or not whole."""
-    file = cache_folder() / "features" / f"{name}.features"
-    try:
-        raw = file.read_bytes()
-        seal, content = raw[:_SEAL], raw[_SEAL:]
-        if seal != hashlib.sha256(content).digest():
-            return None
-        kept: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return kept if kept.dtype == np.float32 and kept.ndim == 2 else None
+def _read_kept(name: str) -> NDArray[np.float32] | None:
+    content = read_cached("features", name)
+    return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)
 
 
-def keep(name: str, features: NDArray[np.float32]) -> None:
-    """Keep features on disk, whole or not at all; a folder that cannot be written is no error."""
-    folder = cache_folder() / "features"
-    temporary = folder / f".{name}.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        np.save(content, features)
-        temporary.write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
-        temporary.replace(folder / f"{name}.features")
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+def _keep(name: str, features: NDArray[np.float32]) -> None:
+    content = io.BytesIO()
+    np.save(content, features)
+    keep_cached("features", name, content.getvalue())

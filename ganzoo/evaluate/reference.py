@@ -6,7 +6,7 @@ of samples allows), of blurred and noisy ones, of a part of the classes, and of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,10 @@ from ganzoo.plan import Choice
 Array = NDArray[Any]
 
 MOST = 10_000  # real samples to compare with, unless more are asked for
+FEWEST = 10  # fewer say nothing
 BLUR, NOISE = 1.0, 25.0  # pixels, of 255
 REPEATED, SHARE = 100, 10  # different samples, and at most one in so many
+_BLOCK = 32  # samples that are made worse at once: their numbers take many times the memory of pictures
 _ORDER = 20_201_121  # seed of the choice of real samples: the same for all models and seeds
 
 
@@ -36,18 +38,28 @@ class Reals:
     field: Field
     label: Field | None
     held_out: bool
+    stacked: bool
     store: Store
     training: Store
     exam: Store
     name: str
 
     @classmethod
-    def open(cls, choice: Choice, source: str, field: Field, *, against_training: bool = False) -> Reals:
-        """Open the data and its held-out part. DataError when they have no samples of the field.
+    def open(
+        cls,
+        choice: Choice,
+        source: str,
+        field: Field,
+        *,
+        training: Store | None = None,
+        against_training: bool = False,
+    ) -> Reals:
+        """Open the data, unless `training` is it, and its held-out part.
 
         The samples to compare with are the held-out ones, unless there are none or `against_training`.
+        DataError when they have no samples of the field.
         """
-        training = open_dataset(choice, source)
+        training = open_dataset(choice, source) if training is None else training
         exam = open_held_out(choice, source)
         held_out = None if against_training else exam
         store = training if held_out is None else held_out
@@ -65,6 +77,7 @@ class Reals:
             field=own,
             label=labels[0] if labels else None,
             held_out=held_out is not None,
+            stacked=choice.item.spec.stacked,
             store=store,
             training=training,
             exam=training if exam is None else exam,
@@ -76,26 +89,38 @@ class Reals:
         order = np.random.Generator(np.random.PCG64(_ORDER)).permutation(self.store.count)
         return order[: min(n, self.store.count)]
 
-    def arrays(self, n: int) -> dict[str, Array]:
-        """Those samples as a generator's inputs, by field name."""
-        rows = self.rows(n)
-        return {
-            item.name: self.store.arrays[item.name][rows].astype(np.int64)
-            if item.dtype == "int64"
-            else as_floats(item, self.store.arrays[item.name][rows])
-            for item in self.store.fields
-        }
+    def arrays(self, n: int, reads: Sequence[Field]) -> dict[str, Array]:
+        """Those fields of the data that a generator reads, of those samples, as its inputs by name.
+
+        DataError when they have another shape than it knows, or more classes.
+        """
+        rows, there = self.rows(n), {item.name: item for item in self.store.fields}
+        found = {}
+        for known in reads:
+            item = there.get(known.name)
+            if known.source != "data" or item is None:
+                continue
+            if item.shape != known.shape or (known.classes and len(item.classes) > len(known.classes)):
+                raise DataError(
+                    f"The generator knows '{known.name}' of shape {known.shape} with {len(known.classes)} "
+                    f"classes, this data has shape {item.shape} and {len(item.classes)}.",
+                    where=self.store.identity,
+                    fix="--data with labels that the generator knows",
+                )
+            values = self.store.arrays[item.name][rows]
+            found[item.name] = values.astype(np.int64) if item.dtype == "int64" else as_floats(item, values)
+        return found
 
     def real(self, lens: Lens, n: int) -> Sampled:
         """The samples that generated ones are compared with."""
-        return self._take(lens, self.store, self.rows(n), f"real {n}")
+        return self._take(lens, self.store, self.rows(n), "real", None)
 
-    def trained_on(self, lens: Lens, n: int) -> Sampled | None:
-        """As many training samples; None when the real ones are such themselves."""
+    def trained_on(self, lens: Lens, real: Sampled) -> Sampled | None:
+        """As many training samples, if there are so many; None when the real ones are such themselves."""
         if not self.held_out:
             return None
         order = np.random.Generator(np.random.PCG64(_ORDER + 1)).permutation(self.training.count)
-        return self._take(lens, self.training, order[:n], f"training {n}")
+        return self._take(lens, self.training, order[: len(real)], "training", real)
 
     def lesson(self) -> Lesson:
         """What a judge learns from; its exam is the held-out part, where there is one."""
@@ -106,12 +131,14 @@ class Reals:
             exam_pixels=stored(self.field, self.exam.arrays[self.field.name]),
             exam_labels=in_parts(self.exam.arrays[self.label.name]),
             classes=len(self.label.classes),
+            stacked=self.stacked,
         )
 
-    def _take(self, lens: Lens, store: Store, rows: Array, key: str) -> Sampled:
+    def _take(self, lens: Lens, store: Store, rows: Array, part: str, real: Sampled | None) -> Sampled:
         values = stored(self.field, store.arrays[self.field.name][rows])
         labels = None if self.label is None else in_parts(store.arrays[self.label.name][rows])
-        return Sampled(lens, values, labels, f"{store.fingerprint} {key}")
+        key = f"{store.fingerprint} {self.field.name} {part} {len(rows)}"
+        return Sampled(lens, values, labels, real=real, key=key)
 
 
 def as_floats(field: Field, array: Array) -> Array:
@@ -122,29 +149,36 @@ def as_floats(field: Field, array: Array) -> Array:
     return (array.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)).astype(np.float32)
 
 
-def made_worse(lens: Lens, other: Sampled, field: Field, classes: int) -> Mapping[str, Callable[[], Sampled]]:
-    """Real samples by the name of their reference row; all but the first are worse in a known way."""
+def made_worse(other: Sampled, field: Field, classes: int) -> Mapping[str, Callable[[], Sampled]]:
+    """Real samples by the name of their reference row; all but the first are worse in a known way.
+
+    There is no row `few_classes` where fewer than ten samples, or all, are of the first half of the classes.
+    """
     random = np.random.Generator(np.random.PCG64(_ORDER + 2))
 
     def blurred() -> Sampled:
         from scipy.ndimage import gaussian_filter
 
-        smooth = gaussian_filter(other.values.astype(np.float32), (0, BLUR, BLUR, 0))
-        return Sampled(lens, np.rint(smooth).astype(np.uint8), other.labels, "")
+        def blur(block: Array) -> Array:
+            smooth = gaussian_filter(block.astype(np.float32), (0, BLUR, BLUR, 0))
+            pixels: Array = np.rint(smooth).astype(np.uint8)
+            return pixels
+
+        return other.changed(_in_blocks(other.values, blur))
 
     def noisy() -> Sampled:
-        if not field.is_image:
-            spread = 0.5 * other.values.std(0)
-            return Sampled(lens, other.values + (spread * random.standard_normal(other.values.shape)).astype(
-                np.float32
-            ), other.labels)  # fmt: skip
-        noise = random.normal(0, NOISE, other.values.shape)
-        return Sampled(lens, np.rint((other.values + noise).clip(0, 255)).astype(np.uint8), other.labels)
+        spread = NOISE if field.is_image else 0.5 * other.values.std(0)
 
-    def few_classes() -> Sampled:
-        assert other.labels is not None  # noqa: S101
-        rows = np.flatnonzero(other.labels[:, 0] < classes // 2)
-        return other.subset(np.resize(rows, len(other)))
+        def disturb(block: Array) -> Array:
+            noise = spread * random.standard_normal(block.shape)
+            worse: Array = (
+                np.rint((block + noise).clip(0, 255)).astype(np.uint8)
+                if field.is_image
+                else (block + noise.astype(np.float32))
+            )
+            return worse
+
+        return other.changed(_in_blocks(other.values, disturb))
 
     def repeated() -> Sampled:
         few = min(REPEATED, -(-len(other) // SHARE))
@@ -154,7 +188,13 @@ def made_worse(lens: Lens, other: Sampled, field: Field, classes: int) -> Mappin
     if field.is_image:
         rows["blurred"] = blurred
     rows["noisy"] = noisy
-    if other.labels is not None and classes > 1:
-        rows["few_classes"] = few_classes
+    if other.labels is not None:
+        some = np.flatnonzero(other.labels[:, 0] < classes // 2)
+        if FEWEST <= len(some) < len(other):
+            rows["few_classes"] = lambda: other.subset(some)
     rows["repeated"] = repeated
     return rows
+
+
+def _in_blocks(values: Array, worse: Callable[[Array], Array]) -> Array:
+    return np.concatenate([worse(values[start : start + _BLOCK]) for start in range(0, len(values), _BLOCK)])

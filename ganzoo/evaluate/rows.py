@@ -12,48 +12,44 @@ from ganzoo.cache import cache_folder
 from ganzoo.errors import StorageError
 from ganzoo.evaluate.evidence import Case, Sampled
 from ganzoo.evaluate.lens import Lens
-from ganzoo.evaluate.reference import BLUR, NOISE, REPEATED, SHARE, Reals, made_worse
+from ganzoo.evaluate.reference import BLUR, FEWEST, NOISE, REPEATED, SHARE, Reals, made_worse
 from ganzoo.evaluate.scoring import Scorer
 from ganzoo.files import write_json
 
 Rows = dict[str, dict[str, float]]
 
 
-def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, case: Case) -> Rows:
+def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, real: Sampled, training: Sampled | None) -> Rows:
     """Scores of real samples, and of real samples made worse, under the same protocol, each with its `n`."""
-    key = _key(scorer, lens, reals, case)
-    kept = _read(key)
-    if kept is not None:
-        rows, better = kept
-        scorer.better |= better
+    key = _key(scorer, lens, reals, len(real))
+    rows = _read(key)
+    if rows is not None:
         return rows
-    rows = {}
-    real, other = case.real, case.training
+    rows, other = {}, training
     if other is None:  # no held-out part: one half of the data against the other
         half = len(real) // 2
         real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
     classes = len(reals.label.classes) if reals.label is not None else 0
-    for name, make in made_worse(lens, other, reals.field, classes).items():
-        fake: Sampled = make()
-        row = scorer.scores(Case(lens, fake, real, case.training, 0), reference=True)
-        rows[name] = {"n": len(fake), **row}
-    _keep(key, {"rows": rows, "better": scorer.better})
+    for name, make in made_worse(other, reals.field, classes).items():
+        fake = make()
+        if row := scorer.scores(Case(lens, fake, real, training, 0), reference=True):
+            rows[name] = {"n": len(fake), **row}
+    _keep(key, {"rows": rows})
     return rows
 
 
-def _key(scorer: Scorer, lens: Lens, reals: Reals, case: Case) -> str:
-    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, scorer.identity]
-    facts += [len(case.real), case.distance, lens.judge.identity if scorer.needs_judge else ""]
-    facts += [reals.store.fingerprint, reals.training.fingerprint]
+def _key(scorer: Scorer, lens: Lens, reals: Reals, n: int) -> str:
+    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, FEWEST, scorer.identity]
+    facts += [n, lens.distance, lens.judge.identity if scorer.needs_judge else ""]
+    facts += [reals.store.fingerprint, reals.training.fingerprint, reals.field.name]
     facts += ["values" if lens.extractor is None else [lens.extractor.identity, lens.extractor.protocol]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _read(key: str) -> tuple[Rows, dict[str, str]] | None:
+def _read(key: str) -> Rows | None:
     try:
         kept = json.loads((cache_folder() / "references" / f"{key}.json").read_text(encoding="utf-8"))
-        rows = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in kept["rows"].items()}
-        return rows, {str(k): str(v) for k, v in kept["better"].items()}
+        return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in kept["rows"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ganzoo.errors import PluginError, UsageError
@@ -35,7 +35,6 @@ class Scorer:
         self._lens = lens
         self._has = _abilities(lens, reals)
         self._functions: dict[str, Any] = {}
-        self.better: dict[str, str] = {}
 
     @property
     def identity(self) -> list[str]:
@@ -47,21 +46,32 @@ class Scorer:
         """Whether any of the metrics that apply asks a judge."""
         return "judge" in self._has and any("judge" in item.spec.needs for item in self.metrics)
 
-    def check(self, asked: bool) -> None:
-        """UsageError when none of the metrics applies to this data."""
-        has = self._has | ({"asked"} if asked else set())
-        if not any(set(item.spec.needs) <= has for item in self.metrics):
+    def better(self, scores: Iterable[str]) -> dict[str, str]:
+        """Which way is good, `lower` or `higher`, for those of these scores of which the metrics say so."""
+        ways = {
+            name.replace("{distance}", self._lens.distance): way
+            for item in self.metrics
+            for name, way in item.spec.better.items()
+        }
+        return {name: ways[name] for name in scores if name in ways}
+
+    def check(self, *, asked: bool, training: bool) -> None:
+        """UsageError when none of the metrics applies to samples of this data.
+
+        `asked`: they are asked for classes; `training`: there are training samples beside the real ones.
+        """
+        if not any(self._applies(item, asked, training) for item in self.metrics):
             raise self._none_applies()
 
     def scores(self, case: Case, *, reference: bool = False) -> dict[str, float]:
         """The scores of a case; for a reference row only those that are meant for one.
 
-        PluginError when a metric fails or gives no numbers, UsageError when none applies.
+        PluginError when a metric fails or gives no numbers, UsageError when none applies to generated ones.
         """
-        has = self._has | ({"asked"} if case.fake.labels is not None else set())
+        asked, training = case.fake.labels is not None, case.training is not None
         found: dict[str, float] = {}
         for item in self.metrics:
-            if not set(item.spec.needs) <= has or (reference and not item.spec.reference):
+            if not self._applies(item, asked, training) or (reference and not item.spec.reference):
                 continue
             with calling(item):
                 values = self._function(item)(case)
@@ -71,11 +81,13 @@ class Scorer:
                     where=item.qualified,
                 )
             found |= {str(name): _number(item, name, value) for name, value in values.items()}
-            ways = {name.format(distance=case.distance): way for name, way in item.spec.better.items()}
-            self.better |= {name: ways[name] for name in values if name in ways}
-        if not found:
+        if not found and not reference:
             raise self._none_applies()
         return found
+
+    def _applies(self, item: Item[MetricSpec], asked: bool, training: bool) -> bool:
+        needs = set(item.spec.needs) - ({"asked"} if asked else set()) - ({"training"} if training else set())
+        return needs <= self._has
 
     def _none_applies(self) -> UsageError:
         return UsageError(
@@ -106,10 +118,9 @@ def _number(item: Item[MetricSpec], name: str, value: Any) -> float:
 
 
 def _abilities(lens: Lens, reals: Reals) -> set[str]:
-    """What metrics may ask for."""
+    """What metrics may ask for, whatever the samples."""
     shape = reals.field.shape
-    has = {lens.distance} | ({"training"} if reals.held_out else set())
-    has |= {"image"} if reals.field.is_image else set()
+    has = {lens.distance} | ({"image"} if reals.field.is_image else set())
     has |= {"points"} if shape in ((1,), (2,)) else set()
     has |= {"rows"} if len(shape) == 1 else set()
     has |= {"labels"} if reals.label is not None else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ganzoo import onnxfile, runtime, sampling
 from ganzoo.api import Field
+from ganzoo.data.store import Store
 from ganzoo.errors import UsageError
 from ganzoo.registry import Registry
 
@@ -36,6 +38,10 @@ class Subject:
     reads: Sequence[Field]
     field: Field
     make: Callable[[Mapping[str, Array]], Array]
+
+    def learned_from(self, training: Store) -> bool:
+        """Whether it was trained on this data; True where that is not known."""
+        return self.fingerprint in ("", training.fingerprint)
 
 
 def inputs_of(reads: Sequence[Field], n: int, seed: int, real: Mapping[str, Array]) -> dict[str, Array]:
@@ -72,6 +78,7 @@ def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:
         data_options=dict(about.get("data_options", {})),
         fingerprint=str(about.get("data_fingerprint", "")),
         about={
+            "generator": loaded.name,
             "weights": "EMA" if about.get("ema") else "raw",
             "images": about.get("images"),
             "file": file.name,
@@ -93,9 +100,7 @@ def of_run(
     raw: bool = False,
 ) -> Subject:
     """The subject for a run directory, with torch on the CPU."""
-    import torch
-
-    from ganzoo.networks import apply, declared
+    from ganzoo.networks import declared, sampled
     from ganzoo.runs import Run
     from ganzoo.settings import plain
     from ganzoo.trained import load_trained
@@ -109,18 +114,6 @@ def of_run(
     net.module.eval()
     fields = declared(trained.networks, run.info)
 
-    def make(inputs: Mapping[str, Array]) -> Array:
-        count = len(next(iter(inputs.values())))
-        parts = []
-        with torch.no_grad():
-            for start in range(0, count, _BATCH):
-                batch = {
-                    name: torch.from_numpy(np.ascontiguousarray(values[start : start + _BATCH]))
-                    for name, values in inputs.items()
-                }
-                parts.append(apply(net, batch)[net.writes[0]].float().numpy())
-        return np.concatenate(parts)
-
     plan = trained.plan
     averaged = plan.ema.half_life > 0 and not raw
     return Subject(
@@ -128,8 +121,13 @@ def of_run(
         data=plan.data.source,
         data_options={} if plan.dataset.options is None else plain(plan.dataset.options),
         fingerprint=run.record["data"]["fingerprint"],
-        about={"weights": "EMA" if averaged else "raw", "images": trained.images, "recipe": plan.name},
+        about={
+            "generator": generator,
+            "weights": "EMA" if averaged else "raw",
+            "images": trained.images,
+            "recipe": plan.name,
+        },
         reads=[fields[name] for name in net.reads],
         field=fields[net.writes[0]],
-        make=make,
+        make=partial(sampled, net),
     )

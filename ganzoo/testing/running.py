@@ -103,9 +103,7 @@ def _is_part(part: Subject, whole: Subject) -> bool:
 
 
 def _result(case: Case, status: Status, text: str = "", seconds: float = 0.0) -> Result:
-    return Result(
-        check=case.check.name, subject=str(case.subject), status=status, text=text, seconds=seconds
-    )
+    return Result(check=case.check.name, subject=str(case.subject), status=status, text=text, seconds=seconds)
 
 
 def session_of(name: str, registry: Registry | None = None, data: Iterable[DataInfo] = ()) -> Session:

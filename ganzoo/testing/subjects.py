@@ -237,14 +237,14 @@ class RecipeSubject(BuiltSubject):
             yield self.shrunk(source, cycles=4)
 
     @cached_property
-    def parts(self) -> frozenset[tuple[Stage, str]]:
+    def parts(self) -> frozenset[tuple[str, str]]:
         """What it is made of, by stage and name; nothing when it does not resolve."""
         try:
             plan = resolve(self.item.qualified, self.registry)
         except GanzooError:
             return frozenset()
-        terms: set[tuple[Stage, str]] = {("term", term.item.name) for term in plan.terms.values()}
-        return frozenset({("architecture", plan.architecture.item.name), ("loss", plan.loss.item.name)} | terms)
+        items = [plan.architecture.item, plan.loss.item, *(term.item for term in plan.terms.values())]
+        return frozenset((item.kind, item.name) for item in items)
 
     def shrunk(self, source: str, cycles: int) -> Plan:
         """So many cycles on that data."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from ganzoo.api import Field
-from ganzoo.networks import apply
+from ganzoo.data.store import Store
+from ganzoo.networks import sampled
 from ganzoo.train.samples import averaged, evaluating
 from ganzoo.train.state import Training
 
@@ -19,10 +19,9 @@ Array = np.ndarray[Any, Any]
 Make = Callable[[Mapping[str, Array]], Array]
 """Inputs (n, *shape) by field name -> samples (n, *shape)."""
 
-Judging = Callable[[Sequence[Field], Field], Callable[[Make], Mapping[str, float]]]
-"""For the fields that a generator reads and the one that it writes: a function that scores its samples."""
-
-_BATCH = 250
+Judging = Callable[[Sequence[Field], Field, Store], Callable[[Make], Mapping[str, float]]]
+"""For the fields that a generator reads, the one that it writes, and the training data: a function that
+scores its samples."""
 
 
 class Evaluation:
@@ -31,29 +30,23 @@ class Evaluation:
     `seconds` were spent on it so far, `last` of them the last time.
     """
 
-    def __init__(self, training: Training, fields: Mapping[str, Field], judging: Judging) -> None:
+    def __init__(
+        self, training: Training, fields: Mapping[str, Field], store: Store, judging: Judging
+    ) -> None:
         net = next(iter(training.networks.generators.values()))
         self._training = training
-        self._field = net.writes[0]
-        self._score = judging([fields[name] for name in net.reads], fields[self._field])
+        self._score = judging([fields[name] for name in net.reads], fields[net.writes[0]], store)
         self.seconds = self.last = 0.0
 
     def __call__(self) -> dict[str, float]:
         """The scores of this moment."""
         begun = time.perf_counter()
-        with evaluating(self._training), torch.no_grad(), self._training.engine.autocast():
-            scores = dict(self._score(self._make))
+        scores = dict(self._score(self._make))
         self.last = time.perf_counter() - begun
         self.seconds += self.last
         return scores
 
     def _make(self, inputs: Mapping[str, Array]) -> Array:
-        net = next(averaged(self._training))
-        device, parts = self._training.engine.device, []
-        for start in range(0, len(next(iter(inputs.values()))), _BATCH):
-            batch = {
-                name: torch.from_numpy(np.ascontiguousarray(values[start : start + _BATCH])).to(device)
-                for name, values in inputs.items()
-            }
-            parts.append(apply(net, batch)[self._field].float().cpu().numpy())
-        return np.concatenate(parts)
+        # In these modes for as long as samples are made: what scores them may have to learn something itself.
+        with evaluating(self._training), self._training.engine.autocast():
+            return sampled(next(averaged(self._training)), inputs, self._training.engine.device)

@@ -163,10 +163,22 @@ class Recorder:
             self._say(self._watch.look_at_samples(self._share, self.training.steps, self._spread))
 
     def evaluate(self) -> None:
-        """Score the generator's samples; they go into the log line of this moment."""
+        """Score the generator's samples; they go into the log line of this moment.
+
+        DivergedError, on all ranks, when the samples are not finite.
+        """
+        diverged = ""
+        if self.evaluation is not None:
+            try:
+                self._scores = self.evaluation()
+            except DivergedError as error:
+                diverged = error.what
+        # The others know nothing of the samples, and must not go on alone to what needs all ranks.
+        diverged = self.training.engine.ranks.tell(diverged.encode()).decode()
+        if diverged:
+            raise self._diverged(diverged)
         if self.evaluation is None:
             return
-        self._scores = self.evaluation()
         self._known |= set(self._scores)
         then, images = self._tick
         self._tick = (then + self.evaluation.last, images)  # no time in which images were learned from

@@ -228,7 +228,7 @@ def _evaluation(prepared: Prepared, meeting: Meeting) -> Evaluation | None:
     if prepared.plan.train.eval_every is None or meeting.judging is None or not meeting.ranks.is_main:
         return None
     fields = declared(prepared.training.networks, prepared.store.info)
-    return Evaluation(prepared.training, fields, meeting.judging)
+    return Evaluation(prepared.training, fields, prepared.store, meeting.judging)
 
 
 def _roll_back(error: DivergedError, prepared: Prepared, run: Run, meeting: Meeting) -> None:

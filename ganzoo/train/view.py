@@ -36,7 +36,7 @@ class GameView:
         self._generator = networks.generators[game.generator]
         self._discriminator = networks.discriminators[game.discriminator]
         self._draws = draws
-        self._noise = noise
+        self.noise = noise
         self._generator_learns = learns == "generator"
         self._joint = joint
         self.real = real
@@ -74,9 +74,9 @@ class GameView:
         return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
-        """`batch` with what a generator writes, in float32."""
+        """`batch` with what a generator writes, in float32; noise that it does not have is the step's."""
         net = self._generators[generator] if generator else self._generator
-        return generated(net, batch, self._noise)
+        return generated(net, batch, self.noise)
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1) on the run's device."""
@@ -89,5 +89,5 @@ class GameView:
 
 def generated(net: Net, batch: Batch, noise: Batch) -> Batch:
     """`batch` with what a generator writes, in float32."""
-    written = apply(net, {**batch, **noise})
+    written = apply(net, {**noise, **batch})
     return {**batch, **{name: value.float() for name, value in written.items()}}

@@ -69,5 +69,6 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_datasets.stacked:open_held_out",
             config=StackedConfig,
             argument="PATH",
+            stacked=True,
         ),
     ]

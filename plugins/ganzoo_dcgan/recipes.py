@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import RecipeSpec
+from ganzoo.api import RecipeSpec, both_sides
 
 PAPER = "Radford, Metz and Chintala 2015, Unsupervised Representation Learning with DCGAN, arXiv:1511.06434"
 
@@ -24,16 +24,9 @@ DCGAN = RecipeSpec(
         "architecture.head": "strided",
         "architecture.discriminator_norm": "spectral",
         "architecture.init": "default",
-        "generator.optimizer": "adam",
         "generator.lr": 8e-3,
-        "generator.betas": (0.0, 0.9),
-        "generator.decay": "linear",
-        "generator.decay_from": 0.6,
-        "discriminator.optimizer": "adam",
         "discriminator.lr": 4e-3,
-        "discriminator.betas": (0.0, 0.9),
-        "discriminator.decay": "linear",
-        "discriminator.decay_from": 0.6,
+        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         "ema.half_life": 20_000,
         "ema.ramp": 0.15,
     },
@@ -62,16 +55,7 @@ DCGAN_PAPER = RecipeSpec(
         "architecture.discriminator_norm": "batch",
         "architecture.bias": False,
         "architecture.init": "normal",
-        "generator.optimizer": "adam",
-        "generator.lr": 2e-4,
-        "generator.betas": (0.5, 0.999),
-        "generator.weight_decay": 1e-5,
-        "generator.decay": "none",
-        "discriminator.optimizer": "adam",
-        "discriminator.lr": 2e-4,
-        "discriminator.betas": (0.5, 0.999),
-        "discriminator.weight_decay": 1e-5,
-        "discriminator.decay": "none",
+        **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
         "ema.half_life": 0,
     },
 )

@@ -7,6 +7,7 @@ excitation, ReLU6, "same" padding as in TensorFlow. Batch norms are folded into 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -92,7 +93,16 @@ def _session(model: onnx.ModelProto) -> Any:
 
 
 def threads() -> int:
-    """One for each core that this process may use."""
+    """As many as PyTorch computes with, where it is loaded; else $OMP_NUM_THREADS, or one for each core.
+
+    A run has chosen its number then, and what is scored while it trains must not take more.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Judge, Lesson, cache_folder
+from ganzoo.api import Judge, Lesson, keep_cached, read_cached
 from ganzoo_extractors.pictures import opaque
 
 SIDE = 32  # larger pictures are made smaller
 WIDTH, FEATURES = 16, 128
 STEPS, BATCH, RATE = 1200, 64, 3e-3
 SHIFT = 1  # pixels by which training pictures are moved at random
-_SEAL = 32  # bytes in front of a kept judge
 _VERSION = 1  # raised when anything here changes what is learned
 
 Pixels = NDArray[np.uint8]
@@ -55,13 +50,12 @@ def network(channels: int, outputs: int) -> nn.Sequential:
 class SmallJudge:
     """A trained network: `ganzoo.api.Judge`.
 
-    With `stacked`, label k is that of channel k, and each channel is judged as a picture of its own: so it
-    is with Stacked-MNIST.
+    Each channel of stacked pictures is judged as a picture of its own: so it is with Stacked-MNIST.
     """
 
     def __init__(self, lesson: Lesson) -> None:
         parts, channels = lesson.labels.shape[1], opaque(lesson.pixels[:1]).shape[3]
-        self.stacked = 1 < parts == channels
+        self.stacked = lesson.stacked
         self.parts, self.classes = parts, lesson.classes
         self.name = _fingerprint(lesson)
         self.identity = f"judge of 3 convolutions, trained on the data ({self.name[:12]})"
@@ -123,41 +117,21 @@ class SmallJudge:
         return functional.interpolate(maps, sizes, mode="bilinear", antialias=True)
 
     def keep(self) -> None:
-        """Write it to the cache; a folder that cannot be written is no error."""
+        """Write it to the cache."""
         tensors = {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
         tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64)
-        content = save(tensors)
-        file = self._file()
-        temporary = file.with_name(f".{self.name}.{os.getpid()}")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(self._seal(content) + content)
-            temporary.replace(file)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        keep_cached("judges", f"{self.name}.judge", save(tensors))
 
     def remember(self) -> bool:
-        """Whether the cache had it. A file that is not whole is as good as none."""
-        try:
-            raw = self._file().read_bytes()
-            seal, content = raw[:_SEAL], raw[_SEAL:]
-            if seal != self._seal(content):
-                return False
-            tensors: dict[str, Any] = load(content)
-            self.accuracy = float(tensors.pop("accuracy"))
-            self.net.load_state_dict(tensors)
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
+        """Whether the cache had it."""
+        content = read_cached("judges", f"{self.name}.judge")
+        if content is None:
             return False
+        tensors: dict[str, Any] = load(content)
+        self.accuracy = float(tensors.pop("accuracy"))
+        self.net.load_state_dict(tensors)
         self.net.eval()
         return True
-
-    def _file(self) -> Path:
-        return cache_folder() / "judges" / f"{self.name}.judge"
-
-    def _seal(self, content: bytes) -> bytes:
-        """By which a file is known to be whole, and this judge's."""
-        return hashlib.sha256(self.name.encode() + content).digest()
 
 
 def train(config: None, lesson: Lesson) -> Judge:
@@ -165,7 +139,8 @@ def train(config: None, lesson: Lesson) -> Judge:
     judge = SmallJudge(lesson)
     if not judge.remember():
         judge.learn(lesson)
-        judge.keep()
+        if lesson.keep:
+            judge.keep()
     return judge
 
 
@@ -187,7 +162,8 @@ def _floats(maps: Tensor) -> Tensor:
 
 def _fingerprint(lesson: Lesson) -> str:
     """Of all that decides what is learned, and of the exam."""
-    facts = (_VERSION, STEPS, BATCH, RATE, WIDTH, FEATURES, SIDE, SHIFT, lesson.classes, lesson.seed)
+    facts: tuple[Any, ...] = (_VERSION, STEPS, BATCH, RATE, WIDTH, FEATURES, SIDE, SHIFT)
+    facts += (lesson.classes, lesson.seed, *(["stacked"] if lesson.stacked else []))
     total = hashlib.sha256(repr(facts).encode())
     for array in (lesson.pixels, lesson.labels, lesson.exam_pixels, lesson.exam_labels):
         total.update(repr((array.shape, array.dtype.str)).encode())

@@ -12,20 +12,21 @@ from ganzoo.api import Evidence
 Ints = NDArray[np.int64]
 
 
-def mode_numbers(labels: Ints, classes: int) -> Ints:
-    """One number a sample for its labels (n, parts): those of Stacked-MNIST become 0..999."""
-    numbers = np.zeros(len(labels), np.int64)
-    for part in labels.T:
-        numbers = numbers * classes + part
-    return numbers
+def expected_shares(modes: Ints, labels: Ints, *, independent: bool) -> NDArray[np.float64]:
+    """The share of each of these modes (m, parts) in data with these labels (n, parts).
 
-
-def expected_shares(labels: Ints, classes: int) -> NDArray[np.float64]:
-    """The share of each mode in data with these labels (n, parts), the parts taken as independent."""
-    shares = np.ones(1)
-    for part in labels.T:
-        shares = np.outer(shares, np.bincount(part, minlength=classes) / len(part)).ravel()
-    return shares
+    That among the labels; of `independent` parts the product of theirs, which is not 0 for a mode that so
+    many labels do not show.
+    """
+    if independent:
+        shares = np.ones(len(modes))
+        for mode, part in zip(modes.T, labels.T, strict=True):
+            shares *= np.bincount(part, minlength=mode.max() + 1)[mode] / len(part)
+        return shares
+    _, numbers = np.unique(np.concatenate([modes, labels]), axis=0, return_inverse=True)
+    own, others = np.split(numbers.reshape(-1), [len(modes)])
+    found: NDArray[np.float64] = np.bincount(others, minlength=numbers.max() + 1)[own] / len(labels)
+    return found
 
 
 def reverse_kl(numbers: Ints, expected: NDArray[np.float64]) -> float:
@@ -58,13 +59,13 @@ def classes(config: None = None) -> Callable[[Evidence], dict[str, float]]:
         probabilities, real = evidence.fake.probabilities, evidence.real.labels
         if real is None:
             return {}
-        count = probabilities.shape[2]
         seen = probabilities.argmax(2)
-        numbers = mode_numbers(seen, count)
+        modes, numbers = np.unique(seen, axis=0, return_inverse=True)
+        expected = expected_shares(modes, real, independent=evidence.stacked)
         parts = probabilities.transpose(1, 0, 2)
         scores = {
-            "modes": float(len(np.unique(numbers))),
-            "reverse_kl": reverse_kl(numbers, expected_shares(real, count)),
+            "modes": float(len(modes)),
+            "reverse_kl": reverse_kl(numbers.reshape(-1), expected),
             "classifier_score": float(np.mean([classifier_score(part) for part in parts])),
         }
         asked = evidence.fake.labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,38 @@ Features = NDArray[np.float32] | Floats
 _ROWS = 500  # of a matrix of kernel values at once
 
 
-def frechet_distance(first: Features, second: Features) -> float:
+class Rooted(NamedTuple):
+    """The mean (d,) of features, and the symmetric root (d, d) of their covariance with its trace."""
+
+    mean: Floats
+    root: Floats
+    trace: float
+
+
+def frechet_distance(first: Features, second: Features, known: Rooted | None = None) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of (n, d) and (m, d).
 
     Equation 6 of Heusel et al. 2017. The trace of the root is the sum of the roots of the eigenvalues of
-    R C2 R with R R = C1, which is symmetric: two eigenvalue problems, and no root of a matrix that may
-    turn out complex.
+    R C1 R with R R = C2, which is symmetric: two eigenvalue problems, and no root of a matrix that may
+    turn out complex. `known` is `rooted(second)`, where it is known.
     """
-    a, b = first.astype(np.float64), second.astype(np.float64)
-    gap = a.mean(0) - b.mean(0)
-    one, two = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (a, b))
-    values, vectors = np.linalg.eigh(one)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    shared = np.sqrt(np.linalg.eigvalsh(root @ two @ root).clip(0)).sum()
-    return float(gap @ gap + np.trace(one) + np.trace(two) - 2 * shared)
+    mean, root, trace = rooted(second) if known is None else known
+    own_mean, covariance = _moments(first)
+    gap = own_mean - mean
+    shared = np.sqrt(np.linalg.eigvalsh(root @ covariance @ root).clip(0)).sum()
+    return float(gap @ gap + np.trace(covariance) + trace - 2 * shared)
+
+
+def rooted(x: Features) -> Rooted:
+    """What one side of a Frechet distance needs of features (n, d)."""
+    mean, covariance = _moments(x)
+    values, vectors = np.linalg.eigh(covariance)
+    return Rooted(mean, (vectors * np.sqrt(values.clip(0))) @ vectors.T, float(np.trace(covariance)))
+
+
+def _moments(x: Features) -> tuple[Floats, Floats]:
+    exact = x.astype(np.float64)
+    return exact.mean(0), np.atleast_2d(np.cov(exact, rowvar=False))
 
 
 def kernel_distance(first: Features, second: Features, within_second: float | None = None) -> float:
@@ -69,9 +88,11 @@ def _cubes(x: Features, y: Features) -> float:
 
 def frechet(config: None = None) -> Callable[[Evidence], dict[str, float]]:
     """Factory of `frechet`: the score is named after the extractor (`fed`, `fid` ...)."""
+    real_side = OfTheLast(lambda real: rooted(real.features))
 
     def score(evidence: Evidence) -> dict[str, float]:
-        return {evidence.distance: frechet_distance(evidence.fake.features, evidence.real.features)}
+        known = real_side(evidence.real)
+        return {evidence.distance: frechet_distance(evidence.fake.features, evidence.real.features, known)}
 
     return score
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Evidence, nearest, squared_distances
+from ganzoo.api import Evidence, squared_distances
 from ganzoo_metrics.config import NeighboursConfig
 from ganzoo_metrics.once import OfTheLast
 
@@ -78,12 +78,9 @@ def memorisation(config: None = None) -> Callable[[Evidence], dict[str, float]]:
     """
 
     def score(evidence: Evidence) -> dict[str, float]:
-        if evidence.training is None:
+        if evidence.neighbours is None:
             return {}
-        fake = evidence.fake.features
-        _, to_training = nearest(fake, evidence.training.features)
-        _, to_others = nearest(fake, evidence.real.features)
-        ratio = to_training / np.maximum(to_others, 1e-12)
+        _, _, ratio = evidence.neighbours
         return {
             "memorisation": float(np.median(ratio)),
             "copied": max(0.0, float((ratio <= 0.5).mean() - (ratio >= 2).mean())),

@@ -45,14 +45,14 @@ def marginals(config: None = None) -> Callable[[Evidence], dict[str, float]]:
     """Factory of `marginals`: each column by itself, and each pair of columns.
 
     `column_distance`: the mean over columns of the earth mover's distance, in standard deviations of the
-    real column. `column_ks`: the largest Kolmogorov-Smirnov statistic. `pair_correlation`: the mean
-    absolute difference of the correlations of two columns.
+    real column, undivided where that is constant. `column_ks`: the largest Kolmogorov-Smirnov statistic.
+    `pair_correlation`: the mean absolute difference of the correlations of two columns.
     """
 
     def score(evidence: Evidence) -> dict[str, float]:
         fake, real = (_rows(part.values) for part in (evidence.fake, evidence.real))
         columns = list(zip(fake.T, real.T, strict=True))
-        scale = [max(float(column.std()), 1e-12) for column in real.T]
+        scale = [float(column.std()) if np.ptp(column) else 1.0 for column in real.T]
         distances = [stats.wasserstein_distance(a, b) / s for (a, b), s in zip(columns, scale, strict=True)]
         scores = {
             "column_distance": float(np.mean(distances)),

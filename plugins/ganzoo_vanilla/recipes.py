@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import RecipeSpec
+from ganzoo.api import RecipeSpec, both_sides
 
 PAPER = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
 
@@ -19,16 +19,7 @@ VANILLA = RecipeSpec(
         "train.n_critic": 1,
         "architecture.latent": 32,
         "architecture.generator_hidden": (256, 512, 512),
-        "generator.optimizer": "adam",
-        "generator.lr": 1e-3,
-        "generator.betas": (0.0, 0.9),
-        "generator.decay": "linear",
-        "generator.decay_from": 0.5,
-        "discriminator.optimizer": "adam",
-        "discriminator.lr": 1e-3,
-        "discriminator.betas": (0.0, 0.9),
-        "discriminator.decay": "linear",
-        "discriminator.decay_from": 0.5,
+        **both_sides(optimizer="adam", lr=1e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.5),
         "ema.half_life": 60_000,
         "ema.ramp": 0.3,
     },
@@ -57,22 +48,18 @@ VANILLA_PAPER = RecipeSpec(
         "architecture.input_dropout": 0.2,
         "architecture.dropout": 0.5,
         "architecture.init": "uniform",
-        "generator.optimizer": "sgd",
         "generator.lr": 0.1,
-        "generator.momentum": 0.5,
-        "generator.momentum_final": 0.7,
-        "generator.momentum_images": 12_500_000,
-        "generator.decay": "exponential",
-        "generator.decay_rate": 1.000004,
         "generator.lr_final": 1e-6,
-        "discriminator.optimizer": "sgd",
         "discriminator.lr": 0.05,
-        "discriminator.momentum": 0.5,
-        "discriminator.momentum_final": 0.7,
-        "discriminator.momentum_images": 12_500_000,
-        "discriminator.decay": "exponential",
-        "discriminator.decay_rate": 1.000004,
         "discriminator.lr_final": 5e-7,
+        **both_sides(
+            optimizer="sgd",
+            momentum=0.5,
+            momentum_final=0.7,
+            momentum_images=12_500_000,
+            decay="exponential",
+            decay_rate=1.000004,
+        ),
         "ema.half_life": 0,
     },
 )
@@ -81,16 +68,7 @@ _TOY = {
     "train.batch_size": 128,
     "train.n_critic": 1,
     "architecture.generator_norm": "none",
-    "generator.optimizer": "adam",
-    "generator.lr": 1e-3,
-    "generator.betas": (0.5, 0.9),
-    "generator.decay": "linear",
-    "generator.decay_from": 0.5,
-    "discriminator.optimizer": "adam",
-    "discriminator.lr": 1e-3,
-    "discriminator.betas": (0.5, 0.9),
-    "discriminator.decay": "linear",
-    "discriminator.decay_from": 0.5,
+    **both_sides(optimizer="adam", lr=1e-3, betas=(0.5, 0.9), decay="linear", decay_from=0.5),
     "ema.half_life": 10_000,
     "ema.ramp": 0.05,
 }

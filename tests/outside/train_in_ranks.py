@@ -5,6 +5,7 @@ Started by tests/test_ranks.py through torchrun; the plugin of the cases is on t
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,15 +14,29 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from ganzoo.errors import DivergedError
 from ganzoo.recipes import resolve
 from ganzoo.registry import load_registry
 from ganzoo.runs import Run
 from ganzoo.train import session
+from ganzoo.train.evaluation import Judging, Make
 from ganzoo.train.quiet import Quiet
 
 
+def diverging(time: int) -> Judging:
+    """Judges samples, of which those of that time are not finite numbers."""
+    times = itertools.count(1)
+
+    def score(make: Make) -> dict[str, float]:
+        if next(times) == time:
+            raise DivergedError("Generated samples are not finite numbers.")
+        return {"n": 1.0, "fed": 1.0}
+
+    return lambda reads, field, store: score
+
+
 def main() -> None:
-    """Each case: recipe, settings, run directory, where to pause, and the images of a resume."""
+    """Each case: recipe, settings, run directory, where to pause, what to resume, which scores diverge."""
     registry, folder = load_registry(), Path(sys.argv[1])
     seen: dict[str, torch.Tensor] = {}
     wait = session.Ranks.wait
@@ -58,7 +73,8 @@ def main() -> None:
             session.resume(Run.open(path), plan, Quiet(), case.get("pause_at"))
         else:
             plan = resolve(case["recipe"], registry, overrides=case["settings"])
-            session.start(plan, path, Quiet(), case.get("pause_at"))
+            judging = diverging(case["diverges"]) if case.get("diverges") else None
+            session.start(plan, path, Quiet(), case.get("pause_at"), judging)
 
 
 main()
