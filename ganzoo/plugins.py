@@ -13,6 +13,8 @@ import dataclasses
 import math
 import os
 import re
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -128,6 +130,8 @@ def discover(selection: Selection) -> list[Plugin]:
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
+    if os.environ.get("GANZOO_TRACE", "") not in ("", "0"):
+        _trace(manager)
     points, found = _entry_points()
     seconds = time_limit()
     for point in points:
@@ -141,6 +145,33 @@ def discover(selection: Selection) -> list[Plugin]:
                     where=f"distribution {plugin.dist} {plugin.version} (GANZOO_STRICT is set)",
                 )
     return found
+
+
+def _trace(manager: pluggy.PluginManager) -> None:
+    """Write each hook call to stderr: whose it is, what it returned, how long it took."""
+    begun: list[float] = []
+
+    def before(hook: str, implementations: Sequence[pluggy.HookImpl], options: Mapping[str, Any]) -> None:
+        begun.append(time.perf_counter())
+
+    def after(
+        outcome: pluggy.Result[Any],
+        hook: str,
+        implementations: Sequence[pluggy.HookImpl],
+        options: Mapping[str, Any],
+    ) -> None:
+        milliseconds = (time.perf_counter() - begun.pop()) * 1000
+        for implementation in implementations:
+            if outcome.exception is not None:
+                answer = _described(outcome.exception)
+            else:
+                answers = outcome.get_result()
+                specs = answers[0] if answers and isinstance(answers[0], (list, tuple)) else answers
+                answer = ", ".join(str(getattr(spec, "name", spec)) for spec in specs) or "nothing"
+            text = f"{implementation.plugin_name}.{hook} in {milliseconds:.1f} ms: {answer}"
+            print(f"ganzoo: {printable(text, 400)}", file=sys.stderr)
+
+    manager.add_hookcall_monitoring(before, after)
 
 
 def _entry_points() -> tuple[list[EntryPoint], list[Plugin]]:

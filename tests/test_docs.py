@@ -43,9 +43,13 @@ from ganzoo_datasets.fashion import open_fashion_5k
 from ganzoo_datasets.fashion import open_held_out as open_test_part
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "plugins.md"
+TUTORIAL = ROOT / "docs" / "plugins.md"
+GUIDE = [TUTORIAL, *sorted(ROOT.glob("docs/plugins/*.md"))]
 EXAMPLE = ROOT / "examples" / "ganzoo-example"
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
+PAGES = [
+    *(ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))),
+    *sorted(ROOT.glob("examples/*/README.md")),
+]
 RECORDS = [
     *(ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec, MetricSpec, ExtractorSpec),
     *(Field, Net, Game, Networks, Lesson),
@@ -76,18 +80,23 @@ def test_every_test_that_the_page_of_promises_names_exists() -> None:
     assert all((ROOT / "tests" / name).is_file() for name in named)
 
 
-def blocks(page: Path = PAGE) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    for found in FENCE.finditer(text):
-        line = FILE_LINE.search(text, 0, found.start())
-        yield Block(found[1], found[2], line[1] if line else "")
+def blocks(*pages: Path) -> Iterator[Block]:
+    for page in pages or GUIDE:
+        text = page.read_text(encoding="utf-8")
+        for found in FENCE.finditer(text):
+            line = FILE_LINE.search(text, 0, found.start())
+            yield Block(found[1], found[2], line[1] if line else "")
+
+
+def words() -> str:
+    """The guide without its code."""
+    return "\n".join(FENCE.sub("", page.read_text(encoding="utf-8")) for page in GUIDE)
 
 
 def section(title: str) -> str:
     """The text under the heading of that title, up to the next heading."""
-    text = FENCE.sub("", PAGE.read_text(encoding="utf-8"))
-    found = re.search(rf"^#+ `?{re.escape(title)}`?$(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"{PAGE.name} has no section '{title}'"
+    found = re.search(rf"^#+ `?{re.escape(title)}`?$(.*?)(?=^#|\Z)", words(), re.MULTILINE | re.DOTALL)
+    assert found, f"the guide has no section '{title}'"
     return found[1]
 
 
@@ -102,12 +111,12 @@ def test_code_blocks_are_the_example_s_files() -> None:
     for block in named:
         assert (EXAMPLE / block.file).is_file(), f"there is no {block.file}"
         source = (EXAMPLE / block.file).read_text(encoding="utf-8")
-        assert block.text in source, f"{PAGE.name} shows a {block.file} that is not the example's"
+        assert block.text in source, f"{TUTORIAL.name} shows a {block.file} that is not the example's"
     shown = {block.file: "".join(b.text for b in named if b.file == block.file) for block in named}
     modules = [path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("ganzoo_example/*.py")]
     for file in ["pyproject.toml", *modules]:
         whole = (EXAMPLE / file).read_text(encoding="utf-8")
-        assert shown.get(file) == whole, f"who copies {PAGE.name} does not get all of {file}"
+        assert shown.get(file) == whole, f"who copies {TUTORIAL.name} does not get all of {file}"
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if not b.file and b.language == "python"])
@@ -126,11 +135,16 @@ def test_blocks_of_settings_can_be_read() -> None:
 
 def test_every_hook_is_explained() -> None:
     hooks = {name for name in vars(hookspecs) if name.startswith("ganzoo_")}
-    assert rows(section("Reference")) == hooks
+    assert rows(section("The guide")) == hooks
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "python docs/make_reference.py"
 
 
 def test_every_public_name_is_mentioned() -> None:
-    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", PAGE.read_text(encoding="utf-8")))
+    spans = re.findall(r"`([^`\n]+)`", words())
     code = "\n".join([*spans, *(block.text for block in blocks())])
     missing = [name for name in api.__all__ if not re.search(rf"\b{name}\b", code)]
     assert not missing
@@ -153,7 +167,7 @@ def test_the_fields_of_all_records_are_explained() -> None:
 
 def test_every_field_of_a_source_is_explained() -> None:
     names = {item.name for source in (ArraySource, ItemSource) for item in dataclasses.fields(source)}
-    assert names <= rows(section("Datasets"))
+    assert names <= rows(section("Writing a dataset"))
 
 
 @pytest.mark.parametrize("title", PROTOCOLS)

@@ -254,3 +254,17 @@ def test_listing_is_quick(arguments: list[str]) -> None:
             after.children_user + after.children_system - before.children_user - before.children_system
         )
     assert min(spent) < 0.8
+
+
+def test_a_trace_of_hook_calls_goes_to_stderr(
+    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("good", "fine", loss("mine"))
+    install("other", "failing", loss("mine").replace("return [", "raise ValueError('no'); return ["))
+    load_registry()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("GANZOO_TRACE", "1")
+    load_registry()
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("ganzoo: good/fine.ganzoo_") and line.endswith("mine") for line in lines)
+    assert any("other/failing" in line and line.endswith("ValueError: no") for line in lines)

@@ -77,8 +77,7 @@ def train(plan: Plan, gate: Gate) -> None:
 
         if not settings.reuse_fakes:
             real = real if generator_count == count else next(others)
-            noise = drawn(generator_count)
-            fake = generated(real, noise)
+            fake = generated(real, noise := drawn(generator_count))
         view = PlainView(critic, generator, noise, real, fake)
         paired = view.real_outputs["score"].detach() if plan.loss.item.spec.paired else None
         g_loss = parts.loss.generator(view.fake_outputs["score"], paired)

@@ -10,7 +10,7 @@ import importlib
 
 __all__ = ["CHECKS", "PluginSuite", "Result", "Session", "check_plugin", "session_of"]
 
-_PLACES = {"CHECKS": "checks", "PluginSuite": "suite"}  # pytest is needed for the suite alone
+_PLACES = {"PluginSuite": "suite"}  # for which alone pytest is needed
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,137 @@
+"""What extractors, judges and metrics are given, and what they have to be; re-exported by `ganzoo.api`.
+
+Importing this imports neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Extractor(Protocol):
+    """Features of pictures. `identity` names network and weights, with the sha256 of the weights.
+
+    `protocol` says what is done to pictures before: size, filter, range.
+    """
+
+    identity: str
+    protocol: str
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pictures (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
+        ...
+
+
+class Judge(Extractor, Protocol):
+    """A classifier trained on labelled data. `accuracy`: its share of right answers on held-out samples."""
+
+    accuracy: float
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pictures (n, height, width, channels) -> (n, parts, classes), a part for each label."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts).
+
+    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: it may come again, so that what was
+    learned is worth a place in the cache; not so where the pictures are generated ones.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    exam_pixels: NDArray[np.uint8]
+    exam_labels: NDArray[np.int64]
+    classes: int
+    seed: int = 0
+    stacked: bool = False
+    keep: bool = True
+
+
+class Samples(Protocol):
+    """Samples of one field, in the order in which they were made."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Pictures as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The classes of real samples, or those that a generator was asked for: (n, parts)."""
+        ...
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """(n, d), scaled as the extractor's record says; of what is no picture, the scaled values."""
+        ...
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """What the judge takes them for: (n, parts, classes)."""
+        ...
+
+    @property
+    def guesses(self) -> NDArray[np.float32]:
+        """What the extractor takes them for, where it is a classifier: (n, classes)."""
+        ...
+
+
+class Evidence(Protocol):
+    """What a metric sees: generated samples, and the real ones that they are compared with."""
+
+    @property
+    def fake(self) -> Samples:
+        """The samples that are judged."""
+        ...
+
+    @property
+    def real(self) -> Samples:
+        """The samples that they are compared with, held out from training where the data allows."""
+        ...
+
+    @property
+    def training(self) -> Samples | None:
+        """Samples that the generator learned from, as many as `real` has if there are so many.
+
+        None when `real` are such, or it learned from other data.
+        """
+        ...
+
+    @property
+    def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
+        """Of each generated sample: its nearest training sample, the nearest real one, a ratio; (n,) each.
+
+        Both are looked for among equally many and given by their places in `training` and `real`. The ratio
+        is the distance to the first over that to the second, 1 where they are equal. None without `training`.
+        """
+        ...
+
+    @property
+    def distance(self) -> str:
+        """The name of the Frechet distance between these features."""
+        ...
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the data's record says that its pictures are stacks, see `DatasetSpec`."""
+        ...
+
+    @property
+    def random(self) -> np.random.Generator:
+        """For metrics that draw subsets; the same for the same seed."""
+        ...
+
+    def examine(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+        """Train a new judge on these; its accuracy on the whole held-out part of the data.
+
+        On the training data where nothing is held out.
+        """
+        ...
