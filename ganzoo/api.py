@@ -21,6 +21,7 @@ from ganzoo.fields import DataInfo, Field, halvings, map_sizes
 from ganzoo.judging import Evidence, Extractor, Judge, Lesson, Samples
 from ganzoo.specs import (
     ArchitectureSpec,
+    AugmentationSpec,
     DatasetSpec,
     ExtractorSpec,
     LossSpec,
@@ -43,6 +44,8 @@ __all__ = [
     "API_VERSION",
     "ArchitectureSpec",
     "ArraySource",
+    "Augmentation",
+    "AugmentationSpec",
     "Batch",
     "Bounded",
     "Crop",
@@ -241,6 +244,22 @@ class View(Protocol):
 
     def normal(self, *shape: int) -> Tensor:
         """N(0, 1), otherwise as `uniform`."""
+        ...
+
+
+class Augmentation(Protocol):
+    """Changes pictures before a discriminator sees them, differentiably, twice where penalties need that."""
+
+    def __call__(self, pictures: Batch, uniform: Callable[..., Tensor]) -> Batch:
+        """Pictures (N, C, H, W) in float32 by field name -> the same fields, changed.
+
+        What moves pixels has to move those of all fields alike. `uniform(N, ...)` gives random numbers from
+        the run's own stream, different for each sample; ask in the same order in each call.
+        """
+        ...
+
+    def observe(self, real_scores: Tensor) -> None:
+        """Told the scores of real samples in each step of the discriminator; may change buffers."""
         ...
 
 

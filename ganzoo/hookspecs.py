@@ -10,6 +10,7 @@ import pluggy
 
 from ganzoo.specs import (
     ArchitectureSpec,
+    AugmentationSpec,
     DatasetSpec,
     ExtractorSpec,
     LossSpec,
@@ -34,6 +35,11 @@ def ganzoo_losses() -> list[LossSpec]:  # type: ignore[empty-body]
 @hookspec
 def ganzoo_terms() -> list[TermSpec]:  # type: ignore[empty-body]
     """Penalties and constraints that stand beside a loss."""
+
+
+@hookspec
+def ganzoo_augmentations() -> list[AugmentationSpec]:  # type: ignore[empty-body]
+    """What is done to pictures before discriminators see them."""
 
 
 @hookspec

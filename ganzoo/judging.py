@@ -5,6 +5,7 @@ Importing this imports neither torch nor numpy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,7 +43,8 @@ class Lesson:
     """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts).
 
     `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: it may come again, so that what was
-    learned is worth a place in the cache; not so where the pictures are generated ones.
+    learned is worth a place in the cache; not so where the pictures are generated ones. `note` takes a line
+    for the user, before what takes long.
     """
 
     pixels: NDArray[np.uint8]
@@ -53,6 +55,7 @@ class Lesson:
     seed: int = 0
     stacked: bool = False
     keep: bool = True
+    note: Callable[[str], None] = lambda _: None
 
 
 class Samples(Protocol):

@@ -59,12 +59,14 @@ class Plan:
     terms: Mapping[str, TermChoice]
     dropped_terms: tuple[str, ...]
     origins: Mapping[Key, str]
+    augment: Choice | None = None
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
         """The plugins that this run uses, each once."""
         items = [self.dataset.item, self.architecture.item, self.loss.item]
         items += [term.item for term in self.terms.values()]
+        items += [self.augment.item] if self.augment else []
         unique = {(item.plugin.dist, item.plugin.name): item.plugin for item in items}
         return tuple(unique[key] for key in sorted(unique))
 
@@ -98,6 +100,8 @@ class Plan:
             "loss": {"name": self.loss.item.qualified, **_options(self.loss.options)},
             "terms": terms,
         }
+        if self.augment is not None:
+            tables["augment"] = {"name": self.augment.item.qualified, **_options(self.augment.options)}
         result: dict[str, Any] = plain(tables)
         return result
 
@@ -106,7 +110,13 @@ class Plan:
         if path[0] == "terms":
             names = {term.item.qualified: name for name, term in self.terms.items()}
             path = ("terms", names.get(path[1], path[1]), *path[2:])
-        owner = {"architecture": self.architecture, "loss": self.loss, "data": self.dataset}.get(path[0])
+        owners = {
+            "architecture": self.architecture,
+            "loss": self.loss,
+            "data": self.dataset,
+            "augment": self.augment,
+        }
+        owner = owners.get(path[0])
         if path in self.origins:
             return self.origins[path]
         core = CORE_TABLES.get(path[0])

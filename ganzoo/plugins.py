@@ -26,6 +26,7 @@ from ganzoo import hookspecs
 from ganzoo.api import (
     API_VERSION,
     ArchitectureSpec,
+    AugmentationSpec,
     DatasetSpec,
     ExtractorSpec,
     LossSpec,
@@ -43,14 +44,24 @@ GROUP = "ganzoo"
 SECONDS = 20.0
 ENTRY_POINT = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?\s*(\[.*\])?")
 
-Kind = Literal["architecture", "loss", "term", "recipe", "dataset", "extractor", "metric"]
-Spec = ArchitectureSpec | LossSpec | TermSpec | RecipeSpec | DatasetSpec | ExtractorSpec | MetricSpec
+Kind = Literal["architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"]
+Spec = (
+    ArchitectureSpec
+    | LossSpec
+    | TermSpec
+    | AugmentationSpec
+    | RecipeSpec
+    | DatasetSpec
+    | ExtractorSpec
+    | MetricSpec
+)
 State = Literal["ok", "disabled", "incompatible", "broken"]
 
 HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
     "ganzoo_architectures": ("architecture", ArchitectureSpec),
     "ganzoo_losses": ("loss", LossSpec),
     "ganzoo_terms": ("term", TermSpec),
+    "ganzoo_augmentations": ("augmentation", AugmentationSpec),
     "ganzoo_recipes": ("recipe", RecipeSpec),
     "ganzoo_datasets": ("dataset", DatasetSpec),
     "ganzoo_extractors": ("extractor", ExtractorSpec),

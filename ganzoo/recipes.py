@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api import ArchitectureSpec, AugmentationSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import SettingsError, UsageError
 from ganzoo.plan import Choice, Plan, TermChoice
 from ganzoo.registry import Item, Registry
@@ -26,6 +26,8 @@ from ganzoo.settings import (
     read_toml,
     unknown_option,
 )
+
+NO_AUGMENTATION = "none"
 
 
 def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | Layer | None = None) -> Plan:
@@ -43,6 +45,11 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
     architecture = registry.find(ArchitectureSpec, _last(requested, "architecture", "name"))
     loss = registry.find(LossSpec, _last(requested, "loss", "name"))
     owners: dict[str, Item[Any]] = {"data": dataset, "architecture": architecture, "loss": loss}
+    augment = _last(requested, "augment", "name", otherwise=NO_AUGMENTATION)
+    if augment != NO_AUGMENTATION:
+        owners["augment"] = registry.find(AugmentationSpec, augment)
+    elif any(entry.get("augment", "name") for entry in requested):  # switched off again
+        requested = [entry.without("augment", keep=("name",)) for entry in requested]
     requested = _drop_foreign_options(requested, registry, owners)
 
     defaults = [
@@ -81,6 +88,9 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         dataset=Choice(dataset, choice(dataset, "data", table("data"))),
         architecture=Choice(architecture, choice(architecture, "architecture", table("architecture"))),
         loss=Choice(loss, choice(loss, "loss", table("loss"))),
+        augment=Choice(owners["augment"], choice(owners["augment"], "augment", table("augment")))
+        if "augment" in owners
+        else None,
         terms=chosen_terms,
         dropped_terms=dropped,
         origins=origins,
@@ -119,7 +129,10 @@ def _named(target: str, registry: Registry) -> list[Layer]:
         "loss.name": registry.canonical(LossSpec, spec.loss, dist),
         "data.source": registry.canonical(DatasetSpec, scheme, dist) + colon + argument,
     }
-    return [_canonical_terms(layer(f"recipe {item.name}", {**names, **spec.settings}), registry, dist)]
+    augment = spec.settings.get("augment.name", NO_AUGMENTATION)
+    if augment != NO_AUGMENTATION:
+        names["augment.name"] = registry.canonical(AugmentationSpec, augment, dist)
+    return [_canonical_terms(layer(f"recipe {item.name}", {**spec.settings, **names}), registry, dist)]
 
 
 def _combination(target: str, registry: Registry) -> Layer:
@@ -142,8 +155,10 @@ def _display_name(target: str, lower: Sequence[Layer]) -> str:
     return name if kind in ("recipe", "combination") else target
 
 
-def _last(layers: Sequence[Layer], *key: str) -> Any:
+def _last(layers: Sequence[Layer], *key: str, otherwise: str | None = None) -> Any:
     found = [entry.get(*key) for entry in layers if entry.get(*key) is not None]
+    if not found and otherwise is not None:
+        return otherwise
     if not found or not isinstance(found[-1], str):
         raise SettingsError(f"'{'.'.join(key)}' must be a name.", where=layers[-1].origin)
     return found[-1]
@@ -164,7 +179,10 @@ def _drop_foreign_options(
         for position, entry in enumerate(layers):
             current = entry.get(table, key) or current
             name = str(current).partition(":")[0]
-            if current is not None and registry.find(type(final.spec), name).qualified != final.qualified:
+            if (
+                current not in (None, NO_AUGMENTATION)
+                and registry.find(type(final.spec), name).qualified != final.qualified
+            ):
                 result[position] = result[position].without(table, keep=(key, "flip"))
                 if table == "loss":
                     result[position] = result[position].without("terms")

@@ -17,6 +17,7 @@ RESERVED: Mapping[str, frozenset[str]] = {
     "ganzoo_architectures": frozenset({"name"}),
     "ganzoo_losses": frozenset({"name"}),
     "ganzoo_terms": frozenset({"every"}),
+    "ganzoo_augmentations": frozenset({"name"}),
     "ganzoo_datasets": frozenset({"source", "flip"}),
 }
 

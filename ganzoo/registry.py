@@ -17,6 +17,7 @@ from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.plugins import Kind, Plugin, Selection, Spec, discover, is_strict
 from ganzoo.specs import (
     ArchitectureSpec,
+    AugmentationSpec,
     DatasetSpec,
     ExtractorSpec,
     LossSpec,
@@ -27,7 +28,15 @@ from ganzoo.specs import (
 from ganzoo.text import printable
 
 SpecT = TypeVar(
-    "SpecT", ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec, ExtractorSpec, MetricSpec
+    "SpecT",
+    ArchitectureSpec,
+    LossSpec,
+    TermSpec,
+    AugmentationSpec,
+    RecipeSpec,
+    DatasetSpec,
+    ExtractorSpec,
+    MetricSpec,
 )
 SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
 

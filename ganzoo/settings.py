@@ -141,7 +141,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NameSettings:
-    """The core's part of the tables `architecture` and `loss`."""
+    """The core's part of the tables `architecture`, `loss` and `augment`."""
 
     name: str = ""
 
@@ -161,6 +161,7 @@ CORE_TABLES: Mapping[str, type[Any]] = {
     "data": DataSettings,
     "architecture": NameSettings,
     "loss": NameSettings,
+    "augment": NameSettings,
 }
 
 

@@ -78,6 +78,15 @@ class TermSpec(_Buildable):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentationSpec(_Buildable):
+    """What is done to pictures before any discriminator sees them, real and generated ones alike.
+
+    `factory(config) -> Augmentation`. Chosen by `--augment NAME`. One that keeps state (how strong it is,
+    say) is an nn.Module with buffers: it is moved to the device and saved with the run.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec(_Buildable):
     """A kind of data, chosen by `--data NAME` or `--data NAME:ARGUMENT`.
 

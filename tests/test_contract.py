@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from ganzoo.errors import PluginError, UsageError
+from ganzoo.errors import PluginError, SettingsError, UsageError
 from ganzoo.recipes import resolve
 from ganzoo.registry import load_registry
 from ganzoo.runs import Run
+from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.prepared import prepare
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.session import resume, start
@@ -31,8 +32,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganzoo.api import (
-    ArchitectureSpec, ArraySource, DatasetSpec, Field, Game, LossSpec, Net, Networks, RecipeSpec,
-    TermSpec, hookimpl,
+    ArchitectureSpec, ArraySource, AugmentationSpec, DatasetSpec, Field, Game, LossSpec, Net, Networks,
+    RecipeSpec, TermSpec, hookimpl,
 )
 
 class Affine(nn.Module):
@@ -133,6 +134,46 @@ class Relativistic:
 def relativistic(config):
     return Relativistic()
 
+class Dimmer(nn.Module):
+    """Darkens pictures, the more the better the discriminator knows real ones."""
+    def __init__(self, config):
+        super().__init__()
+        self.register_buffer("strength", torch.zeros(()))
+        self.seen = []
+    def forward(self, pictures, uniform):
+        names = list(pictures)
+        shade = 1 - self.strength * uniform(len(pictures[names[0]]), 1, 1, 1)
+        self.seen.append(tuple(names))
+        return {name: value * shade for name, value in pictures.items()}
+    def observe(self, real_scores):
+        self.strength.add_(0.01 * real_scores.sign().mean() + 0.02)
+
+class Halve(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Conv2d(1, 1, 3, padding=1)
+    def forward(self, a_image):
+        return self.net(a_image)
+
+class PairJudge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Conv2d(2, 1, 4)
+    def forward(self, a_image, b_image):
+        return self.net(torch.cat([a_image, b_image], 1)).flatten(1)
+
+def picture_nets(config, data):
+    return Networks(
+        generators={"generator": Net(module=Halve(), reads=("a_image",), writes=("b_image",))},
+        discriminators={"discriminator": Net(module=PairJudge(), reads=("a_image", "b_image"))},
+    )
+
+def pictures(argument, config=None):
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.integers(0, 256, (50, 1, 8, 8), np.uint8) for name in ("a_image", "b_image")}
+    fields = tuple(Field(name=name, shape=(1, 8, 8), range=(-1.0, 1.0)) for name in arrays)
+    return ArraySource(fields=fields, arrays=arrays, identity="made up")
+
 def data(argument, config=None):
     rng = np.random.default_rng(0)
     arrays = {
@@ -153,6 +194,8 @@ def ganzoo_architectures():
         ArchitectureSpec(name="cycle", summary="Two games.", factory=f"{here}:cycle_nets", needs=("a", "b")),
         ArchitectureSpec(name="two-heads", summary="Two outputs.", factory=f"{here}:ac_nets",
                          needs=("a", "label")),
+        ArchitectureSpec(name="pictures", summary="Image to image.", factory=f"{here}:picture_nets",
+                         needs=("a_image", "b_image")),
         ArchitectureSpec(name="codes", summary="Latent codes.", factory=f"{here}:info_nets", needs=("a",)),
     ]
 
@@ -174,8 +217,13 @@ def ganzoo_terms():
     ]
 
 @hookimpl
+def ganzoo_augmentations():
+    return [AugmentationSpec(name="dimmer", summary="Darkens.", factory=f"{__name__}:Dimmer")]
+
+@hookimpl
 def ganzoo_datasets():
-    return [DatasetSpec(name="two-fields", summary="a, b and a label.", factory=f"{__name__}:data")]
+    pairs = DatasetSpec(name="two-pictures", summary="Pairs.", factory=f"{__name__}:pictures")
+    return [pairs, DatasetSpec(name="two-fields", summary="a, b and a label.", factory=f"{__name__}:data")]
 
 @hookimpl
 def ganzoo_recipes():
@@ -188,13 +236,16 @@ def ganzoo_recipes():
         RecipeSpec(name="test-codes", summary="InfoGAN.", architecture="codes", loss="non-saturating",
                    data="two-fields",
                    settings={"terms.tell-code": True, "terms.tell-code-g": True, "terms.spread": True}),
+        RecipeSpec(name="test-pictures", summary="Augmented pairs, with R1.", architecture="pictures",
+                   loss="non-saturating", data="two-pictures",
+                   settings={"augment.name": "dimmer", "terms.r1": True}),
         RecipeSpec(name="test-paired", summary="Paired.", architecture="two-heads", loss="paired",
                    data="two-fields"),
     ]
 '''  # fmt: skip
 
 
-@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired", "test-codes"])
+@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired", "test-codes", "test-pictures"])
 def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, recipe: str) -> None:
     install("kinds-dist", "kinds", PLUGIN)
     registry = load_registry()
@@ -248,6 +299,45 @@ def test_latent_codes_are_learned_and_exported(install: Install, tmp_path: Path)
     assert [field.name for field in generator.inputs] == ["z", "code"]
     both = [generator.generate(64, seed=0, code=np.full(64, code)).mean(0) for code in (0, 1)]
     assert abs(both[0] - both[1]).max() > 0.5
+
+
+def test_an_augmentation_sees_what_the_discriminator_reads_and_keeps_its_state(
+    install: Install, tmp_path: Path
+) -> None:
+    install("kinds-dist", "kinds", PLUGIN)
+    registry = load_registry()
+    settings = {"train.device": "cpu", "train.images": 80, "train.batch_size": 8}
+    plan = resolve("test-pictures", registry, overrides=settings)
+    assert plan.settings()["augment"] == {"name": "kinds-dist/dimmer"}
+    prepared = prepare(plan)
+    dimmer = prepared.phases.augmentation
+    assert isinstance(dimmer, torch.nn.Module)
+    real = {name: torch.ones(8, 1, 8, 8) for name in ("a_image", "b_image")}
+    before = float(dimmer.strength)
+    prepared.phases.discriminator(real, 8, 0, last=True)
+    prepared.phases.generator(real, 8, 0)
+    assert set(dimmer.seen) == {("a_image", "b_image")}
+    assert float(dimmer.strength) > before
+    run, _ = start(plan, tmp_path / "run", Quiet())
+    assert "kinds-dist" in {p["dist"] for p in run.record["plugins"]}
+    assert float(read_newest(run.checkpoints, print)[0]["parts.augmentation.strength"]) > 0
+
+
+def test_an_augmentation_can_be_chosen_and_switched_off(install: Install) -> None:
+    install("kinds-dist", "kinds", PLUGIN)
+    registry = load_registry()
+    off = resolve("test-pictures", registry, overrides={"augment.name": "none"})
+    assert off.augment is None
+    assert "augment" not in off.settings()
+    on = resolve("test-cycle", registry, overrides={"augment.name": "dimmer"})
+    assert on.augment is not None
+    assert on.augment.item.name == "dimmer"
+    with pytest.raises(UsageError, match="There is no augmentation 'dimer'"):
+        resolve("test-cycle", registry, overrides={"augment.name": "dimer"})
+    with pytest.raises(SettingsError, match=r"no setting 'augment\.strength'"):
+        resolve("test-pictures", registry, overrides={"augment.strength": 1})
+    with pytest.raises(SettingsError, match=r"no setting 'augment\.p'"):
+        resolve("test-cycle", registry, overrides={"augment.p": 1})
 
 
 @pytest.mark.parametrize(

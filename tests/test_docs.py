@@ -17,6 +17,8 @@ from ganzoo import api, hookspecs, specs
 from ganzoo.api import (
     ArchitectureSpec,
     ArraySource,
+    Augmentation,
+    AugmentationSpec,
     DatasetSpec,
     Evidence,
     Extractor,
@@ -51,11 +53,13 @@ PAGES = [
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
 RECORDS = [
-    *(ArchitectureSpec, LossSpec, TermSpec, RecipeSpec, DatasetSpec, MetricSpec, ExtractorSpec),
+    *(ArchitectureSpec, LossSpec, TermSpec, AugmentationSpec, RecipeSpec, DatasetSpec, MetricSpec),
+    ExtractorSpec,
     *(Field, Net, Game, Networks, Lesson),
 ]
 PROTOCOLS = {
     "Terms and the View": View,
+    "Augmentation": Augmentation,
     "Evidence": Evidence,
     "Samples": Samples,
     "Extractor": Extractor,

@@ -119,7 +119,7 @@ def test_bad_settings_name_path_origin_and_cure(
 @pytest.mark.parametrize(
     ("file", "overrides", "images", "minutes"),
     [
-        ({}, {}, 200_000, None),
+        ({}, {}, 230_000, None),
         ({}, {"train.images": 5}, 5, None),
         ({}, {"train.minutes": 3}, None, 3),
         ({}, {"train.minutes": 3, "train.images": 5}, 5, 3),

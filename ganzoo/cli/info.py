@@ -126,6 +126,7 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
 
 def _used(plan: Plan) -> set[str]:
     items = [plan.dataset.item, plan.architecture.item, plan.loss.item]
+    items += [plan.augment.item] if plan.augment else []
     return {item.qualified for item in (*items, *(term.item for term in plan.terms.values()))}
 
 

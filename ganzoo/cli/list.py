@@ -11,7 +11,7 @@ from ganzoo.registry import Item, Registry
 from ganzoo.text import printable
 
 PLURALS = {"loss": "losses"}
-KINDS = ("recipe", "architecture", "loss", "term", "dataset", "extractor", "metric")
+KINDS = ("recipe", "architecture", "loss", "term", "augmentation", "dataset", "extractor", "metric")
 
 
 @click.command("list")
@@ -20,7 +20,7 @@ KINDS = ("recipe", "architecture", "loss", "term", "dataset", "extractor", "metr
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
-    """Show what the zoo holds: recipes, architectures, losses, terms, datasets, extractors, metrics.
+    """Show what the zoo holds: recipes, architectures, losses, terms, augmentations, datasets and so on.
 
     Plugins that did not load are listed with the reason.
     """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ganzoo.settings import Layer
     from ganzoo.train.loop import Outcome
 
+_PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
+
 CODES = {
     "done": ExitCode.OK,
     "paused": ExitCode.OK,
@@ -36,6 +38,7 @@ CODES = {
     metavar="SOURCE",
     help="fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
 )
+@click.option("--augment", metavar="NAME", help="What to do to pictures before the discriminator; or none.")
 @click.option("--images", type=click.IntRange(min=1), help="Length, in real images shown.")
 @click.option("--minutes", type=float, help="Length, in minutes; the schedule follows the clock.")
 @click.option("--batch-size", type=click.IntRange(min=1))
@@ -206,7 +209,7 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
     values = dict(parse_assignment(text) for text in assignments)
     for name, value in options.items():
         if value is not None:
-            values[("data", "source") if name == "data" else ("train", name)] = value
+            values[_PATHS.get(name, ("train", name))] = value
     return Layer("command line", values)
 
 

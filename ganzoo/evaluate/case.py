@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from ganzoo.specs import ExtractorSpec
 EXTRACTOR, JUDGE = "efficientnet-lite0", "judge"
 
 
-def lens_for(registry: Registry, reals: Reals, extractor: str = "", weights: Path | None = None) -> Lens:
+def lens_for(
+    registry: Registry,
+    reals: Reals,
+    extractor: str = "",
+    weights: Path | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Lens:
     """The lens for samples of this data: an extractor for pictures, a judge where there are labels.
 
-    UsageError for an extractor that cannot look at them, and for `weights` that nothing reads.
+    `note` is told when a judge learns. UsageError for an extractor that cannot look at them, and for `weights` that nothing reads.
     """
     if not reals.field.is_image:
         if extractor or weights is not None:
@@ -44,7 +51,7 @@ def lens_for(registry: Registry, reals: Reals, extractor: str = "", weights: Pat
         if not labelled:
             raise UsageError(f"The extractor '{item.name}' learns from labels: this data has none.")
         named = [item]  # one judge for features and opinions
-    judge, lesson = (named[0], reals.lesson) if labelled else (None, None)
+    judge, lesson = (named[0], partial(reals.lesson, note)) if labelled else (None, None)
     return Lens(item, options, judge, lesson, stacked=reals.stacked)
 
 

@@ -122,7 +122,7 @@ class Reals:
         order = np.random.Generator(np.random.PCG64(_ORDER + 1)).permutation(self.training.count)
         return self._take(lens, self.training, order[: len(real)], "training", real)
 
-    def lesson(self) -> Lesson:
+    def lesson(self, note: Callable[[str], None]) -> Lesson:
         """What a judge learns from; its exam is the held-out part, where there is one."""
         assert self.label is not None  # noqa: S101
         return Lesson(
@@ -132,6 +132,7 @@ class Reals:
             exam_labels=in_parts(self.exam.arrays[self.label.name]),
             classes=len(self.label.classes),
             stacked=self.stacked,
+            note=note,
         )
 
     def _take(self, lens: Lens, store: Store, rows: Array, part: str, real: Sampled | None) -> Sampled:

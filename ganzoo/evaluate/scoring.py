@@ -3,34 +3,61 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ganzoo.errors import PluginError, UsageError
+from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.evaluate.evidence import Case
-from ganzoo.evaluate.lens import Lens
+from ganzoo.evaluate.lens import VALUES, Lens
 from ganzoo.evaluate.reference import Reals
 from ganzoo.registry import Item, Registry, calling, factory_of
-from ganzoo.specs import MetricSpec
+from ganzoo.specs import ExtractorSpec, MetricSpec
+
+Metric = Item[MetricSpec]
+
+# What metrics may need, as it is said to users; any other need is an extractor, named by its distance.
+NEEDS = {
+    "image": "pictures",
+    "points": "points of one or two numbers",
+    "rows": "rows of numbers",
+    "labels": "labels in the data",
+    "judge": "pictures with labels",
+    "asked": "a generator that is asked for classes",
+    "training": "held-out samples, and a generator that learned from this data",
+}
 
 
-def chosen_metrics(
-    registry: Registry, names: Sequence[str], *, quick: bool = False
-) -> list[Item[MetricSpec]]:
+def chosen_metrics(registry: Registry, names: Sequence[str], *, quick: bool = False) -> list[Metric]:
     """The metrics of those names; without names all that are not slow, or those that are quick.
 
     Quick ones come first: they are what is looked at first.
     """
     if names:
-        return [registry.find(MetricSpec, name) for name in names]
+        named = [_named(registry, name) for name in names]
+        return list({item.qualified: item for item in named}.values())
     every = sorted(registry.of_kind(MetricSpec), key=lambda item: not item.spec.quick)
     return [item for item in every if (item.spec.quick if quick else not item.spec.slow)]
+
+
+def _named(registry: Registry, name: str) -> Metric:
+    """The metric of that name. UsageError, also for a score of that name: it says whose it is."""
+    if not registry.matches(MetricSpec, name):
+        distances = {VALUES, *(item.spec.distance for item in registry.of_kind(ExtractorSpec))}
+        for item in registry.of_kind(MetricSpec):
+            scores = {score.replace("{distance}", way) for score in item.spec.better for way in distances}
+            if name in scores:
+                raise UsageError(
+                    f"There is no metric '{name}': it is a score of the metric '{item.name}'.",
+                    where=item.qualified,
+                    fix=f"--metric {item.name}",
+                )
+    return registry.find(MetricSpec, name)
 
 
 class Scorer:
     """Computes the metrics that apply to samples of this data."""
 
-    def __init__(self, metrics: Sequence[Item[MetricSpec]], lens: Lens, reals: Reals) -> None:
+    def __init__(self, metrics: Sequence[Metric], lens: Lens, reals: Reals) -> None:
         self.metrics = metrics
         self._lens = lens
         self._has = _abilities(lens, reals)
@@ -60,34 +87,53 @@ class Scorer:
 
         `asked`: they are asked for classes; `training`: there are training samples beside the real ones.
         """
-        if not any(self._applies(item, asked, training) for item in self.metrics):
+        if len(self.left_out(asked=asked, training=training)) == len(self.metrics):
             raise self._none_applies()
 
-    def scores(self, case: Case, *, reference: bool = False) -> dict[str, float]:
+    def left_out(self, *, asked: bool, training: bool) -> list[str]:
+        """The metrics that do not apply, each with what it needs, in words."""
+        lacking = {item.name: self._lacking(item, asked, training) for item in self.metrics}
+        return [
+            f"'{name}' needs {' and '.join(NEEDS.get(need, f'the extractor of {need}') for need in needs)}"
+            for name, needs in lacking.items()
+            if needs
+        ]
+
+    def scores(
+        self,
+        case: Case,
+        *,
+        reference: bool = False,
+        failed: Callable[[Metric, GanzooError], None] | None = None,
+    ) -> dict[str, float]:
         """The scores of a case; for a reference row only those that are meant for one.
 
-        PluginError when a metric fails or gives no numbers, UsageError when none applies to generated ones.
+        PluginError when a metric fails, gives no numbers or a score of another one's name; `failed`, where
+        it is given, is told instead, and the metric is left out. UsageError when none applies.
         """
         asked, training = case.fake.labels is not None, case.training is not None
         found: dict[str, float] = {}
+        owners: dict[str, Metric] = {}
         for item in self.metrics:
-            if not self._applies(item, asked, training) or (reference and not item.spec.reference):
+            if self._lacking(item, asked, training) or (reference and not item.spec.reference):
                 continue
-            with calling(item):
-                values = self._function(item)(case)
-            if not isinstance(values, Mapping):
-                raise PluginError(
-                    f"The metric '{item.name}' gave {type(values).__name__}, not scores by name.",
-                    where=item.qualified,
-                )
-            found |= {str(name): _number(item, name, value) for name, value in values.items()}
-        if not found and not reference:
+            try:
+                values = self._values(item, case)
+                _check_names(item, values, owners)
+            except GanzooError as error:
+                if failed is None:
+                    raise
+                failed(item, error)
+                continue
+            found |= values
+            owners |= dict.fromkeys(values, item)
+        if not found and not reference and failed is None:
             raise self._none_applies()
         return found
 
-    def _applies(self, item: Item[MetricSpec], asked: bool, training: bool) -> bool:
-        needs = set(item.spec.needs) - ({"asked"} if asked else set()) - ({"training"} if training else set())
-        return needs <= self._has
+    def _lacking(self, item: Metric, asked: bool, training: bool) -> list[str]:
+        has = self._has | ({"asked"} if asked else set()) | ({"training"} if training else set())
+        return [need for need in item.spec.needs if need not in has]
 
     def _none_applies(self) -> UsageError:
         return UsageError(
@@ -96,14 +142,41 @@ class Scorer:
             fix="ganzoo list --kind metric",
         )
 
-    def _function(self, item: Item[MetricSpec]) -> Any:
+    def _values(self, item: Metric, case: Case) -> dict[str, float]:
+        with calling(item):
+            values = self._function(item)(case)
+        if not isinstance(values, Mapping):
+            raise PluginError(
+                f"The metric '{item.name}' gave {type(values).__name__}, not scores by name.",
+                where=item.qualified,
+            )
+        return {str(name): _number(item, name, value) for name, value in values.items()}
+
+    def _function(self, item: Metric) -> Any:
         if item.qualified not in self._functions:
             spec = item.spec
             self._functions[item.qualified] = factory_of(item)(spec.config() if spec.config else None)
         return self._functions[item.qualified]
 
 
-def _number(item: Item[MetricSpec], name: str, value: Any) -> float:
+def _check_names(item: Metric, names: Iterable[str], owners: Mapping[str, Metric]) -> None:
+    """PluginError when a score has the name of another metric's, which it would replace."""
+    for name in names:
+        if name == "n":
+            raise PluginError(
+                f"The metric '{item.name}' gives a score 'n', which is the number of samples.",
+                where=item.qualified,
+                fix="its author has to choose another name; --metric names those to compute",
+            )
+        if other := owners.get(name):
+            raise PluginError(
+                f"The metrics '{other.name}' and '{item.name}' both give a score '{name}'.",
+                where=f"{other.qualified} and {item.qualified}",
+                fix="leave one of them out: --metric names those to compute",
+            )
+
+
+def _number(item: Metric, name: str, value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from ganzoo.api import Loss
+from ganzoo.api import Augmentation, Loss
 from ganzoo.errors import PluginError
 from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
@@ -17,9 +17,10 @@ from ganzoo.train.phases import Penalty
 
 @dataclass
 class Parts:
-    """Loss, constraints and penalties by role; `stateful` names those that are modules."""
+    """Loss, augmentation, constraints and penalties by role; `stateful` names those that are modules."""
 
     loss: Loss
+    augmentation: Augmentation | None = None
     constraints: dict[str, list[Constraint]] = field(
         default_factory=lambda: {"generator": [], "discriminator": []}
     )
@@ -34,6 +35,12 @@ def make_parts(plan: Plan, device: torch.device) -> Parts:
     parts = Parts(_loss(plan))
     if isinstance(parts.loss, nn.Module):
         parts.stateful["loss"] = parts.loss.to(device)
+    if plan.augment is not None:
+        factory = factory_of(plan.augment.item)
+        with calling(plan.augment.item):
+            parts.augmentation = factory(plan.augment.options)
+        if isinstance(parts.augmentation, nn.Module):
+            parts.stateful["augmentation"] = parts.augmentation.to(device)
     for name, term in plan.terms.items():
         spec = term.item.spec
         factory = factory_of(term.item)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Batch, Loss, Networks, View
+from ganzoo.api import Augmentation, Batch, Loss, Networks, View
 from ganzoo.networks import noise_fields
 from ganzoo.train.engine import Engine
 from ganzoo.train.memory import Memory
@@ -109,19 +109,26 @@ class Phases:
         loss: Loss,
         penalties: Mapping[str, list[Penalty]],
         *,
+        augmentation: Augmentation | None = None,
+        pictures: Collection[str] = (),
         paired: bool = False,
         reuse_fakes: bool = False,
         joint: Collection[str] = (),
         memory: Memory | None = None,
         stateful: Collection[nn.Module] = (),
     ) -> None:
-        """`joint` names the discriminators that may judge real and generated samples in one batch."""
+        """`joint` names the discriminators that may judge real and generated samples in one batch.
+
+        An augmentation changes those of the fields `pictures` that a discriminator reads.
+        """
         self.networks = networks
         self.sides = sides
         self.engine = engine
         self.meter = meter
         self.loss = loss
         self.penalties = penalties
+        self.augmentation = augmentation
+        self.pictures = frozenset(pictures)
         self.paired = paired
         self.reuse_fakes = reuse_fakes
         self.joint = frozenset(joint)
@@ -227,6 +234,8 @@ class Phases:
                 fake=fake,
                 noise=drawn.noise,
                 joint=game.discriminator in self.joint,
+                augmentation=self.augmentation,
+                pictures=self.pictures,
             )
             with self.engine.autocast():
                 total = total + self._adversarial(role, view, weight)
@@ -237,6 +246,8 @@ class Phases:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             loss = self.loss.discriminator(real, fake)
+            if self.augmentation is not None:
+                self.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
         else:

@@ -14,7 +14,7 @@ from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
 from ganzoo.errors import UsageError
-from ganzoo.networks import build_networks, judging_alone
+from ganzoo.networks import build_networks, declared, judging_alone
 from ganzoo.plan import Plan
 from ganzoo.train.ema import Ema
 from ganzoo.train.engine import Engine, choose_threads, kept_threads
@@ -102,6 +102,8 @@ def prepare(
         training.meter,
         parts.loss,
         parts.penalties,
+        augmentation=parts.augmentation,
+        pictures=[name for name, field in declared(networks, store.info).items() if field.is_image],
         paired=plan.loss.item.spec.paired,
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,

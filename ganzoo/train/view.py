@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ganzoo.api import Batch, Game, Net, Networks
+from ganzoo.api import Augmentation, Batch, Game, Net, Networks
 from ganzoo.networks import apply
 from ganzoo.train.parting import Draws
 
@@ -31,6 +32,8 @@ class GameView:
         fake: Batch,
         noise: Batch,
         joint: bool = False,
+        augmentation: Augmentation | None = None,
+        pictures: Collection[str] = (),
     ) -> None:
         self._generators = networks.generators
         self._generator = networks.generators[game.generator]
@@ -39,6 +42,8 @@ class GameView:
         self.noise = noise
         self._generator_learns = learns == "generator"
         self._joint = joint
+        self._augmentation = augmentation
+        self._pictures = [name for name in self._discriminator.reads if name in pictures]
         self.real = real
         self.fake = fake if self._generator_learns else {name: value.detach() for name, value in fake.items()}
         self.written = self._generator.writes
@@ -70,7 +75,15 @@ class GameView:
         }
 
     def discriminate(self, batch: Batch) -> Batch:
-        """The discriminator's outputs in float32, so that losses are computed in full precision."""
+        """The discriminator's outputs in float32, so that losses are computed in full precision.
+
+        It sees pictures through the augmentation, where there is one.
+        """
+        if self._augmentation is not None and self._pictures:
+            pictures = {name: batch[name] for name in self._pictures}
+            # Moving pixels by products in bf16 would blur them.
+            with torch.autocast(pictures[self._pictures[0]].device.type, enabled=False):
+                batch = {**batch, **self._augmentation(pictures, self.uniform)}
         return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
