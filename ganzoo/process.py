@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+# Other processes' cores from which a machine counts as busy.
+BUSY_CORES = 0.25
 
 
 def peak_megabytes() -> float:
@@ -53,6 +58,35 @@ def busy_cores() -> float:
     return max(0.0, (all_cores - own) / wall)
 
 
+def fair_share(threads: int, busy: Callable[[], float] = busy_cores) -> int:
+    """All of so many threads on a quiet machine, half of them beside other processes.
+
+    Threads of short kernels wait for each other: one that has to share its core holds up all of them.
+    """
+    return threads if threads == 1 or busy() < BUSY_CORES else threads // 2
+
+
+@contextmanager
+def limited_threads(count: int | None) -> Iterator[None]:
+    """The block's kernels take so many threads, those of libraries that it imports, too; None: their own."""
+    if count is None:
+        yield
+        return
+    torch, before = sys.modules.get("torch"), os.environ.get(_VARIABLE)
+    of_torch = 0 if torch is None else torch.get_num_threads()
+    os.environ[_VARIABLE] = str(count)
+    if torch is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        os.environ.pop(_VARIABLE)
+        if before is not None:
+            os.environ[_VARIABLE] = before
+        if torch is not None:
+            torch.set_num_threads(of_torch)
+
+
 def watch_cores() -> None:
     """Let the seconds that `busy_cores` looks at begin now."""
     global _before
@@ -71,4 +105,5 @@ def _used() -> tuple[float, float, float] | None:
 
 
 _SHORTEST = 0.2
+_VARIABLE = "OMP_NUM_THREADS"
 _before = _used()

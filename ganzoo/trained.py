@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from ganzoo.api import Networks
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.locks import is_held
 from ganzoo.networks import build_networks
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
 from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest, read_one
+from ganzoo.train.checkpoint import has_any, read_newest, read_one
 from ganzoo.train.state import averaged_generators, load_modules, raw_generators
 
 Which = int | Literal["newest", "best"]
@@ -35,8 +36,18 @@ def load_trained(
 
     `which`: the newest sound checkpoint, the best by `train.keep_best`, or that after so many images. `raw`
     takes the weights without average. `note` is told of damaged checkpoints that were passed over.
-    UsageError when the run's plugins or files are gone.
+    UsageError when the run's plugins or files are gone, or it has only begun.
     """
+    if (
+        run.record["status"] in ("starting", "training")
+        and not has_any(run.checkpoints)
+        and is_held(run.path)
+    ):
+        raise UsageError(
+            "This run has no checkpoint yet.",
+            where=str(run.path),
+            fix="try again later: it is being trained, and train.checkpoint_every says when it is saved",
+        )
     plan, networks = _rebuilt(run, registry)
     tensors: dict[str, Any]
     if which == "newest":

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save
 
 from ganzoo import files
-from ganzoo.errors import DivergedError, StorageError, UsageError
+from ganzoo.errors import DivergedError, SettingsError, StorageError, UsageError
 from ganzoo.export import run as exporting
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
@@ -359,9 +359,12 @@ def test_a_run_keeps_its_best_by_a_value_of_the_log(
     for which in ("best", "newest", 160):
         exporting.export_run(run, tmp_path / "bundle", checkpoint=which)  # type: ignore[arg-type]
     assert exported == [best, 160, 160]
-    reporter = Quiet()
-    start(tiny("vanilla", **settings, **{"train.keep_best": "min:beauty"}), tmp_path / "none", reporter)
-    assert any("no value of the log is 'beauty'" in note for note in reporter.notes)
+    for name in ("beauty", "skipped_generator"):
+        with pytest.raises(SettingsError, match=f"'{name}', which this run's log does not have"):
+            start(
+                tiny("vanilla", **settings, **{"train.keep_best": f"min:{name}"}), tmp_path / "none", Quiet()
+            )
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_is_not_finite_is_never_saved(tmp_path: Path) -> None:

@@ -128,7 +128,8 @@ def test_a_table_for_people(run: Run, whole: tuple[dict[str, Any], Path]) -> Non
     assert said.code == 0, said.err
     for text in ("these samples", "few classes", "fed ↓", "coverage ↑", "n: 200", SHA256, "weights: EMA"):
         assert text in said.out
-    assert "memorisation check" in said.out
+    assert "collapsed, or not realistic at all" in said.out
+    assert "memorisation check" not in said.out  # it would pass, and mean nothing
     assert "held-out" in said.out
     # Without -o it goes into the run, of which nothing else is touched.
     new = [file for file in run.path.rglob("*") if file.is_file() and file not in before]
@@ -363,10 +364,15 @@ def test_what_the_scores_say_in_words() -> None:
     copies = judgement(good | {"memorisation": 0.1, "copied": 0.8}, rows)
     assert "FAILED" in copies[-1]
     assert "80.0%" in copies[-1]
-    collapsed = judgement(good | {"coverage": 0.1, "modes": 4}, rows)
-    assert "cover 10% of the real ones" in collapsed[0]
-    assert "mode collapse" in collapsed[1]
-    assert "4 of 10 (half of the classes)" in collapsed[2]
+    rows["real"] = {"modes": 10, "coverage": 0.97}
+    assert judgement(good, rows)[0] == "the samples cover 90% of the real ones; other real ones cover 97%"
+    collapsed = good | {"coverage": 0.1, "modes": 4}
+    plain, repeated, dense, modes = judgement(collapsed, rows)
+    assert "cover 10% of the real ones" in plain
+    assert "a few real ones, repeated, cover more, 60%" in repeated
+    assert "mode collapse" in dense
+    assert "4 of 10 (half of the classes)" in modes
+    assert "FAILED" in judgement(collapsed | {"copied": 0.8}, rows)[-1]
     assert judgement({"fed": 3.0}, {}) == []
 
 

@@ -46,7 +46,10 @@ def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
     [
         (["--metric", "frechett"], 2, "did you mean frechet"),
         (["--extractor", "inceptoin"], 2, "did you mean inception"),
-        (["--metric", "modes"], 2, "None of the metrics applies"),
+        (["--metric", "modes"], 2, "'modes' needs points of one or two numbers"),
+        (["--metric", "fed"], 2, "it is a score of the metric 'frechet'"),
+        (["--metric", "fed_mid"], 2, "--metric frechet"),
+        (["--metric", "coverage"], 2, "it is a score of the metric 'prdc'"),
         (["--data", "toy:ring"], 3, "--data with samples of the same shape"),
         (["--data", "npy:small.npy"], 3, "(1, 28, 28)"),
         (["--data", "npy:gone.npy"], 3, "gone.npy"),
@@ -159,6 +162,15 @@ def plugin(
 def test_a_broken_metric_is_named(install: Callable[..., Path], data: str, result: str, message: str) -> None:
     plugin(install, result)
     ended([DCGAN, "--data", data, "--n", "20", "--metric", "odd"], 2, "The metric 'odd'", "odd-dist", message)
+
+
+def test_no_metric_replaces_another_one_s_score(install: Callable[..., Path], data: str) -> None:
+    given = [DCGAN, "--data", data, "--n", "20", "--no-reference", "--metric", "frechet", "--metric", "odd"]
+    plugin(install, "{'fed': 1.0}")
+    ended(given, 2, "The metrics 'frechet' and 'odd' both give a score 'fed'", "odd-dist/odd", "--metric")
+    assert ganzoo("evaluate", *given[:-2], "--metric", "ganzoo/frechet", "--json").code == 0
+    plugin(install, "{'n': 1.0}")
+    ended(given, 2, "'odd' gives a score 'n'", "odd-dist")
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,39 @@ def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path
     assert other.identity != first.identity
 
 
+def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(judge, "STEPS", 25)
+    before, found = torch.get_num_threads(), set()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / str(threads)))
+            found.add(judge.train(None, lesson(side=28)).identity)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert len(found) == 1
+
+
+def test_other_weights_are_another_judge(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one lesson, as by another processor or another torch."""
+    first = judge.train(None, lesson())
+    shutil.rmtree(quick)
+    monkeypatch.setattr(judge, "RATE", 4e-3)
+    monkeypatch.setattr(judge, "_fingerprint", lambda _: first.name)
+    assert judge.train(None, lesson()).identity != first.identity
+
+
+def test_a_user_is_told_when_a_judge_learns(quick: Path) -> None:
+    said: list[str] = []
+    judge.train(None, lesson(note=said.append))
+    assert said == ["the judge learns the data: once, about half a minute"]
+    judge.train(None, lesson(note=said.append))
+    assert len(said) == 1
+    judge.train(None, lesson(seed=1, keep=False, note=said.append))
+    assert said[1].startswith("another judge learns from the samples")
+
+
 def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
     given = lesson(channels=3, stacked=True)
     made = judge.train(None, given)

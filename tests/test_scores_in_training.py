@@ -22,7 +22,7 @@ from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, load_registry
 from ganzoo.runs import Run
-from ganzoo.train import recorder
+from ganzoo.train import phases, recorder
 from ganzoo.train.evaluation import Judging, Make
 from ganzoo.train.quiet import Quiet
 from ganzoo.train.session import resume, start
@@ -185,6 +185,54 @@ def test_a_quick_metric_may_need_a_judge(
     assert [0.1 < row["sure"] <= 1 for row in scores_of(done).values()] == [True, True]
 
 
+BROKEN = """
+from ganzoo.api import MetricSpec, hookimpl
+
+def make(config):
+    calls = []
+
+    def score(evidence):
+        calls.append(1)
+        return {{"odd": {later} if len(calls) in (2, 3) else 1.0}}
+
+    return score
+
+@hookimpl
+def ganzoo_metrics():
+    return [MetricSpec(name="odd", summary="A test.", factory=f"{{__name__}}:make", quick=True)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("later", "said"), [("1 / 0", "ZeroDivisionError"), ("float('nan')", "no finite number as 'odd'")]
+)
+def test_a_metric_that_fails_does_not_end_the_training(
+    scored: Callable[..., Plan], install: Callable[..., Path], tmp_path: Path, later: str, said: str
+) -> None:
+    install("odd-dist", "odd", BROKEN.format(later=later))
+    notes: list[str] = []
+    judged = judging(scored(), load_registry(), notes.append)
+    done, outcome = start(scored(), tmp_path / "run", Quiet(), judging=judged)
+    assert outcome == "done"
+    found = scores_of(done)
+    assert [row.keys() - SCORES for row in found.values()] == [{"odd"}, set(), set(), {"odd"}]
+    assert all(row.keys() >= SCORES for row in found.values())
+    (note,) = [note for note in notes if "goes on without the scores of 'odd'" in note]
+    assert said in note
+    assert "odd-dist" in note
+
+
+def test_too_few_samples_for_a_distance_are_noted(scored: Callable[..., Plan], registry: Registry) -> None:
+    notes: list[str] = []
+    plan = scored()
+    image, z = (
+        Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),
+        Field(name="z", shape=(4,), source="normal"),
+    )
+    judging(plan, registry, notes.append)([z], image, open_data(plan))
+    assert notes == ["fed says little with 50 samples, fewer than its 320 features: take more"]
+
+
 # --- the command ------------------------------------------------------------------------------------
 
 
@@ -254,6 +302,20 @@ def test_a_name_that_nothing_has_is_noted_once(scored: Callable[..., Plan], tmp_
     assert "'fdd'" in said
     assert "fed" in said
     assert "loss_generator" in said
+
+
+def test_a_score_without_an_evaluation_is_refused(data: str, tmp_path: Path) -> None:
+    given = ["--data", data, "--run-dir", tmp_path / "run", "--device", "cpu"]
+    said = ganzoo("train", "vanilla", *given, "--keep-best", "min:fed")
+    assert said.code == 2
+    assert "train.keep_best compares 'fed'" in said.err
+    assert "--eval-every" in said.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_every_log_line_has(scored: Callable[..., Plan], run: Run) -> None:
+    found = {name for line in run.log() for name in line["values"]}  # a lazy penalty is not in each line
+    assert found == {*phases.MEASURED, *scored().terms}
 
 
 # --- what goes wrong --------------------------------------------------------------------------------

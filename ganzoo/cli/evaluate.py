@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo import process
 from ganzoo.cli.common import echo_json, registry_of, table, which_checkpoint
 from ganzoo.errors import UsageError
 from ganzoo.files import storage, write_bytes
 
 if TYPE_CHECKING:
     from ganzoo.evaluate.report import Report
+    from ganzoo.registry import Registry
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 SCORES, PICTURE = "evaluation.json", "nearest.png"
@@ -64,6 +68,12 @@ SCORES, PICTURE = "evaluation.json", "nearest.png"
 @click.option(
     "--generator", default="generator", show_default=True, help="Which one, where there are several."
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of the CPU [$OMP_NUM_THREADS, else all cores, or half of them when other processes are busy].",
+)
 @click.option("--trust", is_flag=True, help="Take an .onnx file made elsewhere, see ganzoo generate --help.")
 @click.option(
     "-o",
@@ -81,9 +91,24 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     classes, under the same protocol: a score without them says little. The first evaluation of a data set
     takes longer; what does not depend on the model is kept in the cache.
     """
+    # From here on: what is imported by and by asks for the number when it is loaded.
+    with process.limited_threads(_threads(options.pop("threads"))):
+        _evaluate(registry_of(ctx), **options)
+
+
+def _threads(wanted: int | None) -> int | None:
+    """As asked; otherwise None where the user's variable says it, or where the machine is quiet."""
+    if wanted is not None or os.environ.get("OMP_NUM_THREADS"):
+        return wanted
+    spare = process.fair_share(process.cores())
+    return spare if spare < process.cores() else None
+
+
+def _evaluate(
+    registry: Registry, *, source: Path, as_json: bool, output: Path | None, **options: Any
+) -> None:
     from ganzoo.evaluate import Request, evaluate
 
-    source, as_json, output = (options.pop(name) for name in ("source", "as_json", "output"))
     weights = options.pop("fid_weights")
     if weights is not None:
         if options["extractor"] not in ("", "inception"):
@@ -91,7 +116,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         options["extractor"] = "inception"
     if not source.exists():
         raise UsageError("There is no such run or bundle.", where=str(source), fix="ganzoo runs lists runs")
-    folder = output or _usual_folder(source)
+    folder = output or _usual_folder(source, options["generator"])
     request = Request(
         source=source,
         weights=weights,
@@ -102,7 +127,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     )
     if not as_json:
         click.echo("sampling and comparing (up to a minute or two the first time) ...", err=True)
-    report = evaluate(request, registry_of(ctx))
+    report = evaluate(request, registry)
     if request.picture is None:
         with storage(folder):  # that of an earlier evaluation does not stay beside these scores
             (folder / PICTURE).unlink(missing_ok=True)
@@ -113,9 +138,29 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         _print(report, written)
 
 
-def _usual_folder(source: Path) -> Path:
-    is_run = (source / "run.json").is_file()
-    return source / "evaluation" if is_run else Path(f"evaluation-{source.resolve().name}")
+def _usual_folder(source: Path, generator: str) -> Path:
+    """In a run itself. Of a bundle beside where one stands, by its name; numbered where that is another's."""
+    if (source / "run.json").is_file():
+        return source / "evaluation"
+    home = _home(source)
+    which = source.stem if source.is_file() else generator
+    name = f"evaluation-{home.name}" + ("" if which == "generator" or home.is_file() else f"-{which}")
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(Path(name) for name in names if _scored(Path(name)) in (None, home))
+
+
+def _home(source: Path) -> Path:
+    """The folder of a bundle, also for a file in it; a file by itself."""
+    whole = source.resolve()
+    return whole.parent if (whole.parent / "bundle.json").is_file() and whole.is_file() else whole
+
+
+def _scored(folder: Path) -> Path | None:
+    """Whose scores lie in the folder, if any do."""
+    try:
+        return _home(Path(json.loads((folder / SCORES).read_bytes())["name"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write(report: Report, folder: Path) -> list[str]:

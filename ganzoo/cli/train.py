@@ -136,7 +136,7 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
         follow_launcher()
     as_json = request.as_json
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
-    judged = judging(plan, registry) if plan.train.eval_every is not None else None
+    judged = judging(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
             run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at, judged)

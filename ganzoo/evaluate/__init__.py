@@ -7,7 +7,7 @@ training is not known here: a run is read from its directory, a bundle through t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.picture import nearest_picture
 from ganzoo.evaluate.reference import FEWEST, MOST, Reals
-from ganzoo.evaluate.report import Report, judgement
+from ganzoo.evaluate.report import Report, judgement, too_few
 from ganzoo.evaluate.rows import reference_rows
 from ganzoo.evaluate.scoring import Scorer, chosen_metrics
 from ganzoo.evaluate.subject import Subject, inputs_of, of_bundle, of_run
@@ -30,6 +30,8 @@ from ganzoo.settings import build
 from ganzoo.specs import DatasetSpec
 
 __all__ = ["Request", "evaluate"]
+
+NAMED = 8  # runs or bundles in a message, where a folder of many was given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def evaluate(request: Request, registry: Registry) -> Report:
     metrics = chosen_metrics(registry, request.metrics)
     subject = _subject(request, registry)
     reals = _reals(subject, request, registry)
-    lens = lens_for(registry, reals, request.extractor, request.weights)
+    lens = lens_for(registry, reals, request.extractor, request.weights, request.note)
     n = request.n or min(reals.store.count, MOST)
     if (fewest := min(n, reals.store.count)) < FEWEST:
         raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
@@ -89,7 +91,8 @@ def evaluate(request: Request, registry: Registry) -> Report:
         with storage(request.picture):  # no picture of an earlier evaluation stays beside these scores
             request.picture.unlink(missing_ok=True)
         nearest_picture(case, reals.field, request.picture)
-    notes = [*_doubts(subject, reals, lens, n, request), *judgement(scores, rows)]
+    notes = [*_doubts(subject, reals, lens, n, request), *_about_metrics(scorer, case, scores, request)]
+    notes += judgement(scores, rows)
     return Report(
         name=subject.name,
         n=n,
@@ -104,11 +107,31 @@ def evaluate(request: Request, registry: Registry) -> Report:
 
 def _subject(request: Request, registry: Registry) -> Subject:
     path = request.source
+    _check_folder(path)
     if (path / "run.json").is_file() or (path / "checkpoints").is_dir():
         return of_run(path, request.generator, registry, request.checkpoint, request.note, raw=request.raw)
     if request.raw or request.checkpoint != "newest":
         raise UsageError("A bundle holds one set of weights: no checkpoint can be chosen.", where=str(path))
     return of_bundle(path, request.generator, trust=request.trust)
+
+
+def _check_folder(path: Path) -> None:
+    """UsageError for a folder of runs or bundles: it names them."""
+    with storage(path):
+        if not path.is_dir() or _is_one(path):
+            return
+        inside = [str(child) for child in sorted(path.iterdir()) if child.is_dir() and _is_one(child)]
+    if inside:
+        more = f" ... ({len(inside):,} in all)" if len(inside) > NAMED else ""
+        raise UsageError(
+            "This folder holds runs or bundles: one of them can be evaluated.",
+            where=str(path),
+            fix=f"one of {', '.join(inside[:NAMED])}{more}",
+        )
+
+
+def _is_one(path: Path) -> bool:
+    return any((path / name).exists() for name in ("run.json", "checkpoints")) or any(path.glob("*.onnx"))
 
 
 def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
@@ -138,6 +161,8 @@ def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
 def _doubts(subject: Subject, reals: Reals, lens: Lens, n: int, request: Request) -> list[str]:
     """What a reader should know before believing the figures."""
     doubts = []
+    if subject.status != "done":
+        doubts.append(f"the run is not complete (status: {subject.status}): these are scores on its way")
     learned = subject.learned_from(reals.training)
     if not learned:
         why = "it was trained on other data" if request.data else "the training data is not what it was"
@@ -156,6 +181,16 @@ def _doubts(subject: Subject, reals: Reals, lens: Lens, n: int, request: Request
     if n > reals.store.count:
         doubts.append(f"there are only {reals.store.count:,} real samples: reference rows have so many")
     return doubts
+
+
+def _about_metrics(scorer: Scorer, case: Case, scores: Mapping[str, float], request: Request) -> list[str]:
+    """What was asked for and is not there, and a distance of too few samples."""
+    left_out = scorer.left_out(asked=case.fake.labels is not None, training=case.training is not None)
+    notes = [f"a metric was left out: {text}" for text in left_out] if request.metrics else []
+    if case.distance in scores:
+        few = min(len(case.fake), len(case.real))
+        notes += too_few(case.distance, few, case.real.features.shape[1])
+    return notes
 
 
 def _protocol(subject: Subject, reals: Reals, lens: Lens, case: Case, request: Request) -> dict[str, Any]:

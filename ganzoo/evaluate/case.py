@@ -27,7 +27,8 @@ def lens_for(
 ) -> Lens:
     """The lens for samples of this data: an extractor for pictures, a judge where there are labels.
 
-    `note` is told when a judge learns. UsageError for an extractor that cannot look at them, and for `weights` that nothing reads.
+    `note` is told when a judge learns. UsageError for an extractor that cannot look at them, and for
+    `weights` that nothing reads.
     """
     if not reals.field.is_image:
         if extractor or weights is not None:

@@ -6,38 +6,49 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ganzoo.api import Field
 from ganzoo.data.store import Store
+from ganzoo.errors import GanzooError
 from ganzoo.evaluate.case import asked_of, lens_for, real_side
 from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.reference import Reals
-from ganzoo.evaluate.scoring import Scorer, chosen_metrics
+from ganzoo.evaluate.report import too_few
+from ganzoo.evaluate.scoring import Metric, Scorer, chosen_metrics
 from ganzoo.evaluate.subject import inputs_of
 from ganzoo.plan import Plan
 from ganzoo.registry import Registry
 from ganzoo.train.evaluation import Judging, Make
 
 
-def judging(plan: Plan, registry: Registry) -> Judging:
+def judging(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None) -> Judging:
     """What a session is given for `train.eval_every`.
 
     Errors when there is nothing to compare with come before training: DataError, UsageError. Scores of
-    samples that are not finite are a DivergedError.
+    samples that are not finite are a DivergedError. A metric that fails is left out: `note` is told once.
     """
+    broken: set[str] = set()
+
+    def failed(item: Metric, error: GanzooError) -> None:
+        if item.qualified not in broken:
+            broken.add(item.qualified)
+            where = f" ({error.where})" if error.where else ""
+            note(f"training goes on without the scores of '{item.name}': {error.what}{where}")
 
     def opened(reads: Sequence[Field], field: Field, store: Store) -> Callable[[Make], Mapping[str, float]]:
         n, seed = plan.train.eval_samples, plan.train.seed
         reals = Reals.open(plan.dataset, plan.data.source, field, training=store)
-        lens = lens_for(registry, reals)
+        lens = lens_for(registry, reals, note=note)
         scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals)
         inputs = inputs_of(reads, n, seed, reals.arrays(n, reads))
         labels = asked_of(reals, inputs)
         real, training = real_side(lens, reals, n)
         scorer.check(asked=labels is not None, training=training is not None)
-        _ = real.features  # an extractor that does not work here is noticed before training
+        features = real.features  # an extractor that does not work here is noticed before training
+        for text in too_few(lens.distance, min(n, len(real)), features.shape[1]):
+            note(text)
 
         def score(make: Make) -> Mapping[str, float]:
             fake = Sampled(lens, stored(field, make(inputs)), labels, real=real)
             case = Case(lens, fake, real, training, seed)
-            return {"n": len(case.fake), **scorer.scores(case)}
+            return {"n": len(case.fake), **scorer.scores(case, failed=failed)}
 
         return score
 

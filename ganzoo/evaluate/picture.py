@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from ganzoo import pictures
 from ganzoo.api import Field
@@ -12,6 +13,10 @@ from ganzoo.evaluate.evidence import Case
 from ganzoo.files import storage
 
 COLUMNS = 20
+
+ROWS = ("sample", "nearest\ntraining picture", "nearest\nheld-out picture")
+HALVES = ("the first samples", "the most suspicious ones: close to a training picture")
+_LEFT, _TOP = 120, 24  # pixels for words
 
 
 def nearest_picture(case: Case, field: Field, path: Path) -> None:
@@ -31,4 +36,17 @@ def nearest_picture(case: Case, field: Field, path: Path) -> None:
     rows = [case.fake.values[shown], case.training.values[places[shown]], case.real.values[others[shown]]]
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    pictures.save(pictures.grid(np.concatenate(rows), columns=len(shown)), path)
+    pictures.save(_captioned(pictures.grid(np.concatenate(rows), columns=len(shown))), path)
+
+
+def _captioned(grid: Image.Image) -> Image.Image:
+    """The grid on white, with words that name its rows and its halves."""
+    sheet = Image.new("RGB", (_LEFT + grid.width, _TOP + grid.height), "white")
+    sheet.paste(grid, (_LEFT, _TOP), grid if grid.mode == "RGBA" else None)
+    pen = ImageDraw.Draw(sheet)
+    for number, text in enumerate(ROWS):
+        pen.text((8, _TOP + (number + 0.5) * grid.height / len(ROWS) - 12), text, fill="black")
+    for number, text in enumerate(HALVES):
+        pen.text((_LEFT + number * grid.width / len(HALVES) + 4, 6), text, fill="black")
+    pen.line([(middle := _LEFT + grid.width // 2, 0), (middle, sheet.height)], fill="black")
+    return sheet

@@ -42,15 +42,23 @@ def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
+def too_few(distance: str, n: int, features: int) -> list[str]:
+    """A word on a Frechet distance of fewer samples than features: their covariance is not of full rank."""
+    few = f"{distance} says little with {n:,} samples, fewer than its {features:,} features: take more"
+    return [few] if n < features else []
+
+
 def judgement(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]]) -> list[str]:
     """What the scores say in words, where they say it clearly."""
     said = []
     coverage, density = scores.get("coverage"), scores.get("density")
-    repeated = reference.get("repeated", {}).get("coverage")
-    if coverage is not None and repeated is not None and coverage < repeated:
+    others, repeated = (reference.get(name, {}).get("coverage") for name in ("real", "repeated"))
+    if coverage is not None and others is not None:
+        said.append(f"the samples cover {coverage:.0%} of the real ones; other real ones cover {others:.0%}")
+    collapsed = coverage is not None and repeated is not None and coverage < repeated
+    if collapsed:
         said.append(
-            f"collapsed, or not realistic at all: the samples cover {coverage:.0%} of the real ones; few "
-            f"real ones, repeated, cover {repeated:.0%}"
+            f"collapsed, or not realistic at all: a few real ones, repeated, cover more, {repeated:.0%}"
         )
         if density is not None and density > 0.3:
             said.append(f"the density of {density:.2f} is that of a few good samples: mode collapse")
@@ -62,9 +70,10 @@ def judgement(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, 
     ratio, copied = scores.get("memorisation"), scores.get("copied")
     if ratio is not None and copied is not None:
         good = ratio >= 0.9 and copied <= 0.01
-        said.append(
-            f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} times as "
-            f"far from the nearest training sample as from the nearest held-out one; {copied:.1%} are at "
-            "least twice as near to a training sample, beyond chance"
-        )
+        if not (good and collapsed):  # what is far from everything real passes, and that means nothing
+            said.append(
+                f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} "
+                "times as far from the nearest training sample as from the nearest held-out one; "
+                f"{copied:.1%} are at least twice as near to a training sample, beyond chance"
+            )
     return said

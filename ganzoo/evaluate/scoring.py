@@ -87,8 +87,8 @@ class Scorer:
 
         `asked`: they are asked for classes; `training`: there are training samples beside the real ones.
         """
-        if len(self.left_out(asked=asked, training=training)) == len(self.metrics):
-            raise self._none_applies()
+        if all(self._lacking(item, asked, training) for item in self.metrics):
+            raise self._none_applies(asked, training)
 
     def left_out(self, *, asked: bool, training: bool) -> list[str]:
         """The metrics that do not apply, each with what it needs, in words."""
@@ -128,17 +128,17 @@ class Scorer:
             found |= values
             owners |= dict.fromkeys(values, item)
         if not found and not reference and failed is None:
-            raise self._none_applies()
+            raise self._none_applies(asked, training)
         return found
 
     def _lacking(self, item: Metric, asked: bool, training: bool) -> list[str]:
         has = self._has | ({"asked"} if asked else set()) | ({"training"} if training else set())
         return [need for need in item.spec.needs if need not in has]
 
-    def _none_applies(self) -> UsageError:
+    def _none_applies(self, asked: bool, training: bool) -> UsageError:
         return UsageError(
             "None of the metrics applies to these samples.",
-            where=", ".join(item.name for item in self.metrics),
+            where=", ".join(self.left_out(asked=asked, training=training)),
             fix="ganzoo list --kind metric",
         )
 

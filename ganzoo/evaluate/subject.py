@@ -26,8 +26,9 @@ _BATCH = 250
 class Subject:
     """A generator that can be sampled.
 
-    `data` names what it was trained on, with `data_options`; `about` says which weights these are. `make`
-    turns inputs (n, ...) by field name into samples of `field`, (n, *shape), floats or pictures as uint8.
+    `data` names what it was trained on, with `data_options`; `about` says which weights these are; `status`
+    is that of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
+    floats or pictures as uint8.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Subject:
     reads: Sequence[Field]
     field: Field
     make: Callable[[Mapping[str, Array]], Array]
+    status: str = "done"
 
     def learned_from(self, training: Store) -> bool:
         """Whether it was trained on this data; True where that is not known."""
@@ -130,4 +132,5 @@ def of_run(
         reads=[fields[name] for name in net.reads],
         field=fields[net.writes[0]],
         make=partial(sampled, net),
+        status=run.record["status"],
     )

@@ -31,9 +31,8 @@ DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 # and 1880, MLP 8700 and 10000; beside one busy process, 1570 and 760, 1170 and 600, 8000 and 3200.
 SMALL_FLOPS = 4e9
 
-# Other processes' cores from which a machine counts as busy, and the threads that small networks get
-# at most: more than two were not measured.
-BUSY_CORES, SMALL_THREADS = 0.25, 8
+# The threads that small networks get at most: more than two were not measured.
+SMALL_THREADS = 8
 
 # Parameters of mallopt(3), from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -190,8 +189,7 @@ def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callabl
         return wanted
     if forward_flops >= SMALL_FLOPS:
         return _ALL_THREADS
-    alone = _ALL_THREADS == 1 or busy_cores() < BUSY_CORES
-    return min(SMALL_THREADS, _ALL_THREADS if alone else _ALL_THREADS // 2)
+    return min(SMALL_THREADS, process.fair_share(_ALL_THREADS, busy_cores))
 
 
 def kept_threads(recorded: int | None) -> int | None:

@@ -22,6 +22,14 @@ from ganzoo.train.ranks import Ranks
 from ganzoo.train.undo import Undo
 from ganzoo.train.view import GameView, generated
 
+ROLES = ("generator", "discriminator")
+MEASURED = (
+    "score_real",
+    "score_fake",
+    *(f"{what}_{role}" for what in ("loss", "gradient_norm") for role in ROLES),
+)
+"""What each run's log has, beside its penalties by name and, where steps may be skipped, their share."""
+
 
 @dataclass(frozen=True)
 class Penalty:

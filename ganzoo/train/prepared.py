@@ -13,7 +13,7 @@ from ganzoo.api import Networks
 from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
-from ganzoo.errors import UsageError
+from ganzoo.errors import SettingsError, UsageError
 from ganzoo.networks import build_networks, declared, judging_alone
 from ganzoo.plan import Plan
 from ganzoo.train.ema import Ema
@@ -21,7 +21,7 @@ from ganzoo.train.engine import Engine, choose_threads, kept_threads
 from ganzoo.train.memory import Memory
 from ganzoo.train.optim import Side
 from ganzoo.train.parts import make_parts
-from ganzoo.train.phases import Meter, Phases
+from ganzoo.train.phases import MEASURED, ROLES, Meter, Phases
 from ganzoo.train.products import use_products
 from ganzoo.train.ranks import Ranks
 from ganzoo.train.second_order import use_lean_gradients
@@ -63,6 +63,7 @@ def prepare(
     """
     record, ranks = record or {}, ranks or Ranks()
     check_share(plan, ranks)
+    _check_best(plan)
     process.watch_cores()
     store = open_data(plan, progress)
     networks = build_networks(plan, store.info)
@@ -112,6 +113,25 @@ def prepare(
     )
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
+
+
+def _check_best(plan: Plan) -> None:
+    """SettingsError where nothing in the log can have the name that `train.keep_best` compares.
+
+    With scores that shows later: only the first of them tell their names.
+    """
+    name = plan.train.best_name
+    if not name or plan.train.eval_every is not None:
+        return
+    penalties = [key for key, term in plan.terms.items() if term.item.spec.kind == "penalty"]
+    skipped = [f"skipped_{role}" for role in ROLES] if plan.train.on_nan == "skip" else []
+    known = (*MEASURED, *penalties, *skipped)
+    if name not in known:
+        raise SettingsError(
+            f"train.keep_best compares '{name}', which this run's log does not have.",
+            where=f"train.keep_best (from {plan.origin(('train', 'keep_best'))})",
+            fix=f"--eval-every IMAGES, if it is a score; else one of {', '.join(known)}",
+        )
 
 
 def _set_threads(plan: Plan, networks: Networks, store: Store, recorded: int | None, ranks: Ranks) -> None:
