@@ -38,20 +38,15 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
     """
     lower, upper = _requested(target, registry)
     top = overrides if isinstance(overrides, Layer) else layer("overrides", overrides or {})
-    upper = [*upper, top]
-    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper)]
-    source = _last(requested, "data", "source")
-    dataset = registry.find(DatasetSpec, str(source).partition(":")[0])
-    architecture = registry.find(ArchitectureSpec, _last(requested, "architecture", "name"))
-    loss = registry.find(LossSpec, _last(requested, "loss", "name"))
-    owners: dict[str, Item[Any]] = {"data": dataset, "architecture": architecture, "loss": loss}
-    augment = _last(requested, "augment", "name", otherwise=NO_AUGMENTATION)
-    if augment != NO_AUGMENTATION:
-        owners["augment"] = registry.find(AugmentationSpec, augment)
-    elif any(entry.get("augment", "name") for entry in requested):  # switched off again
-        requested = [entry.without("augment", keep=("name",)) for entry in requested]
+    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper, top)]
+    requested, augmentation = _augmentation(requested, registry)
+    owners: dict[str, Item[Any]] = {
+        "data": registry.find(DatasetSpec, str(_last(requested, "data", "source")).partition(":")[0]),
+        "architecture": registry.find(ArchitectureSpec, _last(requested, "architecture", "name")),
+        "loss": registry.find(LossSpec, _last(requested, "loss", "name")),
+        **augmentation,
+    }
     requested = _drop_foreign_options(requested, registry, owners)
-
     defaults = [
         _canonical_terms(_defaults(item, owners), registry, item.plugin.dist) for item in owners.values()
     ]
@@ -65,12 +60,14 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         return {key[1]: value for key, value in values.items() if key[0] == name and len(key) == 2}
 
     def core(name: str) -> Any:
-        cls = CORE_TABLES[name]
-        return build(cls, _only(table(name), cls), name, origins)
+        return build(CORE_TABLES[name], _only(table(name), CORE_TABLES[name]), name, origins)
 
     def choice(item: Item[Any], name: str, values: Mapping[str, Any]) -> Any:
         config = item.spec.config
         return None if config is None else build(config, _only(values, config), name, origins)
+
+    def chosen(name: str) -> Choice:
+        return Choice(owners[name], choice(owners[name], name, table(name)))
 
     chosen_terms = {}
     for name, item in terms.items():
@@ -85,16 +82,26 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         discriminator=core("discriminator"),
         ema=core("ema"),
         data=core("data"),
-        dataset=Choice(dataset, choice(dataset, "data", table("data"))),
-        architecture=Choice(architecture, choice(architecture, "architecture", table("architecture"))),
-        loss=Choice(loss, choice(loss, "loss", table("loss"))),
-        augment=Choice(owners["augment"], choice(owners["augment"], "augment", table("augment")))
-        if "augment" in owners
-        else None,
+        dataset=chosen("data"),
+        architecture=chosen("architecture"),
+        loss=chosen("loss"),
+        augment=chosen("augment") if "augment" in owners else None,
         terms=chosen_terms,
         dropped_terms=dropped,
         origins=origins,
     )
+
+
+def _augmentation(
+    layers: list[Layer], registry: Registry
+) -> tuple[list[Layer], dict[str, Item[AugmentationSpec]]]:
+    """The augmentation by its table, where one is chosen; else the layers without options for one."""
+    name = _last(layers, "augment", "name", otherwise=NO_AUGMENTATION)
+    if name != NO_AUGMENTATION:
+        return layers, {"augment": registry.find(AugmentationSpec, name)}
+    if any(entry.get("augment", "name") for entry in layers):  # switched off again
+        layers = [entry.without("augment", keep=("name",)) for entry in layers]
+    return layers, {}
 
 
 def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer]]:

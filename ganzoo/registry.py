@@ -151,9 +151,10 @@ def calling(item: Item[Any]) -> Iterator[None]:
     except (Exception, SystemExit) as error:  # a plugin must not choose the command's exit code
         if is_strict():
             raise
+        place = getattr(item.spec, "factory", item.qualified)  # a recipe has none
         raise PluginError(
             f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {printable(str(error), 2000)}",
-            where=f"{item.spec.factory} of {item.plugin.dist} {item.plugin.version}",
+            where=f"{place} of {item.plugin.dist} {item.plugin.version}",
             fix="tell the plugin's author; GANZOO_STRICT=1 shows the traceback",
         ) from error
 

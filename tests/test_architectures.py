@@ -12,15 +12,19 @@ from torch import Tensor, nn
 
 import ganzoo_conditional
 import ganzoo_dcgan
+import ganzoo_resnet_gans
 import ganzoo_vanilla
 import ganzoo_wgan_gp
 from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
 
-PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp)
+PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp, ganzoo_resnet_gans)
 SPECS: dict[str, ArchitectureSpec] = {spec.name: spec for p in PLUGINS for spec in p.ganzoo_architectures()}
-CONVOLUTIONAL = ("dcgan", "conditional-conv", "wgan-conv", "wgan-resnet")
+CONVOLUTIONAL = (
+    *("dcgan", "conditional-conv", "wgan-conv", "wgan-resnet"),
+    *("sn-resnet", "sn-resnet-conditional"),
+)
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (1, 64, 64)]
 CLASSES = ("a", "b", "c")
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
@@ -46,6 +50,13 @@ VARIANTS = [
     ("wgan-conv", {"stages": 3, "generator_norm": "none", "output": "sigmoid", "init": "he"}),
     ("wgan-conv", {"discriminator_extra": 1, "kernel": 4}),
     ("wgan-resnet", {"discriminator_norm": "layer", "generator_norm": "none", "init": "normal"}),
+    ("sn-resnet", {"widening": 4, "attention": 16, "discriminator_norm": "none", "init": "orthogonal"}),
+    ("sn-resnet", {"discriminator_base": 3, "discriminator_tail": 0, "spectral_generator": True}),
+    ("sn-resnet-conditional", {"shared_embedding": 4, "spectral_generator": True, "widening": 2}),
+    (
+        "sn-resnet-conditional",
+        {"shared_embedding": 4, "split_latent": True, "discriminator_hidden": "inputs"},
+    ),
 ]
 
 CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in sorted(SPECS)), *VARIANTS]

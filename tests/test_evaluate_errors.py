@@ -164,13 +164,20 @@ def test_a_broken_metric_is_named(install: Callable[..., Path], data: str, resul
     ended([DCGAN, "--data", data, "--n", "20", "--metric", "odd"], 2, "The metric 'odd'", "odd-dist", message)
 
 
+ODD = ["--n", "20", "--no-reference", "--metric", "frechet", "--metric", "odd"]
+
+
 def test_no_metric_replaces_another_one_s_score(install: Callable[..., Path], data: str) -> None:
-    given = [DCGAN, "--data", data, "--n", "20", "--no-reference", "--metric", "frechet", "--metric", "odd"]
     plugin(install, "{'fed': 1.0}")
-    ended(given, 2, "The metrics 'frechet' and 'odd' both give a score 'fed'", "odd-dist/odd", "--metric")
-    assert ganzoo("evaluate", *given[:-2], "--metric", "ganzoo/frechet", "--json").code == 0
+    message = "The metrics 'frechet' and 'odd' both give a score 'fed'"
+    ended([DCGAN, "--data", data, *ODD], 2, message, "odd-dist/odd", "--metric")
+    only = ["--data", data, *ODD[:-4], "--metric", "ganzoo/frechet", "--json"]
+    assert ganzoo("evaluate", DCGAN, *only).code == 0
+
+
+def test_no_metric_gives_a_score_called_n(install: Callable[..., Path], data: str) -> None:
     plugin(install, "{'n': 1.0}")
-    ended(given, 2, "'odd' gives a score 'n'", "odd-dist")
+    ended([DCGAN, "--data", data, *ODD], 2, "'odd' gives a score 'n'", "odd-dist")
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_a_judge_of_stacks_is_told_so(registry: Registry, tmp_path: Path) -> Non
     source = f"stacked-mnist:{digits(tmp_path)}"
     plan = resolve("dcgan", registry, overrides={"data.source": source, "data.count": 300})
     reals = Reals.open(plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)))
-    assert reals.lesson().stacked
+    assert reals.lesson(print).stacked
     assert lens_for(registry, reals).stacked
     others = [item.name for item in registry.of_kind(DatasetSpec) if not item.spec.stacked]
     assert set(others) == {"fashion-5k", "idx", "folder", "npy", "npz", "toy"}

@@ -87,9 +87,12 @@ def _plans(registry: Registry) -> dict[str, Plan]:
     plans = {}
     for item in registry.of_kind(RecipeSpec):
         try:
-            plans[item.qualified] = resolve(item.qualified, registry)
-        except GanzooError:  # a recipe may name what is not installed
+            with calling(item):
+                plan = resolve(item.qualified, registry)
+                plan.settings()
+        except GanzooError:  # it may name what is not installed, or options that are no settings
             continue
+        plans[item.qualified] = plan
     return plans
 
 

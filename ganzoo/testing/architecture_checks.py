@@ -116,7 +116,7 @@ def stays_in_range(subject: ArchitectureSubject) -> None:
     networks = subject.networks()
     fields = declared(networks, subject.info)
     batch = {
-        name: value * 100 if fields[name].source != "data" else value
+        name: value * 100 if fields[name].source != "data" and value.is_floating_point() else value
         for name, value in subject.batch(4).items()
     }
     for name, net in networks.generators.items():

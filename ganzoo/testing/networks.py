@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataInfo, Field, Networks
+from ganzoo.api import Bounded, DataInfo, Field, Net, Networks
 
 WIDTH = 8
 
@@ -31,22 +31,20 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """image (N, C, H, W) -> score (N,), (N, 1) or (N, 1, H', W')."""
+    """image (N, C, H, W) -> score (N,), (N, 1) or (N, 1, H', W'), and features (N, 8, H', W')."""
 
     def __init__(self, image: Field, score: str) -> None:
         super().__init__()
         self.score = score
-        self.maps = nn.Sequential(
-            nn.Conv2d(image.shape[0], WIDTH, 3, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(WIDTH, 1, 3, 1, 1)
-        )
+        self.features = nn.Sequential(nn.Conv2d(image.shape[0], WIDTH, 3, 2, 1), nn.LeakyReLU(0.2))
+        self.maps = nn.Conv2d(WIDTH, 1, 3, 1, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) -> scores of the shape that was asked for."""
-        maps: Tensor = self.maps(image)
-        if self.score == "map":
-            return maps
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) -> scores of the shape that was asked for, and what they are made from."""
+        features: Tensor = self.features(image)
+        maps: Tensor = self.maps(features)
         column = maps.flatten(1).mean(1, keepdim=True)
-        return column if self.score == "column" else column.flatten()
+        return {"map": maps, "column": column, "flat": column.flatten()}[self.score], features
 
 
 class Logistic:
@@ -64,8 +62,12 @@ class Logistic:
 def build(score: str, data: DataInfo) -> Networks:
     """The pair for the field `image`."""
     image = data.image()
-    latent = Field(name="z", shape=(WIDTH,), source="normal")
-    return Networks.pair(Generator(image), Discriminator(image, score), latent=latent, writes="image")
+    judge = Net(module=Discriminator(image, score), reads=("image",), writes=("score", "features"))
+    return Networks(
+        generators={"generator": Net(module=Generator(image), reads=("z",), writes=("image",))},
+        discriminators={"discriminator": judge},
+        fields=(Field(name="z", shape=(WIDTH,), source="normal"),),
+    )
 
 
 def scores(shape: tuple[int, ...], level: float) -> Tensor:

@@ -20,7 +20,7 @@ from ganzoo.train.ema import Ema
 from ganzoo.train.engine import Engine, choose_threads, kept_threads
 from ganzoo.train.memory import Memory
 from ganzoo.train.optim import Side
-from ganzoo.train.parts import make_parts
+from ganzoo.train.parts import Parts, make_parts
 from ganzoo.train.phases import MEASURED, ROLES, Meter, Phases
 from ganzoo.train.products import use_products
 from ganzoo.train.ranks import Ranks
@@ -79,13 +79,7 @@ def prepare(
             use_lean_gradients(net.module)
     _place(networks, engine)
     skips = plan.train.on_nan == "skip"
-    sides = {
-        role: Side(nets, settings, parts.constraints[role], ranks=ranks, skips=skips)
-        for role, nets, settings in (
-            ("generator", networks.generators, plan.generator),
-            ("discriminator", networks.discriminators, plan.discriminator),
-        )
-    }
+    sides = _sides(plan, networks, parts, ranks, skips=skips)
     training = Training(
         networks=networks,
         generator=sides["generator"],
@@ -113,6 +107,18 @@ def prepare(
     )
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
+
+
+def _sides(plan: Plan, networks: Networks, parts: Parts, ranks: Ranks, *, skips: bool) -> dict[str, Side]:
+    """The networks of each role with their optimiser."""
+    roles = (
+        ("generator", networks.generators, plan.generator),
+        ("discriminator", networks.discriminators, plan.discriminator),
+    )
+    return {
+        role: Side(nets, settings, parts.constraints[role], ranks=ranks, skips=skips)
+        for role, nets, settings in roles
+    }
 
 
 def _check_best(plan: Plan) -> None:

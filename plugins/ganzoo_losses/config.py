@@ -1,0 +1,111 @@
+"""Options of the losses and terms. Importing this must not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class LsganConfig:
+    """Options of `lsgan`, by their letters in the paper.
+
+    D draws scores of generated samples to `a` and those of real samples to `b`; G wants its samples to
+    get the score `c`. The defaults are equation 9; a = -1, b = 1, c = 0 is equation 8.
+    """
+
+    a: float = 0.0
+    b: float = 1.0
+    c: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.a >= self.b:
+            raise ValueError("b must be more than a: real samples get the higher scores")
+        if self.c <= self.a:
+            raise ValueError("c must be more than a, else G is content with what D calls generated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativisticAverageConfig:
+    """Options of `relativistic-average`: which loss of a score is taken of the differences."""
+
+    form: Literal["logistic", "least-squares", "hinge"] = "logistic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraganConfig:
+    """Options of `dragan`: the slope shall be `target` at up to `spread` standard deviations from the data.
+
+    The paper's letters are lambda, k and c; the values are those of the authors' notebook.
+    """
+
+    weight: float = 10.0
+    target: float = 1.0
+    spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.weight, self.target, self.spread) < 0:
+            raise ValueError("weight, target and spread must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LecamConfig:
+    """Options of `lecam`; `decay` is what a step keeps of the two moving averages.
+
+    0.3 is for hinge losses on CIFAR. It depends on the size of scores: with the logistic loss and R1
+    (StyleGAN2) the authors take 3e-7 to 1e-6.
+    """
+
+    weight: float = 0.3
+    decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")
+        if not 0 <= self.decay < 1:
+            raise ValueError("decay must be at least 0 and less than 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsistencyConfig:
+    """Options of `consistency`: the weights for real and for generated samples, and what moves them.
+
+    Each sample is moved by up to `shift` whole pixels each way. `flip` mirrors half of them: not for data
+    in which left and right differ.
+    """
+
+    lambda_real: float = 10.0
+    lambda_fake: float = 10.0
+    shift: int = 4
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.lambda_real, self.lambda_fake, self.shift) < 0:
+            raise ValueError("lambda_real, lambda_fake and shift must be 0 or more")
+        if not self.shift and not self.flip:
+            raise ValueError("shift must be 1 or more where flip is false, else nothing moves")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeSeekingConfig:
+    """Options of `mode-seeking`; `epsilon` bounds what a collapsed generator pays to 1 / epsilon."""
+
+    weight: float = 1.0
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")
+        if self.epsilon <= 0:
+            raise ValueError("epsilon must be more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMatchingConfig:
+    """Options of `feature-matching`."""
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")
