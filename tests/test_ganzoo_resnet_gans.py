@@ -121,7 +121,7 @@ def test_spectral_norm_is_on_every_layer_and_at_one(spectral: bool) -> None:
         for net in (*networks.generators.values(), *networks.discriminators.values()):
             run(net, batch)
     layers = [layer for layer in discriminator.modules() if isinstance(layer, (*LAYERS, nn.Embedding))]
-    assert len(layers) == 3 * 2 + 2 + 4 + 2  # blocks, shortcuts (16 is halved once), attention, score, embed
+    assert len(layers) == 3 * 2 + 1 + 4 + 2  # three blocks, one halves: a shortcut; attention; score, embed
     own = [layer for layer in generator.modules() if isinstance(layer, LAYERS)]
     for layer in [*layers, *(own if spectral else [])]:
         assert is_parametrized(layer, "weight")
@@ -177,7 +177,7 @@ def test_attention_is_the_formula_of_the_paper() -> None:
 
 def test_attention_is_at_the_largest_map_that_is_small_enough() -> None:
     sizes = [(28, 30), (14, 15), (7, 8)]
-    assert [attended(sizes, side) for side in (0, 8, 14, 15, 29, 64)] == [-1, 2, 2, 1, 1, 0]
+    assert [attended(sizes, side) for side in (0, 8, 14, 15, 28, 64)] == [-1, 2, 2, 1, 1, 0]
     with pytest.raises(SettingsError, match="7x7 pixels or less") as caught:
         attended(sizes, 7)
     assert caught.value.fix == "architecture.attention=8"

@@ -47,7 +47,8 @@ def test_built_ins_come_through_the_public_door() -> None:
     found = listing()
     assert found["not_loaded"] == []
     kinds = {item["kind"] for item in found["items"]}
-    assert kinds == {"architecture", "loss", "term", "recipe", "dataset", "extractor", "metric"}
+    kept = {"architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"}
+    assert kinds == kept
     for recipe in ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp"):
         names = {item["name"] for item in found["items"] if item["kind"] == "recipe"}
         assert {recipe, f"{recipe}-paper"} <= names

@@ -1,0 +1,135 @@
+"""Recipes of AC-GAN and InfoGAN: data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ganzoo.api import RecipeSpec, both_sides
+
+ACGAN = "Odena et al. 2017, Conditional Image Synthesis with Auxiliary Classifier GANs, arXiv:1610.09585"
+INFOGAN = (
+    "Chen et al. 2016, InfoGAN: Interpretable Representation Learning by Information Maximizing GANs, "
+    "arXiv:1606.03657"
+)
+
+SMALL: Mapping[str, Any] = {
+    "train.images": 220_000,
+    "train.batch_size": 64,
+    "train.n_critic": 1,
+    "architecture.latent": 32,
+    "architecture.generator_width": 48,
+    "architecture.discriminator_width": 40,
+    "architecture.discriminator_extra": 1,
+    "architecture.discriminator_norm": "spectral",
+    "architecture.init": "default",
+    "generator.lr": 8e-3,
+    "discriminator.lr": 4e-3,
+    **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+    "ema.half_life": 20_000,
+    "ema.ramp": 0.15,
+}
+
+SIZED_ACGAN = RecipeSpec(
+    name="acgan",
+    summary="AC-GAN sized for CPU minutes.",
+    paper=ACGAN,
+    architecture="acgan-conv",
+    loss="non-saturating",
+    settings={
+        **SMALL,
+        "terms.guess-label.real_weight": 1.0,
+        "terms.guess-label.fake_weight": 0.0,
+        "terms.show-label.weight": 1.0,
+    },
+)
+
+# Table 2 (CIFAR-10), the middle of the three rates that it names: 50,000 batches of 100.
+ACGAN_PAPER = RecipeSpec(
+    name="acgan-paper",
+    summary="AC-GAN as in the paper's table 2 for CIFAR-10 (32x32): dropout in D, Adam 2e-4. "
+    "Not reproduced: noise on D's activations. Not given there and chosen here: the distribution of z.",
+    paper=f"{ACGAN}, appendix A",
+    architecture="acgan-conv",
+    loss="non-saturating",
+    settings={
+        "train.images": 5_000_000,
+        "train.batch_size": 100,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.generator_width": 96,
+        "architecture.generator_kernel": 5,
+        "architecture.bottom_norm": False,
+        "architecture.discriminator_width": 16,
+        "architecture.discriminator_kernel": 3,
+        "architecture.discriminator_layers": 2,
+        "architecture.discriminator_norm": "batch",
+        "architecture.slope": 0.2,
+        "architecture.dropout": 0.5,
+        "architecture.init": "normal",
+        **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none"),
+        "terms.guess-label.real_weight": 1.0,
+        "terms.guess-label.fake_weight": 1.0,
+        "terms.show-label.weight": 1.0,
+        "ema.half_life": 0,
+    },
+)
+
+SIZED_INFOGAN = RecipeSpec(
+    name="infogan",
+    summary="InfoGAN sized for CPU minutes.",
+    paper=INFOGAN,
+    architecture="infogan-conv",
+    loss="non-saturating",
+    settings={
+        **SMALL,
+        "architecture.categories": 10,
+        "architecture.styles": 2,
+        "architecture.guess_hidden": 128,
+        "terms.guess-codes.categorical_weight": 1.0,
+        "terms.guess-codes.continuous_weight": 1.0,
+        "terms.show-codes.categorical_weight": 1.0,
+        "terms.show-codes.continuous_weight": 1.0,
+    },
+)
+
+# Appendix C.1 and openai/InfoGAN launchers/run_mnist_exp.py: 50 times 100 batches of 128.
+INFOGAN_PAPER = RecipeSpec(
+    name="infogan-paper",
+    summary="InfoGAN as in appendix C.1 and in the authors' run_mnist_exp.py: a code of ten classes, two "
+    "styles, Adam 1e-3 (G) and 2e-4 (D). Not reproduced: BatchNorm per unit (here per channel) of G's first "
+    "maps, pixels in 0..1 (here -1..1).",
+    paper=INFOGAN,
+    architecture="infogan-conv",
+    loss="non-saturating",
+    settings={
+        "train.images": 640_000,
+        "train.batch_size": 128,
+        "train.n_critic": 1,
+        "architecture.latent": 62,
+        "architecture.latent_distribution": "uniform",
+        "architecture.categories": 10,
+        "architecture.styles": 2,
+        "architecture.generator_width": 64,
+        "architecture.generator_hidden": 1024,
+        "architecture.generator_kernel": 4,
+        "architecture.discriminator_width": 64,
+        "architecture.discriminator_hidden": 1024,
+        "architecture.discriminator_kernel": 4,
+        "architecture.discriminator_norm": "batch",
+        "architecture.guess_hidden": 128,
+        "architecture.slope": 0.1,
+        "architecture.output": "sigmoid",
+        "architecture.init": "normal",
+        "generator.lr": 1e-3,
+        "discriminator.lr": 2e-4,
+        **both_sides(optimizer="adam", betas=(0.5, 0.999), decay="none"),
+        "terms.guess-codes.categorical_weight": 1.0,
+        "terms.guess-codes.continuous_weight": 1.0,
+        "terms.show-codes.categorical_weight": 1.0,
+        "terms.show-codes.continuous_weight": 1.0,
+        "ema.half_life": 0,
+    },
+)
+
+RECIPES = [SIZED_ACGAN, ACGAN_PAPER, SIZED_INFOGAN, INFOGAN_PAPER]

@@ -1,0 +1,61 @@
+"""Options of the residual networks. Importing this must not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResnetConfig:
+    """Options of `sn-resnet`.
+
+    The widths are the channels of the largest maps; they double at each halving, up to `widening` times.
+    G has a block for each doubling from a map whose shorter side is 4 to 7 pixels. D halves as often as that
+    side stays at `discriminator_base` or more, and ends in `discriminator_tail` blocks that do not halve.
+    The first convolution of a block of D has as many channels as its `discriminator_hidden`.
+    `attention` is a side in pixels: both nets have self-attention after the block with the largest map of no
+    more than `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well.
+    """
+
+    latent: int = 128
+    latent_distribution: Literal["normal", "uniform"] = "normal"
+    generator_width: int = 256
+    discriminator_width: int = 128
+    widening: int = 1
+    discriminator_base: int = 6
+    discriminator_tail: int = 2
+    discriminator_hidden: Literal["outputs", "inputs"] = "outputs"
+    discriminator_norm: Literal["spectral", "none"] = "spectral"
+    spectral_generator: bool = False
+    attention: int = 0
+    output: Literal["tanh", "sigmoid"] = "tanh"
+    init: Literal["glorot", "orthogonal", "normal"] = "glorot"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.generator_width, self.discriminator_width, self.widening) < 1:
+            raise ValueError("latent, the widths and widening must be 1 or more")
+        if self.discriminator_base < 2:
+            raise ValueError("discriminator_base must be 2 or more")
+        if min(self.discriminator_tail, self.attention) < 0:
+            raise ValueError("discriminator_tail and attention must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionalResnetConfig(ResnetConfig):
+    """Options of `sn-resnet-conditional`; the others are those of `sn-resnet`.
+
+    Without `shared_embedding` each norm of G has a gain and a shift for each class. With it, one vector of
+    so many values for each class is shared, and each norm makes its gain and shift from that by a linear
+    layer. `split_latent` cuts z into equal parts: the first enters at the bottom, one more at each block.
+    """
+
+    shared_embedding: int = 0
+    split_latent: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shared_embedding < 0:
+            raise ValueError("shared_embedding must be 0 (a table in each norm) or more")
+        if self.split_latent and not self.shared_embedding:
+            raise ValueError("split_latent needs a shared_embedding, beside which a block gets its part of z")

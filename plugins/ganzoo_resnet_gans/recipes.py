@@ -1,0 +1,200 @@
+"""Recipes of SNGAN, SAGAN, projection and BigGAN: data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+from typing import Any
+
+from ganzoo.api import RecipeSpec, both_sides
+
+SNGAN = "Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks, arXiv:1802.05957"
+PROJECTION = "Miyato and Koyama 2018, cGANs with Projection Discriminator, arXiv:1802.05637"
+SAGAN = "Zhang et al. 2019, Self-Attention Generative Adversarial Networks, arXiv:1805.08318"
+BIGGAN = (
+    "Brock et al. 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis, arXiv:1809.11096"
+)
+
+SMALL: Mapping[str, Any] = {
+    "train.images": 100_000,
+    "train.batch_size": 64,
+    "train.n_critic": 1,
+    "architecture.latent": 32,
+    "architecture.generator_width": 16,
+    "architecture.discriminator_width": 16,
+    "architecture.widening": 4,
+    "architecture.discriminator_base": 6,
+    "architecture.discriminator_tail": 1,
+    "generator.lr": 4e-3,
+    "discriminator.lr": 2e-3,
+    **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+    "ema.half_life": 20_000,
+    "ema.ramp": 0.15,
+}
+
+SIZED_SNGAN = RecipeSpec(
+    name="sngan",
+    summary="SNGAN of small residual nets, sized for CPU minutes.",
+    paper=SNGAN,
+    architecture="sn-resnet",
+    loss="hinge",
+    settings={**SMALL},
+)
+
+SIZED_PROJECTION = RecipeSpec(
+    name="projection",
+    summary="Projection.",
+    paper=PROJECTION,
+    architecture="sn-resnet-conditional",
+    loss="hinge",
+    settings={**SMALL},
+)
+
+SIZED_SAGAN = RecipeSpec(
+    name="sagan",
+    summary="SAGAN.",
+    paper=SAGAN,
+    architecture="sn-resnet-conditional",
+    loss="hinge",
+    settings={**SMALL, "architecture.attention": 14, "architecture.spectral_generator": True},
+)
+
+SIZED_BIGGAN = RecipeSpec(
+    name="biggan",
+    summary="BigGAN.",
+    paper=BIGGAN,
+    architecture="sn-resnet-conditional",
+    loss="hinge",
+    settings={
+        **SMALL,
+        "architecture.spectral_generator": True,
+        "architecture.shared_embedding": 16,
+        "architecture.split_latent": True,
+        "architecture.init": "orthogonal",
+    },
+)
+
+# pfnet-research/sngan_projection configs/sn_cifar10_unconditional.yml: 50,000 steps of G of
+# 5 x 64 pictures.
+SNGAN_PAPER = RecipeSpec(
+    name="sngan-paper",
+    summary="SNGAN's residual nets for CIFAR-10 (32x32) with the numbers of the authors' configuration: Adam "
+    "2e-4 down to 0, five steps of D. Not reproduced: nothing known.",
+    paper=f"{SNGAN}, table 4",
+    architecture="sn-resnet",
+    loss="hinge",
+    settings={
+        "train.images": 16_000_000,
+        "train.batch_size": 64,
+        "train.generator_batch_size": 128,
+        "train.n_critic": 5,
+        "architecture.latent": 128,
+        "architecture.generator_width": 256,
+        "architecture.discriminator_width": 128,
+        "architecture.widening": 1,
+        "architecture.discriminator_base": 8,
+        "architecture.discriminator_tail": 2,
+        "architecture.init": "glorot",
+        **both_sides(
+            optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=0.0, lr_final=0.0
+        ),
+        "ema.half_life": 0,
+    },
+)
+
+# SNGAN's table 6, which the other two papers build on.
+IMAGENET: Mapping[str, Any] = {
+    "architecture.latent": 128,
+    "architecture.generator_width": 64,
+    "architecture.discriminator_width": 64,
+    "architecture.widening": 16,
+    "architecture.discriminator_base": 4,
+    "architecture.discriminator_tail": 1,
+    "architecture.init": "glorot",
+    "ema.half_life": 0,
+}
+
+# pfnet-research/sngan_projection configs/sn_projection.yml, on 4 GPUs: 450,000 steps of G of 5 x 64 pictures.
+PROJECTION_PAPER = RecipeSpec(
+    name="projection-paper",
+    summary="Projection as in the authors' configuration for ImageNet (128x128): Adam 2e-4, five steps of D. "
+    "Not reproduced: uniform noise of 1/128 on real pixels.",
+    paper=PROJECTION,
+    architecture="sn-resnet-conditional",
+    loss="hinge",
+    settings={
+        "train.images": 144_000_000,
+        "train.batch_size": 64,
+        "train.generator_batch_size": 128,
+        "train.n_critic": 5,
+        **IMAGENET,
+        "architecture.discriminator_hidden": "inputs",
+        **both_sides(
+            optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=8 / 9, lr_final=0.0
+        ),
+    },
+)
+
+# Section 5 and table 1: a million steps, best FID with attention at 32x32.
+SAGAN_PAPER = RecipeSpec(
+    name="sagan-paper",
+    summary="SAGAN for ImageNet (128x128): attention at 32x32, spectral norm in both nets, Adam 1e-4 (G) and "
+    "4e-4 (D), batch 256. Not reproduced: the authors' code, whose keys and values are pooled by 2x2.",
+    paper=SAGAN,
+    architecture="sn-resnet-conditional",
+    loss="hinge",
+    settings={
+        "train.images": 256_000_000,
+        "train.batch_size": 256,
+        "train.n_critic": 1,
+        **IMAGENET,
+        "architecture.attention": 32,
+        "architecture.spectral_generator": True,
+        "generator.lr": 1e-4,
+        "discriminator.lr": 4e-4,
+        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="none"),
+    },
+)
+
+# Table 1, row 8, for ImageNet: 165,000 steps of G, 2 x 2048 pictures each. The nets for 32x32 are those of
+# ajbrock/BigGAN-PyTorch BigGAN.py: 4 x 96 channels everywhere. 20 latents for each part, as at 128x128.
+BIGGAN_PAPER = RecipeSpec(
+    name="biggan-paper",
+    summary="BigGAN's numbers (table 1, row 8) on the 32x32 nets of the authors' PyTorch code: width 96, "
+    "batch 2048, shared embedding, split latents. Not reproduced: orthogonal regularisation, truncation.",
+    paper=BIGGAN,
+    architecture="sn-resnet-conditional",
+    loss="hinge",
+    settings={
+        "train.images": 675_840_000,
+        "train.batch_size": 2048,
+        "train.n_critic": 2,
+        "architecture.latent": 80,
+        "architecture.generator_width": 384,
+        "architecture.discriminator_width": 384,
+        "architecture.widening": 1,
+        "architecture.discriminator_base": 8,
+        "architecture.discriminator_tail": 2,
+        "architecture.spectral_generator": True,
+        "architecture.shared_embedding": 128,
+        "architecture.split_latent": True,
+        "architecture.init": "orthogonal",
+        "generator.lr": 5e-5,
+        "discriminator.lr": 2e-4,
+        **both_sides(optimizer="adam", betas=(0.0, 0.999), decay="none"),
+        # A decay of 0.9999 for each step of G.
+        "ema.half_life": round(2 * 2048 * log(0.5) / log(0.9999)),
+        "ema.ramp": 0.0,
+    },
+)
+
+RECIPES = [
+    SIZED_SNGAN,
+    SNGAN_PAPER,
+    SIZED_PROJECTION,
+    PROJECTION_PAPER,
+    SIZED_SAGAN,
+    SAGAN_PAPER,
+    SIZED_BIGGAN,
+    BIGGAN_PAPER,
+]
