@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from ganzoo.api import DataError, DataInfo, Field, Networks, SettingsError
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry, factory_of
-from ganzoo_resnet_gans.blocks import Attention, ConditionalNorm, Down, Up
+from ganzoo_resnet_gans.blocks import Attention, ConditionalNorm, Down, Up, put_spectral_norm
 from ganzoo_resnet_gans.config import ConditionalResnetConfig, ResnetConfig
 from ganzoo_resnet_gans.networks import attended
 
@@ -128,6 +128,31 @@ def test_spectral_norm_is_on_every_layer_and_at_one(spectral: bool) -> None:
         assert largest(layer) == pytest.approx(1, abs=0.02)
     assert not is_parametrized(generator.embed)
     assert spectral == is_parametrized(generator.upward.to_image)
+
+
+def test_spectral_norm_survives_a_moving_average() -> None:
+    """A mean of unit vectors is short and points beside: in evaluation the weight is normed all the same."""
+    layer = nn.Linear(30, 20)
+    put_spectral_norm(layer, (nn.Linear,))
+    norm = layer.parametrizations.weight[0]
+    norm.u.mul_(0.3).add_(0.1 * nn.functional.normalize(torch.randn(20), dim=0))
+    layer.eval()
+    assert largest(layer) == pytest.approx(1, abs=0.02)
+    before = norm.u.clone()
+    layer(torch.randn(2, 30))
+    assert torch.equal(norm.u, before)
+
+
+def test_each_step_in_training_is_one_power_iteration() -> None:
+    layer, weight = nn.Linear(4, 3), torch.randn(3, 4)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    put_spectral_norm(layer, (nn.Linear,))
+    u = layer.parametrizations.weight[0].u.fill_(3**-0.5).clone()
+    right = nn.functional.normalize(weight.T @ u, dim=0)
+    left = nn.functional.normalize(weight @ right, dim=0)
+    assert torch.allclose(layer.weight, weight / (left @ weight @ right), atol=1e-6)
+    assert torch.allclose(layer.parametrizations.weight[0].u, left, atol=1e-6)
 
 
 def test_without_spectral_norm_there_is_none() -> None:

@@ -19,7 +19,7 @@ PLUGIN = '''
 from dataclasses import dataclass
 
 from ganzoo.api import (
-    ArchitectureSpec, DataError, Field, LossSpec, Networks, RecipeSpec, TermSpec, hookimpl,
+    ArchitectureSpec, AugmentationSpec, DataError, Field, LossSpec, Networks, RecipeSpec, TermSpec, hookimpl,
 )
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,21 @@ def small(config):
     def penalty(view):
         return 0.1 * (view.real_outputs["score"].square().mean() + view.fake_outputs["score"].square().mean())
     return penalty
+
+class Augment:
+    def __call__(self, pictures, uniform):
+        shade = 0.5 + uniform(len(next(iter(pictures.values()))), 1, 1, 1)
+        # augment: drawn
+        return {name: value * shade for name, value in pictures.items()}
+    def observe(self, real_scores):
+        pass
+
+def augment(config):
+    return Augment()
+
+@hookimpl
+def ganzoo_augmentations():
+    return [AugmentationSpec(name="good", summary="Shades.", factory=f"{__name__}:augment")]
 
 @hookimpl
 def ganzoo_architectures():
@@ -155,6 +170,10 @@ SKETCHES: dict[str, dict[str, str]] = {
         'view.real_outputs["score"].square().mean()': 'view.real_outputs["score"].square().mean(0).sum()',
         "return 0.1 * (": "assert view.real_outputs['score'].ndim == 1\n        return 0.1 * (",
     },
+    "fields-stay": {"value * shade": "value[..., 1:] * shade"},
+    "fields-move-alike": {"value * shade": "value * uniform(*shade.shape)"},
+    "samples-stay-apart": {"# augment: drawn": "shade = shade.mean(0)"},
+    "gradients-pass-twice": {"value * shade": "value.detach() * shade"},
     "resolves": {'"ema.half_life"': '"ema.halflife"'},
     "trains": {"x = self.net(z)": "x = self.net(z).detach()"},
     "resumes-exactly": {

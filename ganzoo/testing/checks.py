@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Stage = Literal["plugin", "record", "architecture", "loss", "term", "recipe"]
+Stage = Literal["plugin", "record", "architecture", "loss", "term", "augmentation", "recipe"]
 """What a check looks at: the plugin as a whole, one of its records, or what a kind of record makes."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)

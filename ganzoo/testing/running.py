@@ -8,15 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ganzoo.api import ArchitectureSpec, DataInfo, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api import ArchitectureSpec, AugmentationSpec, DataInfo, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.plugins import Plugin
 from ganzoo.registry import Registry, load_registry, suggest
-from ganzoo.testing import architecture_checks, part_checks, plugin_checks, recipe_checks  # noqa: F401
+from ganzoo.testing import (  # noqa: F401
+    architecture_checks,
+    augmentation_checks,
+    part_checks,
+    plugin_checks,
+    recipe_checks,
+)
 from ganzoo.testing.checks import CHECKS, STAGES, Check, Failed, NotApplicable
 from ganzoo.testing.madeup import MADE_UP
 from ganzoo.testing.subjects import (
     ArchitectureSubject,
+    AugmentationSubject,
     LossSubject,
     PluginSubject,
     RecipeSubject,
@@ -158,4 +165,5 @@ def _subjects(plugin: Plugin, registry: Registry, data: tuple[DataInfo, ...]) ->
     yield from (ArchitectureSubject(item, registry, data) for item in own.of_kind(ArchitectureSpec))
     yield from (LossSubject(item, registry) for item in own.of_kind(LossSpec))
     yield from (TermSubject(item, registry, data) for item in own.of_kind(TermSpec))
+    yield from (AugmentationSubject(item, registry) for item in own.of_kind(AugmentationSpec))
     yield from (RecipeSubject(item, registry, data) for item in own.of_kind(RecipeSpec))

@@ -18,6 +18,7 @@ import torch
 
 from ganzoo.api import (
     ArchitectureSpec,
+    AugmentationSpec,
     Batch,
     DataInfo,
     Field,
@@ -209,6 +210,24 @@ class TermSubject(BuiltSubject):
         return resolve(f"{MADE}+{MADE}+{self.item.qualified}", self.registry, overrides={**TINY, **options})
 
 
+class AugmentationSubject(Subject):
+    """An augmentation with its default options."""
+
+    stage: Stage = "augmentation"
+
+    def __init__(self, item: Item[AugmentationSpec], registry: Registry) -> None:
+        super().__init__(item.name, registry)
+        self.item = item
+
+    def augmentation(self) -> Any:
+        """A fresh one that was told scores of a sure discriminator: one that adapts does something then."""
+        spec = self.item.spec
+        augment = factory_of(self.item)(spec.config() if spec.config else None)
+        for _ in range(8):
+            augment.observe(torch.ones(100_000))
+        return augment
+
+
 @dataclass(frozen=True)
 class Exported:
     """A generator's graph, and what it was made from."""
@@ -244,6 +263,7 @@ class RecipeSubject(BuiltSubject):
         except GanzooError:
             return frozenset()
         items = [plan.architecture.item, plan.loss.item, *(term.item for term in plan.terms.values())]
+        items += [plan.augment.item] if plan.augment else []
         return frozenset((item.kind, item.name) for item in items)
 
     def shrunk(self, source: str, cycles: int) -> Plan:

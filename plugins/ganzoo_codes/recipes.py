@@ -14,7 +14,7 @@ INFOGAN = (
 )
 
 SMALL: Mapping[str, Any] = {
-    "train.images": 220_000,
+    "train.images": 200_000,
     "train.batch_size": 64,
     "train.n_critic": 1,
     "architecture.latent": 32,
@@ -30,17 +30,20 @@ SMALL: Mapping[str, Any] = {
     "ema.ramp": 0.15,
 }
 
+# With weights of 1 pictures became typical: 60,000 pictures gave FED 79, recall 0.15; with these 57, 0.34.
 SIZED_ACGAN = RecipeSpec(
     name="acgan",
-    summary="AC-GAN sized for CPU minutes.",
+    summary="AC-GAN sized for CPU minutes. Departs from the paper: small nets, 32 latents, spectral norm in "
+    "D, weights of 0.3 (D, real samples only) and 0.1 (G) on the class, rates of 8e-3 (G) and 4e-3 (D) with "
+    "decay, EMA.",
     paper=ACGAN,
     architecture="acgan-conv",
     loss="non-saturating",
     settings={
         **SMALL,
-        "terms.guess-label.real_weight": 1.0,
+        "terms.guess-label.real_weight": 0.3,
         "terms.guess-label.fake_weight": 0.0,
-        "terms.show-label.weight": 1.0,
+        "terms.show-label.weight": 0.1,
     },
 )
 
@@ -75,9 +78,12 @@ ACGAN_PAPER = RecipeSpec(
     },
 )
 
+# 60,000 pictures: FED 91 with weights of 1, 71 with these and uniform z; at 0.1 for both the codes said less.
 SIZED_INFOGAN = RecipeSpec(
     name="infogan",
-    summary="InfoGAN sized for CPU minutes.",
+    summary="InfoGAN sized for CPU minutes: a code of ten classes and two styles, found without labels. "
+    "Departs from the paper: small nets, 32 latents, spectral norm in D, weights of 0.1 (D) and 0.3 (G) on "
+    "the codes, rates of 8e-3 (G) and 4e-3 (D) with decay, EMA.",
     paper=INFOGAN,
     architecture="infogan-conv",
     loss="non-saturating",
@@ -85,11 +91,11 @@ SIZED_INFOGAN = RecipeSpec(
         **SMALL,
         "architecture.categories": 10,
         "architecture.styles": 2,
-        "architecture.guess_hidden": 128,
-        "terms.guess-codes.categorical_weight": 1.0,
-        "terms.guess-codes.continuous_weight": 1.0,
-        "terms.show-codes.categorical_weight": 1.0,
-        "terms.show-codes.continuous_weight": 1.0,
+        "architecture.latent_distribution": "uniform",
+        "terms.guess-codes.categorical_weight": 0.1,
+        "terms.guess-codes.continuous_weight": 0.1,
+        "terms.show-codes.categorical_weight": 0.3,
+        "terms.show-codes.continuous_weight": 0.3,
     },
 )
 

@@ -15,7 +15,8 @@ class ResnetConfig:
     side stays at `discriminator_base` or more, and ends in `discriminator_tail` blocks that do not halve.
     The first convolution of a block of D has as many channels as its `discriminator_hidden`.
     `attention` is a side in pixels: both nets have self-attention after the block with the largest map of no
-    more than `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well.
+    more than `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well. It
+    holds what comes of z at one size while the bias of that layer grows; `first_bias=False` leaves it out.
     """
 
     latent: int = 128
@@ -28,6 +29,7 @@ class ResnetConfig:
     discriminator_hidden: Literal["outputs", "inputs"] = "outputs"
     discriminator_norm: Literal["spectral", "none"] = "spectral"
     spectral_generator: bool = False
+    first_bias: bool = True
     attention: int = 0
     output: Literal["tanh", "sigmoid"] = "tanh"
     init: Literal["glorot", "orthogonal", "normal"] = "glorot"

