@@ -22,7 +22,10 @@ from benchmarks import machine, quality_report
 from ganzoo.files import write_bytes
 
 RESULTS = Path(__file__).parent / "quality.json"
-ZOO = ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan")
+ZOO = (
+    "vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan", "lsgan", "hinge", "ragan", "dragan", "lecam", "bcr",
+    "sngan", "projection", "sagan", "biggan", "acgan", "infogan",
+)  # fmt: skip
 VERSIONS = ("Python", "ganzoo", "torch", "numpy")
 LONG = ("dcgan", "cgan", "wgan-gp")
 # R3GAN, appendix E: with lazy penalties, runs on Stacked MNIST did not converge.
