@@ -23,8 +23,8 @@ from ganzoo.files import write_bytes
 
 RESULTS = Path(__file__).parent / "quality.json"
 ZOO = (
-    "vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan", "lsgan", "hinge", "ragan", "dragan", "lecam", "bcr",
-    "sngan", "projection", "sagan", "biggan", "acgan", "infogan",
+    "vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan", "lsgan", "hinge", "ragan", "dragan", "lecam",
+    "bcr", "sngan", "projection", "sagan", "biggan", "acgan", "infogan",
 )  # fmt: skip
 VERSIONS = ("Python", "ganzoo", "torch", "numpy")
 LONG = ("dcgan", "cgan", "wgan-gp")

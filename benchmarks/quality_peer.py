@@ -1,8 +1,9 @@
-"""What a script of PyTorch-GAN reaches in so many CPU seconds, beside ganzoo in a few: on the same pictures.
+"""What a script of PyTorch-GAN reaches in so many CPU seconds, beside ganzoo in a few, and a whole recipe.
 
-    python -m benchmarks.quality_peer CHECKOUT --images N [--script wgan_gp] [--seconds 600] [--own dcgan]
+    python -m benchmarks.quality_peer CHECKOUT --images 11000 --set train.batch_size=16 \
+        --set architecture.generator_width=24 --set architecture.discriminator_width=16
 
-Both train in processes of their own with one thread; both sets of samples get the same scores.
+All train on the same pictures in processes of their own with one thread, and get the same scores.
 """
 
 from __future__ import annotations
@@ -114,58 +115,50 @@ def _timed(words: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def peer_row(checkout: Path, script: str, seconds: float, folder: Path) -> dict[str, Any]:
+    """The script, stopped after so many CPU seconds."""
+    out = folder / "here" / "here" / "samples.npy"
+    out.parent.mkdir(parents=True)
+    again = [sys.executable, __file__, str(checkout), "--script", script, "--seconds", str(seconds)]
+    spent = _timed([*again, "--images", "1", "--train-peer", str(out)])
+    who = f"PyTorch-GAN {script}.py"
+    return {"who": who, "cpu_seconds": round(spent, 1), **scores_of(np.load(out))}
+
+
+def own_row(train: list[str], run: Path) -> dict[str, Any]:
+    """A command line of ganzoo's."""
+    spent = _timed([sys.executable, "-m", "ganzoo", *train, "--run-dir", str(run)])
+    quick = ["--metric", "frechet", "--metric", "prdc", "--no-reference", "--json"]
+    words = [sys.executable, "-m", "ganzoo", "evaluate", str(run), "--n", str(N), *quick]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    who = f"ganzoo {' '.join(train)}"
+    return {"who": who, "cpu_seconds": round(spent, 1), **json.loads(done.stdout)["scores"]}
+
+
 @click.command()
 @click.argument("checkout", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--script", default="wgan_gp", show_default=True)
 @click.option("--seconds", default=600.0, show_default=True, help="CPU seconds for the script.")
 @click.option("--own", default="dcgan", show_default=True, help="ganzoo's recipe.")
 @click.option("--images", required=True, type=int, help="Its length: what takes 15 CPU seconds.")
+@click.option("--set", "settings", multiple=True, help="A setting of ganzoo's run (repeatable).")
 @click.option("--train-peer", "only_train", type=click.Path(path_type=Path), hidden=True)
-def main(checkout: Path, script: str, seconds: float, own: str, images: int, only_train: Path | None) -> None:
+def main(checkout: Path, only_train: Path | None, **options: Any) -> None:
     """Measure both, and write benchmarks/quality_peer.json."""
+    script, seconds = options["script"], options["seconds"]
     path = checkout.absolute() / "implementations" / script / f"{script}.py"
     if only_train is not None:
         os.chdir(only_train.parent)
         train_peer(path, seconds, only_train)
         return
+    whole = ["train", options["own"]]
+    changed = [word for setting in options["settings"] for word in ("--set", setting)]
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "here" / "here" / "samples.npy"
-        out.parent.mkdir(parents=True)
-        again = [sys.executable, __file__, str(checkout.absolute()), "--script", script]
-        again += ["--seconds", str(seconds), "--images", "1", "--train-peer", str(out)]
         rows = [
-            {
-                "who": f"PyTorch-GAN {script}.py",
-                "cpu_seconds": round(_timed(again), 1),
-                **scores_of(np.load(out)),
-            }
+            own_row([*whole, "--images", str(options["images"]), *changed], Path(folder) / "short"),
+            peer_row(checkout.absolute(), script, seconds, Path(folder)),
+            own_row(whole, Path(folder) / "whole"),
         ]
-        run = Path(folder) / "run"
-        train = [sys.executable, "-m", "ganzoo", "train", own, "--images", str(images), "--run-dir", str(run)]
-        spent = _timed(train)
-        words = [
-            "evaluate",
-            str(run),
-            "--n",
-            str(N),
-            "--metric",
-            "frechet",
-            "--metric",
-            "prdc",
-            "--json",
-            "--no-reference",
-        ]
-        done = subprocess.run(
-            [sys.executable, "-m", "ganzoo", *words], capture_output=True, text=True, check=True
-        )
-        rows.append(
-            {
-                "who": f"ganzoo {own}",
-                "cpu_seconds": round(spent, 1),
-                "images": images,
-                **json.loads(done.stdout)["scores"],
-            }
-        )
     about = {"machine": machine.describe(), "versions": machine.versions(), "commit": machine.commit()}
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     RESULTS.write_text(json.dumps({**about, "date": day, "rows": rows}, indent=1) + "\n", encoding="utf-8")
