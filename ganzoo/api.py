@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ganzoo.cache import cache_folder, keep_cached, read_cached
-    from ganzoo.layers import Bounded, Crop, Maxout, as_maps, doubling, initialise
+    from ganzoo.layers import Bounded, Crop, Fir, Maxout, as_maps, doubling, initialise
     from ganzoo.pairs import nearest, squared_distances
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Extractor",
     "ExtractorSpec",
     "Field",
+    "Fir",
     "Game",
     "ItemSource",
     "Judge",
@@ -95,7 +96,9 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 Batch = dict[str, "Tensor"]
 
 _LATER = {
-    **dict.fromkeys(("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.layers"),
+    **dict.fromkeys(
+        ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.layers"
+    ),
     **dict.fromkeys(("nearest", "squared_distances"), "ganzoo.pairs"),
     **dict.fromkeys(("cache_folder", "keep_cached", "read_cached"), "ganzoo.cache"),
 }

@@ -17,9 +17,10 @@ class Field:
     """One named column of a batch, declared once for data check, sampler, ONNX and runtime.
 
     `shape` is that of one sample, without the batch: `(3, 64, 64)` for an RGB picture
-    (channels, height, width), `()` for a label. `source` says who fills it: the data set, or a
+    (channels, height, width), `()` for a label. `source` says who fills it: the data set, a
     random draw (`normal` is N(0, 1), `uniform` is U(-1, 1), or each of an int64 field's classes with equal
-    chance). `range` is the closed interval that
+    chance), or nobody: a `constant` float field is `default` everywhere, in training always, and when
+    sampling unless the caller gives another value. `range` is the closed interval that
     values of a float field lie in; `None` means unbounded. `classes` names the values of an
     int64 label field, in order.
     """
@@ -27,9 +28,10 @@ class Field:
     name: str
     shape: tuple[int, ...] = ()
     dtype: Literal["float32", "int64"] = "float32"
-    source: Literal["data", "normal", "uniform"] = "data"
+    source: Literal["data", "normal", "uniform", "constant"] = "data"
     range: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
+    default: float = 0.0
 
     @property
     def is_image(self) -> bool:
@@ -38,9 +40,10 @@ class Field:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; `from_json` is its inverse."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
-        }
+        raw = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if self.source != "constant":  # files of before there were constants have no such key either
+            del raw["default"]
+        return raw
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Field:

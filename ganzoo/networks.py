@@ -52,7 +52,7 @@ def declared(networks: Networks, info: DataInfo) -> dict[str, Field]:
 
 
 def noise_fields(networks: Networks) -> tuple[Field, ...]:
-    """The fields that the sampler fills with random numbers."""
+    """The fields that the sampler fills: with random numbers, or with a constant."""
     return tuple(field for field in networks.fields if field.source != "data")
 
 
@@ -82,11 +82,13 @@ def sampled(
 
 
 def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
-    """A batch of `n` made-up samples within -1..1 and the classes, for checks and counting."""
+    """A batch of `n` made-up samples within -1..1, classes and constants, for checks and counting."""
     batch: dict[str, Tensor] = {}
     for field in fields:
         if field.dtype == "int64":
             batch[field.name] = torch.arange(n) % max(len(field.classes), 1)
+        elif field.source == "constant":
+            batch[field.name] = torch.full((n, *field.shape), field.default)
         else:
             batch[field.name] = torch.randn(n, *field.shape).clamp(-1, 1)
     return batch

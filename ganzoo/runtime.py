@@ -139,7 +139,7 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any],
+        **fields: NDArray[Any] | float,
     ) -> NDArray[Any]:
         """`n` samples of the first output, shape (n, *shape); see `generate_all`."""
         return self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[self.outputs[0].name]
@@ -151,12 +151,13 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any],
+        **fields: NDArray[Any] | float,
     ) -> dict[str, NDArray[Any]]:
         """`n` samples of every output by field name. Row i depends on the seed and i, not on n.
 
         `label` is a class, by number or name, or a number for each sample; random when left out.
-        `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them.
+        `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them; for an
+        input that is constant unless given, a number is enough (`psi=0.7`).
         UsageError for values that the generator cannot take, and for inputs and outputs of 4 GiB or more.
         """
         given, drawn = self._given(n, label, fields)
@@ -174,7 +175,7 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any],
+        **fields: NDArray[Any] | float,
     ) -> NDArray[np.uint8]:
         """`n` pictures, uint8 (n, height, width, channels); UsageError when no output is an image."""
         from ganzoo.pictures import to_pixels
@@ -193,23 +194,31 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
+        **fields: NDArray[Any] | float,
     ) -> NDArray[Any]:
         """`count` walks of `steps` samples between two latents each: first output, (count * steps, *shape).
 
         Rows r * steps to (r + 1) * steps are walk r. What is not noise (a label) stays the same on a walk.
+        `fields` gives values of inputs for all rows, as for `generate_all`.
         """
         inputs = self.draw_walks(count, steps, seed, label=label)
+        inputs |= self.given(count * steps, fields)
         return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
 
     def draw_inputs(
-        self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, **fields: NDArray[Any]
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        **fields: NDArray[Any] | float,
     ) -> dict[str, NDArray[Any]]:
         """The values of all inputs for `n` samples, those given checked and the others drawn."""
         given, drawn = self._given(n, label, fields)
         return {**sampling.draw(drawn, n, seed), **given}
 
     def _given(
-        self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, NDArray[Any]]
+        self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, NDArray[Any] | float]
     ) -> tuple[dict[str, NDArray[Any]], list[Field]]:
         """The checked values of the inputs that were given, and the inputs that are to be drawn."""
         if n < 1:
@@ -221,21 +230,30 @@ class Generator:
             if self.label.name in fields:
                 raise UsageError(f"The label is given twice: as `label` and as `{self.label.name}`.")
             fields = {**fields, self.label.name: self._labels(n, label)}
-        known = {field.name: field for field in self.inputs}
-        for name, values in fields.items():
-            if name not in known:
-                raise UsageError(
-                    f"The generator has no input '{name}'.", fix=f"its inputs are {', '.join(known)}"
-                )
-            _check_values(known[name], values, n)
-        drawn = [field for field in self.inputs if field.name not in fields]
+        given = self.given(n, fields)
+        drawn = [field for field in self.inputs if field.name not in given]
         for field in drawn:
             if not sampling.can_draw(field):
                 raise UsageError(
                     f"The generator needs values for '{field.name}': it is not random.",
                     fix=f"give {field.name}=, a {field.dtype} array of shape {(n, *field.shape)}",
                 )
-        return dict(fields), drawn
+        return given, drawn
+
+    def given(self, n: int, fields: Mapping[str, NDArray[Any] | float]) -> dict[str, NDArray[Any]]:
+        """The checked values of inputs for `n` samples; a number stands for all values of a constant one."""
+        known = {field.name: field for field in self.inputs}
+        result: dict[str, NDArray[Any]] = {}
+        for name, values in fields.items():
+            if name not in known:
+                raise UsageError(
+                    f"The generator has no input '{name}'.", fix=f"its inputs are {', '.join(known)}"
+                )
+            field = known[name]
+            if field.source == "constant" and isinstance(values, (int, float, np.number)):
+                values = np.full((n, *field.shape), values, dtype=field.dtype)
+            result[name] = _checked(field, values, n)
+        return result
 
     def draw_walks(
         self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
@@ -356,7 +374,7 @@ def _number(label: str, classes: tuple[str, ...]) -> int:
         raise UsageError(f"There is no class '{label}'.", fix=f"{hint}{_listed(classes)}") from None
 
 
-def _check_values(field: Field, values: NDArray[Any], n: int) -> None:
+def _checked(field: Field, values: Any, n: int) -> NDArray[Any]:
     shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", type(values).__name__)
     if shape != (n, *field.shape) or dtype != field.dtype:
         raise UsageError(
@@ -367,6 +385,8 @@ def _check_values(field: Field, values: NDArray[Any], n: int) -> None:
         wrong = values[(values < 0) | (values >= len(field.classes))]
         if wrong.size:
             raise UsageError(f"There is no class {int(wrong.flat[0])}.", fix=_listed(field.classes))
+    checked: NDArray[Any] = values
+    return checked
 
 
 def _listed(classes: Sequence[str]) -> str:

@@ -27,18 +27,18 @@ _SINE = [(-1) ** k / math.factorial(2 * k + 1) for k in range(12)]
 
 
 def can_draw(field: Field) -> bool:
-    """Whether `draw` can fill it: float noise, or a label with named classes."""
+    """Whether `draw` can fill it: float noise, a constant, or a label with named classes."""
     if field.dtype == "int64":
         return bool(field.classes)
-    return field.source in ("normal", "uniform")
+    return field.source != "data"
 
 
 def draw(fields: Sequence[Field], n: int, seed: int, start: int = 0) -> dict[str, NDArray[Any]]:
     """Rows `start` to `start + n` of each field, as arrays of shape (n, *field.shape).
 
-    Noise is float32: N(0, 1) for `normal`, U(-1, 1) for `uniform`. Labels are int64, uniform over
-    the classes. Row i is a function of (seed, field name, field shape, i) alone, so a longer draw
-    begins with the shorter one. Only Philox's raw words are used: numpy promises that these never
+    Noise is float32: N(0, 1) for `normal`, U(-1, 1) for `uniform`. A `constant` is its default. Labels are
+    int64, uniform over the classes. Row i is a function of (seed, field name, field shape, i) alone, so a
+    longer draw begins with the shorter one. Only Philox's raw words are used: numpy promises that these never
     change, and makes no such promise for the methods of `Generator`. From there on only operations
     that IEEE 754 rounds correctly are used, so every bit is the same on every machine.
 
@@ -88,6 +88,8 @@ def _column(field: Field, n: int, seed: int, start: int) -> NDArray[Any]:
             f"The field '{field.name}' is not a random one: its values must be given.",
             where=f"{field.dtype} of shape {field.shape}, source '{field.source}'",
         )
+    if field.source == "constant":
+        return np.full((n, *field.shape), field.default, dtype=field.dtype)
     size = math.prod(field.shape)
     column = np.empty((n, size), dtype=field.dtype)
     for rows in _blocks(n, size):

@@ -174,6 +174,8 @@ def _noise(fields: tuple[Field, ...], device: torch.device, n: int) -> Batch:
         shape = (n, *field.shape)
         if field.dtype == "int64":
             return torch.randint(len(field.classes), shape, device=device)
+        if field.source == "constant":
+            return torch.full(shape, field.default, device=device)
         if field.source == "normal":
             return torch.randn(shape, device=device)
         return torch.rand(shape, device=device) * 2 - 1

@@ -34,6 +34,14 @@ _MOST_CELLS = 10_000
 @click.option("--classes", is_flag=True, help="One row a class, the same noise in each row.")
 @click.option("--interpolate", "steps", type=int, metavar="STEPS", help="Rows walk between two latents.")
 @click.option(
+    "--input",
+    "constants",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A number for an input that is constant unless chosen (`ganzoo info` names them); repeatable.",
+)
+@click.option("--psi", type=float, help="Truncation, for generators that take it: the same as --input psi=.")
+@click.option(
     "--generator", default="generator", show_default=True, help="Which one, where there are several."
 )
 @click.option("--provider", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -55,6 +63,8 @@ def command(
     label: str | None,
     classes: bool,
     steps: int | None,
+    constants: tuple[str, ...],
+    psi: float | None,
     generator: str,
     provider: str,
     batch_size: int,
@@ -71,6 +81,7 @@ def command(
         raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
     loaded = _load(source, provider, generator, trust)
     output, drawn = _target(loaded, output)
     rows, width = _layout(loaded, count, classes, steps)
@@ -82,7 +93,7 @@ def command(
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
-    inputs = _inputs(loaded, rows, width, seed, label, classes, steps)
+    inputs = _inputs(loaded, rows, width, seed, label, classes, steps) | loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
     if drawn is None:
         _save_arrays(inputs, values, seed, output)
@@ -101,6 +112,18 @@ def command(
         echo_json(said)
     else:
         click.echo(f"wrote {output}")
+
+
+def _numbers(constants: tuple[str, ...]) -> dict[str, float]:
+    """What --input says, by name."""
+    numbers = {}
+    for text in constants:
+        name, _, value = text.partition("=")
+        try:
+            numbers[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--input takes NAME=NUMBER, not '{text}'.", fix="--input psi=0.7") from None
+    return numbers
 
 
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:

@@ -195,6 +195,8 @@ def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[
 def _values(field: Any) -> str:
     if field.classes:
         return f"{len(field.classes)} classes"
+    if field.source == "constant":
+        return f"{field.default:g} unless chosen"
     return "" if field.range is None else f"{field.range[0]:g} to {field.range[1]:g}"
 
 

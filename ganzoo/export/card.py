@@ -89,6 +89,8 @@ def _sampler(field: Field) -> str:
         return f"rng.standard_normal({shape}).astype(np.float32)"
     if field.source == "uniform":
         return f"rng.uniform(-1, 1, {shape}).astype(np.float32)"
+    if field.source == "constant":
+        return f"np.full({shape}, {field.default:g}, np.float32)"
     return f"np.zeros({shape}, np.float32)"
 
 
@@ -126,6 +128,8 @@ def _values(field: Field) -> str:
         return "drawn from N(0, 1)"
     if field.source == "uniform":
         return "drawn from U(-1, 1)"
+    if field.source == "constant":
+        return f"{field.default:g} unless chosen otherwise"
     return f"{field.range[0]:g} to {field.range[1]:g}" if field.range else "unbounded"
 
 

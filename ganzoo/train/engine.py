@@ -104,13 +104,15 @@ class Engine:
         return torch.cuda.stream(stream)
 
     def noise(self, fields: Iterable[Field], n: int) -> Batch:
-        """`n` fresh samples of each noise field: N(0, 1), U(-1, 1), or classes that are equally likely."""
+        """`n` fresh samples of each noise field: N(0, 1), U(-1, 1), equally likely classes, or a constant."""
         return {field.name: self._draw(field, n) for field in fields}
 
     def _draw(self, field: Field, n: int) -> Tensor:
         if field.dtype == "int64":
             shape = (n, *field.shape)
             return torch.randint(len(field.classes), shape, generator=self.random, device=self.device)
+        if field.source == "constant":
+            return torch.full((n, *field.shape), field.default, device=self.device)
         if field.source == "normal":
             return self.normal(n, *field.shape)
         return self.uniform(n, *field.shape).mul_(2).sub_(1)

@@ -1,0 +1,124 @@
+"""Layers of StyleGAN2: weights scaled where they are used, and convolutions that a style modulates."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganzoo.api import Crop, Fir
+
+# 1e-8 under a root, as everywhere in the authors' code.
+TINY = 1e-8
+
+
+def activated(hidden: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, times sqrt(2) so that it keeps the size of what it is given."""
+    return functional.leaky_relu(hidden, 0.2) * sqrt(2)
+
+
+class Scaled(nn.Module):
+    """A linear layer with weights N(0, 1) / `rate`, scaled by `rate` / sqrt(inputs) in use.
+
+    With Adam, whose steps do not depend on the size of a gradient, all layers then learn equally fast, and
+    one of a smaller `rate` so much slower (Karras et al. 2018, section 4.1).
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.rate, self.gain = rate, rate / sqrt(inputs)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.bias = nn.Parameter(torch.full((outputs,), bias))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(N, inputs) -> (N, outputs)."""
+        return functional.linear(vector, self.weight * self.gain, self.bias * self.rate)
+
+
+class ScaledConv(nn.Module):
+    """The same for a convolution; `down` halves after the low-pass filter. Odd sizes become even before."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, down: bool = False, bias: bool = True):
+        super().__init__()
+        self.gain, self.kernel = 1 / sqrt(inputs * kernel**2), kernel
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.blur: nn.Module = nn.Identity()
+        if down:  # a kernel of 1 may follow the halving, which is a quarter of the work
+            self.blur = Fir(stride=2) if kernel == 1 else Fir(padding=2)
+        self.stride = 2 if down and kernel > 1 else 1
+        self.padding = 0 if down else kernel // 2
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, inputs, h, w), with even h and w for `down` -> (N, outputs, h or h / 2, ...)."""
+        weight = self.weight * self.gain
+        return functional.conv2d(self.blur(maps), weight, self.bias, self.stride, self.padding)
+
+
+class Modulated(nn.Module):
+    """A convolution whose inputs a style scales and whose outputs are scaled back to the same size.
+
+    y_j = d_j sum_ik s_i w_jik x_i, d_j = (sum_ik (s_i w_jik)^2)^-1/2 (Karras et al. 2020, equations 1 to 3):
+    maps are scaled before and after one ordinary convolution, not the weights for each sample, so that the
+    batch stays free in an exported graph. `up` doubles the maps by a transposed convolution and the filter.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, style: int, *, up: bool = False, demodulate: bool = True
+    ) -> None:
+        super().__init__()
+        self.to_scale = Scaled(style, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.up, self.demodulate, self.padding = up, demodulate, kernel // 2
+        # With demodulation the size of the weights does not matter.
+        self.gain = 1.0 if demodulate else 1 / sqrt(inputs * kernel**2)
+        self.blur = Fir(gain=4.0) if up else nn.Identity()
+
+    def forward(self, maps: Tensor, style: Tensor) -> Tensor:
+        """(N or 1, inputs, h, w), (N, style) -> (N, outputs, h, w), twice as large with `up`."""
+        scale: Tensor = self.to_scale(style) * self.gain
+        # Constants that belong to no sample become one map each here, which lies in memory as all maps do.
+        scaled = (maps * scale[:, :, None, None]).contiguous(memory_format=torch.channels_last)
+        if self.up:
+            convolved = functional.conv_transpose2d(scaled, self.weight.transpose(0, 1), stride=2)
+        else:
+            convolved = functional.conv2d(scaled, self.weight, padding=self.padding)
+        made: Tensor = self.blur(convolved)
+        if not self.demodulate:
+            return made
+        squares = scale.square() @ self.weight.square().sum((2, 3)).T
+        demodulated: Tensor = made * (squares + TINY).rsqrt()[:, :, None, None]
+        return demodulated
+
+
+class Styled(nn.Module):
+    """A modulated 3x3 convolution, noise of a learned strength, bias, leaky ReLU; cropped to `size`."""
+
+    def __init__(self, inputs: int, outputs: int, style: int, size: tuple[int, int], *, up: bool) -> None:
+        super().__init__()
+        self.conv = Modulated(inputs, outputs, 3, style, up=up)
+        self.size, self.crop = size, Crop(size)
+        self.strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
+
+    def forward(self, maps: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        """(N or 1, inputs, ...), (N, style), (N, height * width) -> (N, outputs, height, width)."""
+        made = self.crop(self.conv(maps, style))
+        grains = noise.reshape(-1, 1, *self.size)
+        return activated(made + (grains * self.strength + self.bias).to(made.dtype))
+
+
+def with_spread(maps: Tensor, group: int) -> Tensor:
+    """(N, C, h, w) -> (N, C + 1, h, w): one more channel, the spread within a group of samples.
+
+    It is the standard deviation over the group of each value, averaged (Karras et al. 2018, section 3).
+    Groups are as large as N allows: its largest divisor up to `group`.
+    """
+    count, _, height, width = maps.shape
+    size = max(k for k in range(1, min(group, count) + 1) if count % k == 0)
+    groups = maps.float().reshape(size, count // size, *maps.shape[1:])
+    spread = (groups.var(0, correction=0) + TINY).sqrt().mean((1, 2, 3))
+    column = spread.repeat(size)[:, None, None, None].expand(count, 1, height, width)
+    return torch.cat([maps, column.to(maps.dtype)], dim=1)

@@ -1,0 +1,160 @@
+"""Architecture `stylegan2` (Karras et al. 2020, arXiv:1912.04958): skip generator, residual discriminator.
+
+What the paper draws inside the network are fields here, so that an exported graph is deterministic: `noise`
+for all layers in one row, layer after layer; `psi` (truncation) and `shift` (added to each layer's style,
+for directions in the space of styles and for the term `path-length`) are constants that a caller may change.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod, sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Net, Networks, halvings, map_sizes
+from ganzoo_stylegan2.config import StyleConfig
+from ganzoo_stylegan2.layers import TINY, Modulated, Scaled, ScaledConv, Styled, activated, with_spread
+
+
+class Mapping(nn.Module):
+    """z (N, latent) -> w (N, style): z is normalised, then fully connected layers."""
+
+    def __init__(self, config: StyleConfig) -> None:
+        super().__init__()
+        sizes = [config.latent, *[config.style] * config.mapping_layers]
+        rate = config.mapping_rate
+        self.layers = nn.ModuleList(Scaled(a, b, rate=rate) for a, b in pairwise(sizes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent) -> (N, style)."""
+        hidden: Tensor = z * (z.square().mean(1, keepdim=True) + TINY).rsqrt()
+        for layer in self.layers:
+            hidden = activated(layer(hidden))
+        return hidden
+
+
+class Generator(nn.Module):
+    """z, noise, shift and psi -> image (N, C, H, W).
+
+    In training some pictures have a second style from a layer on, of a z that is drawn here from torch's own
+    stream, as dropout is, and psi is not looked at. In evaluation nothing is random.
+    """
+
+    average: Tensor
+
+    def __init__(self, config: StyleConfig, image: Field) -> None:
+        super().__init__()
+        channels, height, width = image.shape
+        self.mixing, self.keep = config.style_mixing, config.average
+        self.mapping = Mapping(config)
+        self.register_buffer("average", torch.zeros(config.style))
+        stages = halvings(height, width)
+        sizes = map_sizes(height, width, stages)
+        widths = [min(config.generator_width * 2**k, config.widest) for k in range(stages + 1)]
+        self.start = nn.Parameter(torch.randn(widths[-1], *sizes[-1]))
+        layers = [Styled(widths[-1], widths[-1], config.style, sizes[-1], up=False)]
+        for k in reversed(range(stages)):
+            layers.append(Styled(widths[k + 1], widths[k], config.style, sizes[k], up=True))
+            layers.append(Styled(widths[k], widths[k], config.style, sizes[k], up=False))
+        self.layers = nn.ModuleList(layers)
+        self.to_image = nn.ModuleList(
+            Modulated(width, channels, 1, config.style, demodulate=False) for width in reversed(widths)
+        )
+        self.biases = nn.Parameter(torch.zeros(stages + 1, channels, 1, 1))
+        self.doubles = nn.ModuleList(nn.Sequential(Fir(up=True), Crop(size)) for size in sizes[-2::-1])
+        self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
+        self.parts = [prod(layer.size) for layer in layers]
+        self.count = len(layers) + 1  # the last picture has a style of its own
+
+    def styles(self, z: Tensor, psi: Tensor) -> Tensor:
+        """(N, latent), (N,) -> (N, layers, style)."""
+        style: Tensor = self.mapping(z)
+        if not self.training:
+            style = self.average + psi[:, None] * (style - self.average)
+            return style[:, None].expand(-1, self.count, -1)
+        self.average.lerp_(style.detach().float().mean(0), 1 - self.keep)
+        if not self.mixing:
+            return style[:, None].expand(-1, self.count, -1)
+        chance, cut = torch.rand(2, len(z), 1, 1, device=z.device)
+        # From 1 on: the first layer keeps the style, so that there are two.
+        first = 1 + (cut * (self.count - 1)).floor()
+        layers = torch.arange(self.count, device=z.device)[:, None]
+        other: Tensor = self.mapping(torch.randn_like(z))
+        two = (chance < self.mixing) & (layers >= first)
+        mixed: Tensor = torch.where(two, other[:, None], style[:, None])
+        return mixed
+
+    def forward(self, z: Tensor, noise: Tensor, shift: Tensor, psi: Tensor) -> Tensor:
+        """(N, latent), (N, pixels of all layers), (N, layers, style), (N,) -> (N, C, H, W)."""
+        styles = (self.styles(z, psi) + shift).unbind(1)
+        grains = noise.split_with_sizes(self.parts, 1)
+        maps = self.layers[0](self.start[None], styles[0], grains[0])
+        image: Tensor = self.to_image[0](maps, styles[1]) + self.biases[0]
+        for k, double in enumerate(self.doubles):
+            for place in (2 * k + 1, 2 * k + 2):
+                maps = self.layers[place](maps, styles[place], grains[place])
+            image = double(image) + self.to_image[k + 1](maps, styles[2 * k + 3]) + self.biases[k + 1]
+        bounded: Tensor = self.bounded(image)
+        return bounded
+
+
+class Down(nn.Module):
+    """A residual block of D, which halves: two 3x3 convolutions and a 1x1 shortcut, over sqrt(2)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = ScaledConv(inputs, inputs, 3)
+        self.conv2 = ScaledConv(inputs, outputs, 3, down=True)
+        self.shortcut = ScaledConv(inputs, outputs, 1, down=True, bias=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, ceil(h / 2), ceil(w / 2))."""
+        height, width = maps.shape[2:]
+        maps = functional.pad(maps, (0, width % 2, 0, height % 2))
+        hidden = activated(self.conv2(activated(self.conv1(maps))))
+        halved: Tensor = (hidden + self.shortcut(maps)) / sqrt(2)
+        return halved
+
+
+class Discriminator(nn.Module):
+    """image (N, C, H, W) -> score (N,)."""
+
+    def __init__(self, config: StyleConfig, image: Field) -> None:
+        super().__init__()
+        channels, height, width = image.shape
+        stages = halvings(height, width)
+        widths = [min(config.discriminator_width * 2**k, config.widest) for k in range(stages + 1)]
+        self.group = config.group
+        self.from_image = ScaledConv(channels, widths[0], 1)
+        self.blocks = nn.Sequential(*(Down(widths[k], widths[k + 1]) for k in range(stages)))
+        self.conv = ScaledConv(widths[-1] + 1, widths[-1], 3)
+        self.hidden = Scaled(widths[-1] * prod(map_sizes(height, width, stages)[-1]), widths[-1])
+        self.score = Scaled(widths[-1], 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,)."""
+        maps = with_spread(self.blocks(activated(self.from_image(image))), self.group)
+        features = activated(self.hidden(activated(self.conv(maps)).flatten(1)))
+        score: Tensor = self.score(features)
+        return score.flatten()
+
+
+def build(config: StyleConfig, data: DataInfo) -> Networks:
+    """Factory of `stylegan2`; DataError unless the pictures have 8x8 pixels or more."""
+    image = data.image(smallest=8, otherwise="mlp")
+    generator = Generator(config, image)
+    fields = (
+        Field(name="z", shape=(config.latent,), source="normal"),
+        Field(name="noise", shape=(sum(generator.parts),), source="normal"),
+        Field(name="shift", shape=(generator.count, config.style), source="constant"),
+        Field(name="psi", source="constant", default=1.0),
+    )
+    reads = tuple(field.name for field in fields)
+    return Networks(
+        generators={"generator": Net(module=generator, reads=reads, writes=("image",))},
+        discriminators={"discriminator": Net(module=Discriminator(config, image), reads=("image",))},
+        fields=fields,
+    )

@@ -1,0 +1,73 @@
+"""Recipes of StyleGAN2: data only."""
+
+from __future__ import annotations
+
+from ganzoo.api import RecipeSpec, both_sides
+
+STYLEGAN2 = (
+    "Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020, arXiv:1912.04958"
+)
+
+SIZED_STYLEGAN2 = RecipeSpec(
+    name="stylegan2",
+    summary="StyleGAN2 sized for CPU minutes. Departs from the paper: narrow nets, 64 latents and styles, "
+    "two mapping layers, a rate of 4e-3 with decay, R1 of gamma 0.5, no path length regularisation.",
+    paper=STYLEGAN2,
+    architecture="stylegan2",
+    loss="non-saturating",
+    settings={
+        "train.images": 60_000,
+        "train.batch_size": 32,
+        "train.n_critic": 1,
+        **both_sides(optimizer="adam", lr=4e-3, betas=(0.0, 0.99), decay="linear", decay_from=0.6),
+        "terms.r1.gamma": 0.5,
+        "terms.r1.every": 8,
+        "ema.half_life": 10_000,
+        "ema.ramp": 0.15,
+    },
+)
+
+# NVlabs/stylegan2 run_training.py, config-f, and NVlabs/stylegan2-ada-pytorch train.py, cfg stylegan2: FFHQ
+# at 1024x1024, mirrored. A lazy regulariser in each k-th step is a step of its own there, and rate and betas
+# of that side's Adam are changed by c = k / (k + 1): lr * c and beta ** c (k = 4 for G, 16 for D).
+G, D = 4 / 5, 16 / 17
+STYLEGAN2_PAPER = RecipeSpec(
+    name="stylegan2-paper",
+    summary="StyleGAN2's config F for FFHQ (1024x1024): R1 of gamma 10 in each 16th step, path lengths in "
+    "each 4th, Adam 2e-3 corrected for both. Not reproduced: steps of their own for the regularisers (here "
+    "they are added to the loss of their step), one crossing of styles for a whole batch (here one each).",
+    paper=STYLEGAN2,
+    architecture="stylegan2",
+    loss="non-saturating",
+    settings={
+        "data.flip": True,
+        "train.images": 25_000_000,
+        "train.batch_size": 32,
+        "train.n_critic": 1,
+        "architecture.latent": 512,
+        "architecture.style": 512,
+        "architecture.mapping_layers": 8,
+        "architecture.mapping_rate": 0.01,
+        "architecture.generator_width": 32,
+        "architecture.discriminator_width": 32,
+        "architecture.widest": 512,
+        "architecture.style_mixing": 0.9,
+        "architecture.average": 0.995,
+        "architecture.group": 4,
+        **both_sides(optimizer="adam", decay="none"),
+        "generator.lr": 2e-3 * G,
+        "generator.betas": (0.0, 0.99**G),
+        "discriminator.lr": 2e-3 * D,
+        "discriminator.betas": (0.0, 0.99**D),
+        "terms.r1.gamma": 10.0,
+        "terms.r1.every": 16,
+        "terms.path-length.weight": 2.0,
+        "terms.path-length.decay": 0.01,
+        "terms.path-length.shrink": 2,
+        "terms.path-length.every": 4,
+        "ema.half_life": 10_000,
+        "ema.ramp": 0.0,
+    },
+)
+
+RECIPES = [SIZED_STYLEGAN2, STYLEGAN2_PAPER]

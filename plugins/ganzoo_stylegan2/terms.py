@@ -1,0 +1,59 @@
+"""Path length regularisation (Karras et al. 2020, section 3.2)."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import SettingsError, View
+from ganzoo_stylegan2.config import PathLengthConfig
+
+# Under the square root: at a slope of 0 its derivative is 0 instead of 0/0.
+TINY = 1e-12
+
+
+class PathLength(nn.Module):
+    """weight * E (||J^T y|| - a)^2: a step in the styles shall change a picture equally much everywhere.
+
+    J is the slope of a picture in the styles of its layers, y N(0, 1) for each of its values over
+    sqrt(height * width), a the moving average of the lengths, this step's included (equation 4; the length
+    is sqrt(mean over layers of the sum of squares), as in the authors' code). Slopes are taken at what the
+    generator adds to its styles, a constant 0. Several games, and parts of a batch that are computed one
+    after the other, follow each other in the average; of processes it is averaged.
+    """
+
+    mean: Tensor
+
+    def __init__(self, config: PathLengthConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, view: View) -> Tensor:
+        """The penalty for one game, whose generator reads the shift and writes a picture."""
+        shift = view.noise.get(self.config.field)
+        pictures = [name for name in view.written if view.real[name].ndim == 4]
+        if shift is None or shift.ndim != 3 or not pictures:
+            raise SettingsError(
+                f"'path-length' needs a generator of pictures that reads '{self.config.field}': "
+                "(layers, style) for a sample, added to its styles.",
+                where=f"the noise here: {', '.join(view.noise)}",
+                fix="use the architecture stylegan2, or terms.path-length=false",
+            )
+        count = max(1, len(shift) // self.config.shrink)
+        moved = shift[:count].detach().requires_grad_()
+        rows = {name: value[:count] for name, value in {**view.noise, **view.real}.items()}
+        picture = view.generate({**rows, self.config.field: moved})[pictures[0]]
+        direction = view.normal(*view.real[pictures[0]].shape)[:count] / sqrt(picture[0, 0].numel())
+        (slope,) = torch.autograd.grad((picture * direction).sum(), moved, create_graph=True)
+        lengths = (slope.square().sum(2).mean(1) + TINY).sqrt()
+        mean = self.mean.lerp(lengths.mean(), self.config.decay)
+        self.mean.copy_(mean.detach())
+        return self.config.weight * (lengths - mean).square().mean()
+
+
+def path_length(config: PathLengthConfig) -> PathLength:
+    """Factory of `path-length`."""
+    return PathLength(config)
