@@ -13,7 +13,7 @@ from torch import nn
 from ganzoo import api
 from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Maxout, Networks
 
-LAYERS = ("Bounded", "Crop", "Maxout", "as_maps", "doubling", "initialise")
+LAYERS = ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise")
 
 
 def test_only_the_layers_import_torch() -> None:

@@ -161,6 +161,26 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         **{f"terms.{name}.gamma": 0.005 for name in ("r1", "r2")},
         **{f"terms.{name}.every": 1 for name in ("r1", "r2")},
     },
+    # The same with its own nets: R3GAN/Networks.py, 768 channels in 96 groups of 16, two blocks a stage.
+    "r3gan-paper": {
+        "loss.name": "relativistic",
+        "train.images": 250_000_000,
+        "train.batch_size": 512,
+        "train.n_critic": 1,
+        "ema.half_life": 5_000_000,
+        "ema.ramp": 5_000_000 / 20_000_000,
+        "architecture.latent": 64,
+        "architecture.generator_width": 3 * 1024 // 4,
+        "architecture.discriminator_width": 3 * 1024 // 4,
+        "architecture.blocks": 2,
+        "architecture.expansion": 2,
+        "architecture.group": 2 * 768 // (3 * 32),
+        "architecture.output": "clip",
+        **both(optimizer="adam", lr=5e-5, betas=(0.0, 0.99), eps=1e-8, decay="none", weight_decay=0.0),
+        "terms": ["r1", "r2"],
+        **{f"terms.{name}.gamma": 0.005 for name in ("r1", "r2")},
+        **{f"terms.{name}.every": 1 for name in ("r1", "r2")},
+    },
     # Mao et al. 2017; xudonmao/LSGAN train_lsun.py and vgg.py: a million batches of pictures of 112x112,
     # D of four 5x5 convolutions from 64 channels. Chosen: DCGAN's G, with that width and kernel.
     "lsgan-paper": {

@@ -1,0 +1,29 @@
+"""R3GAN's networks: a modern residual baseline for the relativistic loss with R1 and R2."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
+from ganzoo_r3gan.config import R3Config
+from ganzoo_r3gan.recipes import R3GAN, RECIPES
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`r3gan`."""
+    return [
+        ArchitectureSpec(
+            name="r3gan",
+            summary="Residual nets without norms, grouped convolutions in wide blocks; pictures from 8x8.",
+            paper=f"{R3GAN}, section 4",
+            factory="ganzoo_r3gan.networks:build",
+            config=R3Config,
+            needs=("image",),
+            defaults=both_sides(optimizer="adam", lr=2e-4, betas=(0.0, 0.99)),
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """A sized one, and the published one."""
+    return list(RECIPES)

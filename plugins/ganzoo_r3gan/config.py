@@ -1,0 +1,34 @@
+"""Options of `r3gan`. Importing this must not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class R3Config:
+    """Options of `r3gan`.
+
+    Channels of both nets double at each halving, from their width up to `widest`. Each stage has `blocks`
+    residual blocks, inside which there are `expansion` times as many channels, convolved in groups of
+    `group`. `output`: pictures as they come and cut off in evaluation (the paper's), or tanh.
+    """
+
+    latent: int = 64
+    generator_width: int = 32
+    discriminator_width: int = 32
+    widest: int = 768
+    blocks: int = 2
+    expansion: int = 2
+    group: int = 16
+    output: Literal["clip", "tanh"] = "clip"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.blocks, self.expansion, self.group) < 1:
+            raise ValueError("latent, blocks, expansion and group must be 1 or more")
+        widths = (self.generator_width, self.discriminator_width)
+        if min(widths) < 1 or max(widths) > self.widest:
+            raise ValueError("the widths must be 1 or more, and widest not below them")
+        if any(width * self.expansion % self.group for width in (*widths, self.widest)):
+            raise ValueError("a width times expansion must be a multiple of group")
