@@ -123,11 +123,16 @@ class Net:
     another, a single one as it likes: its field's name may be known only from the data. It returns one
     tensor (or a tuple of tensors, in the order of `writes`). Discriminators write `score`, of any
     shape. A generator writes no field that it reads.
+
+    A discriminator may judge `pack` samples together, and then writes one score for N / pack rows: the
+    core hands it (N / pack, pack * C, ...) in place of (N, C, ...), and labels as (N / pack, pack). With
+    `train.pack` the core sets this itself.
     """
 
     module: nn.Module
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ("score",)
+    pack: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
-from ganzoo.errors import PluginError, SettingsError
+from ganzoo.errors import DataError, PluginError, SettingsError
 from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
+
+PACKS_LABELS = "packs-labels"
+"""A tag of networks whose discriminators also take the labels of a pack, (N / pack, pack)."""
 
 _AT_ONCE = 250  # samples that a generator makes in one call
 
@@ -40,10 +43,47 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_routes(networks, info, where)
+        if plan.train.pack > 1:
+            torch.manual_seed(plan.train.seed)
+            networks = _packed(networks, plan, info)
         _check_combination(plan, networks)
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
     return networks
+
+
+def _packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
+    """The same generators, with discriminators that judge `train.pack` samples together.
+
+    Lin et al. 2018 (PacGAN, section 3): to the network a pack is one sample with so many times the channels,
+    so it is built from data that has these. SettingsError where that cannot be, as with most labels.
+    """
+    pack, item = plan.train.pack, plan.architecture.item
+    fields = tuple(
+        replace(field, shape=(pack * (field.shape[0] if field.shape else 1), *field.shape[1:]))
+        for field in info.fields
+    )
+    labels = {field.name for field in info.fields if field.dtype == "int64"}
+    reads = {read for net in networks.discriminators.values() for read in net.reads}
+    reason = ""
+    if labels & reads and PACKS_LABELS not in networks.tags:
+        reason = f"its discriminator reads '{min(labels & reads)}', one label for each sample"
+    elif any(net.pack != 1 for net in networks.discriminators.values()):
+        reason = "its discriminator packs samples by itself"
+    else:
+        try:
+            with calling(item):
+                built = factory_of(item)(plan.architecture.options, replace(info, fields=fields))
+        except DataError as error:
+            reason = error.what
+    if reason:
+        raise SettingsError(
+            f"The architecture '{item.name}' cannot judge {pack} samples together.",
+            where=f"train.pack (from {plan.origin(('train', 'pack'))}): {reason}",
+            fix="train.pack=1, or another architecture",
+        )
+    judges = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
+    return replace(networks, discriminators=judges)
 
 
 def declared(networks: Networks, info: DataInfo) -> dict[str, Field]:
@@ -58,9 +98,20 @@ def noise_fields(networks: Networks) -> tuple[Field, ...]:
 
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run a net on the fields that it reads; returns the fields that it writes."""
-    output = net.module(*(batch[name] for name in net.reads))
+    output = net.module(*_inputs(net, batch))
     values = output if isinstance(output, tuple) else (output,)
     return dict(zip(net.writes, values, strict=True))
+
+
+def _inputs(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    """The fields that a net reads, its packs of samples side by side in channels, columns or labels."""
+    values = [batch[name] for name in net.reads]
+    if net.pack == 1:
+        return values
+    return [
+        value.reshape(-1, net.pack * (value.shape[1] if value.ndim > 1 else 1), *value.shape[2:])
+        for value in values
+    ]
 
 
 def sampled(
@@ -101,12 +152,16 @@ def judging_alone(networks: Networks, info: DataInfo) -> set[str]:
     over a minibatch, or noise of a network's own all make a score change with the batch.
     """
     with torch.random.fork_rng(devices=[]):
-        batch = example(declared(networks, info).values(), 4)
-        return {name for name, net in networks.discriminators.items() if _judges_alone(net, batch)}
+        fields = declared(networks, info).values()
+        return {
+            name
+            for name, net in networks.discriminators.items()
+            if _judges_alone(net, example(fields, 4 * net.pack))
+        }
 
 
 def _judges_alone(net: Net, batch: dict[str, Tensor]) -> bool:
-    """Compare the scores of two samples with those of the same two beside two others."""
+    """Compare the scores of two samples (or packs) with those of the same two beside two others."""
     changed = deepcopy(net.module).train()
     for part in changed.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
@@ -117,7 +172,7 @@ def _judges_alone(net: Net, batch: dict[str, Tensor]) -> bool:
         for value in changed.parameters():
             value.add_(torch.randn_like(value), alpha=0.1)  # a last layer of zeros would hide everything
     outputs = []
-    for samples in (batch, {name: value[:2] for name, value in batch.items()}):
+    for samples in (batch, {name: value[: 2 * net.pack] for name, value in batch.items()}):
         # Power iterations and running statistics move with each call: both start from the same.
         module = deepcopy(changed)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -224,11 +279,10 @@ def _check_forward(name: str, net: Net, where: str) -> None:
 def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
     """Run every network on two samples; generators must write what is declared."""
     fields = declared(networks, info)
-    batch = example(fields.values(), 2)
     for name, net in (*networks.generators.items(), *networks.discriminators.items()):
         net.module.eval()
         with torch.no_grad():
-            output = net.module(*(batch[read] for read in net.reads))
+            output = net.module(*_inputs(net, example(fields.values(), 2 * net.pack)))
         net.module.train()
         values = output if isinstance(output, tuple) else (output,)
         if len(values) != len(net.writes):

@@ -47,7 +47,8 @@ class TrainSettings:
     newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log.
     `eval_every`: after so many images compute quick scores of `eval_samples` samples. `on_nan`: when
     gradients are not finite, stop; skip the step; or roll back to the last checkpoint at half the learning
-    rates, three times at most.
+    rates, three times at most. `pack`: discriminators judge so many samples together, as one (Lin et al.
+    2018, PacGAN).
     """
 
     images: Count | None = None
@@ -56,6 +57,7 @@ class TrainSettings:
     generator_batch_size: Count | None = None
     micro_batch: Count | None = None
     n_critic: Count = 1
+    pack: Count = 1
     reuse_fakes: bool = False
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"

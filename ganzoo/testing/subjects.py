@@ -53,6 +53,7 @@ TINY = {
     "train.batch_size": BATCH,
     "train.generator_batch_size": BATCH,
     "train.n_critic": 1,
+    "train.pack": 1,
     "train.samples": 4,
     "train.sample_every": 10**9,
     "train.checkpoint_every": 10**9,
@@ -267,8 +268,9 @@ class RecipeSubject(BuiltSubject):
         return frozenset((item.kind, item.name) for item in items)
 
     def shrunk(self, source: str, cycles: int) -> Plan:
-        """So many cycles on that data."""
-        length = {"data.source": source, "train.images": cycles * BATCH}
+        """So many cycles on that data, pairs judged together in place of larger packs."""
+        pack = min(2, resolve(self.item.qualified, self.registry).train.pack)
+        length = {"data.source": source, "train.images": cycles * BATCH, "train.pack": pack}
         return resolve(self.item.qualified, self.registry, overrides={**TINY, **length})
 
     @cached_property

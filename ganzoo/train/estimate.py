@@ -38,7 +38,7 @@ class Cycle:
 def count_cycle(prepared: Prepared) -> Cycle:
     """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
     settings, phases, names = prepared.plan.train, prepared.phases, set(prepared.batches.names)
-    count = settings.batch_size
+    count, probe = settings.batch_size, PROBE * settings.pack
     generator_count = settings.generator_batch_size or count
     work: Work = {}
     saved = {}
@@ -46,10 +46,10 @@ def count_cycle(prepared: Prepared) -> Cycle:
         ("discriminator", count, settings.n_critic),
         ("generator", generator_count, 1),
     ):
-        real = prepared.batches.take(role, 0, PROBE, phases.reads(role, names))
+        real = prepared.batches.take(role, 0, probe, phases.reads(role, names))
         penalties = phases.penalties[role]
         counted, kept = _count_phase(phases, role, real, penalties)
-        saved[role] = kept / PROBE * samples
+        saved[role] = kept / probe * samples
         shares = [(counted, 1.0)]
         for lazy in (penalty for penalty in penalties if penalty.every > 1):
             rest, _ = _count_phase(phases, role, real, [other for other in penalties if other is not lazy])
@@ -57,13 +57,14 @@ def count_cycle(prepared: Prepared) -> Cycle:
             shares += [(rest, missed), (counted, -missed)]
         for operations, share in shares:
             for key, value in operations.items():
-                work[key] = work.get(key, 0) + share * value / PROBE * samples * turns
+                work[key] = work.get(key, 0) + share * value / probe * samples * turns
     return Cycle(work, saved)
 
 
 def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty]) -> tuple[Work, float]:
-    """Work of one phase on `PROBE` samples with these penalties, all due, and bytes that it keeps."""
+    """Work of one phase on `PROBE` packs with these penalties, all due, and bytes that it keeps."""
     kept: dict[int, int] = {}
+    count = PROBE * phases.memory.pack
 
     def pack(value: Tensor) -> Tensor:
         kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
@@ -73,9 +74,9 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
     try:
         with WorkCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             if role == "discriminator":
-                phases.discriminator(real, PROBE, 0, True)
+                phases.discriminator(real, count, 0, True)
             else:
-                phases.generator(real, PROBE, 0)
+                phases.generator(real, count, 0)
     finally:
         phases.penalties = before
     return counter.work, sum(kept.values())

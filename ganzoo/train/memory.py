@@ -12,21 +12,22 @@ import torch
 
 
 class Memory:
-    """The size of micro-batches; `told` hears of each change. None is a whole share."""
+    """The size of micro-batches, a multiple of `pack`; `told` hears of each change. None is a whole share."""
 
-    def __init__(self, at_once: int | None = None) -> None:
+    def __init__(self, at_once: int | None = None, pack: int = 1) -> None:
         self.at_once = at_once
+        self.pack = pack
         self.told: Callable[[int], None] = lambda _: None
 
     def halve(self, error: BaseException, count: int) -> None:
         """Compute less at once after this error, of a share of `count` samples.
 
-        Raises the error again where it is not about memory, or where one sample is too much.
+        Raises the error again where it is not about memory, or where one sample (or pack) is too much.
         """
         current = min(self.at_once or count, count)
-        if not is_out_of_memory(error) or current == 1 or _is_capturing():
+        if not is_out_of_memory(error) or current <= self.pack or _is_capturing():
             raise error
-        self.at_once = -(-current // 2)
+        self.at_once = -(-current // (2 * self.pack)) * self.pack
         self.told(self.at_once)
 
     def release(self) -> None:

@@ -39,10 +39,13 @@ class Part:
         return {name: value[self.start - first : self.stop - first] for name, value in batch.items()}
 
 
-def parts(share: range, whole: int, at_once: int | None) -> list[Part]:
-    """A rank's share of a global batch in parts of equal size, or nearly, of `at_once` samples at most."""
+def parts(share: range, whole: int, at_once: int | None, pack: int = 1) -> list[Part]:
+    """A rank's share of a global batch in parts of equal size, or nearly, of `at_once` samples at most.
+
+    None of them divides `pack` samples that are judged together: share and `at_once` are multiples of it.
+    """
     count = 1 if at_once is None else -(-len(share) // at_once)
-    edges = [share.start + number * len(share) // count for number in range(count + 1)]
+    edges = [share.start + number * (len(share) // pack) // count * pack for number in range(count + 1)]
     return [Part(start, stop, whole) for start, stop in pairwise(edges)]
 
 

@@ -186,7 +186,7 @@ class Phases:
         self, role: str, real: Batch, noise: Batch, draws: Draws, count: int, step: int, keep: bool
     ) -> None:
         share = self.engine.ranks.share(count)
-        shared = parts(share, count, self.memory.at_once)
+        shared = parts(share, count, self.memory.at_once, self.memory.pack)
         # The graphs of several parts would need as much memory as the whole: their samples are made again.
         keep = keep and len(shared) == 1
         learns = keep or role == "generator"

@@ -41,7 +41,8 @@ class Prepared:
 
 
 def check_share(plan: Plan, ranks: Ranks) -> None:
-    """UsageError when there are more ranks than samples in a batch."""
+    """UsageError when there are more ranks than samples in a batch, SettingsError when packs do not fit."""
+    _check_packs(plan, ranks.world)
     smallest = min(plan.train.batch_size, plan.train.generator_batch_size or plan.train.batch_size)
     if smallest < ranks.world:
         raise UsageError(
@@ -49,6 +50,21 @@ def check_share(plan: Plan, ranks: Ranks) -> None:
             where="train.batch_size is that of all of them together",
             fix=f"--batch-size {ranks.world} or more, or fewer --devices",
         )
+
+
+def _check_packs(plan: Plan, world: int) -> None:
+    """Every process, and every micro-batch, has whole packs."""
+    settings = plan.train
+    wanted = {"batch_size": world, "generator_batch_size": world, "micro_batch": 1}
+    for name, shares in wanted.items():
+        size, unit = getattr(settings, name), settings.pack * shares
+        if settings.pack > 1 and size is not None and size % unit:
+            among = f" in each of {shares} processes" if shares > 1 else ""
+            raise SettingsError(
+                f"{size} samples are no whole packs of {settings.pack}{among}.",
+                where=f"train.{name} (from {plan.origin(('train', name))}), train.pack",
+                fix=f"train.{name}={max(unit, size // unit * unit)}, or train.pack=1",
+            )
 
 
 def prepare(
@@ -69,7 +85,9 @@ def prepare(
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
-    memory = Memory(min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None))
+    memory = Memory(
+        min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None), plan.train.pack
+    )
     _set_threads(plan, networks, store, record.get("threads"), ranks)
     torch.manual_seed((seed + ranks.rank) % 2**63)  # dropout: other masks for other samples
     parts = make_parts(plan, engine.device)

@@ -47,10 +47,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def forward_work(networks: Networks, info: DataInfo) -> float:
     """Floating-point operations of one forward pass of every network, for one sample."""
-    batch = example(declared(networks, info).values(), 2)
+    count = 2 * max(net.pack for net in networks.discriminators.values())
+    batch = example(declared(networks, info).values(), count)
     with torch.random.fork_rng(devices=[]), torch.no_grad(), WorkCounter() as counter:
         for net in (*networks.generators.values(), *networks.discriminators.values()):
             net.module.eval()
             apply(net, batch)
             net.module.train()
-    return float(counter.operations) / 2
+    return float(counter.operations) / count

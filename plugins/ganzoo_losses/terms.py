@@ -51,7 +51,7 @@ def dragan(config: DraganConfig) -> Callable[[View], Tensor]:
             points[name] = (real + config.spread * real.std(correction=0) * step).requires_grad_()
         score = view.discriminate({**view.real, **points})["score"]
         slopes = torch.autograd.grad(score.sum(), list(points.values()), create_graph=True, allow_unused=True)
-        squares = [slope.reshape(slope.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+        squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
         if not squares:
             raise SettingsError("The discriminator reads nothing that the generator writes.")
         norm = torch.stack(squares).sum(0).add(TINY).sqrt()

@@ -30,7 +30,7 @@ def mean_square_slope(view: View, batch: Batch) -> Tensor:
         )
     score = view.discriminate({**batch, **points})["score"]
     slopes = torch.autograd.grad(score.sum(), list(points.values()), create_graph=True, allow_unused=True)
-    squares = [slope.reshape(slope.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+    squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
     if not squares:
         raise SettingsError("The discriminator reads nothing that the generator writes.")
     return torch.stack(squares).sum(0).mean()

@@ -19,7 +19,8 @@ def interpolate(view: View) -> dict[str, Tensor]:
     """The written float fields at x^ = eps x + (1 - eps) x', as leaves that want a gradient.
 
     eps ~ U(0, 1) is drawn once per sample and shared by its fields: one point on the line between a
-    real and a generated sample (WGAN-GP, Algorithm 1, lines 4 to 6).
+    real and a generated sample (WGAN-GP, Algorithm 1, lines 4 to 6). To a critic that judges packs of
+    samples a pack is one sample, so its members share eps.
     """
     mixed: dict[str, Tensor] = {}
     epsilon: Tensor | None = None
@@ -29,6 +30,9 @@ def interpolate(view: View) -> dict[str, Tensor]:
             continue
         if epsilon is None:
             epsilon = view.uniform(real.shape[0])
+            packs = len(view.real_outputs["score"])
+            if packs < len(epsilon):
+                epsilon = epsilon.reshape(packs, -1)[:, :1].expand(packs, len(epsilon) // packs).reshape(-1)
         share = epsilon.reshape(-1, *[1] * (real.ndim - 1))
         mixed[name] = (share * real + (1 - share) * fake).requires_grad_()
     if not mixed:
@@ -43,16 +47,16 @@ def interpolate(view: View) -> dict[str, Tensor]:
 def gradient_penalty(config: GradientPenaltyConfig) -> Callable[[View], Tensor]:
     """Factory of `gradient-penalty`: weight * E (||grad D(x^)||_2 - target)^2 (WGAN-GP, equation 3).
 
-    The norm is taken per sample, over all other dimensions of all written fields together; fields
-    that the generator does not write (a label) are the real ones. `one_sided` squares only what is
-    above the target (section 5 of the paper).
+    The norm is taken per sample (or pack of samples with one score), over all other dimensions of all
+    written fields together; fields that the generator does not write (a label) are the real ones.
+    `one_sided` squares only what is above the target (section 5 of the paper).
     """
 
     def penalty(view: View) -> Tensor:
         mixed = interpolate(view)
         score = view.discriminate({**view.real, **mixed})["score"]
         slopes = torch.autograd.grad(score.sum(), list(mixed.values()), create_graph=True, allow_unused=True)
-        squares = [slope.reshape(slope.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+        squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
         if not squares:
             raise SettingsError("The discriminator reads nothing that the generator writes.")
         excess = torch.stack(squares).sum(0).add(TINY).sqrt() - config.target
