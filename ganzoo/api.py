@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pluggy
 
 from ganzoo.errors import DataError, SettingsError
-from ganzoo.fields import DataInfo, Field, halvings, map_sizes
+from ganzoo.fields import Column, DataInfo, Field, halvings, map_sizes, places
 from ganzoo.judging import Evidence, Extractor, Judge, Lesson, Samples
 from ganzoo.specs import (
     ArchitectureSpec,
@@ -48,6 +48,7 @@ __all__ = [
     "AugmentationSpec",
     "Batch",
     "Bounded",
+    "Column",
     "Crop",
     "DataError",
     "DataInfo",
@@ -82,6 +83,7 @@ __all__ = [
     "keep_cached",
     "map_sizes",
     "nearest",
+    "places",
     "read_cached",
     "squared_distances",
 ]
@@ -280,10 +282,12 @@ class ArraySource:
 
     Arrays have the samples in the first dimension. A float32 field with a `range` may be stored as
     uint8: 0..255 is then mapped onto that range on the device. `identity` goes into the run record.
+    With `weights` (N,) training sees samples in proportion to them; evaluation sees each as often as any.
     """
 
     fields: tuple[Field, ...]
     arrays: Mapping[str, NDArray[Any]]
+    weights: NDArray[np.float64] | None = None
     identity: str = ""
     notes: tuple[str, ...] = ()
 

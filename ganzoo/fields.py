@@ -5,11 +5,67 @@ Plugins import these names from `ganzoo.api`. Nothing here imports torch or nump
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ganzoo.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table, and how the values of a row (a float field) spell it.
+
+    A category has the names of its `values`, each with an indicator in the row: the largest counts. A number
+    has an indicator for each of its modes, which lie at `centres`, and a value v in -1..1: it stands for
+    centre + 4 * width * v of its mode (Xu et al. 2019, CTGAN, section 4.2), kept in `bounds` and rounded to
+    `decimals`. ValueError where this is neither or both.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    centres: tuple[float, ...] = ()
+    widths: tuple[float, ...] = ()
+    bounds: tuple[float, float] = (0.0, 0.0)
+    decimals: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = (*self.centres, *self.widths, *self.bounds)
+        whole = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and 0 <= self.decimals <= 20
+        if bool(self.values) == bool(self.centres) or not whole or not all(map(math.isfinite, numbers)):
+            raise ValueError(f"the column '{self.name}' is neither a category nor a number")
+        if not all(isinstance(text, str) for text in (self.name, *self.values)):
+            raise ValueError("names of columns and of their values are text")
+
+    @property
+    def indicators(self) -> int:
+        """How many values of a row say which category or mode it is."""
+        return len(self.values or self.centres)
+
+
+class Place(NamedTuple):
+    """Where a row has a column: indicators from `start` to `stop`; a number's value at `value`, else -1."""
+
+    start: int
+    stop: int
+    value: int
+
+
+def places(columns: Sequence[Column]) -> list[Place]:
+    """The place of each column: a row has all categories' indicators, then all numbers', then the values.
+
+    So the k-th of all categories is known by the k-th value of a row.
+    """
+    order = sorted(range(len(columns)), key=lambda at: not columns[at].values)
+    value = sum(column.indicators for column in columns)
+    found, start = {}, 0
+    for at in order:
+        stop = start + columns[at].indicators
+        found[at] = Place(start, stop, -1 if columns[at].values else value)
+        value += not columns[at].values
+        start = stop
+    return [found[at] for at in range(len(columns))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +78,8 @@ class Field:
     chance), or nobody: a `constant` float field is `default` everywhere, in training always, and when
     sampling unless the caller gives another value. `range` is the closed interval that
     values of a float field lie in; `None` means unbounded. `classes` names the values of an
-    int64 label field, in order.
+    int64 label field, in order; `shares` says how often each comes where nobody asks for one, equally often
+    when empty. `columns` tells which table the rows of a float field spell, see `places`.
     """
 
     name: str
@@ -32,6 +89,8 @@ class Field:
     range: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
     default: float = 0.0
+    shares: tuple[float, ...] = ()
+    columns: tuple[Column, ...] = ()
 
     @property
     def is_image(self) -> bool:
@@ -41,15 +100,29 @@ class Field:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; `from_json` is its inverse."""
         raw = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        if self.source != "constant":  # files of before there were constants have no such key either
+        if self.source != "constant":
             del raw["default"]
-        return raw
+        # Files of before there were these have no such keys either.
+        return {key: value for key, value in raw.items() if value or key not in ("shares", "columns")}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Field:
-        """Read what `to_json` wrote."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        return cls(**values)
+        """Read what `to_json` wrote; ValueError or TypeError for what it never writes."""
+        values = _tuples(raw)
+        columns = tuple(Column(**_tuples(column)) for column in raw.get("columns", ()))
+        field = cls(**{**values, "columns": columns})
+        size = sum(column.indicators + bool(column.centres) for column in columns)
+        if columns and field.shape != (size,):
+            raise ValueError(f"the columns of '{field.name}' fill {size} values, its shape is {field.shape}")
+        if field.shares and (len(field.shares) != len(field.classes) or not 0 < sum(field.shares) < math.inf):
+            raise ValueError(f"the shares of '{field.name}' are not those of its classes")
+        if any(share < 0 for share in field.shares):
+            raise ValueError(f"'{field.name}' has a share below 0")
+        return field
+
+
+def _tuples(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

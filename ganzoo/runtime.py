@@ -186,6 +186,17 @@ class Generator:
         values = self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[field.name]
         return to_pixels(field, values)
 
+    def table(
+        self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, batch_size: int = 64
+    ) -> dict[str, NDArray[Any]]:
+        """`n` rows of a table by column: numbers as float64, categories as text; UsageError for no table."""
+        from ganzoo.tables import decode
+
+        field = next((field for field in self.outputs if field.columns), None)
+        if field is None:
+            raise UsageError(f"The generator '{self.name}' makes no table.", fix="use generate()")
+        return decode(field, self.generate_all(n, seed, label=label, batch_size=batch_size)[field.name])
+
     def interpolate(
         self,
         count: int,

@@ -37,10 +37,10 @@ def draw(fields: Sequence[Field], n: int, seed: int, start: int = 0) -> dict[str
     """Rows `start` to `start + n` of each field, as arrays of shape (n, *field.shape).
 
     Noise is float32: N(0, 1) for `normal`, U(-1, 1) for `uniform`. A `constant` is its default. Labels are
-    int64, uniform over the classes. Row i is a function of (seed, field name, field shape, i) alone, so a
-    longer draw begins with the shorter one. Only Philox's raw words are used: numpy promises that these never
-    change, and makes no such promise for the methods of `Generator`. From there on only operations
-    that IEEE 754 rounds correctly are used, so every bit is the same on every machine.
+    int64, uniform over the classes or by their `shares`. Row i is a function of (seed, field name, field
+    shape, i) alone, so a longer draw begins with the shorter one. Only Philox's raw words are used: numpy
+    promises that these never change, and makes no such promise for the methods of `Generator`. From there on
+    only operations that IEEE 754 rounds correctly are used, so every bit is the same on every machine.
 
     UsageError for a seed outside 0..2**64-1, a negative n or start, and a field that nobody draws.
     """
@@ -95,7 +95,10 @@ def _column(field: Field, n: int, seed: int, start: int) -> NDArray[Any]:
     for rows in _blocks(n, size):
         count = rows.stop - rows.start
         words = _words(field.name, count, size + size % 2, seed, start + rows.start)
-        if field.dtype == "int64":
+        if field.dtype == "int64" and field.shares:
+            ends = np.cumsum(field.shares)  # added one by one: the same bits everywhere
+            column[rows] = ends[:-1].searchsorted(_doubles(words[:, :size]) * ends[-1], "right")
+        elif field.dtype == "int64":
             column[rows] = words[:, :size] % np.uint64(len(field.classes))  # bias: under classes / 2**64
         elif field.source == "uniform":
             column[rows] = 2.0 * _doubles(words[:, :size]) - 1.0

@@ -53,7 +53,9 @@ _MOST_CELLS = 10_000
     "with limits. That keeps it from reading other files and from filling the memory; it does not "
     "protect against flaws of onnxruntime itself.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A .png, or .npz [generated.png].")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="A .png, .csv or .npz, by what it makes."
+)
 @click.option("--columns", type=int, help="Pictures in a row of the grid.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as one line of JSON.")
 def command(
@@ -75,7 +77,7 @@ def command(
 ) -> None:
     """Sample an exported generator with onnxruntime, without torch.
 
-    Writes a grid (.png), or the arrays by field name (.npz).
+    Writes a grid (.png), a table (.csv), or the arrays by field name (.npz).
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
@@ -97,6 +99,8 @@ def command(
     values = loaded.run(inputs, batch_size=batch_size)
     if drawn is None:
         _save_arrays(inputs, values, seed, output)
+    elif drawn.columns:
+        _save_table(drawn, values[drawn.name], output)
     else:
         in_rows = width if classes or steps is not None else None
         _save_picture(drawn, values[drawn.name], columns or in_rows, output)
@@ -135,18 +139,23 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
 
 
 def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:
-    """Where to write, and the field that is drawn there; no field for arrays."""
+    """Where to write, and the field that is drawn or written there; no field for arrays."""
     from ganzoo import pictures
 
-    field = next((field for field in loaded.outputs if pictures.can_draw(field)), None)
+    table = next((field for field in loaded.outputs if field.columns), None)
+    picture = next((field for field in loaded.outputs if pictures.can_draw(field)), None)
+    shown = {".csv": table, ".png": picture}
     if output is None:
-        output = Path("generated.png" if field else "generated.npz")
+        output = Path("generated" + next((ending for ending, field in shown.items() if field), ".npz"))
     ending = output.suffix.lower()
-    if ending not in (".png", ".npz"):
-        raise UsageError(f"'{ending}' is not an output.", where=str(output), fix="end it in .png or .npz")
-    if ending == ".png" and field is None:
-        raise UsageError(f"'{loaded.name}' makes nothing that can be drawn.", fix="-o samples.npz")
-    return output, field if ending == ".png" else None
+    if ending not in (*shown, ".npz"):
+        raise UsageError(
+            f"'{ending}' is not an output.", where=str(output), fix="end it in .png, .csv or .npz"
+        )
+    if ending in shown and shown[ending] is None:
+        what = "is no table" if ending == ".csv" else "can be drawn"
+        raise UsageError(f"'{loaded.name}' makes nothing that {what}.", fix="-o samples.npz")
+    return output, shown.get(ending)
 
 
 def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | None) -> tuple[int, int]:
@@ -178,6 +187,13 @@ def _save_picture(field: Field, values: NDArray[Any], columns: int | None, outpu
     picture = pictures.draw(field, values, columns=columns)
     if picture is not None:
         pictures.save(picture, output)
+
+
+def _save_table(field: Field, values: NDArray[Any], output: Path) -> None:
+    from ganzoo.files import write_bytes
+    from ganzoo.tables import to_csv
+
+    write_bytes(output, to_csv(field, values))
 
 
 def _save_arrays(

@@ -40,6 +40,20 @@ def order(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.int64]:
     )
 
 
+def weighted(
+    seed: int, stream: str, epoch: int, ends: NDArray[np.float64], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The samples of an epoch in proportion to weights, whose sums up to each sample are `ends` (count,).
+
+    A comb of `count` equal steps is laid over the weights, at a random offset: so a sample that is due 2.3
+    times comes twice or three times. `order` shuffles them.
+    """
+    offset = float(_bits(seed, f"weights/{stream}", epoch, 1)[0] >> np.uint64(11)) * 2.0**-53
+    teeth = (np.arange(len(order)) + offset) * (ends[-1] / len(order))
+    visits: NDArray[np.int64] = ends[:-1].searchsorted(teeth, "right")[order]
+    return visits
+
+
 def indices(seed: int, stream: str, position: int, n: int, count: int) -> NDArray[np.int64]:
     """The `n` sample indices from `position` on, shape (n,).
 
@@ -93,6 +107,7 @@ class Batches:
         self.flip = flip
         self._fields = {field.name: field for field in store.fields}
         # np.asarray drops the memmap subclass, whose indexing is several times slower.
+        self._ends = None if store.weights is None else np.cumsum(store.weights)
         self._host = {name: np.asarray(array) for name, array in store.arrays.items()}
         size = sum(array.nbytes for array in self._host.values())
         budget = _budget(device) if resident_bytes is None else resident_bytes
@@ -155,7 +170,10 @@ class Batches:
     def _epoch(self, stream: str, epoch: int) -> tuple[Tensor, Tensor | None]:
         key = (stream, epoch)
         if key not in self._epochs:
-            permutation = torch.from_numpy(order(self.seed, stream, epoch, self.count))
+            visits = order(self.seed, stream, epoch, self.count)
+            if self._ends is not None:
+                visits = weighted(self.seed, stream, epoch, self._ends, visits)
+            permutation = torch.from_numpy(visits)
             if self.resident:
                 permutation = _sent(permutation, self.device)
             mirrored = None

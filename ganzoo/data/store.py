@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, DataInfo, Field, ItemSource
 from ganzoo.data.checks import Array, blocks, stored_dtype, value_problem
@@ -30,7 +31,8 @@ class Store:
 
     Arrays are uint8 (a float field with a range; 0..255 stands for that range), float32 or int64,
     and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
-    reason. `fingerprint` tells whether two stores hold the same data, see `fingerprint_of`.
+    reason. `fingerprint` tells whether two stores hold the same data, see `fingerprint_of`. `weights` are
+    those of `ArraySource`.
     """
 
     fields: tuple[Field, ...]
@@ -40,6 +42,7 @@ class Store:
     notes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     fingerprint: str
+    weights: NDArray[np.float64] | None = None
 
     @property
     def info(self) -> DataInfo:
@@ -76,6 +79,7 @@ def open_source(
         notes=notes,
         skipped=skipped,
         fingerprint=fingerprint_of(source.fields, arrays, source.identity),
+        weights=None if isinstance(source, ItemSource) else source.weights,
     )
 
 
@@ -128,6 +132,12 @@ def _checked(source: ArraySource) -> dict[str, Array]:
     if len(set(lengths.values())) > 1 or not all(lengths.values()):
         shown = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
         raise DataError(f"Every field needs the same number of samples, at least one: {shown}.", where=where)
+    weights = source.weights
+    if weights is not None and (
+        weights.shape != (lengths[names[0]],)
+        or not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any())
+    ):
+        raise DataError("The weights are not one finite number of 0 or more for each sample.", where=where)
     return {field.name: _conformed(field, source.arrays[field.name], where) for field in source.fields}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganzoo import tables
 from ganzoo.api import Field
 from ganzoo.errors import DivergedError
 from ganzoo.evaluate.lens import Lens
@@ -132,10 +133,14 @@ class Case:
 def stored(field: Field, array: Array) -> Array:
     """Samples (n, *shape) as metrics take them: pictures as uint8 (n, h, w, c), others as float32.
 
+    Rows of a table are read: see `tables.as_numbers`.
+
     DivergedError for numbers that are not finite: no score of theirs would mean anything.
     """
     if array.dtype != np.uint8 and not np.isfinite(array).all():
         raise DivergedError("Generated samples are not finite numbers.", where=f"field '{field.name}'")
+    if field.columns:
+        return tables.as_numbers(field, array)
     if not field.is_image:
         return np.asarray(array, np.float32)
     if array.dtype == np.uint8:

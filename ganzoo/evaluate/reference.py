@@ -72,6 +72,12 @@ class Reals:
                 where=source,
                 fix="--data with samples of the same shape",
             )
+        if [(c.name, c.values) for c in own.columns] != [(c.name, c.values) for c in field.columns]:
+            raise DataError(
+                "The generator makes a table with other columns, or other values in them.",
+                where=f"{source} has: {', '.join(column.name for column in own.columns)}",
+                fix="--data with the table that it was trained on, or one like it",
+            )
         labels = [item for item in store.fields if item.dtype == "int64" and item.classes]
         return cls(
             field=own,

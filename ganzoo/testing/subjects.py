@@ -200,7 +200,7 @@ class TermSubject(BuiltSubject):
             except GanzooError:
                 continue
             if any(term.item.qualified == self.item.qualified for term in plan.terms.values()):
-                for source in self._made_up(plan.architecture.item.spec.needs):
+                for source in (*self._made_up(plan.architecture.item.spec.needs), plan.data.source):
                     yield resolve(recipe.qualified, self.registry, overrides={**TINY, "data.source": source})
         yield self.made_up("flat")
 

@@ -1,0 +1,73 @@
+"""Rows of a float field read as the table that they spell: by column, as numbers, as CSV.
+
+Needs numpy and the standard library alone, so that an exported generator writes tables anywhere.
+What the values of a row mean is said by `Field.columns`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import Column, Field, places
+from ganzoo.fields import Place
+
+__all__ = ["as_numbers", "decode", "to_csv"]
+
+Rows = NDArray[Any]
+
+
+def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
+    """Rows (n, d) by column: numbers as float64 (n,), categories as text (n,)."""
+    return {
+        column.name: np.asarray(column.values)[_which(place, rows)]
+        if column.values
+        else _numbers(column, place, rows)
+        for column, place in zip(field.columns, places(field.columns), strict=True)
+    }
+
+
+def as_numbers(field: Field, rows: Rows) -> NDArray[np.float32]:
+    """Rows (n, d) as what can be compared: a number for each number, 0 or 1 for each value of a category."""
+    parts: list[NDArray[Any]] = []
+    for column, place in zip(field.columns, places(field.columns), strict=True):
+        if column.values:
+            parts.append(_which(place, rows)[:, None] == np.arange(len(column.values)))
+        else:
+            parts.append(_numbers(column, place, rows)[:, None])
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def to_csv(field: Field, rows: Rows) -> bytes:
+    """The table as a CSV file in UTF-8: a header, then a line for each of the rows (n, d)."""
+    table = decode(field, rows)
+    columns = [
+        table[column.name].tolist()
+        if column.values
+        else [f"{value:.{column.decimals}f}" for value in table[column.name]]
+        for column in field.columns
+    ]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(column.name for column in field.columns)
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue().encode()
+
+
+def _which(place: Place, rows: Rows) -> NDArray[np.intp]:
+    """The category or mode of each row (n,)."""
+    largest: NDArray[np.intp] = rows[:, place.start : place.stop].argmax(1)
+    return largest
+
+
+def _numbers(column: Column, place: Place, rows: Rows) -> NDArray[np.float64]:
+    mode = _which(place, rows)
+    value = rows[:, place.value].astype(np.float64).clip(-1, 1)
+    numbers = np.asarray(column.centres)[mode] + 4 * np.asarray(column.widths)[mode] * value
+    # Adding 0 turns the -0 that rounding may leave into 0.
+    rounded: NDArray[np.float64] = numbers.clip(*column.bounds).round(column.decimals) + 0.0
+    return rounded

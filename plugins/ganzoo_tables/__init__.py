@@ -1,0 +1,67 @@
+"""Tables: CSV files as data, and CTGAN (Xu et al. 2019), which imitates them."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, DatasetSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo_tables.config import ConditionConfig, CsvConfig, TabularConfig, ToyTableConfig
+from ganzoo_tables.recipes import CTGAN, RECIPES
+
+
+@hookimpl
+def ganzoo_datasets() -> list[DatasetSpec]:
+    """`csv` and `toy-table`."""
+    return [
+        DatasetSpec(
+            name="csv",
+            summary="a table: one CSV file with a header, of numbers and categories without gaps",
+            paper=f"{CTGAN}, section 4.2",
+            factory="ganzoo_tables.sources:open_csv",
+            held_out="ganzoo_tables.sources:open_csv_held_out",
+            config=CsvConfig,
+            argument="PATH",
+        ),
+        DatasetSpec(
+            name="toy-table",
+            summary="customers of a made-up shop, six columns that depend on each other: nothing to download",
+            factory="ganzoo_tables.sources:open_toy",
+            held_out="ganzoo_tables.sources:open_toy_held_out",
+            config=ToyTableConfig,
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`tabular`."""
+    return [
+        ArchitectureSpec(
+            name="tabular",
+            summary="Rows of a table: a softmax for each column's categories or modes; hears a condition.",
+            paper=f"{CTGAN}, section 4.4",
+            factory="ganzoo_tables.networks:build",
+            config=TabularConfig,
+            needs=("row",),
+            defaults={"data.conditions": True},
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_terms() -> list[TermSpec]:
+    """`condition`."""
+    return [
+        TermSpec(
+            name="condition",
+            summary="CTGAN: cross entropy between the value that was asked for and what was generated.",
+            paper=f"{CTGAN}, section 4.3",
+            factory="ganzoo_tables.terms:condition",
+            config=ConditionConfig,
+            role="generator",
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """A sized one, and the published one."""
+    return list(RECIPES)

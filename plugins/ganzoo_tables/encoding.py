@@ -1,0 +1,189 @@
+"""A table as rows of numbers between -1 and 1, and its conditions (Xu et al. 2019, CTGAN, section 4).
+
+The paper's two transformations: a number becomes a mode of its column and its place within that mode; a
+category becomes indicators. Conditions name a value of a category, and rare ones come more often than in the
+data: by the logarithm of their frequency.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import ArraySource, Column, DataError, Field, places
+from ganzoo_tables import mixtures
+from ganzoo_tables.config import TableConfig
+
+Floats = NDArray[np.float64]
+
+EDGE = 0.99  # how far from its mode a number may be, in four widths
+MOST_BYTES = 1 << 31  # of rows that are repeated for their conditions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Columns by name, all of one length: float64 for numbers, text for categories; `decimals` of numbers."""
+
+    columns: Mapping[str, NDArray[Any]]
+    decimals: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def rows(self, which: NDArray[Any]) -> Table:
+        """Some of the rows."""
+        columns = {name: values[which] for name, values in self.columns.items()}
+        return Table(columns=columns, decimals=self.decimals)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """How rows spell a table: its columns, and the mixtures of its numbers by name."""
+
+    columns: tuple[Column, ...]
+    mixtures: Mapping[str, mixtures.Mixture]
+
+
+def split(table: Table, config: TableConfig) -> tuple[Table, Table | None]:
+    """The rows to train on and those held out, in a random order; no second part where it would be empty."""
+    order = _random(config, "rows").permutation(len(table))
+    count = round(config.held_out * len(table))
+    return table.rows(order[count:]), table.rows(order[:count]) if count else None
+
+
+def learned(training: Table, whole: Table, config: TableConfig) -> Code:
+    """What the columns are: modes as the training rows show them, values and bounds of all rows.
+
+    DataError where a number is the same in all training rows.
+    """
+    columns, modes = [], {}
+    for name, values in training.columns.items():
+        if name not in whole.decimals:
+            names = sorted(set(whole.columns[name].tolist()), key=_in_order)
+            columns.append(Column(name=name, values=tuple(names)))
+            continue
+        if np.ptp(values) == 0:
+            raise DataError(
+                f"The column '{name}' is the same in all rows to train on.",
+                fix="set data.leave_out, or another data.seed",
+            )
+        found = modes[name] = mixtures.fit(values, config.modes, _random(config, f"modes of {name}"))
+        columns.append(
+            Column(
+                name=name,
+                centres=tuple(found.centres.tolist()),
+                widths=tuple(found.widths.tolist()),
+                bounds=(float(whole.columns[name].min()), float(whole.columns[name].max())),
+                decimals=whole.decimals[name],
+            )
+        )
+    return Code(columns=tuple(columns), mixtures=modes)
+
+
+def source_of(
+    part: Table, code: Code, config: TableConfig, identity: str, *, training: Table | None = None
+) -> ArraySource:
+    """`row` (d,), and where wanted and possible `condition`, an int64 label that names `COLUMN=VALUE`.
+
+    With conditions the training part has each row once for each category, and weights. Another part, which
+    goes with the `training` part that the shares of the classes are counted in, has each row once, with one
+    of its own values: there conditions are as frequent as in the data.
+    """
+    columns = code.columns
+    rows = encoded(part, code, _random(config, "modes of rows"))
+    fields = [Field(name="row", shape=rows.shape[1:], range=(-1.0, 1.0), columns=columns)]
+    own = classes_of(part, columns)
+    if not config.conditions or not own.shape[1]:
+        return ArraySource(fields=tuple(fields), arrays={"row": rows}, identity=identity)
+    known = own if training is None else classes_of(training, columns)
+    classes = tuple(f"{column.name}={value}" for column in columns for value in column.values)
+    counts = np.bincount(known.ravel(), minlength=len(classes))
+    shares = tuple((counts / counts.sum()).tolist())
+    fields.append(Field(name="condition", dtype="int64", classes=classes, shares=shares))
+    if training is not None:
+        chosen = _random(config, "conditions").integers(0, own.shape[1], len(own))
+        arrays: dict[str, NDArray[Any]] = {"row": rows, "condition": own[np.arange(len(own)), chosen]}
+        return ArraySource(fields=tuple(fields), arrays=arrays, identity=identity)
+    if rows.nbytes * own.shape[1] > MOST_BYTES:
+        raise DataError(
+            f"With conditions the rows take {rows.nbytes * own.shape[1] / 2**30:.1f} GiB of memory.",
+            where=identity,
+            fix="fewer rows, or data.conditions=false",
+        )
+    return ArraySource(
+        fields=tuple(fields),
+        arrays={"row": rows.repeat(own.shape[1], axis=0), "condition": own.ravel()},
+        weights=weights_of(counts, columns)[own].ravel(),
+        identity=identity,
+        notes=(f"each of {len(own):,} rows comes once for each of its {own.shape[1]} categories",),
+    )
+
+
+def weights_of(counts: NDArray[np.int64], columns: tuple[Column, ...]) -> Floats:
+    """How often a row comes for the sake of each class, by the `counts` of the rows that have it.
+
+    All columns alike, and within a column each value by log(1 + count), shared by the rows that have it
+    (section 4.3; the 1 is of the authors' data_sampler.py).
+    """
+    weights = np.log1p(counts).astype(np.float64)
+    start = 0
+    for column in columns:
+        part = weights[start : start + len(column.values)]
+        part /= part.sum() if column.values else 1
+        start += len(column.values)
+    result: Floats = weights / np.maximum(counts, 1)
+    return result
+
+
+def encoded(table: Table, code: Code, random: np.random.Generator) -> NDArray[np.float32]:
+    """Rows (n, d); the mode of a number is drawn by how likely each is (section 4.2)."""
+    size = sum(column.indicators + bool(column.centres) for column in code.columns)
+    rows = np.zeros((len(table), size), np.float32)
+    each = np.arange(len(table))
+    for column, place in zip(code.columns, places(code.columns), strict=True):
+        values = table.columns[column.name]
+        if column.values:
+            rows[each, place.start + _numbered(values, column)] = 1
+            continue
+        modes = code.mixtures[column.name]
+        ends = modes.chances(values).cumsum(1)[:, :-1]
+        mode = (random.random(len(values))[:, None] >= ends).sum(1)
+        rows[each, place.start + mode] = 1
+        within = (values - modes.centres[mode]) / (4 * modes.widths[mode])
+        rows[:, place.value] = within.clip(-EDGE, EDGE)
+    return rows
+
+
+def classes_of(table: Table, columns: tuple[Column, ...]) -> NDArray[np.int64]:
+    """The class of each category of each row, (n, categories): numbers in the order of all their values."""
+    found, start = [], 0
+    for column in columns:
+        if column.values:
+            found.append(start + _numbered(table.columns[column.name], column))
+            start += len(column.values)
+    return np.stack(found, axis=1) if found else np.empty((len(table), 0), np.int64)
+
+
+def _numbered(values: NDArray[Any], column: Column) -> NDArray[np.int64]:
+    names = np.asarray(column.values)
+    order = np.argsort(names)
+    found: NDArray[np.int64] = order[names.searchsorted(values, sorter=order)]
+    return found
+
+
+def _random(config: TableConfig, purpose: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{config.seed}/{purpose}".encode()).digest()
+    return np.random.Generator(np.random.PCG64(np.frombuffer(digest, "<u4").tolist()))
+
+
+def _in_order(name: str) -> tuple[float, str]:
+    """Numbers by their size, before other names."""
+    try:
+        return (float(name), name) if name[-1].isdigit() else (np.inf, name)
+    except ValueError:
+        return np.inf, name
