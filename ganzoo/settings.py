@@ -41,8 +41,9 @@ class TrainSettings:
 
     Of `images` and `minutes` the one that was set last counts, both when they were set together.
     With `reuse_fakes` the generators learn from the samples that the discriminators' last step
-    generated, which saves a generator's forward pass; without, they draw fresh ones. `graphs`: on CUDA
-    a cycle is captured once and replayed, where its code allows that. `micro_batch`: compute so many
+    generated, which saves a generator's forward pass; without, they draw fresh ones. `replay`: half of
+    the time the discriminators see one of so many earlier samples in place of a new one. `graphs`: on
+    CUDA a cycle is captured once and replayed, where its code allows that. `micro_batch`: compute so many
     samples at once and accumulate gradients; it is halved where memory runs out. `keep_best`: beside the
     newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log.
     `eval_every`: after so many images compute quick scores of `eval_samples` samples. `on_nan`: when
@@ -59,6 +60,7 @@ class TrainSettings:
     n_critic: Count = 1
     pack: Count = 1
     reuse_fakes: bool = False
+    replay: Annotated[int, Bound(ge=0, le=100_000)] = 0
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -79,6 +81,8 @@ class TrainSettings:
             raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
         if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
             raise ValueError("with reuse_fakes, generator_batch_size is batch_size: leave it out")
+        if 0 < self.replay < self.batch_size:
+            raise ValueError(f"replay is 0 or at least batch_size, which is {self.batch_size}")
 
     def score(self, values: Mapping[str, float]) -> tuple[str, float] | None:
         """What `keep_best` compares, lower is better; None without it, or where nothing has that name."""

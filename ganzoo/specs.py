@@ -95,12 +95,14 @@ class DatasetSpec(_Buildable):
     a run's settings. `held_out` names a factory with the same parameters for samples of the same fields
     that training does not see, which evaluation compares with; it may return None when this data has none.
     `stacked`: each channel of a picture is a picture of its own, drawn independently of the others, and
-    label k is that of channel k.
+    label k is that of channel k. `unpaired`: the fields of a sample have nothing to do with each other, so
+    what a generator makes of one is not to be compared with another.
     """
 
     argument: str = ""
     held_out: str = ""
     stacked: bool = False
+    unpaired: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from ganzoo.train.memory import Memory
 from ganzoo.train.optim import Side
 from ganzoo.train.parting import Draws, Part, parts
 from ganzoo.train.ranks import Ranks
+from ganzoo.train.replay import Replay
 from ganzoo.train.undo import Undo
 from ganzoo.train.view import GameView, generated
 
@@ -44,9 +45,9 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the generators made of one part of a batch: the batch of each game, all from the same noise."""
+    """What the generators made of one part of a batch: of each game the samples, and their noise."""
 
-    noise: Batch
+    noises: list[Batch]
     fakes: list[Batch]
 
 
@@ -124,6 +125,7 @@ class Phases:
         joint: Collection[str] = (),
         memory: Memory | None = None,
         stateful: Collection[nn.Module] = (),
+        replay: Replay | None = None,
     ) -> None:
         """`joint` names the discriminators that may judge real and generated samples in one batch.
 
@@ -142,6 +144,7 @@ class Phases:
         self.joint = frozenset(joint)
         self.memory = memory or Memory()
         self.stateful = tuple(stateful)
+        self.replay = replay
         self.noise_fields = noise_fields(self.networks)
         self._kept: dict[Part, Drawn] = {}
         self._kept_noise: Batch = {}
@@ -163,9 +166,14 @@ class Phases:
         side, draws = self.sides[role], Draws(self.engine)
         noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
         undo = Undo(side, self._modules()) if side.skips else None
+        replay = self.replay if role == "discriminator" else None
+        if replay is not None:
+            replay.begin(self.engine, count)
         while True:
             try:
                 side.clear()
+                if replay is not None:
+                    replay.restart()
                 self._add_gradients(role, real, noise, draws, count, step, keep)
                 break
             except (RuntimeError, MemoryError) as error:
@@ -175,6 +183,8 @@ class Phases:
         self._kept_noise = noise if keep else {}
         if not keep:
             self._kept.clear()
+        if replay is not None:
+            replay.end(count)
         norm = side.step()
         self.meter.add(f"gradient_norm_{role}", norm)
         if undo is not None:
@@ -196,6 +206,8 @@ class Phases:
             drawn = self._kept.get(part) or self._drawn(rows, part.rows(noise), learns)
             if keep:
                 self._kept[part] = drawn
+            if self.replay is not None and role == "discriminator":
+                drawn = self._replayed(self.replay, drawn, part)
             total = self._total(role, rows, drawn, step, draws, part.weight)
             self.sides[role].add_gradients(total if part.weight == 1 else total * part.weight)
 
@@ -226,13 +238,23 @@ class Phases:
     def _drawn(self, real: Batch, noise: Batch, learn: bool) -> Drawn:
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             generators = [self.networks.generators[game.generator] for game in self.networks.games]
-            return Drawn(noise, [generated(net, real, noise) for net in generators])
+            fakes = [generated(net, real, noise) for net in generators]
+            return Drawn([noise] * len(fakes), fakes)
+
+    def _replayed(self, replay: Replay, drawn: Drawn, part: Part) -> Drawn:
+        """Some samples exchanged for earlier ones, together with all that those were made from."""
+        games = zip(drawn.noises, drawn.fakes, strict=True)
+        mixed = [replay.mixed(game, {**noise, **fake}, part) for game, (noise, fake) in enumerate(games)]
+        return Drawn(
+            [{name: both[name] for name in noise} for noise, both in zip(drawn.noises, mixed, strict=True)],
+            [{name: both[name] for name in fake} for fake, both in zip(drawn.fakes, mixed, strict=True)],
+        )
 
     def _total(
         self, role: str, real: Batch, drawn: Drawn, step: int, draws: Draws, weight: float = 1.0
     ) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
-        for game, fake in zip(self.networks.games, drawn.fakes, strict=True):
+        for game, noise, fake in zip(self.networks.games, drawn.noises, drawn.fakes, strict=True):
             view = GameView(
                 self.networks,
                 game,
@@ -240,7 +262,7 @@ class Phases:
                 learns=role,
                 real=real,
                 fake=fake,
-                noise=drawn.noise,
+                noise=noise,
                 joint=game.discriminator in self.joint,
                 augmentation=self.augmentation,
                 pictures=self.pictures,

@@ -14,7 +14,7 @@ from ganzoo.data.batches import Batches
 from ganzoo.data.opening import open_data
 from ganzoo.data.store import Store
 from ganzoo.errors import SettingsError, UsageError
-from ganzoo.networks import build_networks, declared, judging_alone
+from ganzoo.networks import build_networks, declared, judging_alone, noise_fields
 from ganzoo.plan import Plan
 from ganzoo.train.ema import Ema
 from ganzoo.train.engine import Engine, choose_threads, kept_threads
@@ -24,6 +24,7 @@ from ganzoo.train.parts import Parts, make_parts
 from ganzoo.train.phases import MEASURED, ROLES, Meter, Phases
 from ganzoo.train.products import use_products
 from ganzoo.train.ranks import Ranks
+from ganzoo.train.replay import Replay
 from ganzoo.train.second_order import use_lean_gradients
 from ganzoo.train.state import Training
 from ganzoo.train.work import forward_work
@@ -41,8 +42,17 @@ class Prepared:
 
 
 def check_share(plan: Plan, ranks: Ranks) -> None:
-    """UsageError when there are more ranks than samples in a batch, SettingsError when packs do not fit."""
+    """UsageError when there are more ranks than samples in a batch, or what several cannot share.
+
+    SettingsError when packs do not fit.
+    """
     _check_packs(plan, ranks.world)
+    if plan.train.replay and ranks.world > 1:
+        raise UsageError(
+            f"A pool of earlier samples is kept by one process, not by {ranks.world}.",
+            where=f"train.replay is {plan.train.replay}",
+            fix="train.replay=0, or one process",
+        )
     smallest = min(plan.train.batch_size, plan.train.generator_batch_size or plan.train.batch_size)
     if smallest < ranks.world:
         raise UsageError(
@@ -98,6 +108,9 @@ def prepare(
     _place(networks, engine)
     skips = plan.train.on_nan == "skip"
     sides = _sides(plan, networks, parts, ranks, skips=skips)
+    replay = _replay(plan, networks, store, engine)
+    if replay is not None:
+        parts.stateful["replay"] = replay
     training = Training(
         networks=networks,
         generator=sides["generator"],
@@ -122,9 +135,25 @@ def prepare(
         joint=joint,
         memory=memory,
         stateful=parts.stateful.values(),
+        replay=replay,
     )
     batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
     return Prepared(plan, store, training, phases, batches)
+
+
+def _replay(plan: Plan, networks: Networks, store: Store, engine: Engine) -> Replay | None:
+    """The pool of earlier samples, where one is wanted: of each game, all that a sample is made of."""
+    if not plan.train.replay:
+        return None
+    fields = declared(networks, store.info)
+    nets = (*networks.generators.values(), *networks.discriminators.values())
+    made_from = {field.name for field in noise_fields(networks)}
+    made_from |= {name for net in nets for name in (*net.reads, *net.writes) if name in store.info}
+    games = [
+        [fields[name] for name in sorted(made_from | set(networks.generators[game.generator].writes))]
+        for game in networks.games
+    ]
+    return Replay(plan.train.replay, games).to(engine.device)
 
 
 def _sides(plan: Plan, networks: Networks, parts: Parts, ranks: Ranks, *, skips: bool) -> dict[str, Side]:

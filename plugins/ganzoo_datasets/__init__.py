@@ -1,4 +1,4 @@
-"""The kinds of data that come with ganzoo: one embedded set, files of three kinds, stacked digits, toys.
+"""The kinds of data that come with ganzoo: embedded pictures, files, stacked digits, toys, pairs.
 
 Records only. The factories live in the modules that the import strings name, and are loaded when
 a data set is opened, so listing the zoo reads neither numpy nor Pillow.
@@ -7,15 +7,71 @@ a data set is opened, so listing the zoo reads neither numpy nor Pillow.
 from __future__ import annotations
 
 from ganzoo.api import DatasetSpec, hookimpl
-from ganzoo_datasets.config import FolderConfig, IdxConfig, NpzConfig, StackedConfig, ToyConfig
+from ganzoo_datasets.config import (
+    FashionPairsConfig,
+    FashionUnpairedConfig,
+    FolderConfig,
+    IdxConfig,
+    NpzConfig,
+    PairsConfig,
+    ShapesConfig,
+    SidesConfig,
+    StackedConfig,
+    ToyConfig,
+)
 
 GANZOO_API_VERSION = 1
+
+_SIDES = [
+    DatasetSpec(
+        name="pairs",
+        summary="pictures in two sub-folders with equal names; or one folder, and a change of its pictures",
+        factory="ganzoo_datasets.pairs:open_pairs",
+        held_out="ganzoo_datasets.pairs:open_held_out_pairs",
+        config=PairsConfig,
+        argument="PATH",
+    ),
+    DatasetSpec(
+        name="unpaired",
+        summary="pictures of two kinds in two sub-folders, as many as there are of each",
+        factory="ganzoo_datasets.pairs:open_unpaired",
+        held_out="ganzoo_datasets.pairs:open_held_out_unpaired",
+        config=SidesConfig,
+        argument="PATH",
+        unpaired=True,
+    ),
+    DatasetSpec(
+        name="fashion-pairs",
+        summary="the embedded pictures of clothes beside their edges, or beside smaller ones",
+        paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
+        factory="ganzoo_datasets.fashion_sides:open_pairs",
+        held_out="ganzoo_datasets.fashion_sides:open_held_out_pairs",
+        config=FashionPairsConfig,
+    ),
+    DatasetSpec(
+        name="fashion-unpaired",
+        summary="two classes of the embedded pictures of clothes: T-shirts and dresses, or others",
+        paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
+        factory="ganzoo_datasets.fashion_sides:open_unpaired",
+        held_out="ganzoo_datasets.fashion_sides:open_held_out_unpaired",
+        config=FashionUnpairedConfig,
+        unpaired=True,
+    ),
+    DatasetSpec(
+        name="coloured-shapes",
+        summary="made-up pictures of shapes, whose kind decides their colour, beside the same in gray",
+        factory="ganzoo_datasets.shapes:open_shapes",
+        held_out="ganzoo_datasets.shapes:open_held_out",
+        config=ShapesConfig,
+    ),
+]
 
 
 @hookimpl
 def ganzoo_datasets() -> list[DatasetSpec]:
-    """Seven records: fashion-5k, idx, folder, npy, npz, toy, stacked-mnist."""
+    """Samples of one kind: fashion-5k, idx, folder, npy, npz, toy, stacked-mnist. Of two sides: `_SIDES`."""
     return [
+        *_SIDES,
         DatasetSpec(
             name="fashion-5k",
             summary="5,000 labelled pictures of clothes, 28x28 gray, embedded: nothing to download",

@@ -70,3 +70,79 @@ class StackedConfig:
             raise ValueError("count must be 1 or more")
         if not 0 <= self.seed < 2**64:
             raise ValueError("seed must be in 0..2**64-1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SidesConfig:
+    """Two folders of pictures below PATH, and how their pictures become samples of one shape each.
+
+    `a`, `b`: the folders; `test_a`, `test_b`: those that are held out, where both exist. `height`,
+    `width`, `channels`, `fit`: of both sides, as for `folder`; at 0 each side decides for itself.
+    """
+
+    a: str = "a"
+    b: str = "b"
+    test_a: str = "test/a"
+    test_b: str = "test/b"
+    height: int = 0
+    width: int = 0
+    channels: int = 0
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsConfig(SidesConfig):
+    """The same, or with a `transform` the pictures of PATH as `b`, and what it makes of them as `a`.
+
+    `downscale` makes `a` smaller by `factor`, `gray` takes the colour away, `edges` leaves steps in
+    brightness of `threshold` (of 255) or more.
+    """
+
+    transform: Literal["none", "downscale", "gray", "edges"] = "none"
+    factor: int = 2
+    threshold: int = 96
+
+    def __post_init__(self) -> None:
+        _check_change(self.factor, self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionPairsConfig:
+    """`transform` makes `a` of the picture `b`; `factor` and `threshold` as for `pairs`."""
+
+    transform: Literal["downscale", "edges"] = "edges"
+    factor: int = 2
+    threshold: int = 96
+
+    def __post_init__(self) -> None:
+        _check_change(self.factor, self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionUnpairedConfig:
+    """The classes of the pictures `a` and `b`, by their names."""
+
+    a: str = "T-shirt/top"
+    b: str = "Dress"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapesConfig:
+    """`count` pictures of `size` pixels a side, drawn from the generator seeded with `seed`."""
+
+    count: int = 5_000
+    size: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 16 <= self.size <= 256:
+            raise ValueError("count must be 1 or more, size between 16 and 256")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError("seed must be in 0..2**64-1")
+
+
+def _check_change(factor: int, threshold: int) -> None:
+    if not 2 <= factor <= 64:
+        raise ValueError("factor must be between 2 and 64")
+    if not 1 <= threshold <= 255:
+        raise ValueError("threshold must be between 1 and 255")

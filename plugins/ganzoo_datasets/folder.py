@@ -34,7 +34,7 @@ _LARGEST = 4096
 
 
 @dataclass(frozen=True)
-class _Listing:
+class Listing:
     """Picture files in a stable order, as paths relative to the root with forward slashes.
 
     `stats` has what changes when a file does: size, time, type and permissions. `others` are files
@@ -52,7 +52,7 @@ class _Listing:
 class _Reader:
     """`ItemSource.read` for a folder: sample i by field name."""
 
-    listing: _Listing
+    listing: Listing
     frame: Frame
     labels: NDArray[np.int64] | None
 
@@ -72,18 +72,18 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     entered. DataError when there is no picture, SettingsError for impossible options.
     """
     config = config or FolderConfig()
-    _check(config)
+    check_options(config)
     root = given_path("folder", argument, _EXPECTS)
     if not root.is_dir():
         raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {_EXPECTS}")
-    listing = _listing(root)
+    listing = list_pictures(root)
     silence_pillow()
-    frame, notes = _frame(listing, config)
+    frame, notes = frame_for(listing, config)
     classes = _classes(listing.names) if config.labels else ()
     fields = [Field(name="image", shape=(frame.channels, frame.height, frame.width), range=(-1.0, 1.0))]
     labels = None
     if classes:
-        fields.append(Field(name="label", dtype="int64", classes=tuple(_text(name) for name in classes)))
+        fields.append(Field(name="label", dtype="int64", classes=tuple(as_text(name) for name in classes)))
         number = {name: value for value, name in enumerate(classes)}
         labels = np.array([number[name.split("/")[0]] for name in listing.names], np.int64)
         notes.append(f"{len(classes)} sub-folders became labels")
@@ -97,12 +97,13 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
         items=listing.names,
         read=_Reader(listing, frame, labels),
         fingerprint=_fingerprint(listing, frame, classes),
-        identity=f"folder {_text(root.resolve().name)}: {len(listing.names):,} files, {total:,} bytes",
+        identity=f"folder {as_text(root.resolve().name)}: {len(listing.names):,} files, {total:,} bytes",
         notes=tuple(notes),
     )
 
 
-def _check(config: FolderConfig) -> None:
+def check_options(config: FolderConfig) -> None:
+    """SettingsError for a shape that pictures cannot have."""
     if config.channels not in (0, 1, 3, 4):
         raise SettingsError(
             f"Pictures have 1, 3 or 4 channels, not {config.channels}.",
@@ -118,7 +119,8 @@ def _check(config: FolderConfig) -> None:
             )
 
 
-def _listing(root: Path) -> _Listing:
+def list_pictures(root: Path) -> Listing:
+    """The pictures below a folder. DataError when there is none."""
     names, stats, others, links = [], [], 0, 0
     for path in _files(root):
         try:
@@ -141,7 +143,7 @@ def _listing(root: Path) -> _Listing:
             where=str(root),
             fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(SUFFIXES)}",
         )
-    return _Listing(root, tuple(names), tuple(stats), others, links)
+    return Listing(root, tuple(names), tuple(stats), others, links)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -159,7 +161,7 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def _frame(listing: _Listing, config: FolderConfig) -> tuple[Frame, list[str]]:
+def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]:
     """The shape that pictures are brought into, and what was decided about it."""
     height, width, channels, notes = config.height, config.width, config.channels, []
     headers: list[Header] = []
@@ -192,11 +194,11 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(classes) if len(classes) > 1 else ()
 
 
-def _text(name: str) -> str:
+def as_text(name: str) -> str:
     """A file's name as text that can be written anywhere; it may hold bytes that are not UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _fingerprint(listing: _Listing, frame: Frame, classes: tuple[str, ...]) -> str:
+def _fingerprint(listing: Listing, frame: Frame, classes: tuple[str, ...]) -> str:
     parts = [DECODER_VERSION, PIL.__version__, astuple(frame), classes, listing.names, listing.stats]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
