@@ -109,6 +109,14 @@ class Evidence(Protocol):
         ...
 
     @property
+    def answers(self) -> NDArray[np.intp] | None:
+        """Of each generated sample the place in `real` of the one that it should be, (n,).
+
+        None where samples are not made of a real one's other pictures, or those belong to no answer.
+        """
+        ...
+
+    @property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
         """Of each generated sample: its nearest training sample, the nearest real one, a ratio; (n,) each.
 

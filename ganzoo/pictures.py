@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from ganzoo.api import Field
 from ganzoo.errors import UsageError
 from ganzoo.files import write_bytes
 
-__all__ = ["can_draw", "draw", "grid", "histogram", "save", "scatter", "to_pixels", "to_uint8"]
+__all__ = [
+    "can_draw", "draw", "grid", "histogram", "save", "scatter", "side_by_side", "to_pixels", "to_uint8",
+]  # fmt: skip
 
 _CELL = 56  # px: below that, 28-pixel digits are hard to see on today's screens
 _SIDE = 512
@@ -55,6 +58,28 @@ def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
     known = values[np.isfinite(values)] if field.range is None else np.empty(0)
     low, high = field.range or ((float(known.min()), float(known.max())) if known.size else (-1.0, 1.0))
     return to_uint8(values, (low, high if high > low else low + 1.0))
+
+
+def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np.uint8]:
+    """Pictures of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
+
+    Smaller kinds are enlarged by a whole factor; C is the largest number of channels among them.
+    """
+    count, channels = len(parts[0]), max(part.shape[3] for part in parts)
+    height = max(part.shape[1] for part in parts)
+    columns = []
+    for index, part in enumerate(parts):
+        factor = max(1, height // part.shape[1])
+        large = part.repeat(factor, axis=1).repeat(factor, axis=2)
+        if large.shape[3] < channels:
+            colours = large if large.shape[3] >= 3 else large.repeat(3, axis=3)
+            opaque = np.full((*colours.shape[:3], 4 - colours.shape[3]), 255, np.uint8)
+            large = np.concatenate([colours, opaque], axis=3)[..., :channels]
+        left = gap if index else 0
+        column = np.full((count, height, left + large.shape[2], channels), 255, np.uint8)
+        column[:, : large.shape[1], left:] = large
+        columns.append(column)
+    return np.concatenate(columns, axis=2)
 
 
 def grid(

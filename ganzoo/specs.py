@@ -146,11 +146,11 @@ class MetricSpec(_Buildable):
 
     `needs` names what the evidence must have, or the metric is left out: `image`, `points` (1-D or 2-D),
     `rows` (vectors), `labels` (samples of the data name a class), `judge` (pictures and labels), `asked`
-    (the generator was asked for classes), `training` (the training samples, apart from those compared
-    with), or the name of the extractor's distance (`fid`). `better` says for each score which way is
-    good; a score's name may hold `{distance}`. `reference`: also computed for reference rows of real
-    samples. `quick`: also computed in training, see `train.eval_every`. `slow`: only when asked for by
-    name.
+    (the generator was asked for classes), `answers` (it makes one half of pairs of the other), `training`
+    (the training samples, apart from those compared with), or the name of the extractor's distance (`fid`).
+    `better` says for each score which way is good; a score's name may hold `{distance}`. `reference`: also
+    computed for reference rows of real samples. `quick`: also computed in training, see `train.eval_every`.
+    `slow`: only when asked for by name.
     """
 
     needs: tuple[str, ...] = ()

@@ -121,7 +121,7 @@ def called(file: Path, *arguments: str) -> Result:
 
 @pytest.mark.parametrize(
     ("arguments", "factor"),
-    [(("--psi", "0.25"), 0.25), (("--input", "psi=0.25", "--input", "shift=0"), 0.25)],
+    [(("--psi", "0.25"), 0.25), (("--set", "psi=0.25", "--set", "shift=0"), 0.25)],
 )
 def test_the_command_takes_numbers(
     file: Path, tmp_path: Path, arguments: tuple[str, ...], factor: float
@@ -136,6 +136,6 @@ def test_the_command_takes_numbers(
     ("text", "message"), [("psi", "takes NAME=NUMBER"), ("psi=much", "takes"), ("phi=1", "no input 'phi'")]
 )
 def test_the_command_says_what_it_cannot_take(file: Path, tmp_path: Path, text: str, message: str) -> None:
-    result = called(file, "--input", text, "-o", str(tmp_path / "made.npz"))
+    result = called(file, "--set", text, "-o", str(tmp_path / "made.npz"))
     assert isinstance(result.exception, UsageError)
     assert message in result.exception.what

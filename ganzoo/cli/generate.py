@@ -35,12 +35,19 @@ _MOST_CELLS = 10_000
 @click.option("--interpolate", "steps", type=int, metavar="STEPS", help="Rows walk between two latents.")
 @click.option(
     "--input",
+    "given",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="What a generator from picture to picture reads: a picture, a folder of them, or an .npy array.",
+)
+@click.option(
+    "--set",
     "constants",
     metavar="NAME=VALUE",
     multiple=True,
     help="A number for an input that is constant unless chosen (`ganzoo info` names them); repeatable.",
 )
-@click.option("--psi", type=float, help="Truncation, for generators that take it: the same as --input psi=.")
+@click.option("--psi", type=float, help="Truncation, for generators that take it: the same as --set psi=.")
 @click.option(
     "--generator", default="generator", show_default=True, help="Which one, where there are several."
 )
@@ -54,7 +61,10 @@ _MOST_CELLS = 10_000
     "protect against flaws of onnxruntime itself.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="A .png, .csv or .npz, by what it makes."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A .png, .csv or .npz, by what it makes; with --input also a folder [generated].",
 )
 @click.option("--columns", type=int, help="Pictures in a row of the grid.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as one line of JSON.")
@@ -67,6 +77,7 @@ def command(
     steps: int | None,
     constants: tuple[str, ...],
     psi: float | None,
+    given: Path | None,
     generator: str,
     provider: str,
     batch_size: int,
@@ -77,14 +88,23 @@ def command(
 ) -> None:
     """Sample an exported generator with onnxruntime, without torch.
 
-    Writes a grid (.png), a table (.csv), or the arrays by field name (.npz).
+    Writes a grid (.png), a table (.csv), or the arrays by field name (.npz). With --input, a picture for each
+    input.
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
+    if given is not None and (classes or steps is not None or count is not None or columns is not None):
+        raise UsageError(
+            "--input says what is generated: it goes with no -n, --classes, --interpolate, --columns."
+        )
     loaded = _load(source, provider, generator, trust)
+    if given is not None:
+        _translate(loaded, given, output, seed=seed, label=label, batch_size=batch_size, as_json=as_json)
+        return
+    _refuse_without_input(loaded)
     output, drawn = _target(loaded, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
@@ -104,30 +124,61 @@ def command(
     else:
         in_rows = width if classes or steps is not None else None
         _save_picture(drawn, values[drawn.name], columns or in_rows, output)
-    shape = values[(drawn or loaded.outputs[0]).name].shape
+    _say(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+
+
+def _say(
+    loaded: Generator, output: Path, count: int, seed: int, shape: tuple[int, ...], as_json: bool
+) -> None:
     if as_json:
-        said = {
-            "output": str(output),
-            "n": cells,
-            "seed": seed,
-            "provider": loaded.provider,
-            "shape": list(shape),
-        }
-        echo_json(said)
+        said = {"output": str(output), "n": count, "seed": seed}
+        echo_json({**said, "provider": loaded.provider, "shape": list(shape)})
     else:
         click.echo(f"wrote {output}")
 
 
 def _numbers(constants: tuple[str, ...]) -> dict[str, float]:
-    """What --input says, by name."""
+    """What --set says, by name."""
     numbers = {}
     for text in constants:
         name, _, value = text.partition("=")
         try:
             numbers[name] = float(value)
         except ValueError:
-            raise UsageError(f"--input takes NAME=NUMBER, not '{text}'.", fix="--input psi=0.7") from None
+            raise UsageError(f"--set takes NAME=NUMBER, not '{text}'.", fix="--set psi=0.7") from None
     return numbers
+
+
+def _refuse_without_input(loaded: Generator) -> None:
+    """UsageError for a generator that reads what nobody draws at random."""
+    from ganzoo import sampling
+
+    missing = [field for field in loaded.inputs if field.dtype == "float32" and not sampling.can_draw(field)]
+    if missing:
+        raise UsageError(
+            f"The generator '{loaded.name}' makes something of '{missing[0].name}', of the shape "
+            f"{missing[0].shape}.",
+            fix="--input PATH of a picture, a folder of pictures or an .npy array",
+        )
+
+
+def _translate(
+    loaded: Generator,
+    given: Path,
+    output: Path | None,
+    *,
+    seed: int,
+    label: str | None,
+    batch_size: int,
+    as_json: bool,
+) -> None:
+    from ganzoo.cli.translate import translate
+
+    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
+    if loaded.provider_note:
+        click.echo(loaded.provider_note, err=True)
+    target, n, shape = translate(loaded, given, output, seed=seed, label=label, batch_size=batch_size)
+    _say(loaded, target, n, seed, shape, as_json)
 
 
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ganzoo import __version__
 from ganzoo.errors import DataError, UsageError
-from ganzoo.evaluate.case import asked_of, lens_for, real_side
+from ganzoo.evaluate.case import answers_of, asked_of, lens_for, real_side
 from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.picture import nearest_picture
@@ -80,11 +80,12 @@ def evaluate(request: Request, registry: Registry) -> Report:
     asked = asked_of(reals, inputs)
     real, training = real_side(lens, reals, n)
     learned = training if subject.learned_from(reals.training) else None
-    scorer = Scorer(metrics, lens, reals)
+    answers = answers_of(reals, subject.reads, n, request.seed)
+    scorer = Scorer(metrics, lens, reals, answers=answers is not None)
     scorer.check(asked=asked is not None, training=learned is not None)
     lens.prepare()
     fake = Sampled(lens, stored(subject.field, subject.make(inputs)), asked, real=real)
-    case = Case(lens, fake, real, learned, request.seed)
+    case = Case(lens, fake, real, learned, request.seed, answers)
     scores = scorer.scores(case)
     rows = reference_rows(scorer, lens, reals, real, training) if request.references else {}
     if request.picture is not None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import Field
 from ganzoo.errors import UsageError
 from ganzoo.evaluate.evidence import Labels, Sampled, in_parts
 from ganzoo.evaluate.lens import Lens
 from ganzoo.evaluate.reference import Reals
+from ganzoo.evaluate.subject import shuffled
 from ganzoo.registry import Registry
 from ganzoo.settings import build
 from ganzoo.specs import ExtractorSpec
@@ -60,6 +65,15 @@ def asked_of(reals: Reals, inputs: Mapping[str, Any]) -> Labels | None:
     """The classes among a generator's inputs, (n, parts); None where it is asked for none."""
     asked = inputs.get(reals.label.name) if reals.label is not None else None
     return None if asked is None else in_parts(asked)
+
+
+def answers_of(reals: Reals, reads: Sequence[Field], n: int, seed: int) -> NDArray[np.intp] | None:
+    """Of `n` samples the real ones that they should be; see `ganzoo.api.Evidence`."""
+    there = {field.name for field in reals.store.fields}
+    made_of = [field for field in reads if field.source == "data" and field.dtype == "float32"]
+    if reals.unpaired or not made_of or any(field.name not in there for field in made_of):
+        return None
+    return shuffled(len(reals.rows(n)), n, seed)
 
 
 def real_side(lens: Lens, reals: Reals, n: int) -> tuple[Sampled, Sampled | None]:

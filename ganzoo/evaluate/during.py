@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ganzoo.api import Field
 from ganzoo.data.store import Store
 from ganzoo.errors import GanzooError
-from ganzoo.evaluate.case import asked_of, lens_for, real_side
+from ganzoo.evaluate.case import answers_of, asked_of, lens_for, real_side
 from ganzoo.evaluate.evidence import Case, Sampled, stored
 from ganzoo.evaluate.reference import Reals
 from ganzoo.evaluate.report import too_few
@@ -36,7 +36,8 @@ def judging(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
         n, seed = plan.train.eval_samples, plan.train.seed
         reals = Reals.open(plan.dataset, plan.data.source, field, training=store)
         lens = lens_for(registry, reals, note=note)
-        scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals)
+        answers = answers_of(reals, reads, n, seed)
+        scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals, answers=answers is not None)
         inputs = inputs_of(reads, n, seed, reals.arrays(n, reads))
         labels = asked_of(reals, inputs)
         real, training = real_side(lens, reals, n)
@@ -47,7 +48,7 @@ def judging(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
 
         def score(make: Make) -> Mapping[str, float]:
             fake = Sampled(lens, stored(field, make(inputs)), labels, real=real)
-            case = Case(lens, fake, real, training, seed)
+            case = Case(lens, fake, real, training, seed, answers)
             return {"n": len(case.fake), **scorer.scores(case, failed=failed)}
 
         return score

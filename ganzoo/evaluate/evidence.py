@@ -102,8 +102,17 @@ class _Part(Sampled):
 class Case:
     """Samples to be judged and those that they are compared with: `ganzoo.api.Evidence`."""
 
-    def __init__(self, lens: Lens, fake: Sampled, real: Sampled, training: Sampled | None, seed: int) -> None:
+    def __init__(
+        self,
+        lens: Lens,
+        fake: Sampled,
+        real: Sampled,
+        training: Sampled | None,
+        seed: int,
+        answers: NDArray[np.intp] | None = None,
+    ) -> None:
         self._lens, self._seed = lens, seed
+        self.answers = answers
         self.fake, self.real, self.training = fake, real, training
         self.distance, self.stacked = lens.distance, lens.stacked
 

@@ -39,6 +39,7 @@ class Reals:
     label: Field | None
     held_out: bool
     stacked: bool
+    unpaired: bool
     store: Store
     training: Store
     exam: Store
@@ -84,6 +85,7 @@ class Reals:
             label=labels[0] if labels else None,
             held_out=held_out is not None,
             stacked=choice.item.spec.stacked,
+            unpaired=choice.item.spec.unpaired,
             store=store,
             training=training,
             exam=training if exam is None else exam,

@@ -23,6 +23,7 @@ NEEDS = {
     "labels": "labels in the data",
     "judge": "pictures with labels",
     "asked": "a generator that is asked for classes",
+    "answers": "pairs of pictures, and a generator that makes one of the other",
     "training": "held-out samples, and a generator that learned from this data",
 }
 
@@ -57,10 +58,11 @@ def _named(registry: Registry, name: str) -> Metric:
 class Scorer:
     """Computes the metrics that apply to samples of this data."""
 
-    def __init__(self, metrics: Sequence[Metric], lens: Lens, reals: Reals) -> None:
+    def __init__(self, metrics: Sequence[Metric], lens: Lens, reals: Reals, *, answers: bool = False) -> None:
+        """`answers`: the evidence will have those."""
         self.metrics = metrics
         self._lens = lens
-        self._has = _abilities(lens, reals)
+        self._has = _abilities(lens, reals) | ({"answers"} if answers else set())
         self._functions: dict[str, Any] = {}
 
     @property
@@ -115,7 +117,8 @@ class Scorer:
         found: dict[str, float] = {}
         owners: dict[str, Metric] = {}
         for item in self.metrics:
-            if self._lacking(item, asked, training) or (reference and not item.spec.reference):
+            unanswered = case.answers is None and "answers" in item.spec.needs
+            if self._lacking(item, asked, training) or unanswered or (reference and not item.spec.reference):
                 continue
             try:
                 values = self._values(item, case)

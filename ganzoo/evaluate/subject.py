@@ -54,13 +54,17 @@ def inputs_of(reads: Sequence[Field], n: int, seed: int, real: Mapping[str, Arra
     """
     drawn = [field for field in reads if field.source != "data" or field.name not in real]
     inputs = sampling.draw(drawn, n, seed)
-    order = np.random.Generator(np.random.PCG64(seed))
     given = [field.name for field in reads if field.name not in inputs]
     if given:
-        count = len(real[given[0]])
-        rows = np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
+        rows = shuffled(len(real[given[0]]), n, seed)
         inputs |= {name: real[name][rows] for name in given}
     return inputs
+
+
+def shuffled(count: int, n: int, seed: int) -> NDArray[np.intp]:
+    """Which of `count` real samples each of `n` generated ones has its given fields from."""
+    order = np.random.Generator(np.random.PCG64(seed))
+    return np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
 
 
 def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:

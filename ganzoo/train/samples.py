@@ -40,12 +40,19 @@ class Samples:
     def draw(self) -> float | None:
         """Draw the pictures of this moment; returns the spread of the first kind, see `spread`."""
         generated = self._generate()
-        for name, values in generated.items():
-            picture = pictures.draw(
-                self.fields[name], values, self._reference(name), columns=self._columns, fit=True
-            )
-            if picture is not None:
-                pictures.save(picture, self.file(name))
+        for net in self._training.networks.generators.values():
+            for name in net.writes:
+                values, beside = generated[name], self._beside(net, name)
+                field = self.fields[name]
+                if beside and field.is_image:
+                    shown = [beside[0], pictures.to_pixels(field, values), *beside[1:]]
+                    picture = pictures.draw(field, pictures.side_by_side(shown), columns=3, fit=True)
+                else:
+                    picture = pictures.draw(
+                        field, values, self._reference(name), columns=self._columns, fit=True
+                    )
+                if picture is not None:
+                    pictures.save(picture, self.file(name))
         return spread(generated[self._first], self._real(self._first, len(generated[self._first])))
 
     def draw_real(self) -> None:
@@ -100,6 +107,22 @@ class Samples:
                 for key, value in apply(net, self.inputs).items():
                     written[key] = value.float().cpu().numpy()
         return written
+
+    def _beside(self, net: Net, name: str) -> list[Array]:
+        """What a picture `name` was made of, and the right answer where the data has one, as pixels.
+
+        Nothing for generators that read no picture.
+        """
+        read = [key for key in net.reads if self.fields[key].is_image and self.fields[key].source == "data"]
+        if not read:
+            return []
+        # One strip of all that it reads: what is made of it comes behind.
+        given = [pictures.to_pixels(self.fields[key], self.inputs[key].cpu().numpy()) for key in read]
+        shown = [pictures.side_by_side(given)]
+        answer = None
+        if not self._plan.dataset.item.spec.unpaired:
+            answer = self._real(name, len(given[0]))
+        return [*shown, pictures.to_pixels(self.fields[name], answer)] if answer is not None else shown
 
     def _real(self, name: str, count: int | None = None) -> Array | None:
         if name not in self._batches.names:

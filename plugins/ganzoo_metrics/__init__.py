@@ -73,6 +73,16 @@ METRICS = [
         reference=False,
     ),
     MetricSpec(
+        name="answers",
+        summary="Pictures against the right answers of their pairs: mean distance, PSNR, SSIM.",
+        paper="Wang et al. 2004, Image quality assessment, IEEE TIP 13(4), for SSIM",
+        factory="ganzoo_metrics.answers:answers",
+        needs=("image", "answers"),
+        better={"l1": "lower", "psnr": "higher", "ssim": "higher"},
+        reference=False,  # they are answers themselves
+        quick=True,
+    ),
+    MetricSpec(
         name="modes",
         summary="Points near a mode of a known mixture, and how many of the modes they find.",
         paper="Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1",
@@ -96,6 +106,6 @@ METRICS = [
 @hookimpl
 def ganzoo_metrics() -> list[MetricSpec]:
     """`frechet`, `kid`, `prdc`, `memorisation`, `classes`,
-    `inception-score`, `cas`, `modes`, `marginals`.
+    `inception-score`, `cas`, `answers`, `modes`, `marginals`.
     """
     return METRICS
