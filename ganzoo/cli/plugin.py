@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import importlib.util
 import shlex
 from dataclasses import asdict
@@ -89,12 +91,12 @@ def check(ctx: click.Context, name: str, verbose: bool, as_json: bool) -> int:
     from ganzoo.testing.running import session_of
 
     session = session_of(name, registry_of(ctx))
-    results = []
+    results, watched = [], not as_json and sys.stderr.isatty()
     for number, case in enumerate(session.cases, 1):
-        if not as_json:
+        if watched:
             click.echo(f"\r\x1b[2K{number}/{len(session.cases)} {case}", nl=False, err=True)
         results.append(session.result(case))
-    if not as_json:
+    if watched:
         click.echo("\r\x1b[2K", nl=False, err=True)
     failed = any(result.status == "failed" for result in results)
     if as_json:
