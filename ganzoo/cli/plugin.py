@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import importlib.util
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
