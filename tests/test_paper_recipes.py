@@ -8,6 +8,7 @@ leaves open and a recipe chooses is marked "chosen". Widths and maps are in test
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import log
 from typing import Any
 
 import pytest
@@ -180,6 +181,23 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "terms": ["r1", "r2"],
         **{f"terms.{name}.gamma": 0.005 for name in ("r1", "r2")},
         **{f"terms.{name}.every": 1 for name in ("r1", "r2")},
+    },
+    # Liu et al. 2021; odegeasslbc/FastGAN-pytorch train.py: 50,000 steps of 8 pictures, an average of 0.999.
+    "fastgan-paper": {
+        "loss.name": "hinge",
+        "train.images": 50_000 * 8,
+        "train.batch_size": 8,
+        "train.n_critic": 1,
+        "ema.half_life": round(8 * log(0.5) / log(0.999)),
+        "ema.ramp": 0.0,
+        "architecture.latent": 256,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.decoder_width": 32,
+        **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none", weight_decay=0.0),
+        "terms": ["reconstruct"],
+        "terms.reconstruct.weight": 1.0,
+        "terms.reconstruct.every": 1,
     },
     # Mao et al. 2017; xudonmao/LSGAN train_lsun.py and vgg.py: a million batches of pictures of 112x112,
     # D of four 5x5 convolutions from 64 channels. Chosen: DCGAN's G, with that width and kernel.

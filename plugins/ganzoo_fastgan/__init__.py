@@ -1,0 +1,43 @@
+"""A GAN for few pictures, after FastGAN: skip-layer excitation, and a discriminator that must also draw."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, both_sides, hookimpl
+from ganzoo_fastgan.config import FastConfig, ReconstructConfig
+from ganzoo_fastgan.recipes import FASTGAN, RECIPES
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`fastgan`."""
+    return [
+        ArchitectureSpec(
+            name="fastgan",
+            summary="Gated convolutions, skip-layer excitation, decoders in D; pictures from 16x16.",
+            paper=f"{FASTGAN}, section 3",
+            factory="ganzoo_fastgan.networks:build",
+            config=FastConfig,
+            needs=("image",),
+            defaults=both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999)),
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_terms() -> list[TermSpec]:
+    """`reconstruct`."""
+    return [
+        TermSpec(
+            name="reconstruct",
+            summary="How far a discriminator's own decoders miss real pictures, which it shall describe.",
+            paper=f"{FASTGAN}, equation 4",
+            factory="ganzoo_fastgan.terms:reconstruct",
+            config=ReconstructConfig,
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """A sized one, and the published one."""
+    return list(RECIPES)

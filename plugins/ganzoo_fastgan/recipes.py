@@ -1,0 +1,62 @@
+"""Recipes of FastGAN: data only."""
+
+from __future__ import annotations
+
+from ganzoo.api import RecipeSpec, both_sides
+
+FASTGAN = (
+    "Liu et al. 2021, Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis, "
+    "arXiv:2101.04775"
+)
+
+SIZED_FASTGAN = RecipeSpec(
+    name="fastgan",
+    summary="A GAN for few pictures after FastGAN, sized for CPU minutes. Departs from the paper: narrow "
+    "nets, 64 latents, batch 32, rates of 1e-3 with decay, L1 in place of a perceptual distance, a small "
+    "view that D makes itself.",
+    paper=FASTGAN,
+    architecture="fastgan",
+    loss="hinge",
+    settings={
+        "augment.name": "diffaugment",
+        "augment.policy": ("color", "translation"),
+        "train.images": 60_000,
+        "train.batch_size": 32,
+        "train.n_critic": 1,
+        "terms.reconstruct.weight": 1.0,
+        **both_sides(optimizer="adam", lr=1e-3, betas=(0.5, 0.999), decay="linear", decay_from=0.6),
+        "ema.half_life": 5_000,
+        "ema.ramp": 0.15,
+    },
+)
+
+# odegeasslbc/FastGAN-pytorch train.py: 50,000 batches of 8 at 1024x1024, mirrored; 0.999 of the average stays
+# at each step.
+FASTGAN_PAPER = RecipeSpec(
+    name="fastgan-paper",
+    summary="FastGAN's numbers for 1024x1024: ngf and ndf 64, batch 8, Adam 2e-4, 50,000 steps. Not "
+    "reproduced: LPIPS (here L1), a random quarter of the middle maps (here all), G's own small picture, "
+    "randomly softened margins of the hinge loss, spectral norm in G (whose norms undo it).",
+    paper=FASTGAN,
+    architecture="fastgan",
+    loss="hinge",
+    settings={
+        "data.flip": True,
+        "augment.name": "diffaugment",
+        "augment.policy": ("color", "translation"),
+        "train.images": 400_000,
+        "train.batch_size": 8,
+        "train.n_critic": 1,
+        "architecture.latent": 256,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.decoder_width": 32,
+        "terms.reconstruct.weight": 1.0,
+        **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none"),
+        # 8 * log(0.5) / log(0.999)
+        "ema.half_life": 5_542,
+        "ema.ramp": 0.0,
+    },
+)
+
+RECIPES = [SIZED_FASTGAN, FASTGAN_PAPER]

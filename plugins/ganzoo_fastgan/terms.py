@@ -1,0 +1,30 @@
+"""Self-supervision of the discriminator (Liu et al. 2021, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ganzoo.api import SettingsError, View
+from ganzoo_fastgan.config import ReconstructConfig
+
+
+def reconstruct(config: ReconstructConfig) -> Callable[[View], Tensor]:
+    """Factory of `reconstruct`: weight * E mismatch(x) over real samples.
+
+    The mismatch (N,) is what the discriminator writes beside the score: how far its decoders miss the
+    picture that it saw, augmented where pictures are. Equation 4 has a perceptual distance there.
+    """
+
+    def penalty(view: View) -> Tensor:
+        mismatch = view.real_outputs.get("mismatch")
+        if mismatch is None:
+            raise SettingsError(
+                "'reconstruct' needs a discriminator that writes `mismatch`.",
+                where=f"this one writes: {', '.join(view.real_outputs)}",
+                fix="use the architecture fastgan, or terms.reconstruct=false",
+            )
+        return config.weight * mismatch.mean()
+
+    return penalty
