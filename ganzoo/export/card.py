@@ -12,8 +12,27 @@ from typing import Any
 
 from ganzoo.api import Field
 from ganzoo.export.checks import Parity
+from ganzoo.onnxfile import METADATA_KEY
 
 __all__ = ["model_card", "snippet"]
+
+# As `tables.decode`: categories' indicators, then those of numbers' modes, then the numbers' values.
+_TABLE = """
+record = json.loads(session.get_modelmeta().custom_metadata_map["{key}"])
+columns = record["outputs"][{at}]["columns"]
+rows, start, table = outputs["{name}"].astype(float), 0, {{}}
+value = sum(len(column["values"] or column["centres"]) for column in columns)
+for column in sorted(columns, key=lambda column: not column["values"]):
+    stop = start + len(column["values"] or column["centres"])
+    which, start = rows[:, start:stop].argmax(1), stop
+    if column["values"]:
+        table[column["name"]] = np.array(column["values"])[which]
+        continue
+    centres, widths = np.array(column["centres"])[which], np.array(column["widths"])[which]
+    numbers = (centres + 4 * widths * rows[:, value].clip(-1, 1)).clip(*column["bounds"])
+    table[column["name"]], value = numbers.round(column["decimals"]), value + 1
+table = {{column["name"]: table[column["name"]] for column in columns}}
+print(table)"""
 
 Signature = tuple[Sequence[Field], Sequence[Field]]
 
@@ -68,7 +87,11 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
         "}",
         f"outputs = dict(zip({json.dumps([field.name for field in outputs])}, session.run(None, inputs)))",
     ]
-    if image is None:
+    table = next((at for at, field in enumerate(outputs) if field.columns), None)
+    if table is not None:
+        lines.append(_TABLE.format(key=METADATA_KEY, at=table, name=outputs[table].name))
+        lines[0] = f"import json\n\n{lines[0]}"
+    elif image is None:
         lines.append(f'print(outputs["{outputs[0].name}"])')
     else:
         lines.append(f'pixels = outputs["{image.name}"]')
@@ -121,6 +144,8 @@ def _fields(inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool) -
 
 
 def _values(field: Field) -> str:
+    if field.columns:
+        return _cell(f"the table {', '.join(column.name for column in field.columns)}, see below")
     if field.classes:
         named = ", ".join(f"{index} {name}" for index, name in enumerate(field.classes[:20]))
         return _cell(named + (f", ... ({len(field.classes)} classes)" if len(field.classes) > 20 else ""))

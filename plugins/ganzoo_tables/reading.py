@@ -19,10 +19,11 @@ from ganzoo_tables.encoding import Table
 LARGEST = 1 << 28  # bytes: Python's strings take several times as much memory
 FEWEST = 10  # rows
 MOST_VALUES = 1_000  # of a category: each is a number in every row
+LONGEST = 200  # characters of a category: an array of text is as wide as its longest
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _UNFIT = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
-_WHOLE = re.compile(r"[+-]?\d+")
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MISSING = ("", "na", "n/a", "null", "none", "?", "-")
 
 Lines = list[tuple[int, list[str]]]
@@ -185,6 +186,13 @@ def _categories(cells: Cells, place: _Place) -> NDArray[np.str_]:
             f"{len(names):,} different values are too many for a category; {MOST_VALUES:,} are the most.",
             f"join rare ones, or leave the column out: data.leave_out=['{place.name}']",
         )
+    if max(map(len, names)) > LONGEST:
+        row = max(range(len(cells)), key=lambda at: len(cells[at]))
+        raise place.error(
+            f"A text of {len(cells[row]):,} characters is no category; {LONGEST} are the most.",
+            f"shorten it, or leave the column out: data.leave_out=['{place.name}']",
+            row,
+        )
     return np.array(cells)
 
 
@@ -198,5 +206,5 @@ def _constant(cells: Cells, place: _Place) -> DataError:
 def _decimals(cell: str) -> int:
     """Digits behind the point of a number."""
     mantissa, _, exponent = cell.lower().partition("e")
-    digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    digits = len(mantissa.partition(".")[2]) - int(exponent[:4] or 0)  # float64 ends at e-324
     return min(max(digits, 0), 12)
