@@ -63,10 +63,12 @@ def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
 def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np.uint8]:
     """Pictures of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
 
-    Smaller kinds are enlarged by a whole factor; C is the largest number of channels among them.
+    Small pictures are enlarged by whole factors, smaller kinds by larger ones; C is the largest number of
+    channels among them.
     """
     count, channels = len(parts[0]), max(part.shape[3] for part in parts)
     height = max(part.shape[1] for part in parts)
+    height *= max(1, -(-_CELL // height))
     columns = []
     for index, part in enumerate(parts):
         factor = max(1, height // part.shape[1])

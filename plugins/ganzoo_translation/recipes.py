@@ -41,7 +41,7 @@ SIZED_PIX2PIX = RecipeSpec(
 )
 
 # Appendix 6.2, facades: 200 epochs of 400 pairs, batches of one, for which their BatchNorm is InstanceNorm
-# with gains (section 3.2). phillipi/pix2pix train.lua: D's loss halved, which Adam does not feel.
+# with gains (section 3.3). phillipi/pix2pix train.lua: D's loss halved, which Adam does not feel.
 PIX2PIX_PAPER = RecipeSpec(
     name="pix2pix-paper",
     summary="pix2pix as in the paper's appendix 6 for facades (256x256): Adam 2e-4, L1 of 100, dropout. "
