@@ -1,15 +1,13 @@
 """Load an exported generator and sample it, with onnxruntime and numpy only.
 
-Owns the metadata, the validation of what callers ask for and the batches. Opening the file is
+Owns the metadata and the batches. Whether callers ask for what exists is asked.py, opening the file
 onnxfile.py; this side never imports torch and reads no run directories.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from ganzoo import onnxfile, sampling
 from ganzoo.api import Field
+from ganzoo.asked import checked, labels
 from ganzoo.errors import UsageError
 from ganzoo.onnxguard.contract import Contract, compare
 
@@ -240,7 +239,7 @@ class Generator:
                 raise UsageError(f"The generator '{self.name}' takes no label.", fix="leave the label out")
             if self.label.name in fields:
                 raise UsageError(f"The label is given twice: as `label` and as `{self.label.name}`.")
-            fields = {**fields, self.label.name: self._labels(n, label)}
+            fields = {**fields, self.label.name: labels(n, label, self.classes)}
         given = self.given(n, fields)
         drawn = [field for field in self.inputs if field.name not in given]
         for field in drawn:
@@ -263,7 +262,7 @@ class Generator:
             field = known[name]
             if field.source == "constant" and isinstance(values, (int, float, np.number)):
                 values = np.full((n, *field.shape), values, dtype=field.dtype)
-            result[name] = _checked(field, values, n)
+            result[name] = checked(field, values, n)
         return result
 
     def draw_walks(
@@ -355,55 +354,7 @@ class Generator:
                 fix=f"ask for at most {(_LARGEST_RESULT - 1) // size} at a time, each time with another seed",
             )
 
-    def _labels(self, n: int, label: int | str | Sequence[int]) -> NDArray[np.int64]:
-        try:
-            if isinstance(label, (int, np.integer)):
-                return np.full(n, label, dtype=np.int64)
-            if isinstance(label, str):
-                return np.full(n, _number(label, self.classes), dtype=np.int64)
-            return np.array([operator.index(item) for item in label], dtype=np.int64)
-        except (TypeError, OverflowError) as error:
-            raise UsageError(
-                f"A label is a whole number or a name, not {label!r:.80}.", fix=_listed(self.classes)
-            ) from error
-
 
 def _padded(values: NDArray[Any], rows: int) -> NDArray[Any]:
     """The values with their last row repeated until there are `rows`."""
     return np.concatenate([values, values[-1:].repeat(rows - len(values), axis=0)])
-
-
-def _number(label: str, classes: tuple[str, ...]) -> int:
-    """The class of that name, or else the number that the text spells."""
-    if label in classes:
-        return classes.index(label)
-    try:
-        return int(label)
-    except ValueError:
-        close = difflib.get_close_matches(label, classes, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise UsageError(f"There is no class '{label}'.", fix=f"{hint}{_listed(classes)}") from None
-
-
-def _checked(field: Field, values: Any, n: int) -> NDArray[Any]:
-    shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", type(values).__name__)
-    if shape != (n, *field.shape) or dtype != field.dtype:
-        raise UsageError(
-            f"'{field.name}' was given as {dtype} of shape {shape}.",
-            fix=f"the generator needs {field.dtype} of shape {(n, *field.shape)}",
-        )
-    if field.classes:  # onnxruntime takes -1 for the last class without a word
-        wrong = values[(values < 0) | (values >= len(field.classes))]
-        if wrong.size:
-            raise UsageError(f"There is no class {int(wrong.flat[0])}.", fix=_listed(field.classes))
-    checked: NDArray[Any] = values
-    return checked
-
-
-def _listed(classes: Sequence[str]) -> str:
-    if not classes:
-        return "the classes have no names: give a number"
-    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:20]))
-    return f"the classes are: {shown}" + (
-        f" ... {len(classes) - 1} {classes[-1]}" if len(classes) > 20 else ""
-    )
