@@ -261,9 +261,14 @@ def test_each_layer_has_its_own_part_of_the_noise_and_its_own_shift() -> None:
         assert not torch.allclose(module(*{**batch, "shift": shift}.values()), made)
 
 
-def test_noise_starts_without_strength() -> None:
+def test_noise_starts_without_strength_and_learns_at_its_rate() -> None:
     networks = nets(1, 16, 16)
     module = generator_of(networks).eval()
+    layer = Styled(3, 4, 5, (6, 6), up=False, noise=0.1)
+    maps, style, noise = torch.randn(2, 3, 6, 6), torch.randn(2, 5), torch.randn(2, 36)
+    nn.init.constant_(layer.strength, 2.0)
+    expected = activated(layer.conv(maps, style) + 0.2 * noise.reshape(2, 1, 6, 6))
+    assert torch.allclose(layer(maps, style, noise), expected, atol=1e-6)
     batch = inputs(networks, 2)
     other = {**batch, "noise": torch.randn_like(batch["noise"])}
     assert torch.equal(module(*batch.values()), module(*other.values()))
@@ -312,6 +317,7 @@ def test_the_paper_recipe_is_config_f(registry: Registry) -> None:
         ({"generator_width": 0}, "widths"),
         ({"discriminator_width": 600}, "widest"),
         ({"mapping_rate": 0.0}, "mapping_rate"),
+        ({"noise": -1.0}, "noise"),
         ({"style_mixing": 1.5}, "style_mixing"),
         ({"average": 1.0}, "average"),
     ],

@@ -339,6 +339,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "architecture.style_mixing": 0.9,
         "architecture.average": 0.995,
         "architecture.group": 4,
+        "architecture.noise": 1.0,
         "architecture.output": "clip",
         "generator.lr": 0.002 * 4 / 5,
         "generator.betas": (0.0, 0.99**0.8),

@@ -14,7 +14,8 @@ class StyleConfig:
     network's layers over that of the others. Channels of both nets double at each halving, from their width
     up to `widest`. `style_mixing` is the chance that a picture in training has two styles; `average` is
     what stays of the mean style at each step, which `psi` truncates towards; `group` are the samples whose
-    spread D sees together. `output`: pictures as they come and cut off in evaluation (the paper's), or tanh.
+    spread D sees together. `noise` is the rate at which the noise's strength learns, over that of the other
+    layers. `output`: pictures as they come and cut off in evaluation (the paper's), or tanh.
     """
 
     latent: int = 64
@@ -27,6 +28,7 @@ class StyleConfig:
     style_mixing: float = 0.9
     average: float = 0.995
     group: int = 4
+    noise: float = 1.0
     output: Literal["clip", "tanh"] = "clip"
 
     def __post_init__(self) -> None:
@@ -35,8 +37,8 @@ class StyleConfig:
         widths = (self.generator_width, self.discriminator_width)
         if min(widths) < 1 or max(widths) > self.widest:
             raise ValueError("the widths must be 1 or more, and widest not below them")
-        if self.mapping_rate <= 0:
-            raise ValueError("mapping_rate must be more than 0")
+        if self.mapping_rate <= 0 or self.noise < 0:
+            raise ValueError("mapping_rate must be more than 0, noise not less")
         if not (0 <= self.style_mixing <= 1 and 0 <= self.average < 1):
             raise ValueError("style_mixing must be from 0 to 1, average from 0 to less than 1")
 

@@ -96,9 +96,12 @@ class Modulated(nn.Module):
 class Styled(nn.Module):
     """A modulated 3x3 convolution, noise of a learned strength, bias, leaky ReLU; cropped to `size`."""
 
-    def __init__(self, inputs: int, outputs: int, style: int, size: tuple[int, int], *, up: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, style: int, size: tuple[int, int], *, up: bool, noise: float = 1.0
+    ) -> None:
         super().__init__()
         self.conv = Modulated(inputs, outputs, 3, style, up=up)
+        self.rate = noise
         self.size, self.crop = size, Crop(size)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
@@ -107,7 +110,7 @@ class Styled(nn.Module):
         """(N or 1, inputs, ...), (N, style), (N, height * width) -> (N, outputs, height, width)."""
         made = self.crop(self.conv(maps, style))
         grains = noise.reshape(-1, 1, *self.size)
-        return activated(made + (grains * self.strength + self.bias).to(made.dtype))
+        return activated(made + (grains * (self.strength * self.rate) + self.bias).to(made.dtype))
 
 
 def with_spread(maps: Tensor, group: int) -> Tensor:
@@ -119,6 +122,8 @@ def with_spread(maps: Tensor, group: int) -> Tensor:
     count, _, height, width = maps.shape
     size = max(k for k in range(1, min(group, count) + 1) if count % k == 0)
     groups = maps.float().reshape(size, count // size, *maps.shape[1:])
-    spread = (groups.var(0, correction=0) + TINY).sqrt().mean((1, 2, 3))
+    # torch's var over the first dimension took a tenth of D's time.
+    variance = (groups - groups.mean(0)).square().mean(0)
+    spread = (variance + TINY).sqrt().mean((1, 2, 3))
     column = spread.repeat(size)[:, None, None, None].expand(count, 1, height, width)
     return torch.cat([maps, column.to(maps.dtype)], dim=1)

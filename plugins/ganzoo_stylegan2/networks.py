@@ -7,6 +7,7 @@ for directions in the space of styles and for the term `path-length`) are consta
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from math import prod, sqrt
 
@@ -55,10 +56,11 @@ class Generator(nn.Module):
         sizes = map_sizes(height, width, stages)
         widths = [min(config.generator_width * 2**k, config.widest) for k in range(stages + 1)]
         self.start = nn.Parameter(torch.randn(widths[-1], *sizes[-1]))
-        layers = [Styled(widths[-1], widths[-1], config.style, sizes[-1], up=False)]
+        styled = partial(Styled, style=config.style, noise=config.noise)
+        layers = [styled(widths[-1], widths[-1], size=sizes[-1], up=False)]
         for k in reversed(range(stages)):
-            layers.append(Styled(widths[k + 1], widths[k], config.style, sizes[k], up=True))
-            layers.append(Styled(widths[k], widths[k], config.style, sizes[k], up=False))
+            layers.append(styled(widths[k + 1], widths[k], size=sizes[k], up=True))
+            layers.append(styled(widths[k], widths[k], size=sizes[k], up=False))
         self.layers = nn.ModuleList(layers)
         self.to_image = nn.ModuleList(
             Modulated(width, channels, 1, config.style, demodulate=False) for width in reversed(widths)
