@@ -19,6 +19,7 @@ from ganzoo.api import (
     ArraySource,
     Augmentation,
     AugmentationSpec,
+    Column,
     DatasetSpec,
     Evidence,
     Extractor,
@@ -55,7 +56,7 @@ PAGES = [
 RECORDS = [
     *(ArchitectureSpec, LossSpec, TermSpec, AugmentationSpec, RecipeSpec, DatasetSpec, MetricSpec),
     ExtractorSpec,
-    *(Field, Net, Game, Networks, Lesson),
+    *(Field, Column, Net, Game, Networks, Lesson),
 ]
 PROTOCOLS = {
     "Terms and the View": View,

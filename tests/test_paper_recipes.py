@@ -439,6 +439,25 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "terms.cycle.weight": 10.0 / 2,
         "terms.cycle.every": 1,
     },
+    # Xu et al. 2019, section 4.4; sdv-dev/CTGAN ctgan/synthesizers/ctgan.py and its defaults: 300 epochs
+    # (chosen: of 5,000 rows), Adam with weight decay on both sides. The term's weight is the temperature.
+    "ctgan-paper": {
+        "loss.name": "wgan-gp",
+        "train.images": 300 * 5_000,
+        "train.batch_size": 500,
+        "train.n_critic": 1,
+        "train.pack": 10,
+        "architecture.latent": 128,
+        "architecture.generator_hidden": (256, 256),
+        "architecture.discriminator_hidden": (256, 256),
+        "architecture.temperature": 0.2,
+        "architecture.dropout": 0.5,
+        "architecture.slope": 0.2,
+        **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.9), weight_decay=1e-6, decay="none"),
+        "terms": ["condition", "gradient-penalty"],
+        "terms.gradient-penalty.weight": 10.0,
+        "terms.condition.weight": 0.2,
+    },
 }
 
 

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 LEAST = 1e-4  # variance of a mode, of that of all values: a value that is often repeated would have 0
 ROUNDS, GAIN = 200, 1e-5  # until the mean log likelihood gains less
 VALUES = 3_000  # that a fit looks at
+PATIENCE = 3  # more modes than the best that are tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ def fit(values: Floats, modes: int, random: np.random.Generator) -> Mixture:
         x = random.choice(x, VALUES, replace=False)
     best, least = None, np.inf
     for count in range(1, min(modes, len(np.unique(x))) + 1):
+        if best is not None and count > len(best.weights) + PATIENCE:
+            break
         mixture, likelihood = _fitted(x, count)
         criterion = (3 * count - 1) * np.log(len(x)) - 2 * len(x) * likelihood
         if criterion < least:

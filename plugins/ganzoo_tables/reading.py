@@ -204,7 +204,7 @@ def _constant(cells: Cells, place: _Place) -> DataError:
 
 
 def _decimals(cell: str) -> int:
-    """Digits behind the point of a number."""
+    """Digits behind the point that a number needs: none for 24.0, as other programs write whole numbers."""
     mantissa, _, exponent = cell.lower().partition("e")
-    digits = len(mantissa.partition(".")[2]) - int(exponent[:4] or 0)  # float64 ends at e-324
+    digits = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent[:4] or 0)  # float64 ends at e-324
     return min(max(digits, 0), 12)

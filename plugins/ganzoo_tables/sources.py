@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, DataError
 from ganzoo_tables.config import CsvConfig, ToyTableConfig
-from ganzoo_tables.encoding import Table, learned, source_of, split
+from ganzoo_tables.encoding import Code, Table, learned, source_of, split
 from ganzoo_tables.reading import read_table
 
 TOY_HELD_OUT = (1,)  # a spawn key: NumPy puts it behind 128 bits of seed
@@ -43,22 +44,24 @@ def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySo
 def open_toy(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:
     """Rows of a made-up table, see `toy_table`."""
     config = config or ToyTableConfig()
-    training = toy_table(config.count, config.seed, ())
-    code, identity = (
-        learned(training, training, config),
-        f"toy-table, {config.count} rows, seed {config.seed}",
-    )
-    return source_of(training, code, config, identity)
+    training, code = _toy(config)
+    return source_of(training, code, config, f"toy-table, {config.count} rows, seed {config.seed}")
 
 
 def open_toy_held_out(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:
     """As many fresh rows, in the same code."""
     config = config or ToyTableConfig()
-    training = toy_table(config.count, config.seed, ())
+    training, code = _toy(config)
     fresh = toy_table(config.count, config.seed, TOY_HELD_OUT)
-    code = learned(training, training, config)
     identity = f"toy-table, {config.count} held-out rows, seed {config.seed}"
     return source_of(fresh, code, config, identity, training=training)
+
+
+@cache
+def _toy(config: ToyTableConfig) -> tuple[Table, Code]:
+    """The rows to train on, and their code, which takes a second to find."""
+    training = toy_table(config.count, config.seed, ())
+    return training, learned(training, training, config)
 
 
 def toy_table(count: int, seed: int, spawn_key: tuple[int, ...]) -> Table:
