@@ -32,7 +32,8 @@ class Column:
 
     def __post_init__(self) -> None:
         numbers = (*self.centres, *self.widths, *self.bounds)
-        whole = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and 0 <= self.decimals <= 20
+        whole = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and self.decimals in range(21)
+        whole = whole and isinstance(self.decimals, int)
         if bool(self.values) == bool(self.centres) or not whole or not all(map(math.isfinite, numbers)):
             raise ValueError(f"the column '{self.name}' is neither a category nor a number")
         if not all(isinstance(text, str) for text in (self.name, *self.values)):
@@ -108,8 +109,10 @@ class Field:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Field:
         """Read what `to_json` wrote; ValueError or TypeError for what it never writes."""
-        values = _tuples(raw)
-        columns = tuple(Column(**_tuples(column)) for column in raw.get("columns", ()))
+        values, listed = _tuples(raw), raw.get("columns", ())
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(item, Mapping) for item in listed):
+            raise ValueError("columns are a list of records")
+        columns = tuple(Column(**_tuples(item)) for item in listed)
         field = cls(**{**values, "columns": columns})
         size = sum(column.indicators + bool(column.centres) for column in columns)
         if columns and field.shape != (size,):
