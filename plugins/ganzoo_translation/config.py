@@ -53,7 +53,10 @@ class UNetConfig(PatchConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ResnetConfig(PatchConfig):
-    """Options of `resnet-patch` and `resnet-cycle`: `halvings`, then `blocks`, with `dropout` inside them."""
+    """Options of `resnet-patch` and `resnet-cycle`: `halvings`, then `blocks`, with `dropout` inside them.
+
+    There are fewer halvings where they would leave less than 4 pixels: of few values a norm leaves chance.
+    """
 
     halvings: int = 2
     blocks: int = 9

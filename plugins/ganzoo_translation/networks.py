@@ -132,14 +132,15 @@ class Resnet(nn.Module):
     def __init__(self, config: ResnetConfig, a: Field, b: Field) -> None:
         super().__init__()
         channels, height, width = b.shape
-        sizes = map_sizes(height, width, config.halvings)
-        widths = [config.generator_width * 2**k for k in range(config.halvings + 1)]
+        count = min(config.halvings, halvings(height, width))
+        sizes = map_sizes(height, width, count)
+        widths = [config.generator_width * 2**k for k in range(count + 1)]
         layers = [resized(a, b), *convolution(config, a.shape[0], widths[0], 7), nn.ReLU()]
-        for k in range(config.halvings):
+        for k in range(count):
             norm = normed(config.norm, widths[k + 1], config.affine)
             layers += [nn.Conv2d(widths[k], widths[k + 1], 3, 2, 1, bias=not norm), *norm, nn.ReLU()]
         layers += [Block(config, widths[-1]) for _ in range(config.blocks)]
-        for k in reversed(range(config.halvings)):
+        for k in reversed(range(count)):
             norm = normed(config.norm, widths[k], config.affine)
             even = 1 - sizes[k][0] % 2, 1 - sizes[k][1] % 2
             layers.append(
