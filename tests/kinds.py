@@ -185,7 +185,7 @@ def ganzoo_losses():
 def ganzoo_terms():
     here = __name__
     return [
-        TermSpec(name="cycle", summary="There and back.", factory=f"{here}:cycle", role="generator"),
+        TermSpec(name="there-and-back", summary="There and back.", factory=f"{here}:cycle", role="generator"),
         TermSpec(name="classify-real", summary="Cross entropy.", factory=f"{here}:classify_real"),
         TermSpec(name="tell-code", summary="Mutual information.", factory=f"{here}:tell_code"),
         TermSpec(name="tell-code-g", summary="The same.", factory=f"{here}:tell_code", role="generator"),
@@ -207,7 +207,7 @@ def ganzoo_datasets():
 def ganzoo_recipes():
     return [
         RecipeSpec(name="test-cycle", summary="Cycle.", architecture="cycle", loss="non-saturating",
-                   data="two-fields", settings={"terms.cycle": True}),
+                   data="two-fields", settings={"terms.there-and-back": True}),
         RecipeSpec(name="test-ac", summary="AC-GAN.", architecture="two-heads", loss="wgan-gp",
                    data="two-fields",
                    settings={"terms.classify-real": True, "terms.classify-fake": True}),

@@ -54,7 +54,7 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
     settings = {"train.device": "cpu", "train.images": 20_000, **rates}
     run, _ = start(resolve("test-cycle", load_registry(), overrides=settings), tmp_path / "run", Quiet())
     log = run.log()
-    assert log[-1]["values"]["cycle"] < 0.3 * log[0]["values"]["cycle"]
+    assert log[-1]["values"]["there-and-back"] < 0.3 * log[0]["values"]["there-and-back"]
     bundle = run.export(tmp_path / "bundle")
     assert {path.name for path in bundle.files} >= {"a2b.onnx", "b2a.onnx"}
 

@@ -459,6 +459,14 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "terms.condition.weight": 0.2,
     },
 }
+# Section 5.2 and appendix 7.1: 1,074 paintings, 6,853 photographs, identity with 0.5 lambda.
+PUBLISHED["cyclegan-paintings-paper"] = {
+    **PUBLISHED["cyclegan-paper"],
+    "train.images": 200 * 6853,
+    "terms": ["cycle", "identity"],
+    "terms.identity.weight": 0.5 * 10.0 / 2,
+    "terms.identity.every": 1,
+}
 
 
 def found(plan: Plan) -> dict[str, Any]:

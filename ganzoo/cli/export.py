@@ -61,4 +61,4 @@ def command(
         click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
     sizes = ", ".join(map(str, batches))
     click.echo(f"largest difference from torch {largest:.1e} at batch sizes {sizes}")
-    click.echo(f"next: ganzoo generate {bundle.path} -n 64 --seed 0 -o grid.png")
+    click.echo(f"next: ganzoo generate {bundle.path} {bundle.usage}")

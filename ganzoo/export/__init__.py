@@ -20,7 +20,7 @@ from ganzoo import pictures, runtime, sampling
 from ganzoo.api import DataInfo, Field, Networks
 from ganzoo.errors import ExportError
 from ganzoo.export.bundle import check_destination, sealed_bytes, write_bundle
-from ganzoo.export.card import Signature, model_card
+from ganzoo.export.card import Signature, model_card, usage
 from ganzoo.export.checks import Parity, check
 from ganzoo.export.graph import append_uint8, export_graph
 from ganzoo.networks import declared
@@ -31,11 +31,15 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A finished export: its folder, its files, and how close each generator came to torch."""
+    """A finished export: its folder, its files, and how close each generator came to torch.
+
+    `usage` has options of `ganzoo generate` that suit it.
+    """
 
     path: Path
     files: tuple[Path, ...]
     parity: Mapping[str, Parity]
+    usage: str
 
 
 def export_generators(
@@ -75,7 +79,7 @@ def export_generators(
     title = str(about.get("recipe", destination.name))
     card = model_card(title, signatures, parity, about, uint8=uint8, samples=samples is not None)
     files = write_bundle(destination, graphs, about, samples=samples, card=card)
-    return Bundle(path=destination.resolve(), files=tuple(files), parity=parity)
+    return Bundle(path=destination.resolve(), files=tuple(files), parity=parity, usage=usage(signatures))
 
 
 def _add_metadata(

@@ -67,9 +67,18 @@ def model_card(
         )
     parts.append(
         "With ganzoo, labels by name, interpolation and the same noise on every machine:\n\n"
-        "```\nganzoo generate . -n 64 --seed 0\n```\n"
+        f"```\nganzoo generate . {usage(generators)}\n```\n"
     )
     return "\n".join(parts)
+
+
+def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> str:
+    """Options of `ganzoo generate` that suit the first of these generators (inputs, outputs)."""
+    name, (inputs, _) = next(iter(generators.items()))
+    chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
+    if any(field.source == "data" and field.dtype == "float32" for field in inputs):
+        return f"{chosen}--input PICTURES -o FOLDER"
+    return f"{chosen}-n 64 --seed 0 -o grid.png"
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:

@@ -89,7 +89,7 @@ class CycleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityConfig:
-    """Options of `identity`: half of lambda, as in section 5.2 of the paper."""
+    """Options of `identity`: half of lambda, in section 5.2 of the paper."""
 
     weight: float = 5.0
 
