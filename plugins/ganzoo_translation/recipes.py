@@ -16,7 +16,6 @@ CYCLEGAN = (
 )
 
 SMALL: Mapping[str, Any] = {
-    "train.images": 60_000,
     "train.batch_size": 16,
     "train.n_critic": 1,
     "train.reuse_fakes": True,
@@ -29,6 +28,8 @@ SMALL: Mapping[str, Any] = {
     "ema.half_life": 2_000,
 }
 
+# 40,000 pictures, 2,000 of the held-out pairs: PSNR 19.7 dB, l1 0.059, SSIM 0.797, FED 77.3, coverage 0.621. The
+# mean training picture has 10.9 dB and 0.231 there, the edges themselves 6.6 dB (all 5,000 pairs).
 SIZED_PIX2PIX = RecipeSpec(
     name="pix2pix",
     summary="pix2pix sized for CPU minutes: pictures of clothes from their edges. Departs from the paper: "
@@ -37,7 +38,7 @@ SIZED_PIX2PIX = RecipeSpec(
     architecture="unet-patch",
     loss="non-saturating",
     data="fashion-pairs",
-    settings={**SMALL, "terms.l1.weight": 100.0},
+    settings={**SMALL, "train.images": 40_000, "terms.l1.weight": 100.0},
 )
 
 # Appendix 6.2, facades: 200 epochs of 400 pairs, batches of one, for which their BatchNorm is InstanceNorm
@@ -72,6 +73,8 @@ PIX2PIX_PAPER = RecipeSpec(
     },
 )
 
+# 16,000 pictures, 2,000 of the held-out pairs: PSNR 19.1 dB, l1 0.058, SSIM 0.773. Bicubic interpolation has
+# 16.0 dB, 0.104 and 0.503 there, bilinear 15.6 dB, 0.113 and 0.448 (all 5,000 pairs).
 SIZED_SUPER_RESOLUTION = RecipeSpec(
     name="super-resolution",
     summary="Pictures four times larger than they come, learned from pairs; sized for CPU minutes: residual "
@@ -81,6 +84,7 @@ SIZED_SUPER_RESOLUTION = RecipeSpec(
     data="fashion-pairs",
     settings={
         **SMALL,
+        "train.images": 16_000,
         "data.transform": "downscale",
         "data.factor": 4,
         "architecture.halvings": 1,
@@ -97,7 +101,7 @@ SIZED_COLOURISATION = RecipeSpec(
     architecture="unet-patch",
     loss="non-saturating",
     data="coloured-shapes",
-    settings={**SMALL, "terms.l1.weight": 100.0},
+    settings={**SMALL, "train.images": 12_000, "terms.l1.weight": 100.0},
 )
 
 SIZED_CYCLEGAN = RecipeSpec(
@@ -110,6 +114,7 @@ SIZED_CYCLEGAN = RecipeSpec(
     data="fashion-unpaired",
     settings={
         **SMALL,
+        "train.images": 30_000,
         "train.replay": 128,
         "architecture.generator_width": 16,
         "architecture.halvings": 2,
@@ -155,7 +160,7 @@ CYCLEGAN_PAPER = RecipeSpec(
 # Section 5.2 and appendix 7.1, 1,074 paintings by Monet and 6,853 photographs: identity with half of lambda.
 PAINTINGS_PAPER = RecipeSpec(
     name="cyclegan-paintings-paper",
-    summary="CycleGAN as in the paper's section 5.2 for paintings and photographs (256x256): as cyclegan-paper, "
+    summary="CycleGAN as in the paper's section 5.2 for paintings and photographs (256x256): cyclegan-paper "
     "with the identity term. Not reproduced: random crops.",
     paper=CYCLEGAN,
     architecture="resnet-cycle",
