@@ -342,7 +342,9 @@ def test_answers_are_learned(registry: Registry, tmp_path: Path, recipe: str) ->
     given = np.random.default_rng(0).uniform(-1, 1, (3, *field.shape)).astype(np.float32)
     assert generator.generate(3, a=given).shape == (3, *generator.outputs[0].shape)
     with Image.open(run.path / "samples" / "000000001000.png") as grid:
-        assert grid.width > 3 * grid.height / 2  # three strips of source, result and answer in a row
+        # Three strips in a row, each of source, result and answer (32 pixels are enlarged to 64, 28 to 56).
+        side = 64 if recipe == "colourisation" else 56
+        assert grid.width == 3 * (3 * side + 2 + 2) + 2
 
 
 def test_both_ways_are_learned(registry: Registry, tmp_path: Path) -> None:
@@ -358,6 +360,9 @@ def test_both_ways_are_learned(registry: Registry, tmp_path: Path) -> None:
     first, last = run.log()[0]["values"], run.log()[-1]["values"]
     assert last["cycle"] < 0.75 * first["cycle"]
     assert last["identity"] < 0.9 * first["identity"]
+    for name in ("000000000480.png", "000000000480-a.png"):  # what stands beside a picture is no answer
+        with Image.open(run.path / "samples" / name) as grid:
+            assert grid.width == 3 * (2 * 56 + 1 + 2) + 2
     bundle = run.export(tmp_path / "bundle")
     assert {path.name for path in bundle.path.glob("*.onnx")} == {"to_a.onnx", "to_b.onnx"}
     ways = {name: ganzoo.load(bundle.path, generator=name, provider="cpu") for name in ("to_a", "to_b")}

@@ -102,3 +102,19 @@ def test_save_failures(tmp_path):
     with pytest.raises(StorageError):
         pictures.save(Image.new("L", (4, 4)), tmp_path / "file" / "grid.png")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_pictures_of_several_kinds_stand_side_by_side() -> None:
+    small = np.full((2, 7, 7, 1), 10, np.uint8)
+    large = np.full((2, 28, 14, 3), 20, np.uint8)
+    clear = np.full((2, 28, 28, 4), 30, np.uint8)
+    both = pictures.side_by_side([small, large])
+    # 28 pixels are enlarged to 56, 7 to as many; a white line between them.
+    assert both.shape == (2, 56, 56 + 1 + 28, 3)
+    assert (both[:, :, :56] == 10).all()
+    assert (both[:, :, 56] == 255).all()
+    assert (both[:, :, 57:] == 20).all()
+    with_alpha = pictures.side_by_side([small, clear])
+    assert with_alpha.shape == (2, 56, 56 + 1 + 56, 4)
+    assert (with_alpha[0, 0, 0] == (10, 10, 10, 255)).all()
+    assert (with_alpha[0, 0, -1] == 30).all()
