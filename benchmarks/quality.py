@@ -24,8 +24,15 @@ from ganzoo.files import write_bytes
 RESULTS = Path(__file__).parent / "quality.json"
 ZOO = (
     "vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan", "lsgan", "hinge", "ragan", "dragan", "lecam",
-    "bcr", "sngan", "projection", "sagan", "biggan", "acgan", "infogan",
+    "bcr", "sngan", "projection", "sagan", "biggan", "acgan", "infogan", "stylegan2", "r3gan", "fastgan",
 )  # fmt: skip
+OWN = (
+    "pix2pix",
+    "super-resolution",
+    "colourisation",
+    "cyclegan",
+    "ctgan",
+)  # each on its own data, a suite each
 VERSIONS = ("Python", "ganzoo", "torch", "numpy")
 LONG = ("dcgan", "cgan", "wgan-gp")
 # R3GAN, appendix E: with lazy penalties, runs on Stacked MNIST did not converge.
@@ -59,6 +66,7 @@ def trials(suites: Sequence[str], recipes: Sequence[str], *, longer: bool = True
         *(Trial(suite="fashion", recipe=recipe) for recipe in ("dcgan", "cgan", "wgan-gp", "rpgan")),
         *(Trial(suite="stacked-mnist", recipe=recipe, n=26_000) for recipe in ("dcgan", "wgan-gp")),
         Trial(suite="stacked-mnist", recipe="rpgan", n=26_000, settings=EACH_STEP),
+        *(Trial(suite=recipe, recipe=recipe, n=2000) for recipe in OWN),
     ]  # fmt: skip
     for row in rows:
         if row.suite in suites and (not recipes or row.recipe in recipes) and (longer or not row.long):
@@ -78,10 +86,11 @@ class Bench:
         """
         run_dir = self.work / f"{trial.name}-{seed}"
         source = self.sources[trial.suite]
+        data = ["--data", source] if source else []
         settings = [word for text in trial.settings for word in ("--set", text)]
         if trial.long:
             settings += ["--images", str(self._images(trial.recipe) * 5 // 3)]
-        where = ["--data", source, "--seed", str(seed), "--run-dir", str(run_dir)]
+        where = [*data, "--seed", str(seed), "--run-dir", str(run_dir)]
         before = _record(run_dir)
         self._ganzoo("train", trial.recipe, *where, *settings, "--auto-resume")
         record = _record(run_dir)
@@ -165,7 +174,7 @@ def read() -> list[dict[str, Any]]:
 
 @click.command()
 @click.option(
-    "--suite", "suites", multiple=True, type=click.Choice(["fashion-5k", "fashion", "stacked-mnist"])
+    "--suite", "suites", multiple=True, type=click.Choice(["fashion-5k", "fashion", "stacked-mnist", *OWN])
 )
 @click.option("--recipe", "recipes", multiple=True, help="Only this recipe (repeatable).")
 @click.option("--long/--no-long", "longer", default=True, help="Lengthened rows, too.  [default: long]")
@@ -181,7 +190,7 @@ def main(**options: Any) -> None:
 
     Without --suite all of them, as far as their data is there. Rows of other trials stay in quality.json.
     """
-    sources = {"fashion-5k": "fashion-5k"}
+    sources = {"fashion-5k": "fashion-5k", **dict.fromkeys(OWN, "")}
     if Path(options["fashion"]).is_dir():
         sources["fashion"] = f"idx:{options['fashion']}"
     if options["mnist"]:

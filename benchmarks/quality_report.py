@@ -33,12 +33,22 @@ TITLES = {
     "fashion-5k": "The embedded 5,000 pictures of Fashion-MNIST, against the 5,000 held out",
     "fashion": "All 60,000 training pictures of Fashion-MNIST, against its test pictures",
     "stacked-mnist": "Stacked MNIST: three digits in three channels, 1,000 modes",
+    "pix2pix": "Pictures of clothes from their edges",
+    "super-resolution": "Pictures of clothes four times larger",
+    "colourisation": "Colours for gray shapes",
+    "cyclegan": "T-shirts to dresses and back, without pairs",
+    "ctgan": "Rows of a made-up table",
 }
 SCORES = {
     "fashion-5k": (
         "fed", "kid", "precision", "recall", "density", "coverage", "modes", "reverse_kl", "asked_class",
         "cas", "memorisation", "copied",
     ),
+    **dict.fromkeys(
+        ("pix2pix", "super-resolution", "colourisation", "cyclegan"),
+        ("l1", "psnr", "ssim", "fed", "kid", "precision", "recall", "density", "coverage"),
+    ),
+    "ctgan": ("column_distance", "column_ks", "pair_correlation"),
     "stacked-mnist": ("modes", "reverse_kl", "fed", "precision", "recall", "density", "coverage"),
 }  # fmt: skip
 PEER = Path(__file__).parent / "quality_peer.json"
@@ -59,10 +69,10 @@ def write(rows: Sequence[Row]) -> None:
 
 
 def keep_grid(run_dir: Path, trial: str) -> None:
-    """Keep the last grid of a run."""
-    newest = max((run_dir / "samples").glob("0*.png"))
+    """Keep the last grid of a run, where it drew any: rows of a table are none."""
     GRIDS.mkdir(exist_ok=True)
-    shutil.copyfile(newest, GRIDS / f"{trial}.png")
+    for newest in sorted((run_dir / "samples").glob("0*.png"))[-1:]:
+        shutil.copyfile(newest, GRIDS / f"{trial}.png")
 
 
 def in_short(row: Row) -> str:
@@ -95,8 +105,9 @@ def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
     columns = ["images", "minutes", "threads", "seeds", *map(_title, first)]
     scores = [_scores(group, first) for group in groups.values()]
     yield _table(["recipe", *columns], [[t, *x, *y] for t, x, y in zip(titles, about, scores, strict=True)])
-    others = [_scores(group, rest) for group in groups.values()]
-    yield _table(["recipe", *map(_title, rest)], [[t, *y] for t, y in zip(titles, others, strict=True)])
+    if rest:
+        others = [_scores(group, rest) for group in groups.values()]
+        yield _table(["recipe", *map(_title, rest)], [[t, *y] for t, y in zip(titles, others, strict=True)])
     seen = tomllib.loads(SEEN.read_text(encoding="utf-8")) if SEEN.exists() else {}
     for trial in groups:
         if (GRIDS / f"{trial}.png").exists():
