@@ -39,11 +39,11 @@ class Reals:
     label: Field | None
     held_out: bool
     stacked: bool
-    unpaired: bool
     store: Store
     training: Store
     exam: Store
     name: str
+    unpaired: bool = False
 
     @classmethod
     def open(
