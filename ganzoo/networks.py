@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
-from ganzoo.errors import DataError, PluginError, SettingsError
+from ganzoo.errors import PluginError, SettingsError
+from ganzoo.packs import packed
 from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
-
-PACKS_LABELS = "packs-labels"
-"""A tag of networks whose discriminators also take the labels of a pack, (N / pack, pack)."""
 
 _AT_ONCE = 250  # samples that a generator makes in one call
 
@@ -45,45 +43,11 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         _check_routes(networks, info, where)
         if plan.train.pack > 1:
             torch.manual_seed(plan.train.seed)
-            networks = _packed(networks, plan, info)
+            networks = packed(networks, plan, info)
         _check_combination(plan, networks)
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
     return networks
-
-
-def _packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
-    """The same generators, with discriminators that judge `train.pack` samples together.
-
-    Lin et al. 2018 (PacGAN, section 3): to the network a pack is one sample with so many times the channels,
-    so it is built from data that has these. SettingsError where that cannot be, as with most labels.
-    """
-    pack, item = plan.train.pack, plan.architecture.item
-    fields = tuple(
-        replace(field, shape=(pack * (field.shape[0] if field.shape else 1), *field.shape[1:]))
-        for field in info.fields
-    )
-    labels = {field.name for field in info.fields if field.dtype == "int64"}
-    reads = {read for net in networks.discriminators.values() for read in net.reads}
-    reason = ""
-    if labels & reads and PACKS_LABELS not in networks.tags:
-        reason = f"its discriminator reads '{min(labels & reads)}', one label for each sample"
-    elif any(net.pack != 1 for net in networks.discriminators.values()):
-        reason = "its discriminator packs samples by itself"
-    else:
-        try:
-            with calling(item):
-                built = factory_of(item)(plan.architecture.options, replace(info, fields=fields))
-        except DataError as error:
-            reason = error.what
-    if reason:
-        raise SettingsError(
-            f"The architecture '{item.name}' cannot judge {pack} samples together.",
-            where=f"train.pack (from {plan.origin(('train', 'pack'))}): {reason}",
-            fix="train.pack=1, or another architecture",
-        )
-    judges = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
-    return replace(networks, discriminators=judges)
 
 
 def declared(networks: Networks, info: DataInfo) -> dict[str, Field]:
