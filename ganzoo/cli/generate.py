@@ -7,6 +7,7 @@ never imported.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,8 @@ def command(
         )
     loaded = _load(source, provider, generator, trust)
     if given is not None:
-        _translate(loaded, given, output, seed=seed, label=label, batch_size=batch_size, as_json=as_json)
+        options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
+        _translate(loaded, given, output, options, as_json)
         return
     _refuse_without_input(loaded)
     output, drawn = _target(loaded, output)
@@ -163,22 +165,15 @@ def _refuse_without_input(loaded: Generator) -> None:
 
 
 def _translate(
-    loaded: Generator,
-    given: Path,
-    output: Path | None,
-    *,
-    seed: int,
-    label: str | None,
-    batch_size: int,
-    as_json: bool,
+    loaded: Generator, given: Path, output: Path | None, options: Mapping[str, Any], as_json: bool
 ) -> None:
     from ganzoo.cli.translate import translate
 
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
-    target, n, shape = translate(loaded, given, output, seed=seed, label=label, batch_size=batch_size)
-    _say(loaded, target, n, seed, shape, as_json)
+    target, n, shape = translate(loaded, given, output, **options)
+    _say(loaded, target, n, options["seed"], shape, as_json)
 
 
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,18 @@ def input_field(loaded: Generator) -> Field | None:
 
 
 def translate(
-    loaded: Generator, source: Path, output: Path | None, *, seed: int, label: str | None, batch_size: int
+    loaded: Generator,
+    source: Path,
+    output: Path | None,
+    *,
+    seed: int,
+    label: str | None,
+    numbers: Mapping[str, float],
+    batch_size: int,
 ) -> tuple[Path, int, tuple[int, ...]]:
     """Send what is at `source` through the generator; where the results are, how many, and their shape.
+
+    `numbers` are those of inputs that are constant unless given.
 
     An `output` without an ending is a folder with a .png for each input; a .png shows inputs beside results,
     for one input the result alone; an .npz has arrays and names. UsageError for what cannot be read or
@@ -69,7 +78,7 @@ def translate(
     names, values = read_inputs(source, field)
     if ending == "":
         _check_names(names, source, output)
-    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
+    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values}, **numbers)
     made = loaded.run(inputs, batch_size=batch_size)
     if ending == ".npz" or result is None:
         _save_arrays(names, made, output)
