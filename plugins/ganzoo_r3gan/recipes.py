@@ -14,22 +14,27 @@ def penalties(**options: Any) -> dict[str, Any]:
     return {f"terms.{name}.{key}": value for name in ("r1", "r2") for key, value in options.items()}
 
 
+# Trials on the embedded data, FED: 172 after 20,000 pictures as it stands here, in 115 CPU seconds; 217
+# with G at width 16, rates of 2e-3 and gamma 0.5 in each 4th step; 194 after 30,000 without tanh at gamma 0.05
+# in each 4th step, with grey behind the things. At rates of 8e-3 (G) and 4e-3 (D) and gamma 0.2 D won, at a
+# loss of 0.01. No run of the whole length has been scored yet.
 SIZED_R3GAN = RecipeSpec(
     name="r3gan",
     summary="R3GAN sized for CPU minutes. Departs from the paper: narrow nets with one block a stage, rates "
-    "of 2e-3 with decay, penalties at every 4th step, no schedules, no augmentation.",
+    "of 3e-3 with decay, penalties at every 2nd step, tanh, no schedules, no augmentation.",
     paper=R3GAN,
     architecture="r3gan",
     loss="relativistic",
     settings={
-        "train.images": 80_000,
+        "train.images": 60_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         "architecture.generator_width": 24,
-        "architecture.discriminator_width": 24,
+        "architecture.discriminator_width": 16,
         "architecture.blocks": 1,
-        **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
-        **penalties(gamma=0.05, every=4),
+        "architecture.output": "tanh",
+        **both_sides(optimizer="adam", lr=3e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        **penalties(gamma=1.0, every=2),
         "ema.half_life": 10_000,
         "ema.ramp": 0.15,
     },
