@@ -9,6 +9,8 @@ FASTGAN = (
     "arXiv:2101.04775"
 )
 
+# A trial of 15,000 pictures of the embedded data as it stands here: FED 81.5, a coverage of 0.379, 122 CPU
+# seconds. No run of the whole length has been scored yet, none on fewer pictures.
 SIZED_FASTGAN = RecipeSpec(
     name="fastgan",
     summary="A GAN for few pictures after FastGAN, sized for CPU minutes. Departs from the paper: narrow "
@@ -20,9 +22,11 @@ SIZED_FASTGAN = RecipeSpec(
     settings={
         "augment.name": "diffaugment",
         "augment.policy": ("color", "translation"),
-        "train.images": 60_000,
+        "train.images": 40_000,
         "train.batch_size": 32,
         "train.n_critic": 1,
+        "architecture.generator_width": 4,
+        "architecture.decoder_width": 4,
         "terms.reconstruct.weight": 1.0,
         **both_sides(optimizer="adam", lr=1e-3, betas=(0.5, 0.999), decay="linear", decay_from=0.6),
         "ema.half_life": 5_000,

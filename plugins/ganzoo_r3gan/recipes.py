@@ -14,10 +14,10 @@ def penalties(**options: Any) -> dict[str, Any]:
     return {f"terms.{name}.{key}": value for name in ("r1", "r2") for key, value in options.items()}
 
 
-# Trials on the embedded data, FED: 172 after 20,000 pictures as it stands here, in 115 CPU seconds; 217
-# with G at width 16, rates of 2e-3 and gamma 0.5 in each 4th step; 194 after 30,000 without tanh at gamma 0.05
-# in each 4th step, with grey behind the things. At rates of 8e-3 (G) and 4e-3 (D) and gamma 0.2 D won, at a
-# loss of 0.01. No run of the whole length has been scored yet.
+# Trials on the embedded data, FED: 172 after 20,000 pictures as it stands here, 115 CPU seconds; 217 with
+# both widths 16, rates of 2e-3 and gamma 0.5 in each 4th step; 194 after 30,000 without tanh at gamma 0.05 in
+# each 4th step, with grey behind the things. At rates of 8e-3 (G) and 4e-3 (D) and gamma 0.2 D won, at a loss
+# of 0.01. No run of the whole length has been scored yet.
 SIZED_R3GAN = RecipeSpec(
     name="r3gan",
     summary="R3GAN sized for CPU minutes. Departs from the paper: narrow nets with one block a stage, rates "
