@@ -35,7 +35,7 @@ SIZED_FASTGAN = RecipeSpec(
 )
 
 # odegeasslbc/FastGAN-pytorch train.py: 50,000 batches of 8 at 1024x1024, mirrored; 0.999 of the average stays
-# at each step.
+# at each step. Distances of reconstructions are summed over the batch there, and averaged here.
 FASTGAN_PAPER = RecipeSpec(
     name="fastgan-paper",
     summary="FastGAN's numbers for 1024x1024: ngf and ndf 64, batch 8, Adam 2e-4, 50,000 steps. Not "
