@@ -6,21 +6,25 @@ from ganzoo.api import RecipeSpec, both_sides
 
 CTGAN = "Xu et al. 2019, Modeling Tabular Data using Conditional GAN, arXiv:1907.00503"
 
+# 500,000 rows of toy-table, mean Kolmogorov-Smirnov statistic of its numbers and mean error of correlations,
+# 5,000 rows against 5,000 held-out ones: packs of 10 gave 0.116 and 0.061, of 2 0.046 and 0.029, single rows
+# 0.053 and 0.042 (other real rows: 0.016, 0.015). Of 200 rows 20 packs are left, and their mean is noisy.
 SIZED_CTGAN = RecipeSpec(
     name="ctgan",
-    summary="CTGAN sized for CPU minutes.",
+    summary="CTGAN sized for CPU minutes. Departs from the paper: packs of 2, 64 latents, batches of 200, "
+    "rates of 2e-3 with decay, EMA; and where ctgan-paper does.",
     paper=CTGAN,
     architecture="tabular",
     loss="wgan-gp",
     data="toy-table",
     settings={
-        "train.images": 600_000,
+        "train.images": 500_000,
         "train.batch_size": 200,
         "train.n_critic": 1,
-        "train.pack": 10,
+        "train.pack": 2,
         "architecture.latent": 64,
         **both_sides(
-            optimizer="adam", lr=1e-3, betas=(0.5, 0.9), weight_decay=1e-6, decay="linear", decay_from=0.5
+            optimizer="adam", lr=2e-3, betas=(0.5, 0.9), weight_decay=1e-6, decay="linear", decay_from=0.5
         ),
         "terms.condition.weight": 0.2,
         "ema.half_life": 20_000,
@@ -31,8 +35,8 @@ SIZED_CTGAN = RecipeSpec(
 CTGAN_PAPER = RecipeSpec(
     name="ctgan-paper",
     summary="CTGAN as in section 4.4 and the authors' ctgan.py: 256x256 nets, packs of 10, Adam 2e-4. "
-    "300 epochs are those of 5,000 rows: --images 300 times your rows. Not reproduced: the penalty's "
-    "gradient by the condition.",
+    "300 epochs are those of 5,000 rows: --images 300 times your rows. Not reproduced: modes by variational "
+    "inference (here EM and BIC), condition term before the noise (here after), slope by the condition.",
     paper=CTGAN,
     architecture="tabular",
     loss="wgan-gp",
