@@ -18,6 +18,7 @@ from ganzoo.registry import Registry
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.engine import Engine
+from ganzoo.train.estimate import count_cycle
 from ganzoo.train.parting import Part, parts
 from ganzoo.train.prepared import check_share, prepare
 from ganzoo.train.quiet import Quiet
@@ -177,6 +178,11 @@ def test_a_pool_works_with_micro_batches_and_reuse(tiny: Callable[..., Plan], tm
     for run in runs:
         assert all(value.isfinite().all() for value in tensors(run).values() if value.is_floating_point())
         assert int(tensors(run)["parts.replay.filled"]) == 8
+
+
+def test_a_pool_smaller_than_the_probe_can_be_estimated(tiny: Callable[..., Plan]) -> None:
+    plan = tiny("dcgan", **{"train.batch_size": 1, "train.replay": 1})
+    assert count_cycle(prepare(plan)).work
 
 
 def test_what_a_pool_cannot_do_is_refused(tiny: Callable[..., Plan]) -> None:

@@ -38,6 +38,7 @@ class Cycle:
 def count_cycle(prepared: Prepared) -> Cycle:
     """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
     settings, phases, names = prepared.plan.train, prepared.phases, set(prepared.batches.names)
+    phases.replay = None  # copies, no work; and a pool may be smaller than the probe
     count, probe = settings.batch_size, PROBE * settings.pack
     generator_count = settings.generator_batch_size or count
     work: Work = {}
