@@ -105,7 +105,7 @@ SIZED_COLOURISATION = RecipeSpec(
 )
 
 # 30,000 pictures, 500 held-out ones of each class: dresses from T-shirts FED 150, coverage 0.50 (the T-shirts
-# themselves 185 and 0.30), T-shirts from dresses 150 and 0.58 (162 and 0.41). Prints are lost or become noise.
+# themselves 185 and 0.30), T-shirts from dresses 150 and 0.58 (162 and 0.41). Prints become noise.
 SIZED_CYCLEGAN = RecipeSpec(
     name="cyclegan",
     summary="CycleGAN sized for CPU minutes: T-shirts to dresses and back. Departs from the paper: small "
