@@ -249,10 +249,11 @@ def test_recipes_refuse_data_without_two_sides(registry: Registry, tmp_path: Pat
 # --- terms --------------------------------------------------------------------------------------
 
 
+FACTORS = {"to_b": 3.0, "to_a": 0.5}
+
+
 class View:
     """One game in one step. A generator to a field makes it of the other by a factor of its own."""
-
-    FACTORS = {"to_b": 3.0, "to_a": 0.5}
 
     def __init__(self, written: str, a: Tensor, b: Tensor) -> None:
         self.real = {"a": a, "b": b}
@@ -262,7 +263,7 @@ class View:
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         generator = generator or f"to_{self.written[0]}"
         target = generator.removeprefix("to_")
-        return {**batch, target: batch["a" if target == "b" else "b"] * self.FACTORS[generator]}
+        return {**batch, target: batch["a" if target == "b" else "b"] * FACTORS[generator]}
 
 
 def term(name: str, **options: Any) -> Any:
