@@ -9,8 +9,8 @@ CTGAN = "Xu et al. 2019, Modeling Tabular Data using Conditional GAN, arXiv:1907
 # 500,000 rows of toy-table, mean Kolmogorov-Smirnov statistic of its numbers and mean error of correlations,
 # 5,000 rows against 5,000 held-out ones: packs of 10 gave 0.116 and 0.061, of 2 0.046 and 0.029, single rows
 # 0.053 and 0.042 (other real rows: 0.016 and 0.015).
-# With this recipe a forest that learned from generated rows of scikit-learn's breast cancer table (455 rows, ten
-# numbers) was right on 0.912 of 114 held-out ones, one that learned from the real rows on 0.947.
+# With this recipe a forest that learned from generated rows of scikit-learn's breast cancer table (455 rows,
+# ten numbers) was right on 0.912 of 114 held-out ones, one that learned from the real rows on 0.947.
 SIZED_CTGAN = RecipeSpec(
     name="ctgan",
     summary="CTGAN sized for CPU minutes. Departs from the paper: packs of 2, 64 latents, batches of 200, "
