@@ -151,7 +151,7 @@ def test_generated_samples_are_detached_when_the_discriminator_learns(
         learns=learns,
         real=real,
         fake=drawn.fakes[0],
-        noise=drawn.noise,
+        noise=drawn.noises[0],
     )
     assert view.fake["image"].requires_grad is wanted
     assert view.fake_outputs["score"].requires_grad

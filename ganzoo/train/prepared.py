@@ -95,9 +95,7 @@ def prepare(
     networks = build_networks(plan, store.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
-    memory = Memory(
-        min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None), plan.train.pack
-    )
+    at_once = min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None)
     _set_threads(plan, networks, store, record.get("threads"), ranks)
     torch.manual_seed((seed + ranks.rank) % 2**63)  # dropout: other masks for other samples
     parts = make_parts(plan, engine.device)
@@ -133,7 +131,7 @@ def prepare(
         paired=plan.loss.item.spec.paired,
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
-        memory=memory,
+        memory=Memory(at_once, plan.train.pack),
         stateful=parts.stateful.values(),
         replay=replay,
     )
