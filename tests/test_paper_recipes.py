@@ -17,14 +17,7 @@ from ganzoo.api import RecipeSpec
 from ganzoo.plan import Plan
 from ganzoo.recipes import resolve
 from ganzoo.registry import Registry
-from tests.published import LATER, SIDES, both
-
-SIDES = ("generator", "discriminator")
-
-
-def both(**options: Any) -> dict[str, Any]:
-    return {f"{side}.{key}": value for side in SIDES for key, value in options.items()}
-
+from tests.published import LATER, both
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     # Goodfellow et al. 2014; goodfeli/adversarial mnist.yaml: 250 epochs of 50,000, the rate divided
