@@ -35,6 +35,7 @@ OWN = (
 )  # each on its own data, a suite each
 VERSIONS = ("Python", "ganzoo", "torch", "numpy")
 LONG = ("dcgan", "cgan", "wgan-gp")
+OTHER = {"cyclegan": ("--generator", "to_b")}  # options of `evaluate`
 # R3GAN, appendix E: with lazy penalties, runs on Stacked MNIST did not converge.
 EACH_STEP = ("terms.r1.every=1", "terms.r2.every=1")
 
@@ -43,7 +44,7 @@ EACH_STEP = ("terms.r1.every=1", "terms.r2.every=1")
 class Trial:
     """One row of the page: a recipe on some data, `n` samples, with settings beside the recipe's own.
 
-    `long`: trained for 5/3 of the recipe's images.
+    `long`: trained for 5/3 of the recipe's images. `evaluated`: more options of `ganzoo evaluate`.
     """
 
     suite: str
@@ -51,6 +52,7 @@ class Trial:
     long: bool = False
     settings: tuple[str, ...] = ()
     n: int = 5000
+    evaluated: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ def trials(suites: Sequence[str], recipes: Sequence[str], *, longer: bool = True
         *(Trial(suite="fashion", recipe=recipe) for recipe in ("dcgan", "cgan", "wgan-gp", "rpgan")),
         *(Trial(suite="stacked-mnist", recipe=recipe, n=26_000) for recipe in ("dcgan", "wgan-gp")),
         Trial(suite="stacked-mnist", recipe="rpgan", n=26_000, settings=EACH_STEP),
-        *(Trial(suite=recipe, recipe=recipe, n=2000) for recipe in OWN),
+        *(Trial(suite=recipe, recipe=recipe, n=2000, evaluated=OTHER.get(recipe, ())) for recipe in OWN),
     ]  # fmt: skip
     for row in rows:
         if row.suite in suites and (not recipes or row.recipe in recipes) and (longer or not row.long):
@@ -96,7 +98,9 @@ class Bench:
         record = _record(run_dir)
         versions = record["versions"]
         training = _circumstances() if before.get("seconds") != record["seconds"] else known(trial, seed)
-        report = json.loads(self._ganzoo("evaluate", str(run_dir), "--n", str(trial.n), "--json"))
+        report = json.loads(
+            self._ganzoo("evaluate", str(run_dir), "--n", str(trial.n), *trial.evaluated, "--json")
+        )
         row = {
             "trial": trial.name,
             "suite": trial.suite,

@@ -36,7 +36,8 @@ class Column:
         whole = whole and isinstance(self.decimals, int)
         if bool(self.values) == bool(self.centres) or not whole or not all(map(math.isfinite, numbers)):
             raise ValueError(f"the column '{self.name}' is neither a category nor a number")
-        if not all(isinstance(text, str) for text in (self.name, *self.values)):
+        named = isinstance(self.values, tuple)
+        if not (named and all(isinstance(text, str) for text in (self.name, *self.values))):
             raise ValueError("names of columns and of their values are text")
 
     @property
@@ -93,6 +94,22 @@ class Field:
     shares: tuple[float, ...] = ()
     columns: tuple[Column, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.default, int | float) and math.isfinite(self.default)):
+            raise ValueError(f"the default of '{self.name}' is no finite number")
+        if self.shares and (len(self.shares) != len(self.classes) or not 0 < sum(self.shares) < math.inf):
+            raise ValueError(f"the shares of '{self.name}' are not those of its classes")
+        if any(share < 0 for share in self.shares):
+            raise ValueError(f"'{self.name}' has a share below 0")
+        if len({column.name for column in self.columns}) < len(self.columns):
+            raise ValueError(f"'{self.name}' has two columns of one name")
+
+    def check_columns(self) -> None:
+        """ValueError unless the columns fill a row."""
+        size = sum(column.indicators + bool(column.centres) for column in self.columns)
+        if self.columns and self.shape != (size,):
+            raise ValueError(f"the columns of '{self.name}' fill {size} values, its shape is {self.shape}")
+
     @property
     def is_image(self) -> bool:
         """Whether a picture can be drawn from it: channels x height x width with 1, 3 or 4 channels."""
@@ -114,13 +131,7 @@ class Field:
             raise ValueError("columns are a list of records")
         columns = tuple(Column(**_tuples(item)) for item in listed)
         field = cls(**{**values, "columns": columns})
-        size = sum(column.indicators + bool(column.centres) for column in columns)
-        if columns and field.shape != (size,):
-            raise ValueError(f"the columns of '{field.name}' fill {size} values, its shape is {field.shape}")
-        if field.shares and (len(field.shares) != len(field.classes) or not 0 < sum(field.shares) < math.inf):
-            raise ValueError(f"the shares of '{field.name}' are not those of its classes")
-        if any(share < 0 for share in field.shares):
-            raise ValueError(f"'{field.name}' has a share below 0")
+        field.check_columns()
         return field
 
 

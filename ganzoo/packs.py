@@ -9,9 +9,9 @@ from ganzoo.errors import DataError, SettingsError
 from ganzoo.plan import Plan
 from ganzoo.registry import calling, factory_of
 
-__all__ = ["PACKS_LABELS", "packed"]
+__all__ = ["packed"]
 
-PACKS_LABELS = "packs-labels"
+_PACKS_LABELS = "packs-labels"
 """A tag of networks whose discriminators also take the labels of a pack, (N / pack, pack)."""
 
 
@@ -19,7 +19,8 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
     """The same generators, with discriminators that judge `train.pack` samples together.
 
     Lin et al. 2018 (PacGAN, section 3): to the network a pack is one sample with so many times the channels,
-    so it is built from data that has these. SettingsError where that cannot be, as with most labels.
+    so it is built from data that has these. SettingsError where that cannot be, as with most labels. Terms
+    that compare what D writes with each sample reject the tag `packed`.
     """
     pack, item = plan.train.pack, plan.architecture.item
     fields = tuple(
@@ -29,7 +30,7 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
     labels = {field.name for field in info.fields if field.dtype == "int64"}
     reads = {read for net in networks.discriminators.values() for read in net.reads}
     reason = ""
-    if labels & reads and PACKS_LABELS not in networks.tags:
+    if labels & reads and _PACKS_LABELS not in networks.tags:
         reason = f"its discriminator reads '{min(labels & reads)}', one label for each sample"
     elif any(net.pack != 1 for net in networks.discriminators.values()):
         reason = "its discriminator packs samples by itself"
@@ -46,4 +47,4 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
             fix="train.pack=1, or another architecture",
         )
     judges = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
-    return replace(networks, discriminators=judges)
+    return replace(networks, discriminators=judges, tags=(*networks.tags, "packed"))

@@ -22,9 +22,9 @@ Rows = NDArray[Any]
 
 
 def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
-    """Rows (n, d) by column: numbers as float64 (n,), categories as text (n,)."""
+    """Rows (n, d) by column: numbers as float64 (n,), categories as text (n,), objects."""
     return {
-        column.name: np.asarray(column.values)[_which(place, rows)]
+        column.name: np.array(column.values, dtype=object)[_which(place, rows)]
         if column.values
         else _numbers(column, place, rows)
         for column, place in zip(field.columns, places(field.columns), strict=True)

@@ -76,6 +76,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "not a number": (changed(7, "25,Ulm,nan"), "'nan' is no finite number", "line 7, column 'price'"),
     "infinite": (changed(7, "25,Ulm,-inf"), "no finite number", "line 7, column 'price'"),
     "huge": (changed(7, "25,Ulm,1e300"), "too large", "line 7, column 'price'"),
+    "tiny": (with_column("x", [f"{at}e-0014" for at in range(12)]), "12 digits", "column 'x'"),
     "text among numbers": (changed(7, "young,Ulm,1"), "'young' is no number", "line 7, column 'age'"),
     "names": (with_column("x", [f"id{at}" for at in range(12)]), "another text", "column 'x'"),
     "one class": (with_column("x", ["same"] * 12), "nothing to learn", "column 'x'"),

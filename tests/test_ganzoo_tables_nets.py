@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,25 @@ def test_a_short_run_learns_the_table_and_hears_conditions(registry: Registry, t
     assert (made(run, registry, 500, condition=islands)["region"] == "islands").mean() > 0.5
 
 
+def check_card(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the card of a table suggests works, and asks for conditions as often as the data has them."""
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    (words,) = re.findall(r"^ganzoo generate \. (.*)$", card, re.MULTILINE)
+    with monkeypatch.context() as patch:
+        patch.chdir(bundle)
+        said = ganzoo("generate", ".", *words.split())
+        assert said.code == 0, said.err
+        assert (bundle / "table.csv").exists()
+        (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+        names: dict[str, Any] = {}
+        exec(code.replace("(16,)", "(4000,)").replace("(16, ", "(4000, "), names)  # noqa: S102
+    (condition,) = (field for field in names["record"]["inputs"] if field["name"] == "condition")
+    shares = np.array(condition["shares"]) / np.sum(condition["shares"])
+    counts = np.bincount(names["inputs"]["condition"], minlength=len(shares))
+    assert np.abs(counts / 4000 - shares).max() < 5 * 0.5 / 4000**0.5
+    assert len(set(shares.round(6))) > 2
+
+
 def test_from_a_csv_to_a_csv_with_scores_between(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +214,7 @@ def test_from_a_csv_to_a_csv_with_scores_between(
     assert document["reference"]["real"]["column_ks"] < document["scores"]["column_ks"]
     said = ganzoo("export", run.path, "-o", tmp_path / "bundle")
     assert said.code == 0, said.err
+    check_card(tmp_path / "bundle", monkeypatch)
     said = ganzoo(
         "generate", tmp_path / "bundle", "-n", "50", "--label", "member=yes", "-o", tmp_path / "o.csv"
     )

@@ -147,6 +147,12 @@ def test_labels_are_not_packed(recipe: str, registry: Registry) -> None:
         build_networks(plan, DataInfo(fields=(*PICTURES.fields, label), count=32))
 
 
+def test_guesses_of_each_sample_are_not_packed(registry: Registry) -> None:
+    plan = resolve("infogan", registry, overrides={"train.pack": 2, "train.batch_size": 8})
+    with pytest.raises(SettingsError, match="packed"):
+        build_networks(plan, PICTURES)
+
+
 def test_parts_never_divide_a_pack() -> None:
     for at_once in (3, 6, 9, 12):
         shared = parts(range(12, 36), 48, at_once, 3)

@@ -18,7 +18,7 @@ from ganzoo.registry import Registry
 from ganzoo.runs import Run
 from ganzoo.train.checkpoint import read_newest
 from ganzoo.train.engine import Engine
-from ganzoo.train.estimate import count_cycle
+from ganzoo.train.estimate import count_cycle, estimate
 from ganzoo.train.parting import Part, parts
 from ganzoo.train.prepared import check_share, prepare
 from ganzoo.train.quiet import Quiet
@@ -183,6 +183,18 @@ def test_a_pool_works_with_micro_batches_and_reuse(tiny: Callable[..., Plan], tm
 def test_a_pool_smaller_than_the_probe_can_be_estimated(tiny: Callable[..., Plan]) -> None:
     plan = tiny("dcgan", **{"train.batch_size": 1, "train.replay": 1})
     assert count_cycle(prepare(plan)).work
+
+
+def test_an_estimate_counts_the_pool(tiny: Callable[..., Plan]) -> None:
+    counted = []
+    for size in (8, 4_008):
+        prepared = prepare(tiny("dcgan", **{"train.replay": size}))
+        assert prepared.phases.replay is not None
+        pool = sum(value.nbytes for value in prepared.phases.replay.buffers())
+        counted.append((estimate(prepared)["memory_mb"], pool / 2**20))
+    (small, of_small), (large, of_large) = counted
+    assert large - small == pytest.approx(of_large - of_small, abs=0.11)
+    assert large - small > 1
 
 
 def test_what_a_pool_cannot_do_is_refused(tiny: Callable[..., Plan]) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ganzoo import runtime
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.cli.generate import command
+from ganzoo.errors import UsageError
 from ganzoo.export import export_generators
 
 
@@ -119,6 +120,12 @@ def broken(path: Path) -> Path:
     return path
 
 
+def zipped(path: Path) -> Path:
+    with path.open("wb") as file:
+        np.savez(file, a=np.zeros((2, 1, 8, 8), np.uint8))
+    return path
+
+
 def array(path: Path, values: Any) -> Path:
     np.save(path, values)
     return path
@@ -136,6 +143,7 @@ def array(path: Path, values: Any) -> Path:
         (lambda at: array(at / "x.npy", np.full((2, 1, 8, 8), np.nan)), "not finite"),
         (lambda at: broken(at / "x.npy"), "The array cannot be read"),
         (lambda at: array(at / "x.npy", np.array([{}], dtype=object)), "cannot be read"),
+        (lambda at: zipped(at / "x.npy"), "The array cannot be read"),
         (lambda at: max(save(at / name, 1).parent for name in ("p.png", "p.bmp")), "have the name 'p'"),
     ],
 )
@@ -152,6 +160,8 @@ def test_results_never_replace_what_they_are_made_of(bundle: Path, tmp_path: Pat
     for given in (source, tmp_path):
         done = run(bundle, "--input", given, "-o", tmp_path)
         assert "would overwrite the inputs" in str(done.exception)
+        done = run(bundle, "--input", given, "-o", source)
+        assert "would overwrite the inputs" in str(done.exception)
     assert (pixels(source) == 9).all()
 
 
@@ -160,4 +170,7 @@ def test_what_does_not_go_together(bundle: Path, tmp_path: Path) -> None:
     for more in (("-n", 3), ("--classes",), ("--interpolate", 4), ("--columns", 2)):
         assert "--input says what is generated" in str(run(bundle, "--input", source, *more).exception)
     assert "makes something of 'a'" in str(run(bundle, "-n", 2).exception)
+    for name in ("a", "n", "seed", "label", "psi"):
+        done = run(bundle, "--input", source, "--set", f"{name}=1", "-o", tmp_path / "made")
+        assert isinstance(done.exception, UsageError)
     assert "is not an output" in str(run(bundle, "--input", source, "-o", tmp_path / "x.gif").exception)

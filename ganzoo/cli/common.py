@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.errors import UsageError
 from ganzoo.registry import Registry, load_registry
 from ganzoo.text import printable
 
@@ -74,3 +77,16 @@ def complete_names(kind: str) -> Any:
         ]
 
     return complete
+
+
+def save_arrays(arrays: Mapping[str, Any], output: Path) -> None:
+    """Write arrays by name as an .npz file; UsageError for a name that cannot stand in one."""
+    import numpy as np
+
+    from ganzoo.files import write_bytes
+
+    if {"file", "allow_pickle"} & arrays.keys() or any("/" in name or "\\" in name for name in arrays):
+        raise UsageError("A field of the generator has a name that no array in an .npz file can have.")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(output, buffer.getvalue())

@@ -6,14 +6,13 @@ never imported.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, save_arrays
 from ganzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -153,13 +152,13 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, float]:
 
 def _refuse_without_input(loaded: Generator) -> None:
     """UsageError for a generator that reads what nobody draws at random."""
-    from ganzoo import sampling
+    from ganzoo.cli.translate import input_field
 
-    missing = [field for field in loaded.inputs if field.dtype == "float32" and not sampling.can_draw(field)]
-    if missing:
+    missing = input_field(loaded)
+    if missing is not None:
         raise UsageError(
-            f"The generator '{loaded.name}' makes something of '{missing[0].name}', of the shape "
-            f"{missing[0].shape}.",
+            f"The generator '{loaded.name}' makes something of '{missing.name}', "
+            f"of the shape {missing.shape}.",
             fix="--input PATH of a picture, a folder of pictures or an .npy array",
         )
 
@@ -248,12 +247,5 @@ def _save_arrays(
     """Outputs by field name, the labels that were used, and the seed."""
     import numpy as np
 
-    from ganzoo.files import write_bytes
-
     labels = {name: rows for name, rows in inputs.items() if rows.dtype == np.int64}
-    arrays: dict[str, Any] = {**labels, **values, "seed": np.array(seed, dtype=np.uint64)}
-    if {"file", "allow_pickle"} & arrays.keys() or any("/" in name or "\\" in name for name in arrays):
-        raise UsageError("A field of the generator has a name that no array in an .npz file can have.")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_bytes(output, buffer.getvalue())
+    save_arrays({**labels, **values, "seed": np.array(seed, dtype=np.uint64)}, output)

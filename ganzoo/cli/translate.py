@@ -5,9 +5,9 @@ Owns how input files become values of a field, and where results go. Sampling is
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ganzoo import pictures, sampling
+from ganzoo.cli.common import save_arrays
 from ganzoo.errors import UsageError
-from ganzoo.files import storage, write_bytes
+from ganzoo.files import storage
 
 if TYPE_CHECKING:
     from ganzoo.api import Field
@@ -76,12 +77,12 @@ def translate(
     if ending != ".npz" and result is None:
         raise UsageError(f"'{loaded.name}' makes nothing that can be drawn.", fix="-o results.npz")
     names, values = read_inputs(source, field)
-    if ending == "":
-        _check_names(names, source, output)
-    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values}, **numbers)
+    _check_target(names, source, output, folder=ending == "")
+    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
+    inputs |= loaded.given(len(values), numbers)
     made = loaded.run(inputs, batch_size=batch_size)
     if ending == ".npz" or result is None:
-        _save_arrays(names, made, output)
+        save_arrays({**made, "names": np.array(names)}, output)
     else:
         pixels = pictures.to_pixels(result, made[result.name])
         if ending == "":
@@ -162,7 +163,7 @@ def _read_picture(path: Path, field: Field) -> NDArray[np.uint8]:
 
 def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: Array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"The array cannot be read: {error}", where=str(path)) from error
     shape = array.shape[1:]
@@ -199,28 +200,20 @@ def _as_floats(values: Array, field: Field) -> Array:
     return scaled + np.float32((low + high) / 2)
 
 
-def _check_names(names: Sequence[str], source: Path, output: Path) -> None:
-    """UsageError where results would overwrite each other, or what they are made of."""
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"Two inputs have the name '{twice}'.", where=str(source), fix="-o results.npz")
-    folder = source if source.is_dir() else source.parent
-    if output.resolve() == folder.resolve():
-        raise UsageError(
-            "The results would overwrite the inputs.", where=str(output), fix="another -o FOLDER"
-        )
+def _check_target(names: Sequence[str], source: Path, output: Path, *, folder: bool) -> None:
+    """UsageError where results would overwrite each other, or what they are made of. Makes a `folder`."""
+    inputs = source if source.is_dir() else source.parent
+    taken = [inputs] if folder else [source, *(inputs.iterdir() if source.is_dir() else ())]
+    if output.resolve() in {path.resolve() for path in taken}:
+        raise UsageError("The results would overwrite the inputs.", where=str(output), fix="another -o")
+    if not folder:
+        return
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise UsageError(f"Two inputs have the name '{name}'.", where=str(source), fix="-o results.npz")
     with storage(output):
         output.mkdir(parents=True, exist_ok=True)
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-
-
-def _save_arrays(names: Sequence[str], made: dict[str, Array], output: Path) -> None:
-    arrays: dict[str, Any] = {**made, "names": np.array(names)}
-    if {"file", "allow_pickle"} & arrays.keys() or any("/" in name or "\\" in name for name in arrays):
-        raise UsageError("A field of the generator has a name that no array in an .npz file can have.")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_bytes(output, buffer.getvalue())

@@ -106,8 +106,8 @@ class Batches:
         self.seed = seed
         self.flip = flip
         self._fields = {field.name: field for field in store.fields}
-        # np.asarray drops the memmap subclass, whose indexing is several times slower.
         self._ends = None if store.weights is None else np.cumsum(store.weights)
+        # np.asarray drops the memmap subclass, whose indexing is several times slower.
         self._host = {name: np.asarray(array) for name, array in store.arrays.items()}
         size = sum(array.nbytes for array in self._host.values())
         budget = _budget(device) if resident_bytes is None else resident_bytes

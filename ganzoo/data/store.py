@@ -71,6 +71,7 @@ def open_source(
         arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
     else:
         arrays = _checked(source)
+    weights = None if isinstance(source, ItemSource) else source.weights
     return Store(
         fields=source.fields,
         arrays=arrays,
@@ -78,13 +79,18 @@ def open_source(
         identity=printable(source.identity),
         notes=notes,
         skipped=skipped,
-        fingerprint=fingerprint_of(source.fields, arrays, source.identity),
-        weights=None if isinstance(source, ItemSource) else source.weights,
+        fingerprint=fingerprint_of(source.fields, arrays, source.identity, weights),
+        weights=weights,
     )
 
 
-def fingerprint_of(fields: tuple[Field, ...], arrays: Mapping[str, Array], identity: str) -> str:
-    """sha256 over the declarations of the fields and their data.
+def fingerprint_of(
+    fields: tuple[Field, ...],
+    arrays: Mapping[str, Array],
+    identity: str,
+    weights: NDArray[np.float64] | None = None,
+) -> str:
+    """sha256 over the declarations of the fields, their data, and weights of samples where there are any.
 
     An array below 64 MiB counts with all its bytes, so that equal data from another path or with
     other file times has an equal fingerprint. A larger one counts with its shape, `identity` and
@@ -103,6 +109,8 @@ def fingerprint_of(fields: tuple[Field, ...], arrays: Mapping[str, Array], ident
         rows = np.linspace(0, len(array) - 1, min(_HASHED_SAMPLES, budget, len(array)), dtype=np.int64)
         for row in rows:
             digest.update(np.ascontiguousarray(array[row]).data)
+    if weights is not None:
+        digest.update(np.ascontiguousarray(weights, np.float64).data)
     return digest.hexdigest()
 
 
@@ -118,6 +126,10 @@ def _check_fields(source: ArraySource | ItemSource) -> None:
                 where=where,
                 fix="noise is declared by the architecture, in Networks.fields",
             )
+        try:
+            field.check_columns()
+        except ValueError as error:
+            raise DataError(f"A field does not fit its data: {error}.", where=where) from error
 
 
 def _checked(source: ArraySource) -> dict[str, Array]:

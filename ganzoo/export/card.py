@@ -13,12 +13,12 @@ from typing import Any
 from ganzoo.api import Field
 from ganzoo.export.checks import Parity
 from ganzoo.onnxfile import METADATA_KEY
+from ganzoo.pictures import can_draw
 
 __all__ = ["model_card", "snippet"]
 
 # As `tables.decode`: categories' indicators, then those of numbers' modes, then the numbers' values.
 _TABLE = """
-record = json.loads(session.get_modelmeta().custom_metadata_map["{key}"])
 columns = record["outputs"][{at}]["columns"]
 rows, start, table = outputs["{name}"].astype(float), 0, {{}}
 value = sum(len(column["values"] or column["centres"]) for column in columns)
@@ -74,11 +74,13 @@ def model_card(
 
 def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> str:
     """Options of `ganzoo generate` that suit the first of these generators (inputs, outputs)."""
-    name, (inputs, _) = next(iter(generators.items()))
+    name, (inputs, outputs) = next(iter(generators.items()))
     chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
     if any(field.source == "data" and field.dtype == "float32" for field in inputs):
         return f"{chosen}--input PICTURES -o FOLDER"
-    return f"{chosen}-n 64 --seed 0 -o grid.png"
+    if any(field.columns for field in outputs):
+        return f"{chosen}-n 1000 --seed 0 -o table.csv"
+    return f"{chosen}-n 64 --seed 0 -o {'grid.png' if any(map(can_draw, outputs)) else 'samples.npz'}"
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
@@ -91,15 +93,19 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
         "",
         f'session = ort.InferenceSession("{name}.onnx", providers=["CPUExecutionProvider"])',
         "rng = np.random.default_rng(0)",
+    ]
+    table = next((at for at, field in enumerate(outputs) if field.columns), None)
+    if table is not None or any(field.shares for field in inputs):
+        lines[0] = f"import json\n\n{lines[0]}"
+        lines.append(f'record = json.loads(session.get_modelmeta().custom_metadata_map["{METADATA_KEY}"])')
+    lines += [
         "inputs = {",
-        *(f'    "{field.name}": {_sampler(field)},' for field in inputs),
+        *(f'    "{field.name}": {_sampler(field, at)},' for at, field in enumerate(inputs)),
         "}",
         f"outputs = dict(zip({json.dumps([field.name for field in outputs])}, session.run(None, inputs)))",
     ]
-    table = next((at for at, field in enumerate(outputs) if field.columns), None)
     if table is not None:
-        lines.append(_TABLE.format(key=METADATA_KEY, at=table, name=outputs[table].name))
-        lines[0] = f"import json\n\n{lines[0]}"
+        lines.append(_TABLE.format(at=table, name=outputs[table].name))
     elif image is None:
         lines.append(f'print(outputs["{outputs[0].name}"])')
     else:
@@ -113,8 +119,12 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
     return "\n".join(lines) + "\n"
 
 
-def _sampler(field: Field) -> str:
+def _sampler(field: Field, at: int) -> str:
+    """Python that draws the input number `at`."""
     shape = (16, *field.shape)
+    if field.shares:
+        shares = f'np.array(record["inputs"][{at}]["shares"])'
+        return f"rng.choice({len(field.shares)}, {shape}, p={shares} / {shares}.sum())"
     if field.dtype == "int64":
         return f"rng.integers(0, {max(len(field.classes), 1)}, {shape})"
     if field.source == "normal":

@@ -87,10 +87,12 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
     """Counts for a prepared run, which is used up by it (its weights take a few steps).
 
     `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
-    is an estimate of weights, gradients, optimiser state, activations and the data, where that is
-    kept on the device.
+    is an estimate of weights, gradients, optimiser state, activations, the pool of earlier samples and the
+    data, where that is kept on the device.
     """
     training, settings = prepared.training, prepared.plan.train
+    pool = prepared.phases.replay
+    kept = sum(value.nbytes for value in pool.buffers()) if pool is not None else 0
     cycle = count_cycle(prepared)
     per_cycle = cycle.operations
     nets = training.networks
@@ -107,6 +109,6 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
         "parameters": parameters,
         "flops_per_image": round(per_cycle / (settings.n_critic * settings.batch_size)),
         "flops_per_cycle": round(per_cycle),
-        "memory_mb": round((weights + activations + data) / 2**20, 1),
+        "memory_mb": round((weights + activations + data + kept) / 2**20, 1),
         "samples": prepared.store.count,
     }

@@ -12,6 +12,8 @@ from ganzoo_codes.config import (
 )
 from ganzoo_codes.recipes import ACGAN, INFOGAN, RECIPES
 
+PACKED = "it compares each sample with what D guesses of it, D has one guess for a pack: train.pack=1"
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
@@ -46,6 +48,7 @@ def ganzoo_terms() -> list[TermSpec]:
             paper=f"{ACGAN}, equation 3",
             factory="ganzoo_codes.terms:guess_label",
             config=GuessLabelConfig,
+            rejects={"packed": PACKED},
         ),
         TermSpec(
             name="show-label",
@@ -53,6 +56,7 @@ def ganzoo_terms() -> list[TermSpec]:
             paper=f"{ACGAN}, equation 3",
             factory="ganzoo_codes.terms:show_label",
             config=ShowLabelConfig,
+            rejects={"packed": PACKED},
             role="generator",
         ),
         TermSpec(
@@ -61,6 +65,7 @@ def ganzoo_terms() -> list[TermSpec]:
             paper=f"{INFOGAN}, equation 5",
             factory="ganzoo_codes.terms:guess_codes",
             config=CodesConfig,
+            rejects={"packed": PACKED},
         ),
         TermSpec(
             name="show-codes",
@@ -68,6 +73,7 @@ def ganzoo_terms() -> list[TermSpec]:
             paper=f"{INFOGAN}, equation 5",
             factory="ganzoo_codes.terms:show_codes",
             config=CodesConfig,
+            rejects={"packed": PACKED},
             role="generator",
         ),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FEWEST = 10  # rows
 MOST_VALUES = 1_000  # of a category: each is a number in every row
 LONGEST = 200  # characters of a category: an array of text is as wide as its longest
 
+MOST_DECIMALS = 12
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _UNFIT = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
@@ -114,6 +116,7 @@ def _cells(path: Path, separator: str) -> tuple[list[str], Lines]:
 
 def _wanted(header: list[str], config: CsvConfig, path: Path) -> list[str]:
     where = f"{path}, line 1"
+    counts = Counter(header)
     for name in header:
         if not name or _NUMBER.fullmatch(name):
             raise DataError(
@@ -121,7 +124,7 @@ def _wanted(header: list[str], config: CsvConfig, path: Path) -> list[str]:
                 where=where,
                 fix="write the names of the columns into the first line",
             )
-        if header.count(name) > 1:
+        if counts[name] > 1:
             raise DataError(f"Two columns have the name '{name}'.", where=where, fix="rename one")
     for option in ("numbers", "categories", "leave_out"):
         unknown = [name for name in getattr(config, option) if name not in header]
@@ -169,6 +172,11 @@ def _numbers(cells: Cells, place: _Place) -> NDArray[np.float64]:
         raise place.error(f"{cells[row]:.40} is too large.", "give the column in another unit", row)
     if np.ptp(values) == 0:
         raise _constant(cells, place)
+    if np.ptp(values) < 100 * 10.0**-MOST_DECIMALS:
+        raise place.error(
+            f"All values lie within {np.ptp(values):.2g}: {MOST_DECIMALS} digits behind the point are kept.",
+            "give the column in another unit",
+        )
     return values
 
 
@@ -206,5 +214,6 @@ def _constant(cells: Cells, place: _Place) -> DataError:
 def _decimals(cell: str) -> int:
     """Digits behind the point that a number needs: none for 24.0, as other programs write whole numbers."""
     mantissa, _, exponent = cell.lower().partition("e")
-    digits = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent[:4] or 0)  # float64 ends at e-324
-    return min(max(digits, 0), 12)
+    power = int(exponent.lstrip("+-0")[:4] or 0)  # float64 ends at e-324
+    digits = len(mantissa.partition(".")[2].rstrip("0")) + (power if exponent.startswith("-") else -power)
+    return min(max(digits, 0), MOST_DECIMALS)

@@ -9,7 +9,7 @@ from torch import Tensor
 from ganzoo.api import SettingsError, View
 from ganzoo_tables.config import ConditionConfig
 
-LEAST = 1e-30  # under it a float32 logarithm has no gradient that counts
+LEAST = 1.2e-38  # the smallest normal float32
 
 
 def condition(config: ConditionConfig) -> Callable[[View], Tensor]:
@@ -17,7 +17,8 @@ def condition(config: ConditionConfig) -> Callable[[View], Tensor]:
 
     Cross entropy between what was asked for and what was generated (Xu et al. 2019, section 4.3). The paper
     takes the softmax before the Gumbel noise; this takes the indicators that G writes, softmax((l + g) / t),
-    whose gradient is on average over the noise 1 / t times as large when t is small: hence the weight. Data
+    whose gradient is on average over the noise 1 / t times as large when t is small: hence the weight. An
+    indicator that underflows has no gradient: from a gap between logits of 87 t on. Data
     without conditions (a table of numbers alone) has nothing to ask for: 0.
     """
 
