@@ -57,7 +57,7 @@ class Trial:
     @property
     def name(self) -> str:
         """Of files, and of the row in the results."""
-        return "-".join([self.suite, self.recipe, *(["long"] if self.long else [])])
+        return "-".join([*dict.fromkeys((self.suite, self.recipe)), *(["long"] if self.long else [])])
 
 
 def trials(suites: Sequence[str], recipes: Sequence[str], *, longer: bool = True) -> Iterator[Trial]:
@@ -98,9 +98,8 @@ class Bench:
         record = _record(run_dir)
         versions = record["versions"]
         training = _circumstances() if before.get("seconds") != record["seconds"] else known(trial, seed)
-        report = json.loads(
-            self._ganzoo("evaluate", str(run_dir), "--n", str(trial.n), *trial.evaluated, "--json")
-        )
+        words = ["evaluate", str(run_dir), "--n", str(trial.n), *trial.evaluated, "--json"]
+        report = json.loads(without_places(self._ganzoo(*words), source))
         row = {
             "trial": trial.name,
             "suite": trial.suite,
@@ -134,6 +133,12 @@ class Bench:
         if done.returncode:
             raise click.ClickException(f"{' '.join(command)}\n{done.stderr}")
         return done.stdout
+
+
+def without_places(text: str, source: str) -> str:
+    """Results go where others read them: of the data's path the last name stays."""
+    _, _, path = source.partition(":")
+    return text.replace(path, Path(path).name) if path else text
 
 
 def _record(run_dir: Path) -> dict[str, Any]:

@@ -138,3 +138,9 @@ def test_trials_are_of_recipes_that_there_are() -> None:
         plan = resolve(trial.recipe, load_registry(), overrides={k: int(v) for k, v in settings.items()})
         assert all(plan.terms[name.split(".")[1]].every == 1 for name in settings)
     assert len({trial.name for trial in rows}) == len(rows)
+
+
+def test_a_place_on_this_machine_stays_here() -> None:
+    text = '{"split": "held-out part of ganzoo/idx:/some/where/mnist"}'
+    assert quality.without_places(text, "idx:/some/where/mnist") == text.replace("/some/where/", "")
+    assert quality.without_places(text, "fashion-5k") == text
