@@ -10,6 +10,7 @@ are read, and nothing else. Messages are tensors; no objects are sent.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,9 @@ class Ranks:
         """Meet the other ranks. FailedError when they do not come."""
         if self.world == 1 or dist.is_initialized():
             return
+        # Its functions' defaults hold the group that exists when it is imported, as optimisers do later:
+        # that group outlives leave(), and its threads then abort one exit in ten.
+        importlib.import_module("torch.distributed.nn.functional")
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         try:
             dist.init_process_group(backend, rank=self.rank, world_size=self.world)

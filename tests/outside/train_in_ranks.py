@@ -75,7 +75,10 @@ def main() -> None:
             plan = resolve(case["recipe"], registry, overrides=case["settings"])
             judging = diverging(case["diverges"]) if case.get("diverges") else None
             session.start(plan, path, Quiet(), case.get("pause_at"), judging)
-    session.Ranks.from_environment().leave()  # as the command does: threads left behind may abort at the end
+    session.Ranks.from_environment().leave()
+    threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    left = [name for name in threads if "gloo" in name]
+    assert not left, f"{left} go on after the end: they abort the process if they hold a tensor when it exits"
 
 
 main()
