@@ -105,11 +105,20 @@ class Plan:
         result: dict[str, Any] = plain(tables)
         return result
 
+    def is_default(self, path: Key) -> bool:
+        """Whether nobody has set the value at that path: not the recipe, not the user."""
+        return self._as_set(path) not in self.origins
+
+    def _as_set(self, path: Key) -> Key:
+        """The path under which `origins` would have it: a term by the name that it was asked for."""
+        if path[0] != "terms":
+            return path
+        names = {term.item.qualified: name for name, term in self.terms.items()}
+        return ("terms", names.get(path[1], path[1]), *path[2:])
+
     def origin(self, path: Key) -> str:
         """The layer that the value at that path comes from."""
-        if path[0] == "terms":
-            names = {term.item.qualified: name for name, term in self.terms.items()}
-            path = ("terms", names.get(path[1], path[1]), *path[2:])
+        path = self._as_set(path)
         owners = {
             "architecture": self.architecture,
             "loss": self.loss,

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -113,14 +113,24 @@ def _is_longer(run: Run, plan: Plan) -> bool:
 def _changed(run: Run, plan: Plan) -> list[tuple[str, ...]]:
     # What it was trained with: settings.toml may have been edited since.
     old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
-    return [path for path in {**old, **new} if old.get(path) != new.get(path)]
+    unknown = set(_unknown_then(run, plan))
+    return [path for path in {**old, **new} if old.get(path) != new.get(path) and path not in unknown]
 
 
-def changes_since(
-    record: Mapping[str, Any], plan: Plan, versions: Mapping[str, str], world: int
-) -> list[str]:
+def _unknown_then(run: Run, plan: Plan) -> list[tuple[str, ...]]:
+    """Settings that the code has had only since the run began, at their defaults: files hold all others."""
+    old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
+    return [path for path in new if path not in old and plan.is_default(path)]
+
+
+def changes_since(run: Run, plan: Plan, versions: Mapping[str, str], world: int) -> list[str]:
     """What is different from when the run started and may change its numbers, in sentences."""
+    record = run.record
     changes = [
+        f"{'.'.join(path)} did not exist when the run started: it goes on with the default"
+        for path in _unknown_then(run, plan)
+    ]
+    changes += [
         f"{name} was {old} when the run started, now it is {versions[name]}: results may differ"
         for name, old in record["versions"].items()
         if versions.get(name, old) != old

@@ -159,7 +159,7 @@ def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tupl
         )
     notes = _restore(prepared.training, run, meeting)
     meeting.reporter.note(f"going on after {prepared.training.images:,} images")
-    for text in (*notes, *changes_since(run.record, plan, versions(), meeting.ranks.world)):
+    for text in (*notes, *changes_since(run, plan, versions(), meeting.ranks.world)):
         meeting.reporter.note(text)
     return run, _train(prepared, run, meeting, pause_at, _evaluation(prepared, meeting))
 
