@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import operator
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,13 @@ from numpy.typing import NDArray
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
 
-__all__ = ["checked", "labels"]
+__all__ = ["Values", "checked", "labels", "spread"]
+
+Values = NDArray[Any] | float | Sequence[float]
+"""What a caller gives for an input: a value for each sample, or numbers that hold for all of them."""
+
+_NAMEABLE = 8
+"""Values of an input that a person would give one by one."""
 
 
 def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -> NDArray[np.int64]:
@@ -45,13 +52,32 @@ def _number(label: str, classes: tuple[str, ...]) -> int:
         raise UsageError(f"There is no class '{label}'.", fix=f"{hint}{_listed(classes)}") from None
 
 
+def spread(field: Field, values: Values, n: int) -> Any:
+    """The numbers of one sample for all `n`: as many as the field has, or one for a constant. Arrays stay."""
+    if isinstance(values, np.ndarray):
+        return values
+    numbers = np.asarray(values, dtype=object)
+    if not all(isinstance(number, (int, float, np.number)) for number in numbers.flat):
+        return values
+    whole = np.asarray(values, dtype=float)
+    one = field.source == "constant" and whole.ndim == 0
+    if whole.size != prod(field.shape) and not one:
+        return values
+    if field.dtype == "int64" and (whole != np.rint(whole)).any():
+        return values
+    return np.full((n, *field.shape), whole if one else whole.reshape(field.shape), dtype=field.dtype)
+
+
 def checked(field: Field, values: Any, n: int) -> NDArray[Any]:
     """The values, which must be an array (n, *field.shape) of the declared dtype, with classes that exist."""
-    shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", type(values).__name__)
+    shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", None)
     if shape != (n, *field.shape) or dtype != field.dtype:
+        given = f"{values!r:.60}" if dtype is None else f"{dtype} of shape {shape}"
+        size = prod(field.shape)
+        alike = f", or {size} number{'s' * (size != 1)} for all samples alike" if size <= _NAMEABLE else ""
         raise UsageError(
-            f"'{field.name}' was given as {dtype} of shape {shape}.",
-            fix=f"the generator needs {field.dtype} of shape {(n, *field.shape)}",
+            f"'{field.name}' was given as {given}.",
+            fix=f"the generator needs {field.dtype} of shape {(n, *field.shape)}{alike}",
         )
     if field.classes:  # onnxruntime takes -1 for the last class without a word
         wrong = values[(values < 0) | (values >= len(field.classes))]

@@ -45,6 +45,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
             torch.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
         _check_combination(plan, networks)
+        _check_augmentation(plan, networks, info)
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
     return networks
@@ -264,16 +265,29 @@ def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
 
 
 def _check_combination(plan: Plan, networks: Networks) -> None:
-    tags = tags_of(networks)
+    architecture = f"'{plan.architecture.item.name}'"
+    tags = dict.fromkeys(tags_of(networks), architecture)
+    if plan.dataset.item.spec.unpaired:
+        tags["unpaired"] = f"data, '{plan.dataset.item.name}'"
     for item in (plan.loss.item, *(term.item for term in plan.terms.values())):
         for tag, reason in item.spec.rejects.items():
             if tag in tags:
                 raise SettingsError(
-                    f"The {item.kind} '{item.name}' cannot work with this "
-                    f"'{plan.architecture.item.name}': {tag}.",
+                    f"The {item.kind} '{item.name}' cannot work with this {tags[tag]}: {tag}.",
                     where=f"recipe {plan.name}",
                     fix=reason,
                 )
+
+
+def _check_augmentation(plan: Plan, networks: Networks, info: DataInfo) -> None:
+    fields = declared(networks, info)
+    seen = {read for net in networks.discriminators.values() for read in net.reads}
+    if plan.augment is not None and not any(fields[name].is_image for name in seen if name in fields):
+        raise SettingsError(
+            f"The augmentation '{plan.augment.item.name}' changes pictures, and no discriminator sees any.",
+            where=f"augment.name (from {plan.origin(('augment', 'name'))})",
+            fix="--augment none",
+        )
 
 
 def tags_of(networks: Networks) -> set[str]:

@@ -70,8 +70,11 @@ def find(path: Path, generator: str) -> Path:
         )
     if generator not in names:
         if generator != "generator" or len(names) > 1:
+            unnamed = generator == "generator"
             raise UsageError(
-                f"The bundle has no generator '{generator}'.", where=str(path), fix=", ".join(names)
+                "The bundle has several generators." if unnamed else f"It has no generator '{generator}'.",
+                where=str(path),
+                fix=f"choose {' or '.join(names)}: --generator NAME, generator=NAME in Python",
             )
         generator = names[0]
     return path / f"{generator}.onnx"

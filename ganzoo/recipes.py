@@ -28,6 +28,7 @@ from ganzoo.settings import (
 )
 
 NO_AUGMENTATION = "none"
+_KINDS_OF_FILES = {".csv": "csv", ".npy": "npy", ".npz": "npz"}
 
 
 def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | Layer | None = None) -> Plan:
@@ -41,7 +42,7 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
     requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper, top)]
     requested, augmentation = _augmentation(requested, registry)
     owners: dict[str, Item[Any]] = {
-        "data": registry.find(DatasetSpec, str(_last(requested, "data", "source")).partition(":")[0]),
+        "data": _dataset(_last(requested, "data", "source"), registry),
         "architecture": registry.find(ArchitectureSpec, _last(requested, "architecture", "name")),
         "loss": registry.find(LossSpec, _last(requested, "loss", "name")),
         **augmentation,
@@ -155,6 +156,21 @@ def _combination(target: str, registry: Registry) -> Layer:
     for term in terms:
         values["terms", registry.canonical(TermSpec, term)] = True
     return Layer(f"combination {target}", values)
+
+
+def _dataset(source: str, registry: Registry) -> Item[DatasetSpec]:
+    """What kind of data a source is; a path alone, which is a common slip, is told from a wrong name."""
+    name, _, argument = source.partition(":")
+    if not argument and not registry.matches(DatasetSpec, name) and Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else _KINDS_OF_FILES.get(Path(name).suffix.lower())
+        raise UsageError(
+            "A path alone does not say what kind of data it is.",
+            where=f"--data {source}",
+            fix=f"--data {kind}:{source}"
+            if kind
+            else "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
+        )
+    return registry.find(DatasetSpec, name)
 
 
 def _display_name(target: str, lower: Sequence[Layer]) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ganzoo import onnxfile, sampling
 from ganzoo.api import Field
-from ganzoo.asked import checked, labels
+from ganzoo.asked import Values, checked, labels, spread
 from ganzoo.errors import UsageError
 from ganzoo.onnxguard.contract import Contract, compare
 
@@ -138,7 +138,7 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any] | float,
+        **fields: Values,
     ) -> NDArray[Any]:
         """`n` samples of the first output, shape (n, *shape); see `generate_all`."""
         return self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[self.outputs[0].name]
@@ -150,13 +150,14 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any] | float,
+        **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """`n` samples of every output by field name. Row i depends on the seed and i, not on n.
 
         `label` is a class, by number or name, or a number for each sample; random when left out.
         `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them; for an
-        input that is constant unless given, a number is enough (`psi=0.7`).
+        input that is constant unless given, a number is enough (`psi=0.7`); for another, the numbers of one
+        sample hold for all (`style=(1, 0)`).
         UsageError for values that the generator cannot take, and for inputs and outputs of 4 GiB or more.
         """
         given, drawn = self._given(n, label, fields)
@@ -174,7 +175,7 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any] | float,
+        **fields: Values,
     ) -> NDArray[np.uint8]:
         """`n` pictures, uint8 (n, height, width, channels); UsageError when no output is an image."""
         from ganzoo.pictures import to_pixels
@@ -204,7 +205,7 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         batch_size: int = 64,
-        **fields: NDArray[Any] | float,
+        **fields: Values,
     ) -> NDArray[Any]:
         """`count` walks of `steps` samples between two latents each: first output, (count * steps, *shape).
 
@@ -221,14 +222,14 @@ class Generator:
         seed: int = 0,
         *,
         label: int | str | Sequence[int] | None = None,
-        **fields: NDArray[Any] | float,
+        **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The values of all inputs for `n` samples, those given checked and the others drawn."""
         given, drawn = self._given(n, label, fields)
         return {**sampling.draw(drawn, n, seed), **given}
 
     def _given(
-        self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, NDArray[Any] | float]
+        self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, Values]
     ) -> tuple[dict[str, NDArray[Any]], list[Field]]:
         """The checked values of the inputs that were given, and the inputs that are to be drawn."""
         if n < 1:
@@ -250,8 +251,8 @@ class Generator:
                 )
         return given, drawn
 
-    def given(self, n: int, fields: Mapping[str, NDArray[Any] | float]) -> dict[str, NDArray[Any]]:
-        """The checked values of inputs for `n` samples; a number stands for all values of a constant one."""
+    def given(self, n: int, fields: Mapping[str, Values]) -> dict[str, NDArray[Any]]:
+        """The checked values of inputs for `n` samples; see `asked.spread` for numbers in place of arrays."""
         known = {field.name: field for field in self.inputs}
         result: dict[str, NDArray[Any]] = {}
         for name, values in fields.items():
@@ -259,10 +260,7 @@ class Generator:
                 raise UsageError(
                     f"The generator has no input '{name}'.", fix=f"its inputs are {', '.join(known)}"
                 )
-            field = known[name]
-            if field.source == "constant" and isinstance(values, (int, float, np.number)):
-                values = np.full((n, *field.shape), values, dtype=field.dtype)
-            result[name] = checked(field, values, n)
+            result[name] = checked(known[name], spread(known[name], values, n), n)
         return result
 
     def draw_walks(

@@ -50,7 +50,8 @@ class LossSpec(_Buildable):
     """An adversarial loss. `factory(config) -> Loss`.
 
     `paired`: the generator's loss needs the scores of real samples too. `rejects` maps a tag of
-    `Networks` to the reason why this loss cannot work with it, and what to do instead.
+    `Networks`, or `unpaired` of the data, to the reason why this loss cannot work with it, and what to do
+    instead.
     """
 
     paired: bool = False

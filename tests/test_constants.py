@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from onnx import helper
 
 from ganzoo import runtime, sampling
 from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.asked import checked, spread
 from ganzoo.cli.generate import command
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.export.card import snippet
@@ -94,11 +96,31 @@ def test_walks_keep_it(generator: runtime.Generator) -> None:
 
 
 def test_only_constants_take_a_number(generator: runtime.Generator) -> None:
-    with pytest.raises(UsageError, match="'z' was given as float"):
+    with pytest.raises(UsageError, match=r"'z' was given as 0\.5") as wrong:
         generator.generate(2, z=0.5)
+    assert (
+        wrong.value.fix == "the generator needs float32 of shape (2, 3), or 3 numbers for all samples alike"
+    )
     with pytest.raises(UsageError, match="no input 'phi'") as caught:
         generator.generate(2, phi=0.5)
     assert caught.value.fix == "its inputs are z, psi, shift"
+
+
+@pytest.mark.parametrize("style", [(1, 0.5, -2), [1, 0.5, -2]])
+def test_the_numbers_of_one_sample_hold_for_all(generator: runtime.Generator, style: Any) -> None:
+    np.testing.assert_allclose(generator.generate(2, z=style), [style] * 2, rtol=1e-6)
+    with pytest.raises(UsageError, match="'z' was given as"):
+        generator.generate(2, z=style[:2])
+    with pytest.raises(UsageError, match="'z' was given as"):
+        generator.generate(2, z=["a", "b", "c"])
+
+
+def test_whole_numbers_stay_whole() -> None:
+    code = Field(name="code", dtype="int64", classes=("a", "b", "c"))
+    assert spread(code, 2, 3).tolist() == [2, 2, 2]
+    assert spread(code, 2.0, 3).dtype == np.int64
+    with pytest.raises(UsageError, match=r"'code' was given as 1\.5"):
+        checked(code, spread(code, 1.5, 3), 3)
 
 
 def test_an_integer_cannot_be_one() -> None:
@@ -121,7 +143,11 @@ def called(file: Path, *arguments: str) -> Result:
 
 @pytest.mark.parametrize(
     ("arguments", "factor"),
-    [(("--psi", "0.25"), 0.25), (("--set", "psi=0.25", "--set", "shift=0"), 0.25)],
+    [
+        (("--psi", "0.25"), 0.25),
+        (("--set", "psi=0.25", "--set", "shift=0"), 0.25),
+        (("--set", "psi=0.25", "--set", "shift=0,0,0"), 0.25),
+    ],
 )
 def test_the_command_takes_numbers(
     file: Path, tmp_path: Path, arguments: tuple[str, ...], factor: float

@@ -89,7 +89,7 @@ def test_batches_keep_pairs_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda root: (root / "b" / "q.bmp").unlink(), r"1 pictures have no partner .*: a/q"),
+        (lambda root: (root / "b" / "q.bmp").unlink(), r"1 picture has no partner .*: a/q"),
         (lambda root: save(root / "b" / "z.png", 1), "no partner of the same name: b/z"),
         (lambda root: save(root / "a" / "p.jpg", 1), r"same name: p\.jpg and p\.png"),
         (lambda root: [path.unlink() for path in (root / "b").iterdir()], "The folder is empty"),

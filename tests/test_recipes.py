@@ -213,6 +213,26 @@ def test_a_combination_that_cannot_work_is_refused_with_the_reason(registry: Reg
     assert "discriminator_norm" in caught.value.fix
 
 
+def test_distances_between_strangers_are_refused(registry: Registry) -> None:
+    with pytest.raises(SettingsError, match="'l1' cannot work with this data, 'fashion-unpaired'") as caught:
+        built(registry, "pix2pix", **{"data.source": "fashion-unpaired"})
+    assert "pairs:PATH" in caught.value.fix
+
+
+def test_augmentations_need_pictures(registry: Registry) -> None:
+    with pytest.raises(SettingsError, match="'ada' changes pictures, and no discriminator sees any"):
+        built(registry, "vanilla-ring", **{"augment.name": "ada"})
+
+
+@pytest.mark.parametrize(("name", "kind"), [("photos", "folder:"), ("people.csv", "csv:"), ("a.npy", "npy:")])
+def test_a_path_alone_is_not_data(registry: Registry, tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    path.touch() if path.suffix else path.mkdir()
+    with pytest.raises(UsageError, match="does not say what kind of data") as caught:
+        resolve("vanilla", registry, overrides={"data.source": str(path)})
+    assert caught.value.fix == f"--data {kind}{path}"
+
+
 def test_a_conditional_recipe_needs_labels(registry: Registry, tmp_path: Path) -> None:
     import numpy as np
 

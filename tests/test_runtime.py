@@ -292,9 +292,9 @@ def test_choice_in_a_bundle(folder, tmp_path):
     shutil.copy(folder / "generator.onnx", tmp_path / "a_to_b.onnx")
     assert runtime.load(tmp_path, provider="cpu").classes == ("cat", "dog", "emu")
     shutil.copy(folder / "generator.onnx", tmp_path / "b_to_a.onnx")
-    with pytest.raises(UsageError, match="no generator 'generator'") as caught:
+    with pytest.raises(UsageError, match="has several generators") as caught:
         runtime.load(tmp_path)
-    assert caught.value.fix == "a_to_b, b_to_a"
+    assert caught.value.fix == "choose a_to_b or b_to_a: --generator NAME, generator=NAME in Python"
 
 
 def test_damaged_files(capfd):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +167,26 @@ def test_results_never_replace_what_they_are_made_of(bundle: Path, tmp_path: Pat
         done = run(bundle, "--input", given, "-o", source)
         assert "would overwrite the inputs" in str(done.exception)
     assert (pixels(source) == 9).all()
+
+
+def test_the_card_reads_a_picture(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(bundle, folder)
+    save(folder / "input.png", 255, (20, 30))
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    subprocess.run([sys.executable, "-W", "error", "-c", code[1]], cwd=folder, check=True, timeout=60)
+    assert pixels(folder / "sample.png").shape == (16, 16, 3)
+    assert (pixels(folder / "sample.png") == [255, 255, 0]).all()
+
+
+def test_one_of_several_generators_is_asked_for(bundle: Path, tmp_path: Path) -> None:
+    for name in ("to_a", "to_b"):
+        shutil.copy(bundle / "generator.onnx", tmp_path / f"{name}.onnx")
+    done = run(tmp_path, "--input", save(tmp_path / "p.png", 9))
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.what == "The bundle has several generators."
+    assert done.exception.fix == "choose to_a or to_b: --generator NAME, generator=NAME in Python"
 
 
 def test_what_does_not_go_together(bundle: Path, tmp_path: Path) -> None:

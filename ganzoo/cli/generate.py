@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ganzoo.api import Field
+    from ganzoo.asked import Values
     from ganzoo.runtime import Generator
 
 _MOST_CELLS = 10_000
@@ -45,7 +46,8 @@ _MOST_CELLS = 10_000
     "constants",
     metavar="NAME=VALUE",
     multiple=True,
-    help="A number for an input that is constant unless chosen (`ganzoo info` names them); repeatable.",
+    help="A number for an input that is constant unless chosen, or all numbers of another, as in style=1,0; "
+    "the bundle's README.md names the inputs; repeatable.",
 )
 @click.option("--psi", type=float, help="Truncation, for generators that take it: the same as --set psi=.")
 @click.option(
@@ -138,15 +140,16 @@ def _say(
         click.echo(f"wrote {output}")
 
 
-def _numbers(constants: tuple[str, ...]) -> dict[str, float]:
+def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
     """What --set says, by name."""
-    numbers = {}
+    numbers: dict[str, Values] = {}
     for text in constants:
         name, _, value = text.partition("=")
         try:
-            numbers[name] = float(value)
+            values = tuple(float(number) for number in value.split(","))
         except ValueError:
             raise UsageError(f"--set takes NAME=NUMBER, not '{text}'.", fix="--set psi=0.7") from None
+        numbers[name] = values[0] if len(values) == 1 else values
     return numbers
 
 

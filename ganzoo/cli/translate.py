@@ -23,6 +23,7 @@ from ganzoo.files import storage
 
 if TYPE_CHECKING:
     from ganzoo.api import Field
+    from ganzoo.asked import Values
     from ganzoo.runtime import Generator
 
 Array = NDArray[Any]
@@ -51,12 +52,12 @@ def translate(
     *,
     seed: int,
     label: str | None,
-    numbers: Mapping[str, float],
+    numbers: Mapping[str, Values],
     batch_size: int,
 ) -> tuple[Path, int, tuple[int, ...]]:
     """Send what is at `source` through the generator; where the results are, how many, and their shape.
 
-    `numbers` are those of inputs that are constant unless given.
+    `numbers` are those of other inputs.
 
     An `output` without an ending is a folder with a .png for each input; a .png shows inputs beside results,
     for one input the result alone; an .npz has arrays and names. UsageError for what cannot be read or

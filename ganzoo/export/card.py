@@ -84,11 +84,15 @@ def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> 
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
-    """Python lines that sample the file with onnxruntime and numpy alone, run in the bundle's folder."""
+    """Python lines that sample the file with onnxruntime and numpy alone, run in the bundle's folder.
+
+    What is made of a picture is made of `input.png`, which the user puts there.
+    """
     lines = ["import numpy as np", "import onnxruntime as ort"]
     image = next((field for field in outputs if field.is_image), None)
-    if image:
+    if image or any(field.is_image for field in inputs):
         lines.append("from PIL import Image")
+    given = next((field for field in inputs if field.is_image and field.source == "data"), None)
     lines += [
         "",
         f'session = ort.InferenceSession("{name}.onnx", providers=["CPUExecutionProvider"])',
@@ -98,9 +102,15 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
     if table is not None or any(field.shares for field in inputs):
         lines[0] = f"import json\n\n{lines[0]}"
         lines.append(f'record = json.loads(session.get_modelmeta().custom_metadata_map["{METADATA_KEY}"])')
+    if given is not None:
+        lines += _reading(given)
+    count = 16 if given is None else 1
     lines += [
         "inputs = {",
-        *(f'    "{field.name}": {_sampler(field, at)},' for at, field in enumerate(inputs)),
+        *(
+            f'    "{field.name}": {"picture" if field is given else _sampler(field, at, count)},'
+            for at, field in enumerate(inputs)
+        ),
         "}",
         f"outputs = dict(zip({json.dumps([field.name for field in outputs])}, session.run(None, inputs)))",
     ]
@@ -115,13 +125,27 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
             offset = f"- {low:g}" if low > 0 else f"+ {abs(low):g}"
             scale = f"(pixels {offset}) * {255.0 / (high - low):g}"
             lines.append(f"pixels = np.clip(np.rint({scale}), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)")
-        lines.append('Image.fromarray(pixels[0].squeeze()).save("sample.png")')
+        target = "sample.png" if name == "generator" else f"{name}.png"
+        lines.append(f'Image.fromarray(pixels[0].squeeze()).save("{target}")')
     return "\n".join(lines) + "\n"
 
 
-def _sampler(field: Field, at: int) -> str:
-    """Python that draws the input number `at`."""
-    shape = (16, *field.shape)
+def _reading(field: Field) -> list[str]:
+    """Python that makes a batch of one from a picture file."""
+    channels, height, width = field.shape
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    low, high = field.range or (-1.0, 1.0)
+    offset = f"- {-low:g}" if low < 0 else f"+ {low:g}"
+    return [
+        f'picture = Image.open("input.png").convert("{mode}").resize(({width}, {height}))',
+        f"picture = np.asarray(picture, np.float32).reshape(1, {height}, {width}, {channels})",
+        f"picture = picture.transpose(0, 3, 1, 2) / {255.0 / (high - low):g} {offset}",
+    ]
+
+
+def _sampler(field: Field, at: int, count: int) -> str:
+    """Python that draws `count` samples of the input number `at`."""
+    shape = (count, *field.shape)
     if field.shares:
         shares = f'np.array(record["inputs"][{at}]["shares"])'
         return f"rng.choice({len(field.shares)}, {shape}, p={shares} / {shares}.sum())"
@@ -166,6 +190,8 @@ def _values(field: Field) -> str:
     if field.columns:
         return _cell(f"the table {', '.join(column.name for column in field.columns)}, see below")
     if field.classes:
+        if field.classes == tuple(str(number) for number in range(len(field.classes))):
+            return f"0 to {len(field.classes) - 1}"
         named = ", ".join(f"{index} {name}" for index, name in enumerate(field.classes[:20]))
         return _cell(named + (f", ... ({len(field.classes)} classes)" if len(field.classes) > 20 else ""))
     if field.source == "normal":
@@ -180,7 +206,7 @@ def _values(field: Field) -> str:
 def _cell(value: Any) -> str:
     """One table cell: mappings as `key value` pairs, lists with commas, no line breaks or bars."""
     if isinstance(value, Mapping):
-        text = ", ".join(f"{key} {_cell(item)}" for key, item in value.items())
+        text = ", ".join(f"{key} {_cell(item) or 'none'}" for key, item in value.items())
     elif isinstance(value, (list, tuple)):
         text = ", ".join(_cell(item) for item in value)
     elif isinstance(value, int) and not isinstance(value, bool):

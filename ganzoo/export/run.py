@@ -6,6 +6,7 @@ This is the only part of exporting that knows run directories.
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -44,8 +45,13 @@ def _command(arguments: list[str]) -> str:
     """The command line without local paths; what does not start with ganzoo's command is Python."""
     if not arguments or Path(arguments[0]).name not in ("ganzoo", "ganzoo.exe", "__main__.py"):
         return "ganzoo.train from Python"
-    words = [Path(word).name if "/" in word or "\\" in word else word for word in arguments[1:]]
-    return " ".join(["ganzoo", *words])
+    return shlex.join(["ganzoo", *(_without_places(word) for word in arguments[1:])])
+
+
+def _without_places(word: str) -> str:
+    """Of a path the last name stays, and what stands before it: `csv:/home/me/people.csv`, `--out=a/b`."""
+    path = re.sub(r"^(?:[\w.-]+[=:])*", "", word)
+    return word.removesuffix(path) + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def describe(run: Run, plan: Plan) -> dict[str, Any]:

@@ -201,8 +201,9 @@ def _two(root: Path, config: PairsConfig, names: tuple[str, str]) -> ItemSource:
     ]
     if lonely:
         more = f" and {len(lonely) - _NAMED:,} more" if len(lonely) > _NAMED else ""
+        count = "1 picture has" if len(lonely) == 1 else f"{len(lonely):,} pictures have"
         raise DataError(
-            f"{len(lonely):,} pictures have no partner of the same name: {', '.join(lonely[:_NAMED])}{more}.",
+            f"{count} no partner of the same name: {', '.join(lonely[:_NAMED])}{more}.",
             where=str(root),
             fix="give both pictures of a pair the same name but for the ending, or move these away; "
             "pictures without pairs are --data unpaired:PATH",

@@ -49,6 +49,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_translation.terms:l1",
             config=L1Config,
             role="generator",
+            rejects={"unpaired": "data of pairs: --data pairs:PATH; or train cyclegan, which needs none"},
         ),
         TermSpec(
             name="cycle",
