@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from ganzoo.api import Column, Field, places
 from ganzoo.fields import Place
 
-__all__ = ["as_numbers", "decode", "to_csv"]
+__all__ = ["as_numbers", "crowded", "decode", "to_csv", "widths"]
 
 Rows = NDArray[Any]
+
+FEW = 10  # values: a category of no more is never crowded
 
 
 def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
@@ -31,15 +34,35 @@ def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
     }
 
 
-def as_numbers(field: Field, rows: Rows) -> NDArray[np.float32]:
-    """Rows (n, d) as what can be compared: a number for each number, 0 or 1 for each value of a category."""
+def as_numbers(field: Field, rows: Rows, left_out: Collection[str] = ()) -> NDArray[np.float32]:
+    """Rows (n, d) as what can be compared: a number for each number, 0 or 1 for each value of a category.
+
+    Without the columns whose names are `left_out`; `widths` says how many values each of the others has.
+    """
     parts: list[NDArray[Any]] = []
     for column, place in zip(field.columns, places(field.columns), strict=True):
+        if column.name in left_out:
+            continue
         if column.values:
             parts.append(_which(place, rows)[:, None] == np.arange(len(column.values)))
         else:
             parts.append(_numbers(column, place, rows)[:, None])
     return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def widths(field: Field, left_out: Collection[str] = ()) -> tuple[int, ...]:
+    """How many of the values of `as_numbers` each column has, in their order; () for what is no table."""
+    return tuple(len(column.values) or 1 for column in field.columns if column.name not in left_out)
+
+
+def crowded(field: Field, count: int) -> tuple[str, ...]:
+    """Names of categories that comparing `count` rows says nothing of: fewer than two rows for each value.
+
+    Most of their values are in one of two samples alone, so every row would be far from every other one, and
+    near to those that share a value by chance. None where no column would be left.
+    """
+    names = [column.name for column in field.columns if max(FEW, count / 2) < len(column.values)]
+    return tuple(names) if len(names) < len(field.columns) else ()
 
 
 def to_csv(field: Field, rows: Rows) -> bytes:
