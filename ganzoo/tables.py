@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from ganzoo.api import Column, Field, places
 from ganzoo.fields import Place
 
-__all__ = ["as_numbers", "crowded", "decode", "to_csv", "widths"]
+__all__ = ["as_numbers", "crowded", "decode", "described", "to_csv", "widths"]
 
 Rows = NDArray[Any]
 
+SHOWN = 4  # values of a category that is described
 FEW = 10  # values: a category of no more is never crowded
 
 
@@ -48,6 +49,11 @@ def as_numbers(field: Field, rows: Rows, left_out: Collection[str] = ()) -> NDAr
         else:
             parts.append(_numbers(column, place, rows)[:, None])
     return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def described(field: Field) -> dict[str, str]:
+    """Each column in a few words, by its name; {} for what is no table."""
+    return {column.name: _in_words(column) for column in field.columns}
 
 
 def widths(field: Field, left_out: Collection[str] = ()) -> tuple[int, ...]:
@@ -79,6 +85,15 @@ def to_csv(field: Field, rows: Rows) -> bytes:
     writer.writerow(column.name for column in field.columns)
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode()
+
+
+def _in_words(column: Column) -> str:
+    if column.values:
+        more = ", ..." if len(column.values) > SHOWN else ""
+        return f"category, {len(column.values):,} values: {', '.join(column.values[:SHOWN])}{more}"
+    low, high = (f"{bound:.{column.decimals}f}" for bound in column.bounds)
+    modes = len(column.centres)
+    return f"number, {low} to {high}, {modes} mode{'s' * (modes != 1)}"
 
 
 def _which(place: Place, rows: Rows) -> NDArray[np.intp]:

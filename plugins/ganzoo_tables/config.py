@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
+
+
+def setting(option: str, *names: str) -> str:
+    """The words that set an option of the data to a list, as a shell takes them."""
+    return f"--set {shlex.quote(f'data.{option}={json.dumps(names, ensure_ascii=False)}')}"
 
 
 @dataclass(frozen=True, kw_only=True)
