@@ -40,9 +40,9 @@ class TableConfig:
 class CsvConfig(TableConfig):
     """How a CSV file is read, beside the options of its table.
 
-    A column is a number where all its cells are, unless they are at most `few` whole numbers: these, and
-    text, are categories. `numbers` and `categories` name columns that are to be what they do not look like,
-    `leave_out` those that are not wanted.
+    `separator` divides the cells. A column is a number where all its cells are, unless they are at most `few`
+    different whole numbers: these, and text, are categories. `numbers` and `categories` name columns that are
+    to be what they do not look like, `leave_out` those that are not wanted.
     """
 
     separator: str = ","
