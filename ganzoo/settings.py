@@ -252,22 +252,33 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
     """An instance of a config dataclass from checked values.
 
     SettingsError names the path of each wrong value and the layer it came from. `where` is the
-    table's path.
+    table's path. A single text stands for a list of one where an option is `tuple[str, ...]`.
     """
+    given = {
+        name: (value,) if isinstance(value, str) and name in _texts(cls) else value
+        for name, value in values.items()
+    }
     try:
-        return pydantic.TypeAdapter(cls).validate_python(dict(values))
+        return pydantic.TypeAdapter(cls).validate_python(given)
     except pydantic.ValidationError as error:
         problems = []
         for item in error.errors():
             parts = tuple(str(part) for part in item["loc"] if part in option_names(cls))
             path = (*where.split("."), *parts)
             origin = origins.get(path, "")
-            given = f", not {item['input']!r}" if parts else ""
+            found = f", not {item['input']!r}" if parts else ""
             message = item["msg"].removeprefix("Value error, ")
-            problems.append(f"{'.'.join(path)}: {message}{given}" + (f" (from {origin})" if origin else ""))
+            problems.append(f"{'.'.join(path)}: {message}{found}" + (f" (from {origin})" if origin else ""))
         raise SettingsError(
             "A setting has a value that it cannot have.", where="; ".join(problems)
         ) from error
+
+
+def _texts(cls: type[Any]) -> set[str]:
+    """The options that are lists of texts; types may be written, or evaluated already."""
+    return {
+        item.name for item in dataclasses.fields(cls) if item.type in ("tuple[str, ...]", tuple[str, ...])
+    }
 
 
 def unknown_option(path: Key, known: Iterable[str], origin: str) -> SettingsError:

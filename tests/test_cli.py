@@ -79,6 +79,14 @@ def test_info_shows_options_and_where_things_come_from() -> None:
     assert "fields" not in entries[0]
 
 
+def test_info_says_what_options_mean() -> None:
+    (entry,) = json.loads(ganzoo("info", "csv", "--json").stdout)["items"]
+    about = " ".join(entry["about options"])
+    assert all(f"`{name}`" in about for name in entry["options"])
+    shown = " ".join(ganzoo("info", "csv").stdout.split())
+    assert all(" ".join(text.split()) in shown for text in entry["about options"])
+
+
 def test_info_shows_networks_when_asked() -> None:
     (recipe,) = json.loads(ganzoo("info", "dcgan-paper", "--networks", "--json").stdout)["items"]
     assert {field["name"]: field["source"] for field in recipe["fields"]}["z"] == "uniform"

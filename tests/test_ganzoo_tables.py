@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,72 @@ def test_the_command_ends_with_3_before_anything_is_written(name: str, tmp_path:
     assert said.code == 3, said.err
     assert str(path) in said.err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_seen_and_the_advice_works(separator: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", [line.replace(",", separator) for line in LINES])
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 3
+    option, value = pasted(said.err)
+    read = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", option, value).document
+    assert list(read["columns"]) == ["age", "city", "price"]
+
+
+def pasted(text: str) -> list[str]:
+    """The words of the first option that a message suggests, as a shell splits them."""
+    return shlex.split(text[text.index("--set") :].splitlines()[0])
+
+
+def test_what_is_advised_can_be_pasted(tmp_path: Path) -> None:
+    lines = with_column('it\'s "x"', ["same"] * 12)
+    lines = [f"{line},{end}" for line, end in zip(lines, ["y", *["1.5"] * 12], strict=True)]
+    lines[0] = lines[0].replace('it\'s "x"', '"it\'s ""x"""')
+    path = write(tmp_path / "t.csv", lines)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 3
+    first = pasted(said.err)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", *first)
+    assert said.code == 3
+    assert "column 'y'" in said.err
+    both = pasted(said.err)  # what was left out already stays so
+    read = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", *both).document
+    assert list(read["columns"]) == ["age", "city", "price"]
+
+
+def test_one_name_needs_no_list(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", LINES)
+    arguments = ["train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", "--set"]
+    assert list(ganzoo(*arguments, "data.leave_out=city").document["columns"]) == ["age", "price"]
+    said = ganzoo(*arguments, "data.leave_out=city,age")
+    assert said.code == 3
+    assert "city,age" in said.err
+    assert "data.leave_out=[" in said.err
+
+
+def test_what_can_hardly_be_learned_is_said(tmp_path: Path) -> None:
+    days = [f"day {at % 130}" for at in range(1_000)]
+    lines = ["id,day,x", *(f"{at},{day},{at % 7 + 0.5}" for at, day in enumerate(days))]
+    path = str(write(tmp_path / "t.csv", lines))
+    notes = open_csv(path).notes
+    assert len(notes) == 2
+    assert "column 'id'" in notes[0]
+    assert "'day' has 130 values in 1,000 rows" in notes[1]
+    assert notes[1].endswith("""--set 'data.leave_out=["id", "day"]'""")
+    left = open_csv(path, CsvConfig(leave_out=("id",))).notes
+    day = notes[1].partition(";")[0]
+    assert left == (f'{day}; to leave it out: --set \'data.leave_out=["id", "day"]\'',)
+    few = ["id,day,x", *(f"{at // 2},d{at % 100},{at % 7 + 0.5}" for at in range(1_000))]
+    assert open_csv(str(write(tmp_path / "t.csv", few))).notes == ()
+
+
+def test_a_dry_run_says_how_columns_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", LINES)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 0, said.err
+    assert "category, 2 values: Bonn, Ulm" in said.out
+    assert "number, 20 to 31" in said.out
+    assert "note: column 'age' has another whole number in each row" in said.err
 
 
 # --- mixtures -----------------------------------------------------------------------------------

@@ -205,6 +205,31 @@ def test_what_is_no_table_is_not_written_as_one(tmp_path: Path, bundle: Path) ->
         generator.table(1)
 
 
+def test_columns_are_described_in_words() -> None:
+    assert tables.described(SHOP) == {
+        "price, net": "number, 8.00 to 104.50, 2 modes",
+        "colour": 'category, 2 values: red, dark "blue"',
+        "count": "number, 0 to 5, 1 mode",
+    }
+    letters = Column(name="letter", values=tuple("abcdef"))
+    assert tables.described(Field(name="row", shape=(6,), columns=(letters,))) == {
+        "letter": "category, 6 values: a, b, c, d, ..."
+    }
+    assert tables.described(Field(name="point", shape=(2,))) == {}
+
+
+def test_a_table_is_not_drawn_and_pictures_are_no_table(bundle: Path, tmp_path: Path) -> None:
+    said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
+    assert said.code == 2
+    assert "'generator' makes a table, nothing that can be drawn." in said.err
+    assert "samples.csv" in said.err
+    pictures = Path(__file__).parent.parent / "exported" / "vanilla"
+    said = ganzoo("generate", pictures, "-o", tmp_path / "out.csv")
+    assert said.code == 2
+    assert "'generator' makes pictures, no table." in said.err
+    assert "samples.png" in said.err
+
+
 def test_the_card_reads_the_table_by_numpy_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = load(bundle, provider="cpu")
     code = snippet("generator", generator.inputs, generator.outputs)

@@ -201,8 +201,10 @@ def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]
             f"'{ending}' is not an output.", where=str(output), fix="end it in .png, .csv or .npz"
         )
     if ending in shown and shown[ending] is None:
-        what = "is no table" if ending == ".csv" else "can be drawn"
-        raise UsageError(f"'{loaded.name}' makes nothing that {what}.", fix="-o samples.npz")
+        made, other = ("pictures", ".png") if picture else ("a table", ".csv") if table else ("", ".npz")
+        what = "no table" if ending == ".csv" else "nothing that can be drawn"
+        made += ", " * bool(made)
+        raise UsageError(f"'{loaded.name}' makes {made}{what}.", fix=f"-o samples{other}")
     return output, shown.get(ending)
 
 

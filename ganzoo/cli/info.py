@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,6 +80,9 @@ def _show(entry: dict[str, Any]) -> None:
         )
         if rows:
             table(f"  {title}", columns, [[str(cell) for cell in row[: len(columns)]] for row in rows])
+        for text in entry.get("about options", []) if title == "options" else []:
+            words = printable(text, LONGEST)
+            click.echo(click.wrap_text(words, 100, initial_indent="   ", subsequent_indent="   ") + "\n")
     click.echo()
 
 
@@ -111,6 +115,7 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         return entry | _settings(plans.get(item.qualified), item)
     with calling(item):  # a default may be made by the plugin's code
         entry["options"] = {} if spec.config is None else _defaults(spec.config)
+        entry["about options"] = [] if spec.config is None else _explained(spec.config)
     entry["brings along"] = dict(spec.defaults)
     entry["used by"] = [
         registry.canonical(RecipeSpec, name) for name, plan in plans.items() if item.qualified in _used(plan)
@@ -202,6 +207,16 @@ def _values(field: Any) -> str:
 
 def _defaults(config: type[Any]) -> dict[str, Any]:
     return {item.name: _default(item) for item in dataclasses.fields(config)}
+
+
+def _explained(config: type[Any]) -> list[str]:
+    """What the class of the options says of them, a text for each paragraph; inherited ones come last."""
+    written = [
+        inspect.cleandoc(cls.__doc__)
+        for cls in config.__mro__
+        if dataclasses.is_dataclass(cls) and cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
+    ]
+    return [" ".join(part.split()) for text in written for part in text.split("\n\n")]
 
 
 def _default(item: dataclasses.Field[Any]) -> Any:

@@ -233,13 +233,18 @@ def _explain(plan: Plan, as_json: bool) -> None:
 def _dry_run(plan: Plan, as_json: bool) -> None:
     import torch
 
+    from ganzoo.cli.reporters import PlainReporter
+    from ganzoo.tables import described
+    from ganzoo.text import printable
     from ganzoo.train.estimate import estimate
     from ganzoo.train.prepared import prepare
 
     prepared = prepare(plan)
-    counts = estimate(prepared)
+    counts, notes = estimate(prepared), prepared.store.notes
+    columns = {name: text for field in prepared.store.fields for name, text in described(field).items()}
     if as_json:
-        echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts})
+        about = {"columns": columns, "notes": notes} if columns or notes else {}
+        echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts, **about})
         return
     train, engine = plan.train, prepared.training.engine
     fields = ", ".join(f"{field.name} {field.shape or 'scalar'}" for field in prepared.store.fields)
@@ -248,6 +253,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("architecture", plan.architecture.item.qualified),
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
         ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
+        *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),
         ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
@@ -257,3 +263,5 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("memory", f"about {counts['memory_mb']:,.0f} MB beside torch itself"),
     ]
     table(f"{plan.name}: plan (nothing was trained)", ("", ""), rows)
+    for note in notes:
+        PlainReporter().note(note)

@@ -84,7 +84,8 @@ def evaluate(request: Request, registry: Registry) -> Report:
     scorer = Scorer(metrics, lens, reals, answers=answers is not None)
     scorer.check(asked=asked is not None, training=learned is not None)
     lens.prepare()
-    fake = Sampled(lens, stored(subject.field, subject.make(inputs)), asked, real=real)
+    samples = stored(subject.field, subject.make(inputs), reals.left_out)
+    fake = Sampled(lens, samples, asked, real=real)
     case = Case(lens, fake, real, learned, request.seed, answers)
     scores = scorer.scores(case)
     rows = reference_rows(scorer, lens, reals, real, training) if request.references else {}
@@ -92,7 +93,8 @@ def evaluate(request: Request, registry: Registry) -> Report:
         with storage(request.picture):  # no picture of an earlier evaluation stays beside these scores
             request.picture.unlink(missing_ok=True)
         nearest_picture(case, reals.field, request.picture)
-    notes = [*_doubts(subject, reals, lens, n, request), *_about_metrics(scorer, case, scores, request)]
+    notes = [*_doubts(subject, reals, lens, n, request), *reals.notes]
+    notes += _about_metrics(scorer, case, scores, request)
     notes += judgement(scores, rows)
     return Report(
         name=subject.name,
@@ -204,7 +206,8 @@ def _protocol(subject: Subject, reals: Reals, lens: Lens, case: Case, request: R
         "fingerprint": reals.store.fingerprint,
         "extractor": "the values themselves" if extractor is None else extractor.identity,
         "pictures": "" if extractor is None else extractor.protocol,
-        "scale": "each feature divided by its standard deviation over the real samples"
+        "scale": f"each {'column' if lens.widths else 'feature'} divided by its standard deviation over the "
+        "real samples"
         if lens.scaled
         else "as they are",
         "truncation": "none",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganzoo import tables
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
 from ganzoo.evaluate.evidence import Labels, Sampled, in_parts
@@ -42,7 +43,8 @@ def lens_for(
                 where=extractor or str(weights),
                 fix="leave --extractor and --fid-weights out",
             )
-        return Lens(None, None, None, None, stacked=reals.stacked)
+        widths = tables.widths(reals.field, reals.left_out)
+        return Lens(None, None, None, None, stacked=reals.stacked, widths=widths)
     item = registry.find(ExtractorSpec, extractor or EXTRACTOR)
     options = None
     if item.spec.config is not None:

@@ -43,11 +43,11 @@ def judging(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
         real, training = real_side(lens, reals, n)
         scorer.check(asked=labels is not None, training=training is not None)
         features = real.features  # an extractor that does not work here is noticed before training
-        for text in too_few(lens.distance, min(n, len(real)), features.shape[1]):
+        for text in [*reals.notes, *too_few(lens.distance, min(n, len(real)), features.shape[1])]:
             note(text)
 
         def score(make: Make) -> Mapping[str, float]:
-            fake = Sampled(lens, stored(field, make(inputs)), labels, real=real)
+            fake = Sampled(lens, stored(field, make(inputs), reals.left_out), labels, real=real)
             case = Case(lens, fake, real, training, seed, answers)
             return {"n": len(case.fake), **scorer.scores(case, failed=failed)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -44,8 +45,16 @@ class Sampled:
 
     @cached_property
     def spread(self) -> NDArray[np.float32]:
-        """The standard deviation of each feature before scaling, (d,); 1 where there is none."""
-        spread = self.raw_features.std(0, dtype=np.float64).astype(np.float32)
+        """The standard deviation of each feature before scaling, (d,); 1 where there is none.
+
+        Those of one column count together: a category is then as important as a number, whichever number of
+        values it has, and two rows that differ in it are as far apart for a rare value as for a frequent one.
+        """
+        variance = self.raw_features.var(0, dtype=np.float64)
+        if widths := self._lens.widths:
+            starts = np.cumsum((0, *widths[:-1]))
+            variance = np.add.reduceat(variance, starts).repeat(widths)
+        spread = np.sqrt(variance).astype(np.float32)
         return np.where(spread > 0, spread, np.float32(1))
 
     @cached_property
@@ -139,17 +148,17 @@ class Case:
         return self._lens.taught(lesson).accuracy
 
 
-def stored(field: Field, array: Array) -> Array:
+def stored(field: Field, array: Array, left_out: Collection[str] = ()) -> Array:
     """Samples (n, *shape) as metrics take them: pictures as uint8 (n, h, w, c), others as float32.
 
-    Rows of a table are read: see `tables.as_numbers`.
+    Rows of a table are read, without the columns `left_out`: see `tables.as_numbers`.
 
     DivergedError for numbers that are not finite: no score of theirs would mean anything.
     """
     if array.dtype != np.uint8 and not np.isfinite(array).all():
         raise DivergedError("Generated samples are not finite numbers.", where=f"field '{field.name}'")
     if field.columns:
-        return tables.as_numbers(field, array)
+        return tables.as_numbers(field, array, left_out)
     if not field.is_image:
         return np.asarray(array, np.float32)
     if array.dtype == np.uint8:

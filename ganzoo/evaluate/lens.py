@@ -26,7 +26,8 @@ class Lens:
     """Features and opinions of samples of one field.
 
     `extractor` is None for what is no picture: its values are the features. `scaled`: features are to be
-    divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`.
+    divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`: how
+    many features each column of a table has, which are scaled together; () where each is by itself.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Lens:
         lesson: Callable[[], Lesson] | None,
         *,
         stacked: bool,
+        widths: tuple[int, ...] = (),
     ) -> None:
         self._item, self._options, self._judge, self._lesson = item, options, judge, lesson
         self.distance = VALUES if item is None else item.spec.distance
         self.has_judge = judge is not None and lesson is not None
         self.scaled = item is None or item.spec.scaled
         self.stacked = stacked
+        self.widths = widths
 
     @cached_property
     def extractor(self) -> Extractor | None:

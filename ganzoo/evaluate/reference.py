@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganzoo import tables
 from ganzoo.api import Field, Lesson
 from ganzoo.data.opening import open_dataset, open_held_out
 from ganzoo.data.store import Store
@@ -44,6 +45,21 @@ class Reals:
     exam: Store
     name: str
     unpaired: bool = False
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Columns of a table that have too many values to be compared, see `tables.crowded`."""
+        return tables.crowded(self.field, self.store.count)
+
+    @property
+    def notes(self) -> list[str]:
+        """A word on each of these."""
+        values = {column.name: len(column.values) for column in self.field.columns}
+        return [
+            f"the column '{name}' has {values[name]:,} values, and there are {self.store.count:,} real rows: "
+            "scores leave it out"
+            for name in self.left_out
+        ]
 
     @classmethod
     def open(
@@ -144,7 +160,7 @@ class Reals:
         )
 
     def _take(self, lens: Lens, store: Store, rows: Array, part: str, real: Sampled | None) -> Sampled:
-        values = stored(self.field, store.arrays[self.field.name][rows])
+        values = stored(self.field, store.arrays[self.field.name][rows], self.left_out)
         labels = None if self.label is None else in_parts(store.arrays[self.label.name][rows])
         key = f"{store.fingerprint} {self.field.name} {part} {len(rows)}"
         return Sampled(lens, values, labels, real=real, key=key)

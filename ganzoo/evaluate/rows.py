@@ -42,7 +42,8 @@ def _key(scorer: Scorer, lens: Lens, reals: Reals, n: int) -> str:
     facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, FEWEST, scorer.identity]
     facts += [n, lens.distance, lens.judge.identity if scorer.needs_judge else ""]
     facts += [reals.store.fingerprint, reals.training.fingerprint, reals.field.name]
-    facts += ["values" if lens.extractor is None else [lens.extractor.identity, lens.extractor.protocol]]
+    extractor = lens.extractor
+    facts += [["values", lens.widths] if extractor is None else [extractor.identity, extractor.protocol]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
+
+
+def setting(option: str, *names: str) -> str:
+    """The words that set an option of the data to a list, as a shell takes them."""
+    return f"--set {shlex.quote(f'data.{option}={json.dumps(names, ensure_ascii=False)}')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +40,9 @@ class TableConfig:
 class CsvConfig(TableConfig):
     """How a CSV file is read, beside the options of its table.
 
-    A column is a number where all its cells are, unless they are at most `few` whole numbers: these, and
-    text, are categories. `numbers` and `categories` name columns that are to be what they do not look like,
-    `leave_out` those that are not wanted.
+    `separator` divides the cells. A column is a number where all its cells are, unless they are at most `few`
+    different whole numbers: these, and text, are categories. `numbers` and `categories` name columns that are
+    to be what they do not look like, `leave_out` those that are not wanted.
     """
 
     separator: str = ","

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, Column, DataError, Field, places
 from ganzoo_tables import mixtures
-from ganzoo_tables.config import TableConfig
+from ganzoo_tables.config import TableConfig, setting
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def learned(training: Table, whole: Table, config: TableConfig) -> Code:
         if np.ptp(values) == 0:
             raise DataError(
                 f"The column '{name}' is the same in all rows to train on.",
-                fix="set data.leave_out, or another data.seed",
+                fix=f"leave it out: {setting('leave_out', name)}; or another data.seed",
             )
         found = modes[name] = mixtures.fit(values, config.modes, _random(config, f"modes of {name}"))
         columns.append(

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import DataError
-from ganzoo_tables.config import CsvConfig
+from ganzoo_tables.config import CsvConfig, setting
 from ganzoo_tables.encoding import Table
 
 LARGEST = 1 << 28  # bytes: Python's strings take several times as much memory
 FEWEST = 10  # rows
 MOST_VALUES = 1_000  # of a category: each is a number in every row
+MANY = 100  # values of a category that a note is due for, if it is also more than a tenth of the rows
 LONGEST = 200  # characters of a category: an array of text is as wide as its longest
 
 MOST_DECIMALS = 12
@@ -37,7 +38,11 @@ def read_table(path: Path, config: CsvConfig) -> Table:
     header, lines = _cells(path, config.separator)
     wanted = _wanted(header, config, path)
     if len(wanted) < 2:
-        raise DataError("A table needs two columns or more.", where=f"{path} has: {', '.join(wanted)}")
+        raise DataError(
+            "A table needs two columns or more.",
+            where=f"{path} has: {', '.join(wanted)}",
+            fix=_other_separator(header) or "add another column, or leave fewer out",
+        )
     if len(lines) < FEWEST:
         raise DataError(
             f"{len(lines)} row{'s' * (len(lines) != 1)} under the header: too few to learn from.",
@@ -50,7 +55,7 @@ def read_table(path: Path, config: CsvConfig) -> Table:
     for at, name in enumerate(header):
         if name in wanted:
             cells = [row[at] for _, row in lines]
-            place = _Place(path, name, numbers)
+            place = _Place(path, name, numbers, config)
             if _is_number(cells, name, config, place):
                 columns[name] = _numbers(cells, place)
                 decimals[name] = max(_decimals(cell) for cell in cells)
@@ -59,15 +64,37 @@ def read_table(path: Path, config: CsvConfig) -> Table:
     return Table(columns=columns, decimals=decimals)
 
 
+def advice(table: Table, config: CsvConfig) -> tuple[str, ...]:
+    """A line on each column that is hardly worth learning: very many values, another number in each row."""
+    names, lines = [], []
+    for name, values in table.columns.items():
+        different = len(np.unique(values))
+        if name not in table.decimals and different > max(MANY, len(table) / 10):
+            lines.append(f"column '{name}' has {different:,} values in {len(table):,} rows")
+        elif table.decimals.get(name) == 0 and different == len(table):
+            lines.append(f"column '{name}' has another whole number in each row, as numbers of things do")
+        else:
+            continue
+        names.append(name)
+    if names:
+        it = "it" if len(names) == 1 else "them"
+        lines[-1] += f"; to leave {it} out: {setting('leave_out', *config.leave_out, *names)}"
+    return tuple(lines)
+
+
 class _Place:
     """Where a column is, for messages."""
 
-    def __init__(self, path: Path, name: str, lines: Sequence[int]) -> None:
-        self.path, self.name, self.lines = path, name, lines
+    def __init__(self, path: Path, name: str, lines: Sequence[int], config: CsvConfig) -> None:
+        self.path, self.name, self.lines, self.config = path, name, lines, config
 
     def error(self, what: str, fix: str, row: int | None = None) -> DataError:
         line = f"line {self.lines[row]}, " if row is not None else ""
         return DataError(what, where=f"{self.path}, {line}column '{self.name}'", fix=fix)
+
+    def option(self, name: str) -> str:
+        """What adds this column to that option, beside the columns that it names already."""
+        return setting(name, *getattr(self.config, name), self.name)
 
 
 def _cells(path: Path, separator: str) -> tuple[list[str], Lines]:
@@ -109,9 +136,18 @@ def _cells(path: Path, separator: str) -> tuple[list[str], Lines]:
             raise DataError(
                 f"{len(cells)} cells, where the header has {len(header)}.",
                 where=f"{path}, line {line}",
-                fix="mend the line; data.separator, if the cells are divided by something else",
+                fix=_other_separator(header)
+                or "mend the line; --set data.separator=..., if the cells are divided by something else",
             )
     return header, lines[1:]
+
+
+def _other_separator(header: list[str]) -> str:
+    """What reads a header of one cell that looks like several; nothing for another header."""
+    for separator, shown in ((";", ";"), ("\t", r"\t"), ("|", "|"), (",", ",")):
+        if len(header) == 1 and separator in header[0]:
+            return f"""if '{shown}' divides the cells: --set 'data.separator="{shown}"'"""
+    return ""
 
 
 def _wanted(header: list[str], config: CsvConfig, path: Path) -> list[str]:
@@ -132,7 +168,7 @@ def _wanted(header: list[str], config: CsvConfig, path: Path) -> list[str]:
             raise DataError(
                 f"There is no column '{unknown[0]}', which data.{option} names.",
                 where=f"{path} has: {', '.join(header)}",
-                fix=f"set data.{option} to names of the header",
+                fix=f"names of the header, such as {setting(option, *header[:2])}",
             )
     return [name for name in header if name not in config.leave_out]
 
@@ -143,7 +179,7 @@ def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> boo
         if not cell:
             raise place.error(
                 "A cell is empty: nothing is made up for missing values.",
-                f"fill it in, leave its row out, or the column: data.leave_out=['{name}']",
+                f"fill it in, leave its row out, or the column: {place.option('leave_out')}",
                 row,
             )
     if name in config.categories:
@@ -157,7 +193,7 @@ def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> boo
         what = "is no finite number" if missing else "is no number"
         raise place.error(
             f"'{cells[row]:.40}' {what}, most of the column is.",
-            f"fill it in or leave its row out; data.categories=['{name}'], if these are names",
+            f"fill it in or leave its row out; if these are names: {place.option('categories')}",
             row,
         )
     few = len(set(cells)) <= config.few and all(_WHOLE.fullmatch(cell) for cell in cells)
@@ -187,18 +223,18 @@ def _categories(cells: Cells, place: _Place) -> NDArray[np.str_]:
     if len(names) == len(cells):
         raise place.error(
             "Each row has another text here: names or numbers of things cannot be learned.",
-            f"leave the column out: data.leave_out=['{place.name}']",
+            f"leave the column out: {place.option('leave_out')}",
         )
     if len(names) > MOST_VALUES:
         raise place.error(
             f"{len(names):,} different values are too many for a category; {MOST_VALUES:,} are the most.",
-            f"join rare ones, or leave the column out: data.leave_out=['{place.name}']",
+            f"join rare ones, or leave the column out: {place.option('leave_out')}",
         )
     if max(map(len, names)) > LONGEST:
         row = max(range(len(cells)), key=lambda at: len(cells[at]))
         raise place.error(
             f"A text of {len(cells[row]):,} characters is no category; {LONGEST} are the most.",
-            f"shorten it, or leave the column out: data.leave_out=['{place.name}']",
+            f"shorten it, or leave the column out: {place.option('leave_out')}",
             row,
         )
     return np.array(cells)
@@ -207,7 +243,7 @@ def _categories(cells: Cells, place: _Place) -> NDArray[np.str_]:
 def _constant(cells: Cells, place: _Place) -> DataError:
     return place.error(
         f"All rows have '{cells[0]:.40}' here: there is nothing to learn.",
-        f"leave the column out: data.leave_out=['{place.name}']",
+        f"leave the column out: {place.option('leave_out')}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ganzoo.api import ArraySource, DataError
 from ganzoo_tables.config import CsvConfig, ToyTableConfig
 from ganzoo_tables.encoding import Code, Table, learned, source_of, split
-from ganzoo_tables.reading import read_table
+from ganzoo_tables.reading import advice, read_table
 
 TOY_HELD_OUT = (1,)  # a spawn key: NumPy puts it behind 128 bits of seed
 REGIONS, SHARES = ("north", "south", "east", "islands"), (0.55, 0.3, 0.13, 0.02)
@@ -26,7 +27,9 @@ def open_csv(argument: str, config: CsvConfig | None = None) -> ArraySource:
     path = _path(argument)
     whole = read_table(path, config)
     training, _ = split(whole, config)
-    return source_of(training, learned(training, whole, config), config, f"{path.name}: {len(training)} rows")
+    identity = f"{path.name}: {len(training)} rows"
+    source = source_of(training, learned(training, whole, config), config, identity)
+    return replace(source, notes=(*source.notes, *advice(whole, config)))
 
 
 def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySource | None:

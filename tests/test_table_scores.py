@@ -1,0 +1,143 @@
+"""Scores of tables: each column counts alike, and categories of very many values neither hide nor accuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ganzoo import tables
+from ganzoo.api import Column, DatasetSpec, Field
+from ganzoo.data.opening import open_dataset
+from ganzoo.evaluate.case import lens_for, real_side
+from ganzoo.evaluate.evidence import Case, Sampled, stored
+from ganzoo.evaluate.lens import Lens
+from ganzoo.evaluate.reference import Reals
+from ganzoo.evaluate.report import judgement
+from ganzoo.evaluate.scoring import Scorer, chosen_metrics
+from ganzoo.plan import Choice
+from ganzoo.registry import Registry
+from ganzoo_tables.config import CsvConfig
+
+CITIES = ("Bern", "Chur", "Genf", "Thun")
+NAMES = ["frechet", "prdc", "memorisation", "marginals"]
+
+
+def members(path: Path, *, joined: int = 900, rows: int = 1_600) -> str:
+    """A club: what is paid depends on the city, the visits on what is paid; `joined` is a day out of many."""
+    random = np.random.default_rng(0)
+    city = random.choice(4, rows, p=(0.55, 0.3, 0.1, 0.05))
+    paid = 20 * (1 + city) + random.normal(0, 3, rows)
+    visits = np.rint(paid / 4 + random.normal(0, 2, rows)).clip(0)
+    columns = [
+        np.arange(1_000, 1_000 + rows).astype(str),
+        np.asarray(CITIES)[city],
+        [f"day {day}" for day in random.integers(0, joined, rows)],
+        paid.round(2).astype(str),
+        visits.astype(int).astype(str),
+    ]
+    lines = ["id,city,joined,paid,visits", *(",".join(row) for row in zip(*columns, strict=True))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"csv:{path}"
+
+
+@pytest.fixture(scope="module")
+def reals(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Reals:
+    source = members(tmp_path_factory.mktemp("club") / "members.csv")
+    choice = Choice(registry.find(DatasetSpec, "csv"), CsvConfig(conditions=True))
+    return Reals.open(choice, source, open_dataset(choice, source).fields[0])
+
+
+def scored(registry: Registry, reals: Reals, rows: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """Scores of rows, and of training rows in their place."""
+    lens = lens_for(registry, reals)
+    real, training = real_side(lens, reals, 10_000)
+    assert training is not None
+    scorer = Scorer(chosen_metrics(registry, NAMES), lens, reals)
+    fake = Sampled(lens, stored(reals.field, rows, reals.left_out), real=real)
+    return scorer.scores(Case(lens, fake, real, training, 0)), scorer.scores(
+        Case(lens, training, real, training, 0), reference=True
+    )
+
+
+def independent(reals: Reals, seed: int = 1) -> Any:
+    """Rows whose columns are those of training rows, drawn each by itself."""
+    random, rows = np.random.default_rng(seed), reals.training.arrays["row"]
+    made = np.zeros((len(reals.store.arrays["row"]), rows.shape[1]), np.float32)
+    for place in tables.places(reals.field.columns):
+        own = [*range(place.start, place.stop), *([place.value] if place.value >= 0 else [])]
+        made[:, own] = rows[random.integers(0, len(rows), len(made))][:, own]
+    return made
+
+
+def untrained(reals: Reals, seed: int = 1) -> Any:
+    """As a generator writes them that learned nothing."""
+    shape = reals.store.arrays["row"].shape
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [independent, untrained])
+def test_rows_that_mean_nothing_are_worse_than_real_ones_and_no_copies(
+    registry: Registry, reals: Reals, make: Any
+) -> None:
+    found, real = scored(registry, reals, make(reals))
+    assert found["frechet"] > 2 * real["frechet"]
+    assert found["coverage"] < real["coverage"] - 0.1
+    assert found["pair_correlation"] > 2 * real["pair_correlation"]
+    assert found["copied"] <= 0.01
+    assert not any("FAILED" in text for text in judgement(found, {}))
+
+
+def test_copies_are_still_found(registry: Registry, reals: Reals) -> None:
+    order = np.random.default_rng(3).permutation(reals.training.count)[: reals.store.count]
+    found, _ = scored(registry, reals, reals.training.arrays["row"][order])
+    assert found["copied"] > 0.1
+    assert any("FAILED" in text for text in judgement(found, {}))
+
+
+def test_what_is_left_out_is_said(reals: Reals) -> None:
+    assert reals.left_out == ("joined",)
+    (note,) = reals.notes
+    assert "'joined'" in note
+    assert "320 real rows" in note
+
+
+def field_of(*columns: Column) -> Field:
+    width = sum(column.indicators + bool(column.centres) for column in columns)
+    return Field(name="row", shape=(width,), range=(-1.0, 1.0), columns=columns)
+
+
+def category(name: str, count: int) -> Column:
+    return Column(name=name, values=tuple(f"v{at}" for at in range(count)))
+
+
+def test_only_categories_with_hardly_a_row_for_each_value_are_left_out() -> None:
+    number = Column(name="x", centres=(0.0,), widths=(1.0,), bounds=(-4.0, 4.0))
+    field = field_of(number, category("few", 10), category("some", 160), category("many", 161))
+    assert tables.crowded(field, 320) == ("many",)
+    assert tables.crowded(field, 12) == ("some", "many")
+    assert tables.widths(field, ("some",)) == (1, 10, 161)
+    assert tables.widths(Field(name="point", shape=(2,))) == ()
+    assert tables.crowded(field_of(category("a", 50), category("b", 60)), 20) == ()
+
+
+def test_each_column_counts_alike() -> None:
+    """Of two random rows the squared distance within a column is 2 on average, be it number or category."""
+    random = np.random.default_rng(0)
+    number = Column(name="x", centres=(0.0,), widths=(1.0,), bounds=(-4.0, 4.0), decimals=6)
+    field = field_of(number, category("two", 2), category("many", 40))
+    rows = np.zeros((2_000, 44), np.float32)
+    each = np.arange(len(rows))
+    rows[each, (random.random(len(rows)) < 0.1).astype(int)] = 1
+    rows[each, 2 + random.geometric(0.2, len(rows)).clip(max=40) - 1] = 1
+    rows[:, 42] = 1
+    rows[:, 43] = random.normal(0, 0.25, len(rows)).clip(-1, 1)
+    lens = Lens(None, None, None, None, stacked=False, widths=tables.widths(field))
+    features = Sampled(lens, stored(field, rows), real=None).features
+    parts = np.split(features, np.cumsum(lens.widths)[:-1], axis=1)
+    for part in parts:
+        assert 2 * part.var(0).sum() == pytest.approx(2, rel=1e-3)
+    apart = np.square(parts[2][:, None] - parts[2]).sum(2)
+    assert len(np.unique(apart[apart > 1e-3].round(3))) == 1  # rare values are no further than frequent ones
