@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.blame import Blame
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.packs import packed
 from ganzoo.plan import Plan
@@ -63,7 +64,9 @@ def noise_fields(networks: Networks) -> tuple[Field, ...]:
 
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run a net on the fields that it reads; returns the fields that it writes."""
-    output = net.module(*_inputs(net, batch))
+    inputs = _inputs(net, batch)
+    with Blame(f"the network {type(net.module).__name__}"):
+        output = net.module(*inputs)
     values = output if isinstance(output, tuple) else (output,)
     return dict(zip(net.writes, values, strict=True))
 

@@ -147,6 +147,12 @@ def _combination(target: str, registry: Registry) -> Layer:
     """`dcgan+wgan-gp+drift`: an architecture, a loss, and any number of terms."""
     architecture, loss, *terms = target.split("+")
     registry.find(ArchitectureSpec, architecture)
+    if registry.matches(TermSpec, loss) and not registry.matches(LossSpec, loss):
+        raise UsageError(
+            f"'{loss}' is a term: name a loss before it.",
+            where=target,
+            fix="+".join([architecture, "LOSS", loss, *terms]) + "; ganzoo list --kind loss shows the losses",
+        )
     registry.find(LossSpec, loss)
     values: dict[Key, Any] = {
         ("architecture", "name"): architecture,

@@ -119,6 +119,19 @@ class Registry:
         """The items of that record type that the name can mean: none, one or several."""
         return [item for item in self.of_kind(record) if name in (item.name, item.qualified)]
 
+    def plugins_named(self, name: str) -> list[Plugin]:
+        """The plugins of that entry point, as NAME or DISTRIBUTION/NAME, or else all of that distribution.
+
+        UsageError when there is none; those that did not load count.
+        """
+        found = [plugin for plugin in self.plugins if name in (plugin.name, f"{plugin.dist}/{plugin.name}")]
+        found = found or [plugin for plugin in self.plugins if plugin.dist == name]
+        if not found:
+            known = sorted({name for plugin in self.plugins for name in (plugin.name, plugin.dist)})
+            near = suggest(name.rpartition("/")[2], known)
+            raise UsageError(f"There is no plugin '{name}' here.", fix=near or f"one of {', '.join(known)}")
+        return found
+
     def _where_else(self, name: str) -> str:
         others = sorted({item.kind for item in self.items if name in (item.name, item.qualified)})
         if others:

@@ -62,7 +62,10 @@ def test_list_is_a_table_of_the_kinds() -> None:
     assert "wgan-gp" in shown
     only = ganzoo("list", "--kind", "loss", "--json")
     assert {item["kind"] for item in json.loads(only.stdout)["items"]} == {"loss"}
-    assert json.loads(ganzoo("list", "--plugin", "dcgan", "--json").stdout)["items"]
+    one = json.loads(ganzoo("list", "--plugin", "dcgan", "--json").stdout)
+    assert {item["name"] for item in one["items"]} >= {"dcgan"}
+    assert json.loads(ganzoo("list", "--plugin", "ganzoo/dcgan", "--json").stdout) == one
+    assert "dcgan offers no metric" in ganzoo("list", "--plugin", "dcgan", "--kind", "metric").stdout
 
 
 def test_info_shows_options_and_where_things_come_from() -> None:
@@ -187,6 +190,9 @@ def test_doctor_and_completion() -> None:
         (["generate", "broken.onnx"], 2, "broken.onnx"),
         (["info", "dcgam"], 2, "did you mean dcgan"),
         (["list", "--kind", "nothing"], 2, "nothing"),
+        (["list", "--plugin", "stylgan2"], 2, "did you mean stylegan2"),
+        (["list", "--plugin", "nonsense"], 2, "no plugin 'nonsense'"),
+        (["train", "mlp+drift"], 2, "'drift' is a term: name a loss before it"),
     ],
 )
 def test_bad_input_ends_with_a_message_and_a_code(

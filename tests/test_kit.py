@@ -134,6 +134,8 @@ SKETCHES: dict[str, dict[str, str]] = {
     "shapes-fit-any-batch": {f"{D}: before": "h = h.reshape(2, -1, h.shape[1]).flatten(0, 1)[: len(h)]"},
     "finite-at-start": {f"{D}: made": "self.last.weight.data.fill_(float('inf'))"},
     "stays-in-range": {"return self.bounded(x)": "return 3 * self.bounded(x)"},
+    "covers-its-range": {"Bounded(image.range or (-1, 1))": "Bounded((0.0, 1.0))"},
+    "fits-odd-sizes": {"nn.Upsample(image.shape[1:])": "nn.Upsample(scale_factor=image.shape[1] // 8)"},
     "weights-are-all-there-is": {
         f"{G}: made": "self.gain = float(torch.rand(()))",
         f"{G}: after": "x = x * self.gain",

@@ -57,7 +57,7 @@ def site(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_its_tests_are_green_as_written(written: Path, site: Path) -> None:
     tests = written / "tests"
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", tests, site=site)
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, site=site)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "failed" not in done.stdout
 
@@ -70,7 +70,9 @@ def test_it_trains_evaluates_and_exports(site: Path, tmp_path: Path) -> None:
 
     listed = json.loads(ganzoo("list", "--plugin", "wavy-net", "--json"))
     assert {item["kind"] for item in listed["items"]} == set(KINDS)
-    assert {item["name"] for item in listed["items"]} == {"wavy-net"}
+    named = {item["kind"]: item["name"] for item in listed["items"]}
+    assert named.pop("term") == "wavy-net-penalty"  # `mlp+wavy-net` means the loss
+    assert set(named.values()) == {"wavy-net"}
     ganzoo("train", "wavy-net", "--images", 1280, "--run-dir", tmp_path / "run")
     scores = json.loads(
         ganzoo("evaluate", tmp_path / "run", "--n", 100, "--metric", "wavy-net", "--no-reference", "--json")
@@ -109,6 +111,8 @@ def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> Non
         if path.endswith(".py"):
             compile(text, path, "exec")
     project = tomllib.loads(files["pyproject.toml"])["project"]
+    # Without one pytest would take the settings of whatever project the folder lies in.
+    assert tomllib.loads(files["pyproject.toml"])["tool"]["pytest"]["ini_options"]["testpaths"] == ["tests"]
     assert project["entry-points"]["ganzoo"] == {"mine": "ganzoo_mine"}
     assert project.get("license") == (None if licence == "none" else licence)
     assert ("LICENSE" in files) == (licence != "none")
@@ -125,6 +129,9 @@ def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> Non
         (["My_Gan"], "cannot be the name of a plugin"),
         (["3d"], "cannot be the name of a plugin"),
         (["mine", "--kind", "model"], "'model' is no kind of record"),
+        (["mine", "--kind", "model,augmentation"], "'model' is no kind of record"),
+        (["mine", "--kind", "augmentation"], "no template for the kind 'augmentation'"),
+        (["mine", "--kind", "loss,extractor"], "docs/plugins/extractors.md"),
         (["mine", "--kind", ","], "no kind of record"),
         (["mine", "-o", "."], "exists already"),
     ],

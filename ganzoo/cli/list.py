@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
-from ganzoo.registry import Item, Registry
+from ganzoo.plugins import Plugin
+from ganzoo.registry import Item
 from ganzoo.text import printable
 
 PLURALS = {"loss": "losses"}
@@ -16,7 +18,7 @@ KINDS = ("recipe", "architecture", "loss", "term", "augmentation", "dataset", "e
 
 @click.command("list")
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
-@click.option("--plugin", help="Only what this plugin or distribution offers.")
+@click.option("--plugin", help="Only what this plugin offers: NAME, DISTRIBUTION/NAME or DISTRIBUTION.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
@@ -25,13 +27,11 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
     Plugins that did not load are listed with the reason.
     """
     registry = registry_of(ctx)
-    items = [
-        item
-        for item in registry.items
-        if kind in (None, item.kind) and plugin in (None, item.plugin.name, item.plugin.dist)
-    ]
+    chosen = registry.plugins if plugin is None else registry.plugins_named(plugin)
+    items = [item for item in registry.items if kind in (None, item.kind) and item.plugin in chosen]
+    not_loaded = [entry for entry in registry.not_loaded if entry in chosen]
     if as_json:
-        echo_json({"items": [_item(item) for item in items], "not_loaded": _not_loaded(registry)})
+        echo_json({"items": [_item(item) for item in items], "not_loaded": _not_loaded(not_loaded)})
         return
     for wanted in KINDS:
         rows = [
@@ -46,14 +46,19 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
         ]
         if rows:
             table(PLURALS.get(wanted, f"{wanted}s"), ("name", "what it is", "from"), rows)
-    if registry.not_loaded:
+    if not_loaded:
         table(
             "not loaded",
             ("plugin", "from", "state", "reason"),
-            [(e.name, f"{e.dist} {e.version}", e.state, e.reason) for e in registry.not_loaded],
+            [(e.name, f"{e.dist} {e.version}", e.state, e.reason) for e in not_loaded],
         )
     if not items:
-        click.echo("The zoo is empty: no plugin of this environment offers anything.")
+        click.echo(
+            "The zoo is empty: no plugin of this environment offers anything."
+            if (kind, plugin) == (None, None)
+            else f"{f'{plugin} offers' if plugin else 'The plugins of this environment offer'} "
+            f"no {kind or 'record'}."
+        )
         return
     click.echo("Train a recipe: ganzoo train NAME     More about a name: ganzoo info NAME")
 
@@ -75,7 +80,7 @@ def _item(item: Item[Any]) -> dict[str, str]:
     }
 
 
-def _not_loaded(registry: Registry) -> list[dict[str, str]]:
+def _not_loaded(plugins: Sequence[Plugin]) -> list[dict[str, str]]:
     return [
         {
             "plugin": entry.name,
@@ -84,5 +89,5 @@ def _not_loaded(registry: Registry) -> list[dict[str, str]]:
             "state": entry.state,
             "reason": entry.reason,
         }
-        for entry in registry.not_loaded
+        for entry in plugins
     ]

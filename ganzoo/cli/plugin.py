@@ -7,13 +7,13 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
-from ganzoo.scaffold import KINDS, LICENSES, Names, write_plugin
+from ganzoo.scaffold import KINDS, LICENSES, PAGES, Names, write_plugin
 from ganzoo.text import printable
 
 if TYPE_CHECKING:
@@ -44,19 +44,33 @@ def command() -> None:
 def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence: str, author: str) -> None:
     """Write a plugin package called ganzoo-NAME that works: it can be installed, tested, trained, exported.
 
-    Every record in it is called NAME. It is yours: change what you like, and keep its tests green.
+    Every record in it is called NAME, a term NAME-penalty. It is yours: change what you like, and keep its
+    tests green.
     """
     names = Names.of(name)
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
     unknown = [kind for kind in wanted if kind not in KINDS]
     if unknown or not wanted:
-        raise UsageError(f"'{', '.join(unknown)}' is no kind of record.", fix=f"--kind {','.join(KINDS)}")
+        _refuse(unknown)
     _check_free(names, [*wanted, "recipe"], registry_of(ctx))
     folder = output or Path(names.dist)
     write_plugin(names, wanted, folder, licence=licence, author=author or f"the authors of {names.dist}")
     click.echo(f"wrote:   {folder}")
     click.echo(f"next:    cd {shlex.quote(str(folder))} && pip install -e . pytest && pytest")
     click.echo(f"then:    ganzoo train {names.name}")
+
+
+def _refuse(unknown: list[str]) -> NoReturn:
+    """UsageError: there is no such kind, or no template for it."""
+    odd = [kind for kind in unknown if kind not in PAGES]
+    if odd or not unknown:
+        raise UsageError(f"'{', '.join(odd)}' is no kind of record.", fix=f"--kind {','.join(KINDS)}")
+    pages = " and ".join(f"docs/plugins/{PAGES[kind]}.md" for kind in unknown)
+    raise UsageError(
+        f"There is no template for the kind '{', '.join(unknown)}'.",
+        where=f"there are templates for: {', '.join(KINDS)}",
+        fix=f"begin with one of those, and write the record after {pages}",
+    )
 
 
 def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:

@@ -18,6 +18,8 @@ from ganzoo.errors import UsageError
 from ganzoo.files import storage
 
 KINDS = ("architecture", "loss", "term", "dataset", "metric", "recipe")
+PAGES = {"augmentation": "augmentations", "extractor": "extractors"}
+"""Kinds without a template, and the page of docs/plugins about each."""
 LICENSES = ("MIT", "BSD-3-Clause", "none")
 
 # The module of a kind's code, and the record that its hook returns.
@@ -125,7 +127,7 @@ def _values(names: Names, kinds: list[str], licence: str, author: str) -> Mappin
         "architecture": chosen["architecture"],
         "loss": chosen["loss"],
         "data": chosen["dataset"],
-        "term_setting": f'\n                "terms.{names.name}": True,' if "term" in kinds else "",
+        "term_setting": f'\n                "terms.{names.name}-penalty": True,' if "term" in kinds else "",
     }
     values["hooks"] = "".join(Template(_template(f"hook_{kind}.py.txt")).substitute(values) for kind in kinds)
     values["configs"] = "".join(_template(f"config_{kind}.py.txt") for kind in kinds if kind in _CONFIGS)

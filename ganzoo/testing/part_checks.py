@@ -13,7 +13,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.plan import Plan
 from ganzoo.testing.checks import Failed, NotApplicable, check, demand
 from ganzoo.testing.networks import scores
-from ganzoo.testing.subjects import BATCH, LossSubject, TermSubject
+from ganzoo.testing.subjects import BATCH, MADE, LossSubject, TermSubject
 from ganzoo.train.parting import Draws, Part
 from ganzoo.train.prepared import Prepared, prepare
 from ganzoo.train.view import GameView
@@ -135,13 +135,18 @@ def can_be_computed(subject: TermSubject) -> None:
     if subject.item.spec.kind == "constraint":
         _constrained(subject)
         return
+    table = Table(subject)
+    view = table.view()
     try:
-        value = Table(subject).value()
+        value = table.function(view)
     except (KeyError, AttributeError) as error:
-        raise Failed(
-            f"It fails on made-up networks by {type(error).__name__}: {error}",
-            "a term that needs special networks needs a recipe, in which it can be tried",
-        ) from error
+        where = f"In the recipe '{subject.plan.name}'"
+        fix = "read what is there, or let the architecture write it"
+        if subject.plan.architecture.item.qualified == MADE:
+            where = "On made-up networks"
+            fix = "a term that needs special networks needs a recipe, in which it can be tried"
+        there = f"; {view.contents()}" if isinstance(error, KeyError) else ""
+        raise Failed(f"{where} it fails by {type(error).__name__}: {error}{there}.", fix) from error
     demand(value.shape == (), f"It is of shape {tuple(value.shape)}, not a scalar.")
     demand(bool(torch.isfinite(value)), "It is not finite at start.")
 

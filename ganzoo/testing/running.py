@@ -11,11 +11,12 @@ from typing import Literal
 from ganzoo.api import ArchitectureSpec, AugmentationSpec, DataInfo, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.plugins import Plugin
-from ganzoo.registry import Registry, load_registry, suggest
+from ganzoo.registry import Registry, load_registry
 from ganzoo.testing import (  # noqa: F401
     architecture_checks,
     augmentation_checks,
     part_checks,
+    picture_checks,
     plugin_checks,
     recipe_checks,
 )
@@ -146,12 +147,7 @@ def check_plugin(
 
 
 def _found(name: str, registry: Registry) -> Plugin:
-    matches = [p for p in registry.plugins if name in (p.name, f"{p.dist}/{p.name}")]
-    matches = matches or [p for p in registry.plugins if p.dist == name]
-    if not matches:
-        known = [plugin.name for plugin in registry.plugins]
-        fix = suggest(name, known) or f"one of {', '.join(known)}"
-        raise UsageError(f"There is no plugin '{name}' here.", fix=fix)
+    matches = registry.plugins_named(name)
     if len(matches) > 1:
         both = " and ".join(f"{plugin.dist}/{plugin.name}" for plugin in matches)
         raise UsageError(f"'{name}' means {len(matches)} plugins.", where=both, fix="name one of them")

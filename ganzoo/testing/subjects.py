@@ -161,11 +161,16 @@ class ArchitectureSubject(BuiltSubject):
             if recipe.spec.architecture in (self.item.name, self.item.qualified):
                 yield resolve(target, self.registry, overrides={**TINY, "data.source": recipe.spec.data})
 
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """All that its networks read and write, by name."""
+        return declared(self.networks(), self.info)
+
     def batch(self, n: int) -> Batch:
         """Made-up samples of all fields, the same for the same `n`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(n)
-            return example(declared(self.networks(), self.info).values(), n)
+            return example(self.fields.values(), n)
 
 
 class LossSubject(Subject):

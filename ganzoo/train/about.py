@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import ganzoo
+from ganzoo.blame import blamed
 from ganzoo.errors import DivergedError, FailedError, GanzooError, StorageError
 from ganzoo.networks import parameter_count
 from ganzoo.plan import Plan
@@ -66,9 +67,11 @@ def recorded_failures(run: Run) -> Iterator[None]:
             fix = "a smaller --batch-size"
         elif "more than 1 value per channel" in str(error):
             fix = "a larger --batch-size or train.micro_batch: BatchNorm needs two samples"
+        whose, contents = blamed(error)
         raise FailedError(
-            f"Training stopped: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{run.path}; the last checkpoint is kept",
+            f"Training stopped{f' in {whose}' if whose else ''}: "
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            where=f"{f'{contents}; ' if contents else ''}{run.path}; the last checkpoint is kept",
             fix=fix,
         ) from error
 

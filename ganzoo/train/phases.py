@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.api import Augmentation, Batch, Loss, Networks, View
+from ganzoo.blame import Blame
 from ganzoo.networks import noise_fields
 from ganzoo.train.engine import Engine
 from ganzoo.train.memory import Memory
@@ -275,23 +276,27 @@ class Phases:
     def _adversarial(self, role: str, view: View, weight: float) -> Tensor:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
-            loss = self.loss.discriminator(real, fake)
+            with Blame("the loss"):
+                loss = self.loss.discriminator(real, fake)
             if self.augmentation is not None:
                 self.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
         else:
             fake = view.fake_outputs["score"]
-            loss = self.loss.generator(fake, view.real_outputs["score"] if self.paired else None)
+            given = view.real_outputs["score"] if self.paired else None
+            with Blame("the loss"):
+                loss = self.loss.generator(fake, given)
         self.meter.add(f"loss_{role}", loss, weight)
         return loss
 
-    def _regularisers(self, role: str, view: View, step: int, weight: float) -> Tensor:
+    def _regularisers(self, role: str, view: GameView, step: int, weight: float) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
         for penalty in self.penalties[role]:
             if step % penalty.every == 0:
                 # A bf16 double backward was off by up to 15 % in a conv critic's gradients.
-                with self.engine.autocast(enabled=not penalty.second_order):
+                blame = Blame(f"the term '{penalty.name}'", view.contents)
+                with blame, self.engine.autocast(enabled=not penalty.second_order):
                     value = penalty.function(view)
                 self.meter.add(penalty.name, value, weight)
                 total = total + value * penalty.every

@@ -91,6 +91,13 @@ class GameView:
         net = self._generators[generator] if generator else self._generator
         return generated(net, batch, self.noise)
 
+    def contents(self) -> str:
+        """What a term could read here, for messages."""
+        return (
+            f"the discriminator writes {', '.join(self._discriminator.writes)}; "
+            f"samples have {', '.join(self.fake)}; noise is {', '.join(self.noise) or 'not there'}"
+        )
+
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1) on the run's device."""
         return self._draws.uniform(*shape)
