@@ -9,7 +9,7 @@ FASTGAN = (
     "arXiv:2101.04775"
 )
 
-# On 200 pictures of the embedded data, 224 seconds on one thread of a busy machine each, 2,000 samples against
+# On 200 pictures of the embedded data, 224 s on one thread of a busy machine each, 2,000 samples against
 # the held-out part, one seed:
 #   fastgan, 20,000 pictures seen                    FED 69.9, coverage 0.437, recall 0.247
 #   dcgan, 101,568                                       92.2           0.443         0.107
