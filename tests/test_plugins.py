@@ -52,7 +52,7 @@ def test_built_ins_come_through_the_public_door() -> None:
     for recipe in ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp"):
         names = {item["name"] for item in found["items"] if item["kind"] == "recipe"}
         assert {recipe, f"{recipe}-paper"} <= names
-    assert {"kind", "name", "qualified", "dist", "version", "summary"} == set(found["items"][0])
+    assert {"kind", "name", "qualified", "plugin", "dist", "version", "summary"} == set(found["items"][0])
 
 
 def test_hidden_entry_points_leave_an_empty_zoo(monkeypatch: pytest.MonkeyPatch) -> None:

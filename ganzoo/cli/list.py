@@ -74,6 +74,7 @@ def _item(item: Item[Any]) -> dict[str, str]:
         "kind": item.kind,
         "name": item.name,
         "qualified": item.qualified,
+        "plugin": item.plugin.name,
         "dist": item.plugin.dist,
         "version": item.plugin.version,
         "summary": item.spec.summary,
