@@ -21,8 +21,12 @@ from ganzoo.errors import UsageError
 from ganzoo.files import write_bytes
 
 __all__ = [
-    "can_draw", "draw", "grid", "histogram", "save", "scatter", "side_by_side", "to_pixels", "to_uint8",
+    "MODES", "can_draw", "draw", "grid", "histogram", "save", "scatter", "side_by_side", "to_pixels",
+    "to_uint8",
 ]  # fmt: skip
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's name for so many channels."""
 
 _CELL = 56  # px: below that, 28-pixel digits are hard to see on today's screens
 _SIDE = 512

@@ -30,7 +30,6 @@ Array = NDArray[Any]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _LARGEST = 2**32  # bytes of all inputs together
 
 
@@ -151,7 +150,7 @@ def _read_picture(path: Path, field: Field) -> NDArray[np.uint8]:
                 image = Image.alpha_composite(white, image)
         if image.mode.startswith("I;16"):
             image = Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
-        image = image.convert(_MODES[channels])
+        image = image.convert(pictures.MODES[channels])
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
         pixels = np.asarray(image)

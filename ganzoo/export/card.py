@@ -13,7 +13,7 @@ from typing import Any
 from ganzoo.api import Field
 from ganzoo.export.checks import Parity
 from ganzoo.onnxfile import METADATA_KEY
-from ganzoo.pictures import can_draw
+from ganzoo.pictures import MODES, can_draw
 
 __all__ = ["model_card", "snippet"]
 
@@ -133,7 +133,7 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
 def _reading(field: Field) -> list[str]:
     """Python that makes a batch of one from a picture file."""
     channels, height, width = field.shape
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    mode = MODES[channels]
     low, high = field.range or (-1.0, 1.0)
     offset = f"- {-low:g}" if low < 0 else f"+ {low:g}"
     return [

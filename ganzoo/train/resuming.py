@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -15,7 +15,7 @@ from ganzoo.files import storage
 from ganzoo.plan import Plan
 from ganzoo.runfiles import is_complete
 from ganzoo.runs import Run, is_unborn, safe_name
-from ganzoo.settings import layer
+from ganzoo.settings import Key, layer
 from ganzoo.train.checkpoint import has_any, has_sound
 
 # Settings that a resumed run may change: its length, where and how it computes, and what it writes down.
@@ -110,25 +110,26 @@ def _is_longer(run: Run, plan: Plan) -> bool:
     return bool(changed) and more
 
 
-def _changed(run: Run, plan: Plan) -> list[tuple[str, ...]]:
+def _changed(run: Run, plan: Plan) -> list[Key]:
     # What it was trained with: settings.toml may have been edited since.
     old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
-    unknown = set(_unknown_then(run, plan))
-    return [path for path in {**old, **new} if old.get(path) != new.get(path) and path not in unknown]
+    return [
+        path for path in {**old, **new} if old.get(path) != new.get(path) and not _is_new(path, old, plan)
+    ]
 
 
-def _unknown_then(run: Run, plan: Plan) -> list[tuple[str, ...]]:
-    """Settings that the code has had only since the run began, at their defaults: files hold all others."""
-    old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
-    return [path for path in new if path not in old and plan.is_default(path)]
+def _is_new(path: Key, old: Mapping[Key, Any], plan: Plan) -> bool:
+    """Whether the code has had that setting only since the run began; it is at its default then."""
+    return path not in old and plan.is_default(path)
 
 
 def changes_since(run: Run, plan: Plan, versions: Mapping[str, str], world: int) -> list[str]:
     """What is different from when the run started and may change its numbers, in sentences."""
-    record = run.record
+    record, known = run.record, layer("", run.trained_settings()).values
     changes = [
         f"{'.'.join(path)} did not exist when the run started: it goes on with the default"
-        for path in _unknown_then(run, plan)
+        for path in layer("", plan.settings()).values
+        if _is_new(path, known, plan)
     ]
     changes += [
         f"{name} was {old} when the run started, now it is {versions[name]}: results may differ"
