@@ -22,11 +22,11 @@ RECIPES = ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp")
 
 def overhead(seconds: float) -> None:
     """For each sized recipe: a checkpoint's time, and its share of the run at the default interval."""
-    from ganzoo.recipes import resolve
-    from ganzoo.registry import load_registry
-    from ganzoo.train import recorder
-    from ganzoo.train.quiet import Quiet
-    from ganzoo.train.session import start
+    from ganzoo.config.resolve import resolve
+    from ganzoo.registry.registry import load_registry
+    from ganzoo.training.reporting import recorder
+    from ganzoo.training.reporting.quiet import Quiet
+    from ganzoo.training.session import start
 
     spent: list[float] = []
     checkpoint = recorder.Recorder.checkpoint

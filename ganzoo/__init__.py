@@ -1,35 +1,31 @@
 """ganzoo: a zoo of GANs found through plugins, trained by one loop, exported to verified ONNX.
 
     run = ganzoo.train("wgan-gp", images=20_000)
-    bundle = run.export()
-    pictures = ganzoo.load(bundle).generate(64, seed=0)
+    bundle = ganzoo.export(run)
+    images = ganzoo.load(bundle).generate(64, seed=0)
 
 Importing this module imports neither torch nor onnxruntime; each function does when it is called.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from ganzoo._version import __version__
+from ganzoo.util import system as _system  # its clock starts when it is imported
 
 if TYPE_CHECKING:
-    from ganzoo.export import Bundle
-    from ganzoo.runs import Run
-    from ganzoo.runtime import Generator
+    from ganzoo.evaluation.report import Report
+    from ganzoo.exporting.export import Bundle
+    from ganzoo.runs.run import Run
+    from ganzoo.runtime.generator import Generator
 
-__all__ = ["__version__", "load", "open_run", "train"]
+__all__ = ["__version__", "evaluate", "export", "list_recipes", "load", "open_run", "train"]
 
-__version__ = "0.1.0"
-
-# The clock of `ganzoo.process` starts when it is imported.
-importlib.import_module("ganzoo.process")
-
-# Python binds a subpackage to its parent's attribute when it is first loaded. Loaded here, before
-# the function of that name is defined, `ganzoo.train` stays the function.
-importlib.import_module("ganzoo.train")
+del _system
 
 
 def train(
@@ -52,12 +48,12 @@ def train(
     returns a run whose `record["status"]` is "interrupted". With `auto_resume` the same call goes on with
     a run that ended early. Errors are `ganzoo.errors.GanzooError`.
     """
-    from ganzoo.evaluate.during import judging
-    from ganzoo.recipes import resolve
-    from ganzoo.registry import load_registry
-    from ganzoo.settings import layer
-    from ganzoo.train.quiet import Quiet
-    from ganzoo.train.session import start, start_or_resume
+    from ganzoo.config.resolve import resolve
+    from ganzoo.config.settings import layer
+    from ganzoo.evaluation.during_training import judging
+    from ganzoo.registry.registry import load_registry
+    from ganzoo.training.reporting.quiet import Quiet
+    from ganzoo.training.session import start, start_or_resume
 
     named = {
         "data.source": data,
@@ -79,9 +75,53 @@ def train(
 
 def open_run(path: str | PathLike[str]) -> Run:
     """An existing run directory, to export it or to read its log."""
-    from ganzoo.runs import Run
+    from ganzoo.runs.run import Run
 
     return Run.open(Path(path))
+
+
+def export(
+    run: str | PathLike[str] | Run,
+    output: str | PathLike[str] | None = None,
+    *,
+    uint8: bool = False,
+    checkpoint: Literal["newest", "best"] | int = "newest",
+) -> Bundle:
+    """Export a run's generators to checked ONNX files, in `exported/<recipe>` unless `output` says where.
+
+    `run` is a run or its directory. `checkpoint` is the newest sound one, the best one of a run with
+    `train.keep_best`, or the one after that many images. With `uint8` images leave the graph as uint8,
+    (N, height, width, channels). Errors are `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
+    """
+    from ganzoo.exporting.from_run import export_run
+
+    source = open_run(run) if isinstance(run, (str, PathLike)) else run
+    target = Path(output) if output is not None else None
+    return export_run(source, target, uint8=uint8, checkpoint=checkpoint)
+
+
+def evaluate(
+    source: str | PathLike[str] | Run | Bundle,
+    *,
+    n: int | None = None,
+    data: str | None = None,
+    metrics: Iterable[str] = (),
+    seed: int = 0,
+    against: Literal["held-out", "training"] = "held-out",
+) -> Report:
+    """Score samples of a run or a bundle against real samples; `Report.to_json()` has everything.
+
+    `n` samples are made with `seed`, without it as many as there are real ones, 10,000 at most. `data`
+    replaces the data that it was trained on. `metrics` are names, none means all that apply. Nothing is
+    written. Errors are `ganzoo.errors.GanzooError`.
+    """
+    from ganzoo.evaluation.evaluate import Request
+    from ganzoo.evaluation.evaluate import evaluate as score
+    from ganzoo.registry.registry import load_registry
+
+    path = Path(source) if isinstance(source, (str, PathLike)) else source.path
+    request = Request(source=path, n=n, data=data, metrics=tuple(metrics), seed=seed, against=against)
+    return score(request, load_registry())
 
 
 def load(path: str | PathLike[str] | Bundle, **options: Any) -> Generator:
@@ -94,3 +134,12 @@ def load(path: str | PathLike[str] | Bundle, **options: Any) -> Generator:
 
     place = path if isinstance(path, (str, PathLike)) else path.path
     return runtime.load(Path(place), **options)
+
+
+def list_recipes() -> list[str]:
+    """The names of all recipes that `train` accepts here, sorted."""
+    from ganzoo.api.specs import RecipeSpec
+    from ganzoo.registry.registry import load_registry
+
+    registry = load_registry()
+    return sorted(registry.canonical(RecipeSpec, item.qualified) for item in registry.of_kind(RecipeSpec))

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field
 from ganzoo.errors import UsageError
+from ganzoo.fields import Field
 
 __all__ = ["can_draw", "draw", "interpolate"]
 

@@ -15,9 +15,9 @@ import pytest
 # depend on what else a machine does.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, load_registry
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry, load_registry
 
 # Small enough that a cycle takes milliseconds; each family keeps its own kind of network.
 TINY: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ganzoo import files
+from ganzoo.util import files
 
 BLOCK = 1 << 16
 

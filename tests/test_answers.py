@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from ganzoo.api import Field
-from ganzoo.evaluate import Request, evaluate
-from ganzoo.evaluate.case import answers_of
-from ganzoo.evaluate.reference import Reals
-from ganzoo.evaluate.subject import inputs_of
-from ganzoo.plan import Choice
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.specs import DatasetSpec
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
+from ganzoo.api.specs import DatasetSpec
+from ganzoo.config.plan import Choice
+from ganzoo.config.resolve import resolve
+from ganzoo.evaluation.comparison import answers_of
+from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.evaluation.generators import inputs_of
+from ganzoo.evaluation.real_data import Reals
+from ganzoo.registry.registry import Registry
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
 from ganzoo_datasets.config import FashionPairsConfig, FashionUnpairedConfig
-from ganzoo_metrics.answers import answers, psnr, ssim
+from ganzoo_metrics.paired import answers, psnr, ssim
 
 from .test_metrics import Given
 

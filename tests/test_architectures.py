@@ -15,9 +15,10 @@ import ganzoo_dcgan
 import ganzoo_resnet_gans
 import ganzoo_vanilla
 import ganzoo_wgan_gp
-from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, Net, Networks, SettingsError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
+from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, SettingsError
+from ganzoo.api.networks import Net, Networks
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
 
 PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp, ganzoo_resnet_gans)
 SPECS: dict[str, ArchitectureSpec] = {spec.name: spec for p in PLUGINS for spec in p.ganzoo_architectures()}

@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.data.store import open_source
+from ganzoo.data.dataset import open_source
 from ganzoo.errors import DataError
-from ganzoo.runs import Run
-from ganzoo_datasets import pictures
+from ganzoo.runs.run import Run
+from ganzoo_datasets import decode_image
 from ganzoo_datasets.config import FolderConfig
+from ganzoo_datasets.decode_image import Frame, decode
 from ganzoo_datasets.folder import open_folder
 from ganzoo_datasets.limits import Budget
-from ganzoo_datasets.pictures import Frame, decode
 
 MEBIBYTE = 1 << 20
 
@@ -36,7 +36,7 @@ from PIL import Image, ImageFile
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = True
 from ganzoo.data import decode
-from ganzoo.data.store import open_source
+from ganzoo.data.dataset import open_source
 from ganzoo_datasets.folder import open_folder
 decode._THREADS, decode._CHUNK = 8, 256
 store = open_source(open_folder(sys.argv[1]), cache_folder=Path(sys.argv[2]))
@@ -281,7 +281,7 @@ def test_large_pictures_look_as_if_decoded_whole(
     (tmp_path / "a.png").write_bytes(written(image, "PNG", exif=exif(6)))
     frame = Frame(12, 16, channels, fit)
     whole = decode(tmp_path / "a.png", frame)
-    monkeypatch.setattr(pictures, "_LARGE", 1000)
+    monkeypatch.setattr(decode_image, "_LARGE", 1000)
     strips = decode(tmp_path / "a.png", frame)
     assert strips.shape == (channels, 12, 16)
     # Single dots of black and white and of a palette are averaged in another order.

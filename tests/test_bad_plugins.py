@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from ganzoo.api import LossSpec
+from ganzoo.api.records import check_spec
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.isolation import TimeLimit, TookTooLongError, contained
-from ganzoo.plugins import time_limit
-from ganzoo.recipes import resolve
-from ganzoo.records import check_spec
-from ganzoo.registry import factory_of, load_registry
+from ganzoo.registry.containment import TimeLimit, TookTooLongError, contained
+from ganzoo.registry.discovery import time_limit
+from ganzoo.registry.registry import factory_of, load_registry
 
 LIMIT = 1  # seconds: enough for every sound plugin, also on a busy machine
 POSIX = pytest.mark.skipif(os.name != "posix", reason="SIGALRM")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import DataError, Field
+from ganzoo.api.sources import ArraySource
 from ganzoo.data.batches import Batches, indices, order
-from ganzoo.data.store import Store, open_source
+from ganzoo.data.dataset import Store, open_source
 
 CPU = torch.device("cpu")
 BOTH = pytest.mark.parametrize("resident_bytes", [0, 1 << 30], ids=["host", "resident"])

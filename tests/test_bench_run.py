@@ -17,19 +17,20 @@ import torch
 from click.testing import CliRunner, Result
 from onnx import helper
 
-from ganzoo import onnxfile, runtime
+from ganzoo import runtime
 from ganzoo.bench import inference
 from ganzoo.bench.inference import Row, core_count, measure
 from ganzoo.cli.bench import command
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import build, plain
 from ganzoo.errors import FailedError, UsageError
-from ganzoo.export.bundle import sealed_bytes
-from ganzoo.export.graph import append_uint8
-from ganzoo.export.run import describe
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.settings import build, plain
+from ganzoo.exporting.bundle import sealed_bytes
+from ganzoo.exporting.from_run import describe
+from ganzoo.exporting.onnx_graph import append_uint8
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.run import Run
+from ganzoo.runtime import onnx_file
 
 from .conftest import FAMILIES
 from .test_runtime import IMAGE, ROW, Z, conditional_file, sealed, translating_file
@@ -124,10 +125,10 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
     def make(name: str, /, **about: Any) -> Path:
         model = onnx.load(EXPORTED / name / "generator.onnx")
         kept = {entry.key: entry.value for entry in model.metadata_props}
-        record = json.loads(kept[onnxfile.METADATA_KEY])
+        record = json.loads(kept[onnx_file.METADATA_KEY])
         record["about"] = {k: v for k, v in (record["about"] | about).items() if v is not None}
         del model.metadata_props[:]
-        model.metadata_props.add(key=onnxfile.METADATA_KEY, value=json.dumps(record))
+        model.metadata_props.add(key=onnx_file.METADATA_KEY, value=json.dumps(record))
         file = tmp_path / "changed.onnx"
         file.write_bytes(sealed_bytes(model))
         return file

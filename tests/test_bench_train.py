@@ -13,22 +13,22 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo.bench import reference
-from ganzoo.bench.conductor import Figures, Process, Result, contender, factor, measure
-from ganzoo.bench.contenders import endless
-from ganzoo.bench.gate import Gate
-from ganzoo.bench.peak import Peaks, measure_peaks
+from ganzoo.bench import plain_loop
+from ganzoo.bench.loops import endless
+from ganzoo.bench.roofline import Peaks, measure_peaks
+from ganzoo.bench.rounds import Figures, Process, Result, contender, factor, measure
+from ganzoo.bench.step_gate import Gate
+from ganzoo.config.plan import Plan
 from ganzoo.errors import FailedError
-from ganzoo.plan import Plan
-from ganzoo.train.estimate import count_cycle
-from ganzoo.train.prepared import prepare
-from ganzoo.train.products import use_products
+from ganzoo.training.compute.conv_as_matmul import use_products
+from ganzoo.training.cost import count_cycle
+from ganzoo.training.setup import prepare
 
 Tiny = Callable[..., Plan]
 
 SLEEPER = """
 import sys, time
-from ganzoo.bench.gate import Gate
+from ganzoo.bench.step_gate import Gate
 gate = Gate()
 print("words of the loop do not disturb")
 while True:
@@ -90,11 +90,11 @@ def test_the_plain_loop_trains_the_same_networks(
     family: str, reuse: bool, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = []
-    build = reference.build_networks
-    monkeypatch.setattr(reference, "build_networks", lambda *args: built.append(build(*args)) or built[-1])
+    build = plain_loop.build_networks
+    monkeypatch.setattr(plain_loop, "build_networks", lambda *args: built.append(build(*args)) or built[-1])
     plan = tiny(family, **{"train.reuse_fakes": reuse})
     with pytest.raises(StopIteration):
-        reference.train(plan, CountingGate(2 * plan.train.n_critic))
+        plain_loop.train(plan, CountingGate(2 * plan.train.n_critic))
     [networks] = built
     before = build(plan, prepare(plan).store.info)
     for side in ("generators", "discriminators"):

@@ -18,7 +18,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_offline_comparison_writes_page_and_figures(tmp_path: Path) -> None:
     run(
-        "benchmarks/run.py", "--recipe", "vanilla-scalar", "--rounds", "2", "--seconds-per-round", "0.3",
+        "benchmarks/speed/run.py", "--recipe", "vanilla-scalar", "--rounds", "2", "--seconds-per-round", "0.3",
         "--out", str(tmp_path),
     )  # fmt: skip
     case = json.loads((tmp_path / "results.json").read_text())["cases"]["vanilla-scalar"]
@@ -31,11 +31,11 @@ def test_offline_comparison_writes_page_and_figures(tmp_path: Path) -> None:
 
 
 def test_peers_that_are_not_given_are_rows_that_say_so(tmp_path: Path) -> None:
-    run("benchmarks/run.py", "--case", "dcgan-64", "--rounds", "1", "--out", str(tmp_path))
+    run("benchmarks/speed/run.py", "--case", "dcgan-64", "--rounds", "1", "--out", str(tmp_path))
     assert "not run: no files of pytorch/examples given" in (tmp_path / "RESULTS.md").read_text()
 
 
 def test_routing_is_compared_with_a_step_by_hand() -> None:
-    said = run("-m", "benchmarks.routing", "vanilla-scalar", "--rounds", "3").stdout
+    said = run("-m", "benchmarks.speed.routing", "vanilla-scalar", "--rounds", "3").stdout
     assert said.startswith("vanilla-scalar fp32")
     assert 0.5 < float(said.rpartition("x ")[2]) < 2

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo.blame import Blame, blamed
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import FailedError
-from ganzoo.recipes import resolve
-from ganzoo.registry import load_registry
-from ganzoo.testing import check_plugin
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
+from ganzoo.registry.registry import load_registry
+from ganzoo.testing.runner import check_plugin
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.util.error_notes import Blame, blamed
 
 Install = Callable[..., Path]
 

@@ -267,10 +267,11 @@ def test_divergence_ends_with_code_4(tmp_path: Path) -> None:
 def test_an_export_that_fails_its_checks_ends_with_code_5(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganzoo.cli import main
-    from ganzoo.export import checks
+    from ganzoo.export import verify
 
-    monkeypatch.setattr(checks, "TOLERANCE", -1.0)
+    from ganzoo.cli import main
+
+    monkeypatch.setattr(verify, "TOLERANCE", -1.0)
     with pytest.raises(SystemExit) as ended:
         main(["export", str(run), "-o", str(tmp_path / "bundle")])
     assert ended.value.code == 5

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from ganzoo.export.run import _command
+from ganzoo.exporting.from_run import _command
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,15 @@ from click.testing import CliRunner, Result
 from onnx import helper
 
 from ganzoo import runtime, sampling
-from ganzoo.api import DataInfo, Field, Net, Networks
-from ganzoo.asked import checked, spread
+from ganzoo.api import DataInfo, Field
+from ganzoo.api.networks import Net, Networks
 from ganzoo.cli.generate import command
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.export.card import snippet
-from ganzoo.networks import _check_routes, example
-from ganzoo.train.engine import Engine
+from ganzoo.exporting.model_card import snippet
+from ganzoo.networks.apply import example
+from ganzoo.networks.build import _check_routes
+from ganzoo.runtime.inputs import checked, spread
+from ganzoo.training.compute.device import Engine
 
 from .test_runtime import sealed
 

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+import ganzoo
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import PluginError, SettingsError, UsageError
-from ganzoo.recipes import resolve
-from ganzoo.registry import load_registry
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.prepared import prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start
+from ganzoo.registry.registry import load_registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
+from ganzoo.training.setup import prepare
 from tests.kinds import PLUGIN
 
 Install = Callable[..., Path]
@@ -55,10 +56,8 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
     run, _ = start(resolve("test-cycle", load_registry(), overrides=settings), tmp_path / "run", Quiet())
     log = run.log()
     assert log[-1]["values"]["there-and-back"] < 0.3 * log[0]["values"]["there-and-back"]
-    bundle = run.export(tmp_path / "bundle")
+    bundle = ganzoo.export(run, tmp_path / "bundle")
     assert {path.name for path in bundle.files} >= {"a2b.onnx", "b2a.onnx"}
-
-    import ganzoo
 
     there = ganzoo.load(bundle, generator="a2b", provider="cpu")
     back = ganzoo.load(bundle, generator="b2a", provider="cpu")
@@ -74,9 +73,7 @@ def test_latent_codes_are_learned_and_exported(install: Install, tmp_path: Path)
     run, _ = start(resolve("test-codes", load_registry(), overrides=settings), tmp_path / "run", Quiet())
     log = run.log()
     assert log[-1]["values"]["tell-code"] < 0.3 * log[0]["values"]["tell-code"]
-    import ganzoo
-
-    generator = ganzoo.load(run.export(tmp_path / "bundle"), provider="cpu")
+    generator = ganzoo.load(ganzoo.export(run, tmp_path / "bundle"), provider="cpu")
     assert [field.name for field in generator.inputs] == ["z", "code"]
     both = [generator.generate(64, seed=0, code=np.full(64, code)).mean(0) for code in (0, 1)]
     assert abs(both[0] - both[1]).max() > 0.5
@@ -204,5 +201,5 @@ def test_a_run_whose_plugin_is_gone_says_what_to_install(
     run, _ = start(resolve("test-ac", load_registry(), overrides=settings), tmp_path / "run", Quiet())
     monkeypatch.setenv("GANZOO_DISABLE", "kinds-dist")
     with pytest.raises(UsageError) as caught:
-        run.export(tmp_path / "bundle")
+        ganzoo.export(run, tmp_path / "bundle")
     assert "kinds-dist 1.0" in caught.value.fix

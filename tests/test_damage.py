@@ -14,20 +14,21 @@ from typing import Any
 
 import pytest
 import torch
+from ganzoo.export import from_run as exporting
 from safetensors.torch import save
 
-from ganzoo import files
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import DivergedError, SettingsError, StorageError, UsageError
-from ganzoo.export import run as exporting
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runfiles import read_manifest, sealed_manifest
-from ganzoo.runs import Run
-from ganzoo.train import checkpoint
-from ganzoo.train.checkpoint import read_newest, read_one, settle, write_checkpoint
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import prepare, resume, start, start_or_resume
+from ganzoo.registry.registry import Registry
+from ganzoo.runs import checkpoint
+from ganzoo.runs.checkpoint import read_newest, read_one, settle, write_checkpoint
+from ganzoo.runs.run import Run
+from ganzoo.runs.validation import read_manifest, sealed_manifest
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start, start_or_resume
+from ganzoo.training.setup import prepare
+from ganzoo.util import files
 
 from .faults import BLOCK, FaultyDisk, full
 
@@ -219,7 +220,7 @@ def test_a_checkpoint_under_another_name_is_not_believed(tmp_path: Path) -> None
 
 
 def load() -> Registry:
-    from ganzoo.registry import load_registry
+    from ganzoo.registry.registry import load_registry
 
     return load_registry()
 

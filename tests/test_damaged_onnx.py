@@ -13,10 +13,11 @@ import onnx
 import pytest
 from onnx import AttributeProto, ModelProto, TensorProto, numpy_helper
 
-from ganzoo import onnxfile, runtime
+from ganzoo import runtime
 from ganzoo.errors import UsageError
-from ganzoo.export.bundle import sealed_bytes
-from ganzoo.onnxguard import check
+from ganzoo.exporting.bundle import sealed_bytes
+from ganzoo.runtime import onnx_file
+from ganzoo.runtime.guard.check import check
 
 from .test_hostile_onnx import LIMIT, OUT, Change, Z, attribute, ending, model, node, refused, weight
 
@@ -139,11 +140,11 @@ def test_numbers_that_protobuf_would_cut() -> None:
     made = model()
     weight(data_type=1, dims=[1], raw_data=bytes(4), doc_string="aaaa")(made)
     data = made.SerializeToString()
-    refused(onnxfile.seal(data.replace(b"\x12\x05batch", b"\x08\x04\x12\x03bat", 1)), "its size twice")
+    refused(onnx_file.seal(data.replace(b"\x12\x05batch", b"\x08\x04\x12\x03bat", 1)), "its size twice")
     changed = data.replace(b"\x62\x04aaaa", b"\x70\x81\x80\x80\x80\x10")
     assert onnx.load_model_from_string(changed).graph.initializer[0].data_location == TensorProto.EXTERNAL
-    refused(onnxfile.seal(changed), "data_location has the value 4294967297")
-    assert runtime.from_bytes(onnxfile.seal(data), provider="cpu").generate(2).shape == (2, 4)
+    refused(onnx_file.seal(changed), "data_location has the value 4294967297")
+    assert runtime.from_bytes(onnx_file.seal(data), provider="cpu").generate(2).shape == (2, 4)
 
 
 def test_mutations_of_a_sealed_file(capfd: pytest.CaptureFixture[str]) -> None:
@@ -215,7 +216,7 @@ def test_cut_off_anywhere() -> None:
 
 @pytest.mark.parametrize("file", sorted(EXPORTED.glob("*/*.onnx")), ids=lambda file: file.parent.name)
 def test_the_exported_files_pass(file: Path) -> None:
-    data = onnxfile.read(file)
+    data = onnx_file.read(file)
     start = time.perf_counter()
     assert seen(data) == structure(data)
     checked = check(data)

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from ganzoo.api import DataError, Field, SettingsError
-from ganzoo.data import opening
-from ganzoo.data.opening import open_data
-from ganzoo.data.store import Store, open_source
+from ganzoo.config.resolve import resolve
+from ganzoo.data import open_data as opening
+from ganzoo.data.dataset import Store, open_source
+from ganzoo.data.open_data import open_data
 from ganzoo.errors import PluginError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, load_registry
+from ganzoo.registry.registry import Registry, load_registry
 from ganzoo_datasets import fashion, ganzoo_datasets
 from ganzoo_datasets.arrays import open_npy, open_npz
 from ganzoo_datasets.config import IdxConfig, NpzConfig, ToyConfig

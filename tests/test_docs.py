@@ -13,11 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ganzoo import api, hookspecs, specs
+from ganzoo import api
 from ganzoo.api import (
     ArchitectureSpec,
-    ArraySource,
-    Augmentation,
     AugmentationSpec,
     Column,
     DatasetSpec,
@@ -25,23 +23,23 @@ from ganzoo.api import (
     Extractor,
     ExtractorSpec,
     Field,
-    Game,
-    ItemSource,
     Judge,
     Lesson,
     LossSpec,
     MetricSpec,
-    Net,
-    Networks,
     RecipeSpec,
     Samples,
     TermSpec,
-    View,
+    hookspecs,
+    specs,
 )
-from ganzoo.data.opening import open_dataset, open_held_out
-from ganzoo.evaluate import Request, evaluate
-from ganzoo.plan import Choice
-from ganzoo.registry import Registry, factory_of, load_registry
+from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.api.training import Augmentation, View
+from ganzoo.config.plan import Choice
+from ganzoo.data.open_data import open_dataset, open_held_out
+from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.registry.registry import Registry, factory_of, load_registry
 from ganzoo_datasets.fashion import open_fashion_5k
 from ganzoo_datasets.fashion import open_held_out as open_test_part
 
@@ -145,7 +143,7 @@ def test_every_hook_is_explained() -> None:
 
 def test_the_reference_is_what_the_docstrings_say() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
-    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "python docs/make_reference.py"
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "python tools/make_reference.py"
 
 
 def test_every_public_name_is_mentioned() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ganzoo.errors import UsageError
-from ganzoo.train import engine
-from ganzoo.train.engine import Engine, arithmetic_of, choose_device, has_tf32
+from ganzoo.training.compute import device
+from ganzoo.training.compute.device import Engine, arithmetic_of, choose_device, has_tf32
 
 CUDA = torch.device("cuda:1")
 
@@ -97,13 +97,13 @@ def test_the_stream_depends_on_the_seed_and_can_be_continued() -> None:
 
 
 def test_small_networks_get_half_of_the_threads_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_ALL_THREADS", 8)
-    small, large = engine.SMALL_FLOPS / 2, engine.SMALL_FLOPS * 2
-    assert engine.choose_threads(None, small, lambda: 0.0) == 8
-    assert engine.choose_threads(None, small, lambda: 1.0) == 4
-    assert engine.choose_threads(None, large, lambda: 1.0) == 8
-    assert engine.choose_threads(3, small, lambda: 1.0) == 3
-    assert [engine.kept_threads(recorded) for recorded in (None, 3, 16)] == [None, 3, 8]
-    monkeypatch.setattr(engine, "_ALL_THREADS", 64)
-    assert engine.choose_threads(None, small, lambda: 0.0) == 8
-    assert engine.choose_threads(None, large, lambda: 0.0) == 64
+    monkeypatch.setattr(device, "_ALL_THREADS", 8)
+    small, large = device.SMALL_FLOPS / 2, device.SMALL_FLOPS * 2
+    assert device.choose_threads(None, small, lambda: 0.0) == 8
+    assert device.choose_threads(None, small, lambda: 1.0) == 4
+    assert device.choose_threads(None, large, lambda: 1.0) == 8
+    assert device.choose_threads(3, small, lambda: 1.0) == 3
+    assert [device.kept_threads(recorded) for recorded in (None, 3, 16)] == [None, 3, 8]
+    monkeypatch.setattr(device, "_ALL_THREADS", 64)
+    assert device.choose_threads(None, small, lambda: 0.0) == 8
+    assert device.choose_threads(None, large, lambda: 0.0) == 64

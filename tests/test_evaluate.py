@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganzoo.evaluate.report import judgement
-from ganzoo.export.run import export_run
-from ganzoo.plan import Plan
-from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
-from ganzoo_extractors import judge
+from ganzoo.config.plan import Plan
+from ganzoo.evaluation.report import judgement
+from ganzoo.exporting.from_run import export_run
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo_extractors import classifier
 from ganzoo_extractors.weights import SHA256
 
 from .evaluating import few_pictures, ganzoo
@@ -34,7 +34,7 @@ Tiny = Callable[..., Plan]
 @pytest.fixture(scope="module", autouse=True)
 def quick_judge() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "STEPS", 20)
+        patch.setattr(classifier, "STEPS", 20)
         yield
 
 
@@ -186,8 +186,8 @@ def test_only_the_metrics_that_were_named(run: Run, monkeypatch: pytest.MonkeyPa
     def learn(*_: Any) -> None:
         raise AssertionError("nobody asked for a judge")
 
-    monkeypatch.setattr(judge, "STEPS", 21)  # none of those is kept
-    monkeypatch.setattr(judge.SmallJudge, "learn", learn)
+    monkeypatch.setattr(classifier, "STEPS", 21)  # none of those is kept
+    monkeypatch.setattr(classifier.SmallJudge, "learn", learn)
     document = scored(run.path, "--metric", "prdc", "--metric", "kid")
     assert document["scores"].keys() == PRDC | {"kid"}
     assert "judge" not in document["protocol"]
@@ -236,7 +236,9 @@ def test_reference_rows_are_kept(
     (file,) = folder.iterdir()
     content = file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("ganzoo.evaluate.rows.made_worse", lambda *_: pytest.fail("they were made again"))
+        patch.setattr(
+            "ganzoo.evaluation.baselines.made_worse", lambda *_: pytest.fail("they were made again")
+        )
         assert rows() == first
     for damage in (content[:40], b'{"rows": {"real": {"n": "many"}}, "better": {}}'):
         file.write_bytes(damage)
@@ -335,7 +337,7 @@ def test_points_need_no_extractor(
         raise AssertionError("points are looked at without a network")
 
     monkeypatch.setattr("ganzoo_extractors.efficientnet.EfficientNet", unwanted)
-    monkeypatch.setattr(judge, "SmallJudge", unwanted)
+    monkeypatch.setattr(classifier, "SmallJudge", unwanted)
     run = start(tiny("vanilla", **{"data.source": f"toy:{toy}"}), tmp_path / "run", Quiet())[0]
     document = ganzoo("evaluate", run.path, "--n", "300", "--json").document
     assert document["protocol"]["extractor"] == "the values themselves"

@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ganzoo import process
+from ganzoo.config.plan import Plan
 from ganzoo.errors import UsageError
-from ganzoo.locks import only_process
-from ganzoo.plan import Plan
-from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
-from ganzoo_extractors import judge
+from ganzoo.runs.lock import only_process
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.util import system
+from ganzoo_extractors import classifier
 
 from .evaluating import Said, few_pictures, ganzoo
 
@@ -38,7 +38,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def quick_judge() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "STEPS", 20)
+        patch.setattr(classifier, "STEPS", 20)
         yield
 
 
@@ -69,8 +69,8 @@ def seen_threads(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
 
 def test_threads_as_asked_and_as_the_machine_can_spare(monkeypatch: pytest.MonkeyPatch) -> None:
     own = str(torch.get_num_threads())
-    monkeypatch.setattr(process, "cores", lambda: 8)
-    monkeypatch.setattr(process, "fair_share", lambda threads: threads // 2)
+    monkeypatch.setattr(system, "cores", lambda: 8)
+    monkeypatch.setattr(system, "fair_share", lambda threads: threads // 2)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert seen_threads(monkeypatch, "--threads", "3") == ["3", "3"]
     assert seen_threads(monkeypatch) == [own, "5"]  # the user's own choice
@@ -79,14 +79,14 @@ def test_threads_as_asked_and_as_the_machine_can_spare(monkeypatch: pytest.Monke
     assert seen_threads(monkeypatch) == ["4", "4"]
     assert "OMP_NUM_THREADS" not in os.environ
     assert str(torch.get_num_threads()) == own
-    monkeypatch.setattr(process, "fair_share", lambda threads: threads)
+    monkeypatch.setattr(system, "fair_share", lambda threads: threads)
     assert seen_threads(monkeypatch) == [own, "None"]  # a quiet machine
 
 
 def test_half_of_the_threads_beside_other_processes() -> None:
-    assert process.fair_share(8, lambda: 0.0) == 8
-    assert process.fair_share(8, lambda: 1.0) == 4
-    assert process.fair_share(1, lambda: 1.0) == 1
+    assert system.fair_share(8, lambda: 0.0) == 8
+    assert system.fair_share(8, lambda: 1.0) == 4
+    assert system.fair_share(1, lambda: 1.0) == 1
 
 
 def test_a_judge_s_lesson_is_announced(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,24 +11,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import ArraySource, DataError, Field
-from ganzoo.cache import cache_folder
-from ganzoo.data.store import Store, open_source
+from ganzoo.api import DataError, Field
+from ganzoo.api.sources import ArraySource
+from ganzoo.config.plan import Plan
+from ganzoo.data.dataset import Store, open_source
 from ganzoo.errors import UsageError
-from ganzoo.evaluate import Request, evaluate, evidence
-from ganzoo.evaluate.case import EXTRACTOR, lens_for, real_side
-from ganzoo.evaluate.evidence import Case, Sampled
-from ganzoo.evaluate.lens import Lens
-from ganzoo.evaluate.reference import NOISE, Reals, made_worse
-from ganzoo.evaluate.rows import reference_rows
-from ganzoo.evaluate.scoring import Scorer, chosen_metrics
-from ganzoo.export.run import export_run
-from ganzoo.plan import Plan
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
-from ganzoo_extractors import judge
+from ganzoo.evaluation import samples
+from ganzoo.evaluation.baselines import reference_rows
+from ganzoo.evaluation.comparison import EXTRACTOR, Case, lens_for, real_side
+from ganzoo.evaluation.corruptions import NOISE, made_worse
+from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.metrics import Scorer, chosen_metrics
+from ganzoo.evaluation.real_data import Reals
+from ganzoo.evaluation.samples import Sampled
+from ganzoo.exporting.from_run import export_run
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.util.cache import cache_folder
+from ganzoo_extractors import classifier
 from ganzoo_extractors.efficientnet import EfficientNet
 
 from .evaluating import few_pictures, ganzoo
@@ -43,7 +46,7 @@ LABEL = Field(name="label", dtype="int64", classes=("a", "b", "c", "d"))
 @pytest.fixture(scope="module", autouse=True)
 def quick_judge() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "STEPS", 20)
+        patch.setattr(classifier, "STEPS", 20)
         yield
 
 
@@ -291,8 +294,8 @@ def test_nothing_is_computed_that_no_metric_asks_for(
 
 
 def test_neighbours_are_looked_for_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    known, calls = evidence.nearest, []
-    monkeypatch.setattr(evidence, "nearest", lambda *pair: calls.append(1) or known(*pair))  # type: ignore[func-returns-value]
+    known, calls = samples.nearest, []
+    monkeypatch.setattr(samples, "nearest", lambda *pair: calls.append(1) or known(*pair))  # type: ignore[func-returns-value]
     assert len(scored(run.path, "--no-reference")["files"]) == 2
     assert len(calls) == 2  # among training pictures, among held-out ones
 

@@ -20,16 +20,17 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.api import DataInfo, Field
+from ganzoo.api.networks import Net, Networks
 from ganzoo.errors import ExportError, PluginError, StorageError, UsageError
-from ganzoo.export import export_generators
-from ganzoo.export.bundle import check_destination, sealed_bytes, write_bundle
-from ganzoo.export.checks import check, check_signature, check_structure
-from ganzoo.export.graph import example_inputs, export_graph, frozen_copy
-from ganzoo.files import sync_folder
-from ganzoo.networks import declared
-from ganzoo.pictures import to_uint8
+from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
+from ganzoo.exporting.export import export_generators
+from ganzoo.exporting.onnx_graph import example_inputs, export_graph, frozen_copy
+from ganzoo.exporting.verify import check, check_signature, check_structure
+from ganzoo.images import to_uint8
+from ganzoo.networks.apply import declared
 from ganzoo.sampling import draw
+from ganzoo.util.files import sync_folder
 from tests.test_architectures import SMALL, SPECS, build, pictures
 
 Z = Field(name="z", shape=(8,), source="normal")

@@ -24,7 +24,7 @@ from ganzoo_extractors import efficientnet, weights
 from ganzoo_extractors.config import InceptionConfig
 from ganzoo_extractors.efficientnet import STAGES, EfficientNet, last_block, middle_block
 from ganzoo_extractors.inception import build
-from ganzoo_extractors.pictures import sized
+from ganzoo_extractors.resize import sized
 from ganzoo_metrics.distances import frechet_distance
 from ganzoo_metrics.neighbours import fidelity_and_diversity
 

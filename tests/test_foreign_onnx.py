@@ -14,11 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import ganzoo
-from ganzoo import onnxfile, onnxguard, runtime, sampling
+from ganzoo import runtime, sampling
 from ganzoo.api import Field
 from ganzoo.cli import main
 from ganzoo.errors import FailedError, UsageError
-from ganzoo.onnxguard import trial
+from ganzoo.runtime import onnx_file
+from ganzoo.runtime.guard import check, trial
 
 from .test_hostile_onnx import chain, ending, model, node
 from .test_runtime import conditional_file
@@ -120,7 +121,7 @@ def test_a_fixed_batch_is_filled_up(free: runtime.Generator, batch: int) -> None
 
 def test_large_tensors_make_small_batches(free: runtime.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a file within the limits for a sample could fill the memory with a batch of 64."""
-    monkeypatch.setattr(onnxguard, "_FULL_BATCH", 40)  # elements; the row has 12
+    monkeypatch.setattr(check, "_FULL_BATCH", 40)  # elements; the row has 12
     sizes: list[int] = []
     draw = sampling.draw
     monkeypatch.setattr(sampling, "draw", lambda f, n, *more: sizes.append(n) or draw(f, n, *more))
@@ -181,14 +182,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ],
 )
 def test_what_has_no_meaning(changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxfile, "run_trial", None)  # such a file is not even tried
+    monkeypatch.setattr(onnx_file, "run_trial", None)  # such a file is not even tried
     made = foreign(**changes)
     with pytest.raises(UsageError, match=message):
         taken(made)
 
 
 def test_our_own_files_need_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxfile, "run_trial", None)
+    monkeypatch.setattr(onnx_file, "run_trial", None)
     data = conditional_file()
     assert taken(data).classes == ("cat", "dog", "emu")
     for broken in (data[:-1], data + b"\0", data.replace(b"Tanh", b"Sinh")):

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from ganzoo.cli import main
 from ganzoo.errors import ExitCode
-from ganzoo.train import launch, session
+from ganzoo.training import session
+from ganzoo.training.distributed import launch
 
 SMALL = ["--set=architecture.generator_hidden=[4]", "--set=architecture.discriminator_hidden=[4]"]
 SHOWN = Path(__file__).parent.parent / "exported" / "vanilla"
@@ -283,7 +284,7 @@ def test_many_changed_run_directories(small_run: Path, no_training: None, tmp_pa
 def test_an_export_of_a_changed_run(
     name: str, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganzoo.export import run as exporting
+    from ganzoo.export import from_run as exporting
 
     monkeypatch.setattr(
         exporting, "export_generators", lambda *_, **__: pytest.fail("nothing sound to export")

@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganzoo.data.store import open_source
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.data.dataset import open_source
 from ganzoo.errors import DataError, GanzooError
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
+from ganzoo.registry.registry import Registry
 from ganzoo_datasets.arrays import open_npy, open_npz
+from ganzoo_datasets.decode_image import Frame, decode, read_header
 from ganzoo_datasets.idx import open_idx
-from ganzoo_datasets.pictures import Frame, decode, read_header
 
 fuzzed = settings(deadline=None, derandomize=True, database=None)
 

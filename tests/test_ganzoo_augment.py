@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import SettingsError
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
 from ganzoo_augment.ada import COLOURS, MOVES, Ada
 from ganzoo_augment.config import AdaConfig, DiffAugmentConfig
 from ganzoo_augment.diffaugment import DiffAugment

@@ -15,13 +15,15 @@ from torch.nn.utils.parametrize import is_parametrized
 
 import ganzoo
 import ganzoo_codes
-from ganzoo.api import ArchitectureSpec, Batch, DataError, DataInfo, Field, Net, Networks, SettingsError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.train.prepared import prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
-from ganzoo_codes.config import CodeConvConfig, GuessLabelConfig, LabelConvConfig
+from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, SettingsError
+from ganzoo.api.networks import Net, Networks
+from ganzoo.api.training import Batch
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.training.setup import prepare
+from ganzoo_auxiliary.config import CodeConvConfig, GuessLabelConfig, LabelConvConfig
 
 from .test_architectures import SHAPES, pictures
 from .test_paper_networks import paper
@@ -340,7 +342,7 @@ def test_codes_are_learned_and_can_be_walked(registry: Registry, tmp_path: Path)
     settings = {**TRAINED, "train.images": 6_400}
     run, _ = start(resolve("infogan", registry, overrides=settings), tmp_path / "run", Quiet())
     assert run.log()[-1]["values"]["show-codes"] < 0.6 * run.log()[0]["values"]["show-codes"]
-    generator = ganzoo.load(run.export(tmp_path / "bundle"), provider="cpu")
+    generator = ganzoo.load(ganzoo.export(run, tmp_path / "bundle"), provider="cpu")
     assert [field.name for field in generator.inputs] == ["z", "code", "style"]
     style = np.zeros((10, 2), np.float32)
     means = [

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganzoo.api import DataError, Networks, SettingsError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
+from ganzoo.api import DataError, SettingsError
+from ganzoo.api.networks import Networks
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
 from ganzoo_fastgan.config import FastConfig, ReconstructConfig
 from ganzoo_fastgan.networks import Decoder, Discriminator, Excite, Generator, Grow, Halve, build
 from ganzoo_fastgan.terms import reconstruct

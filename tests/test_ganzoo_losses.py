@@ -13,11 +13,11 @@ import torch
 
 import ganzoo_losses
 from ganzoo.api import LossSpec, SettingsError, TermSpec
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.train.prepared import prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.training.setup import prepare
 
 LOSSES: dict[str, LossSpec] = {spec.name: spec for spec in ganzoo_losses.ganzoo_losses()}
 TERMS: dict[str, TermSpec] = {spec.name: spec for spec in ganzoo_losses.ganzoo_terms()}

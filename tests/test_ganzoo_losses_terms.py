@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo_losses
-from ganzoo.api import Batch, SettingsError, TermSpec
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start
+from ganzoo.api import SettingsError, TermSpec
+from ganzoo.api.training import Batch
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
 from ganzoo_losses.terms import moved
 
 from .test_ganzoo_losses import SMALL

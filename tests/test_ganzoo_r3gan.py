@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import DataError, Fir, Networks
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, factory_of
+from ganzoo.api import DataError, Fir
+from ganzoo.api.networks import Networks
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry, factory_of
 from ganzoo_r3gan.config import R3Config
 from ganzoo_r3gan.networks import Basis, Residual, build
 

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganzoo.api import DataError, DataInfo, Field, Networks, SettingsError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, factory_of
-from ganzoo_resnet_gans.blocks import Attention, ConditionalNorm, Down, Up, put_spectral_norm
-from ganzoo_resnet_gans.config import ConditionalResnetConfig, ResnetConfig
-from ganzoo_resnet_gans.networks import attended
+from ganzoo.api import DataError, DataInfo, Field, SettingsError
+from ganzoo.api.networks import Networks
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry, factory_of
+from ganzoo_resnet.blocks import Attention, ConditionalNorm, Down, Up, put_spectral_norm
+from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
+from ganzoo_resnet.networks import attended
 
 from .test_architectures import build, inputs, pictures, run
 from .test_paper_networks import maps, paper, sides

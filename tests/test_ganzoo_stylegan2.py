@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Batch, Bounded, DataError, Fir, Networks, SettingsError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, factory_of
+from ganzoo.api import Bounded, DataError, Fir, SettingsError
+from ganzoo.api.networks import Networks
+from ganzoo.api.training import Batch
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry, factory_of
 from ganzoo_stylegan2.config import PathLengthConfig, StyleConfig
 from ganzoo_stylegan2.layers import Modulated, Scaled, ScaledConv, Styled, activated, with_spread
 from ganzoo_stylegan2.networks import build

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ganzoo import tables
+from ganzoo import tabular
 from ganzoo.api import DataError, DataInfo, places
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import CsvConfig, TableConfig, TabularConfig, ToyTableConfig
+from ganzoo_tables.datasets import open_csv, open_csv_held_out, open_toy, open_toy_held_out, toy_table
 from ganzoo_tables.encoding import Table, learned, source_of, weights_of
 from ganzoo_tables.networks import build
-from ganzoo_tables.reading import read_table
-from ganzoo_tables.sources import open_csv, open_csv_held_out, open_toy, open_toy_held_out, toy_table
+from ganzoo_tables.read_csv import read_table
 
 from .evaluating import ganzoo
 
@@ -228,7 +228,7 @@ def test_rows_are_read_back_as_the_table_that_they_came_from() -> None:
     (field,) = source.fields
     rows, table = source.arrays["row"], toy_table(2000, 0, ())
     assert np.abs(rows).max() <= 1
-    read = tables.decode(field, rows)
+    read = tabular.decode(field, rows)
     for column, place in zip(field.columns, places(field.columns), strict=True):
         values = table.columns[column.name]
         if column.values:
@@ -295,7 +295,7 @@ def test_training_and_held_out_rows_share_no_row_and_one_code(tmp_path: Path) ->
     assert rest is not None
     assert training.fields == rest.fields
     assert (len(training.arrays["row"]), len(rest.arrays["row"])) == (150, 50)
-    read = [set(tables.decode(part.fields[0], part.arrays["row"])["x"]) for part in (training, rest)]
+    read = [set(tabular.decode(part.fields[0], part.arrays["row"])["x"]) for part in (training, rest)]
     assert read[0].isdisjoint(read[1])
     assert read[0] | read[1] == {at + 0.5 for at in range(200)}
     assert open_csv_held_out(path, CsvConfig(held_out=0.0)) is None

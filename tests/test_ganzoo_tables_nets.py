@@ -15,19 +15,21 @@ import torch
 from scipy import stats
 from torch import nn
 
-from ganzoo import sampling, tables
-from ganzoo.api import DataError, DataInfo, Field, SettingsError, View, places
-from ganzoo.networks import apply, build_networks, declared, sampled
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
-from ganzoo.trained import load_trained
+from ganzoo import sampling, tabular
+from ganzoo.api import DataError, DataInfo, Field, SettingsError, places
+from ganzoo.api.training import View
+from ganzoo.config.resolve import resolve
+from ganzoo.networks.apply import apply, declared, sampled
+from ganzoo.networks.build import build_networks
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.load import load_trained
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
 from ganzoo_tables.config import ConditionConfig, CsvConfig, TabularConfig, ToyTableConfig
+from ganzoo_tables.datasets import open_csv, open_csv_held_out, open_toy, toy_table
 from ganzoo_tables.networks import Choices, build
-from ganzoo_tables.reading import read_table
-from ganzoo_tables.sources import open_csv, open_csv_held_out, open_toy, toy_table
+from ganzoo_tables.read_csv import read_table
 from ganzoo_tables.terms import condition
 from tests.test_ganzoo_tables import write
 
@@ -152,7 +154,7 @@ def made(run: Run, registry: Registry, n: int, **given: int) -> dict[str, Any]:
     inputs = sampling.draw([item for item in run_inputs(run, registry) if item.name not in given], n, 0)
     inputs |= {name: np.full(n, value, np.int64) for name, value in given.items()}
     net.module.eval()
-    return tables.decode(field, sampled(net, inputs))
+    return tabular.decode(field, sampled(net, inputs))
 
 
 def run_inputs(run: Run, registry: Registry) -> list[Field]:
@@ -262,7 +264,7 @@ def test_a_real_table_is_read_and_spelt(tmp_path: Path) -> None:
     columns = source.fields[0].columns
     assert [column.name for column in columns if column.values] == ["diagnosis"]
     whole = read_table(path, CsvConfig())
-    read = tables.decode(source.fields[0], source.arrays["row"])
+    read = tabular.decode(source.fields[0], source.arrays["row"])
     for name in whole.decimals:
         spread = whole.columns[name].std()
         assert abs(read[name].mean() - whole.columns[name].mean()) < 0.02 * spread
@@ -280,7 +282,7 @@ def test_a_classifier_learns_from_generated_rows_of_a_real_table(registry: Regis
     field = run.info.field("row")
     parts = [
         made(run, registry, 455),
-        *(tables.decode(field, part.arrays["row"]) for part in (training, held_out)),
+        *(tabular.decode(field, part.arrays["row"]) for part in (training, held_out)),
     ]
     values = [np.stack([part[c.name] for c in field.columns if not c.values], 1) for part in parts]
     scores = []

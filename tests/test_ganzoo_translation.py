@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 import ganzoo
 import ganzoo_translation
-from ganzoo.api import ArchitectureSpec, Batch, DataError, DataInfo, Field, Net, Networks, SettingsError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
+from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, SettingsError
+from ganzoo.api.networks import Net, Networks
+from ganzoo.api.training import Batch
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
 from ganzoo_translation.config import ResnetConfig, UNetConfig
 from ganzoo_translation.networks import Resized
 
@@ -335,7 +337,7 @@ def test_answers_are_learned(registry: Registry, tmp_path: Path, recipe: str) ->
     run, _ = start(resolve(recipe, registry, overrides=settings), tmp_path / "run", Quiet())
     values = [line["values"]["l1"] for line in run.log()]
     assert values[-1] < 0.75 * values[0]
-    bundle = run.export(tmp_path / "bundle")
+    bundle = ganzoo.export(run, tmp_path / "bundle")
     assert bundle.parity["generator"].max_abs < 1e-5
     generator = ganzoo.load(bundle.path, provider="cpu")
     (field,) = generator.inputs
@@ -364,7 +366,7 @@ def test_both_ways_are_learned(registry: Registry, tmp_path: Path) -> None:
     for name in ("000000000480.png", "000000000480-a.png"):  # what stands beside a picture is no answer
         with Image.open(run.path / "samples" / name) as grid:
             assert grid.width == 3 * (2 * 56 + 1 + 2) + 2
-    bundle = run.export(tmp_path / "bundle")
+    bundle = ganzoo.export(run, tmp_path / "bundle")
     assert {path.name for path in bundle.path.glob("*.onnx")} == {"to_a.onnx", "to_b.onnx"}
     ways = {name: ganzoo.load(bundle.path, generator=name, provider="cpu") for name in ("to_a", "to_b")}
     zeros = np.zeros((2, 1, 28, 28), np.float32)

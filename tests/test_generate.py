@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import onnxfile, runtime
+from ganzoo import runtime
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
+from ganzoo.runtime import onnx_file
 
 from .test_runtime import conditional_file, row_file
 
@@ -102,7 +103,7 @@ def test_cli_errors(folder, tmp_path, monkeypatch, arguments, message):
 
 def test_onnxruntime_without_cuda(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnxfile, "_has_driver", lambda: True)
+    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     done = run(folder, "-n", 2, provider="auto")
     assert done.exit_code == 0, done.output

@@ -12,22 +12,22 @@ import pytest
 import torch
 from torch import nn
 
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import OptimizerSettings
 from ganzoo.errors import DivergedError, SettingsError
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, load_registry
-from ganzoo.runs import Run
-from ganzoo.settings import OptimizerSettings
-from ganzoo.train import watch as watching
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.optim import Side
-from ganzoo.train.prepared import prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.recorder import NOTICED
-from ganzoo.train.samples import spread
-from ganzoo.train.session import resume, start, start_or_resume
-from ganzoo.train.undo import Undo
-from ganzoo.train.watch import FEWEST, Watch
+from ganzoo.registry.registry import Registry, load_registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.player import Side
+from ganzoo.training.reporting import diagnostics as watching
+from ganzoo.training.reporting.diagnostics import FEWEST, Watch
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.recorder import NOTICED
+from ganzoo.training.reporting.sample_grids import spread
+from ganzoo.training.session import resume, start, start_or_resume
+from ganzoo.training.setup import prepare
+from ganzoo.training.step_snapshot import Undo
 
 Tiny = Callable[..., Plan]
 Install = Callable[..., Path]
@@ -168,7 +168,7 @@ def test_a_skipped_step_leaves_everything(optimizer: Any, first: bool) -> None:
 
 
 def _net(module: nn.Module) -> Any:
-    from ganzoo.api import Net
+    from ganzoo.api.networks import Net
 
     return Net(module=module, reads=("x",))
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from ganzoo.api import DataError, DatasetSpec, SettingsError
-from ganzoo.data.store import open_source
-from ganzoo.registry import Registry, factory_of
-from ganzoo_datasets import build_fashion_5k, fashion, idx, toy
+from ganzoo.data.dataset import open_source
+from ganzoo.registry.registry import Registry, factory_of
+from ganzoo_datasets import fashion, idx, toy
 from ganzoo_datasets.config import IdxConfig, ToyConfig
+from tools import build_fashion_5k
 
 from .test_datasets import idx_folder, write_idx
 

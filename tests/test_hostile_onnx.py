@@ -17,12 +17,13 @@ import onnxruntime
 import pytest
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
-from ganzoo import onnxfile, runtime
+from ganzoo import runtime
 from ganzoo.api import Field
 from ganzoo.cli import main
 from ganzoo.errors import UsageError
-from ganzoo.export.bundle import sealed_bytes
-from ganzoo.onnxguard import MOST_NODES, check
+from ganzoo.exporting.bundle import sealed_bytes
+from ganzoo.runtime import onnx_file
+from ganzoo.runtime.guard.check import MOST_NODES, check
 
 Z = Field(name="z", shape=(4,), source="normal")
 OUT = Field(name="out", shape=(4,))
@@ -263,7 +264,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the file was opened")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
-    monkeypatch.setattr(onnxfile, "run_trial", refuse)
+    monkeypatch.setattr(onnx_file, "run_trial", refuse)
 
 
 def refused(data: bytes, match: str, **options: Any) -> float:
@@ -322,7 +323,7 @@ BYTES: dict[str, tuple[bytes, str]] = {
 def test_hostile_bytes(kind: str) -> None:
     data, message = BYTES[kind]
     refused(data, message, trust=True)
-    refused(onnxfile.seal(data), message)
+    refused(onnx_file.seal(data), message)
 
 
 @pytest.fixture

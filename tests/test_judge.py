@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ganzoo.api import Lesson
-from ganzoo_extractors import judge
+from ganzoo_extractors import classifier
 
 from .test_extractors import Pixels, damaged
 
@@ -20,7 +20,7 @@ from .test_extractors import Pixels, damaged
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A judge that learns in a moment, and an empty cache; where judges are kept."""
-    monkeypatch.setattr(judge, "STEPS", 25)
+    monkeypatch.setattr(classifier, "STEPS", 25)
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "judges"
 
@@ -54,16 +54,16 @@ def lesson(channels: int = 1, side: int = 8, **more: Any) -> Lesson:
 
 def test_a_judge_learns_what_can_be_seen(quick: Path) -> None:
     given = lesson()
-    made = judge.train(None, given)
+    made = classifier.train(None, given)
     assert made.accuracy == 1
     features, opinion = made(given.exam_pixels), made.probabilities(given.exam_pixels)
-    assert (features.shape, features.dtype) == ((80, judge.FEATURES), np.float32)
+    assert (features.shape, features.dtype) == ((80, classifier.FEATURES), np.float32)
     assert opinion.shape == (80, 1, 3)
     np.testing.assert_allclose(opinion.sum(2), 1, atol=1e-5)
     np.testing.assert_array_equal(opinion.argmax(2), given.exam_labels)
     np.testing.assert_allclose(made.probabilities(given.exam_pixels[7:9]), opinion[7:9], atol=1e-5)
     # The exam is of other samples than the lesson: wrong answers there are not hidden.
-    wrong = judge.train(None, lesson(exam_labels=(given.exam_labels + 1) % 3))
+    wrong = classifier.train(None, lesson(exam_labels=(given.exam_labels + 1) % 3))
     assert wrong.accuracy == 0
 
 
@@ -73,7 +73,7 @@ def test_a_judge_of_pictures_of_other_sizes_and_with_transparency(quick: Path, s
     colour = given.pixels.repeat(4, axis=3), given.exam_pixels.repeat(4, axis=3)
     for part in colour:
         part[..., 3] = 255
-    made = judge.train(None, lesson(side=side, pixels=colour[0], exam_pixels=colour[1]))
+    made = classifier.train(None, lesson(side=side, pixels=colour[0], exam_pixels=colour[1]))
     assert made.accuracy > 0.95
     opaque = np.ascontiguousarray(colour[1][..., :3])
     np.testing.assert_array_equal(made.probabilities(opaque), made.probabilities(colour[1]))
@@ -83,30 +83,30 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
     def learn(*_: Any) -> None:
         raise AssertionError("it learned again")
 
-    monkeypatch.setattr(judge.SmallJudge, "learn", learn)
+    monkeypatch.setattr(classifier.SmallJudge, "learn", learn)
 
 
 def test_a_judge_is_kept(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = lesson()
-    first = judge.train(None, given)
+    first = classifier.train(None, given)
     assert [file.suffix for file in quick.iterdir()] == [".judge"]
     forbid(monkeypatch)
-    again = judge.train(None, given)
+    again = classifier.train(None, given)
     assert (again.accuracy, again.identity) == (first.accuracy, first.identity)
     np.testing.assert_array_equal(again(given.exam_pixels), first(given.exam_pixels))
     for other in (lesson(seed=1), lesson(labels=given.labels[::-1].copy()), lesson(side=9)):
         with pytest.raises(AssertionError, match="learned again"):
-            judge.train(None, other)
+            classifier.train(None, other)
 
 
 @pytest.mark.parametrize("kind", ["empty", "cut", "garbage", "flipped", "another", "folder"])
 def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
     given = lesson()
-    first = judge.train(None, given)
+    first = classifier.train(None, given)
     (file,) = quick.iterdir()
     whole = file.read_bytes()
     if kind == "another":
-        judge.train(None, lesson(channels=3))
+        classifier.train(None, lesson(channels=3))
         (other,) = set(quick.iterdir()) - {file}
         shutil.copy(other, file)
     elif kind == "folder":
@@ -114,7 +114,7 @@ def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
         file.mkdir()
     else:
         file.write_bytes(damaged(kind, whole))
-    again = judge.train(None, given)
+    again = classifier.train(None, given)
     np.testing.assert_array_equal(again(given.exam_pixels), first(given.exam_pixels))
     assert again.accuracy == first.accuracy
     if kind != "folder":
@@ -124,27 +124,27 @@ def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
 def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path) -> None:
     given = lesson()
     state = torch.manual_seed(7).get_state()
-    first = judge.train(None, given)
+    first = classifier.train(None, given)
     assert torch.equal(torch.get_rng_state(), state)
     shutil.rmtree(quick)
     torch.manual_seed(8)
-    again = judge.train(None, given)
+    again = classifier.train(None, given)
     np.testing.assert_array_equal(
         again.probabilities(given.exam_pixels), first.probabilities(given.exam_pixels)
     )
-    other = judge.train(None, lesson(seed=1))
+    other = classifier.train(None, lesson(seed=1))
     assert not np.array_equal(other(given.exam_pixels), first(given.exam_pixels))
     assert other.identity != first.identity
 
 
 def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(judge, "STEPS", 25)
+    monkeypatch.setattr(classifier, "STEPS", 25)
     before, found = torch.get_num_threads(), set()
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / str(threads)))
-            found.add(judge.train(None, lesson(side=28)).identity)
+            found.add(classifier.train(None, lesson(side=28)).identity)
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -153,30 +153,30 @@ def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatc
 
 def test_other_weights_are_another_judge(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one lesson, as by another processor or another torch."""
-    first = judge.train(None, lesson())
+    first = classifier.train(None, lesson())
     shutil.rmtree(quick)
-    monkeypatch.setattr(judge, "RATE", 4e-3)
-    monkeypatch.setattr(judge, "_fingerprint", lambda _: first.name)
-    assert judge.train(None, lesson()).identity != first.identity
+    monkeypatch.setattr(classifier, "RATE", 4e-3)
+    monkeypatch.setattr(classifier, "_fingerprint", lambda _: first.name)
+    assert classifier.train(None, lesson()).identity != first.identity
 
 
 def test_a_user_is_told_when_a_judge_learns(quick: Path) -> None:
     said: list[str] = []
-    judge.train(None, lesson(note=said.append))
+    classifier.train(None, lesson(note=said.append))
     assert said == ["the judge learns the data: once, about half a minute"]
-    judge.train(None, lesson(note=said.append))
+    classifier.train(None, lesson(note=said.append))
     assert len(said) == 1
-    judge.train(None, lesson(seed=1, keep=False, note=said.append))
+    classifier.train(None, lesson(seed=1, keep=False, note=said.append))
     assert said[1].startswith("another judge learns from the samples")
 
 
 def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
     given = lesson(channels=3, stacked=True)
-    made = judge.train(None, given)
+    made = classifier.train(None, given)
     assert made.accuracy == 1
     opinion, features = made.probabilities(given.exam_pixels), made(given.exam_pixels)
     assert opinion.shape == (80, 3, 3)
-    assert features.shape == (80, 3 * judge.FEATURES)
+    assert features.shape == (80, 3 * classifier.FEATURES)
     turned = np.ascontiguousarray(given.exam_pixels[..., [2, 0, 1]])
     np.testing.assert_allclose(made.probabilities(turned), opinion[:, [2, 0, 1]], atol=1e-5)
 
@@ -185,14 +185,14 @@ def test_several_labels_of_one_picture(quick: Path) -> None:
     """All that are of the whole picture are learned, however many channels it has."""
     learned, exam = labelled(1), labelled(1, seed=1)
     both = [np.concatenate([labels, 2 - labels], axis=1) for labels in (learned, exam)]
-    made = judge.train(None, lesson(labels=both[0], exam_labels=both[1]))
+    made = classifier.train(None, lesson(labels=both[0], exam_labels=both[1]))
     assert made.accuracy == 1
     assert made.probabilities(shown(exam)).shape == (80, 2, 3)
     # Three of a picture in colour, each shown by another channel than the one at its place.
     given = lesson(channels=3)
     turned = [labels[:, [2, 0, 1]] for labels in (given.labels, given.exam_labels)]
-    made = judge.train(None, replace(given, labels=turned[0], exam_labels=turned[1]))
-    stacked = judge.train(None, replace(given, labels=turned[0], exam_labels=turned[1], stacked=True))
+    made = classifier.train(None, replace(given, labels=turned[0], exam_labels=turned[1]))
+    stacked = classifier.train(None, replace(given, labels=turned[0], exam_labels=turned[1], stacked=True))
     assert made.accuracy > 0.9
     assert stacked.accuracy < 0.5
     assert made.identity != stacked.identity
@@ -203,4 +203,4 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "file"))
-    assert judge.train(None, lesson()).accuracy == 1
+    assert classifier.train(None, lesson()).accuracy == 1

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from ganzoo import files
 from ganzoo.cli import main
-from ganzoo.plan import Plan
-from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start, start_or_resume
+from ganzoo.config.plan import Plan
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start, start_or_resume
+from ganzoo.util import files
 
 from .faults import FaultyDisk, die, ended, forked
 
@@ -91,7 +91,7 @@ def killed_until_done(plan: Plan, folder: Path, seed: int, atomic: bool) -> int:
 def newest(run_dir: Path) -> int:
     """The images of the newest sound checkpoint, whatever its folder is called."""
     from ganzoo.errors import UsageError
-    from ganzoo.train.checkpoint import read_newest
+    from ganzoo.runs.checkpoint import read_newest
 
     try:
         return int(read_newest(run_dir / "checkpoints")[1]["images"])
@@ -172,7 +172,7 @@ def test_asked_to_stop_fifty_times(tmp_path: Path) -> None:
 
 
 def test_asked_to_stop_before_training_nothing_is_written(tmp_path: Path, monkeypatch: Any) -> None:
-    from ganzoo.train import session
+    from ganzoo.training import session
 
     def slow(*arguments: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)

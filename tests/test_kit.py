@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo.registry import load_registry
-from ganzoo.testing import CHECKS, check_plugin
+from ganzoo.registry.registry import load_registry
+from ganzoo.testing.check import CHECKS
+from ganzoo.testing.runner import check_plugin
 
 Install = Callable[..., Path]
 

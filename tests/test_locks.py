@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from ganzoo.cli.runs import _status
+from ganzoo.config.plan import Plan
 from ganzoo.errors import UsageError
-from ganzoo.locks import only_process
-from ganzoo.plan import Plan
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start, start_or_resume
+from ganzoo.runs.lock import only_process
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start, start_or_resume
 
 from .faults import ended, forked
 

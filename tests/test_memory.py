@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from ganzoo.config.plan import Plan
 from ganzoo.errors import FailedError
-from ganzoo.plan import Plan
-from ganzoo.runs import Run
-from ganzoo.train import prepared as preparing
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training import setup as preparing
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
 
 Tiny = Callable[..., Plan]
 Install = Callable[..., Path]

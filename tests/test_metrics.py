@@ -15,9 +15,9 @@ import pytest
 from scipy.linalg import sqrtm
 
 import ganzoo_metrics
-from ganzoo import pairs
 from ganzoo.api import MetricSpec, nearest, squared_distances
-from ganzoo.evaluate.evidence import Case
+from ganzoo.api import distances as vector_distances
+from ganzoo.evaluation.comparison import Case
 from ganzoo_metrics import classes, distances, neighbours
 
 SPECS: dict[str, MetricSpec] = {spec.name: spec for spec in ganzoo_metrics.ganzoo_metrics()}
@@ -126,7 +126,7 @@ def brute_kid(first: Array, second: Array) -> float:
 
 @pytest.mark.parametrize("rows", [500, 7])
 def test_kid_is_the_mean_over_all_pairs(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(distances, "_ROWS", rows)
+    monkeypatch.setattr(vector_distances, "_ROWS", rows)
     fake, real = normal(0, 23, 5), 0.7 * normal(1, 31, 5) + 0.3
     found = scores("kid", {"features": fake}, {"features": real})["kid"]
     assert found == pytest.approx(brute_kid(fake, real))
@@ -153,7 +153,7 @@ def test_kid_of_equal_distributions_is_0_on_average() -> None:
 @pytest.mark.parametrize("rows", [500, 7])
 def test_distances_of_all_pairs(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Far from the origin, where the squares of the values would swallow the differences."""
-    monkeypatch.setattr(pairs, "_ROWS", rows)
+    monkeypatch.setattr(vector_distances, "_ROWS", rows)
     first, second = ((1000 + normal(seed, 20 + seed, 6)).astype(np.float32) for seed in (0, 1))
     expected = np.array([[((x.astype(float) - y) ** 2).sum() for y in second] for x in first])
     found = np.full_like(expected, np.nan)
@@ -201,7 +201,7 @@ def prdc(fake: Array, real: Array, **options: int) -> dict[str, float]:
 def test_precision_recall_density_and_coverage(
     monkeypatch: pytest.MonkeyPatch, rows: int, k_precision: int, k_density: int
 ) -> None:
-    monkeypatch.setattr(pairs, "_ROWS", rows)
+    monkeypatch.setattr(vector_distances, "_ROWS", rows)
     options = {"k_precision": k_precision, "k_density": k_density}
     for seed, (scale, shift) in enumerate([(1.0, 0.0), (0.3, 0.0), (2.0, 0.5), (1.0, 9.0)]):
         fake, real = scale * normal(seed, 37, 3) + shift, normal(10 + seed, 26, 3)

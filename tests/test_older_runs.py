@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import UsageError
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runfiles import read_manifest, sealed_manifest
-from ganzoo.runs import Run
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start, start_or_resume
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.run import Run
+from ganzoo.runs.validation import read_manifest, sealed_manifest
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start, start_or_resume
 
 
 def without(run: Run, *names: str) -> None:

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from ganzoo.onnxfile import plain_options
-from ganzoo.onnxguard import check
-from ganzoo.onnxguard.rules import RULES
-from ganzoo.onnxguard.sizes import steps
+from ganzoo.runtime.guard.check import check
+from ganzoo.runtime.guard.shape_inference import steps
+from ganzoo.runtime.guard.shape_rules import RULES
+from ganzoo.runtime.ort_session import plain_options
 
 Case = tuple[str, list[NDArray[Any] | None], dict[str, Any]]
 

@@ -10,21 +10,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import DataInfo, Field, Net
+from ganzoo.api import DataInfo, Field
+from ganzoo.api.networks import Net
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import SettingsError
-from ganzoo.networks import apply, build_networks, judging_alone
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.estimate import estimate
-from ganzoo.train.memory import Memory
-from ganzoo.train.parting import parts
-from ganzoo.train.prepared import check_share, prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.ranks import Ranks
-from ganzoo.train.session import resume, start
+from ganzoo.networks.apply import apply, judging_alone
+from ganzoo.networks.build import build_networks
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.cost import estimate
+from ganzoo.training.distributed.ranks import Ranks
+from ganzoo.training.microbatches import Memory
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
+from ganzoo.training.setup import check_share, prepare
+from ganzoo.training.shards import parts
 from ganzoo_relativistic.config import ZeroCentredConfig
 from ganzoo_relativistic.terms import r1
 from ganzoo_wgan_gp.config import GradientPenaltyConfig

@@ -12,9 +12,8 @@ from PIL import Image
 
 from ganzoo.api import DataError, SettingsError
 from ganzoo.data.batches import Batches
-from ganzoo.data.store import open_source
-from ganzoo_datasets import fashion_sides, pairs, shapes
-from ganzoo_datasets.changes import Change
+from ganzoo.data.dataset import open_source
+from ganzoo_datasets import fashion_paired, paired_images, shapes
 from ganzoo_datasets.config import (
     FashionPairsConfig,
     FashionUnpairedConfig,
@@ -22,6 +21,7 @@ from ganzoo_datasets.config import (
     ShapesConfig,
     SidesConfig,
 )
+from ganzoo_datasets.transforms import Change
 
 
 def save(path: Path, shade: Any, size: tuple[int, int] = (10, 8)) -> None:
@@ -42,29 +42,29 @@ def two_sides(folder: Path, names: str = "pqr") -> Path:
 
 
 def test_pairs_are_found_by_name(tmp_path: Path) -> None:
-    source = pairs.open_pairs(str(two_sides(tmp_path)))
+    source = paired_images.open_pairs(str(two_sides(tmp_path)))
     assert {field.name: field.shape for field in source.fields} == {"a": (1, 8, 10), "b": (3, 16, 20)}
     assert list(source.items) == ["p", "q", "r"]
     for row in range(3):
         sample = source.read(row)
         assert (sample["a"] == 10 + row).all()
         assert (abs(sample["b"].astype(int) - 20 - row) <= 1).all()
-    held_out = pairs.open_held_out_pairs(str(tmp_path))
+    held_out = paired_images.open_held_out_pairs(str(tmp_path))
     assert held_out is None
     (tmp_path / "test").mkdir()
     two_sides(tmp_path / "test", "xy")
-    held_out = pairs.open_held_out_pairs(str(tmp_path))
+    held_out = paired_images.open_held_out_pairs(str(tmp_path))
     assert held_out is not None
     assert held_out.fields == source.fields
     assert list(held_out.items) == ["x", "y"]
-    assert len(pairs.open_pairs(str(tmp_path)).items) == 3  # without those that are held out
+    assert len(paired_images.open_pairs(str(tmp_path)).items) == 3  # without those that are held out
 
 
 def test_names_of_folders_and_shapes_are_options(tmp_path: Path) -> None:
     save(tmp_path / "trainA" / "1.png", 5, (40, 40))
     save(tmp_path / "trainB" / "1.png", 6, (30, 30))
     config = PairsConfig(a="trainA", b="trainB", height=16, width=12, channels=3)
-    source = pairs.open_pairs(str(tmp_path), config)
+    source = paired_images.open_pairs(str(tmp_path), config)
     assert {field.shape for field in source.fields} == {(3, 16, 12)}
     assert (source.read(0)["b"] == 6).all()
 
@@ -77,7 +77,7 @@ def test_batches_keep_pairs_together(tmp_path: Path) -> None:
             pixels[:, number % 4] = 40 * (number + 1)
             (tmp_path / side).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / side / f"{number}.png")
-    store = open_source(pairs.open_pairs(str(tmp_path)))
+    store = open_source(paired_images.open_pairs(str(tmp_path)))
     import torch
 
     batches = Batches(store, seed=3, device=torch.device("cpu"), flip=True)
@@ -100,14 +100,14 @@ def test_batches_keep_pairs_together(tmp_path: Path) -> None:
 def test_sides_that_do_not_fit_are_refused(tmp_path: Path, change: Any, message: str) -> None:
     change(two_sides(tmp_path))
     with pytest.raises(DataError, match=message) as caught:
-        pairs.open_pairs(str(tmp_path))
+        paired_images.open_pairs(str(tmp_path))
     assert str(tmp_path) in caught.value.where
     assert caught.value.fix
 
 
 def test_partners_that_are_stretched_may_differ_in_shape(tmp_path: Path) -> None:
     save(two_sides(tmp_path) / "b" / "q.bmp", 1, (20, 20))
-    assert len(pairs.open_pairs(str(tmp_path), PairsConfig(fit="stretch")).items) == 3
+    assert len(paired_images.open_pairs(str(tmp_path), PairsConfig(fit="stretch")).items) == 3
 
 
 def test_many_without_a_partner_are_counted(tmp_path: Path) -> None:
@@ -116,19 +116,22 @@ def test_many_without_a_partner_are_counted(tmp_path: Path) -> None:
         if path.stem != "a":
             path.unlink()
     with pytest.raises(DataError, match=r"7 pictures .*: a/b, a/c, a/d, a/e, a/f and 2 more"):
-        pairs.open_pairs(str(tmp_path))
+        paired_images.open_pairs(str(tmp_path))
 
 
 def test_the_fingerprint_follows_files_and_options(tmp_path: Path) -> None:
     root = str(two_sides(tmp_path))
-    first = pairs.open_pairs(root).fingerprint
-    assert pairs.open_pairs(root).fingerprint == first
-    assert pairs.open_pairs(root, PairsConfig(height=8)).fingerprint != first
-    edges = [pairs.open_pairs(root, PairsConfig(transform="edges", threshold=t)).fingerprint for t in (9, 10)]
+    first = paired_images.open_pairs(root).fingerprint
+    assert paired_images.open_pairs(root).fingerprint == first
+    assert paired_images.open_pairs(root, PairsConfig(height=8)).fingerprint != first
+    edges = [
+        paired_images.open_pairs(root, PairsConfig(transform="edges", threshold=t)).fingerprint
+        for t in (9, 10)
+    ]
     assert len({first, *edges}) == 3
     (tmp_path / "a" / "p.png").rename(tmp_path / "a" / "s.png")
     (tmp_path / "b" / "p.bmp").rename(tmp_path / "b" / "s.bmp")
-    assert pairs.open_pairs(root).fingerprint != first
+    assert paired_images.open_pairs(root).fingerprint != first
 
 
 # --- one picture and its change -------------------------------------------------------------------
@@ -165,29 +168,29 @@ def test_edges_are_steps_of_the_threshold_or_more() -> None:
 def test_one_folder_becomes_pairs(tmp_path: Path) -> None:
     for number in range(3):
         save(tmp_path / f"{number}.png", (200, 20 * number, 0), (16, 16))
-    source = pairs.open_pairs(str(tmp_path), PairsConfig(transform="gray"))
+    source = paired_images.open_pairs(str(tmp_path), PairsConfig(transform="gray"))
     assert [field.shape for field in source.fields] == [(1, 16, 16), (3, 16, 16)]
     sample = source.read(2)
     assert (sample["a"] == round(0.299 * 200 + 0.587 * 40)).all()
-    assert pairs.open_held_out_pairs(str(tmp_path), PairsConfig(transform="gray")) is None
-    small = pairs.open_pairs(str(tmp_path), PairsConfig(transform="downscale", factor=4))
+    assert paired_images.open_held_out_pairs(str(tmp_path), PairsConfig(transform="gray")) is None
+    small = paired_images.open_pairs(str(tmp_path), PairsConfig(transform="downscale", factor=4))
     assert [field.shape for field in small.fields] == [(3, 4, 4), (3, 16, 16)]
 
 
 def test_changes_that_leave_nothing_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "1.png", 9, (16, 12))
     with pytest.raises(DataError, match="gray already") as caught:
-        pairs.open_pairs(str(tmp_path), PairsConfig(transform="gray"))
+        paired_images.open_pairs(str(tmp_path), PairsConfig(transform="gray"))
     assert str(tmp_path) in caught.value.where
     with pytest.raises(DataError, match="would be 2x2") as caught:
-        pairs.open_pairs(str(tmp_path), PairsConfig(transform="downscale", factor=8))
+        paired_images.open_pairs(str(tmp_path), PairsConfig(transform="downscale", factor=8))
     assert "4 pixels" in caught.value.fix
     with pytest.raises(ValueError, match="factor"):
         PairsConfig(factor=1)
     with pytest.raises(ValueError, match="threshold"):
         FashionPairsConfig(threshold=0)
     with pytest.raises(SettingsError, match="channels"):
-        pairs.open_pairs(str(tmp_path), PairsConfig(channels=2))
+        paired_images.open_pairs(str(tmp_path), PairsConfig(channels=2))
 
 
 # --- without pairs --------------------------------------------------------------------------------
@@ -198,19 +201,19 @@ def test_the_shorter_side_is_repeated_evenly(tmp_path: Path) -> None:
         save(tmp_path / "a" / f"{number}.png", number)
     for number in range(3):
         save(tmp_path / "b" / f"other{number}.png", 100 + number)
-    source = pairs.open_unpaired(str(tmp_path))
+    source = paired_images.open_unpaired(str(tmp_path))
     samples = [source.read(row) for row in range(len(source.items))]
     assert sorted(int(sample["a"].flat[0]) for sample in samples) == list(range(7))
     counts = Counter(int(sample["b"].flat[0]) for sample in samples)
     assert counts.keys() == {100, 101, 102}
     assert set(counts.values()) == {2, 3}
     assert any("those of b are repeated" in note for note in source.notes)
-    assert pairs.open_unpaired(str(tmp_path)).items == source.items
-    assert pairs.open_held_out_unpaired(str(tmp_path)) is None
+    assert paired_images.open_unpaired(str(tmp_path)).items == source.items
+    assert paired_images.open_held_out_unpaired(str(tmp_path)) is None
 
 
 def test_repeats_come_in_other_orders() -> None:
-    numbers = pairs.repeated(50, 200)
+    numbers = paired_images.repeated(50, 200)
     rounds = [numbers[start : start + 50] for start in range(0, 200, 50)]
     assert all(sorted(part) == list(range(50)) for part in rounds)
     assert len(set(rounds)) == 4
@@ -219,13 +222,13 @@ def test_repeats_come_in_other_orders() -> None:
 def test_unpaired_folders_that_are_missing(tmp_path: Path) -> None:
     save(tmp_path / "a" / "1.png", 3)
     with pytest.raises(DataError, match="no folder 'b'") as caught:
-        pairs.open_unpaired(str(tmp_path))
+        paired_images.open_unpaired(str(tmp_path))
     assert "transform" not in caught.value.fix
     with pytest.raises(DataError, match="a file, not a folder"):
-        pairs.open_unpaired(str(tmp_path / "a" / "1.png"))
+        paired_images.open_unpaired(str(tmp_path / "a" / "1.png"))
     with pytest.raises(DataError, match="needs a path"):
-        pairs.open_unpaired("")
-    assert pairs.open_unpaired(str(tmp_path), SidesConfig(b="a")).read(0)["b"].shape == (1, 8, 10)
+        paired_images.open_unpaired("")
+    assert paired_images.open_unpaired(str(tmp_path), SidesConfig(b="a")).read(0)["b"].shape == (1, 8, 10)
 
 
 # --- without files --------------------------------------------------------------------------------
@@ -234,23 +237,23 @@ def test_unpaired_folders_that_are_missing(tmp_path: Path) -> None:
 def test_embedded_pairs_are_the_pictures_and_their_changes() -> None:
     for transform, shape in (("edges", (1, 28, 28)), ("downscale", (1, 14, 14))):
         config = FashionPairsConfig(transform=transform)
-        for source in (fashion_sides.open_pairs("", config), fashion_sides.open_held_out_pairs("", config)):
+        for source in (fashion_paired.open_pairs("", config), fashion_paired.open_held_out_pairs("", config)):
             store = open_source(source)
             assert store.info.field("a").shape == shape
             assert np.array_equal(store.arrays["a"][7], Change(transform)(store.arrays["b"][7]))
-    assert set(np.unique(fashion_sides.open_pairs().arrays["a"])) == {0, 255}
+    assert set(np.unique(fashion_paired.open_pairs().arrays["a"])) == {0, 255}
 
 
 def test_embedded_classes_are_apart() -> None:
-    source = open_source(fashion_sides.open_unpaired("", FashionUnpairedConfig(a="Bag", b="Sandal")))
+    source = open_source(fashion_paired.open_unpaired("", FashionUnpairedConfig(a="Bag", b="Sandal")))
     assert source.count == 500
-    held_out = open_source(fashion_sides.open_held_out_unpaired("", FashionUnpairedConfig()))
+    held_out = open_source(fashion_paired.open_held_out_unpaired("", FashionUnpairedConfig()))
     assert held_out.count == 500
     rows = [{row.tobytes() for row in source.arrays[side]} for side in "ab"]
     assert not rows[0] & rows[1]
     for config in (FashionUnpairedConfig(a="Hat"), FashionUnpairedConfig(a="Dress", b="Dress")):
         with pytest.raises(DataError, match="class") as caught:
-            fashion_sides.open_unpaired("", config)
+            fashion_paired.open_unpaired("", config)
         assert "Ankle boot" in caught.value.fix
 
 
@@ -273,10 +276,10 @@ def test_shapes_have_the_colour_of_their_kind() -> None:
 @pytest.mark.parametrize(
     "function",
     [
-        fashion_sides.open_pairs,
-        fashion_sides.open_held_out_pairs,
-        fashion_sides.open_unpaired,
-        fashion_sides.open_held_out_unpaired,
+        fashion_paired.open_pairs,
+        fashion_paired.open_held_out_pairs,
+        fashion_paired.open_unpaired,
+        fashion_paired.open_held_out_unpaired,
         shapes.open_shapes,
         shapes.open_held_out,
     ],

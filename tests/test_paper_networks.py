@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import DataInfo, Field, Net, Networks
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, factory_of
+from ganzoo.api import DataInfo, Field
+from ganzoo.api.networks import Net, Networks
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry, factory_of
 from tests.test_architectures import NORMS, WEIGHTED, build, inputs, pictures, run
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ganzoo.api import RecipeSpec
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
 from tests.published import LATER, both
 
 PUBLISHED: dict[str, dict[str, Any]] = {

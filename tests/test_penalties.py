@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo_wgan_gp
-from ganzoo.api import Batch, SettingsError, TermSpec
+from ganzoo.api import SettingsError, TermSpec
+from ganzoo.api.training import Batch
 
 SPECS: dict[str, TermSpec] = {spec.name: spec for spec in ganzoo_wgan_gp.ganzoo_terms()}
 

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ganzoo import plugins
 from ganzoo.api import LossSpec
 from ganzoo.cli import cli
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.registry import factory_of, load_registry
+from ganzoo.registry.registry import discovery, factory_of, load_registry
 
 ROOT = Path(__file__).parent.parent
 Install = Callable[..., Path]
@@ -56,7 +55,7 @@ def test_built_ins_come_through_the_public_door() -> None:
 
 
 def test_hidden_entry_points_leave_an_empty_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda group: ())
+    monkeypatch.setattr(discovery, "entry_points", lambda group: ())
     assert listing() == {"items": [], "not_loaded": []}
     shown = CliRunner().invoke(cli, ["list"])
     assert shown.exit_code == 0
@@ -77,7 +76,7 @@ def test_core_names_no_plugin_package() -> None:
                 words = [node.value]
             for word in words:
                 named = {package for package in packages if package in word}
-                assert not named or word in plugins.HOOKS, f"{file}: {word}"
+                assert not named or word in discovery.HOOKS, f"{file}: {word}"
 
 
 def test_plugins_import_only_the_api() -> None:

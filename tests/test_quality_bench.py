@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import quality, quality_report
+from benchmarks.quality.run import report, run
 from ganzoo.api import RecipeSpec
-from ganzoo.recipes import resolve
-from ganzoo.registry import load_registry
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import load_registry
 
 
 def row(
     recipe: str = "dcgan", seed: int = 0, fed: float = 40.0, suite: str = "fashion-5k"
 ) -> dict[str, object]:
-    trial = quality.Trial(suite=suite, recipe=recipe)
+    trial = run.Trial(suite=suite, recipe=recipe)
     return {
         "trial": trial.name, "suite": suite, "recipe": recipe, "length": "its own", "seed": seed,
         "images": 1000, "minutes": 0.5, "threads": 2, "machine": "a machine", "versions": "versions",
@@ -33,16 +33,16 @@ def row(
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(quality, "RESULTS", tmp_path / "quality.json")
-    monkeypatch.setattr(quality_report, "PAGE", tmp_path / "results.md")
-    monkeypatch.setattr(quality_report, "GRIDS", tmp_path / "results")
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "quality.json")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "results.md")
+    monkeypatch.setattr(report, "GRIDS", tmp_path / "results")
     return tmp_path / "results.md"
 
 
 def test_seeds_are_shown_as_a_median_with_their_spread(page: Path) -> None:
     for seed, fed in enumerate((40.0, 35.5, 912.0)):
-        quality.keep(row(seed=seed, fed=fed))
-    quality_report.write(quality.read())
+        run.keep(row(seed=seed, fed=fed))
+    report.write(run.read())
     text = page.read_text(encoding="utf-8")
     assert "40 (35.5 to 912)" in text
     assert "| real | 3.25 |" in text
@@ -50,19 +50,19 @@ def test_seeds_are_shown_as_a_median_with_their_spread(page: Path) -> None:
 
 
 def test_a_row_measured_again_replaces_the_old_one(page: Path) -> None:
-    quality.keep(row(fed=40.0))
-    quality.keep(row(recipe="cgan", fed=60.0))
-    quality.keep(row(fed=30.0))
-    assert sorted(old["scores"]["fed"] for old in quality.read()) == [30.0, 60.0]
+    run.keep(row(fed=40.0))
+    run.keep(row(recipe="cgan", fed=60.0))
+    run.keep(row(fed=30.0))
+    assert sorted(old["scores"]["fed"] for old in run.read()) == [30.0, 60.0]
 
 
 def test_rows_that_come_at_once_are_all_kept(page: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda seed: quality.keep(row(seed=seed)), range(40)))
-    assert [old["seed"] for old in quality.read()] == list(range(40))
+        list(pool.map(lambda seed: run.keep(row(seed=seed)), range(40)))
+    assert [old["seed"] for old in run.read()] == list(range(40))
 
 
-class Commands(quality.Bench):
+class Commands(run.Bench):
     """A bench whose commands only leave what they would leave behind."""
 
     def _ganzoo(self, *words: str) -> str:
@@ -85,30 +85,30 @@ class Commands(quality.Bench):
 
 
 def test_scores_made_again_say_how_it_was_trained(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial, said = quality.Trial(suite="fashion-5k", recipe="dcgan"), []
+    trial, said = run.Trial(suite="fashion-5k", recipe="dcgan"), []
     for commit, place, threads in (("old", "then", 3), ("new", "now", 1)):
-        monkeypatch.setattr(quality.machine, "commit", lambda commit=commit: commit)
-        monkeypatch.setattr(quality.machine, "describe", lambda place=place: place)
+        monkeypatch.setattr(run.machine, "commit", lambda commit=commit: commit)
+        monkeypatch.setattr(run.machine, "describe", lambda place=place: place)
         Commands(page.parent / "work", {"fashion-5k": "fashion-5k"}, threads).run(trial, 0)
-        said.append(quality.read()[0])
+        said.append(run.read()[0])
     for name in ("commit", "machine", "date", "load", "threads", "versions", "minutes"):
         assert said[0][name] == said[1][name]
     assert (said[1]["commit"], said[1]["scored_by"], said[1]["machine"]) == ("old", "new", "then")
     assert (said[1]["threads"], said[1]["minutes"]) == (3, 1.5)
     assert said[1]["versions"] == "Python 3.11.7, ganzoo 0.1.0, torch 2.9.0, numpy 2.0"
-    quality_report.write(quality.read())
+    report.write(run.read())
     assert "commits old (scored by new)." in page.read_text(encoding="utf-8")
     # A run of which no row tells: nothing is made up.
-    quality.RESULTS.unlink()
+    run.RESULTS.unlink()
     Commands(page.parent / "work", {"fashion-5k": "fashion-5k"}, 1).run(trial, 0)
-    (found,) = quality.read()
+    (found,) = run.read()
     assert (found["commit"], found["scored_by"]) == ("unknown", "new")
 
 
 def test_settings_beside_the_recipe_s_own_are_shown(page: Path) -> None:
-    quality.keep({**row(), "settings": ["terms.r1.every=1"]})
-    quality.keep({**row(recipe="cgan"), "length": "long: 5/3 of its own"})
-    quality_report.write(quality.read())
+    run.keep({**row(), "settings": ["terms.r1.every=1"]})
+    run.keep({**row(recipe="cgan"), "length": "long: 5/3 of its own"})
+    report.write(run.read())
     text = page.read_text(encoding="utf-8")
     assert "| dcgan (terms.r1.every=1) |" in text
     assert "| cgan (long) |" in text
@@ -117,21 +117,21 @@ def test_settings_beside_the_recipe_s_own_are_shown(page: Path) -> None:
 def test_a_grid_stands_with_what_somebody_saw_in_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = page.parent / "seen.toml"
     seen.write_text('fashion-5k-dcgan = "Garments."\n', encoding="utf-8")
-    monkeypatch.setattr(quality_report, "SEEN", seen)
+    monkeypatch.setattr(report, "SEEN", seen)
     samples = page.parent / "run" / "samples"
     samples.mkdir(parents=True)
     for images in (100, 200):
         (samples / f"{images:012d}.png").write_bytes(str(images).encode())
-    quality_report.keep_grid(page.parent / "run", "fashion-5k-dcgan")
-    quality.keep(row())
-    quality_report.write(quality.read())
+    report.keep_grid(page.parent / "run", "fashion-5k-dcgan")
+    run.keep(row())
+    report.write(run.read())
     assert (page.parent / "results" / "fashion-5k-dcgan.png").read_bytes() == b"200"
     assert "(results/fashion-5k-dcgan.png)\n\nGarments." in page.read_text(encoding="utf-8")
 
 
 def test_trials_are_of_recipes_that_there_are() -> None:
     known = {item.name for item in load_registry().of_kind(RecipeSpec)}
-    rows = list(quality.trials(list(quality_report.TITLES), []))
+    rows = list(run.trials(list(report.TITLES), []))
     assert {trial.recipe for trial in rows} <= known
     for trial in rows:
         settings = dict(setting.split("=") for setting in trial.settings)
@@ -142,5 +142,5 @@ def test_trials_are_of_recipes_that_there_are() -> None:
 
 def test_a_place_on_this_machine_stays_here() -> None:
     text = '{"split": "held-out part of ganzoo/idx:/some/where/mnist"}'
-    assert quality.without_places(text, "idx:/some/where/mnist") == text.replace("/some/where/", "")
-    assert quality.without_places(text, "fashion-5k") == text
+    assert run.without_places(text, "idx:/some/where/mnist") == text.replace("/some/where/", "")
+    assert run.without_places(text, "fashion-5k") == text

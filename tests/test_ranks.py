@@ -23,20 +23,21 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganzoo.api import ArraySource, Field
+from ganzoo.api import Field
+from ganzoo.api.sources import ArraySource
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
 from ganzoo.data.batches import Batches
-from ganzoo.data.store import open_source
+from ganzoo.data.dataset import open_source
 from ganzoo.errors import UsageError
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import load_registry
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.launch import launch
-from ganzoo.train.prepared import prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.ranks import Ranks
-from ganzoo.train.session import resume, start
+from ganzoo.registry.registry import load_registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.distributed.launch import launch
+from ganzoo.training.distributed.ranks import Ranks
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
+from ganzoo.training.setup import prepare
 
 Install = Callable[..., Path]
 WORKER = Path(__file__).parent / "outside" / "train_in_ranks.py"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import tomli_w
 
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import parse_assignment
 from ganzoo.errors import DataError, SettingsError, UsageError
-from ganzoo.networks import build_networks
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, load_registry
-from ganzoo.settings import parse_assignment
-from ganzoo.train.prepared import prepare
+from ganzoo.networks.build import build_networks
+from ganzoo.registry.registry import Registry, load_registry
+from ganzoo.training.setup import prepare
 
 
 def test_layers_and_origins(registry: Registry) -> None:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 import ganzoo_relativistic
-from ganzoo.api import Batch, LossSpec, SettingsError, TermSpec
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.train.prepared import prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
+from ganzoo.api import LossSpec, SettingsError, TermSpec
+from ganzoo.api.training import Batch
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.training.setup import prepare
 
 from .test_penalties import FakeView
 

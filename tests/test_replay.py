@@ -10,21 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganzoo.api import Batch, Field
+from ganzoo.api import Field
+from ganzoo.api.training import Batch
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import SettingsError, UsageError
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.engine import Engine
-from ganzoo.train.estimate import count_cycle, estimate
-from ganzoo.train.parting import Part, parts
-from ganzoo.train.prepared import check_share, prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.ranks import Ranks
-from ganzoo.train.replay import Replay
-from ganzoo.train.session import resume, start
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.training.compute.device import Engine
+from ganzoo.training.cost import count_cycle, estimate
+from ganzoo.training.distributed.ranks import Ranks
+from ganzoo.training.replay_buffer import Replay
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
+from ganzoo.training.setup import check_share, prepare
+from ganzoo.training.shards import Part, parts
 
 SIZE, COUNT = 8, 4
 FIELDS = [Field(name="image", shape=(1, 2, 2)), Field(name="my.label", dtype="int64", classes=("a", "b"))]

@@ -112,7 +112,14 @@ def test_files_and_functions_are_short() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["ganzoo", "ganzoo.runtime", "ganzoo.onnxfile", "ganzoo.sampling", "ganzoo.pictures", "ganzoo.api"],
+    [
+        "ganzoo",
+        "ganzoo.runtime",
+        "ganzoo.runtime.onnx_file",
+        "ganzoo.sampling",
+        "ganzoo.images",
+        "ganzoo.api",
+    ],
 )
 def test_the_runtime_needs_neither_torch_nor_onnx(module: str) -> None:
     code = (

@@ -13,20 +13,21 @@ import pytest
 import torch
 
 from ganzoo.api import Field
-from ganzoo.data.opening import open_data
-from ganzoo.data.store import Store
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.data.dataset import Store
+from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, DivergedError, SettingsError, UsageError
-from ganzoo.evaluate import Request, evaluate
-from ganzoo.evaluate.during import judging
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, load_registry
-from ganzoo.runs import Run
-from ganzoo.train import phases, recorder
-from ganzoo.train.evaluation import Judging, Make
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start
-from ganzoo_extractors import judge, weights
+from ganzoo.evaluation.during_training import judging
+from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.registry.registry import Registry, load_registry
+from ganzoo.runs.run import Run
+from ganzoo.training import phases
+from ganzoo.training.reporting import recorder
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.scores import Judging, Make
+from ganzoo.training.session import resume, start
+from ganzoo_extractors import classifier, weights
 
 from .evaluating import few_pictures, ganzoo
 from .test_training import final_state
@@ -149,7 +150,7 @@ def test_points_are_scored_without_an_extractor(tiny: Tiny, registry: Registry, 
 def test_the_training_data_is_opened_once(
     scored: Callable[..., Plan], run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganzoo.evaluate.reference.open_dataset", lambda *_: pytest.fail("it is open"))
+    monkeypatch.setattr("ganzoo.evaluation.real_data.open_dataset", lambda *_: pytest.fail("it is open"))
     plan = scored()
     done = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, registry))[0]
     assert scores_of(done) == scores_of(run)
@@ -178,7 +179,7 @@ def test_a_quick_metric_may_need_a_judge(
 ) -> None:
     """It learns while the run trains, with gradients and in a precision of its own."""
     install("sure-dist", "sure", JUDGED)
-    monkeypatch.setattr(judge, "STEPS", 5)
+    monkeypatch.setattr(classifier, "STEPS", 5)
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     plan = scored(**{"train.precision": precision, "train.eval_every": 80})
     done, _ = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, load_registry()))
@@ -359,11 +360,11 @@ def test_held_out_samples_of_another_shape(
     scored: Callable[..., Plan], registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan of one data set, and the held-out samples of another."""
-    from ganzoo.data import store
-    from ganzoo.evaluate import reference
+    from ganzoo.data import dataset
+    from ganzoo.evaluation import real_data
     from ganzoo_datasets.toy import open_toy
 
-    monkeypatch.setattr(reference, "open_held_out", lambda *_: store.open_source(open_toy("ring")))
+    monkeypatch.setattr(real_data, "open_held_out", lambda *_: dataset.open_source(open_toy("ring")))
     with pytest.raises(DataError, match="shape"):
         before_training(scored(), registry, tmp_path / "run")
 

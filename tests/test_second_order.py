@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo.plan import Plan
-from ganzoo.train.prepared import prepare
-from ganzoo.train.products import use_products
-from ganzoo.train.second_order import Geometry, convolution, use_lean_gradients
-from ganzoo.train.work import WorkCounter
+from ganzoo.config.plan import Plan
+from ganzoo.training.compute.conv_as_matmul import use_products
+from ganzoo.training.compute.double_backward import Geometry, convolution, use_lean_gradients
+from ganzoo.training.flops import WorkCounter
+from ganzoo.training.setup import prepare
 
 Tiny = Callable[..., Plan]
 
@@ -81,8 +81,8 @@ def test_only_penalised_discriminators_change_and_state_stays(tiny: Tiny) -> Non
         kinds[family] = {type(part).__module__ for part in module.modules()}
         names = list(module.state_dict())
         assert names == [name for name, _ in module.named_parameters()]
-    assert "ganzoo.train.second_order" in kinds["wgan-gp"]
-    assert "ganzoo.train.second_order" not in kinds["wgan"]
+    assert "ganzoo.training.compute.double_backward" in kinds["wgan-gp"]
+    assert "ganzoo.training.compute.double_backward" not in kinds["wgan"]
 
 
 def test_a_penalty_costs_four_passes() -> None:

@@ -14,16 +14,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo import process
-from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.api import DataInfo, Field
+from ganzoo.api.networks import Net, Networks
+from ganzoo.config.plan import Plan
 from ganzoo.errors import SettingsError
-from ganzoo.networks import judging_alone
-from ganzoo.plan import Plan
-from ganzoo.train import graph, session
-from ganzoo.train.parting import Draws, Part
-from ganzoo.train.prepared import Prepared, prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import start
+from ganzoo.networks.apply import judging_alone
+from ganzoo.training import session
+from ganzoo.training.compute import cuda_graphs
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+from ganzoo.training.setup import Prepared, prepare
+from ganzoo.training.shards import Draws, Part
+from ganzoo.util import system
 
 Tiny = Callable[..., Plan]
 FP32 = {"train.precision": "fp32"}
@@ -188,8 +190,8 @@ class StandIn:
         self.work()
 
 
-class StandInGraphs(graph.Graphs):
-    def _capture(self, cycle: graph.Cycle, picked: Sequence[graph.Picked]) -> Any:
+class StandInGraphs(cuda_graphs.Graphs):
+    def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> Any:
         if StandIn.fail:
             self._engine.random.manual_seed(99)  # a broken capture leaves its mark
             raise RuntimeError(StandIn.fail)
@@ -204,11 +206,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Runs on the CPU repeat their cycles as on CUDA; the list hears what the repeater tells."""
     told: list[str] = []
 
-    def watched(cycle: graph.Cycle, picked: Sequence[graph.Picked]) -> str:
+    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> str:
         cycle(picked)
         return ""
 
-    monkeypatch.setattr(graph, "_watched", watched)
+    monkeypatch.setattr(cuda_graphs, "_watched", watched)
     monkeypatch.setattr(
         session,
         "repeater_for",
@@ -241,11 +243,11 @@ def test_repeated_cycles_train_the_same_run(
 def test_a_cycle_that_waits_for_the_device_is_not_captured(
     tiny: Tiny, tmp_path: Path, stand_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def watched(cycle: graph.Cycle, picked: Sequence[graph.Picked]) -> str:
+    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> str:
         cycle(picked)
         return "the host waits for the device in net.py, line 3"
 
-    monkeypatch.setattr(graph, "_watched", watched)
+    monkeypatch.setattr(cuda_graphs, "_watched", watched)
     monkeypatch.setattr(StandInGraphs, "_capture", lambda *_: pytest.fail("captured"))
     final(tiny("vanilla"), tmp_path / "run")
     assert stand_in == ["eager: the host waits for the device in net.py, line 3"]
@@ -260,7 +262,9 @@ def test_one_cycle_that_cannot_be_captured_makes_all_of_them_eager(
     monkeypatch = request.getfixturevalue("monkeypatch")
     capture, captured = StandInGraphs._capture, []
 
-    def second_fails(self: StandInGraphs, cycle: graph.Cycle, picked: Sequence[graph.Picked]) -> Any:
+    def second_fails(
+        self: StandInGraphs, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]
+    ) -> Any:
         StandIn.fail = "no" if captured else ""
         captured.append(capture(self, cycle, picked))
         return captured[-1]
@@ -276,7 +280,7 @@ def test_cycles_beyond_the_most_graphs_run_eagerly(
     plan = tiny("wgan-gp", **{"train.images": 600, "terms.gradient-penalty.every": 3})
     eager = final(plan, tmp_path / "eager")
     told = request.getfixturevalue("stand_in")
-    request.getfixturevalue("monkeypatch").setattr(graph, "MOST_GRAPHS", 1)
+    request.getfixturevalue("monkeypatch").setattr(cuda_graphs, "MOST_GRAPHS", 1)
     assert final(plan, tmp_path / "repeated") == eager
     assert told == ["captured"]
 
@@ -285,19 +289,19 @@ def test_the_first_error_is_the_reason() -> None:
     """Leaving a broken capture raises an error of its own."""
     left = RuntimeError("capture failed due to a previous error")
     left.__context__ = RuntimeError("operation not permitted when stream is capturing\nmore")
-    assert graph._cause(left) == "operation not permitted when stream is capturing"
-    assert graph._cause(RuntimeError()) == "RuntimeError"
+    assert cuda_graphs._cause(left) == "operation not permitted when stream is capturing"
+    assert cuda_graphs._cause(RuntimeError()) == "RuntimeError"
 
 
-@pytest.mark.skipif(process._used() is None, reason="the system does not tell")
+@pytest.mark.skipif(system._used() is None, reason="the system does not tell")
 def test_cores_that_others_keep_busy_are_seen() -> None:
     """A process that is not this one's child, so that it counts as a neighbour."""
     spin = "import time; end = time.time() + 1.2\nwhile time.time() < end: pass"
     orphan = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {spin!r}])"
     subprocess.run([sys.executable, "-c", orphan], check=True)
-    process.watch_cores()
+    system.watch_cores()
     time.sleep(0.8)
-    assert process.busy_cores() > 0.5
+    assert system.busy_cores() > 0.5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -329,12 +333,12 @@ def test_waits_are_told_from_other_warnings(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", watch)
 
-    def cycle(picked: Sequence[graph.Picked]) -> None:
+    def cycle(picked: Sequence[cuda_graphs.Picked]) -> None:
         for name in picked[0]:
             warnings.warn(texts[name], stacklevel=1)
 
     value = torch.zeros(1)
-    assert not graph._watched(cycle, [{}])
-    assert "test_speed_paths.py, line" in graph._watched(cycle, [{"wait": value}])
+    assert not cuda_graphs._watched(cycle, [{}])
+    assert "test_speed_paths.py, line" in cuda_graphs._watched(cycle, [{"wait": value}])
     with pytest.warns(UserWarning, match="own"):
-        assert not graph._watched(cycle, [{"own": value}])
+        assert not cuda_graphs._watched(cycle, [{"own": value}])

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from ganzoo.api import DataError, DatasetSpec, Field, SettingsError
-from ganzoo.data.opening import open_data
-from ganzoo.data.store import open_source
-from ganzoo.evaluate.case import lens_for
-from ganzoo.evaluate.reference import Reals
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry, factory_of
+from ganzoo.config.resolve import resolve
+from ganzoo.data.dataset import open_source
+from ganzoo.data.open_data import open_data
+from ganzoo.evaluation.comparison import lens_for
+from ganzoo.evaluation.real_data import Reals
+from ganzoo.registry.registry import Registry, factory_of
 from ganzoo_datasets.config import StackedConfig
 from ganzoo_datasets.stacked import open_held_out, open_stacked
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import ArraySource, DataError, Field, ItemSource
+from ganzoo.api import DataError, Field
+from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.data import dataset as store_module
 from ganzoo.data import decode as decode_module
-from ganzoo.data import store as store_module
-from ganzoo.data.store import Store, open_source
+from ganzoo.data.dataset import Store, open_source
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
@@ -256,7 +257,7 @@ import os, sys, time
 from pathlib import Path
 import numpy as np
 from ganzoo.api import Field, ItemSource
-from ganzoo.data.store import open_source
+from ganzoo.data.dataset import open_source
 folder, hangs = Path(sys.argv[1]), sys.argv[2] == "hang"
 reads = os.open(folder / "reads", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def read(index):

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganzoo import tables
+from ganzoo import tabular
 from ganzoo.api import Column, DatasetSpec, Field
-from ganzoo.data.opening import open_dataset
-from ganzoo.evaluate.case import lens_for, real_side
-from ganzoo.evaluate.evidence import Case, Sampled, stored
-from ganzoo.evaluate.lens import Lens
-from ganzoo.evaluate.reference import Reals
-from ganzoo.evaluate.report import judgement
-from ganzoo.evaluate.scoring import Scorer, chosen_metrics
-from ganzoo.plan import Choice
-from ganzoo.registry import Registry
+from ganzoo.config.plan import Choice
+from ganzoo.data.open_data import open_dataset
+from ganzoo.evaluation.comparison import Case, lens_for, real_side
+from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.metrics import Scorer, chosen_metrics
+from ganzoo.evaluation.real_data import Reals
+from ganzoo.evaluation.report import judgement
+from ganzoo.evaluation.samples import Sampled, stored
+from ganzoo.registry.registry import Registry
 from ganzoo_tables.config import CsvConfig
 
 CITIES = ("Bern", "Chur", "Genf", "Thun")
@@ -66,7 +66,7 @@ def independent(reals: Reals, seed: int = 1) -> Any:
     """Rows whose columns are those of training rows, drawn each by itself."""
     random, rows = np.random.default_rng(seed), reals.training.arrays["row"]
     made = np.zeros((len(reals.store.arrays["row"]), rows.shape[1]), np.float32)
-    for place in tables.places(reals.field.columns):
+    for place in tabular.places(reals.field.columns):
         own = [*range(place.start, place.stop), *([place.value] if place.value >= 0 else [])]
         made[:, own] = rows[random.integers(0, len(rows), len(made))][:, own]
     return made
@@ -116,11 +116,11 @@ def category(name: str, count: int) -> Column:
 def test_only_categories_with_hardly_a_row_for_each_value_are_left_out() -> None:
     number = Column(name="x", centres=(0.0,), widths=(1.0,), bounds=(-4.0, 4.0))
     field = field_of(number, category("few", 10), category("some", 160), category("many", 161))
-    assert tables.crowded(field, 320) == ("many",)
-    assert tables.crowded(field, 12) == ("some", "many")
-    assert tables.widths(field, ("some",)) == (1, 10, 161)
-    assert tables.widths(Field(name="point", shape=(2,))) == ()
-    assert tables.crowded(field_of(category("a", 50), category("b", 60)), 20) == ()
+    assert tabular.crowded(field, 320) == ("many",)
+    assert tabular.crowded(field, 12) == ("some", "many")
+    assert tabular.widths(field, ("some",)) == (1, 10, 161)
+    assert tabular.widths(Field(name="point", shape=(2,))) == ()
+    assert tabular.crowded(field_of(category("a", 50), category("b", 60)), 20) == ()
 
 
 def test_each_column_counts_alike() -> None:
@@ -134,7 +134,7 @@ def test_each_column_counts_alike() -> None:
     rows[each, 2 + random.geometric(0.2, len(rows)).clip(max=40) - 1] = 1
     rows[:, 42] = 1
     rows[:, 43] = random.normal(0, 0.25, len(rows)).clip(-1, 1)
-    lens = Lens(None, None, None, None, stacked=False, widths=tables.widths(field))
+    lens = Lens(None, None, None, None, stacked=False, widths=tabular.widths(field))
     features = Sampled(lens, stored(field, rows), real=None).features
     parts = np.split(features, np.cumsum(lens.widths)[:-1], axis=1)
     for part in parts:

@@ -16,17 +16,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo import sampling, tables
-from ganzoo.api import ArraySource, Column, DataInfo, Field, Net, Networks, places
+from ganzoo import sampling, tabular
+from ganzoo.api import Column, DataInfo, Field, places
+from ganzoo.api.networks import Net, Networks
+from ganzoo.api.sources import ArraySource
 from ganzoo.data.batches import Batches, order, weighted
-from ganzoo.data.store import open_source
+from ganzoo.data.dataset import open_source
 from ganzoo.errors import DataError, UsageError
-from ganzoo.evaluate.evidence import stored
-from ganzoo.export import export_generators
-from ganzoo.export.bundle import sealed_bytes
-from ganzoo.export.card import snippet
-from ganzoo.onnxfile import METADATA_KEY
-from ganzoo.runtime import load
+from ganzoo.evaluation.samples import stored
+from ganzoo.exporting.bundle import sealed_bytes
+from ganzoo.exporting.export import export_generators
+from ganzoo.exporting.model_card import snippet
+from ganzoo.runtime.generator import load
+from ganzoo.runtime.onnx_file import METADATA_KEY
 
 from .evaluating import ganzoo
 
@@ -50,7 +52,7 @@ def test_categories_come_first_and_values_last() -> None:
 
 
 def test_rows_are_read_by_their_largest_indicators() -> None:
-    table = tables.decode(SHOP, ROWS)
+    table = tabular.decode(SHOP, ROWS)
     # 10 + 4 * 1 * 0.5; 100 + 4 * 5 * 0.25, held at 104.5; a value beyond -1 counts as -1: 100 - 20
     assert table["price, net"].tolist() == [12.0, 104.5, 80.0]
     assert table["colour"].tolist() == ["red", 'dark "blue"', 'dark "blue"']
@@ -64,7 +66,7 @@ def test_what_is_compared_are_numbers_and_indicators() -> None:
 
 
 def test_a_csv_is_read_back_as_it_was() -> None:
-    written = tables.to_csv(SHOP, ROWS).decode()
+    written = tabular.to_csv(SHOP, ROWS).decode()
     assert list(csv.reader(io.StringIO(written))) == [
         ["price, net", "colour", "count"],
         ["12.00", "red", "3"],
@@ -206,16 +208,16 @@ def test_what_is_no_table_is_not_written_as_one(tmp_path: Path, bundle: Path) ->
 
 
 def test_columns_are_described_in_words() -> None:
-    assert tables.described(SHOP) == {
+    assert tabular.described(SHOP) == {
         "price, net": "number, 8.00 to 104.50, 2 modes",
         "colour": 'category, 2 values: red, dark "blue"',
         "count": "number, 0 to 5, 1 mode",
     }
     letters = Column(name="letter", values=tuple("abcdef"))
-    assert tables.described(Field(name="row", shape=(6,), columns=(letters,))) == {
+    assert tabular.described(Field(name="row", shape=(6,), columns=(letters,))) == {
         "letter": "category, 6 values: a, b, c, d, ..."
     }
-    assert tables.described(Field(name="point", shape=(2,))) == {}
+    assert tabular.described(Field(name="point", shape=(2,))) == {}
 
 
 def test_a_table_is_not_drawn_and_pictures_are_no_table(bundle: Path, tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_the_card_reads_the_table_by_numpy_alone(bundle: Path, monkeypatch: pyte
     monkeypatch.chdir(bundle)
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102
-    expected = tables.decode(SHOP, names["outputs"]["row"])
+    expected = tabular.decode(SHOP, names["outputs"]["row"])
     assert list(names["table"]) == list(expected)
     for name, values in expected.items():
         assert np.array_equal(names["table"][name], values)

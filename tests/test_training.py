@@ -18,24 +18,24 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo.api import Batch
+from ganzoo.api.training import Batch
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import EmaSettings, OptimizerSettings
 from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
-from ganzoo.locks import only_process
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.runs import Run, list_runs
-from ganzoo.settings import EmaSettings, OptimizerSettings
-from ganzoo.train import checkpoint
-from ganzoo.train.checkpoint import read_newest
-from ganzoo.train.ema import Ema
-from ganzoo.train.optim import learning_rate, momentum
-from ganzoo.train.parting import Draws, Part
-from ganzoo.train.phases import Drawn
-from ganzoo.train.prepared import Prepared, prepare
-from ganzoo.train.quiet import Quiet
-from ganzoo.train.session import resume, start
-from ganzoo.train.view import GameView
+from ganzoo.registry.registry import Registry
+from ganzoo.runs import checkpoint
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.lock import only_process
+from ganzoo.runs.run import Run, list_runs
+from ganzoo.training.ema import Ema
+from ganzoo.training.phases import Drawn
+from ganzoo.training.player import learning_rate, momentum
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import resume, start
+from ganzoo.training.setup import Prepared, prepare
+from ganzoo.training.shards import Draws, Part
+from ganzoo.training.view import GameView
 
 from .conftest import FAMILIES, TINY
 

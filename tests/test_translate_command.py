@@ -18,10 +18,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganzoo import runtime
-from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.api import DataInfo, Field
+from ganzoo.api.networks import Net, Networks
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
-from ganzoo.export import export_generators
+from ganzoo.exporting.export import export_generators
 
 
 class Enlarged(nn.Module):

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import ganzoo
-from ganzoo import onnxfile, runtime, sampling
+from ganzoo import runtime, sampling
+from ganzoo._version import __version__
 from ganzoo.errors import FailedError, GanzooError, UsageError
+from ganzoo.runtime import onnx_file
 
 if TYPE_CHECKING:
-    from ganzoo.registry import Registry
+    from ganzoo.registry.registry import Registry
 
 __all__ = ["BATCHES", "Report", "Row", "core_count", "measure"]
 
@@ -130,19 +131,19 @@ def measure(
     batches, threads = sorted(set(batches)), core_count() if threads is None else threads
     _check(batches, threads, seconds)
     file = _find(source, generator)
-    data = onnxfile.read(file)
+    data = onnx_file.read(file)
     best = runtime.from_bytes(data, provider="auto", where=str(file))
     inputs = {batch: _inputs(best, batch) for batch in batches}
     on_cpu = _with_threads(data, threads)
     engines = [on_cpu] if best.provider == on_cpu.provider else [on_cpu, best]
     rows = [_onnxruntime_row(engine, values) for values in inputs.values() for engine in engines]
     notes = [best.provider_note] if best.provider_note else []
-    versions = {"ganzoo": ganzoo.__version__, "python": platform.python_version()}
+    versions = {"ganzoo": __version__, "python": platform.python_version()}
     versions["onnxruntime"] = best.engine.partition(" ")[2]
     with contextlib.ExitStack() as stack:
         try:
             versions["torch"] = _torch_version()
-            from ganzoo.bench.eager import full_precision
+            from ganzoo.bench.torch_generator import full_precision
 
             stack.enter_context(full_precision(threads))
             rows += _torch_rows(on_cpu, data, inputs, registry, notes)
@@ -188,7 +189,7 @@ def _find(source: Path, generator: str) -> Path:
         raise UsageError(
             "This is a run; what is measured is a bundle.", where=str(source), fix=f"ganzoo export {source}"
         )
-    return onnxfile.find(source, generator)
+    return onnx_file.find(source, generator)
 
 
 def _timed(call: Callable[[], Arrays]) -> float:
@@ -236,7 +237,7 @@ def _with_threads(data: bytes, threads: int) -> runtime.Generator:
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    record = session.get_modelmeta().custom_metadata_map[onnxfile.METADATA_KEY]
+    record = session.get_modelmeta().custom_metadata_map[onnx_file.METADATA_KEY]
     return runtime.Generator(session, json.loads(record))
 
 
@@ -263,7 +264,7 @@ def _torch_rows(
     """Rows for each device that torch has; UsageError when the network cannot be built again."""
     import torch
 
-    from ganzoo.bench.eager import caller, rebuilt
+    from ganzoo.bench.torch_generator import caller, rebuilt
 
     rows = []
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from ganzoo.bench.conductor import Process, Result, contender, factor, measure
-from ganzoo.bench.peak import Peaks, measure_peaks
-from ganzoo.plan import Plan
-from ganzoo.recipes import resolve
-from ganzoo.registry import Registry
-from ganzoo.train.estimate import count_cycle
-from ganzoo.train.prepared import Prepared, prepare
+from ganzoo.bench.roofline import Peaks, measure_peaks
+from ganzoo.bench.rounds import Process, Result, contender, factor, measure
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import Registry
+from ganzoo.training.cost import count_cycle
+from ganzoo.training.setup import Prepared, prepare
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ganzoo import __version__
+from ganzoo._version import __version__
 from ganzoo.errors import ExitCode, GanzooError
 
 # Name -> (module, line for --help): help must not import the commands.
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest a name when there is no such command."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from ganzoo.registry import suggest
+            from ganzoo.util.suggest import suggest
 
             hint = suggest(args[0], COMMANDS)
             raise click.UsageError(f"There is no command '{args[0]}'." + (f" {hint}" if hint else ""), ctx)
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> Any:
         click.secho(f"Error: {error}", fg="red", err=True)
         code = int(ExitCode.FAILURE)
     except Exception as error:
-        from ganzoo.plugins import is_strict
+        from ganzoo.registry.discovery import is_strict
 
         if is_strict():
             raise

@@ -64,7 +64,7 @@ def train(
     Each loop is a process of its own; they take turns. Without RECIPE: vanilla, dcgan, cgan, wgan, wgan-gp.
     """
     from ganzoo.bench.training import measure_training
-    from ganzoo.settings import parse_assignment
+    from ganzoo.config.settings import parse_assignment
 
     settings = {".".join(path): value for path, value in map(parse_assignment, assignments)}
     settings |= {"train.threads": threads} if threads else {}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.errors import UsageError
-from ganzoo.registry import Registry, load_registry
-from ganzoo.text import printable
+from ganzoo.registry.registry import Registry, load_registry
+from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -83,7 +83,7 @@ def save_arrays(arrays: Mapping[str, Any], output: Path) -> None:
     """Write arrays by name as an .npz file; UsageError for a name that cannot stand in one."""
     import numpy as np
 
-    from ganzoo.files import write_bytes
+    from ganzoo.util.files import write_bytes
 
     if {"file", "allow_pickle"} & arrays.keys() or any("/" in name or "\\" in name for name in arrays):
         raise UsageError("A field of the generator has a name that no array in an .npz file can have.")

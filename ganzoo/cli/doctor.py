@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-import ganzoo
-from ganzoo.cache import cache_folder
+from ganzoo._version import __version__
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode
+from ganzoo.util.cache import cache_folder
 
 PACKAGES = (
     "torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu",
@@ -35,7 +35,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         if plugin.state != "disabled":
             problems.append(f"plugin {plugin.name} of {plugin.dist} is {plugin.state}: {plugin.reason}")
     report: dict[str, Any] = {
-        "ganzoo": ganzoo.__version__,
+        "ganzoo": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         **findings,
@@ -61,14 +61,14 @@ def _torch_side() -> tuple[dict[str, Any], list[str]]:
         import torch
     except Exception as error:  # a broken torch fails in many ways; doctor must report them all
         return {"device": "none"}, [f"torch cannot be imported: {error}"]
-    from ganzoo import process
-    from ganzoo.train.engine import arithmetic_of, choose_device, choose_precision, choose_threads
+    from ganzoo.training.compute.device import arithmetic_of, choose_device, choose_precision, choose_threads
+    from ganzoo.util import system
 
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
     return {
         "device": f"{device} ({name})",
-        "threads": f"auto picks {choose_threads(None, 0, process.busy_cores)} for small networks, "
+        "threads": f"auto picks {choose_threads(None, 0, system.busy_cores)} for small networks, "
         f"{torch.get_num_threads()} for large ones",
         "precision": f"auto picks {arithmetic_of(choose_precision('auto', device), device)}",
     }, []

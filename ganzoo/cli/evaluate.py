@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo import process
 from ganzoo.cli.common import echo_json, registry_of, table, which_checkpoint
 from ganzoo.errors import UsageError
-from ganzoo.files import storage, write_bytes
+from ganzoo.util import system
+from ganzoo.util.files import storage, write_bytes
 
 if TYPE_CHECKING:
-    from ganzoo.evaluate.report import Report
-    from ganzoo.registry import Registry
+    from ganzoo.evaluation.report import Report
+    from ganzoo.registry.registry import Registry
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 SCORES, PICTURE = "evaluation.json", "nearest.png"
@@ -92,7 +92,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     takes longer; what does not depend on the model is kept in the cache.
     """
     # From here on: what is imported by and by asks for the number when it is loaded.
-    with process.limited_threads(_threads(options.pop("threads"))):
+    with system.limited_threads(_threads(options.pop("threads"))):
         _evaluate(registry_of(ctx), **options)
 
 
@@ -100,14 +100,14 @@ def _threads(wanted: int | None) -> int | None:
     """As asked; otherwise None where the user's variable says it, or where the machine is quiet."""
     if wanted is not None or os.environ.get("OMP_NUM_THREADS"):
         return wanted
-    spare = process.fair_share(process.cores())
-    return spare if spare < process.cores() else None
+    spare = system.fair_share(system.cores())
+    return spare if spare < system.cores() else None
 
 
 def _evaluate(
     registry: Registry, *, source: Path, as_json: bool, output: Path | None, **options: Any
 ) -> None:
-    from ganzoo.evaluate import Request, evaluate
+    from ganzoo.evaluation.evaluate import Request, evaluate
 
     weights = options.pop("fid_weights")
     if weights is not None:

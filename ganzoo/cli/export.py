@@ -37,8 +37,8 @@ def command(
     The graph is checked and compared with torch at several batch sizes; when a check fails, nothing
     is left behind and the exit code is 5.
     """
-    from ganzoo.export.run import export_run
-    from ganzoo.runs import Run
+    from ganzoo.exporting.from_run import export_run
+    from ganzoo.runs.run import Run
 
     opened = Run.open(run)
     if not as_json:

@@ -18,9 +18,9 @@ from ganzoo.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ganzoo.api import Field
-    from ganzoo.asked import Values
-    from ganzoo.runtime import Generator
+    from ganzoo.fields import Field
+    from ganzoo.runtime.generator import Generator
+    from ganzoo.runtime.inputs import Values
 
 _MOST_CELLS = 10_000
 
@@ -155,7 +155,7 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
 
 def _refuse_without_input(loaded: Generator) -> None:
     """UsageError for a generator that reads what nobody draws at random."""
-    from ganzoo.cli.translate import input_field
+    from ganzoo.cli.generate_from import input_field
 
     missing = input_field(loaded)
     if missing is not None:
@@ -169,7 +169,7 @@ def _refuse_without_input(loaded: Generator) -> None:
 def _translate(
     loaded: Generator, given: Path, output: Path | None, options: Mapping[str, Any], as_json: bool
 ) -> None:
-    from ganzoo.cli.translate import translate
+    from ganzoo.cli.generate_from import translate
 
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
@@ -180,18 +180,19 @@ def _translate(
 
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
     """As `runtime.load`, whose warning is printed as a line of ours instead."""
-    from ganzoo import onnxfile, runtime
+    from ganzoo import runtime
+    from ganzoo.runtime import onnx_file
 
-    file = onnxfile.find(source, generator)
-    return runtime.from_bytes(onnxfile.read(file), provider=provider, where=str(file), trust=trust)
+    file = onnx_file.find(source, generator)
+    return runtime.from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
 
 
 def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:
     """Where to write, and the field that is drawn or written there; no field for arrays."""
-    from ganzoo import pictures
+    from ganzoo import images
 
     table = next((field for field in loaded.outputs if field.columns), None)
-    picture = next((field for field in loaded.outputs if pictures.can_draw(field)), None)
+    picture = next((field for field in loaded.outputs if images.can_draw(field)), None)
     shown = {".csv": table, ".png": picture}
     if output is None:
         output = Path("generated" + next((ending for ending, field in shown.items() if field), ".npz"))
@@ -232,16 +233,16 @@ def _inputs(
 
 
 def _save_picture(field: Field, values: NDArray[Any], columns: int | None, output: Path) -> None:
-    from ganzoo import pictures
+    from ganzoo import images
 
-    picture = pictures.draw(field, values, columns=columns)
+    picture = images.draw(field, values, columns=columns)
     if picture is not None:
-        pictures.save(picture, output)
+        images.save(picture, output)
 
 
 def _save_table(field: Field, values: NDArray[Any], output: Path) -> None:
-    from ganzoo.files import write_bytes
-    from ganzoo.tables import to_csv
+    from ganzoo.tabular import to_csv
+    from ganzoo.util.files import write_bytes
 
     write_bytes(output, to_csv(field, values))
 

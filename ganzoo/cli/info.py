@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.api import ArchitectureSpec, DatasetSpec, LossSpec, MetricSpec, RecipeSpec, TermSpec
+from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, LossSpec, MetricSpec, RecipeSpec, TermSpec
 from ganzoo.cli.common import LONGEST, complete_names, echo_json, registry_of, table
 from ganzoo.cli.list import KINDS
+from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import layer
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.recipes import resolve
-from ganzoo.registry import Item, Registry, calling, suggest
-from ganzoo.settings import layer
-from ganzoo.text import printable
+from ganzoo.registry.registry import Item, Registry, calling
+from ganzoo.util.suggest import suggest
+from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
-    from ganzoo.plan import Plan
+    from ganzoo.config.plan import Plan
 
 # Entries that are shown as a line each, and those that are tables: title, columns.
 _LINES = ("paper", "plugin", "needs", "second_order", "role", "rejects", "used by", "run it with")
@@ -159,8 +160,9 @@ def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[
         plan = next((p for p in plans.values() if p.architecture.item.qualified == item.qualified), None)
     if plan is None:
         return {}
-    from ganzoo.data.opening import open_data
-    from ganzoo.networks import build_networks, declared, parameter_count, tags_of
+    from ganzoo.data.open_data import open_data
+    from ganzoo.networks.apply import declared, parameter_count
+    from ganzoo.networks.build import build_networks, tags_of
 
     info = open_data(plan).info
     networks = build_networks(plan, info)

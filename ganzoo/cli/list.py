@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
-from ganzoo.plugins import Plugin
-from ganzoo.registry import Item
-from ganzoo.text import printable
+from ganzoo.registry.discovery import Plugin
+from ganzoo.registry.registry import Item
+from ganzoo.util.text import printable
 
 PLURALS = {"loss": "losses"}
 KINDS = ("recipe", "architecture", "loss", "term", "augmentation", "dataset", "extractor", "metric")

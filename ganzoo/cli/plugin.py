@@ -14,11 +14,11 @@ import click
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
 from ganzoo.scaffold import KINDS, LICENSES, PAGES, Names, write_plugin
-from ganzoo.text import printable
+from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
-    from ganzoo.registry import Registry
-    from ganzoo.testing.running import Result
+    from ganzoo.registry.registry import Registry
+    from ganzoo.testing.runner import Result
 
 _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "does not apply", "blocked": "not run"}
 
@@ -101,7 +101,7 @@ def check(ctx: click.Context, name: str, verbose: bool, as_json: bool) -> int:
     Trains each recipe for a few cycles on made-up data, resumes it and exports it. Ends with exit code 2
     when a check fails.
     """
-    from ganzoo.testing.running import session_of
+    from ganzoo.testing.runner import session_of
 
     session = session_of(name, registry_of(ctx))
     results, watched = [], not as_json and sys.stderr.isatty()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganzoo.plan import Plan
-    from ganzoo.runs import Run
-    from ganzoo.train.state import Training
+    from ganzoo.config.plan import Plan
+    from ganzoo.runs.run import Run
+    from ganzoo.training.state import Training
 
 
 # Of the scores in a log line, those for which there is room.

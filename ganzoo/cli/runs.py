@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, table
-from ganzoo.locks import is_held
-from ganzoo.runs import Run, list_runs
+from ganzoo.runs.lock import is_held
+from ganzoo.runs.run import Run, list_runs
 
 
 @click.command("runs")

@@ -12,14 +12,14 @@ import click
 
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
-from ganzoo.train.signals import Interrupts
+from ganzoo.training.stop_signals import Interrupts
 
 if TYPE_CHECKING:
-    from ganzoo.plan import Plan
-    from ganzoo.registry import Registry
-    from ganzoo.runs import Run
-    from ganzoo.settings import Layer
-    from ganzoo.train.loop import Outcome
+    from ganzoo.config.plan import Plan
+    from ganzoo.config.settings import Layer
+    from ganzoo.registry.registry import Registry
+    from ganzoo.runs.run import Run
+    from ganzoo.training.loop import Outcome
 
 _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 
@@ -81,8 +81,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     Everything about the run goes into its run directory. Ctrl-C saves; --resume goes on exactly. With
     --auto-resume the same command line, given again after any death, goes on with the same run.
     """
-    from ganzoo.recipes import resolve
-    from ganzoo.runs import Run
+    from ganzoo.config.resolve import resolve
+    from ganzoo.runs.run import Run
 
     request = _Request(**{name: options.pop(name) for name in _Request.__annotations__})
     devices, max_restarts = options.pop("devices"), options.pop("max_restarts")
@@ -126,11 +126,11 @@ class _Request:
 
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
-    from ganzoo.evaluate.during import judging
-    from ganzoo.runs import Run
-    from ganzoo.train.launch import LAUNCHED, follow_launcher
-    from ganzoo.train.ranks import Ranks
-    from ganzoo.train.session import resume, start, start_or_resume
+    from ganzoo.evaluation.during_training import judging
+    from ganzoo.runs.run import Run
+    from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
+    from ganzoo.training.distributed.ranks import Ranks
+    from ganzoo.training.session import resume, start, start_or_resume
 
     if LAUNCHED in os.environ:
         follow_launcher()
@@ -170,9 +170,9 @@ def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:
 
 def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max_restarts: int) -> int:
     """The same command in several processes; whichever of them begins, the others and restarts go on."""
-    from ganzoo.runs import check_free, fresh_path
-    from ganzoo.train.launch import launch
-    from ganzoo.train.resuming import usual_path
+    from ganzoo.runs.run import check_free, fresh_path
+    from ganzoo.training.distributed.launch import launch
+    from ganzoo.training.resume import usual_path
 
     run_dir = request.resume or request.run_dir
     if run_dir is None:
@@ -204,7 +204,7 @@ def _words(command: click.Command, given: dict[str, Any]) -> list[str]:
 
 
 def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
-    from ganzoo.settings import Layer, parse_assignment
+    from ganzoo.config.settings import Layer, parse_assignment
 
     values = dict(parse_assignment(text) for text in assignments)
     for name, value in options.items():
@@ -214,7 +214,7 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
 
 
 def _explain(plan: Plan, as_json: bool) -> None:
-    from ganzoo.settings import layer
+    from ganzoo.config.settings import layer
 
     values = layer("", plan.settings()).values
     rows = [
@@ -234,10 +234,10 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     import torch
 
     from ganzoo.cli.reporters import PlainReporter
-    from ganzoo.tables import described
-    from ganzoo.text import printable
-    from ganzoo.train.estimate import estimate
-    from ganzoo.train.prepared import prepare
+    from ganzoo.tabular import described
+    from ganzoo.training.cost import estimate
+    from ganzoo.training.setup import prepare
+    from ganzoo.util.text import printable
 
     prepared = prepare(plan)
     counts, notes = estimate(prepared), prepared.store.notes

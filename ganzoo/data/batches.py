@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganzoo.api import Field
-from ganzoo.data.checks import blocks
-from ganzoo.data.store import Store
+from ganzoo.data.dataset import Store
+from ganzoo.data.validation import blocks
 from ganzoo.errors import DataError
+from ganzoo.fields import Field
 
 _KEPT_EPOCHS = 8
 

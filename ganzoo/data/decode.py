@@ -27,11 +27,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.lib import format as npy
 
-from ganzoo.api import Field, ItemSource
-from ganzoo.cache import cache_folder
-from ganzoo.data.checks import Array, stored_dtype, value_problem
+from ganzoo.api.sources import ItemSource
+from ganzoo.data.validation import Array, stored_dtype, value_problem
 from ganzoo.errors import DataError
-from ganzoo.text import printable
+from ganzoo.fields import Field
+from ganzoo.util.cache import cache_folder
+from ganzoo.util.text import printable
 
 Progress = Callable[[int, int], None]
 Skipped = list[tuple[str, str]]

@@ -15,7 +15,7 @@ from string import Template
 
 from ganzoo.api import API_VERSION
 from ganzoo.errors import UsageError
-from ganzoo.files import storage
+from ganzoo.util.files import storage
 
 KINDS = ("architecture", "loss", "term", "dataset", "metric", "recipe")
 PAGES = {"augmentation": "augmentations", "extractor": "extractors"}

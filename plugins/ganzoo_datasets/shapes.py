@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError, Field
-from ganzoo_datasets.changes import Change
+from ganzoo.api import DataError, Field
+from ganzoo.api.sources import ArraySource
 from ganzoo_datasets.config import HELD_OUT_KEY, ShapesConfig
+from ganzoo_datasets.transforms import Change
 
 KINDS = ("disc", "square", "triangle", "ring")
 COLOURS = np.array([(0.9, 0.25, 0.2), (0.2, 0.45, 0.95), (0.2, 0.75, 0.25), (0.9, 0.7, 0.1)])

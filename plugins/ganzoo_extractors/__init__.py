@@ -41,7 +41,7 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
         ExtractorSpec(
             name="judge",
             summary="A small classifier trained on the labelled data itself, and cached. Distance FJD.",
-            factory="ganzoo_extractors.judge:train",
+            factory="ganzoo_extractors.classifier:train",
             distance="fjd",
             trained=True,
         ),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ganzoo.api import Extractor
-from ganzoo_extractors.pictures import sized
+from ganzoo_extractors.resize import sized
 from ganzoo_extractors.weights import FILE, SHA256, Weights, read_weights
 
 SIDE = 64

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ganzoo.api import Extractor, SettingsError
 from ganzoo_extractors.config import InceptionConfig
-from ganzoo_extractors.pictures import opaque
+from ganzoo_extractors.resize import opaque
 
 # Karras et al. publish it as this; another file may be another network.
 NAME = "inception-2015-12-05.pt"

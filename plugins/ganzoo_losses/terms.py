@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Batch, SettingsError, View
+from ganzoo.api import SettingsError
+from ganzoo.api.training import Batch, View
 from ganzoo_losses.config import (
     ConsistencyConfig,
     DraganConfig,

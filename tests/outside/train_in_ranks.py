@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from ganzoo.config.resolve import resolve
 from ganzoo.errors import DivergedError
-from ganzoo.recipes import resolve
-from ganzoo.registry import load_registry
-from ganzoo.runs import Run
-from ganzoo.train import session
-from ganzoo.train.evaluation import Judging, Make
-from ganzoo.train.quiet import Quiet
+from ganzoo.registry.registry import load_registry
+from ganzoo.runs.run import Run
+from ganzoo.training import session
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.scores import Judging, Make
 
 
 def diverging(time: int) -> Judging:

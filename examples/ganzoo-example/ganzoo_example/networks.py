@@ -6,7 +6,8 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganzoo.api import DataError, DataInfo, Field, Net, Networks, halvings
+from ganzoo.api import DataError, DataInfo, Field, halvings
+from ganzoo.api.networks import Net, Networks
 
 from .config import TinyConfig
 

@@ -68,5 +68,5 @@ def test_listing_does_not_import_torch() -> None:
 def test_a_short_run_can_be_exported(tmp_path: Path) -> None:
     small = {"architecture.generator_width": 2, "architecture.discriminator_width": 2, "train.batch_size": 16}
     run = ganzoo.train("example", images=64, settings=small, run_dir=tmp_path / "run")
-    bundle = run.export(tmp_path / "bundle")
+    bundle = ganzoo.export(run, tmp_path / "bundle")
     assert ganzoo.load(bundle).generate(3, seed=0).shape == (3, 1, 28, 28)

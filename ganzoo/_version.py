@@ -1,0 +1,3 @@
+"""The version, on its own: the build reads it here, and nothing is imported for it."""
+
+__version__ = "0.2.0"

@@ -1,0 +1,108 @@
+"""All that a plugin imports.
+
+A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch, a discriminator
+reads some fields and writes a score. Importing this imports neither torch nor numpy, so that listing a
+zoo of plugins is quick; the layers among its names (`Bounded`, `initialise` ...) bring torch in when they
+are first used, and so do `nearest` and `squared_distances` with numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from ganzoo.api.evaluation import Evidence, Extractor, Judge, Lesson, Samples
+from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.api.specs import (
+    ArchitectureSpec,
+    AugmentationSpec,
+    DatasetSpec,
+    ExtractorSpec,
+    LossSpec,
+    MetricSpec,
+    RecipeSpec,
+    TermSpec,
+    both_sides,
+)
+from ganzoo.api.training import Augmentation, Batch, Loss, View
+from ganzoo.errors import DataError, SettingsError
+from ganzoo.fields import Column, DataInfo, Field, halvings, map_sizes, places
+
+if TYPE_CHECKING:
+    from ganzoo.api.distances import nearest, squared_distances
+    from ganzoo.api.layers import Bounded, Crop, Fir, Maxout, as_maps, doubling, initialise
+    from ganzoo.util.cache import cache_folder, keep_cached, read_cached
+
+__all__ = [
+    "API_VERSION",
+    "ArchitectureSpec",
+    "ArraySource",
+    "Augmentation",
+    "AugmentationSpec",
+    "Batch",
+    "Bounded",
+    "Column",
+    "Crop",
+    "DataError",
+    "DataInfo",
+    "DatasetSpec",
+    "Evidence",
+    "Extractor",
+    "ExtractorSpec",
+    "Field",
+    "Fir",
+    "Game",
+    "ItemSource",
+    "Judge",
+    "Lesson",
+    "Loss",
+    "LossSpec",
+    "Maxout",
+    "MetricSpec",
+    "Net",
+    "Networks",
+    "RecipeSpec",
+    "Samples",
+    "SettingsError",
+    "TermSpec",
+    "View",
+    "as_maps",
+    "both_sides",
+    "cache_folder",
+    "doubling",
+    "halvings",
+    "hookimpl",
+    "initialise",
+    "keep_cached",
+    "map_sizes",
+    "nearest",
+    "places",
+    "read_cached",
+    "squared_distances",
+]
+
+API_VERSION = 1
+"""Raised when a record changes in a way that old plugins cannot follow.
+
+A plugin module may set `GANZOO_API_VERSION`; without it, version 1 is assumed."""
+
+hookimpl = pluggy.HookimplMarker("ganzoo")
+
+
+_LATER = {
+    **dict.fromkeys(
+        ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.api.layers"
+    ),
+    **dict.fromkeys(("nearest", "squared_distances"), "ganzoo.api.distances"),
+    **dict.fromkeys(("cache_folder", "keep_cached", "read_cached"), "ganzoo.util.cache"),
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_LATER[name]), name)

@@ -1,0 +1,219 @@
+"""`ganzoo generate --input`: pictures or an array go through a generator that reads them; names are kept.
+
+Owns how input files become values of a field, and where results go. Sampling is runtime.py.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ganzoo import images, sampling
+from ganzoo.cli.common import save_arrays
+from ganzoo.errors import UsageError
+from ganzoo.util.files import storage
+
+if TYPE_CHECKING:
+    from ganzoo.fields import Field
+    from ganzoo.runtime.generator import Generator
+    from ganzoo.runtime.inputs import Values
+
+Array = NDArray[Any]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+_LARGEST = 2**32  # bytes of all inputs together
+
+
+def input_field(loaded: Generator) -> Field | None:
+    """The one field that nobody can draw at random; None where all can be. UsageError for several."""
+    given = [field for field in loaded.inputs if field.dtype == "float32" and not sampling.can_draw(field)]
+    if len(given) > 1:
+        raise UsageError(
+            f"The generator '{loaded.name}' reads several fields: {', '.join(item.name for item in given)}.",
+            fix="from Python: ganzoo.load(PATH).generate(n, NAME=array, ...)",
+        )
+    return given[0] if given else None
+
+
+def translate(
+    loaded: Generator,
+    source: Path,
+    output: Path | None,
+    *,
+    seed: int,
+    label: str | None,
+    numbers: Mapping[str, Values],
+    batch_size: int,
+) -> tuple[Path, int, tuple[int, ...]]:
+    """Send what is at `source` through the generator; where the results are, how many, and their shape.
+
+    `numbers` are those of other inputs.
+
+    An `output` without an ending is a folder with a .png for each input; a .png shows inputs beside results,
+    for one input the result alone; an .npz has arrays and names. UsageError for what cannot be read or
+    written.
+    """
+    field = input_field(loaded)
+    if field is None:
+        raise UsageError(f"The generator '{loaded.name}' reads no pictures.", fix="leave --input out")
+    output = output or Path("generated")
+    ending = output.suffix.lower()
+    result = next((item for item in loaded.outputs if item.is_image), None)
+    if ending not in ("", ".png", ".npz"):
+        raise UsageError(
+            f"'{ending}' is not an output.",
+            where=str(output),
+            fix="a folder, or a name that ends in .png or .npz",
+        )
+    if ending != ".npz" and result is None:
+        raise UsageError(f"'{loaded.name}' makes nothing that can be drawn.", fix="-o results.npz")
+    names, values = read_inputs(source, field)
+    _check_target(names, source, output, folder=ending == "")
+    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
+    inputs |= loaded.given(len(values), numbers)
+    made = loaded.run(inputs, batch_size=batch_size)
+    if ending == ".npz" or result is None:
+        save_arrays({**made, "names": np.array(names)}, output)
+    else:
+        pixels = images.to_pixels(result, made[result.name])
+        if ending == "":
+            for name, picture in zip(names, pixels, strict=True):
+                images.save(_image(picture), output / f"{name}.png")
+        elif len(pixels) == 1:
+            images.save(_image(pixels[0]), output)
+        else:
+            shown = [images.to_pixels(field, values)] if field.is_image else []
+            images.save(images.grid(images.side_by_side([*shown, pixels]), columns=3), output)
+    return output, len(values), made[(result or loaded.outputs[0]).name].shape
+
+
+def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
+    """Names and float32 values (n, *shape) of a picture, a folder of pictures, or an .npy array."""
+    with storage(source):
+        if source.suffix.lower() == ".npy":
+            return _read_array(source, field)
+        if source.is_dir():
+            files = sorted(
+                path for path in source.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()
+            )
+            if not files:
+                raise UsageError(
+                    "The folder has no pictures.",
+                    where=str(source),
+                    fix=f"the endings {', '.join(SUFFIXES)} are known; sub-folders are not entered",
+                )
+        elif source.is_file():
+            files = [source]
+        else:
+            raise UsageError("There is no picture or folder at that path.", where=str(source))
+        if not field.is_image:
+            raise UsageError(
+                f"'{field.name}' has the shape {field.shape}, which no picture file has.",
+                fix="--input ARRAY.npy",
+            )
+        _check_size(len(files), field)
+        values = np.stack([_read_picture(path, field) for path in files])
+    return [path.stem for path in files], _as_floats(values, field)
+
+
+def _check_size(count: int, field: Field) -> None:
+    size = 4 * math.prod(field.shape)
+    if count * size >= _LARGEST:
+        raise UsageError(
+            f"{count:,} inputs would take {count * size / 2**30:.1f} GiB of memory; 4 GiB is the limit.",
+            fix=f"at most {(_LARGEST - 1) // size:,} at a time",
+        )
+
+
+def _read_picture(path: Path, field: Field) -> NDArray[np.uint8]:
+    """Pixels (channels, height, width): turned as its EXIF says, cut to the centre and resized if need be."""
+    channels, height, width = field.shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            with Image.open(path, formats=FORMATS) as opened:
+                image = ImageOps.exif_transpose(opened)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            if channels != 4:
+                white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+                image = Image.alpha_composite(white, image)
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
+        image = image.convert(images.MODES[channels])
+        if image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image)
+    except Exception as error:  # decoders raise SyntaxError, struct.error and more on bad bytes
+        raise UsageError(
+            f"The picture cannot be read: {error}", where=str(path), fix=f"one of {', '.join(FORMATS)}"
+        ) from error
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
+    try:
+        array: Array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"The array cannot be read: {error}", where=str(path)) from error
+    shape = array.shape[1:]
+    channels_last = field.is_image and shape == (*field.shape[1:], field.shape[0]) and shape != field.shape
+    if array.ndim == 0 or not len(array) or (shape != field.shape and not channels_last):
+        raise UsageError(
+            f"The array has the shape {array.shape}.",
+            where=str(path),
+            fix=f"'{field.name}' needs {('n', *field.shape)}".replace("'n'", "n"),
+        )
+    _check_size(len(array), field)
+    array = np.ascontiguousarray(array.transpose(0, 3, 1, 2) if channels_last else array)
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise UsageError(f"The array holds {array.dtype}.", where=str(path), fix="uint8 or float32")
+    values = _as_floats(array, field)
+    low, high = field.range or (-math.inf, math.inf)
+    if not (np.isfinite(values).all() and values.min() >= low and values.max() <= high):
+        raise UsageError(
+            "The array has values that are not finite"
+            + ("." if field.range is None else f" or outside {low:g}..{high:g}."),
+            where=str(path),
+            fix="uint8 stands for the whole range",
+        )
+    width = len(str(len(values) - 1))
+    return [f"{number:0{width}d}" for number in range(len(values))], values
+
+
+def _as_floats(values: Array, field: Field) -> Array:
+    """0..255 onto the field's range, from the middle outwards as in training; floats as they are."""
+    if values.dtype != np.uint8 or field.range is None:
+        return values.astype(np.float32)
+    low, high = field.range
+    scaled = (values.astype(np.float32) - np.float32(127.5)) * np.float32((high - low) / 255)
+    return scaled + np.float32((low + high) / 2)
+
+
+def _check_target(names: Sequence[str], source: Path, output: Path, *, folder: bool) -> None:
+    """UsageError where results would overwrite each other, or what they are made of. Makes a `folder`."""
+    inputs = source if source.is_dir() else source.parent
+    taken = [inputs] if folder else [source, *(inputs.iterdir() if source.is_dir() else ())]
+    if output.resolve() in {path.resolve() for path in taken}:
+        raise UsageError("The results would overwrite the inputs.", where=str(output), fix="another -o")
+    if not folder:
+        return
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise UsageError(f"Two inputs have the name '{name}'.", where=str(source), fix="-o results.npz")
+    with storage(output):
+        output.mkdir(parents=True, exist_ok=True)
+
+
+def _image(pixels: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

@@ -1,0 +1,1 @@
+"""Settings and what they come to: names and overrides -> a plan."""

@@ -1,0 +1,158 @@
+"""A plan: the records of a fully resolved run, its settings and where each value came from.
+
+`recipes.py` makes plans; nothing here looks up names or opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganzoo.api.specs import TermSpec
+from ganzoo.config.settings import (
+    CORE_TABLES,
+    DataSettings,
+    EmaSettings,
+    Key,
+    OptimizerSettings,
+    TrainSettings,
+    option_names,
+    plain,
+)
+from ganzoo.errors import DataError
+from ganzoo.fields import DataInfo
+from ganzoo.registry.discovery import Plugin
+from ganzoo.registry.registry import Item
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A record with its options: an instance of its config dataclass, None when it has none."""
+
+    item: Item[Any]
+    options: Any
+
+
+@dataclass(frozen=True)
+class TermChoice:
+    """A term with its options and how often it is computed."""
+
+    item: Item[TermSpec]
+    options: Any
+    every: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A fully resolved run."""
+
+    name: str
+    train: TrainSettings
+    generator: OptimizerSettings
+    discriminator: OptimizerSettings
+    ema: EmaSettings
+    data: DataSettings
+    dataset: Choice
+    architecture: Choice
+    loss: Choice
+    terms: Mapping[str, TermChoice]
+    dropped_terms: tuple[str, ...]
+    origins: Mapping[Key, str]
+    augment: Choice | None = None
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """The plugins that this run uses, each once."""
+        items = [self.dataset.item, self.architecture.item, self.loss.item]
+        items += [term.item for term in self.terms.values()]
+        items += [self.augment.item] if self.augment else []
+        unique = {(item.plugin.dist, item.plugin.name): item.plugin for item in items}
+        return tuple(unique[key] for key in sorted(unique))
+
+    def settings(self) -> dict[str, Any]:
+        """Nested tables, ready for TOML: training from them repeats the run.
+
+        Names are qualified, and `complete` says that the recipe need not be looked up again, so a
+        run outlives a renamed recipe and a second plugin with the same names.
+        """
+        terms: dict[str, Any] = {
+            term.item.qualified: {"every": term.every, **_options(term.options)}
+            for term in self.terms.values()
+        }
+        terms.update(dict.fromkeys(self.dropped_terms, False))
+        _, colon, argument = self.data.source.partition(":")
+        if argument and self.dataset.item.spec.argument == "PATH":
+            argument = str(Path(argument).expanduser().absolute())
+        tables: dict[str, Any] = {
+            "recipe": self.name,
+            "complete": True,
+            "train": self.train,
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "ema": self.ema,
+            "data": {
+                **plain(self.data),
+                "source": f"{self.dataset.item.qualified}{colon}{argument}",
+                **_options(self.dataset.options),
+            },
+            "architecture": {"name": self.architecture.item.qualified, **_options(self.architecture.options)},
+            "loss": {"name": self.loss.item.qualified, **_options(self.loss.options)},
+            "terms": terms,
+        }
+        if self.augment is not None:
+            tables["augment"] = {"name": self.augment.item.qualified, **_options(self.augment.options)}
+        result: dict[str, Any] = plain(tables)
+        return result
+
+    def is_default(self, path: Key) -> bool:
+        """Whether nobody has set the value at that path: not the recipe, not the user."""
+        return self._as_set(path) not in self.origins
+
+    def _as_set(self, path: Key) -> Key:
+        """The path under which `origins` would have it: a term by the name that it was asked for."""
+        if path[0] != "terms":
+            return path
+        names = {term.item.qualified: name for name, term in self.terms.items()}
+        return ("terms", names.get(path[1], path[1]), *path[2:])
+
+    def origin(self, path: Key) -> str:
+        """The layer that the value at that path comes from."""
+        path = self._as_set(path)
+        owners = {
+            "architecture": self.architecture,
+            "loss": self.loss,
+            "data": self.dataset,
+            "augment": self.augment,
+        }
+        owner = owners.get(path[0])
+        if path in self.origins:
+            return self.origins[path]
+        core = CORE_TABLES.get(path[0])
+        if owner is not None and path[-1] not in option_names(core):
+            return f"{owner.item.kind} {owner.item.name}"
+        return f"term {path[1]}" if path[0] == "terms" else "core"
+
+    def check_data(self, info: DataInfo) -> None:
+        """DataError when the data lacks a field that the architecture needs."""
+        missing = [name for name in self.architecture.item.spec.needs if name not in info]
+        if not missing:
+            return
+        fix = "choose other data with --data, or a recipe that does without"
+        if "label" in missing:
+            fix = (
+                "put the pictures into one sub-folder for each class (folder:PATH), "
+                "or choose a recipe without labels"
+            )
+        raise DataError(
+            f"The architecture '{self.architecture.item.name}' needs the field '{missing[0]}', "
+            f"which the data does not have.",
+            where=f"data {self.data.source} has: {', '.join(field.name for field in info.fields)}",
+            fix=fix,
+        )
+
+
+def _options(options: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {} if options is None else plain(options)
+    return result

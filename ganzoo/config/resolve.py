@@ -1,0 +1,302 @@
+"""Recipe + overrides -> a plan: every name looked up, every setting checked, its origin known.
+
+No data is opened and no network is built here; torch is not imported. Layers, from low to high:
+core, dataset, architecture, loss, terms, recipe, settings file, command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.config.plan import Choice, Plan, TermChoice
+from ganzoo.config.settings import (
+    CORE_TABLES,
+    IMAGES,
+    Key,
+    Layer,
+    TermSettings,
+    build,
+    layer,
+    option_names,
+    read_toml,
+    unknown_option,
+)
+from ganzoo.errors import SettingsError, UsageError
+from ganzoo.registry.registry import Item, Registry
+
+NO_AUGMENTATION = "none"
+_KINDS_OF_FILES = {".csv": "csv", ".npy": "npy", ".npz": "npz"}
+
+
+def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | Layer | None = None) -> Plan:
+    """The plan for a recipe name, `architecture+loss[+term...]`, or a settings file.
+
+    `overrides` is the top layer, or has dotted paths as keys. UsageError and SettingsError name what
+    is wrong.
+    """
+    lower, upper = _requested(target, registry)
+    top = overrides if isinstance(overrides, Layer) else layer("overrides", overrides or {})
+    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper, top)]
+    requested, augmentation = _augmentation(requested, registry)
+    owners: dict[str, Item[Any]] = {
+        "data": _dataset(_last(requested, "data", "source"), registry),
+        "architecture": registry.find(ArchitectureSpec, _last(requested, "architecture", "name")),
+        "loss": registry.find(LossSpec, _last(requested, "loss", "name")),
+        **augmentation,
+    }
+    requested = _drop_foreign_options(requested, registry, owners)
+    defaults = [
+        _canonical_terms(_defaults(item, owners), registry, item.plugin.dist) for item in owners.values()
+    ]
+    terms, dropped = _terms([*defaults, *requested], registry)
+    defaults += [_defaults(item, owners) for item in terms.values()]
+    values, origins = _merge([*defaults, *requested])
+    _choose_length([*defaults, *requested], values, origins)
+    _check_paths(values, origins, owners, terms)
+
+    def table(name: str) -> dict[str, Any]:
+        return {key[1]: value for key, value in values.items() if key[0] == name and len(key) == 2}
+
+    def core(name: str) -> Any:
+        return build(CORE_TABLES[name], _only(table(name), CORE_TABLES[name]), name, origins)
+
+    def choice(item: Item[Any], name: str, values: Mapping[str, Any]) -> Any:
+        config = item.spec.config
+        return None if config is None else build(config, _only(values, config), name, origins)
+
+    def chosen(name: str) -> Choice:
+        return Choice(owners[name], choice(owners[name], name, table(name)))
+
+    chosen_terms = {}
+    for name, item in terms.items():
+        own = {key[2]: value for key, value in values.items() if key[:2] == ("terms", name) and len(key) == 3}
+        own.setdefault("every", item.spec.every)
+        every = build(TermSettings, _only(own, TermSettings), f"terms.{name}", origins).every
+        chosen_terms[name] = TermChoice(item, choice(item, f"terms.{name}", own), every)
+    return Plan(
+        name=_display_name(target, lower),
+        train=core("train"),
+        generator=core("generator"),
+        discriminator=core("discriminator"),
+        ema=core("ema"),
+        data=core("data"),
+        dataset=chosen("data"),
+        architecture=chosen("architecture"),
+        loss=chosen("loss"),
+        augment=chosen("augment") if "augment" in owners else None,
+        terms=chosen_terms,
+        dropped_terms=dropped,
+        origins=origins,
+    )
+
+
+def _augmentation(
+    layers: list[Layer], registry: Registry
+) -> tuple[list[Layer], dict[str, Item[AugmentationSpec]]]:
+    """The augmentation by its table, where one is chosen; else the layers without options for one."""
+    name = _last(layers, "augment", "name", otherwise=NO_AUGMENTATION)
+    if name != NO_AUGMENTATION:
+        return layers, {"augment": registry.find(AugmentationSpec, name)}
+    if any(entry.get("augment", "name") for entry in layers):  # switched off again
+        layers = [entry.without("augment", keep=("name",)) for entry in layers]
+    return layers, {}
+
+
+def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer]]:
+    """The layers that the target stands for: (recipe or combination, settings file)."""
+    path = Path(target)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise UsageError(f"There is no settings file '{target}'.")
+        tables = read_toml(path)
+        base = tables.pop("recipe", None)
+        if not isinstance(base, str):
+            raise SettingsError(
+                "A settings file names what it starts from.",
+                where=target,
+                fix='begin it with: recipe = "dcgan"',
+            )
+        if tables.pop("complete", False) is True:
+            return [Layer(f"recipe {base}", {})], [layer(f"file {target}", tables)]
+        return _named(base, registry), [layer(f"file {target}", tables)]
+    return _named(target, registry), []
+
+
+def _named(target: str, registry: Registry) -> list[Layer]:
+    if "+" in target:
+        return [_combination(target, registry)]
+    item = registry.find(RecipeSpec, target)
+    spec = item.spec
+    dist = item.plugin.dist
+    scheme, colon, argument = spec.data.partition(":")
+    names = {
+        "architecture.name": registry.canonical(ArchitectureSpec, spec.architecture, dist),
+        "loss.name": registry.canonical(LossSpec, spec.loss, dist),
+        "data.source": registry.canonical(DatasetSpec, scheme, dist) + colon + argument,
+    }
+    augment = spec.settings.get("augment.name", NO_AUGMENTATION)
+    if augment != NO_AUGMENTATION:
+        names["augment.name"] = registry.canonical(AugmentationSpec, augment, dist)
+    return [_canonical_terms(layer(f"recipe {item.name}", {**spec.settings, **names}), registry, dist)]
+
+
+def _combination(target: str, registry: Registry) -> Layer:
+    """`dcgan+wgan-gp+drift`: an architecture, a loss, and any number of terms."""
+    architecture, loss, *terms = target.split("+")
+    registry.find(ArchitectureSpec, architecture)
+    if registry.matches(TermSpec, loss) and not registry.matches(LossSpec, loss):
+        raise UsageError(
+            f"'{loss}' is a term: name a loss before it.",
+            where=target,
+            fix="+".join([architecture, "LOSS", loss, *terms]) + "; ganzoo list --kind loss shows the losses",
+        )
+    registry.find(LossSpec, loss)
+    values: dict[Key, Any] = {
+        ("architecture", "name"): architecture,
+        ("loss", "name"): loss,
+        ("data", "source"): "fashion-5k",
+    }
+    for term in terms:
+        values["terms", registry.canonical(TermSpec, term)] = True
+    return Layer(f"combination {target}", values)
+
+
+def _dataset(source: str, registry: Registry) -> Item[DatasetSpec]:
+    """What kind of data a source is; a path alone, which is a common slip, is told from a wrong name."""
+    name, _, argument = source.partition(":")
+    if not argument and not registry.matches(DatasetSpec, name) and Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else _KINDS_OF_FILES.get(Path(name).suffix.lower())
+        raise UsageError(
+            "A path alone does not say what kind of data it is.",
+            where=f"--data {source}",
+            fix=f"--data {kind}:{source}"
+            if kind
+            else "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
+        )
+    return registry.find(DatasetSpec, name)
+
+
+def _display_name(target: str, lower: Sequence[Layer]) -> str:
+    kind, _, name = lower[0].origin.partition(" ")
+    return name if kind in ("recipe", "combination") else target
+
+
+def _last(layers: Sequence[Layer], *key: str, otherwise: str | None = None) -> Any:
+    found = [entry.get(*key) for entry in layers if entry.get(*key) is not None]
+    if not found and otherwise is not None:
+        return otherwise
+    if not found or not isinstance(found[-1], str):
+        raise SettingsError(f"'{'.'.join(key)}' must be a name.", where=layers[-1].origin)
+    return found[-1]
+
+
+def _drop_foreign_options(
+    layers: Sequence[Layer], registry: Registry, owners: Mapping[str, Item[Any]]
+) -> list[Layer]:
+    """Leave out options that a layer meant for another dataset, architecture or loss.
+
+    When `--data folder:...` replaces a recipe's data, the recipe's options for its own data must
+    not reach the folder. Terms belong to the loss they were chosen with.
+    """
+    result = list(layers)
+    for table, final in owners.items():
+        key = "source" if table == "data" else "name"
+        current: Any = None
+        for position, entry in enumerate(layers):
+            current = entry.get(table, key) or current
+            name = str(current).partition(":")[0]
+            if (
+                current not in (None, NO_AUGMENTATION)
+                and registry.find(type(final.spec), name).qualified != final.qualified
+            ):
+                result[position] = result[position].without(table, keep=(key, "flip"))
+                if table == "loss":
+                    result[position] = result[position].without("terms")
+    return result
+
+
+def _defaults(item: Item[Any], owners: Mapping[str, Item[Any]]) -> Layer:
+    """What a record brings along, without options that the chosen records do not have."""
+    kept: dict[Key, Any] = {}
+    for path, value in layer("", item.spec.defaults).values.items():
+        owner = owners.get(path[0])
+        if owner is None or path[-1] in option_names(owner.spec.config, CORE_TABLES[path[0]]):
+            kept[path] = value
+    return Layer(f"{item.kind} {item.name}", kept)
+
+
+def _canonical_terms(entry: Layer, registry: Registry, near: str = "") -> Layer:
+    """The layer with one name for each term, however it was written."""
+    values: dict[Key, Any] = {}
+    for key, value in entry.values.items():
+        if key[0] == "terms" and len(key) > 1:
+            key = (key[0], registry.canonical(TermSpec, key[1], near), *key[2:])
+        values[key] = value
+    return Layer(entry.origin, values)
+
+
+def _terms(layers: Sequence[Layer], registry: Registry) -> tuple[dict[str, Item[TermSpec]], tuple[str, ...]]:
+    """The terms in use, and those that a layer switched off with `terms.NAME=false`."""
+    wanted: dict[str, bool] = {}
+    for entry in layers:
+        for key, value in entry.values.items():
+            if key[0] == "terms" and len(key) >= 2:
+                wanted[key[1]] = wanted.get(key[1], True) if len(key) > 2 else bool(value)
+    items = {name: registry.find(TermSpec, name) for name in wanted}
+    used = {name: items[name] for name in sorted(items) if wanted[name]}
+    return used, tuple(sorted(item.qualified for name, item in items.items() if not wanted[name]))
+
+
+def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:
+    values: dict[Key, Any] = {}
+    origins: dict[Key, str] = {}
+    for entry in layers:
+        for key, value in entry.values.items():
+            values[key] = value
+            origins[key] = entry.origin
+    return values, origins
+
+
+def _choose_length(layers: Sequence[Layer], values: dict[Key, Any], origins: dict[Key, str]) -> None:
+    """Leave the length that was set last: `--minutes` replaces a recipe's images, and the reverse."""
+    images, minutes = ("train", "images"), ("train", "minutes")
+    depth: dict[Key, int] = {
+        key: max((at for at, entry in enumerate(layers) if key in entry.values), default=-1)
+        for key in (images, minutes)
+    }
+    if depth[images] == depth[minutes] == -1:
+        values[images], origins[images] = IMAGES, "core"
+    elif depth[images] != depth[minutes]:
+        values.pop(min(depth, key=lambda key: depth[key]), None)
+
+
+def _check_paths(
+    values: Mapping[Key, Any],
+    origins: Mapping[Key, str],
+    owners: Mapping[str, Item[Any]],
+    terms: Mapping[str, Item[TermSpec]],
+) -> None:
+    for path in values:
+        origin = origins[path]
+        if path[0] == "terms" and len(path) == 3:
+            if path[1] in terms:
+                known = option_names(terms[path[1]].spec.config, TermSettings)
+                if path[2] not in known:
+                    raise unknown_option(path, known, origin)
+        elif len(path) == 1 and path[0] in (*CORE_TABLES, "terms"):
+            raise SettingsError(f"'{path[0]}' is a table of settings, not a value.", where=origin)
+        elif path[0] in CORE_TABLES:
+            owner = owners.get(path[0])
+            known = option_names(CORE_TABLES[path[0]], owner.spec.config if owner else None)
+            if len(path) > 2 or path[1] not in known:
+                raise unknown_option(path, known, origin)
+        elif path[0] != "terms" or len(path) != 2:
+            raise unknown_option(path[:1], [*CORE_TABLES, "terms"], origin)
+
+
+def _only(values: Mapping[str, Any], cls: type[Any]) -> dict[str, Any]:
+    names = option_names(cls)
+    return {key: value for key, value in values.items() if key in names}

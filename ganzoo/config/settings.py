@@ -1,0 +1,300 @@
+"""Settings: the core's own tables, layers of values with their origin, and validation.
+
+A value has a path (`train.batch_size`) and an origin (the layer that set it last). Which layers
+there are, and what names mean, is decided in `recipes.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+from pydantic import Field as Bound
+
+from ganzoo.errors import SettingsError
+from ganzoo.util.suggest import suggest
+
+ConfigT = TypeVar("ConfigT")
+Key = tuple[str, ...]
+
+# tomllib raises more than its own error: for numbers of thousands of digits, and for deep nesting.
+NOT_TOML = (ValueError, RecursionError)
+
+IMAGES = 200_000  # the length of a run that nobody gave one
+
+_BEST = re.compile(r"(min|max):[\w.-]+")
+
+Count = Annotated[int, Bound(ge=1)]
+Share = Annotated[float, Bound(ge=0, le=1)]
+NonNegative = Annotated[float, Bound(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """The run. Lengths are counted in real images shown to the discriminator.
+
+    Of `images` and `minutes` the one that was set last counts, both when they were set together.
+    With `reuse_fakes` the generators learn from the samples that the discriminators' last step
+    generated, which saves a generator's forward pass; without, they draw fresh ones. `replay`: half of
+    the time the discriminators see one of so many earlier samples in place of a new one. `graphs`: on
+    CUDA a cycle is captured once and replayed, where its code allows that. `micro_batch`: compute so many
+    samples at once and accumulate gradients; it is halved where memory runs out. `keep_best`: beside the
+    newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log.
+    `eval_every`: after so many images compute quick scores of `eval_samples` samples. `on_nan`: when
+    gradients are not finite, stop; skip the step; or roll back to the last checkpoint at half the learning
+    rates, three times at most. `pack`: discriminators judge so many samples together, as one (Lin et al.
+    2018, PacGAN).
+    """
+
+    images: Count | None = None
+    minutes: Annotated[float, Bound(gt=0)] | None = None
+    batch_size: Count = 64
+    generator_batch_size: Count | None = None
+    micro_batch: Count | None = None
+    n_critic: Count = 1
+    pack: Count = 1
+    reuse_fakes: bool = False
+    replay: Annotated[int, Bound(ge=0, le=100_000)] = 0
+    seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Count | None = None
+    graphs: bool = True
+    samples: Annotated[int, Bound(ge=1, le=1024)] = 64
+    log_every: Count | None = None
+    sample_every: Count | None = None
+    checkpoint_every: Count | None = None
+    keep_checkpoints: Count = 3
+    keep_best: str = ""
+    eval_every: Count | None = None
+    eval_samples: Annotated[int, Bound(ge=10)] = 1000
+    on_nan: Literal["stop", "skip", "rollback"] = "stop"
+
+    def __post_init__(self) -> None:
+        if self.keep_best and not _BEST.fullmatch(self.keep_best):
+            raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
+        if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
+            raise ValueError("with reuse_fakes, generator_batch_size is batch_size: leave it out")
+        if 0 < self.replay < self.batch_size:
+            raise ValueError(f"replay is 0 or at least batch_size, which is {self.batch_size}")
+
+    def score(self, values: Mapping[str, float]) -> tuple[str, float] | None:
+        """What `keep_best` compares, lower is better; None without it, or where nothing has that name."""
+        value = values.get(self.best_name)
+        highest = self.keep_best.startswith("max:")
+        return None if value is None else (self.keep_best, -value if highest else value)
+
+    @property
+    def best_name(self) -> str:
+        """The name of what `keep_best` compares."""
+        return self.keep_best.partition(":")[2]
+
+    @property
+    def length(self) -> str:
+        """The length in words."""
+        parts = [f"{self.images:,} images"] if self.images is not None else []
+        parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
+        return " or ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """One side's optimiser and the course of its learning rate over the run.
+
+    `linear` and `cosine` go from `lr` at the share `decay_from` of the run to `lr_final` at its
+    end; `exponential` divides by `decay_rate` after each step, not below `lr_final`. Momentum rises
+    linearly to `momentum_final` over `momentum_images`.
+    """
+
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    lr: NonNegative = 2e-4
+    betas: tuple[Annotated[float, Bound(ge=0, lt=1)], Annotated[float, Bound(ge=0, lt=1)]] = (0.5, 0.999)
+    eps: Annotated[float, Bound(gt=0)] = 1e-8
+    weight_decay: NonNegative = 0.0
+    momentum: Annotated[float, Bound(ge=0, lt=1)] = 0.0
+    momentum_final: Annotated[float, Bound(ge=0, lt=1)] | None = None
+    momentum_images: Count = 1
+    decay: Literal["none", "linear", "cosine", "exponential"] = "none"
+    decay_from: Share = 0.0
+    decay_rate: Annotated[float, Bound(ge=1)] = 1.0
+    lr_final: NonNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmaSettings:
+    """Moving average of the generators. `half_life` is in images, 0 switches it off.
+
+    At the start the half-life is at most `ramp` times the images seen so far.
+    """
+
+    half_life: NonNegative = 0.0
+    ramp: NonNegative = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which data, and what the core itself does to it. `source` is `NAME` or `NAME:ARGUMENT`."""
+
+    source: str = ""
+    flip: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameSettings:
+    """The core's part of the tables `architecture`, `loss` and `augment`."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermSettings:
+    """The core's part of a table in `terms`: compute the term in each `every`-th step, times `every`."""
+
+    every: Count = 1
+
+
+CORE_TABLES: Mapping[str, type[Any]] = {
+    "train": TrainSettings,
+    "generator": OptimizerSettings,
+    "discriminator": OptimizerSettings,
+    "ema": EmaSettings,
+    "data": DataSettings,
+    "architecture": NameSettings,
+    "loss": NameSettings,
+    "augment": NameSettings,
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values by path, and where they come from."""
+
+    origin: str
+    values: Mapping[Key, Any]
+
+    def get(self, *key: str) -> Any:
+        """The value at that path, None when this layer does not set it."""
+        return self.values.get(key)
+
+    def without(self, table: str, keep: Iterable[str] = ()) -> Layer:
+        """The same layer with the options of one table left out."""
+        kept = {k: v for k, v in self.values.items() if k[0] != table or (len(k) > 1 and k[1] in keep)}
+        return Layer(self.origin, kept)
+
+
+def layer(origin: str, nested: Mapping[str, Any]) -> Layer:
+    """A layer from nested tables, or from dotted paths, or from both."""
+    values: dict[Key, Any] = {}
+
+    def walk(prefix: Key, value: Any) -> None:
+        if isinstance(value, Mapping):
+            if not value and prefix[:1] == ("terms",) and len(prefix) == 2:
+                values[prefix] = True
+            for key, inner in value.items():
+                # Only paths are dotted: deeper keys are names, which may hold dots themselves.
+                walk((*prefix, key) if prefix else split(key), inner)
+        else:
+            values[prefix] = value
+
+    walk((), nested)
+    return Layer(origin, values)
+
+
+def split(path: str) -> Key:
+    """`a.b` -> ("a", "b"); a part with a dot in it is quoted as in TOML."""
+    if '"' not in path:
+        return tuple(path.split("."))
+    try:
+        node: Any = tomllib.loads(f"{path} = 0")
+    except NOT_TOML as error:
+        raise SettingsError(f"'{path}' is not a path of settings.") from error
+    parts: list[str] = []
+    while isinstance(node, dict) and node:
+        (part, node), *_ = node.items()
+        parts.append(part)
+    if not parts:
+        raise SettingsError(f"'{path}' is not a path of settings.")
+    return tuple(parts)
+
+
+def parse_assignment(text: str) -> tuple[Key, Any]:
+    """`path=value` as given to `--set`; the value is TOML where it parses, else a string."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise SettingsError(f"--set takes path=value, not '{text}'.", fix="--set train.batch_size=128")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except NOT_TOML:
+        value = raw.strip()
+    return split(path.strip()), value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A settings file. SettingsError when it cannot be read as TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (*NOT_TOML, OSError) as error:
+        raise SettingsError(f"The settings file cannot be read: {error}", where=str(path)) from error
+
+
+def option_names(*classes: type[Any] | None) -> list[str]:
+    """The options that those config classes have."""
+    return [item.name for cls in classes if cls is not None for item in dataclasses.fields(cls)]
+
+
+def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Mapping[Key, str]) -> ConfigT:
+    """An instance of a config dataclass from checked values.
+
+    SettingsError names the path of each wrong value and the layer it came from. `where` is the
+    table's path. A single text stands for a list of one where an option is `tuple[str, ...]`.
+    """
+    given = {
+        name: (value,) if isinstance(value, str) and name in _texts(cls) else value
+        for name, value in values.items()
+    }
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(given)
+    except pydantic.ValidationError as error:
+        problems = []
+        for item in error.errors():
+            parts = tuple(str(part) for part in item["loc"] if part in option_names(cls))
+            path = (*where.split("."), *parts)
+            origin = origins.get(path, "")
+            found = f", not {item['input']!r}" if parts else ""
+            message = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{'.'.join(path)}: {message}{found}" + (f" (from {origin})" if origin else ""))
+        raise SettingsError(
+            "A setting has a value that it cannot have.", where="; ".join(problems)
+        ) from error
+
+
+def _texts(cls: type[Any]) -> set[str]:
+    """The options that are lists of texts; types may be written, or evaluated already."""
+    return {
+        item.name for item in dataclasses.fields(cls) if item.type in ("tuple[str, ...]", tuple[str, ...])
+    }
+
+
+def unknown_option(path: Key, known: Iterable[str], origin: str) -> SettingsError:
+    """The error for a path that no table has."""
+    known = list(known)
+    here = ".".join(path[:-1]) or "the settings"
+    hint = suggest(path[-1], known) or f"{here} has: {', '.join(known)}"
+    return SettingsError(f"There is no setting '{'.'.join(path)}'.", where=origin, fix=hint)
+
+
+def plain(value: Any) -> Any:
+    """A config value as TOML and JSON can hold it; tables lose their None entries."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

@@ -1,0 +1,171 @@
+"""Brings what a data set hands over into checked arrays, one for each field.
+
+The result, a `Store`, is what training, evaluation and export know of the data. It does not know
+where the data came from, and it holds no tensors: those are the business of `batches`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.data.decode import decoded
+from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
+from ganzoo.errors import DataError
+from ganzoo.fields import DataInfo, Field
+from ganzoo.util.text import printable
+
+_HASHED_BYTES = 64 << 20
+_HASHED_SAMPLES = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Checked data: for each field an array with `count` samples in its first dimension.
+
+    Arrays are uint8 (a float field with a range; 0..255 stands for that range), float32 or int64,
+    and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
+    reason. `fingerprint` tells whether two stores hold the same data, see `fingerprint_of`. `weights` are
+    those of `ArraySource`.
+    """
+
+    fields: tuple[Field, ...]
+    arrays: Mapping[str, Array]
+    count: int
+    identity: str
+    notes: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    fingerprint: str
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def info(self) -> DataInfo:
+        """What architectures may know."""
+        return DataInfo(fields=self.fields, count=self.count)
+
+
+def open_source(
+    source: ArraySource | ItemSource,
+    *,
+    cache_folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Store:
+    """Check a source, decoding its items first where it has items.
+
+    Decoded items are kept in `cache_folder`, else in $GANZOO_CACHE, else in the user's cache folder,
+    and memory-mapped from there. `progress(done, total)` is called while items are decoded.
+    DataError when arrays do not fit the fields, when more than 1 % of the items are unusable, or
+    when nothing is left.
+    """
+    _check_fields(source)
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes = source.notes
+    if isinstance(source, ItemSource):
+        result = decoded(source, folder=cache_folder, progress=progress)
+        arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
+    else:
+        arrays = _checked(source)
+    weights = None if isinstance(source, ItemSource) else source.weights
+    return Store(
+        fields=source.fields,
+        arrays=arrays,
+        count=len(next(iter(arrays.values()))),
+        identity=printable(source.identity),
+        notes=notes,
+        skipped=skipped,
+        fingerprint=fingerprint_of(source.fields, arrays, source.identity, weights),
+        weights=weights,
+    )
+
+
+def fingerprint_of(
+    fields: tuple[Field, ...],
+    arrays: Mapping[str, Array],
+    identity: str,
+    weights: NDArray[np.float64] | None = None,
+) -> str:
+    """sha256 over the declarations of the fields, their data, and weights of samples where there are any.
+
+    An array below 64 MiB counts with all its bytes, so that equal data from another path or with
+    other file times has an equal fingerprint. A larger one counts with its shape, `identity` and
+    1,024 samples spread evenly over it (no more than 64 MiB), which a change elsewhere escapes.
+    """
+    digest = hashlib.sha256()
+    for field in fields:
+        array = arrays[field.name]
+        head = [field.to_json(), str(array.dtype), list(array.shape)]
+        digest.update(json.dumps(head, sort_keys=True).encode())
+        if array.nbytes < _HASHED_BYTES:
+            digest.update(np.ascontiguousarray(array).data)
+            continue
+        digest.update(identity.encode("utf-8", "surrogateescape"))
+        budget = max(1, _HASHED_BYTES // (array.nbytes // len(array)))
+        rows = np.linspace(0, len(array) - 1, min(_HASHED_SAMPLES, budget, len(array)), dtype=np.int64)
+        for row in rows:
+            digest.update(np.ascontiguousarray(array[row]).data)
+    if weights is not None:
+        digest.update(np.ascontiguousarray(weights, np.float64).data)
+    return digest.hexdigest()
+
+
+def _check_fields(source: ArraySource | ItemSource) -> None:
+    names = [field.name for field in source.fields]
+    where = source.identity or "data set"
+    if not names or len(set(names)) != len(names):
+        raise DataError(f"A data set needs fields with different names, this one has: {names}.", where=where)
+    for field in source.fields:
+        if field.source != "data":
+            raise DataError(
+                f"The field '{field.name}' says that a random draw fills it, not the data.",
+                where=where,
+                fix="noise is declared by the architecture, in Networks.fields",
+            )
+        try:
+            field.check_columns()
+        except ValueError as error:
+            raise DataError(f"A field does not fit its data: {error}.", where=where) from error
+
+
+def _checked(source: ArraySource) -> dict[str, Array]:
+    where = source.identity or "data set"
+    names = [field.name for field in source.fields]
+    if sorted(names) != sorted(source.arrays):
+        raise DataError(
+            f"Fields and arrays do not match: fields {sorted(names)}, arrays {sorted(source.arrays)}.",
+            where=where,
+        )
+    lengths = {name: len(array) if array.ndim else 0 for name, array in source.arrays.items()}
+    if len(set(lengths.values())) > 1 or not all(lengths.values()):
+        shown = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise DataError(f"Every field needs the same number of samples, at least one: {shown}.", where=where)
+    weights = source.weights
+    if weights is not None and (
+        weights.shape != (lengths[names[0]],)
+        or not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any())
+    ):
+        raise DataError("The weights are not one finite number of 0 or more for each sample.", where=where)
+    return {field.name: _conformed(field, source.arrays[field.name], where) for field in source.fields}
+
+
+def _conformed(field: Field, array: Array, where: str) -> Array:
+    """The array in its stored type; no copy when it has that type already."""
+    place = f"{where}, field '{field.name}'"
+    if array.shape[1:] != field.shape:
+        raise DataError(
+            f"Samples have the shape {array.shape[1:]}, the field declares {field.shape}.", where=place
+        )
+    dtype = stored_dtype(field, array.dtype)
+    if isinstance(dtype, str):
+        raise DataError(f"The array holds {dtype}.", where=place)
+    for block in blocks(array):
+        problem = value_problem(field, block)
+        if problem:
+            raise DataError(f"The array has {problem}.", where=place)
+    return array.astype(dtype, copy=False)

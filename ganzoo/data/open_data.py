@@ -1,0 +1,88 @@
+"""From a plan to its store: the dataset plugin's factory is called here and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.config.plan import Choice, Plan
+from ganzoo.data.dataset import Store, open_source
+from ganzoo.data.validation import Array
+from ganzoo.errors import DataError, PluginError
+from ganzoo.registry.registry import Item, calling, factory_of
+
+Progress = Callable[[int, int], None]
+
+
+def open_data(plan: Plan, progress: Progress | None = None) -> Store:
+    """Open the data that a plan names. DataError says what is wrong with it, PluginError with the plugin.
+
+    `progress(done, total)` is called while pictures are decoded for the first time.
+    """
+    return open_dataset(plan.dataset, plan.data.source, progress)
+
+
+def open_held_out(choice: Choice, source: str, progress: Progress | None = None) -> Store | None:
+    """The samples of a data set that training does not see, None where it has none; errors as `open_data`."""
+    if not choice.item.spec.held_out:
+        return None
+    return _open(choice, source, "held_out", progress)
+
+
+def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Store:
+    """Open a data set, `NAME` or `NAME:ARGUMENT`; errors as `open_data`."""
+    store = _open(choice, source, "factory", progress)
+    if store is None:
+        raise _broken(choice.item, "gave nothing", "return an ArraySource or an ItemSource")
+    return store
+
+
+def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> Store | None:
+    item = choice.item
+    factory = factory_of(item, part)
+    with calling(item):
+        try:
+            source = factory(named.partition(":")[2], choice.options)
+        except OSError as error:
+            raise DataError(
+                f"The data cannot be read: {error.strerror or error}.",
+                where=str(error.filename or named),
+                fix="check that the files are there and that you may read them",
+            ) from error
+    if source is None:
+        return None
+    if isinstance(source, ItemSource):
+        source = dataclasses.replace(source, read=_guarded(item, source.read))
+    elif not isinstance(source, ArraySource):
+        raise _broken(item, f"gave {type(source).__name__}", "return an ArraySource or an ItemSource")
+    elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
+        raise _broken(item, "gave something else than NumPy arrays", "hand over arrays, not lists")
+    return open_source(source, progress=progress)
+
+
+def _guarded(
+    item: Item[Any], read: Callable[[int], Mapping[str, Array]]
+) -> Callable[[int], Mapping[str, Array]]:
+    """`read`, which is the plugin's code; what says that an item is unreadable goes on to the decoder."""
+
+    def guarded(index: int) -> Mapping[str, Array]:
+        try:
+            sample = read(index)
+        except (OSError, ValueError):
+            raise
+        except Exception:
+            with calling(item):
+                raise
+        if not isinstance(sample, Mapping):
+            raise _broken(item, f"read an item as {type(sample).__name__}", "return the arrays by field name")
+        return sample
+
+    return guarded
+
+
+def _broken(item: Item[Any], what: str, fix: str) -> PluginError:
+    return PluginError(f"The dataset '{item.name}' {what}.", where=item.qualified, fix=fix)

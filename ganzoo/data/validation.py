@@ -1,0 +1,70 @@
+"""Whether arrays are what their fields declare: used for whole arrays and for single items alike.
+
+Problems are returned as one phrase, because an array that is wrong ends the command, while a wrong
+item is only counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.fields import Field
+
+Array = NDArray[Any]
+
+_SLACK = 1e-5
+"""How far a float may lie outside its range, relative to the width of the range: rounding only."""
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+_BLOCK_BYTES = 1 << 24
+
+
+def stored_dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any] | str:
+    """The type in which values of `dtype` are kept for this field, or what is wrong with them.
+
+    Labels become int64, floats float32; uint8 stays as it is for a float field with a range.
+    """
+    if field.dtype == "int64":
+        return np.dtype(np.int64) if dtype.kind in "iu" else f"{dtype} where whole numbers are declared"
+    if dtype == np.uint8:
+        return dtype if field.range is not None else "uint8 for a field without a range to map 0..255 onto"
+    if dtype.kind == "f":
+        return np.dtype(np.float32)
+    return f"{dtype} where float32 (or uint8, for a field with a range) is declared"
+
+
+def value_problem(field: Field, values: Array) -> str:
+    """What is wrong with values of a right type; empty when nothing is."""
+    if values.dtype == np.uint8 and field.dtype == "float32":
+        return ""
+    if field.dtype == "int64":
+        if not field.classes:
+            return ""
+        low, high = int(values.min()), int(values.max())
+        count = len(field.classes)
+        return (
+            "" if low >= 0 and high < count else f"values {low}..{high} for {count} classes (0..{count - 1})"
+        )
+    low_value, high_value = float(values.min()), float(values.max())
+    if not (np.isfinite(low_value) and np.isfinite(high_value)):
+        return "values that are not finite (NaN or infinity)"
+    if max(-low_value, high_value) > _LARGEST:
+        return f"values {low_value:g}..{high_value:g}, too large for float32"
+    if field.range is not None:
+        low_end, high_end = field.range
+        slack = _SLACK * (high_end - low_end)
+        if low_value < low_end - slack or high_value > high_end + slack:
+            return f"values {low_value:g}..{high_value:g} outside the range {low_end:g}..{high_end:g}"
+    return ""
+
+
+def blocks(array: Array) -> Iterator[Array]:
+    """The array in runs of samples of about 16 MiB, so that a memory-mapped one is never read whole."""
+    step = max(1, _BLOCK_BYTES // max(1, array.nbytes // len(array)))
+    for start in range(0, len(array), step):
+        yield array[start : start + step]

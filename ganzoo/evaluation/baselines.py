@@ -1,0 +1,66 @@
+"""Reference rows: their scores are computed once for each set of real samples, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ganzoo._version import __version__
+from ganzoo.errors import StorageError
+from ganzoo.evaluation.comparison import Case
+from ganzoo.evaluation.corruptions import BLUR, NOISE, REPEATED, SHARE, made_worse
+from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.metrics import Scorer
+from ganzoo.evaluation.real_data import FEWEST, Reals
+from ganzoo.evaluation.samples import Sampled
+from ganzoo.util.cache import cache_folder
+from ganzoo.util.files import write_json
+
+Rows = dict[str, dict[str, float]]
+
+
+def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, real: Sampled, training: Sampled | None) -> Rows:
+    """Scores of real samples, and of real samples made worse, under the same protocol, each with its `n`."""
+    key = _key(scorer, lens, reals, len(real))
+    rows = _read(key)
+    if rows is not None:
+        return rows
+    rows, other = {}, training
+    if other is None:  # no held-out part: one half of the data against the other
+        half = len(real) // 2
+        real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
+    classes = len(reals.label.classes) if reals.label is not None else 0
+    for name, make in made_worse(other, reals.field, classes).items():
+        fake = make()
+        if row := scorer.scores(Case(lens, fake, real, training, 0), reference=True):
+            rows[name] = {"n": len(fake), **row}
+    _keep(key, {"rows": rows})
+    return rows
+
+
+def _key(scorer: Scorer, lens: Lens, reals: Reals, n: int) -> str:
+    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, FEWEST, scorer.identity]
+    facts += [n, lens.distance, lens.judge.identity if scorer.needs_judge else ""]
+    facts += [reals.store.fingerprint, reals.training.fingerprint, reals.field.name]
+    extractor = lens.extractor
+    facts += [["values", lens.widths] if extractor is None else [extractor.identity, extractor.protocol]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _read(key: str) -> Rows | None:
+    try:
+        kept = json.loads((cache_folder() / "references" / f"{key}.json").read_text(encoding="utf-8"))
+        return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in kept["rows"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _keep(key: str, content: Mapping[str, Any]) -> None:
+    folder = cache_folder() / "references"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / f"{key}.json", dict(content))
+    except (OSError, StorageError):
+        return

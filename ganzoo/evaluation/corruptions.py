@@ -1,0 +1,70 @@
+"""Real samples made worse in known ways (blurred, noisy, repeated), which scores are held beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ganzoo.evaluation.real_data import _ORDER, FEWEST, Array
+from ganzoo.evaluation.samples import Sampled
+from ganzoo.fields import Field
+
+BLUR, NOISE = 1.0, 25.0  # pixels, of 255
+
+
+REPEATED, SHARE = 100, 10  # different samples, and at most one in so many
+
+
+_BLOCK = 32  # samples that are made worse at once: their numbers take many times the memory of pictures
+
+
+def made_worse(other: Sampled, field: Field, classes: int) -> Mapping[str, Callable[[], Sampled]]:
+    """Real samples by the name of their reference row; all but the first are worse in a known way.
+
+    There is no row `few_classes` where fewer than ten samples, or all, are of the first half of the classes.
+    """
+    random = np.random.Generator(np.random.PCG64(_ORDER + 2))
+
+    def blurred() -> Sampled:
+        from scipy.ndimage import gaussian_filter
+
+        def blur(block: Array) -> Array:
+            smooth = gaussian_filter(block.astype(np.float32), (0, BLUR, BLUR, 0))
+            pixels: Array = np.rint(smooth).astype(np.uint8)
+            return pixels
+
+        return other.changed(_in_blocks(other.values, blur))
+
+    def noisy() -> Sampled:
+        spread = NOISE if field.is_image else 0.5 * other.values.std(0)
+
+        def disturb(block: Array) -> Array:
+            noise = spread * random.standard_normal(block.shape)
+            worse: Array = (
+                np.rint((block + noise).clip(0, 255)).astype(np.uint8)
+                if field.is_image
+                else (block + noise.astype(np.float32))
+            )
+            return worse
+
+        return other.changed(_in_blocks(other.values, disturb))
+
+    def repeated() -> Sampled:
+        few = min(REPEATED, -(-len(other) // SHARE))
+        return other.subset(np.arange(len(other)) % few)
+
+    rows: dict[str, Callable[[], Sampled]] = {"real": lambda: other}
+    if field.is_image:
+        rows["blurred"] = blurred
+    rows["noisy"] = noisy
+    if other.labels is not None:
+        some = np.flatnonzero(other.labels[:, 0] < classes // 2)
+        if FEWEST <= len(some) < len(other):
+            rows["few_classes"] = lambda: other.subset(some)
+    rows["repeated"] = repeated
+    return rows
+
+
+def _in_blocks(values: Array, worse: Callable[[Array], Array]) -> Array:
+    return np.concatenate([worse(values[start : start + _BLOCK]) for start in range(0, len(values), _BLOCK)])

@@ -1,0 +1,139 @@
+"""How samples are looked at: an extractor's features and a judge's opinion, kept where they cost time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api.evaluation import Extractor, Judge, Lesson
+from ganzoo.api.specs import ExtractorSpec
+from ganzoo.errors import PluginError
+from ganzoo.registry.registry import Item, calling, factory_of
+from ganzoo.util.cache import keep_cached, read_cached
+
+Array = NDArray[Any]
+
+VALUES = "frechet"  # the name of the Frechet distance of values themselves
+
+
+class Lens:
+    """Features and opinions of samples of one field.
+
+    `extractor` is None for what is no picture: its values are the features. `scaled`: features are to be
+    divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`: how
+    many features each column of a table has, which are scaled together; () where each is by itself.
+    """
+
+    def __init__(
+        self,
+        item: Item[ExtractorSpec] | None,
+        options: Any,
+        judge: Item[ExtractorSpec] | None,
+        lesson: Callable[[], Lesson] | None,
+        *,
+        stacked: bool,
+        widths: tuple[int, ...] = (),
+    ) -> None:
+        self._item, self._options, self._judge, self._lesson = item, options, judge, lesson
+        self.distance = VALUES if item is None else item.spec.distance
+        self.has_judge = judge is not None and lesson is not None
+        self.scaled = item is None or item.spec.scaled
+        self.stacked = stacked
+        self.widths = widths
+
+    @cached_property
+    def extractor(self) -> Extractor | None:
+        """The network, built when it is first needed."""
+        if self._item is None:
+            return None
+        if self._item.spec.trained:
+            return self.judge
+        made: Extractor = self._call(self._item, self._options)
+        return made
+
+    def prepare(self) -> None:
+        """Build the extractor now: one that does not work is noticed before the work begins."""
+        _ = self.extractor
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge of this data, trained when it is first needed."""
+        return self.taught(self.lesson())
+
+    @property
+    def judged(self) -> bool:
+        """Whether that judge was asked anything."""
+        return "judge" in self.__dict__
+
+    def taught(self, lesson: Lesson) -> Judge:
+        """A judge that learned this, `lesson()` or a like one."""
+        assert self._judge is not None  # noqa: S101
+        made: Judge = self._call(self._judge, None, lesson)
+        return made
+
+    def lesson(self) -> Lesson:
+        """What the judge of this data learns from. PluginError where there is none."""
+        if self._lesson is None:
+            raise PluginError("There is no judge for this data.", fix="name `judge` in the metric's needs")
+        return self._lesson()
+
+    def raw_features(self, values: Array, key: str = "") -> NDArray[np.float32]:
+        """Features (n, d) as the extractor gives them; kept on disk under `key`, if it names the samples."""
+        if self._item is None:
+            return values.reshape(len(values), -1).astype(np.float32)
+        extractor = self.extractor
+        assert extractor is not None  # noqa: S101
+        if not key:
+            return self._extracted(extractor, values)
+        facts = f"{extractor.identity}\n{extractor.protocol}\n{key}"
+        name = f"{hashlib.sha256(facts.encode()).hexdigest()}.features"
+        kept = _read_kept(name)
+        if kept is None or len(kept) != len(values):
+            kept = self._extracted(extractor, values)
+            _keep(name, kept)
+        return kept
+
+    def guesses(self, values: Array) -> NDArray[np.float32]:
+        """Class probabilities of the extractor itself."""
+        result: NDArray[np.float32] = self.extractor.probabilities(values)  # type: ignore[union-attr]
+        return result[:, 0]
+
+    def _extracted(self, extractor: Extractor, values: Array) -> NDArray[np.float32]:
+        assert self._item is not None  # noqa: S101
+        with calling(self._item):
+            features = np.asarray(extractor(values), np.float32)
+        if features.ndim != 2 or len(features) != len(values):
+            raise PluginError(
+                f"The extractor '{self._item.name}' gave features of shape {features.shape}.",
+                where=self._item.qualified,
+                fix=f"return ({len(values)}, d)",
+            )
+        if not np.isfinite(features).all():
+            raise PluginError(
+                f"The extractor '{self._item.name}' gave features that are not finite.",
+                where=self._item.qualified,
+            )
+        return features
+
+    @staticmethod
+    def _call(item: Item[ExtractorSpec], *arguments: Any) -> Any:
+        factory = factory_of(item)
+        with calling(item):
+            return factory(*arguments)
+
+
+def _read_kept(name: str) -> NDArray[np.float32] | None:
+    content = read_cached("features", name)
+    return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def _keep(name: str, features: NDArray[np.float32]) -> None:
+    content = io.BytesIO()
+    np.save(content, features)
+    keep_cached("features", name, content.getvalue())

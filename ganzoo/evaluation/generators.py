@@ -1,0 +1,141 @@
+"""What is evaluated: the generators of a run, or an exported bundle. Both sample the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo import runtime, sampling
+from ganzoo.data.dataset import Store
+from ganzoo.errors import UsageError
+from ganzoo.fields import Field
+from ganzoo.registry.registry import Registry
+from ganzoo.runtime import onnx_file
+
+Array = NDArray[Any]
+
+_BATCH = 250
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A generator that can be sampled.
+
+    `data` names what it was trained on, with `data_options`; `about` says which weights these are; `status`
+    is that of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
+    floats or pictures as uint8.
+    """
+
+    name: str
+    data: str
+    data_options: Mapping[str, Any]
+    fingerprint: str
+    about: Mapping[str, Any]
+    reads: Sequence[Field]
+    field: Field
+    make: Callable[[Mapping[str, Array]], Array]
+    status: str = "done"
+
+    def learned_from(self, training: Store) -> bool:
+        """Whether it was trained on this data; True where that is not known."""
+        return self.fingerprint in ("", training.fingerprint)
+
+
+def inputs_of(reads: Sequence[Field], n: int, seed: int, real: Mapping[str, Array]) -> dict[str, Array]:
+    """Noise drawn as `ganzoo generate` draws it; fields of the data from real samples, shuffled.
+
+    So labels are as frequent as among those. A generator that reads what `real` lacks gets labels at
+    random.
+    """
+    drawn = [field for field in reads if field.source != "data" or field.name not in real]
+    inputs = sampling.draw(drawn, n, seed)
+    given = [field.name for field in reads if field.name not in inputs]
+    if given:
+        rows = shuffled(len(real[given[0]]), n, seed)
+        inputs |= {name: real[name][rows] for name in given}
+    return inputs
+
+
+def shuffled(count: int, n: int, seed: int) -> NDArray[np.intp]:
+    """Which of `count` real samples each of `n` generated ones has its given fields from."""
+    order = np.random.Generator(np.random.PCG64(seed))
+    return np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
+
+
+def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:
+    """The subject for a bundle or an .onnx file; torch is not needed. Errors as in `runtime.load`."""
+    file = onnx_file.find(path, generator)
+    loaded = runtime.from_bytes(onnx_file.read(file), provider="auto", where=str(file), trust=trust)
+    field = loaded.outputs[0]
+
+    def make(inputs: Mapping[str, Array]) -> Array:
+        samples = loaded.run(inputs, batch_size=_BATCH)[field.name]
+        return samples.transpose(0, 3, 1, 2) if field.name in loaded.layouts else samples
+
+    about = loaded.about
+    return Subject(
+        name=str(path),
+        data=str(about.get("data", "")),
+        data_options=dict(about.get("data_options", {})),
+        fingerprint=str(about.get("data_fingerprint", "")),
+        about={
+            "generator": loaded.name,
+            "weights": "EMA" if about.get("ema") else "raw",
+            "images": about.get("images"),
+            "file": file.name,
+            "recipe": about.get("recipe"),
+        },
+        reads=loaded.inputs,
+        field=field,
+        make=make,
+    )
+
+
+def of_run(
+    path: Path,
+    generator: str,
+    registry: Registry,
+    which: Any,
+    note: Callable[[str], None],
+    *,
+    raw: bool = False,
+) -> Subject:
+    """The subject for a run directory, with torch on the CPU."""
+    from ganzoo.config.settings import plain
+    from ganzoo.networks.apply import declared, sampled
+    from ganzoo.runs.load import load_trained
+    from ganzoo.runs.run import Run
+
+    run = Run.open(path, writes=False)
+    trained = load_trained(run, registry, which, note, raw=raw)
+    nets = trained.networks.generators
+    if generator not in nets:
+        raise UsageError(f"The run has no generator '{generator}'.", fix=f"it has: {', '.join(nets)}")
+    net = nets[generator]
+    net.module.eval()
+    fields = declared(trained.networks, run.info)
+
+    plan = trained.plan
+    averaged = plan.ema.half_life > 0 and not raw
+    return Subject(
+        name=str(path),
+        data=plan.data.source,
+        data_options={} if plan.dataset.options is None else plain(plan.dataset.options),
+        fingerprint=run.record["data"]["fingerprint"],
+        about={
+            "generator": generator,
+            "weights": "EMA" if averaged else "raw",
+            "images": trained.images,
+            "recipe": plan.name,
+        },
+        reads=[fields[name] for name in net.reads],
+        field=fields[net.writes[0]],
+        make=partial(sampled, net),
+        status=run.record["status"],
+    )

@@ -1,0 +1,52 @@
+"""Generated samples beside their nearest real neighbours: whether a model copies can be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ganzoo import images
+from ganzoo.evaluation.comparison import Case
+from ganzoo.fields import Field
+from ganzoo.util.files import storage
+
+COLUMNS = 20
+
+ROWS = ("sample", "nearest\ntraining picture", "nearest\nheld-out picture")
+HALVES = ("the first samples", "the most suspicious ones: close to a training picture")
+_LEFT, _TOP = 120, 24  # pixels for words
+
+
+def nearest_picture(case: Case, field: Field, path: Path) -> None:
+    """Three rows: samples, the nearest training picture of each, the nearest held-out one.
+
+    The left half are the first samples; the right half those that are nearest to a training picture in
+    comparison with held-out ones. Nothing is drawn of what is no picture, or where there is nothing to
+    compare with.
+    """
+    if not field.is_image or case.training is None or case.neighbours is None:
+        return
+    places, others, ratio = case.neighbours
+    half = min(COLUMNS // 2, len(places) // 2)
+    first = np.arange(half)
+    suspects = half + np.argsort(ratio[half:])[:half]
+    shown = np.concatenate([first, suspects])
+    rows = [case.fake.values[shown], case.training.values[places[shown]], case.real.values[others[shown]]]
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    images.save(_captioned(images.grid(np.concatenate(rows), columns=len(shown))), path)
+
+
+def _captioned(grid: Image.Image) -> Image.Image:
+    """The grid on white, with words that name its rows and its halves."""
+    sheet = Image.new("RGB", (_LEFT + grid.width, _TOP + grid.height), "white")
+    sheet.paste(grid, (_LEFT, _TOP), grid if grid.mode == "RGBA" else None)
+    pen = ImageDraw.Draw(sheet)
+    for number, text in enumerate(ROWS):
+        pen.text((8, _TOP + (number + 0.5) * grid.height / len(ROWS) - 12), text, fill="black")
+    for number, text in enumerate(HALVES):
+        pen.text((_LEFT + number * grid.width / len(HALVES) + 4, 6), text, fill="black")
+    pen.line([(middle := _LEFT + grid.width // 2, 0), (middle, sheet.height)], fill="black")
+    return sheet

@@ -1,0 +1,138 @@
+"""The folder that an export leaves: written beside its destination, then swapped in whole.
+
+Owns the files' names, bundle.json and what may be replaced. Does not make or judge the graphs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+from PIL import Image
+
+from ganzoo.errors import ExportError, PluginError, UsageError
+from ganzoo.runtime.onnx_file import METADATA_KEY, seal
+from ganzoo.util.files import storage, sync_folder, write_synced
+
+__all__ = ["BUNDLE_FILE", "MARK", "check_destination", "sealed_bytes", "write_bundle"]
+
+BUNDLE_FILE = "bundle.json"
+MARK = "ganzoo-bundle"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def write_bundle(
+    destination: Path,
+    graphs: Mapping[str, onnx.ModelProto],
+    about: Mapping[str, Any],
+    *,
+    samples: Image.Image | None,
+    card: str,
+) -> list[Path]:
+    """Write `<generator>.onnx` for each graph, bundle.json, README.md and samples.png; returns their paths.
+
+    The graphs carry our metadata. An older bundle at the destination is replaced, and comes back when
+    anything fails; between two renames, for microseconds, there is none. UsageError as in
+    `check_destination`, StorageError when the disk refuses.
+    """
+    contents: dict[str, bytes] = {}
+    generators: dict[str, Any] = {}
+    for name, model in graphs.items():
+        if not _NAME.fullmatch(name):
+            raise PluginError(f"'{name}' cannot name a file.", fix="letters, digits, dots and hyphens")
+        data = contents[f"{name}.onnx"] = sealed_bytes(model)
+        record = json.loads(_metadata(model))
+        generators[name] = {
+            "file": f"{name}.onnx",
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            **{key: record[key] for key in ("inputs", "outputs", "parity")},
+        }
+    contents["README.md"] = card.encode()
+    if samples is not None:
+        buffer = io.BytesIO()
+        samples.save(buffer, format="PNG")
+        contents["samples.png"] = buffer.getvalue()
+    files = sorted([*contents, BUNDLE_FILE])
+    listing = {"kind": MARK, "format": 1, "generators": generators, "about": dict(about), "files": files}
+    contents[BUNDLE_FILE] = (json.dumps(listing, indent=2, ensure_ascii=False) + "\n").encode()
+    destination = destination.resolve()
+    check_destination(destination)
+    with storage(destination):
+        _swap_in(destination, contents)
+    return [destination / name for name in files]
+
+
+def check_destination(destination: Path) -> None:
+    """UsageError unless nothing is there, an empty folder, or a bundle with no other files in it."""
+    if not os.path.lexists(destination):
+        return
+    if not destination.is_dir():
+        raise UsageError("The destination is a file.", where=str(destination), fix="name a folder")
+    with storage(destination):
+        present = {entry.name for entry in destination.iterdir()}
+    if not present:
+        return
+    try:
+        listing = json.loads((destination / BUNDLE_FILE).read_text(encoding="utf-8"))
+        ours = set(listing["files"]) if listing["kind"] == MARK else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = set()
+    if not ours:
+        raise UsageError(
+            "The destination holds files and is no bundle.",
+            where=str(destination),
+            fix="choose another folder",
+        )
+    if present - ours:
+        raise UsageError(
+            f"The old bundle holds a file that is not its own: {min(present - ours)}.",
+            where=str(destination),
+            fix="move it away, or choose another folder",
+        )
+
+
+def sealed_bytes(model: onnx.ModelProto) -> bytes:
+    """The bytes of the .onnx file: the model with its metadata, sealed with a sha256."""
+    try:
+        return seal(model.SerializeToString())
+    except Exception as error:  # protobuf's EncodeError beyond 2 GB has no public name in onnx
+        raise ExportError(f"The graph could not be serialised: {error}") from error
+
+
+def _metadata(model: onnx.ModelProto) -> str:
+    return next((str(entry.value) for entry in model.metadata_props if entry.key == METADATA_KEY), "{}")
+
+
+def _swap_in(destination: Path, contents: Mapping[str, bytes]) -> None:
+    token = f"{os.getpid()}-{secrets.token_hex(4)}"
+    fresh = destination.with_name(f".{destination.name}.{token}.new")
+    old = destination.with_name(f".{destination.name}.{token}.old")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fresh.mkdir()
+        for name, data in contents.items():
+            write_synced(fresh / name, data)
+        sync_folder(fresh)
+        replaces = destination.exists()
+        if replaces:
+            destination.rename(old)
+        try:
+            fresh.rename(destination)
+        except BaseException:
+            if replaces:
+                old.rename(destination)
+            raise
+        sync_folder(destination.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)

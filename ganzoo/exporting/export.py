@@ -1,0 +1,126 @@
+"""Trained generators -> a bundle of checked ONNX files.
+
+Ties graph, checks, card and bundle together. Knows nothing of run directories: the caller gives the
+networks, the data's fields and what is worth noting of the run. Importing this imports torch and onnx.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from PIL import Image
+
+from ganzoo import images, runtime, sampling
+from ganzoo.api.networks import Networks
+from ganzoo.errors import ExportError
+from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
+from ganzoo.exporting.model_card import Signature, model_card, usage
+from ganzoo.exporting.onnx_graph import append_uint8, export_graph
+from ganzoo.exporting.verify import Parity, check
+from ganzoo.fields import DataInfo, Field
+from ganzoo.networks.apply import declared
+from ganzoo.runtime.onnx_file import METADATA_KEY
+
+__all__ = ["Bundle", "Parity", "export_generators"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A finished export: its folder, its files, and how close each generator came to torch.
+
+    `usage` has options of `ganzoo generate` that suit it.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    parity: Mapping[str, Parity]
+    usage: str
+
+
+def export_generators(
+    networks: Networks, data: DataInfo, destination: Path, *, about: Mapping[str, Any], uint8: bool = False
+) -> Bundle:
+    """Export every generator, check it against torch and write the bundle, or nothing at all.
+
+    `about` (recipe, data, plugins, images, ema, seed, versions ...) goes as it is into the files' metadata,
+    into bundle.json and, a row an entry, into the card; it must be JSON-ready and free of local paths.
+    A `license` in it becomes the card's. With `uint8`, image outputs are uint8 NHWC; `max_abs` is then
+    that of the floats before. The networks must have passed `build_networks`.
+
+    ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
+    StorageError for the disk.
+    """
+    check_destination(destination)
+    graphs: dict[str, onnx.ModelProto] = {}
+    parity: dict[str, Parity] = {}
+    signatures: dict[str, Signature] = {}
+    fields = declared(networks, data)
+    for name, net in networks.generators.items():
+        inputs = tuple(fields[read] for read in net.reads)
+        outputs = tuple(fields[written] for written in net.writes)
+        try:
+            graph = export_graph(net, inputs, outputs)
+            parity[name] = check(graph, net, inputs, outputs)
+            if uint8:
+                append_uint8(graph, outputs)
+                pixels = check(graph, net, inputs, outputs)
+                parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
+        except ExportError as error:
+            where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
+            raise ExportError(error.what, where=where, fix=error.fix) from error
+        _add_metadata(graph, name, inputs, outputs, about, parity[name], uint8=uint8)
+        graphs[name], signatures[name] = graph, (inputs, outputs)
+    samples = _samples(graphs)
+    title = str(about.get("recipe", destination.name))
+    card = model_card(title, signatures, parity, about, uint8=uint8, samples=samples is not None)
+    files = write_bundle(destination, graphs, about, samples=samples, card=card)
+    return Bundle(path=destination.resolve(), files=tuple(files), parity=parity, usage=usage(signatures))
+
+
+def _add_metadata(
+    graph: onnx.ModelProto,
+    name: str,
+    inputs: tuple[Field, ...],
+    outputs: tuple[Field, ...],
+    about: Mapping[str, Any],
+    parity: Parity,
+    *,
+    uint8: bool,
+) -> None:
+    record = {
+        "format": runtime.FORMAT,
+        "generator": name,
+        "inputs": [field.to_json() for field in inputs],
+        "outputs": [
+            field.to_json() | ({"layout": "uint8-nhwc"} if uint8 and field.is_image else {})
+            for field in outputs
+        ],
+        "about": dict(about),
+        "parity": parity.to_json(),
+    }
+    graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(record, ensure_ascii=False))
+
+
+def _samples(graphs: Mapping[str, onnx.ModelProto]) -> Image.Image | None:
+    """A picture from the first generator that can be sampled and drawn, made as any user would make it.
+
+    Up to 16 classes get a row of 8 each; else 64 random samples (2048 where these are points).
+    """
+    for graph in graphs.values():
+        generator = runtime.from_bytes(sealed_bytes(graph), provider="cpu", where="the new export")
+        field = next((field for field in generator.outputs if images.can_draw(field)), None)
+        if field is None or not all(sampling.can_draw(item) for item in generator.inputs):
+            continue
+        classes = len(generator.classes) if field.is_image else 0
+        if 0 < classes <= 16:
+            values = generator.generate_all(8 * classes, label=np.repeat(np.arange(classes), 8).tolist())
+        else:
+            values = generator.generate_all(64 if field.is_image else 2048)
+        return images.draw(field, values[field.name], columns=8)
+    return None

@@ -1,0 +1,85 @@
+"""From a run directory to a bundle: networks built again, averaged weights loaded, facts gathered.
+
+This is the only part of exporting that knows run directories.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ganzoo.config.plan import Plan
+from ganzoo.config.settings import plain
+from ganzoo.exporting.export import Bundle, export_generators
+from ganzoo.registry.registry import Registry, load_registry
+from ganzoo.runs.load import Which, load_trained
+from ganzoo.runs.run import Run
+
+
+def export_run(
+    run: Run,
+    destination: Path | None = None,
+    *,
+    uint8: bool = False,
+    checkpoint: Which = "newest",
+    registry: Registry | None = None,
+    note: Callable[[str], None] = warnings.warn,
+) -> Bundle:
+    """Export the generators of a checkpoint, averaged where the run keeps an average.
+
+    `checkpoint`: the newest sound one, the best by `train.keep_best`, or that after so many images.
+    `note` is told of damaged checkpoints that were passed over. Errors are those of
+    `export_generators`; UsageError when the run's plugins or files are gone.
+    """
+    trained = load_trained(run, registry or load_registry(), checkpoint, note)
+    about = {**describe(run, trained.plan), "images": trained.images}
+    target = destination or Path("exported") / trained.plan.name.replace("/", "-")
+    return export_generators(trained.networks, run.info, target, about=about, uint8=uint8)
+
+
+def _command(arguments: list[str]) -> str:
+    """The command line without local paths; what does not start with ganzoo's command is Python."""
+    if not arguments or Path(arguments[0]).name not in ("ganzoo", "ganzoo.exe", "__main__.py"):
+        return "ganzoo.train from Python"
+    return shlex.join(["ganzoo", *(_without_places(word) for word in arguments[1:])])
+
+
+def _without_places(word: str) -> str:
+    """Of a path the last name stays, and what stands before it: `csv:/home/me/people.csv`, `--out=a/b`."""
+    path = re.sub(r"^(?:[\w.-]+[=:])*", "", word)
+    return word.removesuffix(path) + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+def describe(run: Run, plan: Plan) -> dict[str, Any]:
+    """What a deployed file should say of its origin. Holds no local paths."""
+    record = run.record
+    scheme, _, argument = plan.data.source.partition(":")
+    options = plan.architecture.options
+    local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
+    return {
+        "recipe": plan.name,
+        "architecture": plan.architecture.item.qualified,
+        "options": {} if options is None else plain(options),
+        "loss": plan.loss.item.qualified,
+        "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
+        "data_fingerprint": record["data"]["fingerprint"],
+        "data_options": _public(plan.dataset.options),
+        "samples": record["data"]["count"],
+        "ema": plan.ema.half_life > 0,
+        "seed": record["seed"],
+        "command": _command(record["command"]),
+        "seconds": record.get("seconds", 0.0),
+        "precision": record["precision"],
+        "plugins": [f"{p['dist']} {p['version']}: {p['name']}" for p in record["plugins"]],
+        "versions": record["versions"],
+    }
+
+
+def _public(options: Any) -> dict[str, Any]:
+    """Options without those that may be paths."""
+    values = {} if options is None else plain(options)
+    return {name: value for name, value in values.items() if not re.search(r"[/\\]", str(value))}

@@ -1,0 +1,216 @@
+"""The model card of a bundle: what it is, how to use it without ganzoo, how far it was checked.
+
+Text only. The YAML head is the one that the Hugging Face Hub reads; its values are written as JSON,
+which YAML contains.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ganzoo.exporting.verify import Parity
+from ganzoo.fields import Field
+from ganzoo.images import MODES, can_draw
+from ganzoo.runtime.onnx_file import METADATA_KEY
+
+__all__ = ["model_card", "snippet"]
+
+# As `tables.decode`: categories' indicators, then those of numbers' modes, then the numbers' values.
+_TABLE = """
+columns = record["outputs"][{at}]["columns"]
+rows, start, table = outputs["{name}"].astype(float), 0, {{}}
+value = sum(len(column["values"] or column["centres"]) for column in columns)
+for column in sorted(columns, key=lambda column: not column["values"]):
+    stop = start + len(column["values"] or column["centres"])
+    which, start = rows[:, start:stop].argmax(1), stop
+    if column["values"]:
+        table[column["name"]] = np.array(column["values"])[which]
+        continue
+    centres, widths = np.array(column["centres"])[which], np.array(column["widths"])[which]
+    numbers = (centres + 4 * widths * rows[:, value].clip(-1, 1)).clip(*column["bounds"])
+    table[column["name"]], value = numbers.round(column["decimals"]), value + 1
+table = {{column["name"]: table[column["name"]] for column in columns}}
+print(table)"""
+
+Signature = tuple[Sequence[Field], Sequence[Field]]
+
+
+def model_card(
+    title: str,
+    generators: Mapping[str, Signature],
+    parity: Mapping[str, Parity],
+    about: Mapping[str, Any],
+    *,
+    uint8: bool = False,
+    samples: bool = False,
+) -> str:
+    """README.md of the bundle. `about` may hold anything: each entry is a row of the table."""
+    parts = [_head(generators, about), f"# {title}\n"]
+    if samples:
+        parts.append("![samples](samples.png)\n")
+    parts.append(
+        "| | |\n|---|---|\n" + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items())
+    )
+    for name, (inputs, outputs) in generators.items():
+        check = parity[name]
+        sizes = ", ".join(str(size) for size in check.batches)
+        measured = f"largest difference {check.max_abs:.2g} of the output's scale"
+        if uint8:
+            measured += f", {check.off_by_one:.3%} of the uint8 values off by one"
+        parts.append(
+            f"## {name}.onnx\n\n{_fields(inputs, outputs, uint8=uint8)}\n"
+            f"Checked against torch at batch sizes {sizes}: {measured}.\n"
+            "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
+            f"```python\n{snippet(name, inputs, outputs, uint8=uint8)}```\n"
+        )
+    parts.append(
+        "With ganzoo, labels by name, interpolation and the same noise on every machine:\n\n"
+        f"```\nganzoo generate . {usage(generators)}\n```\n"
+    )
+    return "\n".join(parts)
+
+
+def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> str:
+    """Options of `ganzoo generate` that suit the first of these generators (inputs, outputs)."""
+    name, (inputs, outputs) = next(iter(generators.items()))
+    chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
+    if any(field.source == "data" and field.dtype == "float32" for field in inputs):
+        return f"{chosen}--input PICTURES -o FOLDER"
+    if any(field.columns for field in outputs):
+        return f"{chosen}-n 1000 --seed 0 -o table.csv"
+    return f"{chosen}-n 64 --seed 0 -o {'grid.png' if any(map(can_draw, outputs)) else 'samples.npz'}"
+
+
+def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
+    """Python lines that sample the file with onnxruntime and numpy alone, run in the bundle's folder.
+
+    What is made of a picture is made of `input.png`, which the user puts there.
+    """
+    lines = ["import numpy as np", "import onnxruntime as ort"]
+    image = next((field for field in outputs if field.is_image), None)
+    if image or any(field.is_image for field in inputs):
+        lines.append("from PIL import Image")
+    given = next((field for field in inputs if field.is_image and field.source == "data"), None)
+    lines += [
+        "",
+        f'session = ort.InferenceSession("{name}.onnx", providers=["CPUExecutionProvider"])',
+        "rng = np.random.default_rng(0)",
+    ]
+    table = next((at for at, field in enumerate(outputs) if field.columns), None)
+    if table is not None or any(field.shares for field in inputs):
+        lines[0] = f"import json\n\n{lines[0]}"
+        lines.append(f'record = json.loads(session.get_modelmeta().custom_metadata_map["{METADATA_KEY}"])')
+    if given is not None:
+        lines += _reading(given)
+    count = 16 if given is None else 1
+    lines += [
+        "inputs = {",
+        *(
+            f'    "{field.name}": {"picture" if field is given else _sampler(field, at, count)},'
+            for at, field in enumerate(inputs)
+        ),
+        "}",
+        f"outputs = dict(zip({json.dumps([field.name for field in outputs])}, session.run(None, inputs)))",
+    ]
+    if table is not None:
+        lines.append(_TABLE.format(at=table, name=outputs[table].name))
+    elif image is None:
+        lines.append(f'print(outputs["{outputs[0].name}"])')
+    else:
+        lines.append(f'pixels = outputs["{image.name}"]')
+        if not uint8:
+            low, high = image.range or (-1.0, 1.0)
+            offset = f"- {low:g}" if low > 0 else f"+ {abs(low):g}"
+            scale = f"(pixels {offset}) * {255.0 / (high - low):g}"
+            lines.append(f"pixels = np.clip(np.rint({scale}), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)")
+        target = "sample.png" if name == "generator" else f"{name}.png"
+        lines.append(f'Image.fromarray(pixels[0].squeeze()).save("{target}")')
+    return "\n".join(lines) + "\n"
+
+
+def _reading(field: Field) -> list[str]:
+    """Python that makes a batch of one from a picture file."""
+    channels, height, width = field.shape
+    mode = MODES[channels]
+    low, high = field.range or (-1.0, 1.0)
+    offset = f"- {-low:g}" if low < 0 else f"+ {low:g}"
+    return [
+        f'picture = Image.open("input.png").convert("{mode}").resize(({width}, {height}))',
+        f"picture = np.asarray(picture, np.float32).reshape(1, {height}, {width}, {channels})",
+        f"picture = picture.transpose(0, 3, 1, 2) / {255.0 / (high - low):g} {offset}",
+    ]
+
+
+def _sampler(field: Field, at: int, count: int) -> str:
+    """Python that draws `count` samples of the input number `at`."""
+    shape = (count, *field.shape)
+    if field.shares:
+        shares = f'np.array(record["inputs"][{at}]["shares"])'
+        return f"rng.choice({len(field.shares)}, {shape}, p={shares} / {shares}.sum())"
+    if field.dtype == "int64":
+        return f"rng.integers(0, {max(len(field.classes), 1)}, {shape})"
+    if field.source == "normal":
+        return f"rng.standard_normal({shape}).astype(np.float32)"
+    if field.source == "uniform":
+        return f"rng.uniform(-1, 1, {shape}).astype(np.float32)"
+    if field.source == "constant":
+        return f"np.full({shape}, {field.default:g}, np.float32)"
+    return f"np.zeros({shape}, np.float32)"
+
+
+def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
+    inputs = [field for reads, _ in generators.values() for field in reads]
+    outputs = [field for _, writes in generators.values() for field in writes]
+    values = {
+        "license": about.get("license", "unknown"),
+        "library_name": "onnx",
+        "tags": ["onnx", "gan", "ganzoo"],
+    }
+    if any(field.is_image for field in outputs):
+        from_image = any(field.is_image and field.source == "data" for field in inputs)
+        values["pipeline_tag"] = "image-to-image" if from_image else "unconditional-image-generation"
+    return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---\n"
+
+
+def _fields(inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool) -> str:
+    lines = ["| | name | type | shape | values |", "|---|---|---|---|---|"]
+    for kind, fields in (("input", inputs), ("output", outputs)):
+        for field in fields:
+            pixels = kind == "output" and uint8 and field.is_image
+            shape = (*field.shape[1:], field.shape[0]) if pixels else field.shape
+            dtype, values = ("uint8", "0 to 255") if pixels else (field.dtype, _values(field))
+            sizes = ", ".join(["batch", *(str(size) for size in shape)])
+            lines.append(f"| {kind} | `{field.name}` | {dtype} | [{sizes}] | {values} |")
+    return "\n".join(lines) + "\n"
+
+
+def _values(field: Field) -> str:
+    if field.columns:
+        return _cell(f"the table {', '.join(column.name for column in field.columns)}, see below")
+    if field.classes:
+        if field.classes == tuple(str(number) for number in range(len(field.classes))):
+            return f"0 to {len(field.classes) - 1}"
+        named = ", ".join(f"{index} {name}" for index, name in enumerate(field.classes[:20]))
+        return _cell(named + (f", ... ({len(field.classes)} classes)" if len(field.classes) > 20 else ""))
+    if field.source == "normal":
+        return "drawn from N(0, 1)"
+    if field.source == "uniform":
+        return "drawn from U(-1, 1)"
+    if field.source == "constant":
+        return f"{field.default:g} unless chosen otherwise"
+    return f"{field.range[0]:g} to {field.range[1]:g}" if field.range else "unbounded"
+
+
+def _cell(value: Any) -> str:
+    """One table cell: mappings as `key value` pairs, lists with commas, no line breaks or bars."""
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{key} {_cell(item) or 'none'}" for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        text = ", ".join(_cell(item) for item in value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = f"{value:,}"
+    else:
+        text = str(value)
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,245 @@
+"""What an exported graph must pass before anybody gets it: structure, signature, parity with torch.
+
+Raises ExportError with the figures. Does not repair anything and writes no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import AttributeProto, TensorProto
+from torch import nn
+
+from ganzoo.api.networks import Net
+from ganzoo.errors import ExportError
+from ganzoo.exporting.onnx_graph import example_inputs, frozen_copy
+from ganzoo.fields import Field
+from ganzoo.images import to_uint8
+from ganzoo.runtime.ort_session import quiet_session
+
+__all__ = ["BATCHES", "Parity", "check", "check_signature", "check_structure", "measure_parity"]
+
+BATCHES = (1, 2, 7, 64)
+"""2 is the traced size; the others find what the trace froze."""
+
+TOLERANCE = 1e-4
+_OFF_BY_ONE = 1e-3  # share of uint8 values that may differ by one level: rounding at a tie
+
+_INLINE = "leave nothing random inside the generator: noise is a field that it reads"
+_REFUSED = {
+    "ScatterND": "replace x[:, i] = y and in-place operators on a view by torch.cat or torch.where",
+    "If": "do not branch on the values of tensors",
+    "Loop": "unroll the loop, or use a layer such as nn.GRU",
+    "Scan": "unroll the loop, or use a layer such as nn.GRU",
+    "Bernoulli": _INLINE,
+    "Multinomial": _INLINE,
+}
+_ELEMENT = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How close onnxruntime (CPU) came to torch.
+
+    `max_abs` is the largest |onnxruntime - torch| of any float output at any of the `batches`, in units
+    of the output's scale: half the width of its range (1 for -1..1), or max(1, largest |torch|) when it
+    is unbounded. `off_by_one` is the share of uint8 values that differ by one level. Of a bundle with
+    uint8 outputs, `max_abs` is that of the same graph before the floats become uint8.
+    """
+
+    max_abs: float
+    batches: tuple[int, ...] = BATCHES
+    off_by_one: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {"max_abs": self.max_abs, "batches": list(self.batches), "off_by_one": self.off_by_one}
+
+
+def check(model: onnx.ModelProto, net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> Parity:
+    """All checks in order; ExportError at the first that fails."""
+    check_structure(model)
+    check_signature(model, inputs, outputs)
+    return measure_parity(model, net.module, inputs, outputs)
+
+
+def check_structure(model: onnx.ModelProto) -> None:
+    """One self-contained, deterministic graph of standard operators that onnx itself calls valid."""
+    domains = {node.domain for node in model.graph.node} | {item.domain for item in model.opset_import}
+    foreign = domains - {"", "ai.onnx"}
+    if foreign or model.functions:
+        raise ExportError(
+            f"The graph uses operators that are not standard ONNX: {sorted(foreign) or 'functions'}."
+        )
+    for node in model.graph.node:
+        drops = node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
+        if node.op_type.startswith("Random") or drops:
+            raise ExportError(
+                f"The graph draws random numbers of its own: {node.op_type}.", where=node.name, fix=_INLINE
+            )
+        if node.op_type in _REFUSED:
+            raise ExportError(f"The graph holds {node.op_type}.", where=node.name, fix=_REFUSED[node.op_type])
+    if any(
+        tensor.external_data or tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)
+    ):
+        raise ExportError(
+            "The graph keeps weights in a second file: it is larger than the 2 GB of one ONNX file."
+        )
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # the checker, shape inference and protobuf (over 2 GB) have no common base
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"onnx finds the graph invalid: {first}") from error
+
+
+def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> None:
+    """Names, order, types and shapes as declared, with a free batch size in front.
+
+    An image output may be uint8 [batch, height, width, channels] instead of float.
+    """
+    for kind, values, fields in (
+        ("input", model.graph.input, inputs),
+        ("output", model.graph.output, outputs),
+    ):
+        names, declared = [value.name for value in values], [field.name for field in fields]
+        if names != declared:
+            raise ExportError(f"The {kind}s of the graph are {names}, those declared are {declared}.")
+        for value, field in zip(values, fields, strict=True):
+            tensor = value.type.tensor_type
+            uint8 = kind == "output" and field.is_image and tensor.elem_type == TensorProto.UINT8
+            if not uint8 and tensor.elem_type != _ELEMENT[field.dtype]:
+                found = TensorProto.DataType.Name(tensor.elem_type)
+                raise ExportError(f"The {kind} '{field.name}' is {found}, declared is {field.dtype}.")
+            shape = (*field.shape[1:], field.shape[0]) if uint8 else field.shape
+            found_shape = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
+            fits = len(found_shape) == len(shape) + 1 and isinstance(found_shape[0], str)
+            # A symbol in place of a number (recurrent nets) is settled by the shapes seen in the parity runs.
+            if not fits or any(
+                a != b for a, b in zip(found_shape[1:], shape, strict=True) if isinstance(a, int)
+            ):
+                raise ExportError(
+                    f"The {kind} '{field.name}' has shape {found_shape}, declared is {['batch', *shape]}.",
+                    fix="forward must work for any batch size and return what the field declares",
+                )
+
+
+def measure_parity(
+    model: onnx.ModelProto, module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]
+) -> Parity:
+    """Run onnxruntime and torch on the same rows at several batch sizes and compare.
+
+    The difference may be 1e-4 of the output's scale (see `Parity`); uint8 values may differ by 1 in at most
+    0.1 % of all places. The first row must come out alike whether alone or among others.
+    """
+    session = quiet_session(model.SerializeToString())
+    plain = frozen_copy(module)
+    worst, off_by_one = 0.0, dict.fromkeys((field.name for field in outputs), 0)
+    seen = dict.fromkeys(off_by_one, 0)
+    alone: dict[str, NDArray[Any]] = {}
+    for batch in BATCHES:
+        rows = example_inputs(inputs, batch)
+        expected = _run_torch(plain, rows, outputs)
+        try:
+            found = dict(zip(expected, session.run(list(expected), rows), strict=True))
+        except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+            raise ExportError(f"onnxruntime cannot run the graph at batch {batch}: {error}") from error
+        for field in outputs:
+            mine, theirs = found[field.name], expected[field.name]
+            if mine.dtype == np.uint8 and field.range is not None:
+                flips = _level_flips(field, mine, to_uint8(theirs, field.range), f"batch {batch}: torch")
+                off_by_one[field.name] += flips
+                seen[field.name] += mine.size
+            else:
+                scale = _scale(field, theirs)
+                worst = max(worst, _gap(field, mine, theirs, scale, f"differs from torch at batch {batch}"))
+            if batch == 1:
+                alone[field.name] = mine
+            else:
+                _check_alone(field, mine[:1], alone[field.name], batch)
+    for name, count in off_by_one.items():
+        if count > max(1.0, _OFF_BY_ONE * seen[name]):
+            raise ExportError(
+                f"{count} of {seen[name]} uint8 values of '{name}' differ from torch, over 0.1 %."
+            )
+    share = max((off_by_one[name] / seen[name] for name in seen if seen[name]), default=0.0)
+    return Parity(max_abs=worst, off_by_one=share)
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.TENSOR:
+                yield attribute.t
+
+
+def _run_torch(
+    module: nn.Module, rows: Mapping[str, NDArray[Any]], outputs: tuple[Field, ...]
+) -> dict[str, Any]:
+    """What the module makes of `rows`, which are in the order of its inputs."""
+    batch = len(next(iter(rows.values())))
+    try:
+        with torch.no_grad():
+            result = module(*(torch.from_numpy(values.copy()) for values in rows.values()))
+    except Exception as error:
+        raise ExportError(f"The generator fails in torch at batch {batch}: {error}") from error
+    tensors = result if isinstance(result, (tuple, list)) else (result,)
+    if len(tensors) != len(outputs):
+        raise ExportError(f"forward returns {len(tensors)} tensors, {len(outputs)} fields are declared.")
+    for field, tensor in zip(outputs, tensors, strict=True):
+        if tuple(tensor.shape) != (batch, *field.shape):
+            raise ExportError(
+                f"torch gives '{field.name}' the shape {tuple(tensor.shape)} at batch {batch}.",
+                where=f"declared is {field.shape} a sample",
+            )
+    return {field.name: tensor.numpy() for field, tensor in zip(outputs, tensors, strict=True)}
+
+
+def _scale(field: Field, values: NDArray[Any]) -> float:
+    if field.range is not None:
+        return (field.range[1] - field.range[0]) / 2.0
+    return max(1.0, float(np.abs(values).max()))
+
+
+def _gap(field: Field, a: NDArray[Any], b: NDArray[Any], scale: float, what: str) -> float:
+    """The largest |a - b| / scale; ExportError when it is over the tolerance, or not a number."""
+    if a.shape != b.shape:
+        raise ExportError(f"'{field.name}' {what}: shape {a.shape}, expected {b.shape}.")
+    gap = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max()) / scale
+    if not gap <= TOLERANCE:
+        raise ExportError(
+            f"'{field.name}' {what}: {gap:.3g} of its scale, {TOLERANCE:g} is allowed.",
+            fix="forward must not branch on the batch size, draw random numbers, or overflow",
+        )
+    return gap
+
+
+def _level_flips(field: Field, a: NDArray[Any], b: NDArray[Any], what: str) -> int:
+    """How many uint8 values differ; ExportError when one differs by more than a level."""
+    if a.shape != b.shape:
+        raise ExportError(f"'{field.name}' at {what} has shape {b.shape}, the graph gives {a.shape}.")
+    steps = np.abs(a.astype(np.int16) - b.astype(np.int16))
+    if steps.max() > 1:
+        raise ExportError(f"'{field.name}' at {what} differs by {steps.max()} grey levels, 1 is allowed.")
+    return int(np.count_nonzero(steps))
+
+
+def _check_alone(field: Field, among: NDArray[Any], alone: NDArray[Any], batch: int) -> None:
+    try:
+        if alone.dtype == np.uint8:
+            _level_flips(field, among, alone, f"batch {batch}: the same row alone")
+        else:
+            _gap(
+                field, among, alone, _scale(field, alone), f"at batch {batch} differs from the same row alone"
+            )
+    except ExportError as error:
+        raise ExportError(
+            "A sample depends on the others in its batch. " + error.what,
+            fix="use no statistics over the batch (BatchNorm without running ones, minibatch features)",
+        ) from error

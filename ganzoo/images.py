@@ -1,0 +1,258 @@
+"""Values as pictures: uint8 conversion, grids, plots of 1-D and 2-D data, atomic saving.
+
+Uses numpy and Pillow only, so that training, export and the runtime draw alike. Does not decide
+what is drawn when, and never reads pictures: that is the data side.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from ganzoo.errors import UsageError
+from ganzoo.fields import Field
+from ganzoo.util.files import write_bytes
+
+__all__ = [
+    "MODES", "can_draw", "draw", "grid", "histogram", "save", "scatter", "side_by_side", "to_pixels",
+    "to_uint8",
+]  # fmt: skip
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's name for so many channels."""
+
+_CELL = 56  # px: below that, 28-pixel digits are hard to see on today's screens
+_SIDE = 512
+_MARGIN = 28
+_LARGEST = 89_478_485  # px: more than this and Pillow warns of a decompression bomb when it opens the file
+_WHITE, _FRAME, _INK = (255, 255, 255), (190, 190, 190), (60, 60, 60)
+_REFERENCE, _GENERATED = (176, 176, 176), (0, 114, 178)  # blue of Okabe & Ito's colour-blind palette
+
+
+def to_uint8(images: NDArray[Any], range: tuple[float, float] = (-1.0, 1.0)) -> NDArray[np.uint8]:  # noqa: A002
+    """Float pictures (N, C, H, W) in `range` -> uint8 (N, H, W, C): rounded, clipped, NaN drawn as low.
+
+    The same float32 arithmetic as the uint8 output of an exported graph.
+    """
+    low, high = range
+    count, channels, height, width = images.shape
+    result = np.empty((count, height, width, channels), dtype=np.uint8)
+    for start in np.arange(0, count, 64).tolist():  # all at once would take five copies
+        part = images[start : start + 64].astype(np.float32)
+        scaled = (part - np.float32(low)) * np.float32(255.0 / (high - low))
+        whole = np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0, 255)
+        result[start : start + 64] = whole.astype(np.uint8).transpose(0, 2, 3, 1)
+    return result
+
+
+def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """The values of an image field as uint8 (N, H, W, C), which they may be already.
+
+    Without a declared range they are stretched from their smallest to their largest value.
+    """
+    if values.dtype == np.uint8:
+        return values
+    known = values[np.isfinite(values)] if field.range is None else np.empty(0)
+    low, high = field.range or ((float(known.min()), float(known.max())) if known.size else (-1.0, 1.0))
+    return to_uint8(values, (low, high if high > low else low + 1.0))
+
+
+def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np.uint8]:
+    """Pictures of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
+
+    Small pictures are enlarged by whole factors, smaller kinds by larger ones; C is the largest number of
+    channels among them.
+    """
+    count, channels = len(parts[0]), max(part.shape[3] for part in parts)
+    height = max(part.shape[1] for part in parts)
+    height *= max(1, -(-_CELL // height))
+    columns = []
+    for index, part in enumerate(parts):
+        factor = max(1, height // part.shape[1])
+        large = part.repeat(factor, axis=1).repeat(factor, axis=2)
+        if large.shape[3] < channels:
+            colours = large if large.shape[3] >= 3 else large.repeat(3, axis=3)
+            opaque = np.full((*colours.shape[:3], 4 - colours.shape[3]), 255, np.uint8)
+            large = np.concatenate([colours, opaque], axis=3)[..., :channels]
+        left = gap if index else 0
+        column = np.full((count, height, left + large.shape[2], channels), 255, np.uint8)
+        column[:, : large.shape[1], left:] = large
+        columns.append(column)
+    return np.concatenate(columns, axis=2)
+
+
+def grid(
+    images: NDArray[np.uint8], columns: int | None = None, padding: int = 2, limit: int | None = None
+) -> Image.Image:
+    """A sheet of pictures (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
+
+    Small pictures are enlarged by a whole factor, each pixel a sharp square. With a `limit` on the
+    sheet's pixels only the whole rows that fit are drawn, in fewer columns where not even one fits; at
+    least one picture, shrunk if it must be. UsageError when there is nothing to draw or the sheet
+    would have more than 89 million pixels.
+    """
+    if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
+        raise UsageError(f"An array of shape {images.shape} is not a batch of pictures (N, H, W, 1, 3 or 4).")
+    count, height, width, channels = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    if columns < 1:
+        raise UsageError(f"A grid cannot have {columns} columns.")
+    factor = max(1, -(-_CELL // max(height, width)))
+    if limit is not None:
+        images, columns, factor = _fitting(images, columns, factor, padding, min(limit, _LARGEST))
+        count, height, width, _ = images.shape
+    rows = -(-count // columns)
+    cell_height, cell_width = height * factor + padding, width * factor + padding
+    total_height, total_width = rows * cell_height + padding, columns * cell_width + padding
+    if total_height * total_width > _LARGEST:
+        raise UsageError(
+            f"A grid of {count} pictures would be {total_width} x {total_height} pixels large.",
+            fix="ask for fewer pictures, or save the arrays as .npz",
+        )
+    sheet = np.full((total_height, total_width, channels), 255, dtype=np.uint8)
+    if channels == 4:
+        sheet[..., 3] = 0
+    for index, picture in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * cell_height + padding, column * cell_width + padding
+        large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        sheet[top : top + height * factor, left : left + width * factor] = large
+    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def scatter(points: NDArray[Any], reference: NDArray[Any] | None = None) -> Image.Image:
+    """Points (N, 2) in colour over the reference points (M, 2) in gray; the frame is the reference's extent.
+
+    Both axes have one scale. Points outside the frame, and those that are not finite, are left out.
+    """
+    shown = _finite(points if reference is None else reference, 2)
+    low, high = (shown.min(axis=0), shown.max(axis=0)) if len(shown) else (np.full(2, -1.0), np.full(2, 1.0))
+    centre, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-6)
+    image, pen = _paper()
+    for cloud, colour in ((reference, _REFERENCE), (points, _GENERATED)):
+        if cloud is None:
+            continue
+        place = (_finite(cloud, 2) - centre) / (2 * half) + 0.5
+        place = place[((place >= 0) & (place <= 1)).all(axis=1)]
+        x = _MARGIN + place[:, 0] * (_SIDE - 2 * _MARGIN)
+        y = _SIDE - _MARGIN - place[:, 1] * (_SIDE - 2 * _MARGIN)
+        for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):  # dots of 2 x 2 px
+            pen.point(np.stack([x + right, y + down], axis=1).ravel().tolist(), fill=colour)
+    _captions(pen, (centre[0] - half, centre[0] + half), (centre[1] - half, centre[1] + half))
+    return image
+
+
+def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None, bins: int = 64) -> Image.Image:
+    """Densities of values (N, 1), outlined in colour over those of the reference (M, 1), filled in gray."""
+    shown = _finite(values if reference is None else reference, 1)
+    low, high = (float(shown.min()), float(shown.max())) if len(shown) else (-1.0, 1.0)
+    slack = 0.05 * max(high - low, 1e-6)
+    edges = np.linspace(low - slack, high + slack, bins + 1)
+    image, pen = _paper()
+    heights = [
+        None if item is None else np.histogram(_finite(item, 1), edges)[0] / max(len(item), 1)
+        for item in (reference, values)
+    ]
+    top = max(max(float(item.max()) for item in heights if item is not None), 1e-12) * 1.05
+    span, base = _SIDE - 2 * _MARGIN, _SIDE - _MARGIN
+    x = np.round(_MARGIN + np.arange(bins + 1) / bins * span).astype(int).tolist()
+    for bars, colour in zip(heights, (_REFERENCE, _GENERATED), strict=True):
+        if bars is None:
+            continue
+        y = np.round(base - bars / top * span).astype(int).tolist()
+        if colour == _REFERENCE:
+            for index, level in enumerate(y):
+                pen.rectangle((x[index], level, x[index + 1], base), fill=colour)
+        else:
+            steps = [(x[index + side], level) for index, level in enumerate(y) for side in (0, 1)]
+            pen.line([(x[0], base), *steps, (x[-1], base)], fill=colour, width=2)
+    _captions(pen, (edges[0], edges[-1]), (0.0, top))
+    return image
+
+
+def can_draw(field: Field) -> bool:
+    """Whether `draw` has a picture for this field: an image, or points in one or two dimensions."""
+    return field.is_image or (field.dtype == "float32" and field.shape in ((1,), (2,)))
+
+
+def draw(
+    field: Field,
+    values: NDArray[Any],
+    reference: NDArray[Any] | None = None,
+    columns: int | None = None,
+    *,
+    fit: bool = False,
+) -> Image.Image | None:
+    """The picture that suits the field, or None when there is none.
+
+    `values` is float (N, *field.shape); pictures may be uint8 (N, H, W, C) already. `reference` is for
+    1-D and 2-D data. With `fit`, a grid that would be too large shows fewer pictures.
+    """
+    if not can_draw(field):
+        return None
+    if not field.is_image:
+        return (scatter if field.shape == (2,) else histogram)(values, reference)
+    return grid(to_pixels(field, values), columns, limit=_LARGEST if fit else None)
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write the picture in the format of the path's ending, whole or not at all.
+
+    UsageError for an unknown ending, StorageError when the disk refuses.
+    """
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise UsageError(
+            f"'{path.suffix}' is not the ending of a picture.", where=str(path), fix="end it in .png"
+        )
+    file = io.BytesIO()
+    image.save(file, format=kind)
+    write_bytes(path, file.getvalue())
+
+
+def _fitting(
+    images: NDArray[np.uint8], columns: int, factor: int, padding: int, limit: int
+) -> tuple[NDArray[np.uint8], int, int]:
+    """The pictures whose grid has at most `limit` pixels, its columns and its factor."""
+    _, height, width, channels = images.shape
+    tall, wide = height * factor + padding, width * factor + padding
+    columns = min(columns, (limit // (tall + padding) - padding) // wide)
+    if columns >= 1:
+        rows = (limit // (columns * wide + padding) - padding) // tall
+        return images[: rows * columns], columns, factor
+    # Not even one: the smallest whole factor that brings it below the limit.
+    shrink = 1
+    while (-(-height // shrink) + 2 * padding) * (-(-width // shrink) + 2 * padding) > limit and (
+        shrink < max(height, width)
+    ):
+        shrink += 1
+    whole = Image.fromarray(images[0, :, :, 0] if channels == 1 else images[0])
+    small = np.asarray(whole.reduce(shrink))
+    return small.reshape(1, *small.shape[:2], channels), 1, 1
+
+
+def _finite(values: NDArray[Any], width: int) -> NDArray[np.float64]:
+    rows = np.asarray(values, dtype=np.float64).reshape(-1, width)
+    return rows[np.isfinite(rows).all(axis=1)]
+
+
+def _paper() -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    image = Image.new("RGB", (_SIDE, _SIDE), _WHITE)
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((_MARGIN - 1, _MARGIN - 1, _SIDE - _MARGIN, _SIDE - _MARGIN), outline=_FRAME)
+    return image, pen
+
+
+def _captions(pen: ImageDraw.ImageDraw, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """The ends of both axes, in figures: x below the frame, y above and inside it."""
+    bottom = _SIDE - _MARGIN + 6
+    pen.text((_MARGIN, bottom), f"{x[0]:.3g}", fill=_INK)
+    pen.text((_SIDE - _MARGIN, bottom), f"{x[1]:.3g}", fill=_INK, anchor="ra")
+    pen.text((_MARGIN, _MARGIN - 18), f"{y[0]:.3g} to {y[1]:.3g}", fill=_INK)

@@ -1,0 +1,1 @@
+"""Networks: built from a plan, held to their contract, and called."""

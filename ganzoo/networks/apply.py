@@ -1,0 +1,125 @@
+"""Calling networks: fields in, fields out, the noise that they read, and batches to try them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ganzoo.api.networks import Net, Networks
+from ganzoo.fields import DataInfo, Field
+from ganzoo.util.error_notes import Blame
+
+_AT_ONCE = 250  # samples that a generator makes in one call
+
+
+def declared(networks: Networks, info: DataInfo) -> dict[str, Field]:
+    """All fields of a run by name: those of the data, and those that the architecture adds."""
+    return {field.name: field for field in (*info.fields, *networks.fields)}
+
+
+def noise_fields(networks: Networks) -> tuple[Field, ...]:
+    """The fields that the sampler fills: with random numbers, or with a constant."""
+    return tuple(field for field in networks.fields if field.source != "data")
+
+
+def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Run a net on the fields that it reads; returns the fields that it writes."""
+    inputs = _inputs(net, batch)
+    with Blame(f"the network {type(net.module).__name__}"):
+        output = net.module(*inputs)
+    values = output if isinstance(output, tuple) else (output,)
+    return dict(zip(net.writes, values, strict=True))
+
+
+def _inputs(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    """The fields that a net reads, its packs of samples side by side in channels, columns or labels."""
+    values = [batch[name] for name in net.reads]
+    if net.pack == 1:
+        return values
+    return [
+        value.reshape(-1, net.pack * (value.shape[1] if value.ndim > 1 else 1), *value.shape[2:])
+        for value in values
+    ]
+
+
+def sampled(
+    net: Net, inputs: Mapping[str, NDArray[Any]], device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """The first field that a net on `device` writes for inputs (n, ...) by name: (n, *shape).
+
+    Computed without gradients, a part after the other.
+    """
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(next(iter(inputs.values()))), _AT_ONCE):
+            batch = {
+                name: torch.from_numpy(np.ascontiguousarray(values[start : start + _AT_ONCE])).to(device)
+                for name, values in inputs.items()
+            }
+            parts.append(apply(net, batch)[net.writes[0]].float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
+    """A batch of `n` made-up samples within -1..1, classes and constants, for checks and counting."""
+    batch: dict[str, Tensor] = {}
+    for field in fields:
+        if field.dtype == "int64":
+            batch[field.name] = torch.arange(n) % max(len(field.classes), 1)
+        elif field.source == "constant":
+            batch[field.name] = torch.full((n, *field.shape), field.default)
+        else:
+            batch[field.name] = torch.randn(n, *field.shape).clamp(-1, 1)
+    return batch
+
+
+def judging_alone(networks: Networks, info: DataInfo) -> set[str]:
+    """The discriminators whose score of a sample does not depend on the rest of the batch.
+
+    They may judge real and generated samples in one call. Found by trying: BatchNorm, statistics
+    over a minibatch, or noise of a network's own all make a score change with the batch.
+    """
+    with torch.random.fork_rng(devices=[]):
+        fields = declared(networks, info).values()
+        return {
+            name
+            for name, net in networks.discriminators.items()
+            if _judges_alone(net, example(fields, 4 * net.pack))
+        }
+
+
+def _judges_alone(net: Net, batch: dict[str, Tensor]) -> bool:
+    """Compare the scores of two samples (or packs) with those of the same two beside two others."""
+    changed = deepcopy(net.module).train()
+    for part in changed.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            return False
+        if isinstance(part, nn.modules.dropout._DropoutNd):
+            part.eval()
+    with torch.no_grad():
+        for value in changed.parameters():
+            value.add_(torch.randn_like(value), alpha=0.1)  # a last layer of zeros would hide everything
+    outputs = []
+    for samples in (batch, {name: value[: 2 * net.pack] for name, value in batch.items()}):
+        # Power iterations and running statistics move with each call: both start from the same.
+        module = deepcopy(changed)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            outputs.append(apply(replace(net, module=module), samples))
+    both, alone = outputs
+    return all(
+        value.shape[:1] == (4,)
+        and torch.allclose(value[:2], alone[name], rtol=1e-4, atol=1e-4 * float(value.std()))
+        for name, value in both.items()
+    )
+
+
+def parameter_count(nets: Iterable[Net]) -> int:
+    """The number of trained values in these nets."""
+    return sum(value.numel() for net in nets for value in net.module.parameters())

@@ -1,0 +1,192 @@
+"""Building what an architecture offers, and holding it to its contract before any training.
+
+The checks are about fields and shapes only; nothing here knows a particular GAN.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import nn
+
+from ganzoo.api.networks import Net, Networks
+from ganzoo.config.plan import Plan
+from ganzoo.errors import PluginError, SettingsError
+from ganzoo.fields import DataInfo
+from ganzoo.networks.apply import _inputs, declared, example, noise_fields
+from ganzoo.networks.pacgan import packed
+from ganzoo.registry.registry import calling, factory_of
+
+
+def build_networks(plan: Plan, info: DataInfo) -> Networks:
+    """Build the plan's networks on the CPU, initialised from the plan's seed, and check them.
+
+    The global random state is left as it was. PluginError when the networks break the contract,
+    SettingsError when the loss or a term cannot work with them.
+    """
+    plan.check_data(info)
+    build = factory_of(plan.architecture.item)
+    where = f"architecture {plan.architecture.item.qualified}"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.train.seed)
+        with calling(plan.architecture.item):
+            networks = build(plan.architecture.options, info)
+        if not isinstance(networks, Networks):
+            raise PluginError("An architecture must build a Networks record.", where=where)
+        _check_routes(networks, info, where)
+        if plan.train.pack > 1:
+            torch.manual_seed(plan.train.seed)
+            networks = packed(networks, plan, info)
+        _check_combination(plan, networks)
+        _check_augmentation(plan, networks, info)
+        with calling(plan.architecture.item):
+            _check_shapes(networks, info, where)
+    return networks
+
+
+def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
+    fields = declared(networks, info)
+    written = {name for net in networks.generators.values() for name in net.writes}
+    for field in networks.fields:
+        if field.source == "data" and field.name not in written:
+            raise PluginError(
+                f"The field '{field.name}' is declared as one of the data, which does not have it.",
+                where=where,
+                fix='a noise field is declared with source="normal" or source="uniform"',
+            )
+    for field in noise_fields(networks):
+        if field.name in info:
+            raise PluginError(
+                f"The noise field '{field.name}' has the name of a field of the data.",
+                where=where,
+                fix="give it another name",
+            )
+        if field.dtype == "int64" and (field.source != "uniform" or not field.classes):
+            raise PluginError(
+                f"The noise field '{field.name}' is int64: it cannot be drawn.",
+                where=where,
+                fix='declare it with source="uniform" and name its classes',
+            )
+    nets = [*networks.generators.items(), *networks.discriminators.items()]
+    for name, net in nets:
+        for names in (net.reads, net.writes):
+            if not isinstance(names, tuple):
+                raise PluginError(f"reads and writes of '{name}' must be tuples of names.", where=where)
+        for read in net.reads:
+            if read not in fields:
+                raise PluginError(f"'{name}' reads the field '{read}', which nothing declares.", where=where)
+        _check_forward(name, net, where)
+    for name, net in networks.generators.items():
+        both = [read for read in net.reads if read in net.writes]
+        if both:
+            raise PluginError(
+                f"The generator '{name}' reads and writes '{both[0]}'.",
+                where=where,
+                fix="let it write a field of another name: an ONNX graph needs different names "
+                "for input and output",
+            )
+        missing = [written for written in net.writes if written not in fields]
+        if missing:
+            raise PluginError(f"'{name}' writes '{missing[0]}', which nothing declares.", where=where)
+    for name, net in networks.discriminators.items():
+        if "score" not in net.writes:
+            raise PluginError(f"The discriminator '{name}' does not write 'score'.", where=where)
+    _check_games(networks, {field.name for field in info.fields}, where)
+
+
+def _check_games(networks: Networks, data: set[str], where: str) -> None:
+    """Games name networks that exist, which find what they read in a batch of real samples."""
+    noise = {field.name for field in noise_fields(networks)}
+    for game in networks.games:
+        if game.generator not in networks.generators or game.discriminator not in networks.discriminators:
+            raise PluginError(f"A game names networks that do not exist: {game}.", where=where)
+        for read in networks.generators[game.generator].reads:
+            if read not in data | noise:
+                raise PluginError(
+                    f"The generator '{game.generator}' reads '{read}': "
+                    "neither noise nor a field of the data.",
+                    where=where,
+                    fix="let it read fields of the data and noise: a game starts from a real batch",
+                )
+    for name, net in networks.discriminators.items():
+        for read in net.reads:
+            if read not in data:
+                kind = "the noise field" if read in noise else "the field"
+                raise PluginError(
+                    f"The discriminator '{name}' reads {kind} '{read}', which real samples do not have.",
+                    where=where,
+                    fix="let it read fields of the data, which generators may write, and nothing else",
+                )
+
+
+def _check_forward(name: str, net: Net, where: str) -> None:
+    """Fields go to `forward` by position: several must be named as the reads, in their order."""
+    parameters = inspect.signature(net.module.forward).parameters
+    by_position = all(
+        item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters.values()
+    )
+    fits = len(parameters) == 1 if len(net.reads) == 1 else tuple(parameters) == net.reads
+    if not by_position or not fits:
+        raise PluginError(
+            f"forward of '{name}' takes ({', '.join(parameters)}), its reads are ({', '.join(net.reads)}).",
+            where=where,
+            fix="let forward take the fields of `reads` by position, in their order; "
+            "two or more by the fields' names",
+        )
+
+
+def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
+    """Run every network on two samples; generators must write what is declared."""
+    fields = declared(networks, info)
+    for name, net in (*networks.generators.items(), *networks.discriminators.items()):
+        net.module.eval()
+        with torch.no_grad():
+            output = net.module(*_inputs(net, example(fields.values(), 2 * net.pack)))
+        net.module.train()
+        values = output if isinstance(output, tuple) else (output,)
+        if len(values) != len(net.writes):
+            raise PluginError(
+                f"'{name}' returns {len(values)} tensors, it is declared to write {', '.join(net.writes)}.",
+                where=where,
+            )
+        for key, value in zip(net.writes, values, strict=True):
+            wanted = (2, *fields[key].shape) if name in networks.generators else (2, *value.shape[1:])
+            if tuple(value.shape) != wanted:
+                raise PluginError(
+                    f"'{name}' wrote '{key}' of shape {tuple(value.shape)}, declared is {wanted}.",
+                    where=where,
+                )
+
+
+def _check_combination(plan: Plan, networks: Networks) -> None:
+    architecture = f"'{plan.architecture.item.name}'"
+    tags = dict.fromkeys(tags_of(networks), architecture)
+    if plan.dataset.item.spec.unpaired:
+        tags["unpaired"] = f"data, '{plan.dataset.item.name}'"
+    for item in (plan.loss.item, *(term.item for term in plan.terms.values())):
+        for tag, reason in item.spec.rejects.items():
+            if tag in tags:
+                raise SettingsError(
+                    f"The {item.kind} '{item.name}' cannot work with this {tags[tag]}: {tag}.",
+                    where=f"recipe {plan.name}",
+                    fix=reason,
+                )
+
+
+def _check_augmentation(plan: Plan, networks: Networks, info: DataInfo) -> None:
+    fields = declared(networks, info)
+    seen = {read for net in networks.discriminators.values() for read in net.reads}
+    if plan.augment is not None and not any(fields[name].is_image for name in seen if name in fields):
+        raise SettingsError(
+            f"The augmentation '{plan.augment.item.name}' changes pictures, and no discriminator sees any.",
+            where=f"augment.name (from {plan.origin(('augment', 'name'))})",
+            fix="--augment none",
+        )
+
+
+def tags_of(networks: Networks) -> set[str]:
+    """The tags that the architecture names, and those that are found."""
+    modules = [part for net in networks.discriminators.values() for part in net.module.modules()]
+    batch_norm = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in modules)
+    return {*networks.tags, *({"batch-norm-in-discriminator"} if batch_norm else ())}

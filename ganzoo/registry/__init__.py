@@ -1,0 +1,1 @@
+"""Plugins of this environment, and their records by name."""

@@ -1,0 +1,72 @@
+"""A run's generators as they were trained: networks built again, weights of a checkpoint loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ganzoo.api.networks import Networks
+from ganzoo.config.plan import Plan
+from ganzoo.config.resolve import resolve
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.networks.build import build_networks
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.checkpoint import has_any, read_newest, read_one
+from ganzoo.runs.lock import is_held
+from ganzoo.runs.run import Run
+from ganzoo.runs.weights import averaged_generators, load_modules, raw_generators
+
+Which = int | Literal["newest", "best"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The plan of a run, its networks with the weights of one checkpoint, and how far that had come."""
+
+    plan: Plan
+    networks: Networks
+    images: int
+
+
+def load_trained(
+    run: Run, registry: Registry, which: Which, note: Callable[[str], None], *, raw: bool = False
+) -> Trained:
+    """Build the run's networks and load the generators' weights, averaged where the run keeps an average.
+
+    `which`: the newest sound checkpoint, the best by `train.keep_best`, or that after so many images. `raw`
+    takes the weights without average. `note` is told of damaged checkpoints that were passed over.
+    UsageError when the run's plugins or files are gone, or it has only begun.
+    """
+    if (
+        run.record["status"] in ("starting", "training")
+        and not has_any(run.checkpoints)
+        and is_held(run.path)
+    ):
+        raise UsageError(
+            "This run has no checkpoint yet.",
+            where=str(run.path),
+            fix="try again later: it is being trained, and train.checkpoint_every says when it is saved",
+        )
+    plan, networks = _rebuilt(run, registry)
+    tensors: dict[str, Any]
+    if which == "newest":
+        tensors, manifest = read_newest(run.checkpoints, note)
+    else:
+        tensors, manifest = read_one(run.checkpoints, None if which == "best" else which)
+    modules = {name: net.module for name, net in networks.generators.items()}
+    load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
+    return Trained(plan, networks, manifest["images"])
+
+
+def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
+    try:
+        plan = resolve(str(run.settings_file), registry)
+        return plan, build_networks(plan, run.info)
+    except GanzooError as error:
+        wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
+        raise UsageError(
+            f"The run's networks cannot be built here: {error.what}",
+            where=error.where or str(run.path),
+            fix=f"install the plugins it was trained with: {wanted}",
+        ) from error

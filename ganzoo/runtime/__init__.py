@@ -1,0 +1,5 @@
+"""Exported generators by onnxruntime and numpy alone: no torch, no pluggy, no onnx."""
+
+from ganzoo.runtime.generator import FORMAT, Generator, from_bytes, load
+
+__all__ = ["FORMAT", "Generator", "from_bytes", "load"]

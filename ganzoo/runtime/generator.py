@@ -1,0 +1,359 @@
+"""Load an exported generator and sample it, with onnxruntime and numpy only.
+
+Owns the metadata and the batches. Whether callers ask for what exists is asked.py, opening the file
+onnxfile.py; this side never imports torch and reads no run directories.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo import sampling
+from ganzoo.errors import UsageError
+from ganzoo.fields import Field
+from ganzoo.runtime import onnx_file
+from ganzoo.runtime.guard.signature import Contract, compare
+from ganzoo.runtime.inputs import Values, checked, labels, spread
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["FORMAT", "Generator", "from_bytes", "load"]
+
+FORMAT = 1
+"""Version of the JSON in the file's metadata; raised when an older runtime cannot follow."""
+
+_LARGEST_RESULT = 2**32  # bytes
+
+
+def load(
+    path: Path | str, *, provider: str = "auto", generator: str = "generator", trust: bool = False
+) -> Generator:
+    """The generator in a bundle folder or an .onnx file.
+
+    `provider` is `auto` (CUDA where it comes up, else the CPU), `cpu` or `cuda`. `generator` chooses among
+    those of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
+    export, that was changed since, or that is too new, and for CUDA that does not come up. A warning
+    where `auto` falls back to the CPU on a machine with an NVIDIA driver.
+
+    `trust=True` also takes a file that was made elsewhere and has no mark of ours. It must pass the checks
+    that all files pass (a plain graph of known operators, all weights inside, no huge tensors) and a trial:
+    a child process with limits on time and memory opens it and computes one batch. So a file cannot read
+    other files, fill the memory or hang, as far as checks and trial can see. They do not protect against
+    flaws of onnxruntime itself, sizes that only some inputs bring about, or pictures that are not what
+    the file's maker says. Float inputs become N(0, 1), int64 inputs labels that must be given, outputs of
+    1, 3 or 4 channels pictures in -1..1.
+    """
+    file = onnx_file.find(Path(path), generator)
+    result = from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
+    if result.provider_note:
+        warnings.warn(result.provider_note, RuntimeWarning, stacklevel=3)  # the caller of ganzoo.load
+    return result
+
+
+def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: bool = False) -> Generator:
+    """The generator in the bytes of an .onnx file; errors and `trust` as in `load`, but no warning."""
+    opened = onnx_file.open_session(data, provider, where, trust=trust)
+    found = opened.contract
+    record: dict[str, Any] = {"generator": "generator", "about": {}, "parity": {}}
+    most_rows = opened.checked.most_rows
+    if found is not None:
+        for kind, fields in (("inputs", found.inputs), ("outputs", found.outputs)):
+            record[kind] = [field.to_json() for field in fields]
+        return Generator(opened.session, record, opened.note, contract=found, most_rows=most_rows)
+    try:
+        raw = opened.session.get_modelmeta().custom_metadata_map.get(onnx_file.METADATA_KEY, "null")
+        record = json.loads(raw)
+        if record["format"] > FORMAT:
+            raise UsageError(
+                f"The file has metadata of format {record['format']}, this ganzoo knows {FORMAT}.",
+                where=where,
+                fix="pip install -U ganzoo",
+            )
+        generator = Generator(opened.session, record, opened.note, most_rows=most_rows)
+        contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
+        compare(opened.checked.graph, contract, generator.layouts, where)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            "The metadata of the file cannot be understood.", where=where, fix="export again"
+        ) from error
+    return generator
+
+
+class Generator:
+    """An exported generator, ready to sample.
+
+    `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 pictures
+    ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
+    without one. `engine` is onnxruntime with its version, `provider` the one that it really uses;
+    `provider_note` says why that is not CUDA where it might be, and is empty otherwise. `batch` is the
+    number of samples that a file from elsewhere always computes at once, None where it is free.
+    """
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        record: Mapping[str, Any],
+        provider_note: str = "",
+        *,
+        contract: Contract | None = None,
+        most_rows: int = 2**31,
+    ) -> None:
+        import onnxruntime
+
+        self._session = session
+        self._most_rows = most_rows
+        self.batch = contract.batch if contract else None
+        self.name: str = record["generator"]
+        self.inputs = tuple(Field.from_json(raw) for raw in record["inputs"])
+        self.layouts: dict[str, str] = {
+            raw["name"]: raw["layout"] for raw in record["outputs"] if "layout" in raw
+        }
+        self.outputs = tuple(
+            Field.from_json({key: value for key, value in raw.items() if key != "layout"})
+            for raw in record["outputs"]
+        )
+        self.about: dict[str, Any] = dict(record["about"])
+        self.parity: dict[str, Any] = dict(record["parity"])
+        self.engine = f"onnxruntime {onnxruntime.__version__}"
+        self.provider: str = session.get_providers()[0]
+        self.provider_note = provider_note
+        labels = [field for field in self.inputs if field.dtype == "int64" and field.shape == ()]
+        # A file from elsewhere has labels, too, but no names of classes.
+        named = [field for field in labels if field.classes or contract]
+        self.label = next(iter(named), None)
+        self.classes: tuple[str, ...] = self.label.classes if self.label else ()
+
+    def generate(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: Values,
+    ) -> NDArray[Any]:
+        """`n` samples of the first output, shape (n, *shape); see `generate_all`."""
+        return self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[self.outputs[0].name]
+
+    def generate_all(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: Values,
+    ) -> dict[str, NDArray[Any]]:
+        """`n` samples of every output by field name. Row i depends on the seed and i, not on n.
+
+        `label` is a class, by number or name, or a number for each sample; random when left out.
+        `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them; for an
+        input that is constant unless given, a number is enough (`psi=0.7`); for another, the numbers of one
+        sample hold for all (`style=(1, 0)`).
+        UsageError for values that the generator cannot take, and for inputs and outputs of 4 GiB or more.
+        """
+        given, drawn = self._given(n, label, fields)
+
+        def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            noise = sampling.draw(drawn, stop - start, seed, start)
+            return {**noise, **{name: values[start:stop] for name, values in given.items()}}
+
+        return self._run(n, rows, batch_size)
+
+    def images(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: Values,
+    ) -> NDArray[np.uint8]:
+        """`n` pictures, uint8 (n, height, width, channels); UsageError when no output is an image."""
+        from ganzoo.images import to_pixels
+
+        field = next((field for field in self.outputs if field.is_image), None)
+        if field is None:
+            raise UsageError(f"The generator '{self.name}' makes no pictures.", fix="use generate()")
+        values = self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[field.name]
+        return to_pixels(field, values)
+
+    def table(
+        self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, batch_size: int = 64
+    ) -> dict[str, NDArray[Any]]:
+        """`n` rows of a table by column: numbers as float64, categories as text; UsageError for no table."""
+        from ganzoo.tabular import decode
+
+        field = next((field for field in self.outputs if field.columns), None)
+        if field is None:
+            raise UsageError(f"The generator '{self.name}' makes no table.", fix="use generate()")
+        return decode(field, self.generate_all(n, seed, label=label, batch_size=batch_size)[field.name])
+
+    def interpolate(
+        self,
+        count: int,
+        steps: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **fields: Values,
+    ) -> NDArray[Any]:
+        """`count` walks of `steps` samples between two latents each: first output, (count * steps, *shape).
+
+        Rows r * steps to (r + 1) * steps are walk r. What is not noise (a label) stays the same on a walk.
+        `fields` gives values of inputs for all rows, as for `generate_all`.
+        """
+        inputs = self.draw_walks(count, steps, seed, label=label)
+        inputs |= self.given(count * steps, fields)
+        return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
+
+    def draw_inputs(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        **fields: Values,
+    ) -> dict[str, NDArray[Any]]:
+        """The values of all inputs for `n` samples, those given checked and the others drawn."""
+        given, drawn = self._given(n, label, fields)
+        return {**sampling.draw(drawn, n, seed), **given}
+
+    def _given(
+        self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, Values]
+    ) -> tuple[dict[str, NDArray[Any]], list[Field]]:
+        """The checked values of the inputs that were given, and the inputs that are to be drawn."""
+        if n < 1:
+            raise UsageError(f"{n} samples were asked for.", fix="ask for 1 or more")
+        self._check_size(n)
+        if label is not None:
+            if self.label is None:
+                raise UsageError(f"The generator '{self.name}' takes no label.", fix="leave the label out")
+            if self.label.name in fields:
+                raise UsageError(f"The label is given twice: as `label` and as `{self.label.name}`.")
+            fields = {**fields, self.label.name: labels(n, label, self.classes)}
+        given = self.given(n, fields)
+        drawn = [field for field in self.inputs if field.name not in given]
+        for field in drawn:
+            if not sampling.can_draw(field):
+                raise UsageError(
+                    f"The generator needs values for '{field.name}': it is not random.",
+                    fix=f"give {field.name}=, a {field.dtype} array of shape {(n, *field.shape)}",
+                )
+        return given, drawn
+
+    def given(self, n: int, fields: Mapping[str, Values]) -> dict[str, NDArray[Any]]:
+        """The checked values of inputs for `n` samples; see `asked.spread` for numbers in place of arrays."""
+        known = {field.name: field for field in self.inputs}
+        result: dict[str, NDArray[Any]] = {}
+        for name, values in fields.items():
+            if name not in known:
+                raise UsageError(
+                    f"The generator has no input '{name}'.", fix=f"its inputs are {', '.join(known)}"
+                )
+            result[name] = checked(known[name], spread(known[name], values, n), n)
+        return result
+
+    def draw_walks(
+        self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The inputs of `interpolate`, walk after walk."""
+        noise = [
+            field
+            for field in self.inputs
+            if field.source in ("normal", "uniform") and field.dtype == "float32"
+        ]
+        if not noise:
+            raise UsageError(f"The generator '{self.name}' reads no noise: there is nothing to walk through.")
+        if count < 1 or steps < 2:
+            raise UsageError(f"{count} walks of {steps} steps are none.", fix="at least 1 walk of 2 steps")
+        self._check_size(count * steps)
+        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, count, seed, count)
+        inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
+        for field in noise:
+            pairs = zip(starts[field.name], ends[field.name], strict=True)
+            for walk, (a, b) in enumerate(pairs):
+                rows = slice(walk * steps, (walk + 1) * steps)
+                inputs[field.name][rows] = sampling.interpolate(a, b, steps, field.source)
+        return inputs
+
+    def draw_classes(self, n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+        """Inputs for `n` samples of each class, class after class, with the same noise for all classes."""
+        if self.label is None:
+            raise UsageError(f"The generator '{self.name}' has no classes.")
+        count = len(self.classes)
+        if not count:
+            raise UsageError(f"The generator '{self.name}' has labels without names.", fix="give a label")
+        self._check_size(n * count)
+        inputs = self.draw_inputs(n, seed, label=0)
+        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
+        inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
+        return inputs
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
+        """All outputs for inputs as `draw_inputs` returns them, computed `batch_size` rows at a time."""
+        count = len(next(iter(inputs.values())))
+        self._check_size(count)
+
+        def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            return {name: values[start:stop] for name, values in inputs.items()}
+
+        return self._run(count, rows, batch_size)
+
+    def _run(
+        self, count: int, rows: Callable[[int, int], dict[str, NDArray[Any]]], batch_size: int
+    ) -> dict[str, NDArray[Any]]:
+        """All outputs for `count` samples; `rows` gives the inputs from one row up to another."""
+        if batch_size < 1:
+            raise UsageError(f"A batch of {batch_size} is empty.", fix="64 suits most machines")
+        results = {field.name: self._empty(field, count) for field in self.outputs}
+        step = self.batch or min(batch_size, self._most_rows)
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            inputs = rows(start, stop)
+            if self.batch:
+                inputs = {name: _padded(values, self.batch) for name, values in inputs.items()}
+            try:
+                parts = self._session.run(list(results), inputs)
+            except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+                said = ascii(str(error))[1:-1]
+                raise UsageError(
+                    f"onnxruntime could not run the generator: {said}", fix="a smaller batch size"
+                ) from error
+            for target, part in zip(results.values(), parts, strict=True):
+                wanted = (self.batch or stop - start, *target.shape[1:])
+                if part.shape != wanted:
+                    raise UsageError(f"The generator gave an array of shape {part.shape}, not {wanted}.")
+                target[start:stop] = part[: stop - start]
+        return results
+
+    def _empty(self, field: Field, count: int) -> NDArray[Any]:
+        if field.name in self.layouts:
+            return np.empty((count, *field.shape[1:], field.shape[0]), dtype=np.uint8)
+        return np.empty((count, *field.shape), dtype=field.dtype)
+
+    def _check_size(self, n: int) -> None:
+        """Inputs count, too: a single sample may have noise that is larger than its output."""
+        fields = [field for field in (*self.inputs, *self.outputs) if field.name not in self.layouts]
+        size = sum(math.prod(field.shape) * np.dtype(field.dtype).itemsize for field in fields)
+        size += sum(math.prod(field.shape) for field in self.outputs if field.name in self.layouts)
+        if n * size >= _LARGEST_RESULT:
+            raise UsageError(
+                f"{n} samples would take {n * size / 2**30:.1f} GiB of memory; 4 GiB is the limit.",
+                fix=f"ask for at most {(_LARGEST_RESULT - 1) // size} at a time, each time with another seed",
+            )
+
+
+def _padded(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    """The values with their last row repeated until there are `rows`."""
+    return np.concatenate([values, values[-1:].repeat(rows - len(values), axis=0)])

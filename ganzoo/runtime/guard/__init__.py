@@ -1,0 +1,1 @@
+"""What an .onnx file may hold, checked before onnxruntime sees it."""

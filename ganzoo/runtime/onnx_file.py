@@ -1,0 +1,141 @@
+"""The .onnx file behind a generator: its seal, and a session on the right device.
+
+Owns the order of the checks before onnxruntime sees a byte, and the choice of the provider. What a
+graph may hold is onnxguard; fields and sampling are runtime.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganzoo.errors import StorageError, UsageError
+from ganzoo.runtime.guard import check
+from ganzoo.runtime.guard.signature import Contract, derive
+from ganzoo.runtime.guard.trial import run_trial
+from ganzoo.runtime.ort_session import open_on_provider
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["METADATA_KEY", "Opened", "find", "open_session", "read", "seal"]
+
+METADATA_KEY = "ganzoo"
+"""The entry of the model's metadata_props that holds our JSON."""
+
+_LARGEST_FILE = 2**31 - 1  # bytes; protobuf reads no more
+
+# A last entry of ModelProto.metadata_props (protobuf field 14): sha256 of all bytes in front of it.
+_SEAL = b"r\x51\n\x0dganzoo_sha256\x12\x40"
+_SEAL_SIZE = len(_SEAL) + 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A session, with what was found in the file.
+
+    `note` says why `auto` is on the CPU although there is an NVIDIA driver. `contract` has the fields of
+    a file from elsewhere, and is None for one of ours, whose metadata has them.
+    """
+
+    session: onnxruntime.InferenceSession
+    checked: check.Checked
+    contract: Contract | None
+    note: str = ""
+
+
+def seal(model: bytes) -> bytes:
+    """The serialised model with its own sha256 at the end; still a valid ONNX file."""
+    return model + _SEAL + hashlib.sha256(model).hexdigest().encode()
+
+
+def find(path: Path, generator: str) -> Path:
+    """The .onnx file meant by a bundle folder or a path; UsageError when there is none."""
+    if path.exists() and not path.is_dir():
+        return path
+    if not path.is_dir():
+        raise UsageError("There is no such bundle or .onnx file.", where=str(path))
+    names = sorted(file.stem for file in path.glob("*.onnx"))
+    if not names:
+        raise UsageError(
+            "The folder holds no exported generator.", where=str(path), fix="ganzoo export RUN makes one"
+        )
+    if generator not in names:
+        if generator != "generator" or len(names) > 1:
+            unnamed = generator == "generator"
+            raise UsageError(
+                "The bundle has several generators." if unnamed else f"It has no generator '{generator}'.",
+                where=str(path),
+                fix=f"choose {' or '.join(names)}: --generator NAME, generator=NAME in Python",
+            )
+        generator = names[0]
+    return path / f"{generator}.onnx"
+
+
+def read(file: Path) -> bytes:
+    """All bytes of the file; StorageError when the disk refuses.
+
+    UsageError for what is no regular file (a pipe would be waited for, a device never ends) or is larger
+    than any ONNX file.
+    """
+    try:
+        # Opening a device can have effects, so its kind is asked before; a pipe may take its place after.
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise UsageError(f"{file.name} is not a regular file.", where=str(file))
+        handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as stream:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{file.name} is not a regular file.", where=str(file))
+            data = b"" if status.st_size > _LARGEST_FILE else stream.read(_LARGEST_FILE + 1)
+            size = max(status.st_size, len(data))
+    except OSError as error:
+        raise StorageError(
+            f"{file.name} could not be read: {error.strerror or error}.", where=str(file)
+        ) from error
+    if size > _LARGEST_FILE:
+        raise UsageError(
+            f"{file.name} has {size / 2**30:.1f} GiB; an ONNX file has at most 2.", where=str(file)
+        )
+    return data
+
+
+def open_session(data: bytes, provider: str, where: str, *, trust: bool = False) -> Opened:
+    """A session on CUDA when it is wanted and comes up, else on the CPU; only its own word is believed.
+
+    UsageError for bytes that are not a sealed file of ours, for a graph that `onnxguard.check` refuses,
+    and for CUDA that was asked for in vain. With `trust` a file without any mark of ours may pass, too,
+    when its fields can be derived and a child process could run it.
+    """
+    if provider not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
+    ours = _is_ours(data, where, trust)
+    checked = check.check(data, where)
+    contract = None
+    if not ours:
+        contract = derive(checked.graph, checked.shapes, where)
+        run_trial(data, where)
+    session, note = open_on_provider(data, provider, where)
+    return Opened(session=session, checked=checked, contract=contract, note=note)
+
+
+def _is_ours(data: bytes, where: str, trust: bool) -> bool:
+    """Whether the file has a sound seal of ours; UsageError for a broken one, and for none without trust."""
+    body, mark = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
+    if mark == _SEAL + hashlib.sha256(body).hexdigest().encode():
+        return True
+    if b"\n\x06" + METADATA_KEY.encode() in data or _SEAL in data:
+        raise UsageError(
+            "The file is damaged, or was changed after its export.", where=where, fix="export again"
+        )
+    if not trust:
+        raise UsageError(
+            "The file is not a generator that ganzoo exported, or it is cut off.",
+            where=where,
+            fix="`ganzoo export RUN` makes one; --trust (in Python trust=True) tries a file from elsewhere",
+        )
+    return False

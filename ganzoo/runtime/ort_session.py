@@ -1,0 +1,95 @@
+"""Sessions of onnxruntime: options, the choice of the provider, and words for what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ganzoo.errors import ExportError, UsageError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def plain_options() -> onnxruntime.SessionOptions:
+    """Options for a session that prints nothing and takes its bytes for ONNX, whatever they look like."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options
+
+
+def open_on_provider(data: bytes, provider: str, where: str) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session, and why it is on the CPU where it might not be."""
+    import onnxruntime
+
+    options = plain_options()
+    note = ""
+    if provider == "cuda" or (provider == "auto" and _has_driver()):
+        session, reason = _try_cuda(data, options)
+        if session is not None:
+            return session, ""
+        if provider == "cuda":
+            raise UsageError(f"CUDA cannot be used: {reason}.", fix="--provider cpu, or auto")
+        note = f"There is an NVIDIA driver, but CUDA cannot be used: {reason}."
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=[_CPU]), note
+    except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+        said = ascii(" ".join(str(error)[:300].split()))[1:-1]  # names in the file may hold anything
+        raise UsageError(f"onnxruntime cannot load the file: {said}", where=where) from error
+
+
+def _try_cuda(
+    data: bytes, options: onnxruntime.SessionOptions
+) -> tuple[onnxruntime.InferenceSession | None, str]:
+    """A session on CUDA, or none and why."""
+    import onnxruntime
+
+    if not _has_driver():  # without one, onnxruntime would only complain of a library
+        return None, "this machine has no NVIDIA driver"
+    if _CUDA not in onnxruntime.get_available_providers():
+        return None, "this onnxruntime was built without it (install onnxruntime-gpu in its place)"
+    onnxruntime.set_default_logger_severity(4)  # missing libraries are reported by the default logger
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
+        # TF32 would keep 10 bits of the mantissa: far outside the parity that the export promised.
+        providers: list[Any] = [(_CUDA, {"use_tf32": "0"}), _CPU]
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
+    except Exception as error:  # as above; on any failure the CPU is tried
+        return None, f"onnxruntime says: {' '.join(str(error)[:300].split()).rstrip('.')}"
+    finally:
+        onnxruntime.set_default_logger_severity(2)
+    if _CUDA not in session.get_providers():
+        return (
+            None,
+            "onnxruntime could not load its CUDA libraries (it needs CUDA and cuDNN, see `ganzoo doctor`)",
+        )
+    return session, ""
+
+
+def _has_driver() -> bool:
+    """Whether CUDA is worth a try: onnxruntime lists the provider on machines without any GPU, too."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def quiet_session(graph: bytes) -> onnxruntime.InferenceSession:
+    """A CPU session that does not print; ExportError when onnxruntime refuses the graph."""
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(graph, plain_options(), providers=[_CPU])
+    except Exception as error:
+        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error

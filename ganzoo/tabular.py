@@ -1,0 +1,110 @@
+"""Rows of a float field read as the table that they spell: by column, as numbers, as CSV.
+
+Needs numpy and the standard library alone, so that an exported generator writes tables anywhere.
+What the values of a row mean is said by `Field.columns`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.fields import Column, Field, Place, places
+
+__all__ = ["as_numbers", "crowded", "decode", "described", "to_csv", "widths"]
+
+Rows = NDArray[Any]
+
+SHOWN = 4  # values of a category that is described
+FEW = 10  # values: a category of no more is never crowded
+
+
+def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
+    """Rows (n, d) by column: numbers as float64 (n,), categories as text (n,), objects."""
+    return {
+        column.name: np.array(column.values, dtype=object)[_which(place, rows)]
+        if column.values
+        else _numbers(column, place, rows)
+        for column, place in zip(field.columns, places(field.columns), strict=True)
+    }
+
+
+def as_numbers(field: Field, rows: Rows, left_out: Collection[str] = ()) -> NDArray[np.float32]:
+    """Rows (n, d) as what can be compared: a number for each number, 0 or 1 for each value of a category.
+
+    Without the columns whose names are `left_out`; `widths` says how many values each of the others has.
+    """
+    parts: list[NDArray[Any]] = []
+    for column, place in zip(field.columns, places(field.columns), strict=True):
+        if column.name in left_out:
+            continue
+        if column.values:
+            parts.append(_which(place, rows)[:, None] == np.arange(len(column.values)))
+        else:
+            parts.append(_numbers(column, place, rows)[:, None])
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def described(field: Field) -> dict[str, str]:
+    """Each column in a few words, by its name; {} for what is no table."""
+    return {column.name: _in_words(column) for column in field.columns}
+
+
+def widths(field: Field, left_out: Collection[str] = ()) -> tuple[int, ...]:
+    """How many of the values of `as_numbers` each column has, in their order; () for what is no table."""
+    return tuple(len(column.values) or 1 for column in field.columns if column.name not in left_out)
+
+
+def crowded(field: Field, count: int) -> tuple[str, ...]:
+    """Names of categories that comparing `count` rows says nothing of: fewer than two rows for each value.
+
+    Most of their values are in one of two samples alone, so every row would be far from every other one, and
+    near to those that share a value by chance. None where no column would be left.
+    """
+    names = [column.name for column in field.columns if max(FEW, count / 2) < len(column.values)]
+    return tuple(names) if len(names) < len(field.columns) else ()
+
+
+def to_csv(field: Field, rows: Rows) -> bytes:
+    """The table as a CSV file in UTF-8: a header, then a line for each of the rows (n, d)."""
+    table = decode(field, rows)
+    columns = [
+        table[column.name].tolist()
+        if column.values
+        else [f"{value:.{column.decimals}f}" for value in table[column.name]]
+        for column in field.columns
+    ]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(column.name for column in field.columns)
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue().encode()
+
+
+def _in_words(column: Column) -> str:
+    if column.values:
+        more = ", ..." if len(column.values) > SHOWN else ""
+        return f"category, {len(column.values):,} values: {', '.join(column.values[:SHOWN])}{more}"
+    low, high = (f"{bound:.{column.decimals}f}" for bound in column.bounds)
+    modes = len(column.centres)
+    return f"number, {low} to {high}, {modes} mode{'s' * (modes != 1)}"
+
+
+def _which(place: Place, rows: Rows) -> NDArray[np.intp]:
+    """The category or mode of each row (n,)."""
+    largest: NDArray[np.intp] = rows[:, place.start : place.stop].argmax(1)
+    return largest
+
+
+def _numbers(column: Column, place: Place, rows: Rows) -> NDArray[np.float64]:
+    mode = _which(place, rows)
+    value = rows[:, place.value].astype(np.float64).clip(-1, 1)
+    numbers = np.asarray(column.centres)[mode] + 4 * np.asarray(column.widths)[mode] * value
+    # Adding 0 turns the -0 that rounding may leave into 0.
+    rounded: NDArray[np.float64] = numbers.clip(*column.bounds).round(column.decimals) + 0.0
+    return rounded

@@ -1,0 +1,252 @@
+"""Checks of an architecture: its networks by themselves, before any training."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ganzoo.api.networks import Networks
+from ganzoo.errors import DataError, GanzooError
+from ganzoo.fields import DataInfo, Field
+from ganzoo.networks.apply import apply, declared
+from ganzoo.registry.registry import factory_of
+from ganzoo.testing.check import Failed, NotApplicable, check, demand
+from ganzoo.testing.targets import ArchitectureSubject, every_net, fields_written
+
+BATCHES = (1, 2, 7)
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=1e-4, atol=1e-4 * max(1.0, float(b.abs().max())))
+
+
+def _spread(networks: Networks, seed: int = 0) -> Networks:
+    """Networks whose parameters are moved a little: zeros at the start would hide what depends on them."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for net in every_net(networks).values():
+            for value in net.module.parameters():
+                value.add_(torch.randn_like(value), alpha=0.1)
+    return networks
+
+
+@check("architecture")
+def builds(subject: ArchitectureSubject) -> None:
+    """It builds networks that keep the contract, for the smallest data that has what it needs."""
+    subject.networks()
+
+
+@check("architecture", "builds")
+def refuses_other_data(subject: ArchitectureSubject) -> None:
+    """Data that it cannot work with is refused by a DataError, not by whatever torch says."""
+    fields = subject.info.fields
+    others = [
+        tuple(replace(field, shape=shape) if field.dtype == "float32" else field for field in fields)
+        for shape in ((), (3,), (1, 1, 1), (1, 2, 5), (2, 3, 4, 5))
+    ]
+    others += [tuple(Field(name=field.name, dtype="int64") for field in fields)]
+    spec, options = subject.item.spec, subject.plan.architecture.options
+    for changed in others:
+        try:
+            factory_of(subject.item)(options, DataInfo(fields=changed, count=32))
+        except GanzooError:
+            continue
+        except Exception as error:
+            shapes = ", ".join(f"{field.name} {field.dtype} {field.shape}" for field in changed)
+            raise Failed(
+                f"For data of {shapes} it fails by {type(error).__name__}: {error}",
+                "raise DataError where data does not fit; for pictures, DataInfo.image(smallest=8) does so",
+            ) from error
+    for missing in spec.needs:
+        left = DataInfo(fields=tuple(f for f in fields if f.name != missing), count=32)
+        try:
+            subject.plan.check_data(left)
+        except DataError:
+            continue
+        raise Failed(f"Data without '{missing}' is not refused.")
+
+
+@check("architecture", "builds")
+def shapes_fit_any_batch(subject: ArchitectureSubject) -> None:
+    """At batches of 1, 2 and 7, generators write what is declared, and each sample has a score."""
+    networks = subject.networks()
+    fields = declared(networks, subject.info)
+    for n in BATCHES:
+        batch = subject.batch(n)
+        for name, net in networks.generators.items():
+            for key, value in fields_written(net, batch).items():
+                wanted = (n, *fields[key].shape)
+                demand(
+                    tuple(value.shape) == wanted,
+                    f"'{name}' writes '{key}' of shape {tuple(value.shape)} at batch {n}, not {wanted}.",
+                )
+        for name, net in networks.discriminators.items():
+            score = fields_written(net, batch)["score"]
+            demand(
+                score.ndim >= 1 and len(score) in {k for k in range(1, n + 1) if n % k == 0},
+                f"'{name}' scores a batch of {n} by a tensor of shape {tuple(score.shape)}.",
+            )
+
+
+@check("architecture", "shapes-fit-any-batch")
+def finite_at_start(subject: ArchitectureSubject) -> None:
+    """Fresh networks write finite numbers, and so are their gradients."""
+    batch = subject.batch(4)
+    for name, net in every_net(subject.networks()).items():
+        outputs = apply(net, batch)
+        for key, value in outputs.items():
+            demand(bool(torch.isfinite(value).all()), f"'{name}' writes '{key}' that is not finite at start.")
+        total = torch.stack([value.float().sum() for value in outputs.values()]).sum()
+        if total.requires_grad:
+            total.backward()  # type: ignore[no-untyped-call]
+        for path, parameter in net.module.named_parameters():
+            grad = parameter.grad
+            demand(
+                grad is None or bool(torch.isfinite(grad).all()),
+                f"The gradient of '{path}' in '{name}' is not finite at start.",
+            )
+
+
+@check("architecture", "finite-at-start")
+def stays_in_range(subject: ArchitectureSubject) -> None:
+    """A generator's output lies in the declared range, also for extreme weights and inputs."""
+    networks = subject.networks()
+    fields = declared(networks, subject.info)
+    batch = {
+        name: value * 100 if fields[name].source != "data" and value.is_floating_point() else value
+        for name, value in subject.batch(4).items()
+    }
+    for name, net in networks.generators.items():
+        for key, value in fields_written(net, batch).items():
+            bounds = fields[key].range
+            if bounds is None:
+                continue
+            low, high = bounds
+            slack = 1e-5 * (high - low)
+            demand(
+                low - slack <= float(value.min()) and float(value.max()) <= high + slack,
+                f"'{name}' writes '{key}' from {float(value.min()):.3g} to {float(value.max()):.3g}, "
+                f"declared is {low:g} to {high:g}.",
+                "end in ganzoo.api.Bounded(field.range)",
+            )
+
+
+@check("architecture", "finite-at-start")
+def weights_are_all_there_is(subject: ArchitectureSubject) -> None:
+    """Weights written as safetensors and read into networks of another seed give the same outputs."""
+    first, second = _spread(subject.networks(0)), subject.networks(1)
+    batch = subject.batch(4)
+    for name, net in every_net(first).items():
+        state = {key: value.contiguous().clone() for key, value in net.module.state_dict().items()}
+        other = every_net(second)[name]
+        other.module.load_state_dict(load(save(state)))
+        for key, value in fields_written(net, batch).items():
+            demand(
+                torch.equal(value, fields_written(other, batch)[key]),
+                f"'{name}' with the same state dict writes another '{key}'.",
+                "keep what is random or learned as a parameter or by register_buffer",
+            )
+
+
+@check("architecture", "shapes-fit-any-batch")
+def seed_decides(subject: ArchitectureSubject) -> None:
+    """The same seed gives the same weights, another seed others."""
+    states = [
+        {
+            f"{name}.{key}": value
+            for name, net in every_net(subject.networks(seed)).items()
+            for key, value in net.module.state_dict().items()
+        }
+        for seed in (0, 0, 1)
+    ]
+    different = [key for key, value in states[0].items() if not torch.equal(value, states[1][key])]
+    demand(
+        not different,
+        f"'{different[0] if different else ''}' differs between two networks of the same seed.",
+        "use torch's own random functions, without a generator of your own",
+    )
+    demand(
+        any(not torch.equal(value, states[2][key]) for key, value in states[0].items()),
+        "Another seed gives the same weights.",
+    )
+
+
+@check("architecture", "shapes-fit-any-batch")
+def samples_do_not_mix(subject: ArchitectureSubject) -> None:
+    """In eval mode, what a generator makes of a sample does not depend on the rest of the batch."""
+    batch = subject.batch(7)
+    for name, net in _spread(subject.networks()).generators.items():
+        whole = fields_written(net, batch)
+        for part in (slice(0, 1), slice(2, 5)):
+            alone = fields_written(net, {key: value[part] for key, value in batch.items()})
+            for key, value in alone.items():
+                demand(
+                    _alike(value, whole[key][part]),
+                    f"'{name}' makes another '{key}' of the same sample when others are beside it.",
+                    "no statistics over the batch in eval mode, and nothing random",
+                )
+
+
+@check("architecture", "shapes-fit-any-batch")
+def can_be_averaged(subject: ArchitectureSubject) -> None:
+    """A generator can be copied for its moving average, and the copy shares nothing with it."""
+    for name, net in subject.networks().generators.items():
+        try:
+            copy = deepcopy(net.module)
+        except Exception as error:
+            raise Failed(f"'{name}' cannot be copied: {type(error).__name__}: {error}") from error
+        shared = {value.data_ptr() for value in net.module.state_dict().values() if value.numel()}
+        demand(
+            not shared & {value.data_ptr() for value in copy.state_dict().values() if value.numel()},
+            f"A copy of '{name}' shares tensors with it.",
+            "do not define __deepcopy__",
+        )
+
+
+@check("architecture", "finite-at-start")
+def finite_in_bf16(subject: ArchitectureSubject) -> None:
+    """Under bf16 autocast, outputs and gradients are finite."""
+    batch = subject.batch(4)
+    for name, net in every_net(subject.networks()).items():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = apply(net, batch)
+        total = torch.stack([value.float().square().mean() for value in outputs.values()]).sum()
+        if total.requires_grad:
+            total.backward()  # type: ignore[no-untyped-call]
+        grads = [value.grad for value in net.module.parameters() if value.grad is not None]
+        demand(
+            all(bool(torch.isfinite(value).all()) for value in (*outputs.values(), *grads)),
+            f"'{name}' is not finite in bf16.",
+            "compute what is delicate in float32: `with torch.autocast(x.device.type, enabled=False)`",
+        )
+
+
+@check("architecture", "shapes-fit-any-batch")
+def moves_to_another_device(subject: ArchitectureSubject) -> None:
+    """Its networks work on another device: CUDA where there is one, else torch's `meta`."""
+    device = "cuda" if torch.cuda.is_available() else "meta"
+    batch = {name: value.to(device) for name, value in subject.batch(2).items()}
+    for name, net in every_net(subject.networks()).items():
+        module = net.module.to(device)
+        try:
+            apply(replace(net, module=module), batch)
+        except NotImplementedError as error:
+            raise NotApplicable(f"torch cannot say without a GPU: {error}") from error
+        except Exception as error:
+            raise Failed(
+                f"'{name}' fails on the device '{device}': {error}",
+                "create tensors on the device of an input, and keep constants by register_buffer",
+            ) from error
+
+
+@check("architecture", "shapes-fit-any-batch")
+def games_reach_every_net(subject: ArchitectureSubject) -> None:
+    """Every network is part of a game, so none stays as it is without anybody noticing."""
+    networks = subject.networks()
+    playing = {name for game in networks.games for name in (game.generator, game.discriminator)}
+    idle = sorted(every_net(networks).keys() - playing)
+    demand(not idle, f"'{idle[0] if idle else ''}' plays in no game.")

@@ -1,0 +1,252 @@
+"""Checks of losses and terms: their formulas on made-up scores, and in a game."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo.config.plan import Plan
+from ganzoo.errors import GanzooError
+from ganzoo.testing.check import Failed, NotApplicable, check, demand
+from ganzoo.testing.synthetic_networks import scores
+from ganzoo.testing.targets import BATCH, MADE, LossSubject, TermSubject
+from ganzoo.training.setup import Prepared, prepare
+from ganzoo.training.shards import Draws, Part
+from ganzoo.training.view import GameView
+
+SHAPES = ((6,), (6, 1), (6, 1, 3, 2))
+
+
+def _both(subject: LossSubject, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    loss = subject.loss()
+    given = real.detach() if subject.item.spec.paired else None
+    return loss.discriminator(real, fake), loss.generator(fake, given)
+
+
+@check("loss")
+def any_shape_of_score(subject: LossSubject) -> None:
+    """Both formulas give a finite scalar for scores of shape (n,), (n, 1) and (n, 1, h, w)."""
+    for shape in SHAPES:
+        for value in _both(subject, scores(shape, 0.5), scores(shape, -0.5)):
+            demand(value.shape == (), f"For scores of shape {shape} it is of shape {tuple(value.shape)}.")
+            demand(bool(torch.isfinite(value)), f"For scores of shape {shape} it is not finite.")
+
+
+@check("loss", "any-shape-of-score")
+def scores_get_gradients(subject: LossSubject) -> None:
+    """The discriminator's loss has gradients for both kinds of scores, the generator's for generated ones."""
+    real, fake = scores((6,), 0.3), scores((6,), 0.1)
+    for role, value, inputs in (
+        ("discriminator", _both(subject, real, fake)[0], (real, fake)),
+        ("generator", _both(subject, real, fake)[1], (fake,)),
+    ):
+        demand(value.requires_grad, f"The {role}'s loss has no gradient.")
+        found = torch.autograd.grad(value, inputs, allow_unused=True)
+        demand(
+            all(grad is not None and bool(torch.isfinite(grad).all()) for grad in found)
+            and all(bool(grad.any()) for grad in found if grad is not None),
+            f"The {role}'s loss has no gradient for some scores.",
+        )
+
+
+@check("loss", "any-shape-of-score")
+def better_scores_cost_less(subject: LossSubject) -> None:
+    """The discriminator pays less for high real and low fake scores, the generator for high fake ones."""
+    for level in (0.4, 1.0):
+        high, low = scores((6,), level), scores((6,), -level)
+        demand(
+            bool(_both(subject, high, low)[0] < _both(subject, low, high)[0]),
+            "The discriminator's loss rewards the wrong order of scores.",
+            "real samples are to get the higher scores",
+        )
+        middle = scores((6,), 0.0)
+        demand(
+            bool(_both(subject, middle, high)[1] < _both(subject, middle, low)[1]),
+            "The generator's loss rewards low scores of its samples.",
+        )
+
+
+@check("loss", "any-shape-of-score")
+def paired_is_true(subject: LossSubject) -> None:
+    """`paired` is declared when the generator's formula needs real scores, and only then."""
+    if not subject.item.spec.paired:
+        return  # real scores are not given: a formula that needs them has failed above
+    fake, loss = scores((6,), 0.1), subject.loss()
+    values = [loss.generator(fake, scores((6,), level).detach()) for level in (-1.0, 0.0, 1.0)]
+    demand(
+        not torch.equal(values[0], values[1]) or not torch.equal(values[1], values[2]),
+        "It is declared `paired`, but its generator's loss does not depend on real scores.",
+        "leave `paired` out: the loop then saves a pass of the discriminator",
+    )
+
+
+class Table:
+    """A term in a game: its function, and views of one batch that ask for the same random numbers."""
+
+    def __init__(self, subject: TermSubject, plan: Plan | None = None) -> None:
+        self.name = subject.item.name
+        self.spec = subject.item.spec
+        self.prepared: Prepared = prepare(plan or subject.plan)
+        training = self.prepared.training
+        self.modules = list(getattr(training, self.spec.role).modules.values())
+        penalties = [
+            item
+            for item in self.prepared.phases.penalties[self.spec.role]
+            if item.name.split("/")[-1] == self.name
+        ]
+        if not penalties:
+            raise NotApplicable("a constraint is no function of a batch")
+        self.function: Any = penalties[0].function
+        fields = sorted({field.name for field in self.prepared.store.fields})
+        picked = self.prepared.batches.pick("discriminator", 0, BATCH, fields)
+        self.real = self.prepared.batches.finished(picked, fields)
+
+    def view(self) -> GameView:
+        """Of the first game, as in a step of the term's role."""
+        training, phases = self.prepared.training, self.prepared.phases
+        training.engine.random.manual_seed(0)
+        draws = Draws(training.engine)
+        draws.begin(Part(0, BATCH, BATCH))
+        noise = training.engine.noise(phases.noise_fields, BATCH)
+        drawn = phases._drawn(self.real, noise, learn=True)
+        return GameView(
+            training.networks,
+            training.networks.games[0],
+            draws,
+            learns=self.spec.role,
+            real=self.real,
+            fake=drawn.fakes[0],
+            noise=noise,
+        )
+
+    def value(self) -> Tensor:
+        """The term's value for the batch, from the same random numbers each time."""
+        result: Tensor = self.function(self.view())
+        return result
+
+
+@check("term")
+def can_be_computed(subject: TermSubject) -> None:
+    """In a game, the term is a finite scalar; a constraint leaves finite weights."""
+    if subject.item.spec.kind == "constraint":
+        _constrained(subject)
+        return
+    table = Table(subject)
+    view = table.view()
+    try:
+        value = table.function(view)
+    except (KeyError, AttributeError) as error:
+        where = f"In the recipe '{subject.plan.name}'"
+        fix = "read what is there, or let the architecture write it"
+        if subject.plan.architecture.item.qualified == MADE:
+            where = "On made-up networks"
+            fix = "a term that needs special networks needs a recipe, in which it can be tried"
+        there = f"; {view.contents()}" if isinstance(error, KeyError) else ""
+        raise Failed(f"{where} it fails by {type(error).__name__}: {error}{there}.", fix) from error
+    demand(value.shape == (), f"It is of shape {tuple(value.shape)}, not a scalar.")
+    demand(bool(torch.isfinite(value)), "It is not finite at start.")
+
+
+def _constrained(subject: TermSubject) -> None:
+    prepared = prepare(subject.plan)
+    side = getattr(prepared.training, subject.item.spec.role)
+    for module in side.modules.values():
+        before = list(module.parameters())
+        with torch.no_grad():
+            for constraint in side.constraints:
+                constraint(module)
+        same = [a is b for a, b in zip(before, module.parameters(), strict=True)]
+        demand(
+            all(same), "It replaces parameters, which the optimiser then no longer knows.", "change in place"
+        )
+        demand(all(bool(torch.isfinite(value).all()) for value in before), "It leaves weights not finite.")
+
+
+@check("term", "can-be-computed")
+def its_role_learns(subject: TermSubject) -> None:
+    """The term has finite gradients for the networks of its role."""
+    table = Table(subject)
+    for module in table.modules:
+        module.zero_grad()
+    value = table.value()
+    demand(value.requires_grad, f"It has no gradient: the {table.spec.role} cannot learn from it.")
+    value.backward()  # type: ignore[no-untyped-call]
+    grads = [p.grad for module in table.modules for p in module.parameters() if p.grad is not None]
+    demand(all(bool(torch.isfinite(grad).all()) for grad in grads), "Its gradient is not finite.")
+    demand(
+        any(bool(grad.any()) for grad in grads),
+        f"The parameters of the {table.spec.role} get no gradient from it.",
+        f"is it a term of the {table.spec.role}?",
+    )
+
+
+@check("term", "can-be-computed")
+def second_order_is_true(subject: TermSubject) -> None:
+    """`second_order` is declared when it differentiates through a gradient, and only then."""
+    table = Table(subject)
+    with _differentiated() as calls:
+        table.value()
+    demand(
+        not any(calls) or table.spec.second_order,
+        "It differentiates through a gradient, and does not say so: it would be computed in bf16.",
+        "second_order=True",
+    )
+    demand(
+        any(calls) or not table.spec.second_order,
+        "It is declared `second_order`, but does not differentiate through a gradient.",
+        "leave second_order out: it costs float32",
+    )
+
+
+@contextmanager
+def _differentiated() -> Iterator[list[bool]]:
+    """Whether each gradient that is asked for in the block is to be differentiated again."""
+    calls: list[bool] = []
+    known = torch.autograd.grad
+
+    def grad(*arguments: Any, **options: Any) -> Any:
+        calls.append(bool(options.get("create_graph", False)))
+        return known(*arguments, **options)
+
+    torch.autograd.grad = grad
+    try:
+        yield calls
+    finally:
+        torch.autograd.grad = known
+
+
+@check("term", "can-be-computed")
+def keeps_no_clock(subject: TermSubject) -> None:
+    """The same batch and the same state give the same value: when it is due is the loop's business."""
+    table = Table(subject)
+    modules = table.prepared.phases._modules()  # networks too: spectral norm changes as it is used
+    states = [{key: value.clone() for key, value in module.state_dict().items()} for module in modules]
+    values = []
+    for _ in range(5):
+        for module, state in zip(modules, states, strict=True):
+            module.load_state_dict(state)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # networks in training may draw from torch's own stream, as dropout does
+            values.append(table.value().item())
+    demand(
+        max(values) - min(values) <= 1e-5 * max(1.0, *map(abs, values)),
+        f"Five times the same batch gave {values}.",
+        "laziness is the record's `every`, random numbers are view.uniform's, state belongs into buffers",
+    )
+
+
+@check("term", "can-be-computed")
+def any_shape_of_map(subject: TermSubject) -> None:
+    """The term works for scores of shape (n, 1) and (n, 1, h, w), where it works on made-up networks."""
+    for score in ("flat", "column", "map"):
+        try:
+            value = Table(subject, subject.made_up(score)).value()
+        except (GanzooError, KeyError, AttributeError) as error:
+            if score == "flat":
+                raise NotApplicable(f"it needs special networks: {error}") from error
+            raise
+        demand(value.shape == () and bool(torch.isfinite(value)), f"It is {value} for scores as a {score}.")

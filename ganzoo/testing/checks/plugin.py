@@ -1,0 +1,128 @@
+"""Checks of a plugin and of its records: what can be said without building a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tomllib
+
+import tomli_w
+
+from ganzoo.config.settings import build, plain
+from ganzoo.registry.registry import factory_of
+from ganzoo.testing.check import NotApplicable, check, demand
+from ganzoo.testing.targets import PluginSubject, RecordSubject
+
+MILLISECONDS = 300
+LONGEST = 300  # characters of a summary's first sentence
+
+# Loads the entry point in a fresh process, beside an interpreter that has the plugin API already.
+_LOAD = """
+import sys, time
+import numpy, ganzoo.api, ganzoo.api.hookspecs
+from importlib.metadata import EntryPoint
+known = set(sys.modules)
+begun = time.perf_counter()
+module = EntryPoint(name="plugin", value=sys.argv[1], group="ganzoo").load()
+for name in dir(module):
+    if name.startswith("ganzoo_"):
+        hook = getattr(module, name)
+        if callable(hook):
+            hook()
+print((time.perf_counter() - begun) * 1000, "torch" in sys.modules)
+"""
+
+
+def _loaded(subject: PluginSubject) -> tuple[float, bool]:
+    command = [sys.executable, "-c", _LOAD, subject.entry_point.value]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines()
+    demand(done.returncode == 0, f"It cannot be loaded alone: {lines[-1] if lines else 'no message'}")
+    milliseconds, with_torch = done.stdout.split()[-2:]
+    return float(milliseconds), with_torch == "True"
+
+
+def demand_summary(summary: str) -> None:
+    """Failed unless a table can show it."""
+    first = summary.split(". ")[0]
+    demand(bool(first.strip()), "It has no summary.", "say in a line what it is")
+    demand(
+        "\n" not in summary and len(first) <= LONGEST,
+        "Its summary is no line for a table.",
+        f"one line, with a first sentence of {LONGEST} characters at most",
+    )
+
+
+@check("plugin")
+def imports_no_torch(subject: PluginSubject) -> None:
+    """Loading the plugin and asking its hooks imports no torch."""
+    demand(
+        not _loaded(subject)[1],
+        "Its hook module imports torch, so `ganzoo list` has to wait for torch.",
+        "put networks and losses into modules of their own, which the records name",
+    )
+
+
+@check("plugin", "imports-no-torch")
+def loads_quickly(subject: PluginSubject) -> None:
+    """Loading it takes less than 300 ms: the fastest of three attempts."""
+    fastest = min(_loaded(subject)[0] for _ in range(3))
+    demand(
+        fastest < MILLISECONDS,
+        f"Loading it took {fastest:.0f} ms, {MILLISECONDS} are allowed.",
+        "let hooks return records and nothing else; work belongs into factories",
+    )
+
+
+@check("plugin")
+def names_are_free(subject: PluginSubject) -> None:
+    """No other distribution here offers the same names, so that each can be used without its prefix."""
+    mine = {(kind, spec.name) for kind, spec in subject.plugin.items}
+    for item in subject.registry.items:
+        if item.plugin.dist != subject.plugin.dist:
+            demand(
+                (item.kind, item.name) not in mine,
+                f"The {item.kind} '{item.name}' is {item.plugin.dist}'s, too: a bare name is refused.",
+                "choose another name",
+            )
+
+
+@check("record")
+def summary_is_one_line(subject: RecordSubject) -> None:
+    """The summary says in one line what it is."""
+    demand_summary(subject.item.spec.summary)
+
+
+@check("record")
+def factory_resolves(subject: RecordSubject) -> None:
+    """What the record names can be imported and called."""
+    spec = subject.item.spec
+    demand(callable(factory_of(subject.item)), f"{spec.factory} is not callable.")
+    if getattr(spec, "held_out", ""):
+        demand(callable(factory_of(subject.item, "held_out")), f"{spec.held_out} is not callable.")
+
+
+@check("record")
+def options_survive_a_settings_file(subject: RecordSubject) -> None:
+    """Its default options, written as TOML and read again, are equal: a run's settings repeat the run."""
+    config = subject.item.spec.config
+    if config is None:
+        raise NotApplicable("it has no options")
+    demand(
+        config.__dataclass_params__.frozen,
+        f"{config.__name__} can be changed after it was checked.",
+        "@dataclass(frozen=True, kw_only=True)",
+    )
+    required = [
+        item.name
+        for item in dataclasses.fields(config)
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    demand(not required, f"The option '{' '.join(required)}' has no default.", "give every option one")
+    options = config()
+    read = tomllib.loads(tomli_w.dumps(plain(options)))
+    again = build(config, read, "options", {})
+    demand(again == options, f"Written and read again, {options} is {again}.")

@@ -1,0 +1,148 @@
+"""Checks of a recipe: a few cycles of training, resuming, and the way to an ONNX file without torch."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import subprocess
+import sys
+
+import torch
+from torch import Tensor
+
+from ganzoo.config.resolve import resolve
+from ganzoo.exporting.export import export_generators
+from ganzoo.exporting.verify import check_signature, check_structure, measure_parity
+from ganzoo.networks.build import build_networks
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.runs.run import Run
+from ganzoo.testing.check import check, demand
+from ganzoo.testing.checks.plugin import demand_summary
+from ganzoo.testing.targets import BATCH, RecipeSubject
+from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.session import start
+
+
+def _tensors(run: Run) -> dict[str, Tensor]:
+    return dict(read_newest(run.checkpoints, lambda note: None)[0])
+
+
+@check("recipe")
+def resolves(subject: RecipeSubject) -> None:
+    """Everything that it names exists, and every setting has a path and a value that it can have."""
+    demand_summary(subject.item.spec.summary)
+    resolve(subject.item.qualified, subject.registry)
+
+
+@check("recipe", "resolves")
+def trains(subject: RecipeSubject) -> None:
+    """Four cycles of training leave finite values, and every network of a game has learned."""
+    run = subject.whole
+    for line in run.log():
+        bad = [name for name, value in line["values"].items() if not math.isfinite(value)]
+        demand(not bad, f"'{bad[0] if bad else ''}' is not finite after {line['images']} images.")
+    tensors, networks = _tensors(run), build_networks(subject.plan, subject.info)
+    for role, nets in (("generator", networks.generators), ("discriminator", networks.discriminators)):
+        for name, net in nets.items():
+            learned = [
+                not torch.equal(value, tensors[f"networks.{role}.{name}.{key}"])
+                for key, value in net.module.named_parameters()
+            ]
+            demand(
+                any(learned) or not learned,
+                f"No weight of '{name}' has changed in training.",
+                "does its output reach the loss with its graph?",
+            )
+
+
+@check("recipe", "trains")
+def resumes_exactly(subject: RecipeSubject) -> None:
+    """Two cycles, a pause and two more end with the same bytes as four in one piece."""
+    whole, parts = _tensors(subject.whole), _tensors(subject.in_parts())
+    different = sorted(key for key in whole if not torch.equal(whole[key], parts[key]))
+    demand(
+        not different,
+        f"After a pause '{different[0] if different else ''}' differs from a run in one piece.",
+        "what changes in training belongs into parameters and buffers; random numbers are the view's",
+    )
+
+
+class _Counting(Quiet):
+    """Counts the tensors that are alive after some of the cycles."""
+
+    def __init__(self, at: tuple[int, ...]) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+        self._at = at
+
+    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+        if images in self._at:
+            gc.collect()
+            # A proxy may claim to be of any class, and look it up at a cost.
+            self.counts.append(sum(issubclass(type(item), Tensor) for item in gc.get_objects()))
+
+
+@check("recipe", "trains")
+def memory_is_flat(subject: RecipeSubject) -> None:
+    """The number of tensors alive does not grow from cycle to cycle."""
+    early, late = 4, 10
+    counting = _Counting((early * BATCH, late * BATCH))
+    start(subject.shrunk(subject.plan.data.source, late + 1), subject.folder / "memory", counting)
+    before, after = counting.counts
+    demand(
+        after - before < late - early,
+        f"Tensors alive: {before} after {early} cycles, {after} after {late}.",
+        "keep no tensors of a step in lists or attributes",
+    )
+
+
+@check("recipe", "trains")
+def graph_is_plain(subject: RecipeSubject) -> None:
+    """The ONNX graph is valid, and holds no random, ScatterND or control-flow operators."""
+    for part in subject.exported.values():
+        check_structure(part.graph)
+
+
+@check("recipe", "graph-is-plain")
+def graph_is_as_declared(subject: RecipeSubject) -> None:
+    """Inputs and outputs of the graph have the names, types and shapes of the fields."""
+    for part in subject.exported.values():
+        check_signature(part.graph, part.inputs, part.outputs)
+
+
+@check("recipe", "graph-is-as-declared")
+def graph_equals_torch(subject: RecipeSubject) -> None:
+    """Onnxruntime and torch agree at batches of 1, 2, 7 and 64: no branch on a shape was frozen."""
+    for part in subject.exported.values():
+        measure_parity(part.graph, part.net.module, part.inputs, part.outputs)
+
+
+_SAMPLE = """
+import json, sys
+sys.modules["torch"] = None
+import numpy as np, ganzoo
+from ganzoo import sampling
+found = {}
+for name in sys.argv[2:]:
+    generator = ganzoo.load(sys.argv[1], generator=name, provider="cpu")
+    given = {item.name: np.zeros((3, *item.shape), item.dtype) for item in generator.inputs
+             if not sampling.can_draw(item)}
+    values = generator.generate_all(3, seed=0, **given)
+    found[name] = {key: [list(value.shape), bool(np.isfinite(value).all())] for key, value in values.items()}
+print(json.dumps(found))
+"""
+
+
+@check("recipe", "graph-equals-torch")
+def samples_without_torch(subject: RecipeSubject) -> None:
+    """The exported generators can be sampled in a Python that has no torch."""
+    about = {"recipe": subject.item.name}
+    bundle = export_generators(subject.trained.networks, subject.info, subject.folder / "bundle", about=about)
+    command = [sys.executable, "-c", _SAMPLE, str(bundle.path), *subject.exported]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines()
+    demand(done.returncode == 0, f"Sampling without torch failed: {lines[-1] if lines else 'no message'}")
+    for name, outputs in json.loads(done.stdout).items():
+        for key, (shape, finite) in outputs.items():
+            demand(shape[0] == 3 and finite, f"'{name}' writes '{key}' of shape {shape}, finite: {finite}.")

@@ -1,0 +1,43 @@
+"""The checks as a pytest class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from ganzoo.fields import DataInfo
+from ganzoo.testing.runner import Case, Session, session_of
+
+_SESSIONS: dict[type, Session] = {}
+
+
+class PluginSuite:
+    """All checks of a plugin, each a test of its own: `class TestMine(PluginSuite): plugin = "mine"`.
+
+    `plugin` is the name of its entry point. `data` names fields that its networks can be built for, where
+    made-up pictures, rows and labels do not suit them.
+    """
+
+    plugin: ClassVar[str]
+    data: ClassVar[Sequence[DataInfo]] = ()
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        """One test for each check of each of the plugin's records."""
+        cases = _session(type(self)).cases
+        metafunc.parametrize("case", cases, ids=[str(case).replace(" ", "-") for case in cases])
+
+    def test_plugin(self, case: Case) -> None:
+        """Fails with the check's text; skipped where there is nothing to look at."""
+        result = _session(type(self)).result(case)
+        if result.status == "skipped":
+            pytest.skip(result.text)
+        if result.status == "failed":
+            pytest.fail(f"{case}\n{result.text}", pytrace=False)
+
+
+def _session(suite: type[PluginSuite]) -> Session:
+    if suite not in _SESSIONS:
+        _SESSIONS[suite] = session_of(suite.plugin, data=suite.data)
+    return _SESSIONS[suite]

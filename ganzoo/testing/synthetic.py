@@ -1,0 +1,127 @@
+"""What a plugin is tried with when it brings nothing of its own: made-up data, small networks, a loss.
+
+These come as the records of a plugin `testing` that is installed nowhere: the kit adds it to its registry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ganzoo._version import __version__
+from ganzoo.api.networks import Networks
+from ganzoo.api.sources import ArraySource
+from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, LossSpec
+from ganzoo.errors import DataError
+from ganzoo.fields import DataInfo, Field
+from ganzoo.registry.discovery import Plugin
+
+COUNT = 32
+CLASSES = ("a", "b", "c")
+SHAPES: tuple[tuple[int, ...], ...] = (
+    (1, 8, 8), (1, 16, 16), (3, 32, 32), (1, 64, 64), (3, 64, 64), (3, 128, 128), (2,), (1,), (3,), (8,),
+)  # fmt: skip
+"""Of the float fields of made-up data, in the order in which they are tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeUpConfig:
+    """Options of the made-up networks: the shape of a sample's score."""
+
+    score: Literal["flat", "column", "map"] = "flat"
+
+
+def candidates(needs: Sequence[str]) -> Iterator[DataInfo]:
+    """Data to try an architecture with, the smallest first: fields of its `needs` in many shapes.
+
+    A field is a label where its name says so; one float field is added where no need names any.
+    """
+    labels = [name for name in needs if any(word in name for word in ("label", "class", "condition"))]
+    floats = [name for name in needs if name not in labels] or ["image"]
+    for shape in SHAPES:
+        fields = [Field(name=name, shape=shape, range=_bounds(shape)) for name in floats]
+        fields += [Field(name=name, dtype="int64", classes=CLASSES) for name in labels]
+        yield DataInfo(fields=tuple(fields), count=COUNT)
+
+
+def _bounds(shape: tuple[int, ...]) -> tuple[float, float] | None:
+    return (-1.0, 1.0) if len(shape) == 3 else None
+
+
+def source_of(info: DataInfo) -> str:
+    """What `data.source` has to be for made-up samples of these fields."""
+    text = json.dumps([field.to_json() for field in info.fields])
+    return f"{MADE_UP.dist}/made-up:{text}"
+
+
+def open_made_up(argument: str, config: None) -> ArraySource:
+    """Factory of the dataset `made-up`: random samples of the fields that `argument` describes as JSON."""
+    try:
+        fields = tuple(Field.from_json(raw) for raw in json.loads(argument))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"These are no fields: {argument!r:.200}") from error
+    random = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for field in fields:
+        shape = (COUNT, *field.shape)
+        if field.dtype == "int64":
+            arrays[field.name] = np.resize(np.arange(max(len(field.classes), 1)), shape)
+        elif field.range is not None:
+            arrays[field.name] = random.integers(0, 256, shape, np.uint8)
+        else:
+            arrays[field.name] = random.standard_normal(shape).astype(np.float32)
+    return ArraySource(fields=fields, arrays=arrays, identity="made up")
+
+
+def build_networks(config: MadeUpConfig, data: DataInfo) -> Networks:
+    """Factory of the architecture `made-up`."""
+    from ganzoo.testing.synthetic_networks import build
+
+    return build(config.score, data)
+
+
+def build_loss(config: None) -> Any:
+    """Factory of the loss `made-up`."""
+    from ganzoo.testing.synthetic_networks import Logistic
+
+    return Logistic()
+
+
+MADE_UP = Plugin(
+    name="testing",
+    dist="ganzoo-testing",
+    version=__version__,
+    state="ok",
+    items=(
+        (
+            "dataset",
+            DatasetSpec(
+                name="made-up",
+                summary="Random samples of any fields.",
+                factory="ganzoo.testing.synthetic:open_made_up",
+                argument="JSON",
+            ),
+        ),
+        (
+            "architecture",
+            ArchitectureSpec(
+                name="made-up",
+                summary="Two small networks for pictures of any size.",
+                factory="ganzoo.testing.synthetic:build_networks",
+                config=MadeUpConfig,
+                needs=("image",),
+            ),
+        ),
+        (
+            "loss",
+            LossSpec(
+                name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"
+            ),
+        ),
+    ),
+)
+"""The records of this module as a plugin."""

@@ -1,0 +1,78 @@
+"""The made-up networks and loss, on which the kit tries losses and terms that come without a recipe."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganzoo.api.layers import Bounded
+from ganzoo.api.networks import Net, Networks
+from ganzoo.fields import DataInfo, Field
+
+WIDTH = 8
+
+
+class Generator(nn.Module):
+    """z (N, 8) -> image (N, C, H, W) within its range."""
+
+    def __init__(self, image: Field) -> None:
+        super().__init__()
+        self.shape = image.shape
+        self.layers = nn.Sequential(
+            nn.Linear(WIDTH, WIDTH), nn.LeakyReLU(0.2), nn.Linear(WIDTH, prod(image.shape))
+        )
+        self.bounded = Bounded(image.range or (-1.0, 1.0))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, 8) -> (N, C, H, W)."""
+        image: Tensor = self.bounded(self.layers(z).unflatten(1, self.shape))
+        return image
+
+
+class Discriminator(nn.Module):
+    """image (N, C, H, W) -> score (N,), (N, 1) or (N, 1, H', W'), and features (N, 8, H', W')."""
+
+    def __init__(self, image: Field, score: str) -> None:
+        super().__init__()
+        self.score = score
+        self.features = nn.Sequential(nn.Conv2d(image.shape[0], WIDTH, 3, 2, 1), nn.LeakyReLU(0.2))
+        self.maps = nn.Conv2d(WIDTH, 1, 3, 1, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) -> scores of the shape that was asked for, and what they are made from."""
+        features: Tensor = self.features(image)
+        maps: Tensor = self.maps(features)
+        column = maps.flatten(1).mean(1, keepdim=True)
+        return {"map": maps, "column": column, "flat": column.flatten()}[self.score], features
+
+
+class Logistic:
+    """E softplus(-D(x)) + E softplus(D(x')); the generator minimises E softplus(-D(x'))."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Of scores of any shape."""
+        return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """Of scores of any shape."""
+        return functional.softplus(-fake).mean()
+
+
+def build(score: str, data: DataInfo) -> Networks:
+    """The pair for the field `image`."""
+    image = data.image()
+    judge = Net(module=Discriminator(image, score), reads=("image",), writes=("score", "features"))
+    return Networks(
+        generators={"generator": Net(module=Generator(image), reads=("z",), writes=("image",))},
+        discriminators={"discriminator": judge},
+        fields=(Field(name="z", shape=(WIDTH,), source="normal"),),
+    )
+
+
+def scores(shape: tuple[int, ...], level: float) -> Tensor:
+    """Scores around that level, each another, with a graph."""
+    spread = torch.linspace(-0.2, 0.2, prod(shape)).reshape(shape)
+    return (level + spread).requires_grad_()

@@ -1,0 +1,283 @@
+"""Where and in which precision a run computes, and its random stream.
+
+Nothing here knows losses, data or files.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganzoo.api.training import Batch
+from ganzoo.errors import UsageError
+from ganzoo.fields import Field
+from ganzoo.training.distributed.ranks import Ranks
+from ganzoo.util import system
+
+Precision = Literal["fp32", "bf16"]
+
+# The backends that torch has kernels and a random stream for; `meta`, say, computes nothing.
+DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
+
+# Work of one forward pass of all networks over a batch, under which networks count as small: their
+# kernels are so short that threads wait for each other as soon as anything else runs. Images/s of the
+# sized recipes in bf16 on two Zen 5 cores, one thread and two: quiet, DCGAN 1530 and 2300, WGAN-GP 1140
+# and 1880, MLP 8700 and 10000; beside one busy process, 1570 and 760, 1170 and 600, 8000 and 3200.
+SMALL_FLOPS = 4e9
+
+# The threads that small networks get at most: more than two were not measured.
+SMALL_THREADS = 8
+
+# Parameters of mallopt(3), from malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+# Asked once: a run sets torch's number for the whole process, and the next run must not see that.
+_ALL_THREADS = torch.get_num_threads()
+
+
+@dataclass
+class Engine:
+    """Device, precision and the random generator that noise and penalties draw from.
+
+    Creating one changes the whole process: on CUDA, TF32, how cuDNN chooses kernels and the current
+    device; on the CPU, the C library keeps freed memory where it can (`keeps_memory`).
+    """
+
+    device: torch.device
+    precision: Precision
+    random: torch.Generator
+    keeps_memory: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
+
+    @classmethod
+    def create(cls, device: str, precision: str, seed: int, ranks: Ranks | None = None) -> Engine:
+        """Resolve `auto` and meet the other ranks, where there are any.
+
+        UsageError when the device is not there.
+        """
+        ranks = ranks or Ranks()
+        place = choose_device(device, ranks)
+        ranks.connect(place)
+        if place.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # shapes stay the same from step to step
+        if has_tf32(place):
+            torch.backends.cuda.matmul.fp32_precision = "tf32"
+            torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # torch sets it late
+        random = torch.Generator(place).manual_seed(seed)
+        keeps_memory = place.type == "cpu" and keep_freed_memory()
+        return cls(place, choose_precision(precision, place), random, keeps_memory, ranks)
+
+    @property
+    def arithmetic(self) -> str:
+        """What the run computes in, for its record: see `arithmetic_of`."""
+        return arithmetic_of(self.precision, self.device)
+
+    def autocast(self, enabled: bool = True) -> AbstractContextManager[object]:
+        """The block's forward passes run in bf16 where the run does and `enabled` says so."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=enabled and self.precision == "bf16"
+        )
+
+    def wait(self) -> None:
+        """Return when the device has done all that it was given."""
+        if self.device.type in ("cuda", "mps", "xpu"):
+            torch.accelerator.synchronize()
+
+    def peak_megabytes(self) -> float:
+        """Peak memory so far: of the device on CUDA, of the process elsewhere."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        return system.peak_megabytes()
+
+    def stream(self) -> AbstractContextManager[object]:
+        """Work of the block goes to a CUDA stream of its own: the default one cannot be captured."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        return torch.cuda.stream(stream)
+
+    def noise(self, fields: Iterable[Field], n: int) -> Batch:
+        """`n` fresh samples of each noise field: N(0, 1), U(-1, 1), equally likely classes, or a constant."""
+        return {field.name: self._draw(field, n) for field in fields}
+
+    def _draw(self, field: Field, n: int) -> Tensor:
+        if field.dtype == "int64":
+            shape = (n, *field.shape)
+            return torch.randint(len(field.classes), shape, generator=self.random, device=self.device)
+        if field.source == "constant":
+            return torch.full((n, *field.shape), field.default, device=self.device)
+        if field.source == "normal":
+            return self.normal(n, *field.shape)
+        return self.uniform(n, *field.shape).mul_(2).sub_(1)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1) on the device."""
+        return torch.randn(shape, generator=self.random, device=self.device)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U(0, 1) on the device."""
+        return torch.rand(shape, generator=self.random, device=self.device)
+
+    def random_state(self) -> Batch:
+        """The states of the run's stream and of torch's default ones (dropout), as uint8."""
+        state = {"run": self.random.get_state(), "cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def set_random_state(self, state: Batch) -> None:
+        """Continue the streams of `random_state`."""
+        self.random.set_state(state["run"])
+        torch.set_rng_state(state["cpu"])
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    def every_random_state(self) -> Batch:
+        """`random_state` of all ranks: the run's stream is one, torch's own are `cpu`, `cpu-1`, ..."""
+        state = self.random_state()
+        for name in [name for name in state if name != "run"]:
+            for rank, value in enumerate(self.ranks.gathered(state[name])):
+                state[name if rank == 0 else f"{name}-{rank}"] = value
+        return state
+
+    def set_own_random_state(self, state: Batch) -> None:
+        """Continue this rank's streams of `every_random_state`; a rank that was not there keeps its own."""
+        suffix = f"-{self.ranks.rank}" if self.ranks.rank else ""
+        own = {name: state[key] for name in ("cpu", "cuda") if (key := f"{name}{suffix}") in state}
+        self.set_random_state({**self.random_state(), **own, "run": state["run"]})
+
+    def renew_random(self, state: Batch) -> None:
+        """Continue the streams of `random_state` with new generators, after a capture that broke.
+
+        Before torch 2.13 a generator that was part of it may count as captured for ever.
+        """
+        self.random = torch.Generator(self.device)
+        if self.device.type == "cuda":
+            index = torch.cuda.current_device() if self.device.index is None else self.device.index
+            fresh = torch.Generator(self.device)
+            torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
+        self.set_random_state(state)
+
+
+class Scalar:
+    """A number that changes between steps: a float, on CUDA a tensor, which a captured graph reads anew."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.value: float | Tensor = torch.zeros((), device=device) if device.type == "cuda" else 0.0
+        self._known = 0.0
+
+    def set(self, number: float) -> None:
+        """Change it; on CUDA in place, and only when it differs."""
+        if not isinstance(self.value, Tensor):
+            self.value = number
+        elif number != self._known:
+            self.value.fill_(number)
+        self._known = number
+
+
+def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callable[[], float]) -> int:
+    """The CPU threads for kernels: as asked, else torch's own number, at most 8 of them for small networks.
+
+    Beside other processes, small networks take half of the threads.
+    """
+    if wanted is not None:
+        return wanted
+    if forward_flops >= SMALL_FLOPS:
+        return _ALL_THREADS
+    return min(SMALL_THREADS, system.fair_share(_ALL_THREADS, busy_cores))
+
+
+def kept_threads(recorded: int | None) -> int | None:
+    """The threads that a run was recorded with, but no more than this machine has."""
+    return None if recorded is None else min(recorded, _ALL_THREADS)
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed memory for the next step, for the whole process; whether it does.
+
+    By default it gives large blocks back to the system, which must then clear their pages again for
+    every activation of every step. On a Zen 5 core this made the sized DCGAN 1.16 times as fast and the
+    sized WGAN-GP 1.22 times (fp32, one thread). Where the C library is another one nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def choose_device(name: str, ranks: Ranks | None = None) -> torch.device:
+    """CUDA where there is one, else the CPU, for `auto`; otherwise the device of that name.
+
+    Several ranks on one machine take a CUDA device each. A CUDA device with a number becomes torch's
+    current one, which is what pinned memory and the questions about the hardware are about. UsageError
+    when the device cannot be used.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and ranks is not None and ranks.world > 1:
+        name = f"cuda:{ranks.local}"
+    try:
+        device = torch.device(name)
+        if device.type not in DEVICE_TYPES:
+            raise NotImplementedError(f"ganzoo computes on {', '.join(DEVICE_TYPES)}")
+        torch.empty(1, device=device)
+        torch.Generator(device)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UsageError(
+            f"The device '{name}' cannot be used here: {reason}",
+            fix="leave --device out, or see what ganzoo doctor finds",
+        ) from error
+    return device
+
+
+def has_tf32(device: torch.device) -> bool:
+    """Whether the device multiplies fp32 in TF32: NVIDIA's, from Ampere on."""
+    return (
+        device.type == "cuda"
+        and torch.version.hip is None
+        and torch.cuda.get_device_capability(device) >= (8, 0)
+    )
+
+
+def arithmetic_of(precision: Precision, device: torch.device) -> str:
+    """`fp32` or `bf16`, and ` with TF32` where fp32 products, those beside bf16 too, are in TF32."""
+    return f"{precision} with TF32" if has_tf32(device) else precision
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """`auto` is bf16 where the hardware computes in it, else fp32.
+
+    On CUDA, fp32 means TF32 where the hardware has it: sums in fp32 over factors rounded to 10 bits
+    of mantissa, in matrix products, convolutions and second-order penalties, those of a bf16 run
+    included. fp32 on other devices is exact.
+
+    On a Zen 4 core (avx512_bf16) bf16 trained the sized DCGAN 1.5 times as fast as fp32 and the
+    MLPs 1.8 times; emulated bf16 is slower than fp32.
+    """
+    if name == "auto":
+        return "bf16" if _computes_in_bf16(device) else "fp32"
+    return "bf16" if name == "bf16" else "fp32"
+
+
+def _computes_in_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # torch 2.9 does not tell yet.
+        found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False

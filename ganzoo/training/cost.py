@@ -1,0 +1,114 @@
+"""What a run will cost, for `--dry-run`: parameters, floating-point work, memory.
+
+Work and saved activations are counted by really running both phases on a few samples; both grow in
+proportion to the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo.api.training import Batch
+from ganzoo.networks.apply import parameter_count
+from ganzoo.training.flops import Work, WorkCounter
+from ganzoo.training.phases import Penalty, Phases
+from ganzoo.training.setup import Prepared
+
+PROBE = 4
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Counts for one cycle: floating-point work, and bytes that the backward passes keep, by role."""
+
+    work: Work
+    saved: Mapping[str, float]
+
+    @property
+    def operations(self) -> float:
+        """All floating-point operations."""
+        return sum(self.work.values())
+
+
+def count_cycle(prepared: Prepared) -> Cycle:
+    """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
+    settings, phases, names = prepared.plan.train, prepared.phases, set(prepared.batches.names)
+    phases.replay = None  # copies, no work; and a pool may be smaller than the probe
+    count, probe = settings.batch_size, PROBE * settings.pack
+    generator_count = settings.generator_batch_size or count
+    work: Work = {}
+    saved = {}
+    for role, samples, turns in (
+        ("discriminator", count, settings.n_critic),
+        ("generator", generator_count, 1),
+    ):
+        real = prepared.batches.take(role, 0, probe, phases.reads(role, names))
+        penalties = phases.penalties[role]
+        counted, kept = _count_phase(phases, role, real, penalties)
+        saved[role] = kept / probe * samples
+        shares = [(counted, 1.0)]
+        for lazy in (penalty for penalty in penalties if penalty.every > 1):
+            rest, _ = _count_phase(phases, role, real, [other for other in penalties if other is not lazy])
+            missed = 1 - 1 / lazy.every
+            shares += [(rest, missed), (counted, -missed)]
+        for operations, share in shares:
+            for key, value in operations.items():
+                work[key] = work.get(key, 0) + share * value / probe * samples * turns
+    return Cycle(work, saved)
+
+
+def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty]) -> tuple[Work, float]:
+    """Work of one phase on `PROBE` packs with these penalties, all due, and bytes that it keeps."""
+    kept: dict[int, int] = {}
+    count = PROBE * phases.memory.pack
+
+    def pack(value: Tensor) -> Tensor:
+        kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        return value
+
+    before, phases.penalties = phases.penalties, {**phases.penalties, role: penalties}
+    try:
+        with WorkCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+            if role == "discriminator":
+                phases.discriminator(real, count, 0, True)
+            else:
+                phases.generator(real, count, 0)
+    finally:
+        phases.penalties = before
+    return counter.work, sum(kept.values())
+
+
+def estimate(prepared: Prepared) -> dict[str, Any]:
+    """Counts for a prepared run, which is used up by it (its weights take a few steps).
+
+    `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
+    is an estimate of weights, gradients, optimiser state, activations, the pool of earlier samples and the
+    data, where that is kept on the device.
+    """
+    training, settings = prepared.training, prepared.plan.train
+    pool = prepared.phases.replay
+    kept = sum(value.nbytes for value in pool.buffers()) if pool is not None else 0
+    cycle = count_cycle(prepared)
+    per_cycle = cycle.operations
+    nets = training.networks
+    parameters = {
+        "generators": parameter_count(nets.generators.values()),
+        "discriminators": parameter_count(nets.discriminators.values()),
+    }
+    # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
+    weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
+    activations = max(cycle.saved.values())
+    stored = sum(array.nbytes for array in prepared.store.arrays.values())
+    data = stored if prepared.batches.resident else 0
+    return {
+        "parameters": parameters,
+        "flops_per_image": round(per_cycle / (settings.n_critic * settings.batch_size)),
+        "flops_per_cycle": round(per_cycle),
+        "memory_mb": round((weights + activations + data + kept) / 2**20, 1),
+        "samples": prepared.store.count,
+    }

@@ -1,0 +1,58 @@
+"""Counting floating-point work as it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ganzoo.api.networks import Networks
+from ganzoo.fields import DataInfo
+from ganzoo.networks.apply import apply, declared, example
+
+Work = dict[tuple[str, str], float]
+"""Floating-point operations by kind ("product" or "convolution") and type ("fp32" or "bf16")."""
+
+
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts floating-point operations of matrix products and convolutions, all backward passes included.
+
+    torch's own FlopCounterMode follows modules and fails inside the `autograd.grad` of a penalty;
+    this mode uses only its table of formulas.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.work: Work = {}
+
+    @property
+    def operations(self) -> float:
+        """All of them together."""
+        return sum(self.work.values())
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            kind = "convolution" if "convolution" in func.__name__ else "product"
+            inputs = [value for value in args if isinstance(value, torch.Tensor)]
+            key = (kind, "bf16" if inputs[0].dtype == torch.bfloat16 else "fp32")
+            self.work[key] = self.work.get(key, 0) + formula(*args, **(kwargs or {}), out_val=output)
+        return output
+
+
+def forward_work(networks: Networks, info: DataInfo) -> float:
+    """Floating-point operations of one forward pass of every network, for one sample."""
+    count = 2 * max(net.pack for net in networks.discriminators.values())
+    batch = example(declared(networks, info).values(), count)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), WorkCounter() as counter:
+        for net in (*networks.generators.values(), *networks.discriminators.values()):
+            net.module.eval()
+            apply(net, batch)
+            net.module.train()
+    return float(counter.operations) / count

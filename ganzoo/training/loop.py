@@ -1,0 +1,72 @@
+"""The one loop that trains every GAN here.
+
+The loop owns *when*: phases, schedules, averaging, recording, stopping. Losses own the formula,
+terms the regularisers, the recorder what is written, the repeater how a cycle reaches the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from ganzoo.config.plan import Plan
+from ganzoo.data.batches import Batches, Picked
+from ganzoo.training.compute.cuda_graphs import Repeater
+from ganzoo.training.phases import Phases
+from ganzoo.training.reporting.recorder import Recorder
+from ganzoo.training.state import Training
+
+Outcome = Literal["done", "paused", "interrupted", "preempted"]
+
+
+def train_loop(
+    plan: Plan,
+    training: Training,
+    phases: Phases,
+    batches: Batches,
+    repeater: Repeater,
+    recorder: Recorder,
+    stop: Callable[[], Outcome | None],
+) -> Outcome:
+    """Train until the run is complete or `stop` names a reason; resuming continues exactly.
+
+    One cycle is `n_critic` steps of the discriminators and one of the generators. Real samples come
+    in an order that is a function of (seed, images seen); the generators' phase has its own stream. Of
+    several ranks each takes its share of every batch.
+    """
+    settings = plan.train
+    n_critic, count = settings.n_critic, settings.batch_size
+    generator_count = settings.generator_batch_size or count
+    share, generator_share = (training.engine.ranks.share(size) for size in (count, generator_count))
+    judged = phases.reads("discriminator", set(batches.names))
+    conditions = phases.reads("generator", set(batches.names))
+
+    def cycle(picked: Sequence[Picked]) -> None:
+        for turn in range(n_critic):
+            real = batches.finished(picked[turn], judged)
+            phases.discriminator(real, count, training.steps * n_critic + turn, turn + 1 == n_critic)
+        if not settings.reuse_fakes:
+            real = batches.finished(picked[n_critic], conditions)
+        phases.generator(real, generator_count, training.steps)
+        training.average_statistics()
+        training.ema.update()
+
+    while (progress := recorder.share) < 1.0:
+        if reason := stop():
+            return reason
+        images, steps = training.images, training.steps
+        training.discriminator.schedule(progress, images, steps * n_critic)
+        training.generator.schedule(progress, images, steps)
+        training.ema.schedule(n_critic * count, images + n_critic * count)
+
+        starts = [images + turn * count + share.start for turn in range(n_critic)]
+        picked = [batches.pick("discriminator", start, len(share), judged) for start in starts]
+        if not settings.reuse_fakes:
+            start = steps * generator_count + generator_share.start
+            picked.append(batches.pick("generator", start, len(generator_share), conditions))
+        repeater.run(phases.due(steps, n_critic), cycle, picked)
+
+        training.images += n_critic * count
+        training.steps += 1
+        recorder.after_cycle(images)
+    return "done"

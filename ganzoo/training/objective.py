@@ -1,0 +1,72 @@
+"""A plan's loss and terms, made by their plugins' factories and sorted by what they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from ganzoo.api.training import Augmentation, Loss
+from ganzoo.config.plan import Plan
+from ganzoo.errors import PluginError
+from ganzoo.registry.registry import calling, factory_of
+from ganzoo.training.phases import Penalty
+from ganzoo.training.player import Constraint
+
+
+@dataclass
+class Parts:
+    """Loss, augmentation, constraints and penalties by role; `stateful` names those that are modules."""
+
+    loss: Loss
+    augmentation: Augmentation | None = None
+    constraints: dict[str, list[Constraint]] = field(
+        default_factory=lambda: {"generator": [], "discriminator": []}
+    )
+    penalties: dict[str, list[Penalty]] = field(
+        default_factory=lambda: {"generator": [], "discriminator": []}
+    )
+    stateful: dict[str, nn.Module] = field(default_factory=dict)
+
+
+def make_parts(plan: Plan, device: torch.device) -> Parts:
+    """Call the factories. PluginError names the plugin whose factory or loss fails."""
+    parts = Parts(_loss(plan))
+    if isinstance(parts.loss, nn.Module):
+        parts.stateful["loss"] = parts.loss.to(device)
+    if plan.augment is not None:
+        factory = factory_of(plan.augment.item)
+        with calling(plan.augment.item):
+            parts.augmentation = factory(plan.augment.options)
+        if isinstance(parts.augmentation, nn.Module):
+            parts.stateful["augmentation"] = parts.augmentation.to(device)
+    for name, term in plan.terms.items():
+        spec = term.item.spec
+        factory = factory_of(term.item)
+        with calling(term.item):
+            function = factory(term.options)
+        if isinstance(function, nn.Module):
+            parts.stateful[f"term.{name}"] = function.to(device)
+        if spec.kind == "constraint":
+            parts.constraints[spec.role].append(function)
+        else:
+            penalty = Penalty(name, spec.role, function, term.every, spec.second_order)
+            parts.penalties[spec.role].append(penalty)
+    return parts
+
+
+def _loss(plan: Plan) -> Loss:
+    """The plan's loss, tried on made-up scores: a plugin's mistake must not surface in mid-run."""
+    item, scores = plan.loss.item, torch.zeros(2)
+    factory = factory_of(item)
+    with calling(item):
+        loss: Loss = factory(plan.loss.options)
+        real = scores if item.spec.paired else None
+        for value in (loss.discriminator(scores, scores), loss.generator(scores, real)):
+            if value.shape != ():
+                raise PluginError(
+                    f"The loss '{item.name}' gave a tensor of shape {tuple(value.shape)}, not a scalar.",
+                    where=item.qualified,
+                )
+    return loss

@@ -1,0 +1,265 @@
+"""What a run leaves behind while it trains: log lines, sample pictures, checkpoints, reports.
+
+The recorder decides from the progress of the run what is due after a cycle; it never changes what
+is trained. Of several ranks the main one writes; the others take part in what needs all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ganzoo.config.plan import Plan
+from ganzoo.errors import DivergedError, StorageError
+from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.diagnostics import Watch
+from ganzoo.training.reporting.reporter import Reporter
+from ganzoo.training.reporting.sample_grids import Samples
+from ganzoo.training.scores import Evaluation
+from ganzoo.training.state import Training
+from ganzoo.util.files import append_line, write_bytes
+
+# Without intervals of their own: log lines, grids and checkpoints in a run, whatever its length.
+LOGS, GRIDS, CHECKPOINTS = 200, 20, 10
+
+# Of the time; evaluation that takes more is worth a word.
+DEAR = 0.03
+
+# Cycles after which numbers that are not finite are noticed, where no log line is due before.
+NOTICED = 100
+
+
+class Recorder:
+    """Writes a run's log, samples and checkpoints when they are due."""
+
+    def __init__(
+        self,
+        run: Run,
+        plan: Plan,
+        training: Training,
+        samples: Samples,
+        reporter: Reporter,
+        evaluation: Evaluation | None = None,
+    ) -> None:
+        self.run = run
+        self.plan = plan
+        self.training = training
+        self.samples = samples
+        self.reporter = reporter
+        self.evaluation = evaluation
+        self._told: set[str] = set()
+        self._known: set[str] = set()  # names of scores
+        self._is_main = training.engine.ranks.is_main
+        self._log = run.path / "log.jsonl"
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Go on from where the training stands now: after a resume, and when it was rolled back."""
+        training = self.training
+        self._started = time.perf_counter() - training.seconds
+        self._tick = (time.perf_counter(), training.images)
+        self._share = self.share
+        self._spread: float | None = None
+        self._scores: Mapping[str, float] = {}
+        self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
+        past = [line for line in self.run.log() if line["images"] <= training.images]
+        self._watch = Watch(line["values"] for line in past)
+        self._values: Mapping[str, float] = past[-1]["values"] if past else {}
+        if self._is_main and self._log.exists():
+            # Forget what is done again, and a line that a crash tore.
+            write_bytes(self._log, "".join(json.dumps(line) + "\n" for line in past).encode())
+
+    @property
+    def share(self) -> float:
+        """How much of the run is done, in 0..1, by images or minutes, whichever is further."""
+        settings = self.plan.train
+        share = self.training.images / settings.images if settings.images is not None else 0.0
+        if settings.minutes is not None:
+            share = max(share, self.training.seconds / (60.0 * settings.minutes))
+        return min(1.0, share)
+
+    def elapsed(self) -> float:
+        """Seconds of training, those before a resume included; agreed upon where they end the run."""
+        seconds = time.perf_counter() - self._started
+        return self.training.engine.ranks.largest(seconds)[0] if self.plan.train.minutes else seconds
+
+    def after_cycle(self, images_before: int) -> None:
+        """Do what became due since the last call, in a cycle that began after `images_before` images."""
+        training, settings = self.training, self.plan.train
+        training.seconds = self.elapsed()
+        self._spread, self._scores = None, {}
+        share, before = self.share, self._share
+        self._share = share
+        span = (before, share, images_before, training.images)
+        self.reporter.progress(training.images, settings.images, share, training.seconds)
+        if _due(settings.sample_every, GRIDS, span):
+            self.attempt(self.sample)
+        scored = settings.eval_every is not None and (_due(settings.eval_every, 1, span) or share == 1.0)
+        if scored:
+            self.evaluate()
+        if scored or _due(settings.log_every, LOGS, span):
+            self.attempt(self.log)
+        elif training.steps % NOTICED == 0:
+            self._check(training.meter.means())
+        # A score is of one moment: a checkpoint that it is to be kept by has to be of that one, too.
+        best = scored and settings.keep_best and settings.best_name not in self._values
+        if (best or _due(settings.checkpoint_every, CHECKPOINTS, span)) and share < 1.0:
+            self.attempt(self.checkpoint)
+
+    def log(self) -> None:
+        """Append a line to log.jsonl. DivergedError when a mean is not finite."""
+        training = self.training
+        now, (then, images) = time.perf_counter(), self._tick
+        values = training.meter.read()
+        self._check(values)
+        record: dict[str, Any] = {
+            "images": training.images,
+            "steps": training.steps,
+            "seconds": round(training.seconds, 3),
+            "images_per_second": round((training.images - images) / max(now - then, 1e-9), 1),
+            "memory_mb": round(training.engine.peak_megabytes(), 1),
+            "values": values,
+        }
+        self._tick, self._values = (now, training.images), values
+        if self._spread is not None:  # of samples drawn in this cycle: a resumed run has the same lines
+            record["sample_spread"] = round(self._spread, 4)
+        if self._scores:
+            record["scores"] = dict(self._scores)
+        self._say(self._watch.look(values))
+        if self._is_main:
+            append_line(self._log, json.dumps(record))
+        self.reporter.tick(record)
+
+    def finish(self) -> None:
+        """Save the run as it stands. StorageError when the disk does not take the checkpoint."""
+        self.training.seconds = self.elapsed()
+        self.checkpoint()
+        if self._is_main and not self.samples.file().exists():
+            self.attempt(self.sample)
+
+    def sample(self) -> None:
+        """Draw the generators' pictures of the fixed inputs."""
+        if self._is_main:
+            self._spread = self.samples.draw()
+            self._say(self._watch.look_at_samples(self._share, self.training.steps, self._spread))
+
+    def evaluate(self) -> None:
+        """Score the generator's samples; they go into the log line of this moment.
+
+        DivergedError, on all ranks, when the samples are not finite.
+        """
+        diverged = ""
+        if self.evaluation is not None:
+            try:
+                self._scores = self.evaluation()
+            except DivergedError as error:
+                diverged = error.what
+        # The others know nothing of the samples, and must not go on alone to what needs all ranks.
+        diverged = self.training.engine.ranks.tell(diverged.encode()).decode()
+        if diverged:
+            raise self._diverged(diverged)
+        if self.evaluation is None:
+            return
+        self._known |= set(self._scores)
+        then, images = self._tick
+        self._tick = (then + self.evaluation.last, images)  # no time in which images were learned from
+        share = self.evaluation.seconds / (self.training.seconds + self.evaluation.last)
+        if share > DEAR and self._share > 0.5:
+            self._once(
+                "dear",
+                f"evaluation takes {share:.0%} of the time: a larger --eval-every or fewer "
+                "train.eval_samples make it cheaper",
+            )
+
+    def real(self) -> None:
+        """Draw real samples once, to compare with."""
+        if self._is_main and self.training.images == 0:
+            self.attempt(self.samples.draw_real)
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint. StorageError when the disk does not take it."""
+        training, settings = self.training, self.plan.train
+        tensors = training.tensors()
+        about = {
+            "seconds": training.seconds,
+            "steps": training.steps,
+            "versions": self.run.record["versions"],
+            "record": self.run.record,
+            "settings": self.plan.settings(),
+        }
+        score = settings.score({**self._values, **self._scores})
+        known = {**self._values, **dict.fromkeys(self._known)}
+        waits = settings.eval_every is not None and not self._known
+        if settings.keep_best and known and settings.best_name not in known and not waits:
+            self._once(
+                "best",
+                f"train.keep_best has no effect: no value of the log is '{settings.best_name}'; it has "
+                f"{', '.join(known)}",
+            )
+        try:
+            if not self._is_main:
+                on_host(tensors, training.images)
+                return
+            write_checkpoint(
+                self.run.checkpoints, training.images, tensors, about, settings.keep_checkpoints, score
+            )
+        except DivergedError as error:
+            raise self._diverged(error.what) from error
+        self.run.update(images=training.images, seconds=round(training.seconds, 3))
+
+    def _check(self, values: Mapping[str, float]) -> None:
+        """DivergedError when a mean is not finite, or when no step was sound."""
+        bad = next((name for name, value in values.items() if not math.isfinite(value)), None)
+        still = None
+        for role in ("generator", "discriminator"):
+            if values.get(f"skipped_{role}", 0) < 1:
+                self._moved[role] = self.training.steps
+            elif self.training.steps - self._moved[role] >= NOTICED:
+                still = role
+        if bad is None and still is None:
+            return
+        seen = f"{bad} is not finite" if bad else f"{NOTICED} steps of the {still} in a row were skipped"
+        raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
+
+    def _diverged(self, what: str) -> DivergedError:
+        rates = self.plan.generator.lr, self.plan.discriminator.lr
+        lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
+        fix = f"begin again with lower rates, for example {lower}"
+        if not self.training.rollbacks and has_any(self.run.checkpoints):
+            fix += (
+                "; or go on from the last sound checkpoint at half of them: "
+                f"ganzoo train --resume {self.run.path} --on-nan rollback"
+            )
+        return DivergedError(
+            what,
+            where=str(self.run.path),
+            fix=fix,
+        )
+
+    def _once(self, kind: str, text: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            self.reporter.note(text)
+
+    def _say(self, texts: list[str]) -> None:
+        for text in texts:
+            self.reporter.note(f"after {self.training.images:,} images {text}")
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Write something; when the disk does not take it, say so and train on."""
+        try:
+            action()
+        except StorageError as error:
+            self.reporter.note(f"training goes on, but: {error.what} ({error.where})")
+
+
+def _due(every: int | None, parts: int, span: tuple[float, float, int, int]) -> bool:
+    """Whether a multiple of the interval (in images, or a part of the run) was passed."""
+    before, after, images_before, images = span
+    if every is not None:
+        return images // every > images_before // every
+    return math.floor(after * parts) > math.floor(before * parts)

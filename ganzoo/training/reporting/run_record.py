@@ -1,0 +1,88 @@
+"""What run.json says of a training: how it was set up, how cycles reach the device, how it failed."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganzoo._version import __version__
+from ganzoo.errors import DivergedError, FailedError, GanzooError, StorageError
+from ganzoo.networks.apply import parameter_count
+from ganzoo.registry.discovery import is_strict
+from ganzoo.runs.run import Run
+from ganzoo.training.distributed.ranks import other_rank_ended
+from ganzoo.training.microbatches import is_out_of_memory
+from ganzoo.training.setup import Prepared
+from ganzoo.util.error_notes import blamed
+
+
+@contextmanager
+def recorded_failures(run: Run) -> Iterator[None]:
+    """Note in run.json how the block failed; name what is not ganzoo's own error."""
+    try:
+        yield
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with suppress(StorageError):  # the disk may be what failed
+            run.update(status="diverged" if isinstance(error, DivergedError) else status)
+        if is_strict() or isinstance(error, GanzooError) or not isinstance(error, Exception):
+            raise
+        if other := other_rank_ended(error):
+            raise other from error
+        fix = "GANZOO_STRICT=1 shows the traceback"
+        if is_out_of_memory(error):
+            fix = "a smaller --batch-size"
+        elif "more than 1 value per channel" in str(error):
+            fix = "a larger --batch-size or train.micro_batch: BatchNorm needs two samples"
+        whose, contents = blamed(error)
+        raise FailedError(
+            f"Training stopped{f' in {whose}' if whose else ''}: "
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            where=f"{f'{contents}; ' if contents else ''}{run.path}; the last checkpoint is kept",
+            fix=fix,
+        ) from error
+
+
+def record_of(prepared: Prepared) -> dict[str, Any]:
+    """What run.json says of a run from its beginning on."""
+    plan, store, training = prepared.plan, prepared.store, prepared.training
+    return {
+        "command": sys.argv,
+        "seed": plan.train.seed,
+        "device": str(training.engine.device),
+        "precision": training.engine.precision,
+        "arithmetic": training.engine.arithmetic,
+        "threads": torch.get_num_threads(),
+        "keeps_memory": training.engine.keeps_memory,
+        "world": training.engine.ranks.world,
+        "versions": versions(),
+        "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
+        "data": {
+            "source": plan.data.source,
+            "identity": store.identity,
+            "fingerprint": store.fingerprint,
+            "count": store.count,
+            "fields": [field.to_json() for field in store.fields],
+            "skipped": [list(item) for item in store.skipped],
+        },
+        "parameters": {
+            "generators": parameter_count(training.networks.generators.values()),
+            "discriminators": parameter_count(training.networks.discriminators.values()),
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a run's numbers."""
+    return {
+        "ganzoo": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,153 @@
+"""What a resumed run may change, how far a run is, and what changed around it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ganzoo.config.plan import Plan
+from ganzoo.config.settings import Key, layer
+from ganzoo.errors import DivergedError, UsageError
+from ganzoo.runs.checkpoint import has_any, has_sound
+from ganzoo.runs.run import Run, is_unborn, safe_name
+from ganzoo.runs.validation import is_complete
+from ganzoo.util.files import storage
+
+# Settings that a resumed run may change: its length, where and how it computes, and what it writes down.
+CHANGEABLE = frozenset(
+    ("train", name)
+    for name in (
+        "images", "minutes", "device", "threads", "graphs", "micro_batch", "on_nan",
+        "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "keep_best",
+        "eval_every", "eval_samples",
+    )
+)  # fmt: skip
+
+Standing = Literal["new", "unfinished", "complete"]
+
+
+def usual_path(plan: Plan) -> Path:
+    """Where the run of this plan is, if nobody says otherwise: the same for the same command line."""
+    kept = {
+        ".".join(path): value
+        for path, value in layer("", plan.settings()).values.items()
+        if path not in CHANGEABLE
+    }
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{safe_name(plan.name)}-{digest[:8]}"
+
+
+def standing(path: Path, plan: Plan) -> Standing:
+    """How far the run at a path is that `plan` would start or go on with.
+
+    UsageError when there is something else, DivergedError for a run that would diverge again.
+    """
+    with storage(path):
+        if is_unborn(path):
+            return "new"
+    run = Run.open(path)
+    sound = has_sound(run.checkpoints)
+    if not has_any(run.checkpoints) and not is_complete(run.settings_file):
+        return "new"  # ended while it wrote its first files
+    _check_settings(run, plan)
+    if run.record["status"] == "done" and not _is_longer(run, plan):
+        return "complete"
+    on_nan = layer("", run.settings()).get("train", "on_nan") or "stop"
+    if run.record["status"] == "diverged" and on_nan == plan.train.on_nan:
+        raise DivergedError(
+            "This run diverged, and would do so again.",
+            where=str(path),
+            fix="go on from its last sound checkpoint at half the learning rates: --on-nan rollback; "
+            "or start a new run with other settings",
+        )
+    if not sound and has_any(run.checkpoints):
+        raise UsageError(
+            "The run has checkpoints, and none of them can be read.",
+            where=str(run.checkpoints),
+            fix="repair or remove them; or begin anew in another --run-dir",
+        )
+    return "unfinished" if sound else "new"
+
+
+def check_resumable(run: Run, plan: Plan) -> None:
+    """UsageError when a run is complete and not given more, or when a plan changes what it trains."""
+    _check_settings(run, plan)
+    if run.record["status"] == "done" and not _is_longer(run, plan):
+        raise UsageError(
+            "This run is complete.",
+            where=str(run.path),
+            fix=f"ganzoo export {run.path}; or give it more: --resume {run.path} --images N",
+        )
+
+
+def _check_settings(run: Run, plan: Plan) -> None:
+    refused = sorted(".".join(path) for path in _changed(run, plan) if path not in CHANGEABLE)
+    if refused:
+        raise UsageError(
+            f"A resumed run keeps its settings; this would change {', '.join(refused)}.",
+            where=str(run.path),
+            fix=f"leave that out; or start a new run with other settings from {run.settings_file}",
+        )
+    seen = run.record.get("images", 0)
+    if plan.train.images is not None and plan.train.images < seen and run.record["status"] != "done":
+        raise UsageError(
+            f"The run has seen {seen:,} images already, more than {plan.train.images:,}.",
+            where=str(run.path),
+            fix="ask for more --images, or leave that out",
+        )
+
+
+def _is_longer(run: Run, plan: Plan) -> bool:
+    """Whether the plan asks for more than the run has."""
+    seen, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
+    changed = {("train", "images"), ("train", "minutes")} & set(_changed(run, plan))
+    more = (plan.train.images or 0) > seen or 60 * (plan.train.minutes or 0) > seconds
+    return bool(changed) and more
+
+
+def _changed(run: Run, plan: Plan) -> list[Key]:
+    # What it was trained with: settings.toml may have been edited since.
+    old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
+    return [
+        path for path in {**old, **new} if old.get(path) != new.get(path) and not _is_new(path, old, plan)
+    ]
+
+
+def _is_new(path: Key, old: Mapping[Key, Any], plan: Plan) -> bool:
+    """Whether the code has had that setting only since the run began; it is at its default then."""
+    return path not in old and plan.is_default(path)
+
+
+def changes_since(run: Run, plan: Plan, versions: Mapping[str, str], world: int) -> list[str]:
+    """What is different from when the run started and may change its numbers, in sentences."""
+    record, known = run.record, layer("", run.trained_settings()).values
+    changes = [
+        f"{'.'.join(path)} did not exist when the run started: it goes on with the default"
+        for path in layer("", plan.settings()).values
+        if _is_new(path, known, plan)
+    ]
+    changes += [
+        f"{name} was {old} when the run started, now it is {versions[name]}: results may differ"
+        for name, old in record["versions"].items()
+        if versions.get(name, old) != old
+    ]
+    now = {(p.dist, p.name): p.version for p in plan.plugins}
+    for old in record["plugins"]:
+        version = now.get((old["dist"], old["name"]), old["version"])
+        if version != old["version"]:
+            changes.append(f"plugin {old['name']} was {old['version']} when the run started, now {version}")
+    threads = torch.get_num_threads()
+    if record["threads"] != threads:
+        changes.append(f"{record['threads']} threads then, {threads} now: not bit for bit the same")
+    then = record.get("world", 1)
+    if then != world:
+        changes.append(
+            f"{then} processes then, {world} now: the global batch stays {plan.train.batch_size}, "
+            "numbers differ in rounding"
+        )
+    return changes

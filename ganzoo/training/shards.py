@@ -1,0 +1,83 @@
+"""A batch in parts: which samples a process computes at once, and the random numbers that go with them.
+
+The numbers of a step are drawn for the whole global batch by every rank alike, and each part takes its
+rows. So a run is the same, up to rounding, in one process or in eight, at once or in micro-batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor
+
+from ganzoo.api.training import Batch
+from ganzoo.training.compute.device import Engine
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples `start` to `stop` of a global batch of `whole`."""
+
+    start: int
+    stop: int
+    whole: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def weight(self) -> float:
+        """What this part's mean counts in the mean over the whole batch."""
+        return len(self) / self.whole
+
+    def rows(self, batch: Batch, first: int = 0) -> Batch:
+        """Its samples of a batch that begins with sample `first` of the global one."""
+        if len(self) == self.whole:
+            return batch
+        return {name: value[self.start - first : self.stop - first] for name, value in batch.items()}
+
+
+def parts(share: range, whole: int, at_once: int | None, pack: int = 1) -> list[Part]:
+    """A rank's share of a global batch in parts of equal size, or nearly, of `at_once` samples at most.
+
+    None of them divides `pack` samples that are judged together: share and `at_once` are multiples of it.
+    """
+    count = 1 if at_once is None else -(-len(share) // at_once)
+    edges = [share.start + number * (len(share) // pack) // count * pack for number in range(count + 1)]
+    return [Part(start, stop, whole) for start, stop in pairwise(edges)]
+
+
+class Draws:
+    """The random numbers that losses' terms ask for in one step, the same for whatever part asks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._drawn: list[tuple[int, Tensor]] = []
+        self._next = 0
+        self._part = Part(0, 1, 1)
+
+    def begin(self, part: Part) -> None:
+        """The next numbers are for this part, in the order in which the first part asked for them."""
+        self._part, self._next = part, 0
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1) on the device."""
+        return self._rows(self._engine.normal, shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U(0, 1) on the device."""
+        return self._rows(self._engine.uniform, shape)
+
+    def _rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        if self._next == len(self._drawn):
+            size, whole = len(self._part), self._part.whole
+            # Rows for each sample, or for each real and each generated one; others belong to no sample.
+            times = shape[0] // size if shape and shape[0] in (size, 2 * size) else 0
+            self._drawn.append((times, draw(times, whole, *shape[1:]) if times else draw(*shape)))
+        times, values = self._drawn[self._next]
+        self._next += 1
+        if times:
+            values = values[:, self._part.start : self._part.stop].reshape(shape)
+        return values.clone()  # a term may change it in place

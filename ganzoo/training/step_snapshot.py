@@ -1,0 +1,42 @@
+"""Taking back a step whose gradient was not finite, on the device and without waiting for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.training.player import Side
+
+
+class Undo:
+    """Copies of all that a step of one side changes: weights, moments, and statistics of any module."""
+
+    def __init__(self, side: Side, modules: Iterable[nn.Module]) -> None:
+        self._optimizer = side.optimizer
+        changed = [*side.parameters, *(value for module in modules for value in module.buffers())]
+        self._before = [(value, value.detach().clone()) for value in changed]
+        self._moments = {(id(p), slot): value.clone() for p, slot, value in self._slots()}
+
+    def where(self, unsound: Tensor) -> None:
+        """Put everything back where the scalar `unsound` is true."""
+        with torch.no_grad():
+            for value, before in self._before:
+                value.copy_(torch.where(unsound, before, value))
+            for parameter, slot, value in self._slots():
+                # What the step itself created begins with zeros, in all of torch's optimisers.
+                old = self._moments.get((id(parameter), slot))
+                value.copy_(
+                    torch.where(
+                        unsound.to(value.device), torch.zeros_like(value) if old is None else old, value
+                    )
+                )
+
+    def _slots(self) -> list[tuple[Tensor, str, Tensor]]:
+        return [
+            (parameter, slot, value)
+            for parameter, slots in self._optimizer.state.items()
+            for slot, value in slots.items()
+            if isinstance(value, Tensor)
+        ]

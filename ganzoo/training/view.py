@@ -1,0 +1,114 @@
+"""What losses and terms see of one game in one step: the implementation of `api.View`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api.training import Augmentation, Batch
+from ganzoo.networks.apply import apply
+from ganzoo.training.shards import Draws
+
+
+class GameView:
+    """One game of the networks with a real batch and the generated batch made from it.
+
+    Outputs are computed on first use. `learns` names the role whose step this is: real samples are
+    scored without a graph when the generator learns, and generated ones are detached when the
+    discriminator learns. `joint`: in that step, one call of the discriminator may judge both batches.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        game: Game,
+        draws: Draws,
+        *,
+        learns: str,
+        real: Batch,
+        fake: Batch,
+        noise: Batch,
+        joint: bool = False,
+        augmentation: Augmentation | None = None,
+        pictures: Collection[str] = (),
+    ) -> None:
+        self._generators = networks.generators
+        self._generator = networks.generators[game.generator]
+        self._discriminator = networks.discriminators[game.discriminator]
+        self._draws = draws
+        self.noise = noise
+        self._generator_learns = learns == "generator"
+        self._joint = joint
+        self._augmentation = augmentation
+        self._pictures = [name for name in self._discriminator.reads if name in pictures]
+        self.real = real
+        self.fake = fake if self._generator_learns else {name: value.detach() for name, value in fake.items()}
+        self.written = self._generator.writes
+
+    @cached_property
+    def real_outputs(self) -> Batch:
+        """Outputs of the discriminator for the real batch."""
+        if self._judges_jointly:
+            return self._both_outputs[0]
+        with torch.set_grad_enabled(not self._generator_learns):
+            return self.discriminate(self.real)
+
+    @cached_property
+    def fake_outputs(self) -> Batch:
+        """Outputs of the discriminator for the generated batch."""
+        return self._both_outputs[1] if self._judges_jointly else self.discriminate(self.fake)
+
+    @property
+    def _judges_jointly(self) -> bool:
+        return self._joint and not self._generator_learns
+
+    @cached_property
+    def _both_outputs(self) -> tuple[Batch, Batch]:
+        """Outputs for both batches from one call: fewer, larger kernels."""
+        both = {name: torch.cat([self.real[name], self.fake[name]]) for name in self._discriminator.reads}
+        halves = {name: value.chunk(2) for name, value in self.discriminate(both).items()}
+        return {name: half[0] for name, half in halves.items()}, {
+            name: half[1] for name, half in halves.items()
+        }
+
+    def discriminate(self, batch: Batch) -> Batch:
+        """The discriminator's outputs in float32, so that losses are computed in full precision.
+
+        It sees pictures through the augmentation, where there is one.
+        """
+        if self._augmentation is not None and self._pictures:
+            pictures = {name: batch[name] for name in self._pictures}
+            # Moving pixels by products in bf16 would blur them.
+            with torch.autocast(pictures[self._pictures[0]].device.type, enabled=False):
+                batch = {**batch, **self._augmentation(pictures, self.uniform)}
+        return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
+
+    def generate(self, batch: Batch, generator: str = "") -> Batch:
+        """`batch` with what a generator writes, in float32; noise that it does not have is the step's."""
+        net = self._generators[generator] if generator else self._generator
+        return generated(net, batch, self.noise)
+
+    def contents(self) -> str:
+        """What a term could read here, for messages."""
+        return (
+            f"the discriminator writes {', '.join(self._discriminator.writes)}; "
+            f"samples have {', '.join(self.fake)}; noise is {', '.join(self.noise) or 'not there'}"
+        )
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U(0, 1) on the run's device."""
+        return self._draws.uniform(*shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1) on the run's device."""
+        return self._draws.normal(*shape)
+
+
+def generated(net: Net, batch: Batch, noise: Batch) -> Batch:
+    """`batch` with what a generator writes, in float32."""
+    written = apply(net, {**noise, **batch})
+    return {**batch, **{name: value.float() for name, value in written.items()}}

@@ -1,0 +1,293 @@
+"""Folders of pictures with two sides, `a` and `b`: pairs of one scene each, or two kinds without pairs.
+
+Listing, shapes and decoding are those of `folder`; here is only what belongs to what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from ganzoo.api import DataError, Field
+from ganzoo.api.sources import ItemSource
+from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
+from ganzoo_datasets.decode_image import Frame, decode, read_header, silence_pillow
+from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_pictures
+from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.transforms import Change
+
+VERSION = 1
+"""Raised whenever the same files would give other samples than before."""
+
+EXPECTS = "a folder with two sub-folders of pictures, a and b"
+SIDES = ("a", "b")
+_NAMED = 5  # pictures in a message
+_REPEATS = 20_170_330  # seed of the order in which a shorter side is repeated
+
+
+@dataclass(frozen=True)
+class Side:
+    """Sample i of this side is the picture `rows[i]` of the listing, brought into the frame."""
+
+    listing: Listing
+    frame: Frame
+    rows: tuple[int, ...]
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Pixels (channels, height, width)."""
+        return decode(self.listing.root / self.listing.names[self.rows[index]], self.frame)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a sample."""
+        return self.frame.channels, self.frame.height, self.frame.width
+
+
+@dataclass(frozen=True)
+class _Both:
+    """`ItemSource.read`: both sides of sample i."""
+
+    a: Side
+    b: Side
+
+    def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
+        return {"a": self.a.read(index), "b": self.b.read(index)}
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """`ItemSource.read`: a picture as `b`, and what was made of it as `a`."""
+
+    b: Side
+    change: Change
+
+    def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
+        pixels = self.b.read(index)
+        return {"a": self.change(pixels), "b": pixels}
+
+
+def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
+    """`a` and `b`, both (channels, height, width) in -1..1: pictures of equal names, or one and its change.
+
+    DataError for a side that is missing or empty, pictures without a partner, partners of another aspect
+    ratio (which cropping would cut differently), and pictures that a change cannot work on.
+    """
+    config = config or PairsConfig()
+    root = _root("pairs", argument, config)
+    if config.transform == "none":
+        return _two(root, config, (config.a, config.b))
+    listing = list_pictures(root)
+    silence_pillow()
+    channels = config.channels or (3 if config.transform == "gray" and _coloured(listing) else 0)
+    frame, notes = frame_for(listing, _folder_config(config, channels))
+    side = Side(listing, frame, tuple(range(len(listing.names))))
+    change = Change(config.transform, config.factor, config.threshold)
+    try:
+        shape = change.shape(side.shape)
+    except DataError as error:
+        raise DataError(error.what, where=error.where or str(root), fix=error.fix) from error
+    return ItemSource(
+        fields=_fields(shape, side.shape),
+        items=listing.names,
+        read=_Changed(side, change),
+        fingerprint=_fingerprint("changed", [side], astuple(change)),
+        identity=f"pairs {as_text(root.resolve().name)}: {len(listing.names):,} files, {config.transform}",
+        notes=tuple(notes),
+    )
+
+
+def open_held_out_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource | None:
+    """The pairs of `test_a` and `test_b`, in the shapes of the others; None without such folders."""
+    config = config or PairsConfig()
+    root = _root("pairs", argument, config)
+    names = (config.test_a, config.test_b)
+    if config.transform != "none" or not all((root / name).is_dir() for name in names):
+        return None
+    return _two(root, config, names)
+
+
+def open_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSource:
+    """`a` and `b`, each (channels, height, width) in -1..1, which have nothing to do with each other.
+
+    There are as many samples as the longer side has pictures; the shorter one is repeated, in another
+    order each time. Which picture stands beside which is chosen once and stays so: what learns from pairs
+    finds none here. DataError for a side that is missing or empty.
+    """
+    config = config or SidesConfig()
+    return _unpaired(_root("unpaired", argument, config), config, (config.a, config.b))
+
+
+def open_held_out_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSource | None:
+    """The pictures of `test_a` and `test_b` in the same way; None where there are no such folders."""
+    config = config or SidesConfig()
+    root = _root("unpaired", argument, config)
+    names = (config.test_a, config.test_b)
+    return _unpaired(root, config, names) if all((root / name).is_dir() for name in names) else None
+
+
+def repeated(count: int, wanted: int) -> tuple[int, ...]:
+    """0..count-1 in order, then in other orders, until there are `wanted`; the same on every machine."""
+    numbers = list(range(count))
+    raw = np.random.PCG64(_REPEATS)
+    while len(numbers) < wanted:
+        numbers += np.argsort(raw.random_raw(count), kind="stable").tolist()
+    return tuple(numbers[:wanted])
+
+
+def _root(dataset: str, argument: str, config: SidesConfig) -> Path:
+    check_options(_folder_config(config))
+    root = given_path(dataset, argument, EXPECTS)
+    if not root.is_dir():
+        raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {EXPECTS}")
+    return root
+
+
+def _folder_config(config: SidesConfig, channels: int = 0) -> FolderConfig:
+    return FolderConfig(
+        height=config.height, width=config.width, channels=channels or config.channels, fit=config.fit
+    )
+
+
+def _coloured(listing: Listing) -> bool:
+    headers = (read_header(listing.root / name) for name in listing.names)
+    return any(header is not None and not header.gray for header in headers)
+
+
+def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
+    folder = root / name
+    if not name or not folder.is_dir():
+        there = sorted(as_text(path.name) for path in root.iterdir() if path.is_dir())
+        raise DataError(
+            f"There is no folder '{name}' of pictures.",
+            where=f"{root} has: {', '.join(there) or 'no folder at all'}",
+            fix="name both sides, --set data.a=NAME --set data.b=NAME"
+            + (
+                "; or make pairs of one folder, --set data.transform=edges"
+                if isinstance(config, PairsConfig)
+                else ""
+            ),
+        )
+    return list_pictures(folder)
+
+
+def _frames(
+    root: Path, config: SidesConfig, listings: Sequence[Listing], names: Sequence[str]
+) -> tuple[list[Frame], list[str]]:
+    """The shapes of both sides, which are those of the training pictures for held-out ones, too."""
+    silence_pillow()
+    if tuple(names) != (config.a, config.b):
+        listings = [_listed(root, config, name) for name in (config.a, config.b)]
+    frames, notes = [], []
+    for side, listing in zip(SIDES, listings, strict=True):
+        frame, said = frame_for(listing, _folder_config(config))
+        frames.append(frame)
+        notes += [f"{side}: {text}" for text in said]
+    return frames, notes
+
+
+def _two(root: Path, config: PairsConfig, names: tuple[str, str]) -> ItemSource:
+    listings = [_listed(root, config, name) for name in names]
+    stems = [_by_stem(listing) for listing in listings]
+    lonely = [
+        f"{name}/{as_text(stem)}"
+        for name, own, other in zip(names, stems, reversed(stems), strict=True)
+        for stem in sorted(own.keys() - other.keys())
+    ]
+    if lonely:
+        more = f" and {len(lonely) - _NAMED:,} more" if len(lonely) > _NAMED else ""
+        count = "1 picture has" if len(lonely) == 1 else f"{len(lonely):,} pictures have"
+        raise DataError(
+            f"{count} no partner of the same name: {', '.join(lonely[:_NAMED])}{more}.",
+            where=str(root),
+            fix="give both pictures of a pair the same name but for the ending, or move these away; "
+            "pictures without pairs are --data unpaired:PATH",
+        )
+    frames, notes = _frames(root, config, listings, names)
+    items = sorted(stems[0])
+    a, b = (
+        Side(listing, frame, tuple(own[stem] for stem in items))
+        for listing, frame, own in zip(listings, frames, stems, strict=True)
+    )
+    if config.fit == "crop":
+        _check_aspects(a, b, items, root)
+    return ItemSource(
+        fields=_fields(a.shape, b.shape),
+        items=items,
+        read=_Both(a, b),
+        fingerprint=_fingerprint("pairs", [a, b]),
+        identity=f"pairs {as_text(root.resolve().name)}: {len(items):,} of {names[0]} and {names[1]}",
+        notes=tuple(notes),
+    )
+
+
+def _unpaired(root: Path, config: SidesConfig, names: tuple[str, str]) -> ItemSource:
+    listings = [_listed(root, config, name) for name in names]
+    frames, notes = _frames(root, config, listings, names)
+    counts = [len(listing.names) for listing in listings]
+    a, b = (
+        Side(listing, frame, repeated(len(listing.names), max(counts)))
+        for listing, frame in zip(listings, frames, strict=True)
+    )
+    if counts[0] != counts[1]:
+        shorter = SIDES[counts.index(min(counts))]
+        notes.append(f"{counts[0]:,} pictures a and {counts[1]:,} b: those of {shorter} are repeated")
+    shown = zip(a.rows, b.rows, strict=True)
+    return ItemSource(
+        fields=_fields(a.shape, b.shape),
+        items=[f"{listings[0].names[i]} | {listings[1].names[j]}" for i, j in shown],
+        read=_Both(a, b),
+        fingerprint=_fingerprint("unpaired", [a, b]),
+        identity=f"unpaired {as_text(root.resolve().name)}: {counts[0]:,} a and {counts[1]:,} b",
+        notes=tuple(notes),
+    )
+
+
+def _by_stem(listing: Listing) -> dict[str, int]:
+    """The picture's place by its path without the ending. DataError when two share it."""
+    found: dict[str, int] = {}
+    for row, name in enumerate(listing.names):
+        stem = name.rpartition(".")[0]
+        if stem in found:
+            raise DataError(
+                f"Two pictures of one side have the same name: {as_text(listing.names[found[stem]])} "
+                f"and {as_text(name)}.",
+                where=str(listing.root),
+                fix="leave one of them there",
+            )
+        found[stem] = row
+    return found
+
+
+def _check_aspects(a: Side, b: Side, items: Sequence[str], root: Path) -> None:
+    for index, stem in enumerate(items):
+        headers = [read_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)]
+        if headers[0] is None or headers[1] is None:
+            continue  # counted where it is decoded
+        (height, width), (other_height, other_width) = ((item.height, item.width) for item in headers if item)
+        # Sizes are whole pixels: a side may be off by one of the larger picture's.
+        if abs(height * other_width - width * other_height) > max(height, width, other_height, other_width):
+            raise DataError(
+                f"The pictures of the pair '{as_text(stem)}' differ in shape: {height}x{width} and "
+                f"{other_height}x{other_width}.",
+                where=str(root),
+                fix="bring them to one aspect ratio, or --set data.fit=stretch",
+            )
+
+
+def _fields(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[Field, ...]:
+    return tuple(
+        Field(name=name, shape=shape, range=(-1.0, 1.0)) for name, shape in zip(SIDES, (a, b), strict=True)
+    )
+
+
+def _fingerprint(kind: str, sides: Sequence[Side], *more: object) -> str:
+    parts = [VERSION, DECODER_VERSION, PIL.__version__, kind, *more]
+    parts += [[astuple(side.frame), side.listing.names, side.listing.stats, side.rows] for side in sides]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

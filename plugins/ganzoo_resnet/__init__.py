@@ -1,0 +1,40 @@
+"""Residual GANs with spectral norm: SNGAN, projection, self-attention (SAGAN), and BigGAN in small."""
+
+from __future__ import annotations
+
+from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
+from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
+from ganzoo_resnet.recipes import BIGGAN, PROJECTION, RECIPES, SAGAN, SNGAN
+
+ADAM = both_sides(optimizer="adam", lr=2e-4, betas=(0.0, 0.9))  # of SNGAN's residual nets
+
+
+@hookimpl
+def ganzoo_architectures() -> list[ArchitectureSpec]:
+    """`sn-resnet` and `sn-resnet-conditional`."""
+    return [
+        ArchitectureSpec(
+            name="sn-resnet",
+            summary="Residual nets of SNGAN, spectral norm in D, attention where wanted; pictures from 8x8.",
+            paper=f"{SNGAN}, tables 4 to 6; {SAGAN}",
+            factory="ganzoo_resnet.networks:build",
+            config=ResnetConfig,
+            needs=("image",),
+            defaults=ADAM,
+        ),
+        ArchitectureSpec(
+            name="sn-resnet-conditional",
+            summary="The same with a label: conditional BatchNorm in G, projection in D, options of BigGAN.",
+            paper=f"{PROJECTION}; {BIGGAN}",
+            factory="ganzoo_resnet.networks:build_conditional",
+            config=ConditionalResnetConfig,
+            needs=("image", "label"),
+            defaults=ADAM,
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_recipes() -> list[RecipeSpec]:
+    """Sized ones, and the published ones."""
+    return list(RECIPES)

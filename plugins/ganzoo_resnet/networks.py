@@ -1,0 +1,209 @@
+"""Architectures `sn-resnet` and `sn-resnet-conditional`: the residual nets of SNGAN and what came of them.
+
+Miyato et al. 2018 (arXiv:1802.05957, tables 4 to 6) made them; a class enters by conditional BatchNorm in G
+and by projection in D (Miyato and Koyama 2018, arXiv:1802.05637). SAGAN (arXiv:1805.08318) added attention,
+BigGAN (arXiv:1809.11096) one embedding for all norms and a part of z for each block. Any picture from 8x8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil, prod, sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganzoo.api import Bounded, DataError, DataInfo, Field, SettingsError, as_maps, halvings, map_sizes
+from ganzoo.api.networks import Networks
+from ganzoo_resnet.blocks import (
+    Condition,
+    ConditionalNorm,
+    Down,
+    MakeNorm,
+    Up,
+    put_spectral_norm,
+    set_weights,
+)
+from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
+
+Size = tuple[int, int]
+
+
+def attended(sizes: Sequence[Size], side: int) -> int:
+    """The place of the largest of these maps with no more than side x side pixels; -1 without attention."""
+    fitting = [place for place, size in enumerate(sizes) if prod(size) <= side * side]
+    if side and not fitting:
+        raise SettingsError(
+            f"No block has a map of {side}x{side} pixels or less.",
+            where="architecture.attention",
+            fix=f"architecture.attention={ceil(sqrt(min(map(prod, sizes))))}",
+        )
+    return max(fitting, key=lambda place: prod(sizes[place]), default=-1)
+
+
+class Upward(nn.Module):
+    """From a vector to a picture. `norms(k)` makes the norms of block k; what it knows is decided outside."""
+
+    def __init__(
+        self, config: ResnetConfig, image: Field, inputs: int, norms: Callable[[int], MakeNorm]
+    ) -> None:
+        super().__init__()
+        channels, height, width = image.shape
+        *sizes, base = map_sizes(height, width, halvings(height, width))
+        widths = [config.generator_width * min(config.widening, 2**k) for k in range(len(sizes) + 1)]
+        chosen = attended(sizes, config.attention)
+        self.base = (widths[-1], *base)
+        self.project = nn.Linear(inputs, prod(self.base), bias=config.first_bias)
+        self.blocks = nn.ModuleList(
+            Up(widths[k + 1], widths[k], sizes[k], norms(len(sizes) - 1 - k), attention=k == chosen)
+            for k in reversed(range(len(sizes)))
+        )
+        self.norm = nn.BatchNorm2d(widths[0])
+        self.to_image = nn.Conv2d(widths[0], channels, 3, padding=1)
+        self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
+
+    def forward(self, vector: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        """(N, inputs) and what each block is told -> (N, C, H, W)."""
+        maps = as_maps(self.project(vector), self.base)
+        for block, condition in zip(self.blocks, conditions, strict=True):
+            maps = block(maps, condition)
+        picture: Tensor = self.bounded(self.to_image(functional.relu(self.norm(maps))))
+        return picture
+
+
+class Generator(nn.Module):
+    """z (N, latent) -> image (N, C, H, W)."""
+
+    def __init__(self, config: ResnetConfig, image: Field) -> None:
+        super().__init__()
+        self.upward = Upward(config, image, config.latent, lambda block: nn.BatchNorm2d)
+        self.conditions: tuple[Condition, ...] = ((),) * len(self.upward.blocks)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, latent) -> (N, C, H, W)."""
+        picture: Tensor = self.upward(z, self.conditions)
+        return picture
+
+
+class ConditionalGenerator(nn.Module):
+    """z (N, latent) and label (N,) int64 -> image (N, C, H, W)."""
+
+    def __init__(self, config: ConditionalResnetConfig, image: Field, classes: int) -> None:
+        super().__init__()
+        blocks = halvings(*image.shape[1:])
+        width, split = config.shared_embedding, config.split_latent
+        if split and config.latent <= blocks:
+            raise SettingsError(
+                f"{config.latent} latents cannot be split into {blocks + 1} parts.",
+                where="architecture.latent",
+                fix="architecture.split_latent=false",
+            )
+        parts = blocks + 1 if split else 1
+        self.parts = [config.latent // parts + (k < config.latent % parts) for k in range(parts)]
+        self.blocks = blocks
+        self.embed = nn.Embedding(classes, width) if width else nn.Identity()
+
+        def norms(block: int) -> MakeNorm:
+            if not width:
+                return lambda channels: ConditionalNorm(channels, nn.Embedding(classes, 2 * channels))
+            inputs = width + (self.parts[block + 1] if split else 0)
+            return lambda channels: ConditionalNorm(channels, nn.Linear(inputs, 2 * channels, bias=False))
+
+        self.upward = Upward(config, image, self.parts[0], norms)
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        """(N, latent), (N,) -> (N, C, H, W)."""
+        known: Tensor = self.embed(label)
+        bottom, *rest = z.split_with_sizes(self.parts, 1)
+        told = [torch.cat([known, part], dim=1) for part in rest] or [known] * self.blocks
+        picture: Tensor = self.upward(bottom, [(item,) for item in told])
+        return picture
+
+
+class Downward(nn.Module):
+    """image (N, C, H, W) -> features (N, width): blocks, ReLU, sum over the map."""
+
+    def __init__(self, config: ResnetConfig, image: Field) -> None:
+        super().__init__()
+        inputs, height, width = image.shape
+        stages = max(1, halvings(height, width, smallest=config.discriminator_base))
+        sizes = map_sizes(height, width, stages)[1:]
+        chosen = attended(sizes, config.attention)
+        blocks = []
+        for k in range(stages + config.discriminator_tail):
+            outputs = config.discriminator_width * min(config.widening, 2**k)
+            hidden = inputs if k and config.discriminator_hidden == "inputs" else outputs
+            blocks.append(Down(inputs, hidden, outputs, down=k < stages, first=k == 0, attention=k == chosen))
+            inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.width = inputs
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, width)."""
+        features: Tensor = functional.relu(self.blocks(image)).sum((2, 3))
+        return features
+
+
+class Discriminator(nn.Module):
+    """image (N, C, H, W) -> score (N,)."""
+
+    def __init__(self, config: ResnetConfig, image: Field) -> None:
+        super().__init__()
+        self.downward = Downward(config, image)
+        self.score = nn.Linear(self.downward.width, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,)."""
+        score: Tensor = self.score(self.downward(image))
+        return score.flatten()
+
+
+class ProjectionDiscriminator(nn.Module):
+    """image (N, C, H, W) and label (N,) int64 -> score (N,): a linear layer plus <embed(label), features>."""
+
+    def __init__(self, config: ResnetConfig, image: Field, classes: int) -> None:
+        super().__init__()
+        self.downward = Downward(config, image)
+        self.score = nn.Linear(self.downward.width, 1)
+        self.embed = nn.Embedding(classes, self.downward.width)
+
+    def forward(self, image: Tensor, label: Tensor) -> Tensor:
+        """(N, C, H, W), (N,) -> (N,)."""
+        features = self.downward(image)
+        score: Tensor = self.score(features).flatten() + (self.embed(label) * features).sum(1)
+        return score
+
+
+def assemble(
+    config: ResnetConfig, generator: nn.Module, discriminator: nn.Module, conditions: tuple[str, ...] = ()
+) -> Networks:
+    """Initial weights, spectral norm, and the record of the pair."""
+    for module in (generator, discriminator):
+        set_weights(module, config.init)
+    if config.spectral_generator:  # not its embeddings, as in the code of SAGAN and of BigGAN
+        put_spectral_norm(generator, (nn.Linear, nn.Conv2d))
+    if config.discriminator_norm == "spectral":
+        put_spectral_norm(discriminator, (nn.Linear, nn.Conv2d, nn.Embedding))
+    latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
+    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
+
+
+def build(config: ResnetConfig, data: DataInfo) -> Networks:
+    """Factory of `sn-resnet`; DataError unless the pictures have 8x8 pixels or more."""
+    image = data.image(smallest=8, otherwise="mlp")
+    return assemble(config, Generator(config, image), Discriminator(config, image))
+
+
+def build_conditional(config: ConditionalResnetConfig, data: DataInfo) -> Networks:
+    """Factory of `sn-resnet-conditional`; DataError unless the data has pictures from 8x8 with one label."""
+    image, label = data.image(smallest=8, otherwise="conditional-mlp"), data.field("label")
+    classes = len(label.classes)
+    if label.dtype != "int64" or label.shape != () or not classes:
+        raise DataError(
+            "The architecture 'sn-resnet-conditional' needs one class label per sample.",
+            where=f"label: {label.dtype}{list(label.shape)} with {classes} classes",
+            fix="put the pictures into one sub-folder for each class, or choose the architecture 'sn-resnet'",
+        )
+    generator = ConditionalGenerator(config, image, classes)
+    return assemble(config, generator, ProjectionDiscriminator(config, image, classes), ("label",))

@@ -1,0 +1,104 @@
+"""The data sets `csv` and `toy-table`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import DataError
+from ganzoo.api.sources import ArraySource
+from ganzoo_tables.config import CsvConfig, ToyTableConfig
+from ganzoo_tables.encoding import Code, Table, learned, source_of, split
+from ganzoo_tables.read_csv import advice, read_table
+
+TOY_HELD_OUT = (1,)  # a spawn key: NumPy puts it behind 128 bits of seed
+REGIONS, SHARES = ("north", "south", "east", "islands"), (0.55, 0.3, 0.13, 0.02)
+
+
+def open_csv(argument: str, config: CsvConfig | None = None) -> ArraySource:
+    """`row` (d,) in -1..1 and, with `conditions`, `condition`: the rows of a CSV file to train on.
+
+    DataError for a file that is no table, or that has what cannot be learned.
+    """
+    config = config or CsvConfig()
+    path = _path(argument)
+    whole = read_table(path, config)
+    training, _ = split(whole, config)
+    identity = f"{path.name}: {len(training)} rows"
+    source = source_of(training, learned(training, whole, config), config, identity)
+    return replace(source, notes=(*source.notes, *advice(whole, config)))
+
+
+def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySource | None:
+    """The other rows; None where `held_out` leaves none."""
+    config = config or CsvConfig()
+    path = _path(argument)
+    whole = read_table(path, config)
+    training, rest = split(whole, config)
+    if rest is None:
+        return None
+    code, identity = learned(training, whole, config), f"{path.name}: {len(rest)} held-out rows"
+    return source_of(rest, code, config, identity, training=training)
+
+
+def open_toy(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:
+    """Rows of a made-up table, see `toy_table`."""
+    config = config or ToyTableConfig()
+    training, code = _toy(config)
+    return source_of(training, code, config, f"toy-table, {config.count} rows, seed {config.seed}")
+
+
+def open_toy_held_out(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:
+    """As many fresh rows, in the same code."""
+    config = config or ToyTableConfig()
+    training, code = _toy(config)
+    fresh = toy_table(config.count, config.seed, TOY_HELD_OUT)
+    identity = f"toy-table, {config.count} held-out rows, seed {config.seed}"
+    return source_of(fresh, code, config, identity, training=training)
+
+
+@cache
+def _toy(config: ToyTableConfig) -> tuple[Table, Code]:
+    """The rows to train on, and their code, which takes a second to find."""
+    training = toy_table(config.count, config.seed, ())
+    return training, learned(training, training, config)
+
+
+def toy_table(count: int, seed: int, spawn_key: tuple[int, ...]) -> Table:
+    """Customers of a shop that is made up, with all that makes tables hard.
+
+    `region`, one value of which is rare; `member`, which depends on it; `visits`, whole numbers from 1 that
+    depend on `member`; `spent`, skewed, about 12 for each visit, more for members; `age` with two modes, by
+    `member`; `rating` from 1 to 5, which rises with what was spent.
+    """
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
+    region = random.choice(len(REGIONS), count, p=SHARES)
+    member = random.random(count) < np.array([0.2, 0.35, 0.6, 0.8])[region]
+    visits = 1 + random.poisson(np.where(member, 14, 5))
+    spent = visits * random.lognormal(np.where(member, 2.7, 2.4), 0.4)
+    age = np.where(member, random.normal(52, 8, count), random.normal(28, 5, count)).clip(16, 90)
+    rating = np.clip(np.rint(1.2 + np.log(spent) / 2 + random.normal(0, 0.7, count)), 1, 5).astype(int)
+    columns: dict[str, NDArray[np.generic]] = {
+        "region": np.asarray(REGIONS)[region],
+        "member": np.where(member, "yes", "no"),
+        "visits": visits.astype(np.float64),
+        "spent": spent.round(2),
+        "age": age.round(),
+        "rating": rating.astype(str),
+    }
+    return Table(columns=columns, decimals={"visits": 0, "spent": 2, "age": 0})
+
+
+def _path(argument: str) -> Path:
+    path = Path(argument).expanduser()
+    if not argument or not path.exists():
+        raise DataError(
+            "There is nothing at that path." if argument else "The data set 'csv' needs a path.",
+            where=f"--data csv:{argument}",
+            fix="--data csv:PATH, where PATH is a CSV file with a header",
+        )
+    return path

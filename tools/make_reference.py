@@ -1,0 +1,88 @@
+"""Writes docs/plugins/reference.md: hooks, records and checks, from their own signatures and docstrings.
+
+`python tools/make_reference.py`. tests/test_docs.py compares the page with what this makes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+from ganzoo.api import hookspecs, specs
+from ganzoo.registry.discovery import HOOKS
+from ganzoo.testing.check import CHECKS, STAGES
+
+PAGE = Path(__file__).parent / "plugins" / "reference.md"
+
+_STAGES = {
+    "plugin": "The plugin as a whole",
+    "record": "Each record but recipes",
+    "architecture": "Each architecture, with its default options",
+    "loss": "Each loss",
+    "term": "Each term",
+    "augmentation": "Each augmentation, with its default options, on made-up pictures",
+    "recipe": "Each recipe, at a batch of 4 on the smallest made-up data that its networks take",
+}
+
+
+def text_of(thing: object) -> str:
+    """A docstring with its paragraphs as lines."""
+    paragraphs = (inspect.getdoc(thing) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def hooks() -> Iterator[str]:
+    """A section for each hook."""
+    for name, (_, record) in HOOKS.items():
+        hook = getattr(hookspecs, name)
+        yield f"### `{name}`\n\n`{name}() -> {inspect.signature(hook).return_annotation}`: {text_of(hook)}\n"
+        yield f"`{record.__name__}`: {text_of(record)}\n"
+        yield "| field | type | default |\n|---|---|---|"
+        for item in dataclasses.fields(record):
+            default = "" if item.default is dataclasses.MISSING else f"`{item.default!r}`"
+            if item.default_factory is not dataclasses.MISSING:
+                default = f"`{item.default_factory()!r}`"
+            kind = str(item.type).replace("|", "\\|")
+            yield f"| `{item.name}` | `{kind}` | {default} |"
+        yield ""
+
+
+def checks() -> Iterator[str]:
+    """A table for each stage of the conformance kit."""
+    for stage in STAGES:
+        yield f"### {_STAGES[stage]}\n\n| check | what it asks | needs |\n|---|---|---|"
+        for check in CHECKS.values():
+            if check.stage == stage:
+                needs = ", ".join(f"`{name}`" for name in check.needs)
+                yield f"| `{check.name}` | {check.about} | {needs} |"
+        yield ""
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [
+        "# Hooks, records, checks",
+        "",
+        "Made by `python tools/make_reference.py` from signatures and docstrings; do not edit. What records",
+        "mean, with examples, is on the pages of [the guide](../plugins.md).",
+        "",
+        "## Hooks and their records",
+        "",
+        "A hook takes no arguments and returns a list of records, which are frozen and take keyword",
+        f"arguments only. {text_of(specs._Buildable)}",
+        "",
+        *hooks(),
+        "## Checks of the conformance kit",
+        "",
+        "What `ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` ask, in this order. A check is not",
+        "run when one that it needs has failed, or one of a part that its subject is made of.",
+        "",
+        *checks(),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
