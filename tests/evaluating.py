@@ -1,4 +1,4 @@
-"""What tests of evaluation share: a few labelled pictures as data, and the command in this process."""
+"""What tests of evaluation share: a few labelled images as data, and the command in this process."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def ganzoo(*arguments: str | Path) -> Said:
     return Said(end.value.code, out.getvalue(), err.getvalue())
 
 
-def few_pictures(folder: Path, *, train: int = 300, test: int = 250) -> str:
-    """Pictures of Fashion-MNIST as IDX files, with labels and a held-out part; what `--data` takes."""
+def few_images(folder: Path, *, train: int = 300, test: int = 250) -> str:
+    """Images of Fashion-MNIST as IDX files, with labels and a held-out part; what `--data` takes."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = (("train", train, fashion.open_fashion_5k()), ("t10k", test, fashion.open_held_out()))
     for name, count, source in parts:

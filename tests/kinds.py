@@ -113,16 +113,16 @@ def relativistic(config):
     return Relativistic()
 
 class Dimmer(nn.Module):
-    """Darkens pictures, the more the better the discriminator knows real ones."""
+    """Darkens images, the more the better the discriminator knows real ones."""
     def __init__(self, config):
         super().__init__()
         self.register_buffer("strength", torch.zeros(()))
         self.seen = []
-    def forward(self, pictures, uniform):
-        names = list(pictures)
-        shade = 1 - self.strength * uniform(len(pictures[names[0]]), 1, 1, 1)
+    def forward(self, images, uniform):
+        names = list(images)
+        shade = 1 - self.strength * uniform(len(images[names[0]]), 1, 1, 1)
         self.seen.append(tuple(names))
-        return {name: value * shade for name, value in pictures.items()}
+        return {name: value * shade for name, value in images.items()}
     def observe(self, real_scores):
         self.strength.add_(0.01 * real_scores.sign().mean() + 0.02)
 
@@ -140,13 +140,13 @@ class PairJudge(nn.Module):
     def forward(self, a_image, b_image):
         return self.net(torch.cat([a_image, b_image], 1)).flatten(1)
 
-def picture_nets(config, data):
+def image_nets(config, data):
     return Networks(
         generators={"generator": Net(module=Halve(), reads=("a_image",), writes=("b_image",))},
         discriminators={"discriminator": Net(module=PairJudge(), reads=("a_image", "b_image"))},
     )
 
-def pictures(argument, config=None):
+def images(argument, config=None):
     rng = np.random.default_rng(0)
     arrays = {name: rng.integers(0, 256, (50, 1, 8, 8), np.uint8) for name in ("a_image", "b_image")}
     fields = tuple(Field(name=name, shape=(1, 8, 8), range=(-1.0, 1.0)) for name in arrays)
@@ -172,7 +172,7 @@ def ganzoo_architectures():
         ArchitectureSpec(name="cycle", summary="Two games.", factory=f"{here}:cycle_nets", needs=("a", "b")),
         ArchitectureSpec(name="two-heads", summary="Two outputs.", factory=f"{here}:ac_nets",
                          needs=("a", "label")),
-        ArchitectureSpec(name="pictures", summary="Image to image.", factory=f"{here}:picture_nets",
+        ArchitectureSpec(name="images", summary="Image to image.", factory=f"{here}:image_nets",
                          needs=("a_image", "b_image")),
         ArchitectureSpec(name="codes", summary="Latent codes.", factory=f"{here}:info_nets", needs=("a",)),
     ]
@@ -200,7 +200,7 @@ def ganzoo_augmentations():
 
 @hookimpl
 def ganzoo_datasets():
-    pairs = DatasetSpec(name="two-pictures", summary="Pairs.", factory=f"{__name__}:pictures")
+    pairs = DatasetSpec(name="two-images", summary="Pairs.", factory=f"{__name__}:images")
     return [pairs, DatasetSpec(name="two-fields", summary="a, b and a label.", factory=f"{__name__}:data")]
 
 @hookimpl
@@ -214,8 +214,8 @@ def ganzoo_recipes():
         RecipeSpec(name="test-codes", summary="InfoGAN.", architecture="codes", loss="non-saturating",
                    data="two-fields",
                    settings={"terms.tell-code": True, "terms.tell-code-g": True, "terms.spread": True}),
-        RecipeSpec(name="test-pictures", summary="Augmented pairs, with R1.", architecture="pictures",
-                   loss="non-saturating", data="two-pictures",
+        RecipeSpec(name="test-images", summary="Augmented pairs, with R1.", architecture="images",
+                   loss="non-saturating", data="two-images",
                    settings={"augment.name": "dimmer", "terms.r1": True}),
         RecipeSpec(name="test-paired", summary="Paired.", architecture="two-heads", loss="paired",
                    data="two-fields"),

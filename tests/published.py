@@ -29,7 +29,7 @@ LATER: dict[str, dict[str, Any]] = {
         **both(decay="linear", decay_from=0.0, lr_final=0.0),
         "terms": [],
     },
-    # Miyato and Koyama 2018; the same repository, configs/sn_projection.yml: 16 pictures on each of 4 GPUs.
+    # Miyato and Koyama 2018; the same repository, configs/sn_projection.yml: 16 images on each of 4 GPUs.
     "projection-paper": {
         "loss.name": "hinge",
         "train.images": 450_000 * 5 * 64,

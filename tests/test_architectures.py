@@ -1,4 +1,4 @@
-"""Every built-in architecture on pictures of many shapes: sizes, ranges, gradients, refusals."""
+"""Every built-in architecture on images of many shapes: sizes, ranges, gradients, refusals."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ VARIANTS = [
 CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in sorted(SPECS)), *VARIANTS]
 
 
-def pictures(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> DataInfo:
+def images(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> DataInfo:
     image = Field(name="image", shape=shape, range=bounds)
     return DataInfo(fields=(image, Field(name="label", dtype="int64", classes=CLASSES)), count=100)
 
@@ -115,15 +115,15 @@ def check(networks: Networks, shape: tuple[int, ...], bounds: tuple[float, float
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", sorted(SPECS))
-def test_pictures_of_any_shape(name: str, shape: tuple[int, ...]) -> None:
-    data = pictures(*shape)
+def test_images_of_any_shape(name: str, shape: tuple[int, ...]) -> None:
+    data = images(*shape)
     check(build(name, data, **SMALL[name]), shape, (-1, 1))
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 9, 21)])
 def test_options(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> None:
-    check(build(name, pictures(*shape), **{**SMALL[name], **options}), shape, (-1, 1))
+    check(build(name, images(*shape), **{**SMALL[name], **options}), shape, (-1, 1))
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-3.0, 5.0), None])
@@ -132,7 +132,7 @@ def test_options(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> 
 def test_the_output_fills_the_range_of_the_field(
     name: str, output: str, bounds: tuple[float, float] | None
 ) -> None:
-    networks = build(name, pictures(1, 16, 16, bounds=bounds), **{**SMALL[name], "output": output})
+    networks = build(name, images(1, 16, 16, bounds=bounds), **{**SMALL[name], "output": output})
     check(networks, (1, 16, 16), bounds)
     generator = networks.generators["generator"].module
     *_, last = (layer for layer in generator.modules() if isinstance(layer, WEIGHTED))
@@ -155,7 +155,7 @@ def test_the_mlp_takes_vectors_of_any_shape_and_name(field: str, shape: tuple[in
 
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_forward_takes_the_fields_that_are_read(name: str) -> None:
-    networks = build(name, pictures(1, 16, 16), **SMALL[name])
+    networks = build(name, images(1, 16, 16), **SMALL[name])
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         parameters = tuple(inspect.signature(net.module.forward).parameters)
         assert len(parameters) == 1 if len(net.reads) == 1 else parameters == net.reads
@@ -163,8 +163,8 @@ def test_forward_takes_the_fields_that_are_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_generators_draw_nothing_and_treat_samples_alone(name: str) -> None:
-    """In evaluation: the same inputs give the same pictures, whatever else is in the batch."""
-    networks = build(name, pictures(1, 20, 12), **SMALL[name])
+    """In evaluation: the same inputs give the same images, whatever else is in the batch."""
+    networks = build(name, images(1, 20, 12), **SMALL[name])
     generator = networks.generators["generator"]
     generator.module.eval()
     batch = inputs(networks, 7)
@@ -176,7 +176,7 @@ def test_generators_draw_nothing_and_treat_samples_alone(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_norms_have_the_usual_epsilon(name: str, options: dict[str, Any]) -> None:
-    networks = build(name, pictures(1, 16, 16), **{**SMALL[name], **options})
+    networks = build(name, images(1, 16, 16), **{**SMALL[name], **options})
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         for layer in net.module.modules():
             if isinstance(layer, NORMS):
@@ -185,16 +185,16 @@ def test_norms_have_the_usual_epsilon(name: str, options: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0].startswith("wgan")])
 def test_no_wgan_critic_has_batch_norm(name: str, options: dict[str, Any]) -> None:
-    networks = build(name, pictures(1, 16, 16), **{**SMALL[name], **options})
+    networks = build(name, images(1, 16, 16), **{**SMALL[name], **options})
     critic = networks.discriminators["discriminator"].module
     assert not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in critic.modules())
 
 
 @pytest.mark.parametrize("name", [*CONVOLUTIONAL, "mlp", "conditional-mlp"])
-def test_small_pictures(name: str) -> None:
+def test_small_images(name: str) -> None:
     """Convolutional nets take 8x8 and say what else to use below; MLPs take any size."""
-    check(build(name, pictures(1, 8, 8), **SMALL[name]), (1, 8, 8), (-1, 1))
-    tiny = pictures(3, 7, 64)
+    check(build(name, images(1, 8, 8), **SMALL[name]), (1, 8, 8), (-1, 1))
+    tiny = images(3, 7, 64)
     if name in CONVOLUTIONAL:
         with pytest.raises(DataError, match="at least 8x8") as caught:
             build(name, tiny)
@@ -206,12 +206,12 @@ def test_small_pictures(name: str) -> None:
 @pytest.mark.parametrize("name", ["dcgan", "wgan-conv"])
 def test_more_stages_than_pixels_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="halved 5 times"):
-        build(name, pictures(1, 28, 28), stages=5)
+        build(name, images(1, 28, 28), stages=5)
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
-def test_what_is_no_picture_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match="needs pictures") as caught:
+def test_what_is_no_image_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="needs images") as caught:
         build(name, DataInfo(fields=(Field(name="image", shape=(64,)),), count=10))
     assert "mlp" in caught.value.fix
 
@@ -225,7 +225,7 @@ def test_labels_without_classes_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["conditional-mlp", "conditional-conv"])
 def test_both_nets_hear_the_label(name: str) -> None:
-    networks = build(name, pictures(1, 16, 16), **SMALL[name])
+    networks = build(name, images(1, 16, 16), **SMALL[name])
     batch = {**inputs(networks, 1), "image": torch.randn(1, 1, 16, 16)}
     for net in (networks.generators["generator"], networks.discriminators["discriminator"]):
         net.module.eval()

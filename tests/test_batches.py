@@ -9,7 +9,7 @@ import torch
 from ganzoo.api import DataError, Field
 from ganzoo.api.sources import ArraySource
 from ganzoo.data.batches import Batches, indices, order
-from ganzoo.data.dataset import Store, open_source
+from ganzoo.data.dataset import Dataset, open_source
 
 CPU = torch.device("cpu")
 BOTH = pytest.mark.parametrize("resident_bytes", [0, 1 << 30], ids=["host", "resident"])
@@ -17,8 +17,8 @@ BOTH = pytest.mark.parametrize("resident_bytes", [0, 1 << 30], ids=["host", "res
 
 def make(
     count: int = 10, shape: tuple[int, ...] = (1, 2, 3), span: tuple[float, float] = (-1.0, 1.0)
-) -> Store:
-    """Pictures in which each pixel is different, and a label that is the sample's own index."""
+) -> Dataset:
+    """Images in which each pixel is different, and a label that is the sample's own index."""
     size = int(np.prod(shape))
     image = (np.arange(count * size) % 256).astype(np.uint8).reshape(count, *shape)
     classes = tuple(str(value) for value in range(count))
@@ -80,8 +80,8 @@ def test_impossible_positions() -> None:
 
 @BOTH
 def test_fields_stay_together_and_epochs_are_whole(resident_bytes: int) -> None:
-    store = make()
-    batches = Batches(store, seed=3, device=CPU, resident_bytes=resident_bytes)
+    dataset = make()
+    batches = Batches(dataset, seed=3, device=CPU, resident_bytes=resident_bytes)
     assert batches.resident == bool(resident_bytes)
     seen = []
     for position in range(0, 40, 4):
@@ -89,7 +89,7 @@ def test_fields_stay_together_and_epochs_are_whole(resident_bytes: int) -> None:
         assert batch["image"].shape == (4, 1, 2, 3)
         assert batch["image"].dtype == torch.float32
         assert batch["label"].dtype == torch.int64
-        expected = store.arrays["image"][batch["label"].numpy()].astype(np.float32) / 127.5 - 1
+        expected = dataset.arrays["image"][batch["label"].numpy()].astype(np.float32) / 127.5 - 1
         np.testing.assert_allclose(batch["image"].numpy(), expected, atol=1e-6)
         np.testing.assert_array_equal(batch["label"].numpy(), indices(3, "d", position, 4, 10))
         seen += batch["label"].tolist()
@@ -103,8 +103,8 @@ def test_a_batch_larger_than_the_data(resident_bytes: int) -> None:
 
 
 def test_host_and_resident_give_the_same() -> None:
-    store = make(count=30, shape=(4, 3, 5))
-    one, two = (Batches(store, seed=3, device=CPU, flip=True, resident_bytes=size) for size in (0, 1 << 30))
+    dataset = make(count=30, shape=(4, 3, 5))
+    one, two = (Batches(dataset, seed=3, device=CPU, flip=True, resident_bytes=size) for size in (0, 1 << 30))
     for position in (0, 25, 7):
         first, second = one.take("d", position, 11), two.take("d", position, 11)
         assert all(torch.equal(first[name], second[name]) for name in first)
@@ -114,16 +114,16 @@ def test_host_and_resident_give_the_same() -> None:
 def test_scaling_is_exact(span: tuple[float, float], middle: float) -> None:
     field = Field(name="image", shape=(1, 1, 3), range=span)
     image = np.array([0, 127, 255], np.uint8).reshape(1, 1, 1, 3)
-    store = open_source(ArraySource(fields=(field,), arrays={"image": image}))
-    values = Batches(store, seed=0, device=CPU).take("d", 0, 1)["image"].flatten().tolist()
+    dataset = open_source(ArraySource(fields=(field,), arrays={"image": image}))
+    values = Batches(dataset, seed=0, device=CPU).take("d", 0, 1)["image"].flatten().tolist()
     assert values == [span[0], np.float32(middle), span[1]]
 
 
 @BOTH
 def test_flips_are_per_sample_and_a_function_of_the_position(resident_bytes: int) -> None:
-    store = make(count=40)
-    plain = Batches(store, seed=3, device=CPU, resident_bytes=resident_bytes)
-    flipping = Batches(store, seed=3, device=CPU, flip=True, resident_bytes=resident_bytes)
+    dataset = make(count=40)
+    plain = Batches(dataset, seed=3, device=CPU, resident_bytes=resident_bytes)
+    flipping = Batches(dataset, seed=3, device=CPU, flip=True, resident_bytes=resident_bytes)
     before, after = plain.take("d", 0, 80), flipping.take("d", 0, 80)
     assert torch.equal(before["label"], after["label"])
     mirrored = [torch.equal(x.flip(-1), y) for x, y in zip(before["image"], after["image"], strict=True)]
@@ -136,8 +136,8 @@ def test_flips_are_per_sample_and_a_function_of_the_position(resident_bytes: int
 
 def test_rows_are_neither_scaled_nor_flipped() -> None:
     rows = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
-    store = open_source(ArraySource(fields=(Field(name="point", shape=(2,)),), arrays={"point": rows}))
-    batch = Batches(store, seed=0, device=CPU, flip=True).take("d", 0, 6)
+    dataset = open_source(ArraySource(fields=(Field(name="point", shape=(2,)),), arrays={"point": rows}))
+    batch = Batches(dataset, seed=0, device=CPU, flip=True).take("d", 0, 6)
     np.testing.assert_array_equal(batch["point"].numpy(), rows[indices(0, "d", 0, 6, 6)])
 
 
@@ -163,9 +163,11 @@ def test_read_only_memory_maps_raise_no_warning(tmp_path) -> None:
     np.save(tmp_path / "a.npy", make().arrays["image"])
     field = Field(name="image", shape=(1, 2, 3), range=(-1.0, 1.0))
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    store = open_source(ArraySource(fields=(field,), arrays={"image": mapped}))
+    dataset = open_source(ArraySource(fields=(field,), arrays={"image": mapped}))
     for size in (0, 1 << 30):
-        assert Batches(store, seed=0, device=CPU, resident_bytes=size).take("d", 0, 4)["image"].shape[0] == 4
+        assert (
+            Batches(dataset, seed=0, device=CPU, resident_bytes=size).take("d", 0, 4)["image"].shape[0] == 4
+        )
 
 
 def test_many_epochs_are_not_all_kept() -> None:
@@ -176,10 +178,10 @@ def test_many_epochs_are_not_all_kept() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_gives_the_same_as_the_cpu() -> None:
-    store = make(count=30, shape=(4, 3, 5))
-    host = Batches(store, seed=3, device=CPU, flip=True)
+    dataset = make(count=30, shape=(4, 3, 5))
+    host = Batches(dataset, seed=3, device=CPU, flip=True)
     for size in (None, 0):
-        there = Batches(store, seed=3, device=torch.device("cuda"), flip=True, resident_bytes=size)
+        there = Batches(dataset, seed=3, device=torch.device("cuda"), flip=True, resident_bytes=size)
         for position in (0, 25, 7):
             first, second = host.take("d", position, 11), there.take("d", position, 11)
             assert all(torch.equal(first[name], second[name].cpu()) for name in first)

@@ -17,10 +17,10 @@ from ganzoo.bench import plain_loop
 from ganzoo.bench.loops import endless
 from ganzoo.bench.roofline import Peaks, measure_peaks
 from ganzoo.bench.rounds import Figures, Process, Result, contender, factor, measure
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 from ganzoo.config.plan import Plan
 from ganzoo.errors import FailedError
-from ganzoo.training.compute.conv_as_matmul import use_products
+from ganzoo.training.compute.conv_as_matmul import use_matmul_convolutions
 from ganzoo.training.cost import count_cycle
 from ganzoo.training.setup import prepare
 
@@ -71,7 +71,7 @@ def test_the_factor_is_the_median_of_ratios_of_the_same_round() -> None:
 # --- the plain loop -------------------------------------------------------------------------------
 
 
-class CountingGate(Gate):
+class CountingGate(StepGate):
     """Ends a loop after some steps, without a conductor."""
 
     def __init__(self, steps: int) -> None:
@@ -96,7 +96,7 @@ def test_the_plain_loop_trains_the_same_networks(
     with pytest.raises(StopIteration):
         plain_loop.train(plan, CountingGate(2 * plan.train.n_critic))
     [networks] = built
-    before = build(plan, prepare(plan).store.info)
+    before = build(plan, prepare(plan).dataset.info)
     for side in ("generators", "discriminators"):
         for name, net in getattr(networks, side).items():
             own = getattr(before, side)[name].module
@@ -139,7 +139,7 @@ def test_the_work_of_a_cycle_is_counted_exactly(tiny: Tiny) -> None:
     plan = tiny("vanilla", **widths, **more)
     work = count_cycle(prepare(plan)).work
     generator, first, last = 10 * 16 + 16 * 784, 784 * 8, 8
-    judged = 2 * 2 * (2 * first + 3 * last)  # two batches; the pictures need no gradient
+    judged = 2 * 2 * (2 * first + 3 * last)  # two batches; the images need no gradient
     drawn = 2 * generator
     learned = 2 * (2 * 10 * 16 + 3 * 16 * 784) + 2 * 2 * (first + last)  # D's weights need none
     assert work == {("product", "fp32"): 8 * (judged + drawn + learned)}
@@ -189,7 +189,7 @@ def test_products_are_the_convolutions(
     plain = layer(bias).double().to(memory_format=memory)  # type: ignore[call-overload]
     fast = layer(bias).double().to(memory_format=memory)  # type: ignore[call-overload]
     fast.load_state_dict(plain.state_dict())
-    use_products(fast)
+    use_matmul_convolutions(fast)
     maps = torch.randn(shape, dtype=torch.float64, requires_grad=True)
     found = []
     for module in (plain, fast):
@@ -204,7 +204,7 @@ def test_products_are_the_convolutions(
 def test_products_leave_parametrised_layers_alone() -> None:
     layer = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 5, 4))
     kind = type(layer)
-    use_products(layer)
+    use_matmul_convolutions(layer)
     assert type(layer) is kind
 
 

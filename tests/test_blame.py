@@ -11,7 +11,7 @@ from ganzoo.config.resolve import resolve
 from ganzoo.errors import FailedError
 from ganzoo.registry.registry import load_registry
 from ganzoo.testing.runner import check_plugin
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.util.error_notes import Blame, blamed
 
@@ -43,7 +43,7 @@ SMALL = {"train.device": "cpu", "train.images": 16, "train.batch_size": 8, "trai
 def trained(path: Path) -> FailedError:
     plan = resolve("mlp+non-saturating+shuffle", load_registry(), overrides=SMALL)
     with pytest.raises(FailedError) as caught:
-        start(plan, path / "run", Quiet())
+        start(plan, path / "run", NullReporter())
     return caught.value
 
 

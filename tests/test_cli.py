@@ -226,11 +226,11 @@ def test_a_run_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
-def test_a_full_disk_is_said_and_leaves_the_log_and_pictures(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_leaves_the_log_and_images(tmp_path: Path) -> None:
     import resource
 
     def small_files() -> None:
-        # 100 kB a file: log and pictures fit, checkpoints do not.
+        # 100 kB a file: log and images fit, checkpoints do not.
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     command = [sys.executable, "-m", "ganzoo", "train", "vanilla", "--images", "1280", "--run-dir", "run"]
@@ -337,7 +337,7 @@ def test_the_python_interface_of_the_readme(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {}
     exec(snippet.replace("20_000", "640"), scope)  # noqa: S102 - this is the README's own code
-    assert scope["pictures"].shape == (64, 1, 28, 28)
+    assert scope["images"].shape == (64, 1, 28, 28)
 
 
 def test_the_deployment_code_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from ganzoo.errors import PluginError, SettingsError, UsageError
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import prepare
 from tests.kinds import PLUGIN
@@ -27,7 +27,7 @@ from tests.kinds import PLUGIN
 Install = Callable[..., Path]
 
 
-@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired", "test-codes", "test-pictures"])
+@pytest.mark.parametrize("recipe", ["test-cycle", "test-ac", "test-paired", "test-codes", "test-images"])
 def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, recipe: str) -> None:
     install("kinds-dist", "kinds", PLUGIN)
     registry = load_registry()
@@ -39,10 +39,10 @@ def test_other_kinds_train_and_resume_exactly(install: Install, tmp_path: Path, 
         "generator.lr": 0.01,
     }
     plan = resolve(recipe, registry, overrides=settings)
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
-    parts, _ = start(plan, tmp_path / "parts", Quiet(), pause_at=80)
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
+    parts, _ = start(plan, tmp_path / "parts", NullReporter(), pause_at=80)
     parts = Run.open(parts.path)
-    parts, outcome = resume(parts, resolve(str(parts.settings_file), registry), Quiet())
+    parts, outcome = resume(parts, resolve(str(parts.settings_file), registry), NullReporter())
     assert outcome == "done"
     states = [(max(r.checkpoints.iterdir()) / "state.safetensors").read_bytes() for r in (whole, parts)]
     assert states[0] == states[1]
@@ -53,7 +53,9 @@ def test_two_games_learn_and_export_two_generators(install: Install, tmp_path: P
     install("kinds-dist", "kinds", PLUGIN)
     rates = {"generator.lr": 0.01, "discriminator.lr": 0.01}
     settings = {"train.device": "cpu", "train.images": 20_000, **rates}
-    run, _ = start(resolve("test-cycle", load_registry(), overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(
+        resolve("test-cycle", load_registry(), overrides=settings), tmp_path / "run", NullReporter()
+    )
     log = run.log()
     assert log[-1]["values"]["there-and-back"] < 0.3 * log[0]["values"]["there-and-back"]
     bundle = ganzoo.export(run, tmp_path / "bundle")
@@ -70,7 +72,9 @@ def test_latent_codes_are_learned_and_exported(install: Install, tmp_path: Path)
     install("kinds-dist", "kinds", PLUGIN)
     rates = {"generator.lr": 0.01, "discriminator.lr": 0.01}
     settings = {"train.device": "cpu", "train.images": 20_000, **rates}
-    run, _ = start(resolve("test-codes", load_registry(), overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(
+        resolve("test-codes", load_registry(), overrides=settings), tmp_path / "run", NullReporter()
+    )
     log = run.log()
     assert log[-1]["values"]["tell-code"] < 0.3 * log[0]["values"]["tell-code"]
     generator = ganzoo.load(ganzoo.export(run, tmp_path / "bundle"), provider="cpu")
@@ -85,18 +89,18 @@ def test_an_augmentation_sees_what_the_discriminator_reads_and_keeps_its_state(
     install("kinds-dist", "kinds", PLUGIN)
     registry = load_registry()
     settings = {"train.device": "cpu", "train.images": 80, "train.batch_size": 8}
-    plan = resolve("test-pictures", registry, overrides=settings)
+    plan = resolve("test-images", registry, overrides=settings)
     assert plan.settings()["augment"] == {"name": "kinds-dist/dimmer"}
-    prepared = prepare(plan)
-    dimmer = prepared.phases.augmentation
+    setup = prepare(plan)
+    dimmer = setup.phases.augmentation
     assert isinstance(dimmer, torch.nn.Module)
     real = {name: torch.ones(8, 1, 8, 8) for name in ("a_image", "b_image")}
     before = float(dimmer.strength)
-    prepared.phases.discriminator(real, 8, 0, last=True)
-    prepared.phases.generator(real, 8, 0)
+    setup.phases.discriminator(real, 8, 0, last=True)
+    setup.phases.generator(real, 8, 0)
     assert set(dimmer.seen) == {("a_image", "b_image")}
     assert float(dimmer.strength) > before
-    run, _ = start(plan, tmp_path / "run", Quiet())
+    run, _ = start(plan, tmp_path / "run", NullReporter())
     assert "kinds-dist" in {p["dist"] for p in run.record["plugins"]}
     assert float(read_newest(run.checkpoints, print)[0]["parts.augmentation.strength"]) > 0
 
@@ -104,7 +108,7 @@ def test_an_augmentation_sees_what_the_discriminator_reads_and_keeps_its_state(
 def test_an_augmentation_can_be_chosen_and_switched_off(install: Install) -> None:
     install("kinds-dist", "kinds", PLUGIN)
     registry = load_registry()
-    off = resolve("test-pictures", registry, overrides={"augment.name": "none"})
+    off = resolve("test-images", registry, overrides={"augment.name": "none"})
     assert off.augment is None
     assert "augment" not in off.settings()
     on = resolve("test-cycle", registry, overrides={"augment.name": "dimmer"})
@@ -113,7 +117,7 @@ def test_an_augmentation_can_be_chosen_and_switched_off(install: Install) -> Non
     with pytest.raises(UsageError, match="There is no augmentation 'dimer'"):
         resolve("test-cycle", registry, overrides={"augment.name": "dimer"})
     with pytest.raises(SettingsError, match=r"no setting 'augment\.strength'"):
-        resolve("test-pictures", registry, overrides={"augment.strength": 1})
+        resolve("test-images", registry, overrides={"augment.strength": 1})
     with pytest.raises(SettingsError, match=r"no setting 'augment\.p'"):
         resolve("test-cycle", registry, overrides={"augment.p": 1})
 
@@ -198,7 +202,7 @@ def test_a_run_whose_plugin_is_gone_says_what_to_install(
 ) -> None:
     install("kinds-dist", "kinds", PLUGIN)
     settings = {"train.device": "cpu", "train.images": 16, "train.batch_size": 8}
-    run, _ = start(resolve("test-ac", load_registry(), overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(resolve("test-ac", load_registry(), overrides=settings), tmp_path / "run", NullReporter())
     monkeypatch.setenv("GANZOO_DISABLE", "kinds-dist")
     with pytest.raises(UsageError) as caught:
         ganzoo.export(run, tmp_path / "bundle")

@@ -25,7 +25,7 @@ from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import read_newest, read_one, settle, write_checkpoint
 from ganzoo.runs.run import Run
 from ganzoo.runs.validation import read_manifest, sealed_manifest
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start, start_or_resume
 from ganzoo.training.setup import prepare
 from ganzoo.util import files
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_other_networks_is_refused_before_it_is_read(
     tiny: Tiny, registry: Registry, tmp_path: Path
 ) -> None:
     plan = tiny("vanilla")
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
     state, _ = read_newest(run.checkpoints)
     for change in (
         {"networks.generator.generator.more": torch.zeros(3)},
@@ -152,53 +152,53 @@ def test_a_checkpoint_of_other_networks_is_refused_before_it_is_read(
         record = {**read_manifest(path), "files": {"state.safetensors": digest}}
         (path / "manifest.json").write_bytes(sealed_manifest(record))
     with pytest.raises(UsageError, match="'surprise' differs"):
-        resume(Run.open(run.path), plan, Quiet())
+        resume(Run.open(run.path), plan, NullReporter())
 
 
 def test_a_damaged_newest_checkpoint_does_not_push_out_the_sound_one(tiny: Tiny, tmp_path: Path) -> None:
     """With keep=1, the next checkpoint must not be pruned in favour of a newer, damaged one."""
     plan = tiny("vanilla", **{"train.keep_checkpoints": 2, "train.checkpoint_every": 32})
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
     newest = max(run.checkpoints.iterdir())
     (newest / "state.safetensors").write_bytes(b"rubbish")
     one = resolve(str(run.settings_file), load(), overrides={"train.keep_checkpoints": 1})
-    resume(Run.open(run.path), one, Quiet(), pause_at=72)
+    resume(Run.open(run.path), one, NullReporter(), pause_at=72)
     assert read_newest(run.checkpoints)[1]["images"] == 72
 
 
 def test_nothing_is_thrown_away_that_cannot_be_read(tiny: Tiny, tmp_path: Path) -> None:
     """All checkpoints damaged, or of a later format: no new run is begun over them."""
     plan = tiny("vanilla", **{"train.checkpoint_every": 32})
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
     before = {path: path.read_bytes() for path in run.checkpoints.rglob("*") if path.is_file()}
     for path in run.checkpoints.iterdir():
         record = read_manifest(path)
         (path / "manifest.json").write_bytes(sealed_manifest({**record, "format": 99}))
     with pytest.raises(UsageError, match="none of them can be read"):
-        start_or_resume(plan, run.path, Quiet())
+        start_or_resume(plan, run.path, NullReporter())
     assert {path for path in run.checkpoints.rglob("*") if path.is_file()} == set(before)
     for path, content in before.items():
         path.write_bytes(content)
     newest = max(run.checkpoints.iterdir())
     (newest / "state.safetensors").write_bytes(b"rubbish")
-    start_or_resume(plan, run.path, Quiet(), pause_at=72)
+    start_or_resume(plan, run.path, NullReporter(), pause_at=72)
     assert (run.checkpoints / f".damaged-{newest.name}" / "state.safetensors").read_bytes() == b"rubbish"
 
 
 def test_edited_settings_and_shorter_lengths_do_not_change_a_run(tiny: Tiny, tmp_path: Path) -> None:
     plan = tiny("vanilla")
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
     text = run.settings_file.read_text()
     run.settings_file.write_text(text.replace("seed = 0", "seed = 7"))
     edited = resolve(str(run.settings_file), load())
     with pytest.raises(UsageError, match="would change train"):
-        resume(Run.open(run.path), edited, Quiet())
+        resume(Run.open(run.path), edited, NullReporter())
     run.settings_file.write_text(text)
     fewer = resolve(str(run.settings_file), load(), overrides={"train.images": 32})
     with pytest.raises(UsageError, match="has seen 96 images already"):
-        resume(Run.open(run.path), fewer, Quiet())
-    start_or_resume(plan, run.path, Quiet())
-    reporter = Quiet()
+        resume(Run.open(run.path), fewer, NullReporter())
+    start_or_resume(plan, run.path, NullReporter())
+    reporter = NullReporter()
     _, outcome = start_or_resume(fewer, run.path, reporter)
     assert outcome == "done"
     assert "complete already" in reporter.notes[-1]
@@ -209,7 +209,7 @@ def test_somebody_elses_settings_are_not_replaced(tiny: Tiny, tmp_path: Path) ->
     (tmp_path / "settings.toml").write_text('recipe = "vanilla"  # mine')
     for begin in (start, start_or_resume):
         with pytest.raises(UsageError):
-            begin(tiny("vanilla"), tmp_path, Quiet())
+            begin(tiny("vanilla"), tmp_path, NullReporter())
     assert (tmp_path / "settings.toml").read_text() == 'recipe = "vanilla"  # mine'
 
 
@@ -227,8 +227,8 @@ def load() -> Registry:
 
 def test_run_json_comes_back_from_a_checkpoint(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
     plan = tiny("vanilla")
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
     for broken in (b"", b'{"format": 1, "rec', None):
         for name in ("run.json", "settings.toml"):
             if broken is None:
@@ -238,7 +238,7 @@ def test_run_json_comes_back_from_a_checkpoint(tiny: Tiny, registry: Registry, t
         again = Run.open(run.path)
         assert again.record["recipe"] == "vanilla"
         assert again.settings() == plan.settings()
-    resume(Run.open(run.path), resolve(str(run.settings_file), registry), Quiet())
+    resume(Run.open(run.path), resolve(str(run.settings_file), registry), NullReporter())
     assert final(run) == final(whole)
 
 
@@ -246,7 +246,7 @@ def test_run_json_comes_back_from_a_checkpoint(tiny: Tiny, registry: Registry, t
     "change", [{"data": 3}, {"plugins": "x"}, {"status": None}, {"threads": "many"}, {"versions": [1]}]
 )
 def test_a_strange_run_json_is_named(change: dict[str, Any], tiny: Tiny, tmp_path: Path) -> None:
-    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet(), pause_at=16)
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter(), pause_at=16)
     file = run.path / "run.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(UsageError, match=f"run.json is damaged: '{next(iter(change))}"):
@@ -268,11 +268,11 @@ def test_a_disk_that_is_full_at_any_64_kilobytes_keeps_the_last_checkpoint(
     counting = FaultyDisk(0, full)
     monkeypatch.setattr(files, "disk", counting)
     write_checkpoint(tmp_path / "trial", 200, tensors(200, size), ABOUT, 3)
-    steps = len(counting.asked)
-    assert counting.asked.count("write") >= 17
+    steps = len(counting.conditioned)
+    assert counting.conditioned.count("write") >= 17
     # Flushing a folder's entries, before and after the rename: not every storage can do it.
     harmless = {steps - 2, steps}
-    assert [counting.asked[at - 1] for at in sorted(harmless)] == ["sync", "sync"]
+    assert [counting.conditioned[at - 1] for at in sorted(harmless)] == ["sync", "sync"]
     for at in range(1, steps + 1):
         monkeypatch.setattr(files, "disk", FaultyDisk(at, full))
         if at in harmless:
@@ -305,18 +305,18 @@ def test_rewriting_a_checkpoint_on_a_full_disk_keeps_the_old_one(
 def test_a_run_goes_on_while_the_disk_is_full(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, _ = start(tiny("vanilla"), tmp_path / "whole", Quiet())
+    whole, _ = start(tiny("vanilla"), tmp_path / "whole", NullReporter())
 
     class Full(FaultyDisk):
         """Full for a while: whatever is asked between the 30th and the 80th time fails."""
 
         def before(self, what: str, partly: Callable[[], None] = lambda: None) -> None:
-            self.asked.append(what)
-            if 30 < len(self.asked) < 80 and what in ("write", "create", "append"):
+            self.conditioned.append(what)
+            if 30 < len(self.conditioned) < 80 and what in ("write", "create", "append"):
                 raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "disk", Full(0, full))
-    reporter = Quiet()
+    reporter = NullReporter()
     run, outcome = start(tiny("vanilla"), tmp_path / "run", reporter)
     assert outcome == "done"
     notes = [note for note in reporter.notes if "No space left" in note]
@@ -348,7 +348,9 @@ def test_a_run_keeps_its_best_by_a_value_of_the_log(
 ) -> None:
     settings = {"train.log_every": 16, "train.checkpoint_every": 16, "train.keep_checkpoints": 1}
     run, _ = start(
-        tiny("vanilla", **settings, **{"train.keep_best": "max:loss_generator"}), tmp_path / "run", Quiet()
+        tiny("vanilla", **settings, **{"train.keep_best": "max:loss_generator"}),
+        tmp_path / "run",
+        NullReporter(),
     )
     log = {line["images"]: line["values"]["loss_generator"] for line in run.log()}
     best = max(log, key=lambda images: log[images])
@@ -363,7 +365,9 @@ def test_a_run_keeps_its_best_by_a_value_of_the_log(
     for name in ("beauty", "skipped_generator"):
         with pytest.raises(SettingsError, match=f"'{name}', which this run's log does not have"):
             start(
-                tiny("vanilla", **settings, **{"train.keep_best": f"min:{name}"}), tmp_path / "none", Quiet()
+                tiny("vanilla", **settings, **{"train.keep_best": f"min:{name}"}),
+                tmp_path / "none",
+                NullReporter(),
             )
     assert not (tmp_path / "none").exists()
 
@@ -382,6 +386,6 @@ def test_checkpoint_module_writes_through_the_seam(tmp_path: Path, monkeypatch: 
     disk = FaultyDisk(0, full)
     monkeypatch.setattr(files, "disk", disk)
     checkpoint.write_checkpoint(tmp_path, 1, tensors(1, 10), ABOUT, 1)
-    assert [what for what in disk.asked if what != "write"] == [
+    assert [what for what in disk.conditioned if what != "write"] == [
         "create", "sync", "create", "sync", "sync", "rename", "sync",
     ]  # fmt: skip

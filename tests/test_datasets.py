@@ -17,7 +17,7 @@ import pytest
 from ganzoo.api import DataError, Field, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.data import open_data as opening
-from ganzoo.data.dataset import Store, open_source
+from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import PluginError
 from ganzoo.registry.registry import Registry, load_registry
@@ -55,7 +55,7 @@ SOURCE = """
 """
 
 
-def opened(install: Callable[..., Path], made: str) -> Store:
+def opened(install: Callable[..., Path], made: str) -> Dataset:
     install("odd-dist", "odd", SOURCE.format(made=made))
     return open_data(resolve("vanilla-ring", load_registry(), overrides={"data.source": "odd"}))
 
@@ -123,7 +123,7 @@ def test_items_that_the_system_refuses_are_unusable_ones(
 def test_mistakes_of_the_core_are_not_blamed_on_a_plugin(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> Store:
+    def broken(*_: object, **__: object) -> Dataset:
         raise ZeroDivisionError
 
     monkeypatch.setattr(opening, "open_source", broken)
@@ -153,12 +153,12 @@ def test_every_factory_can_be_imported() -> None:
 
 
 def test_fashion_is_balanced_and_labelled() -> None:
-    store = open_source(fashion.open_fashion_5k())
-    assert store.arrays["image"].shape == (5000, 1, 28, 28)
-    assert np.bincount(store.arrays["label"]).tolist() == [500] * 10
-    assert store.info.field("label").classes[:2] == ("T-shirt/top", "Trouser")
-    # The first training picture of Fashion-MNIST is an ankle boot.
-    assert store.info.field("label").classes[store.arrays["label"][0]] == "Ankle boot"
+    dataset = open_source(fashion.open_fashion_5k())
+    assert dataset.arrays["image"].shape == (5000, 1, 28, 28)
+    assert np.bincount(dataset.arrays["label"]).tolist() == [500] * 10
+    assert dataset.info.field("label").classes[:2] == ("T-shirt/top", "Trouser")
+    # The first training image of Fashion-MNIST is an ankle boot.
+    assert dataset.info.field("label").classes[dataset.arrays["label"][0]] == "Ankle boot"
 
 
 def test_damaged_fashion_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,23 +267,23 @@ def test_idx_errors(tmp_path: Path) -> None:
         ((5, 4, 6, 7), (4, 6, 7)),
     ],
 )
-def test_npy_pictures(tmp_path: Path, shape: tuple[int, ...], sample: tuple[int, ...]) -> None:
+def test_npy_images(tmp_path: Path, shape: tuple[int, ...], sample: tuple[int, ...]) -> None:
     array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     np.save(tmp_path / "a.npy", array)
-    store = open_source(open_npy(str(tmp_path / "a.npy")))
-    assert store.info.signal.shape == sample
+    dataset = open_source(open_npy(str(tmp_path / "a.npy")))
+    assert dataset.info.signal.shape == sample
     expected = np.moveaxis(array, 3, 1) if shape[-1] in (1, 3) else array
-    np.testing.assert_array_equal(store.arrays["image"], expected.reshape(5, *sample))
+    np.testing.assert_array_equal(dataset.arrays["image"], expected.reshape(5, *sample))
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((5,), np.float64), ((5, 3), np.float32), ((5, 3), np.float16)])
 def test_npy_rows(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
     array = np.random.default_rng(0).normal(size=shape).astype(dtype)
     np.save(tmp_path / "a.npy", array)
-    store = open_source(open_npy(str(tmp_path / "a.npy")))
-    assert store.arrays["vector"].dtype == np.float32
-    assert store.info.signal.range is None
-    np.testing.assert_array_equal(store.arrays["vector"], array.reshape(5, -1).astype(np.float32))
+    dataset = open_source(open_npy(str(tmp_path / "a.npy")))
+    assert dataset.arrays["vector"].dtype == np.float32
+    assert dataset.info.signal.range is None
+    np.testing.assert_array_equal(dataset.arrays["vector"], array.reshape(5, -1).astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_npy_rows(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
     [
         (np.zeros((2, 8, 8), np.float32), "which value is black"),
         (np.zeros((2, 8, 8, 2), np.uint8), "cannot have the shape"),
-        (np.zeros((2, 8), np.int32), "neither pictures nor rows"),
+        (np.zeros((2, 8), np.int32), "neither images nor rows"),
         (np.zeros((0, 8, 8), np.uint8), "empty"),
         (np.array(3.0), "empty"),
     ],
@@ -315,9 +315,9 @@ def test_npz_with_labels(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     images = np.zeros((6, 8, 8), np.uint8)
     np.savez(path, x_train=images, y_train=np.array([0, 1, 2, 0, 1, 2], np.uint8), extra=images)
-    store = open_source(open_npz(str(path)))
-    assert store.info.field("label").classes == ("0", "1", "2")
-    assert store.arrays["label"].dtype == np.int64
+    dataset = open_source(open_npz(str(path)))
+    assert dataset.info.field("label").classes == ("0", "1", "2")
+    assert dataset.arrays["label"].dtype == np.int64
     assert open_npz(str(path), NpzConfig(images_key="extra")).identity.startswith("a.npz [extra+y_train]")
     with pytest.raises(DataError, match="no array 'z'"):
         open_npz(str(path), NpzConfig(images_key="z"))
@@ -356,12 +356,12 @@ def test_npy_and_npz_name_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(TOYS))
 def test_toys(name: str) -> None:
-    store = open_source(open_toy(name, ToyConfig(count=500)))
-    assert store.count == 500
-    assert store.info.signal.shape == ((1,) if name.endswith("1d") else (2,))
-    assert ("label" in store.info) == (name in ("ring", "grid", "mixture1d"))
-    assert open_source(open_toy(name, ToyConfig(count=500))).fingerprint == store.fingerprint
-    assert open_source(open_toy(name, ToyConfig(count=500, seed=1))).fingerprint != store.fingerprint
+    dataset = open_source(open_toy(name, ToyConfig(count=500)))
+    assert dataset.count == 500
+    assert dataset.info.signal.shape == ((1,) if name.endswith("1d") else (2,))
+    assert ("label" in dataset.info) == (name in ("ring", "grid", "mixture1d"))
+    assert open_source(open_toy(name, ToyConfig(count=500))).fingerprint == dataset.fingerprint
+    assert open_source(open_toy(name, ToyConfig(count=500, seed=1))).fingerprint != dataset.fingerprint
 
 
 def test_toy_moments() -> None:

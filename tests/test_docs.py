@@ -17,14 +17,14 @@ from ganzoo import api
 from ganzoo.api import (
     ArchitectureSpec,
     AugmentationSpec,
+    ClassifierData,
     Column,
+    Comparison,
     DatasetSpec,
-    Evidence,
     Extractor,
     ExtractorSpec,
     Field,
     Judge,
-    Lesson,
     LossSpec,
     MetricSpec,
     RecipeSpec,
@@ -54,12 +54,12 @@ PAGES = [
 RECORDS = [
     *(ArchitectureSpec, LossSpec, TermSpec, AugmentationSpec, RecipeSpec, DatasetSpec, MetricSpec),
     ExtractorSpec,
-    *(Field, Column, Net, Game, Networks, Lesson),
+    *(Field, Column, Net, Game, Networks, ClassifierData),
 ]
 PROTOCOLS = {
     "Terms and the View": View,
     "Augmentation": Augmentation,
-    "Evidence": Evidence,
+    "Comparison": Comparison,
     "Samples": Samples,
     "Extractor": Extractor,
     "Judge": Judge,
@@ -225,18 +225,20 @@ def test_the_metric_and_the_extractor_of_the_page_work(shown: Registry) -> None:
 
 def test_the_judge_of_the_page_knows_some_garments(shown: Registry) -> None:
     arrays, held_out = open_fashion_5k().arrays, open_test_part().arrays
-    lesson = Lesson(
+    classifier_data = ClassifierData(
         pixels=arrays["image"].transpose(0, 2, 3, 1),
         labels=arrays["label"][:, None].astype(np.int64),
-        exam_pixels=held_out["image"].transpose(0, 2, 3, 1),
-        exam_labels=held_out["label"][:, None].astype(np.int64),
+        test_pixels=held_out["image"].transpose(0, 2, 3, 1),
+        test_labels=held_out["label"][:, None].astype(np.int64),
         classes=10,
     )
-    judge = factory_of(shown.find(ExtractorSpec, "nearest-mean"))(None, lesson)
-    guesses = judge.probabilities(lesson.exam_pixels)
-    assert guesses.shape == (5000, 1, 10)
-    assert guesses.sum(2) == pytest.approx(1)
-    assert 0.5 < judge.accuracy == (guesses.argmax(2) == lesson.exam_labels).mean()
+    classifier = factory_of(shown.find(ExtractorSpec, "nearest-mean"))(None, classifier_data)
+    extractor_probabilities = classifier.probabilities(classifier_data.test_pixels)
+    assert extractor_probabilities.shape == (5000, 1, 10)
+    assert extractor_probabilities.sum(2) == pytest.approx(1)
+    assert (
+        0.5 < classifier.accuracy == (extractor_probabilities.argmax(2) == classifier_data.test_labels).mean()
+    )
 
 
 def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Registry) -> None:
@@ -244,8 +246,8 @@ def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Reg
     training, held_out = open_dataset(choice, "waves"), open_held_out(choice, "waves")
     assert held_out is not None
     assert held_out.fields == training.fields
-    seen = {picture.tobytes() for picture in training.arrays["image"]}
-    assert not seen & {picture.tobytes() for picture in held_out.arrays["image"]}
+    seen = {image.tobytes() for image in training.arrays["image"]}
+    assert not seen & {image.tobytes() for image in held_out.arrays["image"]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

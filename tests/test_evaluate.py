@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from ganzoo.config.plan import Plan
-from ganzoo.evaluation.report import judgement
+from ganzoo.evaluation.report import conclusions
 from ganzoo.exporting.from_run import export_run
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo_extractors import classifier
 from ganzoo_extractors.weights import SHA256
 
-from .evaluating import few_pictures, ganzoo
+from .evaluating import few_images, ganzoo
 from .test_deploy import BLOCKED
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return few_pictures(tmp_path_factory.mktemp("data") / "few")
+    return few_images(tmp_path_factory.mktemp("data") / "few")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def run(tiny: Tiny, data: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "train.checkpoint_every": 80,
         "train.keep_best": "min:loss_discriminator",
     }
-    return start(tiny("vanilla", **settings), tmp_path_factory.mktemp("runs") / "run", Quiet())[0]
+    return start(tiny("vanilla", **settings), tmp_path_factory.mktemp("runs") / "run", NullReporter())[0]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
     assert protocol["split"].startswith("held-out part of")
     assert protocol["split"].endswith(data)
     assert f"sha256:{SHA256}" in protocol["extractor"]
-    assert "64x64 bicubic" in protocol["pictures"]
+    assert "64x64 bicubic" in protocol["images"]
     assert "standard deviation" in protocol["scale"]
     assert (protocol["weights"], protocol["images"], protocol["recipe"]) == ("EMA", 160, "vanilla")
     assert (protocol["seed"], protocol["truncation"]) == (0, "none")
@@ -101,14 +101,14 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
 def test_a_document_has_scores_and_reference_rows(whole: tuple[dict[str, Any], Path]) -> None:
     document, _ = whole
     scores, reference = document["scores"], document["reference"]
-    judged = {"modes", "reverse_kl", "classifier_score"}
-    assert scores.keys() == PRDC | judged | {"fed", "kid", "memorisation", "copied"}
+    classifier_used = {"modes", "reverse_kl", "classifier_score"}
+    assert scores.keys() == PRDC | classifier_used | {"fed", "kid", "memorisation", "copied"}
     assert document["better"].keys() >= scores.keys()
     assert list(reference) == ROWS
     for name, row in reference.items():
         assert row["n"] == 200 if name != "few_classes" else 80 < row["n"] < 120
         # Classes are not asked of a generator without labels, but known of real samples.
-        assert PRDC | judged | {"fed", "kid", "asked_class"} <= row.keys()
+        assert PRDC | classifier_used | {"fed", "kid", "asked_class"} <= row.keys()
     real, *worse = reference.values()
     assert all(row["fed"] > real["fed"] for row in (*worse, scores))
     assert reference["repeated"]["coverage"] < real["coverage"]
@@ -236,9 +236,7 @@ def test_reference_rows_are_kept(
     (file,) = folder.iterdir()
     content = file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "ganzoo.evaluation.baselines.made_worse", lambda *_: pytest.fail("they were made again")
-        )
+        patch.setattr("ganzoo.evaluation.baselines.corrupted", lambda *_: pytest.fail("they were made again"))
         assert rows() == first
     for damage in (content[:40], b'{"rows": {"real": {"n": "many"}}, "better": {}}'):
         file.write_bytes(damage)
@@ -274,7 +272,7 @@ def test_data_without_a_held_out_part(tiny: Tiny, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (120, 12, 12), np.uint8)
     np.save(tmp_path / "own.npy", pixels)
     plan = tiny("vanilla", **{"data.source": f"npy:{tmp_path / 'own.npy'}"})
-    run = start(plan, tmp_path / "run", Quiet())[0]
+    run = start(plan, tmp_path / "run", NullReporter())[0]
     document = ganzoo("evaluate", run.path, "--n", "120", "--json").document
     assert document["protocol"]["split"].startswith("training data of")
     assert any("no held-out part" in note and "rewards copying" in note for note in document["notes"])
@@ -296,7 +294,7 @@ def test_against_the_training_data_as_papers_do(run: Run) -> None:
     assert "None of the metrics applies" in said.err
 
 
-def test_no_picture_of_an_earlier_evaluation_stays(run: Run, tmp_path: Path) -> None:
+def test_no_image_of_an_earlier_evaluation_stays(run: Run, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "nearest.png").write_bytes(b"old")
     document = scored(run.path, "--metric", "frechet")
@@ -311,7 +309,7 @@ def test_more_samples_than_there_are_real_ones(run: Run) -> None:
 
 
 def test_other_data_than_it_was_trained_on(run: Run, data: str, tmp_path: Path) -> None:
-    other = few_pictures(tmp_path / "other", train=200)
+    other = few_images(tmp_path / "other", train=200)
     document = scored(run.path, "--data", other, "--metric", "frechet")
     assert document["protocol"]["split"].endswith(other)
     assert not any("not what it was" in note for note in document["notes"])
@@ -319,14 +317,14 @@ def test_other_data_than_it_was_trained_on(run: Run, data: str, tmp_path: Path) 
     folder, kept = Path(data.partition(":")[2]), tmp_path / "kept"
     shutil.copytree(folder, kept)
     try:
-        few_pictures(folder, train=200)
+        few_images(folder, train=200)
         notes = scored(run.path, "--metric", "frechet")["notes"]
         assert any("training data is not what it was" in note for note in notes)
     finally:
         shutil.copytree(kept, folder, dirs_exist_ok=True)
 
 
-# --- what is no picture; classes that are asked for -------------------------------------------------
+# --- what is no image; classes that are asked for -------------------------------------------------
 
 
 @pytest.mark.parametrize(("toy", "modes"), [("ring", 8), ("grid", 25)])
@@ -338,7 +336,7 @@ def test_points_need_no_extractor(
 
     monkeypatch.setattr("ganzoo_extractors.efficientnet.EfficientNet", unwanted)
     monkeypatch.setattr(classifier, "SmallJudge", unwanted)
-    run = start(tiny("vanilla", **{"data.source": f"toy:{toy}"}), tmp_path / "run", Quiet())[0]
+    run = start(tiny("vanilla", **{"data.source": f"toy:{toy}"}), tmp_path / "run", NullReporter())[0]
     document = ganzoo("evaluate", run.path, "--n", "300", "--json").document
     assert document["protocol"]["extractor"] == "the values themselves"
     scores, real = document["scores"], document["reference"]["real"]
@@ -352,7 +350,7 @@ def test_points_need_no_extractor(
 
 
 def test_a_conditional_generator_is_asked_for_classes(tiny: Tiny, data: str, tmp_path: Path) -> None:
-    run = start(tiny("cgan", **{"data.source": data}), tmp_path / "run", Quiet())[0]
+    run = start(tiny("cgan", **{"data.source": data}), tmp_path / "run", NullReporter())[0]
     scores = ganzoo("evaluate", run.path, "--n", "100", "--json", "--no-reference").document["scores"]
     assert 0 <= scores["asked_class"] <= 1
     assert 0 <= scores["cas"] <= 1
@@ -361,21 +359,21 @@ def test_a_conditional_generator_is_asked_for_classes(tiny: Tiny, data: str, tmp
 def test_what_the_scores_say_in_words() -> None:
     rows = {"repeated": {"coverage": 0.6}, "few_classes": {"modes": 5}, "real": {"modes": 10}}
     good = {"coverage": 0.9, "density": 1.0, "modes": 10, "memorisation": 1.0, "copied": 0.0}
-    (said,) = judgement(good, rows)
+    (said,) = conclusions(good, rows)
     assert said.startswith("memorisation check passed")
-    copies = judgement(good | {"memorisation": 0.1, "copied": 0.8}, rows)
+    copies = conclusions(good | {"memorisation": 0.1, "copied": 0.8}, rows)
     assert "FAILED" in copies[-1]
     assert "80.0%" in copies[-1]
     rows["real"] = {"modes": 10, "coverage": 0.97}
-    assert judgement(good, rows)[0] == "the samples cover 90% of the real ones; other real ones cover 97%"
+    assert conclusions(good, rows)[0] == "the samples cover 90% of the real ones; other real ones cover 97%"
     collapsed = good | {"coverage": 0.1, "modes": 4}
-    plain, repeated, dense, modes = judgement(collapsed, rows)
+    plain, repeated, dense, modes = conclusions(collapsed, rows)
     assert "cover 10% of the real ones" in plain
     assert "a few real ones, repeated, cover more, 60%" in repeated
     assert "mode collapse" in dense
     assert "4 of 10 (half of the classes)" in modes
-    assert "FAILED" in judgement(collapsed | {"copied": 0.8}, rows)[-1]
-    assert judgement({"fed": 3.0}, {}) == []
+    assert "FAILED" in conclusions(collapsed | {"copied": 0.8}, rows)[-1]
+    assert conclusions({"fed": 3.0}, {}) == []
 
 
 def test_a_bundle_whose_data_is_elsewhere_now(bundle: Path, run: Run, data: str) -> None:

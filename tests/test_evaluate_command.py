@@ -1,4 +1,4 @@
-"""`ganzoo evaluate` as a user meets it: threads, names of folders, notes, what is not ready, the picture."""
+"""`ganzoo evaluate` as a user meets it: threads, names of folders, notes, what is not ready, the image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ganzoo.config.plan import Plan
 from ganzoo.errors import UsageError
 from ganzoo.runs.lock import only_process
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.util import system
 from ganzoo_extractors import classifier
 
-from .evaluating import Said, few_pictures, ganzoo
+from .evaluating import Said, few_images, ganzoo
 
 Tiny = Callable[..., Plan]
 EXPORTED = Path(__file__).parent.parent / "exported"
@@ -44,13 +44,13 @@ def quick_judge() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return few_pictures(tmp_path_factory.mktemp("data") / "few", train=120, test=100)
+    return few_images(tmp_path_factory.mktemp("data") / "few", train=120, test=100)
 
 
 @pytest.fixture(scope="module")
 def run(tiny: Tiny, data: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     plan = tiny("vanilla", **{"data.source": data})
-    return start(plan, tmp_path_factory.mktemp("runs") / "run", Quiet())[0]
+    return start(plan, tmp_path_factory.mktemp("runs") / "run", NullReporter())[0]
 
 
 # --- threads ----------------------------------------------------------------------------------------
@@ -168,10 +168,10 @@ def test_bundles_do_not_share_a_folder(data: str, tmp_path: Path) -> None:
     assert folder("a/dcgan") == "evaluation-dcgan"
 
 
-# --- the picture ------------------------------------------------------------------------------------
+# --- the image ------------------------------------------------------------------------------------
 
 
-def test_the_picture_says_what_it_shows(run: Run) -> None:
+def test_the_image_says_what_it_shows(run: Run) -> None:
     said: Said = ganzoo("evaluate", run.path, *QUICK, "-o", "out")
     assert said.code == 0, said.err
     pixels = np.asarray(Image.open("out/nearest.png").convert("L"))

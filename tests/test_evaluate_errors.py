@@ -13,7 +13,7 @@ import torch
 
 from ganzoo import runtime
 
-from .evaluating import few_pictures, ganzoo
+from .evaluating import few_images, ganzoo
 from .test_extractors import Stand, saved
 
 DCGAN = Path(__file__).parent.parent / "exported" / "dcgan"
@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return few_pictures(tmp_path_factory.mktemp("data") / "few", train=60, test=60)
+    return few_images(tmp_path_factory.mktemp("data") / "few", train=60, test=60)
 
 
 def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
@@ -222,7 +222,7 @@ def test_fid_is_what_the_inception_network_says(data: str, tmp_path: Path) -> No
     assert protocol["extractor"].startswith("Inception")
     assert protocol["extractor"].endswith(f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}")
     assert protocol["scale"] == "as they are"
-    assert "299x299" in protocol["pictures"]
+    assert "299x299" in protocol["images"]
     # Without that network nothing has its names.
     assert ganzoo("evaluate", DCGAN, *quick, *only[:2]).document["scores"].keys() == {"fed"}
     ended([DCGAN, *quick[:-1], *only[2:]], 2, "None of the metrics applies")

@@ -118,10 +118,10 @@ def test_export_and_generate(example: Example, tmp_path: Path) -> None:
     exported = answer("export", example.run, "-o", tmp_path / "bundle", site=example.site)
     assert exported["parity"]["max_abs"] < 1e-4
     # An ONNX file needs the plugin no more.
-    picture = tmp_path / "grid.png"
-    drawn = python("-m", "ganzoo", "generate", exported["bundle"], "-n", 16, "-o", picture)
+    image = tmp_path / "grid.png"
+    drawn = python("-m", "ganzoo", "generate", exported["bundle"], "-n", 16, "-o", image)
     assert drawn.returncode == 0, drawn.stderr
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert image.read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_the_plugin_the_message_names_it(example: Example, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from ganzoo.images import to_uint8
 from ganzoo.networks.apply import declared
 from ganzoo.sampling import draw
 from ganzoo.util.files import sync_folder
-from tests.test_architectures import SMALL, SPECS, build, pictures
+from tests.test_architectures import SMALL, SPECS, build, images
 
 Z = Field(name="z", shape=(8,), source="normal")
 POINT = Field(name="point", shape=(2,))
@@ -246,8 +246,8 @@ def test_frozen_copy_takes_old_norms():
 
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_built_in_architectures(name):
-    """Pictures that are neither square, even, nor of three colours: maps are cropped and resized."""
-    check_generator(build(name, pictures(4, 30, 50), **SMALL[name]), pictures(4, 30, 50))
+    """Images that are neither square, even, nor of three colours: maps are cropped and resized."""
+    check_generator(build(name, images(4, 30, 50), **SMALL[name]), images(4, 30, 50))
 
 
 def test_built_in_mlp_on_points():

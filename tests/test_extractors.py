@@ -1,4 +1,4 @@
-"""The networks that look at pictures: what they read, that worse pictures score worse, what is kept."""
+"""The networks that look at images: what they read, that worse images score worse, what is kept."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_gray_colour_and_transparency(lite: Extractor) -> None:
     np.testing.assert_array_equal(lite(clear), lite(np.full_like(colour, 255)))
 
 
-def test_pictures_are_sized_without_aliases() -> None:
+def test_images_are_sized_without_aliases() -> None:
     exact = noise(2, 64, 64, 3)
     np.testing.assert_array_equal(sized(exact, 64), exact)
     # Every second row is white: made smaller, that is gray and not black or white.
@@ -184,7 +184,7 @@ def test_pictures_are_sized_without_aliases() -> None:
     assert np.abs(small.astype(int) - 127).max() < 16
 
 
-def test_an_extractor_says_which_weights_and_which_pictures(lite: Extractor, middle: Extractor) -> None:
+def test_an_extractor_says_which_weights_and_which_images(lite: Extractor, middle: Extractor) -> None:
     assert weights.SHA256 in lite.identity
     assert "64x64" in lite.protocol
     assert lite.identity != middle.identity
@@ -192,7 +192,7 @@ def test_an_extractor_says_which_weights_and_which_pictures(lite: Extractor, mid
 
 @pytest.fixture(scope="module")
 def real(lite: EfficientNet) -> SimpleNamespace:
-    """Twice 300 held-out pictures; the first ones' features, and how far others are from them."""
+    """Twice 300 held-out images; the first ones' features, and how far others are from them."""
     arrays = open_held_out().arrays
     pixels = arrays["image"][:600].transpose(0, 2, 3, 1)
     features, other = np.split(lite(pixels), 2)
@@ -236,7 +236,7 @@ def test_the_distance_rises_when_classes_are_missing(real: SimpleNamespace) -> N
     assert rises([real.floor, *(without(kept) for kept in (9, 7, 4, 1))])
 
 
-def test_few_pictures_repeated_are_realistic_and_cover_little(real: SimpleNamespace) -> None:
+def test_few_images_repeated_are_realistic_and_cover_little(real: SimpleNamespace) -> None:
     whole = fidelity_and_diversity(real.other, real.features)
     few = fidelity_and_diversity(real.other[np.arange(300) % 5], real.features)
     assert whole["coverage"] > 0.9
@@ -249,7 +249,7 @@ def test_few_pictures_repeated_are_realistic_and_cover_little(real: SimpleNamesp
 
 
 class Stand(torch.nn.Module):
-    """The interface of the Inception file; features are a picture's pixels, a guess comes of its mean."""
+    """The interface of the Inception file; features are an image's pixels, a guess comes of its mean."""
 
     def __init__(self, features: int = 2048) -> None:
         super().__init__()
@@ -288,9 +288,9 @@ def test_inception_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made(pixels), expected)
     gray = noise(3, 26, 27, 1)
     np.testing.assert_array_equal(made(gray), made(gray.repeat(3, axis=3)))
-    guesses = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
-    assert guesses.shape == (2, 1, 1008)
-    assert guesses.argmax(2).tolist() == [[3], [3]]
+    extractor_probabilities = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
+    assert extractor_probabilities.shape == (2, 1, 1008)
+    assert extractor_probabilities.argmax(2).tolist() == [[3], [3]]
 
 
 class Alien(torch.nn.Module):

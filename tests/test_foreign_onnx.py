@@ -34,10 +34,10 @@ def foreign(
     nodes: list[onnx.NodeProto] | None = None,
     noise: tuple[str, str, Shape] = ("noise", "float32", [4]),
     label: tuple[str, str, Shape] = ("digit", "int64", []),
-    picture: tuple[str, str, Shape] = ("picture", "float32", [3, 2, 2]),
+    image: tuple[str, str, Shape] = ("image", "float32", [3, 2, 2]),
     declared: Any = "",
 ) -> bytes:
-    """noise (4) and digit -> picture (3, 2, 2) and row (12), made without ganzoo."""
+    """noise (4) and digit -> image (3, 2, 2) and row (12), made without ganzoo."""
     rng = np.random.default_rng(0)
     weights = {
         "table": rng.normal(size=(5, 4)).astype(np.float32),
@@ -49,7 +49,7 @@ def foreign(
         node("Add", [noise[0], "class"], "sum"),
         node("MatMul", ["sum", "w"], "row"),
         node("Tanh", ["row"], "bounded"),
-        node("Reshape", ["bounded", "shape"], picture[0]),
+        node("Reshape", ["bounded", "shape"], image[0]),
     ]
 
     def value(name: str, dtype: str, shape: Shape, first: Any) -> onnx.ValueInfoProto:
@@ -60,7 +60,7 @@ def foreign(
         usual if nodes is None else nodes,
         "g",
         [value(*noise, batch), value(*label, batch)],
-        [value(*picture, declared or batch), value("row", "float32", [12], declared or batch)],
+        [value(*image, declared or batch), value("row", "float32", [12], declared or batch)],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
     opsets = [helper.make_opsetid("", 17)]
@@ -82,7 +82,7 @@ def test_its_fields(free: runtime.Generator) -> None:
         Field(name="digit", dtype="int64"),
     )
     assert free.outputs == (
-        Field(name="picture", shape=(3, 2, 2), range=(-1.0, 1.0)),
+        Field(name="image", shape=(3, 2, 2), range=(-1.0, 1.0)),
         Field(name="row", shape=(12,)),
     )
     assert (free.batch, free.classes, free.about, free.parity) == (None, (), {}, {})
@@ -90,12 +90,12 @@ def test_its_fields(free: runtime.Generator) -> None:
 
 def test_samples_and_labels(free: runtime.Generator) -> None:
     two = free.generate_all(5, seed=3, label=2)
-    assert two["picture"].shape == (5, 3, 2, 2)
+    assert two["image"].shape == (5, 3, 2, 2)
     assert two["row"].shape == (5, 12)
-    assert np.array_equal(free.generate(5, seed=3, label="2"), two["picture"])
-    assert np.array_equal(free.generate(5, seed=3, label=[2] * 5), two["picture"])
-    assert np.array_equal(free.generate(5, seed=3, digit=np.full(5, 2)), two["picture"])
-    assert not np.array_equal(free.generate(5, seed=3, label=1), two["picture"])
+    assert np.array_equal(free.generate(5, seed=3, label="2"), two["image"])
+    assert np.array_equal(free.generate(5, seed=3, label=[2] * 5), two["image"])
+    assert np.array_equal(free.generate(5, seed=3, digit=np.full(5, 2)), two["image"])
+    assert not np.array_equal(free.generate(5, seed=3, label=1), two["image"])
     assert free.images(2, label=0).shape == (2, 2, 2, 3)
     assert free.interpolate(2, 3, label=0).shape == (6, 3, 2, 2)
     with pytest.raises(UsageError, match="needs values for 'digit'"):
@@ -132,10 +132,10 @@ def test_large_tensors_make_small_batches(free: runtime.Generator, monkeypatch: 
 
 def test_open_outputs_are_worked_out(free: runtime.Generator) -> None:
     """torch's older exporter leaves the sizes of outputs open, although they follow from the graph."""
-    generator = taken(foreign(picture=("picture", "float32", ["a", 2, "c"])))
+    generator = taken(foreign(image=("image", "float32", ["a", 2, "c"])))
     assert generator.outputs == free.outputs
     with pytest.raises(UsageError, match="failed its trial: ValidationError: Field 'shape'"):
-        taken(foreign(picture=("picture", "float32", None)))
+        taken(foreign(image=("image", "float32", None)))
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,8 +157,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"wrote {target}\n"
-    with Image.open(target) as picture:
-        assert picture.mode == "RGB"
+    with Image.open(target) as image:
+        assert image.mode == "RGB"
     for options, message in (([], "--trust"), (["--trust"], "needs values for 'digit'")):
         with pytest.raises(SystemExit) as caught:
             main(["generate", str(file), *options, "-o", str(target)])
@@ -171,12 +171,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("changes", "message"),
     [
         ({"noise": ("noise", "float64", [4])}, "not float32 or int64, but ONNX's type 11"),
-        ({"picture": ("picture", "float64", [3, 2, 2])}, "not float32 or int64"),
+        ({"image": ("image", "float64", [3, 2, 2])}, "not float32 or int64"),
         ({"label": ("digit", "int64", [7])}, "a label is one number"),
         ({"noise": ("noise", "float32", ["length"])}, "more than the batch is open"),
         ({"noise": ("noise", "float32", None)}, "more than the batch is open"),
         ({"noise": ("../noise", "float32", [4])}, "name that ganzoo cannot use"),
-        ({"picture": ("file", "float32", [3, 2, 2])}, "name that ganzoo cannot use"),
+        ({"image": ("file", "float32", [3, 2, 2])}, "name that ganzoo cannot use"),
         ({"batch": 4, "declared": 5}, "differ in their first dimension: 4, 5"),
         ({"declared": 5}, "differ in their first dimension: 5, batch"),
     ],
@@ -222,7 +222,7 @@ def test_a_trial_that_wants_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_batch_that_is_frozen_inside() -> None:
     nodes = [node("Gather", ["table", "digit"], "class"), node("Add", ["noise", "class"], "sum")]
-    nodes += [node("MatMul", ["sum", "w"], "row"), node("Reshape", ["row", "one"], "picture")]
+    nodes += [node("MatMul", ["sum", "w"], "row"), node("Reshape", ["row", "one"], "image")]
     nodes += [helper.make_node("Constant", [], ["one"], value_ints=[1, 3, 2, 2])]
     with pytest.raises(UsageError, match="failed its trial"):
         taken(foreign(nodes=[nodes[-1], *nodes[:-1]]))
@@ -230,7 +230,7 @@ def test_a_batch_that_is_frozen_inside() -> None:
 
 def test_a_batch_of_another_shape_than_declared() -> None:
     with pytest.raises(UsageError, match=r"failed its trial: .*(not float32 of \(1, 3, 2, 1\)|hape)"):
-        taken(foreign(picture=("picture", "float32", [3, 2, 1])))
+        taken(foreign(image=("image", "float32", [3, 2, 1])))
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def workplace(run: Path, folder: Path) -> Iterator[None]:
     shutil.copytree(run, folder / "run")
     shutil.copytree(SHOWN, folder / "bundle")
     (folder / "empty").mkdir()
-    (folder / "file.txt").write_text("no picture, no settings")
+    (folder / "file.txt").write_text("no image, no settings")
     before = Path.cwd()
     os.chdir(folder)
     try:

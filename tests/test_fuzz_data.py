@@ -1,4 +1,4 @@
-"""Damaged and arbitrary bytes as pictures, arrays and settings: a documented error, or a right result."""
+"""Damaged and arbitrary bytes as images, arrays and settings: a documented error, or a right result."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
-# --- pictures -------------------------------------------------------------------------------------
+# --- images -------------------------------------------------------------------------------------
 
 
-def valid_pictures() -> list[bytes]:
+def valid_images() -> list[bytes]:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 9, 3), np.uint8))
     frames = [Image.new("RGB", (12, 9), colour) for colour in ("red", "blue")]
     exif = Image.Exif()
@@ -120,19 +120,17 @@ FRAMES = st.builds(
 )
 
 
-def test_the_pictures_to_damage_are_good(folder: Path) -> None:
-    for number, data in enumerate(valid_pictures()):
+def test_the_images_to_damage_are_good(folder: Path) -> None:
+    for number, data in enumerate(valid_images()):
         path = folder / f"good-{number}"
         path.write_bytes(data)
         assert decoded(path, Frame(8, 8, 3, "crop"))
 
 
 @settings(fuzzed, max_examples=700)
-@given(data=st.sampled_from(valid_pictures()), edits=EDITS, frame=FRAMES)
-def test_damaged_pictures(
-    folder: Path, data: bytes, edits: list[tuple[float, str, int]], frame: Frame
-) -> None:
-    path = folder / "picture"
+@given(data=st.sampled_from(valid_images()), edits=EDITS, frame=FRAMES)
+def test_damaged_images(folder: Path, data: bytes, edits: list[tuple[float, str, int]], frame: Frame) -> None:
+    path = folder / "image"
     path.write_bytes(edited(data, edits))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image, "MAX_IMAGE_PIXELS", 1 << 20)  # to write over a larger one takes its time
@@ -146,7 +144,7 @@ def test_damaged_pictures(
     ),
     rest=st.binary(max_size=400),
 )
-def test_arbitrary_bytes_as_a_picture(folder: Path, start: bytes, rest: bytes) -> None:
+def test_arbitrary_bytes_as_a_image(folder: Path, start: bytes, rest: bytes) -> None:
     path = folder / "bytes"
     path.write_bytes(start + rest)
     with pytest.MonkeyPatch.context() as patch:
@@ -189,12 +187,12 @@ OPENERS: dict[str, Callable[[str], Any]] = {"idx": open_idx, "npy": open_npy, "n
 def opened(kind: str, path: Path) -> int:
     """The number of samples; 0 when the data was refused in the documented way."""
     try:
-        store = open_source(OPENERS[kind](str(path)))
+        dataset = open_source(OPENERS[kind](str(path)))
     except DataError:
         return 0
-    for field in store.fields:
-        assert store.arrays[field.name].shape == (store.count, *field.shape)
-    return store.count
+    for field in dataset.fields:
+        assert dataset.arrays[field.name].shape == (dataset.count, *field.shape)
+    return dataset.count
 
 
 def test_the_arrays_to_damage_are_good(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The augmentations `diffaugment` and `ada`: what they do to pictures, how p adapts, and both in training."""
+"""The augmentations `diffaugment` and `ada`: what they do to images, how p adapts, and both in training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganzoo.errors import SettingsError
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo_augment.ada import COLOURS, MOVES, Ada
 from ganzoo_augment.config import AdaConfig, DiffAugmentConfig
@@ -51,47 +51,47 @@ def some(*shape: int, seed: int = 0) -> Tensor:
     return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
 
 
-def diff(policy: str, pictures: Tensor, numbers: Tensor) -> Tensor:
+def diff(policy: str, images: Tensor, numbers: Tensor) -> Tensor:
     augment = DiffAugment(DiffAugmentConfig(policy=(policy,)))  # type: ignore[arg-type]
-    return augment({"image": pictures}, given(numbers))["image"]
+    return augment({"image": images}, given(numbers))["image"]
 
 
-def ada(pictures: Tensor, **amounts: float | list[float]) -> Tensor:
+def ada(images: Tensor, **amounts: float | list[float]) -> Tensor:
     """Only these transformations of ada, each with what U(0, 1) gave for its amount."""
-    numbers = torch.full((len(pictures), MOVES + COLOURS), 0.9)
+    numbers = torch.full((len(images), MOVES + COLOURS), 0.9)
     for name, amount in amounts.items():
         columns, applies = COLUMNS[name.replace("_", " ")]
         numbers[:, columns] = torch.tensor(amount)
         numbers[:, applies] = 0.1
-    return Ada(AdaConfig(p=0.5))({"image": pictures}, given(numbers))["image"]
+    return Ada(AdaConfig(p=0.5))({"image": images}, given(numbers))["image"]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_happens_without_a_policy_and_with_a_chance_of_0(size: tuple[int, int, int]) -> None:
-    pictures = some(5, *size)
+    images = some(5, *size)
     for augment in (DiffAugment(DiffAugmentConfig(policy=())), Ada(AdaConfig(p=0.0)), Ada(AdaConfig())):
-        assert torch.equal(augment({"image": pictures}, torch.rand)["image"], pictures)
+        assert torch.equal(augment({"image": images}, torch.rand)["image"], images)
 
 
 @pytest.mark.parametrize("name", FIXED)
 @pytest.mark.parametrize("size", SIZES)
 def test_each_sample_has_its_own_numbers(size: tuple[int, int, int], name: str) -> None:
-    pictures, numbers = some(6, *size), (some(6, 28 if name == "ada" else 7, seed=1) + 1) / 2
-    together = FIXED[name]({"image": pictures}, given(numbers))["image"]
-    assert together.shape == pictures.shape
+    images, numbers = some(6, *size), (some(6, 28 if name == "ada" else 7, seed=1) + 1) / 2
+    together = FIXED[name]({"image": images}, given(numbers))["image"]
+    assert together.shape == images.shape
     assert torch.isfinite(together).all()
     for at in range(6):
-        alone = FIXED[name]({"image": pictures[at : at + 1]}, given(numbers[at : at + 1]))["image"]
+        alone = FIXED[name]({"image": images[at : at + 1]}, given(numbers[at : at + 1]))["image"]
         assert torch.allclose(alone, together[at : at + 1], atol=1e-6)
     if size[1] * size[2] > 1:
-        same = FIXED[name]({"image": pictures[:1].expand(6, -1, -1, -1)}, given(numbers))["image"]
-        assert len({tuple(picture.flatten().tolist()) for picture in same}) > 1
+        same = FIXED[name]({"image": images[:1].expand(6, -1, -1, -1)}, given(numbers))["image"]
+        assert len({tuple(image.flatten().tolist()) for image in same}) > 1
 
 
 @pytest.mark.parametrize("name", FIXED)
 def test_fields_of_one_size_are_changed_alike(name: str) -> None:
-    pictures = some(6, 3, 8, 8)
-    fields = {"a": pictures, "mask": pictures[:, :1], "b": pictures.clone(), "small": some(6, 3, 4, 6)}
+    images = some(6, 3, 8, 8)
+    fields = {"a": images, "mask": images[:, :1], "b": images.clone(), "small": some(6, 3, 4, 6)}
     found = FIXED[name](fields, torch.rand)
     assert {key: value.shape for key, value in found.items()} == {k: v.shape for k, v in fields.items()}
     assert torch.equal(found["a"], found["b"])
@@ -100,44 +100,44 @@ def test_fields_of_one_size_are_changed_alike(name: str) -> None:
 @pytest.mark.parametrize("name", FIXED)
 @pytest.mark.parametrize("size", [(1, 3, 3), (4, 2, 3)])
 def test_gradients_and_their_gradients_are_right(name: str, size: tuple[int, int, int]) -> None:
-    pictures = some(2, *size).double().requires_grad_()
+    images = some(2, *size).double().requires_grad_()
     numbers = (some(2, 28 if name == "ada" else 7, seed=2) + 1) / 2
 
-    def changed(pictures: Tensor) -> Tensor:
-        return FIXED[name]({"image": pictures}, given(numbers))["image"]
+    def changed(images: Tensor) -> Tensor:
+        return FIXED[name]({"image": images}, given(numbers))["image"]
 
-    def bent(pictures: Tensor) -> Tensor:  # or second derivatives would be 0
-        return changed(pictures) ** 3
+    def bent(images: Tensor) -> Tensor:  # or second derivatives would be 0
+        return changed(images) ** 3
 
-    assert torch.autograd.gradcheck(changed, (pictures,))
-    assert torch.autograd.gradgradcheck(bent, (pictures,))
+    assert torch.autograd.gradcheck(changed, (images,))
+    assert torch.autograd.gradgradcheck(bent, (images,))
 
 
 # --- diffaugment ----------------------------------------------------------------------------------
 
 
 def test_colours_change_by_the_papers_amounts() -> None:
-    pictures = some(3, 4, 5, 6)
+    images = some(3, 4, 5, 6)
     numbers = torch.tensor([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
     numbers = torch.cat([numbers, torch.zeros(3, 4)], 1)
-    darker, gray, flatter = diff("color", pictures, numbers)
-    rgb = pictures[:, :3]
+    darker, gray, flatter = diff("color", images, numbers)
+    rgb = images[:, :3]
     assert torch.allclose(darker[:3], rgb[0] - 0.5, atol=1e-6)
     assert torch.allclose(gray[:3], rgb[1].mean(0).expand(3, -1, -1), atol=1e-6)
     assert torch.allclose(flatter[:3], (rgb[2] + rgb[2].mean()) / 2, atol=1e-6)
-    assert torch.equal(diff("color", pictures, numbers)[:, 3], pictures[:, 3])  # alpha
+    assert torch.equal(diff("color", images, numbers)[:, 3], images[:, 3])  # alpha
     mean = rgb.mean(1, keepdim=True)
     ones = torch.tensor([0.5, 1.0, 0.5, 0, 0, 0, 0]).expand(3, -1)
-    assert torch.allclose(diff("color", pictures, ones)[:, :3], mean + 2 * (rgb - mean), atol=1e-6)
-    one = pictures[:, :1]  # in one channel saturation is nothing
+    assert torch.allclose(diff("color", images, ones)[:, :3], mean + 2 * (rgb - mean), atol=1e-6)
+    one = images[:, :1]  # in one channel saturation is nothing
     assert torch.allclose(diff("color", one, ones), one, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(16, 24), (28, 28), (5, 3)])
 def test_translation_moves_by_whole_pixels_up_to_an_eighth(size: tuple[int, int]) -> None:
     reach = [int(side / 8 + 0.5) for side in size]
-    pictures = some(1, 2, *size) + 3
-    padded = torch.nn.functional.pad(pictures, [reach[1], reach[1], reach[0], reach[0]])
+    images = some(1, 2, *size) + 3
+    padded = torch.nn.functional.pad(images, [reach[1], reach[1], reach[0], reach[0]])
     windows = {
         (down, right): padded[:, :, reach[0] - down :, reach[1] - right :][:, :, : size[0], : size[1]]
         for down in range(-reach[0], reach[0] + 1)
@@ -146,17 +146,17 @@ def test_translation_moves_by_whole_pixels_up_to_an_eighth(size: tuple[int, int]
     for down, right in windows:
         place = [(down + reach[0] + 0.5) / (2 * reach[0] + 1), (right + reach[1] + 0.5) / (2 * reach[1] + 1)]
         numbers = torch.tensor([[0, 0, 0, *place, 0, 0]])
-        assert torch.equal(diff("translation", pictures, numbers), windows[down, right])
+        assert torch.equal(diff("translation", images, numbers), windows[down, right])
 
 
 @pytest.mark.parametrize("size", [(16, 16), (8, 12), (7, 5), (3, 2)])
 def test_cutout_sets_a_rectangle_of_half_the_sides_to_0(size: tuple[int, int]) -> None:
     length = [int(side / 2 + 0.5) for side in size]
-    pictures = some(400, 3, *size) + 3
+    images = some(400, 3, *size) + 3
     numbers = (some(400, 7, seed=3) + 1) / 2
     numbers[0, 5:], numbers[1, 5:], numbers[2, 5:] = 0.5, 0.0, 0.9999
-    found = diff("cutout", pictures, numbers)
-    assert torch.equal(found[found != 0], pictures[found != 0])
+    found = diff("cutout", images, numbers)
+    assert torch.equal(found[found != 0], images[found != 0])
     holes = (found == 0).all(1)
     assert torch.equal(holes.any(2).sum(1) * holes.any(1).sum(1), holes.sum((1, 2)))
     assert holes[0].sum() == length[0] * length[1]
@@ -172,14 +172,14 @@ def test_cutout_sets_a_rectangle_of_half_the_sides_to_0(size: tuple[int, int]) -
 
 def test_flips_quarter_turns_and_whole_shifts_are_exact() -> None:
     square, wide = some(2, 3, 8, 8), some(2, 3, 5, 8)
-    for pictures in (square, wide):
-        assert torch.equal(ada(pictures, flip=0.7), pictures.flip(3))
-        assert torch.equal(ada(pictures, flip=0.3), pictures)
+    for images in (square, wide):
+        assert torch.equal(ada(images, flip=0.7), images.flip(3))
+        assert torch.equal(ada(images, flip=0.3), images)
     turns = [ada(square, quarter=turn / 4) for turn in range(4)]
     assert all(torch.equal(turned, square.rot90(k, (2, 3))) for k, turned in enumerate(turns))
     assert torch.equal(ada(wide, quarter=0.9), wide.flip(2, 3))
     assert torch.equal(ada(wide, quarter=0.4), wide)
-    # Up to an eighth, here 1 pixel: the picture's own column is reflected in.
+    # Up to an eighth, here 1 pixel: the image's own column is reflected in.
     moved = ada(square, shift=[1.0, 0.5])
     assert torch.equal(moved, torch.cat([square[..., 1:], square[..., -2:-1]], 3))
     both = ada(square, flip=0.7, quarter=0.25)
@@ -217,8 +217,8 @@ def test_geometry_follows_its_formulas() -> None:
 
 
 def test_borders_reflect_however_far_away() -> None:
-    picture = torch.arange(4.0).expand(1, 1, 1, 4)
-    far = ada(picture, scale=normal(4), stretch=normal(4.5))  # 2**1.7 times as small
+    image = torch.arange(4.0).expand(1, 1, 1, 4)
+    far = ada(image, scale=normal(4), stretch=normal(4.5))  # 2**1.7 times as small
     places = 2**1.7 * (torch.arange(4.0) - 1.5) + 1.5
     assert float(places.max()) > 4
     for _ in range(2):
@@ -227,8 +227,8 @@ def test_borders_reflect_however_far_away() -> None:
 
 
 def test_colours_follow_their_formulas() -> None:
-    pictures = some(2, 4, 3, 3)
-    rgb, mean = pictures[:, :3], pictures[:, :3].mean(1, keepdim=True)
+    images = some(2, 4, 3, 3)
+    rgb, mean = images[:, :3], images[:, :3].mean(1, keepdim=True)
     for amounts, expected in (
         ({"brightness": normal(1)}, rgb + 0.2),
         ({"contrast": normal(-2)}, rgb / 2),
@@ -239,23 +239,23 @@ def test_colours_follow_their_formulas() -> None:
         ({"saturation": normal(1)}, mean + 2 * (rgb - mean)),
         ({"brightness": normal(1), "contrast": normal(2)}, 2 * (rgb + 0.2)),
     ):
-        found = ada(pictures, **amounts)  # type: ignore[arg-type]
+        found = ada(images, **amounts)  # type: ignore[arg-type]
         assert torch.allclose(found[:, :3], expected, atol=1e-5), amounts
-        assert torch.equal(found[:, 3], pictures[:, 3])
+        assert torch.equal(found[:, 3], images[:, 3])
         gray = ada(mean, **amounts)  # type: ignore[arg-type]
         assert torch.allclose(gray, ada(mean.expand(-1, 3, -1, -1), **amounts)[:, :1], atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_parts_of_the_pipe_can_be_left_out() -> None:
-    pictures = some(64, 1, 8, 8)
+    images = some(64, 1, 8, 8)
     still = Ada(AdaConfig(p=1.0, blit=False, geometry=False, color=False))
-    assert torch.equal(still({"image": pictures}, torch.rand)["image"], pictures)
+    assert torch.equal(still({"image": images}, torch.rand)["image"], images)
     ordered = [
-        Ada(AdaConfig(p=1.0, geometry=False, color=False, x_flip=flip))({"image": pictures}, torch.rand)
+        Ada(AdaConfig(p=1.0, geometry=False, color=False, x_flip=flip))({"image": images}, torch.rand)
         for flip in (True, False)
     ]
     seen = [found["image"].flatten(1).sort(1).values for found in ordered]
-    assert all((values[:, :, None] == pictures.flatten(1)[:, None]).any(2).all() for values in seen)
+    assert all((values[:, :, None] == images.flatten(1)[:, None]).any(2).all() for values in seen)
     flat = {"image": torch.zeros(64, 1, 4, 4)}
     recoloured = Ada(AdaConfig(p=1.0, blit=False, geometry=False))(flat, torch.rand)
     assert (recoloured["image"].flatten(1).std(1) == 0).all()
@@ -268,7 +268,7 @@ def test_p_rises_and_falls_by_the_formula() -> None:
     for scores in (sure, sure, sure, sure, sure, unsure, unsure, unsure, unsure):
         augment.observe(scores)
         levels.append(float(augment.p))
-    # 16 of 100 pictures each time; then a mean of signs of (8 + 2) / 12, and of 1 / 2.
+    # 16 of 100 images each time; then a mean of signs of (8 + 2) / 12, and of 1 / 2.
     assert levels == pytest.approx([0, 0, 0.16, 0.16, 0.32, 0.32, 0.44, 0.44, 0.36])
     for _ in range(40):
         augment.observe(sure)
@@ -335,10 +335,10 @@ def test_training_with_it_resumes_exactly(
 ) -> None:
     settings = {**settings, "train.images": 32}
     plan = tiny(recipe, **settings)
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
-    parts, _ = start(plan, tmp_path / "parts", Quiet(), pause_at=16)
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
+    parts, _ = start(plan, tmp_path / "parts", NullReporter(), pause_at=16)
     parts, outcome = resume(
-        Run.open(parts.path), resolve(str(parts.path / "settings.toml"), registry), Quiet()
+        Run.open(parts.path), resolve(str(parts.path / "settings.toml"), registry), NullReporter()
     )
     assert outcome == "done"
     states = [(max(run.checkpoints.iterdir()) / "state.safetensors").read_bytes() for run in (whole, parts)]
@@ -346,7 +346,7 @@ def test_training_with_it_resumes_exactly(
     if recipe == "dcgan" and settings["augment.name"] == "ada":
         assert float(read_newest(whole.checkpoints, print)[0]["parts.augmentation.p"]) > 0
     plan = tiny(recipe, **{**settings, "augment.name": "none"})
-    plain, _ = start(plan, tmp_path / "plain", Quiet())
+    plain, _ = start(plan, tmp_path / "plain", NullReporter())
     assert plain.log()[-1]["values"] != whole.log()[-1]["values"]
 
 
@@ -363,8 +363,10 @@ def test_a_batch_in_parts_is_changed_as_the_whole(name: str, tiny: Tiny, tmp_pat
         "discriminator.optimizer": "sgd",
         **({"augment.p": 0.7} if name == "ada" else {}),
     }
-    whole, _ = start(tiny("dcgan", **settings), tmp_path / "whole", Quiet())
-    parts, _ = start(tiny("dcgan", **settings, **{"train.micro_batch": 3}), tmp_path / "parts", Quiet())
+    whole, _ = start(tiny("dcgan", **settings), tmp_path / "whole", NullReporter())
+    parts, _ = start(
+        tiny("dcgan", **settings, **{"train.micro_batch": 3}), tmp_path / "parts", NullReporter()
+    )
     assert len(whole.log()) == len(parts.log()) > 4
     for ours, theirs in zip(parts.log(), whole.log(), strict=True):
         assert ours["values"] == pytest.approx(theirs["values"], rel=1e-4, abs=1e-5)
@@ -389,10 +391,10 @@ def test_options_that_make_no_sense_are_refused(tiny: Tiny, bad: dict[str, Any])
 def test_nothing_waits_for_the_device_or_lies_elsewhere(name: str) -> None:
     """Tensors without values: reading one, or mixing devices, is an error."""
     augment = Ada(AdaConfig(interval=1)).to("meta") if name == "ada" else FIXED[name]
-    pictures = {"a": torch.empty(4, 3, 8, 8, device="meta"), "b": torch.empty(4, 1, 5, 8, device="meta")}
-    pictures["a"].requires_grad_()
-    found = augment(pictures, lambda *shape: torch.empty(shape, device="meta"))
+    images = {"a": torch.empty(4, 3, 8, 8, device="meta"), "b": torch.empty(4, 1, 5, 8, device="meta")}
+    images["a"].requires_grad_()
+    found = augment(images, lambda *shape: torch.empty(shape, device="meta"))
     augment.observe(torch.empty(4, 1, device="meta"))
-    (slope,) = torch.autograd.grad(found["a"].square().sum(), pictures["a"], create_graph=True)
+    (slope,) = torch.autograd.grad(found["a"].square().sum(), images["a"], create_graph=True)
     slope.square().sum().backward()  # type: ignore[no-untyped-call]
     assert found["b"].device.type == "meta"

@@ -20,12 +20,12 @@ from ganzoo.api.networks import Net, Networks
 from ganzoo.api.training import Batch
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.training.setup import prepare
 from ganzoo_auxiliary.config import CodeConvConfig, GuessLabelConfig, LabelConvConfig
 
-from .test_architectures import SHAPES, pictures
+from .test_architectures import SHAPES, images
 from .test_paper_networks import paper
 
 ARCHITECTURES: dict[str, ArchitectureSpec] = {spec.name: spec for spec in ganzoo_codes.ganzoo_architectures()}
@@ -75,8 +75,8 @@ def both(networks: Networks) -> tuple[Net, Net]:
         ("infogan-conv", {**BIG, "discriminator_norm": "none", "latent_distribution": "uniform"}),
     ],
 )
-def test_pictures_of_any_shape(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> None:
-    networks = build(name, pictures(*shape), **options)
+def test_images_of_any_shape(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> None:
+    networks = build(name, images(*shape), **options)
     generator, discriminator = both(networks)
     given = batch(networks, 3, shape)
     made = outputs(generator, given)
@@ -95,10 +95,10 @@ def test_pictures_of_any_shape(name: str, options: dict[str, Any], shape: tuple[
 
 
 def test_fields_that_are_read_and_written() -> None:
-    generator, discriminator = both(build("acgan-conv", pictures(1, 16, 16)))
+    generator, discriminator = both(build("acgan-conv", images(1, 16, 16)))
     assert generator.reads == ("z", "label")
     assert (discriminator.reads, discriminator.writes) == (("image",), ("score", "label_logits"))
-    networks = build("infogan-conv", pictures(1, 16, 16), latent=7, categories=4, styles=3)
+    networks = build("infogan-conv", images(1, 16, 16), latent=7, categories=4, styles=3)
     generator, discriminator = both(networks)
     assert generator.reads == ("z", "code", "style")
     assert discriminator.writes == ("score", "code_logits", "style_mean")
@@ -109,9 +109,9 @@ def test_fields_that_are_read_and_written() -> None:
     )
 
 
-def test_what_g_is_told_changes_its_pictures() -> None:
+def test_what_g_is_told_changes_its_images() -> None:
     for name in ARCHITECTURES:
-        networks = build(name, pictures(1, 16, 16), init="default")
+        networks = build(name, images(1, 16, 16), init="default")
         generator = both(networks)[0]
         generator.module.eval()
         given = batch(networks, 1)
@@ -122,7 +122,7 @@ def test_what_g_is_told_changes_its_pictures() -> None:
 
 
 def test_the_first_layer_is_linear_in_numbers_and_a_one_hot_class() -> None:
-    upward = both(build("infogan-conv", pictures(1, 16, 16)))[0].module.upward
+    upward = both(build("infogan-conv", images(1, 16, 16)))[0].module.upward
     numbers, code = torch.randn(4, 102), torch.tensor([3, 0, 9, 3])
     weight = torch.cat([upward.from_numbers.weight, upward.from_class.weight.T], dim=1)
     one_hot = nn.functional.one_hot(code, 10).float()
@@ -131,7 +131,7 @@ def test_the_first_layer_is_linear_in_numbers_and_a_one_hot_class() -> None:
 
 
 def test_spectral_norm_leaves_the_guesses_alone() -> None:
-    discriminator = both(build("infogan-conv", pictures(1, 16, 16), **BIG))[1].module
+    discriminator = both(build("infogan-conv", images(1, 16, 16), **BIG))[1].module
     for layer in discriminator.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             assert is_parametrized(layer) == all(layer is not part for part in discriminator.guess)
@@ -175,7 +175,7 @@ def test_acgan_paper_is_table_2(registry: Registry) -> None:
 
 
 def test_infogan_paper_is_appendix_c_1(registry: Registry) -> None:
-    networks = paper(registry, "infogan-paper", pictures(1, 28, 28))
+    networks = paper(registry, "infogan-paper", images(1, 28, 28))
     generator, discriminator = both(networks)
     assert [(field.shape, field.source, len(field.classes)) for field in networks.fields] == [
         ((62,), "uniform", 0),
@@ -217,7 +217,7 @@ def test_data_that_does_not_fit_is_refused() -> None:
             build("acgan-conv", DataInfo(fields=(image, label), count=10))
     for name in ARCHITECTURES:
         with pytest.raises(DataError, match="at least 8x8"):
-            build(name, pictures(1, 7, 16))
+            build(name, images(1, 7, 16))
 
 
 # --- terms --------------------------------------------------------------------------------------
@@ -273,8 +273,10 @@ def test_who_cannot_tell_labels_pays_log_classes() -> None:
 def test_code_terms_are_minus_the_log_of_q(name: str) -> None:
     """Cross entropy of the code; of the styles -log N(style; mean, 1) without its constant."""
     style, mean = torch.randn(2, 3), torch.randn(2, 3)
-    guesses = {"code_logits": torch.tensor(FAKE), "style_mean": mean}
-    view = View({}, guesses, {"z": torch.zeros(2, 1), "code": torch.tensor([1, 0]), "style": style})
+    extractor_probabilities = {"code_logits": torch.tensor(FAKE), "style_mean": mean}
+    view = View(
+        {}, extractor_probabilities, {"z": torch.zeros(2, 1), "code": torch.tensor([1, 0]), "style": style}
+    )
     code = cross_entropy(FAKE, [1, 0])
     normal = torch.distributions.Normal(mean, 1.0)
     gauss = -(normal.log_prob(style) + math.log(2 * math.pi) / 2).sum(1).mean().item()
@@ -307,7 +309,7 @@ WEIGHTS = {"show-label": ("weight",), **dict.fromkeys(("guess-codes", "show-code
 def test_a_run_with_other_networks_ends_with_that_message(registry: Registry, tmp_path: Path) -> None:
     settings = {"train.device": "cpu", "train.images": 16, "train.batch_size": 8, "terms.show-label": True}
     with pytest.raises(SettingsError, match="'show-label' needs labels"):
-        start(resolve("dcgan", registry, overrides=settings), tmp_path / "run", Quiet())
+        start(resolve("dcgan", registry, overrides=settings), tmp_path / "run", NullReporter())
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -324,15 +326,15 @@ TRAINED: dict[str, Any] = {
 def test_each_term_moves_the_networks_of_its_role(registry: Registry) -> None:
     """D learns from guess-label and G from show-label, and neither from the other's."""
     for recipe in ("acgan", "infogan"):
-        prepared = prepare(resolve(recipe, registry, overrides={**TRAINED, "train.images": 64}))
-        penalties = prepared.phases.penalties
+        setup = prepare(resolve(recipe, registry, overrides={**TRAINED, "train.images": 64}))
+        penalties = setup.phases.penalties
         assert [p.name.split("/")[-1].split("-")[0] for p in penalties["discriminator"]] == ["guess"]
         assert [p.name.split("/")[-1].split("-")[0] for p in penalties["generator"]] == ["show"]
 
 
 def test_labels_are_learned(registry: Registry, tmp_path: Path) -> None:
     settings = {**TRAINED, "train.images": 6_400}
-    run, _ = start(resolve("acgan", registry, overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(resolve("acgan", registry, overrides=settings), tmp_path / "run", NullReporter())
     first, last = run.log()[0]["values"], run.log()[-1]["values"]
     assert last["guess-label"] < 0.6 * first["guess-label"]
     assert last["show-label"] < 0.5 * math.log(10)
@@ -340,7 +342,7 @@ def test_labels_are_learned(registry: Registry, tmp_path: Path) -> None:
 
 def test_codes_are_learned_and_can_be_walked(registry: Registry, tmp_path: Path) -> None:
     settings = {**TRAINED, "train.images": 6_400}
-    run, _ = start(resolve("infogan", registry, overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(resolve("infogan", registry, overrides=settings), tmp_path / "run", NullReporter())
     assert run.log()[-1]["values"]["show-codes"] < 0.6 * run.log()[0]["values"]["show-codes"]
     generator = ganzoo.load(ganzoo.export(run, tmp_path / "bundle"), provider="cpu")
     assert [field.name for field in generator.inputs] == ["z", "code", "style"]

@@ -18,7 +18,7 @@ from ganzoo_fastgan.config import FastConfig, ReconstructConfig
 from ganzoo_fastgan.networks import Decoder, Discriminator, Excite, Generator, Grow, Halve, build
 from ganzoo_fastgan.terms import reconstruct
 
-from .test_architectures import pictures
+from .test_architectures import images
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (2, 17, 21), (1, 16, 16), (1, 64, 64)]
 SMALL: dict[str, Any] = {"latent": 6, "generator_width": 2, "discriminator_width": 2, "decoder_width": 2}
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {"latent": 6, "generator_width": 2, "discriminator_width
 
 def nets(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> Networks:
     torch.manual_seed(1)
-    return build(FastConfig(**SMALL), pictures(*shape, bounds=bounds))
+    return build(FastConfig(**SMALL), images(*shape, bounds=bounds))
 
 
 def both(networks: Networks) -> tuple[Any, Any]:
@@ -34,7 +34,7 @@ def both(networks: Networks) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pictures_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -> None:
+def test_images_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -> None:
     networks = nets(*shape)
     generator, discriminator = both(networks)
     z, noise = (torch.randn(3, *field.shape) for field in networks.fields)
@@ -102,7 +102,7 @@ def on_paper(registry: Registry, kind: type[nn.Module], side: int) -> Any:
     """A net of the recipe without memory for it: its layers can be counted, not computed."""
     options = resolve("fastgan-paper", registry).architecture.options
     with torch.device("meta"):
-        return kind(options, pictures(3, side, side).image())
+        return kind(options, images(3, side, side).image())
 
 
 def test_the_paper_recipe_has_the_authors_generator(registry: Registry) -> None:
@@ -149,7 +149,7 @@ def test_the_paper_recipe_has_the_authors_discriminator(
     assert decoded == [[(512, 256), *rest], [(256, 256), *rest], [(256, 256), *rest]]
 
 
-def test_small_maps_reach_large_ones_in_small_pictures_too() -> None:
+def test_small_maps_reach_large_ones_in_small_images_too() -> None:
     generator, discriminator = both(nets(1, 28, 28))
     assert [block.size for block in generator.blocks] == [(14, 14), (28, 28)]
     assert (len(generator.excite), generator.reach) == (1, 2)
@@ -184,18 +184,18 @@ def test_spectral_norm_is_on_every_convolution_of_d() -> None:
 
 
 class Fixed(nn.Module):
-    """A decoder that always draws the same picture."""
+    """A decoder that always draws the same image."""
 
-    def __init__(self, picture: Tensor) -> None:
+    def __init__(self, image: Tensor) -> None:
         super().__init__()
-        self.picture = picture
+        self.image = image
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.picture.expand(len(features), -1, -1, -1)
+        return self.image.expand(len(features), -1, -1, -1)
 
 
 def test_the_mismatch_is_the_distance_of_what_the_decoders_draw() -> None:
-    """Summed over decoders, each against the picture in its size, in units of -1..1."""
+    """Summed over decoders, each against the decoded in its size, in units of -1..1."""
     networks = nets(1, 28, 28, bounds=(0.0, 255.0))
     _, discriminator = both(networks)
     assert [isinstance(part, Decoder) for part in discriminator.decoders] == [True] * 3
@@ -207,12 +207,12 @@ def test_the_mismatch_is_the_distance_of_what_the_decoders_draw() -> None:
             for d, c, k in zip(discriminator.decoders, (16, 8, 8), (1, 2, 1), strict=True)
         ]
     assert shapes == [(1, 14, 14), (1, 28, 28), (1, 14, 14)]
-    discriminator.decoders = nn.ModuleList(Fixed(picture) for picture in drawn)
+    discriminator.decoders = nn.ModuleList(Fixed(decoded) for decoded in drawn)
     _, mismatch = discriminator(image)
     unit = image / 127.5 - 1
     halved = functional.avg_pool2d(unit, 2)
     expected = sum(
-        (picture - (unit if picture.shape[2] == 28 else halved)).abs().mean((1, 2, 3)) for picture in drawn
+        (decoded - (unit if decoded.shape[2] == 28 else halved)).abs().mean((1, 2, 3)) for decoded in drawn
     )
     assert isinstance(expected, Tensor)
     assert torch.allclose(mismatch, expected, atol=1e-5)
@@ -243,6 +243,6 @@ def test_options_that_make_no_net_or_term() -> None:
         ReconstructConfig(weight=-1.0)
 
 
-def test_small_pictures_are_refused() -> None:
+def test_small_images_are_refused() -> None:
     with pytest.raises(DataError, match="at least 16x16"):
         nets(1, 15, 16)

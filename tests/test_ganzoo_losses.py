@@ -15,7 +15,7 @@ import ganzoo_losses
 from ganzoo.api import LossSpec, SettingsError, TermSpec
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.training.setup import prepare
 
@@ -188,7 +188,7 @@ def test_runs_are_finite_and_log_their_terms(target: str, registry: Registry, tm
     if target.startswith("cgan"):  # the recipe, with the term added by its setting
         target, settings = "cgan", {**SMALL, "terms.mode-seeking.weight": 1.0}
     plan = resolve(target, registry, overrides=settings)
-    run, outcome = start(plan, tmp_path / "run", Quiet())
+    run, outcome = start(plan, tmp_path / "run", NullReporter())
     assert outcome == "done"
     lines = [line["values"] for line in run.log()]
     assert all(math.isfinite(value) for line in lines for value in line.values())

@@ -18,7 +18,7 @@ from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo_losses.terms import moved
 
@@ -190,10 +190,10 @@ def test_lecams_state_is_saved_and_goes_on() -> None:
 
 def test_a_run_with_lecam_resumes_with_its_averages(registry: Registry, tmp_path: Path) -> None:
     plan = resolve("lecam", registry, overrides={**SMALL, "train.precision": "fp32", "train.threads": 1})
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
-    start(plan, tmp_path / "parts", Quiet(), pause_at=40)
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
+    start(plan, tmp_path / "parts", NullReporter(), pause_at=40)
     run = Run.open(tmp_path / "parts")
-    resume(run, resolve(str(run.settings_file), registry), Quiet())
+    resume(run, resolve(str(run.settings_file), registry), NullReporter())
     one, two = (dict(read_newest(r.checkpoints, lambda note: None)[0]) for r in (whole, run))
     assert "parts.term.lecam.collected" in one
     assert one["parts.term.lecam.collected"].item() == pytest.approx(1 - 0.99**10, rel=1e-5)
@@ -213,7 +213,7 @@ def draws_of(down: int, across: int, mirrored: bool, shift: int) -> Tensor:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize(("down", "across"), [(0, 0), (1, 0), (0, -2), (-2, 2)])
-def test_pictures_are_moved_by_whole_pixels_with_their_edges_repeated(
+def test_images_are_moved_by_whole_pixels_with_their_edges_repeated(
     down: int, across: int, mirrored: bool
 ) -> None:
     image = torch.arange(2 * 4 * 5.0).reshape(1, 2, 4, 5)
@@ -269,25 +269,25 @@ def test_consistency_costs_nothing_where_d_is_blind_for_it() -> None:
     assert term("consistency")(view).item() == 0
 
 
-def test_both_scores_of_consistency_learn_and_pictures_of_a_sample_move_alike() -> None:
+def test_both_scores_of_consistency_learn_and_images_of_a_sample_move_alike() -> None:
     weight = torch.ones((), requires_grad=True)
-    pictures = {"image": torch.randn(4, 1, 6, 6), "label": torch.arange(4)}
-    pictures["sketch"] = pictures["image"].clone()
+    images = {"image": torch.randn(4, 1, 6, 6), "label": torch.arange(4)}
+    images["sketch"] = images["image"].clone()
     view = GameView(
         lambda image, sketch, label: weight * ((image - sketch).flatten(1).sum(1) + image[:, 0, 0, 0]),
-        pictures,
-        {"image": pictures["image"] + 1},
+        images,
+        {"image": images["image"] + 1},
     )
     value = term("consistency", lambda_fake=0.0, shift=1)(view)
     (gradient,) = torch.autograd.grad(value, weight)
     assert gradient.item() == pytest.approx(2 * value.item(), rel=1e-5)  # w^2: half of it with one detached
     asked = view.asked[0]
     assert torch.equal(asked["image"], asked["sketch"])
-    assert asked["label"] is pictures["label"]
+    assert asked["label"] is images["label"]
 
 
-def test_consistency_needs_pictures() -> None:
-    with pytest.raises(SettingsError, match="moves pictures"):
+def test_consistency_needs_images() -> None:
+    with pytest.raises(SettingsError, match="moves images"):
         term("consistency")(view_of(lambda image: image.sum(1), shape=(4,)))
 
 
@@ -365,7 +365,11 @@ def test_feature_matching_is_the_squared_distance_of_means() -> None:
 
 def test_feature_matching_says_what_it_needs(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="writes `features`") as caught:
-        start(resolve("dcgan+non-saturating+feature-matching", registry, overrides=SMALL), tmp_path, Quiet())
+        start(
+            resolve("dcgan+non-saturating+feature-matching", registry, overrides=SMALL),
+            tmp_path,
+            NullReporter(),
+        )
     assert "score" in str(caught.value.where)
 
 

@@ -1,4 +1,4 @@
-"""R3GAN's nets: the authors' layers, initial weights that need no norm, pictures of any size."""
+"""R3GAN's nets: the authors' layers, initial weights that need no norm, images of any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganzoo.registry.registry import Registry, factory_of
 from ganzoo_r3gan.config import R3Config
 from ganzoo_r3gan.networks import Basis, Residual, build
 
-from .test_architectures import pictures
+from .test_architectures import images
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (2, 9, 21), (1, 8, 8)]
 SMALL: dict[str, Any] = {
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 
 def nets(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0), **options: Any) -> Networks:
     torch.manual_seed(1)
-    return build(R3Config(**{**SMALL, **options}), pictures(*shape, bounds=bounds))
+    return build(R3Config(**{**SMALL, **options}), images(*shape, bounds=bounds))
 
 
 def both(networks: Networks) -> tuple[Any, Any]:
@@ -39,7 +39,7 @@ def both(networks: Networks) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pictures_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -> None:
+def test_images_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -> None:
     generator, discriminator = both(nets(*shape))
     with torch.no_grad():  # the zeros at the start let no gradient through to the layers before them
         for module in (generator, discriminator):
@@ -88,7 +88,7 @@ def test_blocks_are_identities_at_first_and_their_gains_shrink_with_depth() -> N
 
 
 def test_at_first_both_nets_are_linear_and_keep_the_size() -> None:
-    """Only resampling and mixing are left: the score of a sum of pictures is the sum of their scores."""
+    """Only resampling and mixing are left: the score of a sum of images is the sum of their scores."""
     generator, discriminator = both(nets(3, 16, 16, bounds=None))
     one, two = torch.randn(2, 1, 3, 16, 16)
     assert torch.allclose(discriminator(one + two), discriminator(one) + discriminator(two), atol=1e-5)
@@ -122,7 +122,7 @@ def kinds(module: nn.Module) -> list[tuple[Any, ...]]:
 def test_the_paper_recipe_is_the_preset_for_cifar10(registry: Registry) -> None:
     plan = resolve("r3gan-paper", registry)
     with torch.device("meta"):
-        networks = factory_of(plan.architecture.item)(plan.architecture.options, pictures(3, 32, 32))
+        networks = factory_of(plan.architecture.item)(plan.architecture.options, images(3, 32, 32))
     generator, discriminator = both(networks)
     assert networks.fields[0].shape == (64,)
     stage = [("block", 768, 96)] * 2
@@ -166,7 +166,7 @@ def test_channels_change_before_doubling_and_after_halving() -> None:
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), None])
-def test_pictures_stay_in_the_range_of_the_field(bounds: tuple[float, float] | None) -> None:
+def test_images_stay_in_the_range_of_the_field(bounds: tuple[float, float] | None) -> None:
     generator, _ = both(nets(1, 8, 8, bounds=bounds))
     made = generator.eval()(torch.full((2, 6), 1e3))
     assert made.abs().max() > 10 if bounds is None else (made.min() >= 0 and made.max() <= 1)
@@ -187,7 +187,7 @@ def test_options_that_make_no_net(options: dict[str, Any], message: str) -> None
         R3Config(**options)
 
 
-def test_small_pictures_are_refused() -> None:
+def test_small_images_are_refused() -> None:
     with pytest.raises(DataError, match="at least 8x8"):
         nets(1, 7, 16)
 

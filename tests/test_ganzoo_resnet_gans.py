@@ -18,7 +18,7 @@ from ganzoo_resnet.blocks import Attention, ConditionalNorm, Down, Up, put_spect
 from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
 from ganzoo_resnet.networks import attended
 
-from .test_architectures import build, inputs, pictures, run
+from .test_architectures import build, images, inputs, run
 from .test_paper_networks import maps, paper, sides
 
 SMALL: dict[str, Any] = {"generator_width": 8, "discriminator_width": 8}
@@ -26,7 +26,7 @@ LAYERS = (nn.Linear, nn.Conv2d)
 
 
 def conditional(shape: tuple[int, ...] = (1, 16, 16), **options: Any) -> Networks:
-    return build("sn-resnet-conditional", pictures(*shape), **{**SMALL, **options})
+    return build("sn-resnet-conditional", images(*shape), **{**SMALL, **options})
 
 
 def modules(networks: Networks) -> tuple[nn.Module, nn.Module]:
@@ -41,7 +41,7 @@ def on_paper(registry: Registry, recipe: str, *shape: int) -> Networks:
     """The nets of a recipe without memory for them: their layers can be counted, not computed."""
     plan = resolve(recipe, registry)
     with torch.device("meta"):
-        networks = factory_of(plan.architecture.item)(plan.architecture.options, pictures(*shape))
+        networks = factory_of(plan.architecture.item)(plan.architecture.options, images(*shape))
     assert isinstance(networks, Networks)
     return networks
 
@@ -59,7 +59,7 @@ def shapes(networks: Networks, shape: tuple[int, ...], kind: type[nn.Module]) ->
 
 
 def test_sngan_paper_is_table_4(registry: Registry) -> None:
-    networks = paper(registry, "sngan-paper", pictures(3, 32, 32))
+    networks = paper(registry, "sngan-paper", images(3, 32, 32))
     assert networks.fields == (Field(name="z", shape=(128,), source="normal"),)
     assert shapes(networks, (3, 32, 32), Up)[0] == [(256, 8, 8), (256, 16, 16), (256, 32, 32)]
     assert shapes(networks, (3, 32, 32), Down)[1] == [(128, 16, 16), *[(128, 8, 8)] * 3]
@@ -70,9 +70,9 @@ def test_sngan_paper_is_table_4(registry: Registry) -> None:
     assert weights(discriminator) == first + 7 * conv + 128 * 128 + 128 + 129
 
 
-def test_other_pictures_are_tables_5_and_6() -> None:
+def test_other_images_are_tables_5_and_6() -> None:
     options = {"generator_width": 4, "discriminator_width": 4, "widening": 16, "discriminator_tail": 1}
-    stl = build("sn-resnet", pictures(3, 48, 48), **options, discriminator_base=3)
+    stl = build("sn-resnet", images(3, 48, 48), **options, discriminator_base=3)
     up, down = shapes(stl, (3, 48, 48), Up)[0], shapes(stl, (3, 48, 48), Down)[1]
     assert up == [(16, 12, 12), (8, 24, 24), (4, 48, 48)]
     assert down == [(4, 24, 24), (8, 12, 12), (16, 6, 6), (32, 3, 3), (64, 3, 3)]
@@ -163,7 +163,7 @@ def test_without_spectral_norm_there_is_none() -> None:
 
 def test_initial_weights() -> None:
     """Glorot's variance is 2 / (fan in + fan out), twice that in the 3x3 convolutions of blocks."""
-    generator, _ = modules(build("sn-resnet", pictures(3, 32, 32), generator_width=128))
+    generator, _ = modules(build("sn-resnet", images(3, 32, 32), generator_width=128))
     upward = generator.upward
     assert upward.blocks[0].conv1.weight.var().item() == pytest.approx(4 / (2 * 128 * 9), rel=0.05)
     assert upward.blocks[0].shortcut.weight.var().item() == pytest.approx(2 / (2 * 128), rel=0.05)
@@ -172,7 +172,7 @@ def test_initial_weights() -> None:
     assert not any(layer.bias.any() for layer in generator.modules() if isinstance(layer, LAYERS))
     rows = modules(conditional(init="orthogonal", shared_embedding=4))[0].upward.blocks[0].conv1.weight
     assert torch.allclose(rows.flatten(1) @ rows.flatten(1).T, torch.eye(8), atol=1e-5)
-    normal = modules(build("sn-resnet", pictures(1, 16, 16), init="normal"))[0].upward.blocks[0].conv1
+    normal = modules(build("sn-resnet", images(1, 16, 16), init="normal"))[0].upward.blocks[0].conv1
     assert normal.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
@@ -210,7 +210,7 @@ def test_attention_is_at_the_largest_map_that_is_small_enough() -> None:
 
 
 def test_a_discriminator_with_attention_can_be_differentiated_twice() -> None:
-    _, discriminator = modules(build("sn-resnet", pictures(1, 16, 16), **SMALL, attention=8))
+    _, discriminator = modules(build("sn-resnet", images(1, 16, 16), **SMALL, attention=8))
     for part in discriminator.modules():
         if isinstance(part, Attention):
             nn.init.ones_(part.gamma)
@@ -258,7 +258,7 @@ def test_the_label_adds_the_product_of_its_vector_with_the_features() -> None:
     features = torch.relu(discriminator.downward.blocks(image)).sum((2, 3))
     expected = discriminator.score(features).flatten() + (discriminator.embed.weight[label] * features).sum(1)
     assert torch.allclose(discriminator(image, label), expected, rtol=1e-4)
-    plain = build("sn-resnet", pictures(1, 16, 16), **SMALL)
+    plain = build("sn-resnet", images(1, 16, 16), **SMALL)
     assert plain.discriminators["discriminator"].reads == ("image",)
 
 
@@ -308,7 +308,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(SettingsError, match="2 latents cannot be split into 3 parts"):
         conditional(latent=2, shared_embedding=4, split_latent=True)
     with pytest.raises(SettingsError, match="4x4 pixels or less"):
-        build("sn-resnet", pictures(1, 16, 16), **SMALL, attention=4)
+        build("sn-resnet", images(1, 16, 16), **SMALL, attention=4)
     for label in (Field(name="label", dtype="int64"), Field(name="label")):
         data = DataInfo(fields=(Field(name="image", shape=(1, 16, 16)), label), count=10)
         with pytest.raises(DataError, match="one class label"):

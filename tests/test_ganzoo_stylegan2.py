@@ -20,7 +20,7 @@ from ganzoo_stylegan2.layers import Modulated, Scaled, ScaledConv, Styled, activ
 from ganzoo_stylegan2.networks import build
 from ganzoo_stylegan2.terms import path_length
 
-from .test_architectures import pictures
+from .test_architectures import images
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (2, 9, 21), (1, 8, 8)]
 
@@ -28,7 +28,7 @@ SHAPES = [(1, 28, 28), (3, 32, 32), (4, 24, 40), (3, 30, 50), (2, 9, 21), (1, 8,
 def nets(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0), **options: Any) -> Networks:
     torch.manual_seed(1)
     small = {"latent": 6, "style": 5, "generator_width": 4, "discriminator_width": 4}
-    return build(StyleConfig(**{**small, **options}), pictures(*shape, bounds=bounds))
+    return build(StyleConfig(**{**small, **options}), images(*shape, bounds=bounds))
 
 
 def generator_of(networks: Networks) -> Any:
@@ -153,7 +153,7 @@ def test_the_spread_is_that_of_a_group(count: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pictures_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -> None:
+def test_images_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -> None:
     networks = nets(*shape)
     batch = inputs(networks, 3)
     generator, discriminator = networks.generators["generator"], networks.discriminators["discriminator"]
@@ -170,7 +170,7 @@ def test_pictures_of_any_shape_and_every_weight_learns(shape: tuple[int, ...]) -
 
 @pytest.mark.parametrize("output", ["clip", "tanh"])
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-3.0, 5.0), None])
-def test_pictures_stay_in_the_range_of_the_field(output: str, bounds: tuple[float, float] | None) -> None:
+def test_images_stay_in_the_range_of_the_field(output: str, bounds: tuple[float, float] | None) -> None:
     networks = nets(1, 8, 8, bounds=bounds, output=output)
     module = generator_of(networks).eval()
     nn.init.constant_(module.biases, 50.0)
@@ -200,7 +200,7 @@ def test_psi_goes_from_the_mean_style_to_the_samples_own() -> None:
     batch = inputs(networks, 3, psi=0.0)
     batch["noise"] = batch["noise"][:1].expand(3, -1)
     made = module(*batch.values())
-    assert torch.allclose(made[0], made[1], atol=1e-6)  # psi = 0: one picture for all z
+    assert torch.allclose(made[0], made[1], atol=1e-6)  # psi = 0: one image for all z
 
 
 def test_the_mean_style_follows_in_training_only() -> None:
@@ -280,7 +280,7 @@ def test_the_paper_recipe_is_config_f(registry: Registry) -> None:
     """Widths and weights as in the authors' code: min(32768 / resolution, 512) channels, w and z of 512."""
     plan = resolve("stylegan2-paper", registry)
     with torch.device("meta"):
-        networks = factory_of(plan.architecture.item)(plan.architecture.options, pictures(3, 1024, 1024))
+        networks = factory_of(plan.architecture.item)(plan.architecture.options, images(3, 1024, 1024))
     generator = generator_of(networks)
     widths = {2**k: min(32768 // 2**k, 512) for k in range(2, 11)}
     layers = [
@@ -329,7 +329,7 @@ def test_options_that_make_no_net(options: dict[str, Any], message: str) -> None
         StyleConfig(**options)
 
 
-def test_small_pictures_are_refused() -> None:
+def test_small_images_are_refused() -> None:
     with pytest.raises(DataError, match="at least 8x8"):
         nets(1, 7, 16)
 
@@ -338,7 +338,7 @@ def test_small_pictures_are_refused() -> None:
 
 
 class View:
-    """A game whose generator is linear: each layer's style times a matrix of its own gives the picture."""
+    """A game whose generator is linear: each layer's style times a matrix of its own gives the image."""
 
     written = ("image",)
 
@@ -352,8 +352,8 @@ class View:
     def generate(self, batch: Batch) -> Batch:
         self.rows.append(len(batch["z"]))
         assert {len(value) for value in batch.values()} == {len(batch["z"])}
-        picture = torch.einsum("nls,lsp->np", batch["shift"], self.matrices)
-        return {"image": picture.unflatten(1, (2, 3, 3))}
+        image = torch.einsum("nls,lsp->np", batch["shift"], self.matrices)
+        return {"image": image.unflatten(1, (2, 3, 3))}
 
     def normal(self, *shape: int) -> Tensor:
         assert shape == self.direction.shape

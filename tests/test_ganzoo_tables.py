@@ -280,11 +280,11 @@ def test_conditions_come_by_the_logarithm_of_their_frequency() -> None:
 def test_a_condition_is_true_of_the_row_beside_it() -> None:
     for source in (open_toy("", ToyTableConfig(count=500, conditions=True)),
                    open_toy_held_out("", ToyTableConfig(count=500, conditions=True))):  # fmt: skip
-        rows, asked = source.arrays["row"], source.arrays["condition"]
-        assert (rows[np.arange(len(rows)), asked] == 1).all()
+        rows, conditioned = source.arrays["row"], source.arrays["condition"]
+        assert (rows[np.arange(len(rows)), conditioned] == 1).all()
     assert source.weights is None
     assert len(rows) == 500
-    shares = np.bincount(asked, minlength=len(source.fields[1].classes)) / 500
+    shares = np.bincount(conditioned, minlength=len(source.fields[1].classes)) / 500
     np.testing.assert_allclose(shares, source.fields[1].shares, atol=0.07)
 
 

@@ -24,7 +24,7 @@ from ganzoo.networks.build import build_networks
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.load import load_trained
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo_tables.config import ConditionConfig, CsvConfig, TabularConfig, ToyTableConfig
 from ganzoo_tables.datasets import open_csv, open_csv_held_out, open_toy, toy_table
@@ -95,11 +95,11 @@ def test_rows_without_columns_are_refused(shape: tuple[int, ...]) -> None:
 class Asked:
     """A view of rows that were generated for conditions."""
 
-    def __init__(self, row: torch.Tensor, asked: list[int] | None) -> None:
+    def __init__(self, row: torch.Tensor, conditioned: list[int] | None) -> None:
         self.written = ("row",)
         self.fake = {"row": row}
-        if asked is not None:
-            self.fake["condition"] = torch.tensor(asked)
+        if conditioned is not None:
+            self.fake["condition"] = torch.tensor(conditioned)
 
 
 def term(view: Any, weight: float = 1.0) -> torch.Tensor:
@@ -167,7 +167,7 @@ def test_a_short_run_learns_the_table_and_hears_conditions(registry: Registry, t
     settings = {**SMALL, "train.images": 60_000, "train.batch_size": 200, "train.pack": 2}
     rates = {f"{side}.lr": 2e-3 for side in ("generator", "discriminator")}
     plan = resolve("ctgan", registry, overrides={**settings, **rates})
-    run, _ = start(plan, tmp_path / "run", Quiet())
+    run, _ = start(plan, tmp_path / "run", NullReporter())
     real, fake = toy_table(4000, 1, ()).columns, made(run, registry, 4000)
     shares = [[(part["region"] == name).mean() for name in ("north", "south", "east", "islands")]
               for part in (real, fake)]  # fmt: skip
@@ -210,7 +210,7 @@ def test_from_a_csv_to_a_csv_with_scores_between(
     path = write(tmp_path / "shop.csv", lines)
     options = {**SMALL, "data.source": f"csv:{path}", "train.batch_size": 40, "train.images": 400}
     plan = resolve("ctgan", registry, overrides={**options, "data.leave_out": ["visits"]})
-    run, _ = start(plan, tmp_path / "run", Quiet())
+    run, _ = start(plan, tmp_path / "run", NullReporter())
     document = ganzoo("evaluate", run.path, "--json").document
     assert {"column_distance", "column_ks", "pair_correlation"} <= set(document["scores"])
     assert document["reference"]["real"]["column_ks"] < document["scores"]["column_ks"]
@@ -241,7 +241,7 @@ def test_any_architecture_of_rows_makes_tables(registry: Registry, tmp_path: Pat
     plan = resolve(
         "wgan-gp-mlp", registry, overrides={**overrides, "train.device": "cpu", "train.samples": 4}
     )
-    run, _ = start(plan, tmp_path / "run", Quiet())
+    run, _ = start(plan, tmp_path / "run", NullReporter())
     assert run.info.count == 5_000
     assert set(made(run, registry, 20)["member"]) <= {"yes", "no"}
 
@@ -276,7 +276,7 @@ def test_a_classifier_learns_from_generated_rows_of_a_real_table(registry: Regis
     ensemble = pytest.importorskip("sklearn.ensemble")
     path = real_table(tmp_path / "cancer.csv")
     options = {"data.source": f"csv:{path}", "train.device": "cpu", "train.samples": 4}
-    run, _ = start(resolve("ctgan", registry, overrides=options), tmp_path / "run", Quiet())
+    run, _ = start(resolve("ctgan", registry, overrides=options), tmp_path / "run", NullReporter())
     training, held_out = open_csv(str(path)), open_csv_held_out(str(path))
     assert held_out is not None
     field = run.info.field("row")

@@ -1,4 +1,4 @@
-"""Picture to picture: the papers' tables, the terms against closed forms, what is learned and refused."""
+"""Image to image: the papers' tables, the terms against closed forms, what is learned and refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ganzoo.api.networks import Net, Networks
 from ganzoo.api.training import Batch
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo_translation.config import ResnetConfig, UNetConfig
 from ganzoo_translation.networks import Resized
@@ -81,7 +81,7 @@ def outputs(net: Net, given: Batch) -> Batch:
         ("resnet-cycle", {"halvings": 1, "blocks": 2, "dropout": 0.5, "affine": True, "norm": "none"}),
     ],
 )
-def test_pictures_of_any_shapes(
+def test_images_of_any_shapes(
     name: str, options: dict[str, Any], a: tuple[int, ...], b: tuple[int, ...]
 ) -> None:
     networks = build(name, sides(a, b), **options)
@@ -232,7 +232,7 @@ def test_options_that_make_no_net(config: Any, options: dict[str, Any], message:
 def test_data_that_does_not_fit_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="'b' have 7x9 pixels"):
         build(name, sides((1, 8, 8), (1, 7, 9)))
-    with pytest.raises(DataError, match="'b' is no picture"):
+    with pytest.raises(DataError, match="'b' is no image"):
         build(name, sides((1, 8, 8), (12,)))
     with pytest.raises(DataError, match="no field 'a'"):
         build(name, DataInfo(fields=(Field(name="b", shape=(1, 8, 8)),), count=3))
@@ -244,7 +244,7 @@ def test_data_that_does_not_fit_is_refused(name: str) -> None:
 def test_recipes_refuse_data_without_two_sides(registry: Registry, tmp_path: Path) -> None:
     plan = resolve("pix2pix", registry, overrides={"data.source": "fashion-5k", "train.device": "cpu"})
     with pytest.raises(DataError, match="needs the field 'a'"):
-        start(plan, tmp_path / "run", Quiet())
+        start(plan, tmp_path / "run", NullReporter())
     assert not (tmp_path / "run").exists()
 
 
@@ -314,7 +314,7 @@ def test_terms_that_cannot_be_computed(registry: Registry, tmp_path: Path) -> No
         term("l1", weight=-1.0)
     more = {**TRAINED, "terms.cycle": True, "train.images": 16}
     with pytest.raises(SettingsError, match="needs a generator 'to_a'"):
-        start(resolve("pix2pix", registry, overrides=more), tmp_path / "run", Quiet())
+        start(resolve("pix2pix", registry, overrides=more), tmp_path / "run", NullReporter())
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -330,11 +330,11 @@ TRAINED: dict[str, Any] = {
 
 @pytest.mark.parametrize("recipe", ["pix2pix", "super-resolution", "colourisation"])
 def test_answers_are_learned(registry: Registry, tmp_path: Path, recipe: str) -> None:
-    """The distance from the answers falls, and what is exported makes pictures without torch."""
+    """The distance from the answers falls, and what is exported makes images without torch."""
     settings = {**TRAINED, "train.images": 1_000, "train.log_every": 200}
     if recipe == "super-resolution":
         settings |= {"architecture.blocks": 1, "architecture.generator_width": 4}
-    run, _ = start(resolve(recipe, registry, overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(resolve(recipe, registry, overrides=settings), tmp_path / "run", NullReporter())
     values = [line["values"]["l1"] for line in run.log()]
     assert values[-1] < 0.75 * values[0]
     bundle = ganzoo.export(run, tmp_path / "bundle")
@@ -359,11 +359,11 @@ def test_both_ways_are_learned(registry: Registry, tmp_path: Path) -> None:
         "architecture.blocks": 1,
         "terms.identity": True,
     }
-    run, _ = start(resolve("cyclegan", registry, overrides=settings), tmp_path / "run", Quiet())
+    run, _ = start(resolve("cyclegan", registry, overrides=settings), tmp_path / "run", NullReporter())
     first, last = run.log()[0]["values"], run.log()[-1]["values"]
     assert last["cycle"] < 0.75 * first["cycle"]
     assert last["identity"] < 0.9 * first["identity"]
-    for name in ("000000000480.png", "000000000480-a.png"):  # what stands beside a picture is no answer
+    for name in ("000000000480.png", "000000000480-a.png"):  # what stands beside an image is no answer
         with Image.open(run.path / "samples" / name) as grid:
             assert grid.width == 3 * (2 * 56 + 1 + 2) + 2
     bundle = ganzoo.export(run, tmp_path / "bundle")

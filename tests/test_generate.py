@@ -49,8 +49,8 @@ def test_cli_grid(folder, tmp_path):
         "shape": [6, 1, 8, 8],
     }
     assert done.stderr.startswith("onnxruntime ")
-    with Image.open(target) as picture:
-        assert picture.size == (3 * 58 + 2, 2 * 58 + 2)
+    with Image.open(target) as image:
+        assert image.size == (3 * 58 + 2, 2 * 58 + 2)
 
 
 def test_cli_classes_and_walks(folder, tmp_path):
@@ -58,8 +58,8 @@ def test_cli_classes_and_walks(folder, tmp_path):
         target = tmp_path / "grid.png"
         done = run(folder, *arguments, "-o", target)
         assert done.exit_code == 0, done.output
-        with Image.open(target) as picture:
-            assert picture.size == (size[0] * 58 + 2, size[1] * 58 + 2)
+        with Image.open(target) as image:
+            assert image.size == (size[0] * 58 + 2, size[1] * 58 + 2)
 
 
 def test_cli_arrays(folder, tmp_path, generator):
@@ -84,7 +84,7 @@ def test_cli_rows_become_arrays(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["-n", 0], "asked for"),
-        (["-n", 10_001], "10,001 pictures"),
+        (["-n", 10_001], "10,001 images"),
         (["--label", "dgo"], "no class 'dgo'"),
         (["--classes", "--label", "1"], "--classes"),
         (["--columns", 0], "columns"),

@@ -19,15 +19,15 @@ from ganzoo.errors import DivergedError, SettingsError
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
-from ganzoo.training.player import Side
+from ganzoo.training.player import Player
 from ganzoo.training.reporting import diagnostics as watching
-from ganzoo.training.reporting.diagnostics import FEWEST, Watch
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.diagnostics import FEWEST, Diagnostics
 from ganzoo.training.reporting.recorder import NOTICED
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.reporting.sample_grids import spread
 from ganzoo.training.session import resume, start, start_or_resume
 from ganzoo.training.setup import prepare
-from ganzoo.training.step_snapshot import Undo
+from ganzoo.training.step_snapshot import StepSnapshot
 
 Tiny = Callable[..., Plan]
 Install = Callable[..., Path]
@@ -98,7 +98,7 @@ def all_finite(run_dir: Path) -> bool:
 def test_nan_is_noticed_soon_without_a_log_line(step: int, install: Install, tmp_path: Path) -> None:
     plan = sick(install, step, **{"train.log_every": 10**6, "train.images": 4000})
     with pytest.raises(DivergedError, match="not finite") as caught:
-        start(plan, tmp_path / "run", Quiet())
+        start(plan, tmp_path / "run", NullReporter())
     saved = any((tmp_path / "run" / "checkpoints").iterdir())
     assert ("--on-nan rollback" in caught.value.fix) == saved, "no step is offered that cannot be taken"
     assert "--set generator.lr=" in caught.value.fix
@@ -113,16 +113,20 @@ def test_nan_is_noticed_soon_without_a_log_line(step: int, install: Install, tmp
 def test_a_run_that_diverged_is_not_begun_again_and_again(install: Install, tmp_path: Path) -> None:
     plan = sick(install, 150)
     with pytest.raises(DivergedError, match="not finite"):
-        start_or_resume(plan, tmp_path / "run", Quiet())
+        start_or_resume(plan, tmp_path / "run", NullReporter())
     with pytest.raises(DivergedError, match="would do so again"):
-        start_or_resume(plan, tmp_path / "run", Quiet())
+        start_or_resume(plan, tmp_path / "run", NullReporter())
 
 
 def test_skipped_steps_move_nothing_and_are_counted(install: Install, tmp_path: Path) -> None:
     # A line for each step would not end the run: single steps may be skipped.
-    start(sick(install, 20, 29, **{"train.on_nan": "skip", "train.log_every": 4}), tmp_path / "each", Quiet())
+    start(
+        sick(install, 20, 29, **{"train.on_nan": "skip", "train.log_every": 4}),
+        tmp_path / "each",
+        NullReporter(),
+    )
     plan = sick(install, 20, 29, **{"train.on_nan": "skip", "train.log_every": 40})
-    run, outcome = start(plan, tmp_path / "run", Quiet())
+    run, outcome = start(plan, tmp_path / "run", NullReporter())
     assert outcome == "done"
     skipped = {line["images"]: line["values"]["skipped_discriminator"] for line in run.log()}
     assert skipped[80] == pytest.approx(0.1)  # steps 11 to 20: the last of them
@@ -134,7 +138,7 @@ def test_skipped_steps_move_nothing_and_are_counted(install: Install, tmp_path: 
 def test_a_run_of_which_every_step_is_skipped_ends(install: Install, tmp_path: Path) -> None:
     plan = sick(install, 20, **{"train.on_nan": "skip"})
     with pytest.raises(DivergedError, match="100 steps of the discriminator in a row were skipped"):
-        start(plan, tmp_path / "run", Quiet())
+        start(plan, tmp_path / "run", NullReporter())
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
@@ -144,13 +148,13 @@ def test_a_skipped_step_leaves_everything(optimizer: Any, first: bool) -> None:
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     momentum = {} if optimizer == "adam" else {"momentum": 0.9, "weight_decay": 0.1}
     sides = [
-        Side({"d": _net(part)}, OptimizerSettings(optimizer=optimizer, lr=0.1, **momentum), skips=True)
+        Player({"d": _net(part)}, OptimizerSettings(optimizer=optimizer, lr=0.1, **momentum), skips=True)
         for part in (module, copy.deepcopy(module))
     ]
     sample = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
 
-    def step(side: Side, factor: float) -> None:
-        undo = Undo(side, side.modules.values())
+    def step(side: Player, factor: float) -> None:
+        undo = StepSnapshot(side, side.modules.values())
         side.clear()
         side.add_gradients((side.modules["d"](factor * sample) - 1).square().sum())
         undo.where(~torch.isfinite(side.step()))
@@ -175,7 +179,7 @@ def _net(module: nn.Module) -> Any:
 
 def test_rolling_back_halves_the_rates_and_three_times_is_enough(install: Install, tmp_path: Path) -> None:
     plan = sick(install, 120, **{"train.on_nan": "rollback"})
-    reporter = Quiet()
+    reporter = NullReporter()
     with pytest.raises(DivergedError, match="not finite"):
         start(plan, tmp_path / "run", reporter)
     told = [note for note in reporter.notes if "Rolled back" in note]
@@ -194,15 +198,15 @@ def test_what_was_sick_at_the_first_rate_is_well_at_half_of_it(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = sick(install, 10**8, **{"train.on_nan": "rollback"})
-    step = Side.step
+    step = Player.step
 
-    def too_fast(side: Side) -> torch.Tensor:
+    def too_fast(side: Player) -> torch.Tensor:
         norm = step(side)
         at = side.optimizer.state[side.parameters[0]]["step"]
         return norm * float("nan") if side.slowed == 1.0 and at > 110 else norm
 
-    monkeypatch.setattr(Side, "step", too_fast)
-    reporter = Quiet()
+    monkeypatch.setattr(Player, "step", too_fast)
+    reporter = NullReporter()
     run, outcome = start(plan, tmp_path / "run", reporter, pause_at=800)
     assert sum("Rolled back to 400 images" in note for note in reporter.notes) == 1
     images = [line["images"] for line in run.log()]
@@ -215,7 +219,7 @@ def test_what_was_sick_at_the_first_rate_is_well_at_half_of_it(
 
 def test_a_rollback_before_the_first_checkpoint_begins_anew(install: Install, tmp_path: Path) -> None:
     plan = sick(install, 5, **{"train.on_nan": "rollback", "train.log_every": 40})
-    reporter = Quiet()
+    reporter = NullReporter()
     with pytest.raises(DivergedError, match="not finite"):
         start(plan, tmp_path / "run", reporter)
     assert sum("Rolled back to 0 images" in note for note in reporter.notes) == 3
@@ -236,7 +240,7 @@ def test_a_learning_rate_of_a_thousand_is_noticed(tmp_path: Path, registry: Regi
             "discriminator.lr": 1e3,
         },
     )
-    reporter = Quiet()
+    reporter = NullReporter()
     with contextlib.suppress(DivergedError):
         start(plan, tmp_path / "run", reporter)
         signs = ("wild steps", "drift apart", "hardly learns", "nearly alike")
@@ -263,7 +267,7 @@ CALM = {
     ],
 )
 def test_what_goes_wrong_is_said_once_and_in_words(change: dict[str, float], words: list[str]) -> None:
-    watch = Watch()
+    watch = Diagnostics()
     for _ in range(FEWEST):
         assert watch.look(CALM) == []
     (said,) = watch.look({**CALM, **change})
@@ -272,7 +276,7 @@ def test_what_goes_wrong_is_said_once_and_in_words(change: dict[str, float], wor
 
 
 def test_samples_that_are_alike_are_called_so() -> None:
-    watch = Watch()
+    watch = Diagnostics()
     assert watch.look_at_samples(0.05, 1000, 0.1) == [], "too early to tell"
     assert watch.look_at_samples(0.5, 100, 0.1) == [], "too early to tell"
     assert watch.look_at_samples(0.5, 1000, 0.9) == []
@@ -292,7 +296,7 @@ def test_spread_is_a_share_of_what_real_samples_show() -> None:
 
 def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator that does not learn makes the same gray for every latent."""
-    reporter = Quiet()
+    reporter = NullReporter()
     monkeypatch.setattr(watching, "FEWEST_CYCLES", 1)
     plan = tiny("dcgan", **{"generator.lr": 0.0, "ema.half_life": 0})
     run, _ = start(plan, tmp_path / "run", reporter)

@@ -38,17 +38,17 @@ def test_which_kinds_have_held_out_samples(registry: Registry) -> None:
 # --- fashion-5k -----------------------------------------------------------------------------------
 
 
-def test_fashion_test_pictures_are_others() -> None:
+def test_fashion_test_images_are_others() -> None:
     train, held_out = open_source(fashion.open_fashion_5k()), open_source(fashion.open_held_out())
     assert held_out.fields == train.fields
     assert np.bincount(held_out.arrays["label"]).tolist() == [500] * 10
-    # The first test picture of Fashion-MNIST is an ankle boot.
+    # The first test image of Fashion-MNIST is an ankle boot.
     assert held_out.info.field("label").classes[held_out.arrays["label"][0]] == "Ankle boot"
     assert not rows(train.arrays["image"]) & rows(held_out.arrays["image"])
 
 
 def test_damaged_fashion_test_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The file of the training pictures is whole, yet not what belongs here.
+    # The file of the training images is whole, yet not what belongs here.
     monkeypatch.setattr(fashion, "TEST_FILE", fashion.FILE)
     with pytest.raises(DataError, match="is not the one"):
         fashion.open_held_out()
@@ -131,7 +131,7 @@ def test_toys_draw_fresh_points_of_the_same_distribution(name: str) -> None:
     assert (held_out.fields, held_out.count) == (train.fields, train.count)
     # A few numbers of 32 bits come twice by chance.
     assert len(rows(train.arrays["point"]) & rows(held_out.arrays["point"])) < 40
-    np.testing.assert_allclose(*(store.arrays["point"].std(0) for store in (train, held_out)), rtol=0.05)
+    np.testing.assert_allclose(*(dataset.arrays["point"].std(0) for dataset in (train, held_out)), rtol=0.05)
     assert open_source(toy.open_held_out(name, config)).fingerprint == held_out.fingerprint
     other = open_source(toy.open_held_out(name, ToyConfig(count=4000, seed=4)))
     assert other.fingerprint != held_out.fingerprint

@@ -1,4 +1,4 @@
-"""The judge: a classifier that learns labelled pictures on the spot, and is kept whole or not at all."""
+"""The judge: a classifier that learns labelled images on the spot, and is kept whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganzoo.api import Lesson
+from ganzoo.api import ClassifierData
 from ganzoo_extractors import classifier
 
 from .test_extractors import Pixels, damaged
@@ -26,13 +26,13 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def shown(labels: np.ndarray[Any, Any], side: int = 8, seed: int = 0) -> Pixels:
-    """Labels (n, channels) of three classes as pictures: dark, with a light upper, middle or lower third."""
+    """Labels (n, channels) of three classes as images: dark, with a light upper, middle or lower third."""
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 60, (len(labels), side, side, labels.shape[1]))
     bands = np.array_split(np.arange(side), 3)
-    for picture, row in zip(pixels, labels, strict=True):
+    for image, row in zip(pixels, labels, strict=True):
         for channel, label in enumerate(row):
-            picture[bands[label], :, channel] += 150
+            image[bands[label], :, channel] += 150
     return pixels.astype(np.uint8)
 
 
@@ -40,40 +40,40 @@ def labelled(channels: int = 1, seed: int = 0, n: int = 80) -> np.ndarray[Any, A
     return np.random.default_rng(seed).integers(0, 3, (n, channels))
 
 
-def lesson(channels: int = 1, side: int = 8, **more: Any) -> Lesson:
-    learned, exam = labelled(channels), labelled(channels, seed=1)
+def classifier_data(channels: int = 1, side: int = 8, **more: Any) -> ClassifierData:
+    learned, test = labelled(channels), labelled(channels, seed=1)
     known = {
         "pixels": shown(learned, side),
         "labels": learned,
-        "exam_pixels": shown(exam, side, seed=1),
-        "exam_labels": exam,
+        "test_pixels": shown(test, side, seed=1),
+        "test_labels": test,
         "classes": 3,
     }
-    return Lesson(**{**known, **more})
+    return ClassifierData(**{**known, **more})
 
 
 def test_a_judge_learns_what_can_be_seen(quick: Path) -> None:
-    given = lesson()
+    given = classifier_data()
     made = classifier.train(None, given)
     assert made.accuracy == 1
-    features, opinion = made(given.exam_pixels), made.probabilities(given.exam_pixels)
+    features, opinion = made(given.test_pixels), made.probabilities(given.test_pixels)
     assert (features.shape, features.dtype) == ((80, classifier.FEATURES), np.float32)
     assert opinion.shape == (80, 1, 3)
     np.testing.assert_allclose(opinion.sum(2), 1, atol=1e-5)
-    np.testing.assert_array_equal(opinion.argmax(2), given.exam_labels)
-    np.testing.assert_allclose(made.probabilities(given.exam_pixels[7:9]), opinion[7:9], atol=1e-5)
+    np.testing.assert_array_equal(opinion.argmax(2), given.test_labels)
+    np.testing.assert_allclose(made.probabilities(given.test_pixels[7:9]), opinion[7:9], atol=1e-5)
     # The exam is of other samples than the lesson: wrong answers there are not hidden.
-    wrong = classifier.train(None, lesson(exam_labels=(given.exam_labels + 1) % 3))
+    wrong = classifier.train(None, classifier_data(test_labels=(given.test_labels + 1) % 3))
     assert wrong.accuracy == 0
 
 
 @pytest.mark.parametrize("side", [5, 40])
-def test_a_judge_of_pictures_of_other_sizes_and_with_transparency(quick: Path, side: int) -> None:
-    given = lesson(side=side)
-    colour = given.pixels.repeat(4, axis=3), given.exam_pixels.repeat(4, axis=3)
+def test_a_judge_of_images_of_other_sizes_and_with_transparency(quick: Path, side: int) -> None:
+    given = classifier_data(side=side)
+    colour = given.pixels.repeat(4, axis=3), given.test_pixels.repeat(4, axis=3)
     for part in colour:
         part[..., 3] = 255
-    made = classifier.train(None, lesson(side=side, pixels=colour[0], exam_pixels=colour[1]))
+    made = classifier.train(None, classifier_data(side=side, pixels=colour[0], test_pixels=colour[1]))
     assert made.accuracy > 0.95
     opaque = np.ascontiguousarray(colour[1][..., :3])
     np.testing.assert_array_equal(made.probabilities(opaque), made.probabilities(colour[1]))
@@ -87,26 +87,30 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_judge_is_kept(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = lesson()
+    given = classifier_data()
     first = classifier.train(None, given)
     assert [file.suffix for file in quick.iterdir()] == [".judge"]
     forbid(monkeypatch)
     again = classifier.train(None, given)
     assert (again.accuracy, again.identity) == (first.accuracy, first.identity)
-    np.testing.assert_array_equal(again(given.exam_pixels), first(given.exam_pixels))
-    for other in (lesson(seed=1), lesson(labels=given.labels[::-1].copy()), lesson(side=9)):
+    np.testing.assert_array_equal(again(given.test_pixels), first(given.test_pixels))
+    for other in (
+        classifier_data(seed=1),
+        classifier_data(labels=given.labels[::-1].copy()),
+        classifier_data(side=9),
+    ):
         with pytest.raises(AssertionError, match="learned again"):
             classifier.train(None, other)
 
 
 @pytest.mark.parametrize("kind", ["empty", "cut", "garbage", "flipped", "another", "folder"])
 def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
-    given = lesson()
+    given = classifier_data()
     first = classifier.train(None, given)
     (file,) = quick.iterdir()
     whole = file.read_bytes()
     if kind == "another":
-        classifier.train(None, lesson(channels=3))
+        classifier.train(None, classifier_data(channels=3))
         (other,) = set(quick.iterdir()) - {file}
         shutil.copy(other, file)
     elif kind == "folder":
@@ -115,14 +119,14 @@ def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
     else:
         file.write_bytes(damaged(kind, whole))
     again = classifier.train(None, given)
-    np.testing.assert_array_equal(again(given.exam_pixels), first(given.exam_pixels))
+    np.testing.assert_array_equal(again(given.test_pixels), first(given.test_pixels))
     assert again.accuracy == first.accuracy
     if kind != "folder":
         assert file.read_bytes() == whole
 
 
 def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path) -> None:
-    given = lesson()
+    given = classifier_data()
     state = torch.manual_seed(7).get_state()
     first = classifier.train(None, given)
     assert torch.equal(torch.get_rng_state(), state)
@@ -130,10 +134,10 @@ def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path
     torch.manual_seed(8)
     again = classifier.train(None, given)
     np.testing.assert_array_equal(
-        again.probabilities(given.exam_pixels), first.probabilities(given.exam_pixels)
+        again.probabilities(given.test_pixels), first.probabilities(given.test_pixels)
     )
-    other = classifier.train(None, lesson(seed=1))
-    assert not np.array_equal(other(given.exam_pixels), first(given.exam_pixels))
+    other = classifier.train(None, classifier_data(seed=1))
+    assert not np.array_equal(other(given.test_pixels), first(given.test_pixels))
     assert other.identity != first.identity
 
 
@@ -144,7 +148,7 @@ def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatc
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / str(threads)))
-            found.add(classifier.train(None, lesson(side=28)).identity)
+            found.add(classifier.train(None, classifier_data(side=28)).identity)
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -153,46 +157,46 @@ def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatc
 
 def test_other_weights_are_another_judge(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one lesson, as by another processor or another torch."""
-    first = classifier.train(None, lesson())
+    first = classifier.train(None, classifier_data())
     shutil.rmtree(quick)
     monkeypatch.setattr(classifier, "RATE", 4e-3)
     monkeypatch.setattr(classifier, "_fingerprint", lambda _: first.name)
-    assert classifier.train(None, lesson()).identity != first.identity
+    assert classifier.train(None, classifier_data()).identity != first.identity
 
 
 def test_a_user_is_told_when_a_judge_learns(quick: Path) -> None:
     said: list[str] = []
-    classifier.train(None, lesson(note=said.append))
+    classifier.train(None, classifier_data(note=said.append))
     assert said == ["the judge learns the data: once, about half a minute"]
-    classifier.train(None, lesson(note=said.append))
+    classifier.train(None, classifier_data(note=said.append))
     assert len(said) == 1
-    classifier.train(None, lesson(seed=1, keep=False, note=said.append))
+    classifier.train(None, classifier_data(seed=1, keep=False, note=said.append))
     assert said[1].startswith("another judge learns from the samples")
 
 
 def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
-    given = lesson(channels=3, stacked=True)
+    given = classifier_data(channels=3, stacked=True)
     made = classifier.train(None, given)
     assert made.accuracy == 1
-    opinion, features = made.probabilities(given.exam_pixels), made(given.exam_pixels)
+    opinion, features = made.probabilities(given.test_pixels), made(given.test_pixels)
     assert opinion.shape == (80, 3, 3)
     assert features.shape == (80, 3 * classifier.FEATURES)
-    turned = np.ascontiguousarray(given.exam_pixels[..., [2, 0, 1]])
+    turned = np.ascontiguousarray(given.test_pixels[..., [2, 0, 1]])
     np.testing.assert_allclose(made.probabilities(turned), opinion[:, [2, 0, 1]], atol=1e-5)
 
 
-def test_several_labels_of_one_picture(quick: Path) -> None:
-    """All that are of the whole picture are learned, however many channels it has."""
-    learned, exam = labelled(1), labelled(1, seed=1)
-    both = [np.concatenate([labels, 2 - labels], axis=1) for labels in (learned, exam)]
-    made = classifier.train(None, lesson(labels=both[0], exam_labels=both[1]))
+def test_several_labels_of_one_image(quick: Path) -> None:
+    """All that are of the whole image are learned, however many channels it has."""
+    learned, test = labelled(1), labelled(1, seed=1)
+    both = [np.concatenate([labels, 2 - labels], axis=1) for labels in (learned, test)]
+    made = classifier.train(None, classifier_data(labels=both[0], test_labels=both[1]))
     assert made.accuracy == 1
-    assert made.probabilities(shown(exam)).shape == (80, 2, 3)
-    # Three of a picture in colour, each shown by another channel than the one at its place.
-    given = lesson(channels=3)
-    turned = [labels[:, [2, 0, 1]] for labels in (given.labels, given.exam_labels)]
-    made = classifier.train(None, replace(given, labels=turned[0], exam_labels=turned[1]))
-    stacked = classifier.train(None, replace(given, labels=turned[0], exam_labels=turned[1], stacked=True))
+    assert made.probabilities(shown(test)).shape == (80, 2, 3)
+    # Three of an image in colour, each shown by another channel than the one at its place.
+    given = classifier_data(channels=3)
+    turned = [labels[:, [2, 0, 1]] for labels in (given.labels, given.test_labels)]
+    made = classifier.train(None, replace(given, labels=turned[0], test_labels=turned[1]))
+    stacked = classifier.train(None, replace(given, labels=turned[0], test_labels=turned[1], stacked=True))
     assert made.accuracy > 0.9
     assert stacked.accuracy < 0.5
     assert made.identity != stacked.identity
@@ -203,4 +207,4 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "file"))
-    assert classifier.train(None, lesson()).accuracy == 1
+    assert classifier.train(None, classifier_data()).accuracy == 1

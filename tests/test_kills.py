@@ -20,7 +20,7 @@ import pytest
 from ganzoo.cli import main
 from ganzoo.config.plan import Plan
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start, start_or_resume
 from ganzoo.util import files
 
@@ -50,7 +50,7 @@ def lines(run: Path) -> list[tuple[int, str]]:
     ]
 
 
-class Witness(Quiet):
+class Witness(NullReporter):
     """Writes down how far a run came, where a death does not take it."""
 
     def __init__(self, file: Path) -> None:
@@ -100,7 +100,7 @@ def newest(run_dir: Path) -> int:
 
 
 def check_kills(plan: Plan, tmp_path: Path, wanted: int, atomic: bool = True) -> int:
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
     total = number = 0
     while total < wanted:
         folder = tmp_path / f"killed-{number}"

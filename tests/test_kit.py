@@ -86,10 +86,10 @@ def small(config):
     return penalty
 
 class Augment:
-    def __call__(self, pictures, uniform):
-        shade = 0.5 + uniform(len(next(iter(pictures.values()))), 1, 1, 1)
+    def __call__(self, images, uniform):
+        shade = 0.5 + uniform(len(next(iter(images.values()))), 1, 1, 1)
         # augment: drawn
-        return {name: value * shade for name, value in pictures.items()}
+        return {name: value * shade for name, value in images.items()}
     def observe(self, real_scores):
         pass
 

@@ -1,4 +1,4 @@
-"""The layers of ganzoo.api, its helpers for geometry and pictures, and when torch is imported."""
+"""The layers of ganzoo.api, its helpers for geometry and images, and when torch is imported."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_maxout_is_the_largest_of_its_pieces() -> None:
 
 
 @pytest.mark.parametrize("kernel", range(2, 8))
-@pytest.mark.parametrize("picture", [(28, 28), (30, 50), (9, 21)])
-def test_doubling_reaches_every_size_of_map(kernel: int, picture: tuple[int, int]) -> None:
-    *sizes, base = api.map_sizes(*picture, api.halvings(*picture))
+@pytest.mark.parametrize("image", [(28, 28), (30, 50), (9, 21)])
+def test_doubling_reaches_every_size_of_map(kernel: int, image: tuple[int, int]) -> None:
+    *sizes, base = api.map_sizes(*image, api.halvings(*image))
     maps, before = torch.randn(2, 3, *base), base
     for after in reversed(sizes):
         layers = api.doubling(3, 3, kernel, before, after, bias=False)
@@ -71,7 +71,7 @@ def test_doubling_reaches_every_size_of_map(kernel: int, picture: tuple[int, int
         )
         maps, before = nn.Sequential(*layers)(maps), after
         assert maps.shape == (2, 3, *after)
-    assert before == picture
+    assert before == image
 
 
 def test_map_sizes_round_up() -> None:
@@ -112,13 +112,13 @@ def test_a_pair_reads_and_writes_what_it_says() -> None:
 @pytest.mark.parametrize(
     ("field", "what", "where"),
     [
-        (Field(name="image", shape=(64,)), "needs pictures: channels", r"\(64,\)"),
-        (Field(name="image", shape=(1, 28, 28), dtype="int64"), "needs pictures: channels", "int64"),
+        (Field(name="image", shape=(64,)), "needs images: channels", r"\(64,\)"),
+        (Field(name="image", shape=(1, 28, 28), dtype="int64"), "needs images: channels", "int64"),
         (Field(name="image", shape=(3, 7, 64)), "at least 8x8", "7x64"),
         (Field(name="photo", shape=(3, 64, 64)), "no field 'image'", "photo"),
     ],
 )
-def test_what_is_no_picture_is_refused(field: Field, what: str, where: str) -> None:
+def test_what_is_no_image_is_refused(field: Field, what: str, where: str) -> None:
     data = DataInfo(fields=(field,), count=1)
     with pytest.raises(DataError, match=what) as caught:
         data.image(smallest=8, otherwise="mlp")
@@ -128,7 +128,7 @@ def test_what_is_no_picture_is_refused(field: Field, what: str, where: str) -> N
         data.image(smallest=8)
 
 
-def test_a_picture_is_found() -> None:
+def test_a_image_is_found() -> None:
     image = Field(name="image", shape=(2, 8, 9))
     data = DataInfo(fields=(Field(name="label", dtype="int64"), image), count=1)
     assert data.image(smallest=8) is image

@@ -16,7 +16,7 @@ from ganzoo.cli.runs import _status
 from ganzoo.config.plan import Plan
 from ganzoo.errors import UsageError
 from ganzoo.runs.lock import only_process
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start, start_or_resume
 
 from .faults import ended, forked
@@ -27,7 +27,7 @@ Tiny = Callable[..., Plan]
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_dead_process_holds_no_lock_and_a_living_one_is_named(tiny: Tiny, tmp_path: Path) -> None:
     plan = tiny("vanilla")
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
 
     def hold() -> None:
         with only_process(run.path):
@@ -38,13 +38,13 @@ def test_a_dead_process_holds_no_lock_and_a_living_one_is_named(tiny: Tiny, tmp_
     while not (tmp_path / "held").exists():
         time.sleep(0.01)
     with pytest.raises(UsageError, match=f"Another process is training this run: process {pid} on .+, since"):
-        start_or_resume(plan, run.path, Quiet())
+        start_or_resume(plan, run.path, NullReporter())
     run.update(status="training")
     assert _status(run) == "training"
     os.kill(pid, signal.SIGKILL)
     assert ended(pid) == -signal.SIGKILL
     assert _status(run) == "killed"
-    _, outcome = start_or_resume(plan, run.path, Quiet())
+    _, outcome = start_or_resume(plan, run.path, NullReporter())
     assert outcome == "done"
 
 

@@ -1,4 +1,4 @@
-"""Memory that runs out: a batch is computed in parts, and nothing else changes."""
+"""MicroBatching that runs out: a batch is computed in parts, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganzoo.errors import FailedError
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training import setup as preparing
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 
 Tiny = Callable[..., Plan]
@@ -32,8 +32,8 @@ class Hungry(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         self.calls += self.training and torch.is_grad_enabled()
-        crowded = len(image) > self.room or self.calls == self.bad
-        if self.training and torch.is_grad_enabled() and crowded:
+        high_cardinality = len(image) > self.room or self.calls == self.bad
+        if self.training and torch.is_grad_enabled() and high_cardinality:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         result: torch.Tensor = self.module(image)
         return result
@@ -77,9 +77,9 @@ def test_out_of_memory_halves_what_is_computed_at_once(
     recipe: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = tiny(recipe, **ALONE)
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
     small_room(monkeypatch, 6)  # real and generated samples of 3 each
-    reporter = Quiet()
+    reporter = NullReporter()
     run, outcome = start(plan, tmp_path / "run", reporter)
     assert outcome == "done"
     assert [note for note in reporter.notes if "memory ran out" in note]
@@ -94,9 +94,9 @@ def test_running_out_in_the_middle_of_a_batch_changes_nothing(
     """The second part of a batch fails, in either phase: what the first one left must not count twice."""
     settings = {**ALONE, "train.reuse_fakes": True, "train.micro_batch": 4, "train.images": 48}
     settings |= {"train.log_every": 8, "terms.drift": True}
-    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", Quiet())
+    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", NullReporter())
     small_room(monkeypatch, 100, bad)
-    reporter = Quiet()
+    reporter = NullReporter()
     run, _ = start(tiny("wgan-gp", **settings), tmp_path / "run", reporter)
     assert any("2 samples at once" in note for note in reporter.notes)
     assert weights(run) == pytest.approx(weights(whole), rel=1e-4, abs=1e-6)
@@ -114,8 +114,8 @@ def test_a_resumed_run_keeps_its_micro_batch(
 ) -> None:
     plan = tiny("wgan-gp")
     small_room(monkeypatch, 6)
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=80)
-    reporter = Quiet()
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=80)
+    reporter = NullReporter()
     resume(Run.open(run.path), plan, reporter)
     assert not [note for note in reporter.notes if "memory ran out" in note]
 
@@ -125,22 +125,22 @@ def test_one_sample_too_many_ends_the_run(
 ) -> None:
     small_room(monkeypatch, 0)
     with pytest.raises(FailedError, match="out of memory") as caught:
-        start(tiny("wgan-gp", **ALONE), tmp_path / "run", Quiet())
+        start(tiny("wgan-gp", **ALONE), tmp_path / "run", NullReporter())
     assert "--batch-size" in caught.value.fix
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 100])
 def test_micro_batches_compute_the_whole_batch(micro_batch: int, tiny: Tiny, tmp_path: Path) -> None:
     settings = {**ALONE, "train.log_every": 8}
-    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", Quiet())
+    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", NullReporter())
     run, _ = start(
-        tiny("wgan-gp", **settings, **{"train.micro_batch": micro_batch}), tmp_path / "run", Quiet()
+        tiny("wgan-gp", **settings, **{"train.micro_batch": micro_batch}), tmp_path / "run", NullReporter()
     )
     alike(run, whole)
 
 
 def test_reused_fakes_go_with_micro_batches(tiny: Tiny, tmp_path: Path) -> None:
     settings = {**ALONE, "train.reuse_fakes": True}
-    whole, _ = start(tiny("dcgan", **settings), tmp_path / "whole", Quiet())
-    run, _ = start(tiny("dcgan", **settings, **{"train.micro_batch": 3}), tmp_path / "run", Quiet())
+    whole, _ = start(tiny("dcgan", **settings), tmp_path / "whole", NullReporter())
+    run, _ = start(tiny("dcgan", **settings, **{"train.micro_batch": 3}), tmp_path / "run", NullReporter())
     alike(run, whole)

@@ -17,7 +17,7 @@ from scipy.linalg import sqrtm
 import ganzoo_metrics
 from ganzoo.api import MetricSpec, nearest, squared_distances
 from ganzoo.api import distances as vector_distances
-from ganzoo.evaluation.comparison import Case
+from ganzoo.evaluation.comparison import Comparison
 from ganzoo_metrics import classes, distances, neighbours
 
 SPECS: dict[str, MetricSpec] = {spec.name: spec for spec in ganzoo_metrics.ganzoo_metrics()}
@@ -45,7 +45,7 @@ def scores(
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
     parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
     known = None if training is None else Given(features=training)
-    found = function(Case(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))
+    found = function(Comparison(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))
     assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
     return found
 
@@ -272,10 +272,10 @@ def certain(labels: Array, count: int) -> Array:
     return np.eye(count, dtype=np.float32)[labels]
 
 
-def judged(
-    seen: Array, real: Array, count: int, asked: Array | None = None, *, stacked: bool = False
+def classifier_used(
+    seen: Array, real: Array, count: int, conditioned: Array | None = None, *, stacked: bool = False
 ) -> dict[str, float]:
-    fake = {"probabilities": certain(seen, count), "labels": asked}
+    fake = {"probabilities": certain(seen, count), "labels": conditioned}
     return scores("classes", fake, {"labels": real}, stacked=stacked)
 
 
@@ -287,16 +287,16 @@ def stacks() -> Array:
 @pytest.mark.parametrize("stacked", [True, False])
 def test_the_thousand_modes_of_stacked_digits(stacked: bool) -> None:
     every = stacks()
-    full = judged(every, every, 10, stacked=stacked)
+    full = classifier_used(every, every, 10, stacked=stacked)
     assert full["modes"] == 1000
     assert full["reverse_kl"] == pytest.approx(0, abs=1e-9)
     assert full["classifier_score"] == pytest.approx(10)
     # One channel shows five of the digits: half of the modes, and log 2 nats too many of each.
-    half = judged(every[every[:, 1] < 5], every, 10, stacked=stacked)
+    half = classifier_used(every[every[:, 1] < 5], every, 10, stacked=stacked)
     assert half["modes"] == 500
     assert half["reverse_kl"] == pytest.approx(math.log(2))
     # The same digit in all channels.
-    alike = judged(np.repeat(np.arange(10), 3).reshape(10, 3), every, 10, stacked=stacked)
+    alike = classifier_used(np.repeat(np.arange(10), 3).reshape(10, 3), every, 10, stacked=stacked)
     assert alike["modes"] == 10
     assert alike["reverse_kl"] == pytest.approx(math.log(100))
 
@@ -314,20 +314,20 @@ def test_shares_of_stacks_are_those_of_their_digits() -> None:
 def test_labels_that_go_together_are_no_stacks() -> None:
     """What is equal in the data is equal in good samples, which are not charged for it."""
     equal = np.array([[0, 0], [1, 1]] * 50)
-    found = judged(equal, equal, 2)
+    found = classifier_used(equal, equal, 2)
     assert (found["modes"], found["reverse_kl"]) == (2, 0)
-    assert judged(equal, equal, 2, stacked=True)["reverse_kl"] == pytest.approx(math.log(2))
-    assert judged(equal[:, :1], equal[:, :1], 2)["reverse_kl"] == 0
+    assert classifier_used(equal, equal, 2, stacked=True)["reverse_kl"] == pytest.approx(math.log(2))
+    assert classifier_used(equal[:, :1], equal[:, :1], 2)["reverse_kl"] == 0
 
 
 def test_many_labels_need_no_memory_for_all_their_combinations() -> None:
     """70 of two classes: 2 ** 70 combinations, of which the data shows few."""
     many = np.random.default_rng(0).integers(0, 2, (30, 70))
     for stacked in (True, False):
-        found = judged(many, many, 2, stacked=stacked)
+        found = classifier_used(many, many, 2, stacked=stacked)
         assert found["modes"] == 30
         assert math.isfinite(found["reverse_kl"])
-    assert judged(many, many, 2)["reverse_kl"] == pytest.approx(0)
+    assert classifier_used(many, many, 2)["reverse_kl"] == pytest.approx(0)
 
 
 def test_reverse_kl_from_generated_to_real() -> None:
@@ -358,10 +358,10 @@ def test_classifier_score_between_1_and_the_number_of_classes() -> None:
 
 def test_the_class_that_was_asked_for() -> None:
     seen, real = stacks()[:8], stacks()
-    asked = seen.copy()
-    asked[:2, 0] = 9  # one part of three is wrong: the sample is not as asked
-    assert judged(seen, real, 10, asked)["asked_class"] == 6 / 8
-    assert "asked_class" not in judged(seen, real, 10)
+    conditioned = seen.copy()
+    conditioned[:2, 0] = 9  # one part of three is wrong: the sample is not as asked
+    assert classifier_used(seen, real, 10, conditioned)["asked_class"] == 6 / 8
+    assert "asked_class" not in classifier_used(seen, real, 10)
 
 
 # --- the real side --------------------------------------------------------------------------------
@@ -382,9 +382,9 @@ def test_the_same_real_samples_are_looked_at_once_and_others_anew(
         monkeypatch.setattr(module, function, counted)
     spec = SPECS[name]
     function = pkgutil.resolve_name(spec.factory)(spec.config() if spec.config else None)
-    reals = [SimpleNamespace(features=normal(seed, n, 3)) for seed, n in ((0, 40), (1, 50))]
+    real_data = [SimpleNamespace(features=normal(seed, n, 3)) for seed, n in ((0, 40), (1, 50))]
     fakes = [SimpleNamespace(features=normal(seed, 30, 3) + 1) for seed in (2, 3)]
-    for real in (reals[0], reals[1], reals[0]):
+    for real in (real_data[0], real_data[1], real_data[0]):
         looked_at.clear()
         found = [function(SimpleNamespace(fake=fake, real=real, distance="fed")) for fake in fakes]
         assert looked_at.count(len(real.features)) == 1

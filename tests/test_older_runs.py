@@ -13,7 +13,7 @@ from ganzoo.errors import UsageError
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.run import Run
 from ganzoo.runs.validation import read_manifest, sealed_manifest
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start, start_or_resume
 
 
@@ -32,17 +32,17 @@ def test_settings_that_a_newer_version_brings_do_not_stop_a_run(
     tiny: Callable[..., Plan], registry: Registry, tmp_path: Path
 ) -> None:
     plan = tiny("vanilla")
-    run, _ = start(plan, tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=96)
     known = run.settings_file.read_text()
     without(run, "pack", "replay")
     packed = resolve(str(run.settings_file), registry, overrides={"train.pack": 2})
     with pytest.raises(UsageError, match=r"would change train\.pack"):
-        resume(Run.open(run.path), packed, Quiet())
-    reporter = Quiet()
+        resume(Run.open(run.path), packed, NullReporter())
+    reporter = NullReporter()
     _, outcome = start_or_resume(plan, run.path, reporter)
     assert outcome == "done"
     new = [note for note in reporter.notes if "did not exist when the run started" in note]
     assert [note.split()[0] for note in new] == ["train.pack", "train.replay"]
     assert run.settings_file.read_text() == known
-    _, again = start_or_resume(plan, run.path, Quiet())
+    _, again = start_or_resume(plan, run.path, NullReporter())
     assert again == "done"

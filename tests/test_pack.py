@@ -15,15 +15,15 @@ from ganzoo.api.networks import Net
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import SettingsError
-from ganzoo.networks.apply import apply, judging_alone
+from ganzoo.networks.apply import apply, independent_of_batch
 from ganzoo.networks.build import build_networks
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.cost import estimate
 from ganzoo.training.distributed.ranks import Ranks
-from ganzoo.training.microbatches import Memory
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.microbatches import MicroBatching
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import check_share, prepare
 from ganzoo.training.shards import parts
@@ -35,13 +35,13 @@ from ganzoo_wgan_gp.terms import gradient_penalty
 from .test_penalties import FakeView
 
 Tiny = Callable[..., Plan]
-PICTURES = DataInfo(fields=(Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),), count=32)
+IMAGES = DataInfo(fields=(Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),), count=32)
 
 
 @pytest.mark.parametrize("recipe", ["vanilla", "dcgan", "wgan", "wgan-gp"])
 def test_a_packed_discriminator_sees_the_channels_of_all_members(recipe: str, tiny: Tiny) -> None:
-    single = build_networks(tiny(recipe), PICTURES)
-    packed = build_networks(tiny(recipe, **{"train.pack": 4}), PICTURES)
+    single = build_networks(tiny(recipe), IMAGES)
+    packed = build_networks(tiny(recipe, **{"train.pack": 4}), IMAGES)
     modules = [n.discriminators["discriminator"].module for n in (single, packed)]
     first = [next(value for value in module.parameters() if value.ndim > 1) for module in modules]
     assert first[1].shape[1] == 4 * first[0].shape[1]
@@ -93,10 +93,12 @@ def test_members_of_a_pack_share_their_point_between_real_and_generated() -> Non
 def test_a_packed_run_resumes_and_may_be_computed_in_parts(tiny: Tiny, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"train.pack": 2, "train.images": 32, "train.n_critic": 1}
     settings["architecture.generator_norm"] = "none"  # the one layer that sees how a batch is divided
-    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", Quiet())
-    run, _ = start(tiny("wgan-gp", **settings), tmp_path / "run", Quiet(), pause_at=16)
-    run, _ = resume(Run.open(run.path), tiny("wgan-gp", **settings), Quiet())
-    small, _ = start(tiny("wgan-gp", **settings, **{"train.micro_batch": 2}), tmp_path / "small", Quiet())
+    whole, _ = start(tiny("wgan-gp", **settings), tmp_path / "whole", NullReporter())
+    run, _ = start(tiny("wgan-gp", **settings), tmp_path / "run", NullReporter(), pause_at=16)
+    run, _ = resume(Run.open(run.path), tiny("wgan-gp", **settings), NullReporter())
+    small, _ = start(
+        tiny("wgan-gp", **settings, **{"train.micro_batch": 2}), tmp_path / "small", NullReporter()
+    )
 
     def tensors(run: Run) -> dict[str, Tensor]:
         return dict(read_newest(run.checkpoints, lambda note: None)[0])
@@ -109,8 +111,8 @@ def test_a_packed_run_resumes_and_may_be_computed_in_parts(tiny: Tiny, tmp_path:
 
 
 def test_discriminators_that_judge_alone_are_still_found(tiny: Tiny) -> None:
-    packed = build_networks(tiny("vanilla", **{"train.pack": 3}), PICTURES)
-    assert judging_alone(packed, PICTURES) == {"discriminator"}
+    packed = build_networks(tiny("vanilla", **{"train.pack": 3}), IMAGES)
+    assert independent_of_batch(packed, IMAGES) == {"discriminator"}
 
 
 def test_what_it_will_cost_is_counted_in_packs(tiny: Tiny) -> None:
@@ -146,13 +148,13 @@ def test_labels_are_not_packed(recipe: str, registry: Registry) -> None:
     plan = resolve(recipe, registry, overrides={"train.pack": 2, "train.batch_size": 8})
     label = Field(name="label", dtype="int64", classes=("a", "b"))
     with pytest.raises(SettingsError, match="cannot judge 2 samples together"):
-        build_networks(plan, DataInfo(fields=(*PICTURES.fields, label), count=32))
+        build_networks(plan, DataInfo(fields=(*IMAGES.fields, label), count=32))
 
 
 def test_guesses_of_each_sample_are_not_packed(registry: Registry) -> None:
     plan = resolve("infogan", registry, overrides={"train.pack": 2, "train.batch_size": 8})
     with pytest.raises(SettingsError, match="packed"):
-        build_networks(plan, PICTURES)
+        build_networks(plan, IMAGES)
 
 
 def test_parts_never_divide_a_pack() -> None:
@@ -164,7 +166,7 @@ def test_parts_never_divide_a_pack() -> None:
 
 
 def test_memory_is_not_halved_below_a_pack() -> None:
-    memory = Memory(None, pack=4)
+    memory = MicroBatching(None, pack=4)
     for expected in (8, 4):
         memory.halve(MemoryError(), 16)
         assert memory.at_once == expected

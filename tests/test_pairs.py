@@ -25,13 +25,13 @@ from ganzoo_datasets.transforms import Change
 
 
 def save(path: Path, shade: Any, size: tuple[int, int] = (10, 8)) -> None:
-    """A picture of one shade: gray from a number, colour from three."""
+    """An image of one shade: gray from a number, colour from three."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L" if isinstance(shade, int) else "RGB", size, shade).save(path)
 
 
 def two_sides(folder: Path, names: str = "pqr") -> Path:
-    """Pictures a/NAME.png of shades 10, 11, ... and b/NAME.bmp of shades 20, 21, ..."""
+    """Images a/NAME.png of shades 10, 11, ... and b/NAME.bmp of shades 20, 21, ..."""
     for number, name in enumerate(names):
         save(folder / "a" / f"{name}.png", 10 + number)
         save(folder / "b" / f"{name}.bmp", (20 + number,) * 3, (20, 16))
@@ -77,10 +77,10 @@ def test_batches_keep_pairs_together(tmp_path: Path) -> None:
             pixels[:, number % 4] = 40 * (number + 1)
             (tmp_path / side).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / side / f"{number}.png")
-    store = open_source(paired_images.open_pairs(str(tmp_path)))
+    dataset = open_source(paired_images.open_pairs(str(tmp_path)))
     import torch
 
-    batches = Batches(store, seed=3, device=torch.device("cpu"), flip=True)
+    batches = Batches(dataset, seed=3, device=torch.device("cpu"), flip=True)
     batch = batches.take("discriminator", 0, 12)
     assert torch.equal(batch["a"], batch["b"])
     assert len({row.numpy().tobytes() for row in batch["a"]}) > 6  # some are mirrored
@@ -89,7 +89,7 @@ def test_batches_keep_pairs_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda root: (root / "b" / "q.bmp").unlink(), r"1 picture has no partner .*: a/q"),
+        (lambda root: (root / "b" / "q.bmp").unlink(), r"1 image has no partner .*: a/q"),
         (lambda root: save(root / "b" / "z.png", 1), "no partner of the same name: b/z"),
         (lambda root: save(root / "a" / "p.jpg", 1), r"same name: p\.jpg and p\.png"),
         (lambda root: [path.unlink() for path in (root / "b").iterdir()], "The folder is empty"),
@@ -115,7 +115,7 @@ def test_many_without_a_partner_are_counted(tmp_path: Path) -> None:
     for path in (tmp_path / "b").iterdir():
         if path.stem != "a":
             path.unlink()
-    with pytest.raises(DataError, match=r"7 pictures .*: a/b, a/c, a/d, a/e, a/f and 2 more"):
+    with pytest.raises(DataError, match=r"7 images .*: a/b, a/c, a/d, a/e, a/f and 2 more"):
         paired_images.open_pairs(str(tmp_path))
 
 
@@ -134,10 +134,10 @@ def test_the_fingerprint_follows_files_and_options(tmp_path: Path) -> None:
     assert paired_images.open_pairs(root).fingerprint != first
 
 
-# --- one picture and its change -------------------------------------------------------------------
+# --- one image and its change -------------------------------------------------------------------
 
 
-def test_smaller_pictures_are_means_of_blocks() -> None:
+def test_smaller_images_are_means_of_blocks() -> None:
     pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
     small = Change("downscale", factor=2)(pixels)
     assert small.shape == Change("downscale", factor=2).shape((2, 8, 8)) == (2, 4, 4)
@@ -234,13 +234,13 @@ def test_unpaired_folders_that_are_missing(tmp_path: Path) -> None:
 # --- without files --------------------------------------------------------------------------------
 
 
-def test_embedded_pairs_are_the_pictures_and_their_changes() -> None:
+def test_embedded_pairs_are_the_images_and_their_changes() -> None:
     for transform, shape in (("edges", (1, 28, 28)), ("downscale", (1, 14, 14))):
         config = FashionPairsConfig(transform=transform)
         for source in (fashion_paired.open_pairs("", config), fashion_paired.open_held_out_pairs("", config)):
-            store = open_source(source)
-            assert store.info.field("a").shape == shape
-            assert np.array_equal(store.arrays["a"][7], Change(transform)(store.arrays["b"][7]))
+            dataset = open_source(source)
+            assert dataset.info.field("a").shape == shape
+            assert np.array_equal(dataset.arrays["a"][7], Change(transform)(dataset.arrays["b"][7]))
     assert set(np.unique(fashion_paired.open_pairs().arrays["a"])) == {0, 255}
 
 
@@ -258,19 +258,19 @@ def test_embedded_classes_are_apart() -> None:
 
 
 def test_shapes_have_the_colour_of_their_kind() -> None:
-    store = open_source(shapes.open_shapes("", ShapesConfig(count=200)))
-    assert np.array_equal(store.arrays["a"], Change("gray")(store.arrays["b"]))
-    pictures, labels = store.arrays["b"].astype(int), store.arrays["label"]
+    dataset = open_source(shapes.open_shapes("", ShapesConfig(count=200)))
+    assert np.array_equal(dataset.arrays["a"], Change("gray")(dataset.arrays["b"]))
+    images, labels = dataset.arrays["b"].astype(int), dataset.arrays["label"]
     for kind, colour in enumerate(shapes.COLOURS):
-        chosen = pictures[labels == kind].transpose(0, 2, 3, 1)
+        chosen = images[labels == kind].transpose(0, 2, 3, 1)
         coloured = chosen[np.ptp(chosen, axis=3) > 8]
         hue = coloured / coloured.max(1, keepdims=True)
         np.testing.assert_allclose(hue, np.broadcast_to(colour / colour.max(), hue.shape), atol=0.03)
     # Brightness alone does not tell: the kinds' gray values overlap.
-    gray = [store.arrays["a"][labels == kind] for kind in (0, 2)]
+    gray = [dataset.arrays["a"][labels == kind] for kind in (0, 2)]
     assert max(part.min() for part in gray) < min(part.max() for part in gray)
     others = {row.tobytes() for row in shapes.open_held_out("", ShapesConfig()).arrays["b"]}
-    assert not others & {row.tobytes() for row in store.arrays["b"]}
+    assert not others & {row.tobytes() for row in dataset.arrays["b"]}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from ganzoo.api import DataInfo, Field
 from ganzoo.api.networks import Net, Networks
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry, factory_of
-from tests.test_architectures import NORMS, WEIGHTED, build, inputs, pictures, run
+from tests.test_architectures import NORMS, WEIGHTED, build, images, inputs, run
 
 
 @pytest.mark.parametrize("name", ["dcgan", "wgan-conv", "conditional-conv"])
 def test_normal_init_has_the_spread_of_dcgan(name: str) -> None:
-    networks = build(name, pictures(1, 32, 32), init="normal")
+    networks = build(name, images(1, 32, 32), init="normal")
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         for layer in net.module.modules():
             if isinstance(layer, WEIGHTED) and layer.weight.numel() > 4000:
@@ -27,7 +27,7 @@ def test_normal_init_has_the_spread_of_dcgan(name: str) -> None:
 
 
 def test_uniform_init_is_that_of_the_paper() -> None:
-    networks = build("mlp", pictures(1, 28, 28), init="uniform", discriminator_units="maxout")
+    networks = build("mlp", images(1, 28, 28), init="uniform", discriminator_units="maxout")
     for nets, limit in ((networks.generators, 0.05), (networks.discriminators, 0.005)):
         for net in nets.values():
             weights = [layer.weight for layer in net.module.modules() if isinstance(layer, nn.Linear)]
@@ -36,7 +36,7 @@ def test_uniform_init_is_that_of_the_paper() -> None:
 
 def test_he_init_has_the_variance_of_the_authors() -> None:
     """4 / (fan in + fan out) in convolutions, 2 / (fan in + fan out) in linear layers and shortcuts."""
-    generator = build("wgan-resnet", pictures(3, 32, 32)).generators["generator"].module
+    generator = build("wgan-resnet", images(3, 32, 32)).generators["generator"].module
     convolution, shortcut = generator.blocks[0].conv1, generator.blocks[0].shortcut
     assert convolution.weight.var().item() == pytest.approx(4 / (2 * 128 * 9), rel=0.05)
     assert shortcut.weight.var().item() == pytest.approx(2 / (2 * 128), rel=0.05)
@@ -73,7 +73,7 @@ def sides(networks: Networks, image: tuple[int, ...]) -> tuple[tuple[Net, dict[s
 
 
 def test_dcgan_paper_has_the_maps_of_figure_1(registry: Registry) -> None:
-    networks = paper(registry, "dcgan-paper", pictures(3, 64, 64))
+    networks = paper(registry, "dcgan-paper", images(3, 64, 64))
     generator, discriminator = sides(networks, (3, 64, 64))
     assert networks.fields == (Field(name="z", shape=(100,), source="uniform"),)
     assert maps(*generator, (nn.Linear,)) == [(1024 * 4 * 4,)]
@@ -87,7 +87,7 @@ def test_dcgan_paper_has_the_maps_of_figure_1(registry: Registry) -> None:
 
 @pytest.mark.parametrize("recipe", ["dcgan", "wgan-gp", "rpgan"])
 def test_sized_nets_have_the_maps_that_were_measured(registry: Registry, recipe: str) -> None:
-    generator, discriminator = sides(paper(registry, recipe, pictures(1, 28, 28)), (1, 28, 28))
+    generator, discriminator = sides(paper(registry, recipe, images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.BatchNorm2d,)) == [(96, 7, 7), (48, 14, 14)]
     assert maps(*generator, (nn.ConvTranspose2d,)) == [(48, 14, 14), (1, 28, 28)]
     assert maps(*discriminator, (nn.Conv2d,)) == [(40, 14, 14), (80, 7, 7), (160, 4, 4)]
@@ -97,14 +97,14 @@ def test_sized_nets_have_the_maps_that_were_measured(registry: Registry, recipe:
 def test_sized_nets_with_a_smooth_head_have_the_maps_that_were_measured(
     registry: Registry, recipe: str
 ) -> None:
-    generator, discriminator = sides(paper(registry, recipe, pictures(1, 28, 28)), (1, 28, 28))
+    generator, discriminator = sides(paper(registry, recipe, images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.BatchNorm2d,)) == [(96, 7, 7), (48, 14, 14), (24, 28, 28)]
     assert maps(*generator, (nn.Conv2d,)) == [(1, 28, 28)]
     assert maps(*discriminator, (nn.Conv2d,)) == [(24, 14, 14), (48, 7, 7), (96, 4, 4)]
 
 
 def test_wgan_gp_paper_has_the_maps_of_gan_mnist(registry: Registry) -> None:
-    networks = paper(registry, "wgan-gp-paper", pictures(1, 28, 28))
+    networks = paper(registry, "wgan-gp-paper", images(1, 28, 28))
     generator, critic = sides(networks, (1, 28, 28))
     assert maps(*generator, (nn.Linear,)) == [(4 * 4 * 4 * 64,)]
     assert maps(*generator, (nn.ConvTranspose2d,)) == [(128, 8, 8), (64, 14, 14), (1, 28, 28)]
@@ -113,7 +113,7 @@ def test_wgan_gp_paper_has_the_maps_of_gan_mnist(registry: Registry) -> None:
 
 
 def test_wgan_gp_resnet_paper_has_the_blocks_of_gan_cifar_resnet(registry: Registry) -> None:
-    generator, critic = sides(paper(registry, "wgan-gp-resnet-paper", pictures(3, 32, 32)), (3, 32, 32))
+    generator, critic = sides(paper(registry, "wgan-gp-resnet-paper", images(3, 32, 32)), (3, 32, 32))
     assert [shape[1] for shape in maps(*generator, (nn.BatchNorm2d,))] == [4, 8, 8, 16, 16, 32, 32]
     blocks = maps(*critic, (type(critic[0].module.blocks[0]),))
     assert blocks == [(128, 16, 16), (128, 8, 8), (128, 8, 8), (128, 8, 8)]
@@ -121,12 +121,12 @@ def test_wgan_gp_resnet_paper_has_the_blocks_of_gan_cifar_resnet(registry: Regis
 
 
 def test_maxout_papers_have_their_widths(registry: Registry) -> None:
-    generator, discriminator = sides(paper(registry, "vanilla-paper", pictures(1, 28, 28)), (1, 28, 28))
+    generator, discriminator = sides(paper(registry, "vanilla-paper", images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.Linear,)) == [(1200,), (1200,), (784,)]
     assert maps(*discriminator, (nn.Linear,)) == [(1200,), (1200,), (1,)]
     assert [m.p for m in discriminator[0].module.modules() if isinstance(m, nn.Dropout)] == [0.2, 0.5, 0.5]
 
-    generator, discriminator = sides(paper(registry, "cgan-paper", pictures(1, 28, 28)), (1, 28, 28))
+    generator, discriminator = sides(paper(registry, "cgan-paper", images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.Linear, nn.Embedding)) == [(200,), (1000,), (1200,), (784,)]
     assert maps(*discriminator, (nn.Linear, nn.Embedding)) == [(250,), (1200,), (960,), (1,)]
 
@@ -139,7 +139,7 @@ def test_scalar_recipe_is_the_net_of_the_tutorials(registry: Registry) -> None:
 
 
 def test_wgan_gp_mlp_has_the_widths_of_the_wgan_paper(registry: Registry) -> None:
-    generator, critic = sides(paper(registry, "wgan-gp-mlp", pictures(1, 28, 28)), (1, 28, 28))
+    generator, critic = sides(paper(registry, "wgan-gp-mlp", images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.Linear,)) == [(512,), (512,), (512,), (784,)]
     assert maps(*critic, (nn.Linear,)) == [(512,), (512,), (512,), (1,)]
     assert len(maps(*generator, NORMS)) == 3

@@ -77,7 +77,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "terms": [],
     },
     # Arjovsky et al. 2017, Algorithm 1; martinarjovsky/WassersteinGAN main.py: 25 epochs of LSUN
-    # bedrooms (3,033,042 pictures), rounded.
+    # bedrooms (3,033,042 images), rounded.
     "wgan-paper": {
         "loss.name": "wgan",
         "train.images": 75_000_000,
@@ -176,7 +176,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         **{f"terms.{name}.gamma": 0.005 for name in ("r1", "r2")},
         **{f"terms.{name}.every": 1 for name in ("r1", "r2")},
     },
-    # Liu et al. 2021; odegeasslbc/FastGAN-pytorch train.py: 50,000 steps of 8 pictures, an average of 0.999.
+    # Liu et al. 2021; odegeasslbc/FastGAN-pytorch train.py: 50,000 steps of 8 images, an average of 0.999.
     "fastgan-paper": {
         "loss.name": "hinge",
         "train.images": 50_000 * 8,
@@ -193,7 +193,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "terms.reconstruct.weight": 1.0,
         "terms.reconstruct.every": 1,
     },
-    # Mao et al. 2017; xudonmao/LSGAN train_lsun.py and vgg.py: a million batches of pictures of 112x112,
+    # Mao et al. 2017; xudonmao/LSGAN train_lsun.py and vgg.py: a million batches of images of 112x112,
     # D of four 5x5 convolutions from 64 channels. Chosen: DCGAN's G, with that width and kernel.
     "lsgan-paper": {
         "loss.name": "lsgan",

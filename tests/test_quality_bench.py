@@ -26,7 +26,7 @@ def row(
         "reference": {"real": {"n": 5000, "fed": 3.25, "coverage": 0.97}},
         "protocol": {
             "n_real": 5000, "split": "held-out part", "weights": "EMA", "seed": 0, "extractor": "network",
-            "pictures": "64x64",
+            "images": "64x64",
         },
     }  # fmt: skip
 

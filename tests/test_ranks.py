@@ -35,7 +35,7 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.distributed.launch import launch
 from ganzoo.training.distributed.ranks import Ranks
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import prepare
 
@@ -169,7 +169,7 @@ def weights(folder: Path, name: str, rank: int) -> dict[str, Tensor]:
 
 def alone(plan: Plan, folder: Path) -> dict[str, Tensor]:
     """The same networks' weights, trained by one process."""
-    run, _ = start(plan, folder, Quiet())
+    run, _ = start(plan, folder, NullReporter())
     tensors, _ = read_newest(run.checkpoints)
     found = {}
     for role in ("generator", "discriminator"):
@@ -231,12 +231,12 @@ def test_ranks_stay_equal_and_resume(install: Install, tmp_path: Path) -> None:
     in_ranks(2, tmp_path, cases)
     for name in ("norm", "norm-again", "drop", "drop-again"):
         assert digest(weights(tmp_path, name, 0)) == digest(weights(tmp_path, name, 1)), name
-    for whole, parts in (("norm", "norm-parts"), ("drop", "drop-parts")):
-        states = [max((tmp_path / name / "checkpoints").iterdir()) for name in (whole, parts)]
+    for whole, shards in (("norm", "norm-parts"), ("drop", "drop-parts")):
+        states = [max((tmp_path / name / "checkpoints").iterdir()) for name in (whole, shards)]
         one, other = ((state / "state.safetensors").read_bytes() for state in states)
         assert one == other, whole
     # Two processes then, one now: the same global batch, and it says so.
-    registry, reporter = load_registry(), Quiet()
+    registry, reporter = load_registry(), NullReporter()
     run = Run.open(tmp_path / "shrinks")
     resume(run, resolve(str(run.settings_file), registry), reporter)
     assert any("2 processes then, 1 now" in note for note in reporter.notes)
@@ -316,7 +316,9 @@ def ranks_of(process: subprocess.Popen[str], run_dir: Path, images: int) -> dict
         if entry.name.isdigit():
             try:
                 variables = dict(
-                    part.split("=", 1) for part in (entry / "environ").read_text().split("\0") if "=" in part
+                    shard.split("=", 1)
+                    for shard in (entry / "environ").read_text().split("\0")
+                    if "=" in shard
                 )
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except (OSError, ValueError):

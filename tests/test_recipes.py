@@ -58,11 +58,11 @@ def test_a_run_outlives_a_renamed_recipe_and_equal_names(
             return [TermSpec(name="gradient-penalty", summary="Another one.", factory="nowhere:build")]
         """,
     )
-    crowded = load_registry()
-    again = resolve(str(file), crowded)
+    high_cardinality = load_registry()
+    again = resolve(str(file), high_cardinality)
     assert again.settings() == {**plan.settings(), "recipe": "gone"}
     with pytest.raises(UsageError, match="offered by 2 plugins"):
-        resolve("dcgan+wgan-gp", crowded)
+        resolve("dcgan+wgan-gp", high_cardinality)
     both = resolve("dcgan+ganzoo/wgan-gp+ganzoo/gradient-penalty", load_registry(block=["other"]))
     assert list(both.terms) == ["gradient-penalty"]
 
@@ -219,8 +219,8 @@ def test_distances_between_strangers_are_refused(registry: Registry) -> None:
     assert "pairs:PATH" in caught.value.fix
 
 
-def test_augmentations_need_pictures(registry: Registry) -> None:
-    with pytest.raises(SettingsError, match="'ada' changes pictures, and no discriminator sees any"):
+def test_augmentations_need_images(registry: Registry) -> None:
+    with pytest.raises(SettingsError, match="'ada' changes images, and no discriminator sees any"):
         built(registry, "vanilla-ring", **{"augment.name": "ada"})
 
 
@@ -236,16 +236,16 @@ def test_a_path_alone_is_not_data(registry: Registry, tmp_path: Path, name: str,
 def test_a_conditional_recipe_needs_labels(registry: Registry, tmp_path: Path) -> None:
     import numpy as np
 
-    np.save(tmp_path / "pictures.npy", np.zeros((20, 28, 28), np.uint8))
+    np.save(tmp_path / "images.npy", np.zeros((20, 28, 28), np.uint8))
     with pytest.raises(DataError, match="needs the field 'label'"):
-        built(registry, "cgan", **{"data.source": f"npy:{tmp_path / 'pictures.npy'}"})
+        built(registry, "cgan", **{"data.source": f"npy:{tmp_path / 'images.npy'}"})
 
 
 def test_building_leaves_the_global_random_state_alone(registry: Registry, tiny: Any) -> None:
     import torch
 
     plan = tiny("dcgan")
-    info = prepare(plan).store.info
+    info = prepare(plan).dataset.info
     before = torch.get_rng_state()
     build_networks(plan, info)
     assert torch.equal(before, torch.get_rng_state())

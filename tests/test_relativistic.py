@@ -17,7 +17,7 @@ from ganzoo.api import LossSpec, SettingsError, TermSpec
 from ganzoo.api.training import Batch
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.training.setup import prepare
 
@@ -309,7 +309,7 @@ def test_runs_are_finite_and_log_their_penalties(recipe: str, registry: Registry
         settings = {key: value for key, value in settings.items() if not key.endswith("_width")}
         settings |= {"architecture.generator_hidden": [8], "architecture.discriminator_hidden": [8]}
     plan = resolve(recipe, registry, overrides=settings)
-    run, outcome = start(plan, tmp_path / "run", Quiet())
+    run, outcome = start(plan, tmp_path / "run", NullReporter())
     assert outcome == "done"
     lines = [line["values"] for line in run.log()]
     assert len(lines) == 10

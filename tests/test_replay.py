@@ -21,11 +21,11 @@ from ganzoo.runs.run import Run
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.cost import count_cycle, estimate
 from ganzoo.training.distributed.ranks import Ranks
-from ganzoo.training.replay_buffer import Replay
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import check_share, prepare
-from ganzoo.training.shards import Part, parts
+from ganzoo.training.shards import Shard, shards
 
 SIZE, COUNT = 8, 4
 FIELDS = [Field(name="image", shape=(1, 2, 2)), Field(name="my.label", dtype="int64", classes=("a", "b"))]
@@ -41,15 +41,15 @@ def samples(step: int) -> Batch:
     return {"image": numbers.float().reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2), "my.label": numbers}
 
 
-def steps(replay: Replay, count: int, at_once: int | None = None) -> list[Tensor]:
+def steps(replay: ReplayBuffer, count: int, at_once: int | None = None) -> list[Tensor]:
     """The numbers of the samples that are seen in so many steps, which come in parts."""
     run, seen = engine(), []
     for step in range(count):
         replay.begin(run, COUNT)
         new, shown = samples(step), []
-        for part in parts(range(COUNT), COUNT, at_once):
-            replay.restart() if part.start == 0 else None
-            mixed = replay.mixed(0, part.rows(new), part)
+        for shard in shards(range(COUNT), COUNT, at_once):
+            replay.restart() if shard.start == 0 else None
+            mixed = replay.mixed(0, shard.rows(new), shard)
             assert torch.equal(mixed["image"][:, 0, 0, 0].long(), mixed["my.label"])  # they travel together
             shown.append(mixed["my.label"])
         replay.end(COUNT)
@@ -58,7 +58,7 @@ def steps(replay: Replay, count: int, at_once: int | None = None) -> list[Tensor
 
 
 def test_half_of_what_is_seen_is_older() -> None:
-    seen = steps(Replay(SIZE, [FIELDS]), 400)
+    seen = steps(ReplayBuffer(SIZE, [FIELDS]), 400)
     for step in range(SIZE // COUNT):  # the pool fills with what is seen
         assert torch.equal(seen[step], samples(step)["my.label"])
     older = [values < COUNT * step for step, values in enumerate(seen)][2:]
@@ -71,14 +71,14 @@ def test_half_of_what_is_seen_is_older() -> None:
 
 
 def test_micro_batches_see_the_same() -> None:
-    whole, pool = steps(Replay(SIZE, [FIELDS]), 20), Replay(SIZE, [FIELDS])
+    whole, pool = steps(ReplayBuffer(SIZE, [FIELDS]), 20), ReplayBuffer(SIZE, [FIELDS])
     assert all(torch.equal(a, b) for a, b in zip(whole, steps(pool, 20, at_once=1), strict=True))
     assert int(pool.filled) == SIZE
 
 
 def test_a_part_that_is_computed_again_leaves_no_trace() -> None:
     """When memory runs out the step begins again: the pool takes what the last attempt made."""
-    first, second = Replay(SIZE, [FIELDS]), Replay(SIZE, [FIELDS])
+    first, second = ReplayBuffer(SIZE, [FIELDS]), ReplayBuffer(SIZE, [FIELDS])
     for replay, attempts in ((first, 1), (second, 2)):
         run = engine()
         for step in range(6):
@@ -87,19 +87,21 @@ def test_a_part_that_is_computed_again_leaves_no_trace() -> None:
                 replay.restart()
                 spoiled = -1 if attempt + 1 < attempts else 1
                 new = {name: spoiled * value for name, value in samples(step).items()}
-                replay.mixed(0, new, Part(0, COUNT, COUNT))
+                replay.mixed(0, new, Shard(0, COUNT, COUNT))
             replay.end(COUNT)
     assert all(torch.equal(a, second.get_buffer(name)) for name, a in first.named_buffers())
 
 
 def test_games_have_pools_of_their_own() -> None:
-    replay = Replay(SIZE, [FIELDS[:1], FIELDS[:1]])
+    replay = ReplayBuffer(SIZE, [FIELDS[:1], FIELDS[:1]])
     run = engine()
     found = []
     for step in range(10):
         replay.begin(run, COUNT)
         image = samples(step)["image"]
-        both = [replay.mixed(game, {"image": image + 1000 * game}, Part(0, 4, 4))["image"] for game in (0, 1)]
+        both = [
+            replay.mixed(game, {"image": image + 1000 * game}, Shard(0, 4, 4))["image"] for game in (0, 1)
+        ]
         replay.end(COUNT)
         assert (both[0] < 1000).all()
         assert (both[1] >= 1000).all()
@@ -115,18 +117,18 @@ def tensors(run: Run) -> dict[str, Tensor]:
 
 
 def test_a_resumed_run_goes_on_with_the_pool(tiny: Callable[..., Plan], tmp_path: Path) -> None:
-    """cGAN's labels, and InfoGAN's codes below, are in the pool with their pictures."""
+    """cGAN's labels, and InfoGAN's codes below, are in the pool with their images."""
     plan = tiny("cgan", **{"train.replay": 16, "train.images": 64})
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
-    half, _ = start(plan, tmp_path / "half", Quiet(), pause_at=32)
-    again, _ = resume(Run.open(half.path), plan, Quiet())
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
+    half, _ = start(plan, tmp_path / "half", NullReporter(), pause_at=32)
+    again, _ = resume(Run.open(half.path), plan, NullReporter())
     first, second = tensors(whole), tensors(again)
     assert first.keys() == second.keys()
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     pool = {name: value for name, value in first.items() if name.startswith("parts.replay.")}
     assert int(pool["parts.replay.filled"]) == 16
     assert sorted(value.shape for value in pool.values() if value.ndim) == [(16,), (16, 1, 28, 28), (16, 32)]
-    plain, _ = start(tiny("cgan", **{"train.images": 64}), tmp_path / "plain", Quiet())
+    plain, _ = start(tiny("cgan", **{"train.images": 64}), tmp_path / "plain", NullReporter())
     without = tensors(plain)
     assert not any(name.startswith("parts.") for name in without)
     assert any(not torch.equal(value, first[name]) for name, value in without.items())
@@ -141,8 +143,8 @@ def test_codes_stay_with_the_samples_that_were_made_of_them(registry: Registry) 
         "train.batch_size": 8,
         "train.replay": 8,
     }
-    prepared = prepare(resolve("infogan", registry, overrides=options))
-    phases, views = prepared.phases, []
+    setup = prepare(resolve("infogan", registry, overrides=options))
+    phases, views = setup.phases, []
     penalty = phases.penalties["discriminator"][0]
 
     def seen(view: Any) -> Tensor:
@@ -153,11 +155,11 @@ def test_codes_stay_with_the_samples_that_were_made_of_them(registry: Registry) 
     made: dict[bytes, int] = {}
     older = 0
     for step in range(8):
-        real = prepared.batches.take("discriminator", 8 * step, 8)
+        real = setup.batches.take("discriminator", 8 * step, 8)
         phases.discriminator(real, 8, step, last=False)
         view = views[-1]
-        for picture, code in zip(view.fake["image"], view.noise["code"], strict=True):
-            key = picture.numpy().tobytes()
+        for image, code in zip(view.fake["image"], view.noise["code"], strict=True):
+            key = image.numpy().tobytes()
             older += key in made
             assert made.setdefault(key, int(code)) == int(code)
         assert view.fake.keys() == real.keys()
@@ -166,14 +168,14 @@ def test_codes_stay_with_the_samples_that_were_made_of_them(registry: Registry) 
         assert replay is not None
         names = replay._kept[0]
         pool = zip(replay.get_buffer(names["image"]), replay.get_buffer(names["code"]), strict=True)
-        made |= {picture.numpy().tobytes(): int(code) for picture, code in pool}
+        made |= {image.numpy().tobytes(): int(code) for image, code in pool}
     assert older > 8
 
 
 def test_a_pool_works_with_micro_batches_and_reuse(tiny: Callable[..., Plan], tmp_path: Path) -> None:
     more = {"train.replay": 8, "train.images": 48, "train.reuse_fakes": True}
     runs = [
-        start(tiny("dcgan", **more, **given), tmp_path / name, Quiet())[0]
+        start(tiny("dcgan", **more, **given), tmp_path / name, NullReporter())[0]
         for name, given in (("whole", {}), ("parts", {"train.micro_batch": 4}))
     ]
     for run in runs:
@@ -189,10 +191,10 @@ def test_a_pool_smaller_than_the_probe_can_be_estimated(tiny: Callable[..., Plan
 def test_an_estimate_counts_the_pool(tiny: Callable[..., Plan]) -> None:
     counted = []
     for size in (8, 4_008):
-        prepared = prepare(tiny("dcgan", **{"train.replay": size}))
-        assert prepared.phases.replay is not None
-        pool = sum(value.nbytes for value in prepared.phases.replay.buffers())
-        counted.append((estimate(prepared)["memory_mb"], pool / 2**20))
+        setup = prepare(tiny("dcgan", **{"train.replay": size}))
+        assert setup.phases.replay is not None
+        pool = sum(value.nbytes for value in setup.phases.replay.buffers())
+        counted.append((estimate(setup)["memory_mb"], pool / 2**20))
     (small, of_small), (large, of_large) = counted
     assert large - small == pytest.approx(of_large - of_small, abs=0.11)
     assert large - small > 1

@@ -236,10 +236,10 @@ def test_data_inputs_must_be_given():
 
 
 def test_images_and_classes_and_walks(generator, rows):
-    pictures = generator.images(3, seed=1)
-    assert pictures.shape == (3, 8, 8, 1)
-    assert pictures.dtype == np.uint8
-    with pytest.raises(UsageError, match="no pictures"):
+    images = generator.images(3, seed=1)
+    assert images.shape == (3, 8, 8, 1)
+    assert images.dtype == np.uint8
+    with pytest.raises(UsageError, match="no images"):
         rows.images(1)
     inputs = generator.draw_classes(2, seed=1)
     assert inputs["label"].tolist() == [0, 0, 1, 1, 2, 2]

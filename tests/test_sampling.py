@@ -16,7 +16,7 @@ U = Field(name="u", shape=(2, 2), source="uniform")
 LABEL = Field(name="label", dtype="int64", classes=tuple("abcdefghij"))
 FIELDS = (Z, U, LABEL)
 
-# Fixed for ever: an exported generator must give the same picture for a seed in every version.
+# Fixed for ever: an exported generator must give the same image for a seed in every version.
 GOLDEN_Z = [0.9528691172599792, -0.48952803015708923, 0.6341456770896912]
 GOLDEN_U = [0.4384065270423889, -0.8281333446502686, -0.5311440229415894, 0.7651206851005554]
 GOLDEN_LABEL = [6, 0, 9, 5]

@@ -15,21 +15,21 @@ import torch
 from ganzoo.api import Field
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, DivergedError, SettingsError, UsageError
-from ganzoo.evaluation.during_training import judging
+from ganzoo.evaluation.during_training import scoring
 from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.run import Run
 from ganzoo.training import phases
 from ganzoo.training.reporting import recorder
-from ganzoo.training.reporting.quiet import Quiet
-from ganzoo.training.scores import Judging, Make
+from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.scores import Make, ScoringFactory
 from ganzoo.training.session import resume, start
 from ganzoo_extractors import classifier, weights
 
-from .evaluating import few_pictures, ganzoo
+from .evaluating import few_images, ganzoo
 from .test_training import final_state
 
 Tiny = Callable[..., Plan]
@@ -39,7 +39,7 @@ TOLD = ("architecture.generator_hidden=[16]", "architecture.discriminator_hidden
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return few_pictures(tmp_path_factory.mktemp("data") / "few", train=100, test=60)
+    return few_images(tmp_path_factory.mktemp("data") / "few", train=100, test=60)
 
 
 @pytest.fixture(scope="module")
@@ -57,25 +57,27 @@ def scored(tiny: Tiny, data: str) -> Callable[..., Plan]:
 def run(scored: Callable[..., Plan], registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Run:
     plan = scored()
     path = tmp_path_factory.mktemp("runs") / "scored"
-    return start(plan, path, Quiet(), judging=judging(plan, registry))[0]
+    return start(plan, path, NullReporter(), scoring=scoring(plan, registry))[0]
 
 
 def scores_of(run: Run) -> dict[int, dict[str, float]]:
     return {line["images"]: line["scores"] for line in run.log() if "scores" in line}
 
 
-def scripted(values: Sequence[float], name: str = "fed", seconds: float = 0.0) -> Judging:
+def scripted(values: Sequence[float], name: str = "fed", seconds: float = 0.0) -> ScoringFactory:
     """A judging that gives these scores, one after another."""
     left: Iterator[float] = iter(values)
 
-    def judged(reads: Sequence[Field], field: Field, store: Store) -> Callable[[Make], Mapping[str, float]]:
+    def classifier_used(
+        reads: Sequence[Field], field: Field, dataset: Dataset
+    ) -> Callable[[Make], Mapping[str, float]]:
         def score(make: Make) -> Mapping[str, float]:
             time.sleep(seconds)
             return {"n": 10, name: next(left)}
 
         return score
 
-    return judged
+    return classifier_used
 
 
 # --- the log ----------------------------------------------------------------------------------------
@@ -107,8 +109,10 @@ def test_training_is_the_same_to_the_byte_with_and_without(
     states = []
     for every in (40, None):
         plan = scored(**{"train.eval_every": every, "ema.half_life": half_life})
-        judged = judging(plan, registry) if every else None
-        states.append(final_state(start(plan, tmp_path / str(every), Quiet(), judging=judged)[0]))
+        classifier_used = scoring(plan, registry) if every else None
+        states.append(
+            final_state(start(plan, tmp_path / str(every), NullReporter(), scoring=classifier_used)[0])
+        )
     assert states[0] == states[1]
 
 
@@ -116,14 +120,19 @@ def test_resumed_runs_have_the_same_scores(
     scored: Callable[..., Plan], run: Run, registry: Registry, tmp_path: Path
 ) -> None:
     plan = scored()
-    judged = judging(plan, registry)
+    classifier_used = scoring(plan, registry)
     for stop in (56, 80):  # between two scores, and at one
         path = tmp_path / str(stop)
-        part, outcome = start(plan, path, Quiet(), pause_at=stop, judging=judged)
+        part, outcome = start(plan, path, NullReporter(), pause_at=stop, scoring=classifier_used)
         assert outcome == "paused"
         assert list(scores_of(part)) == [images for images in (40, 80) if images <= stop]
         torch.rand(3)
-        again, _ = resume(Run.open(path), resolve(str(part.settings_file), registry), Quiet(), judging=judged)
+        again, _ = resume(
+            Run.open(path),
+            resolve(str(part.settings_file), registry),
+            NullReporter(),
+            scoring=classifier_used,
+        )
         assert scores_of(again) == scores_of(run)
         assert final_state(again) == final_state(run)
 
@@ -131,10 +140,10 @@ def test_resumed_runs_have_the_same_scores(
 def test_more_scores_can_be_had_when_a_run_goes_on(
     scored: Callable[..., Plan], run: Run, registry: Registry, tmp_path: Path
 ) -> None:
-    part, _ = start(scored(**{"train.eval_every": None}), tmp_path / "run", Quiet(), pause_at=80)
+    part, _ = start(scored(**{"train.eval_every": None}), tmp_path / "run", NullReporter(), pause_at=80)
     more = {"train.eval_every": 80, "train.eval_samples": 20}
     plan = resolve(str(part.settings_file), registry, overrides=more)
-    again, _ = resume(Run.open(part.path), plan, Quiet(), judging=judging(plan, registry))
+    again, _ = resume(Run.open(part.path), plan, NullReporter(), scoring=scoring(plan, registry))
     assert [(images, row["n"]) for images, row in scores_of(again).items()] == [(160, 20)]
     assert final_state(again) == final_state(run)
 
@@ -142,7 +151,7 @@ def test_more_scores_can_be_had_when_a_run_goes_on(
 def test_points_are_scored_without_an_extractor(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
     settings = {"data.source": "toy:ring", "train.eval_every": 80, "train.eval_samples": 40}
     plan = tiny("vanilla", **settings)
-    done, _ = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, registry))
+    done, _ = start(plan, tmp_path / "run", NullReporter(), scoring=scoring(plan, registry))
     assert list(scores_of(done)) == [80, 160]
     assert {"frechet", "quality", "modes", "column_distance"} <= scores_of(done)[160].keys()
 
@@ -152,7 +161,7 @@ def test_the_training_data_is_opened_once(
 ) -> None:
     monkeypatch.setattr("ganzoo.evaluation.real_data.open_dataset", lambda *_: pytest.fail("it is open"))
     plan = scored()
-    done = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, registry))[0]
+    done = start(plan, tmp_path / "run", NullReporter(), scoring=scoring(plan, registry))[0]
     assert scores_of(done) == scores_of(run)
 
 
@@ -182,7 +191,7 @@ def test_a_quick_metric_may_need_a_judge(
     monkeypatch.setattr(classifier, "STEPS", 5)
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     plan = scored(**{"train.precision": precision, "train.eval_every": 80})
-    done, _ = start(plan, tmp_path / "run", Quiet(), judging=judging(plan, load_registry()))
+    done, _ = start(plan, tmp_path / "run", NullReporter(), scoring=scoring(plan, load_registry()))
     assert [0.1 < row["sure"] <= 1 for row in scores_of(done).values()] == [True, True]
 
 
@@ -212,8 +221,8 @@ def test_a_metric_that_fails_does_not_end_the_training(
 ) -> None:
     install("odd-dist", "odd", BROKEN.format(later=later))
     notes: list[str] = []
-    judged = judging(scored(), load_registry(), notes.append)
-    done, outcome = start(scored(), tmp_path / "run", Quiet(), judging=judged)
+    classifier_used = scoring(scored(), load_registry(), notes.append)
+    done, outcome = start(scored(), tmp_path / "run", NullReporter(), scoring=classifier_used)
     assert outcome == "done"
     found = scores_of(done)
     assert [row.keys() - SCORES for row in found.values()] == [{"odd"}, set(), set(), {"odd"}]
@@ -230,7 +239,7 @@ def test_too_few_samples_for_a_distance_are_noted(scored: Callable[..., Plan], r
         Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),
         Field(name="z", shape=(4,), source="normal"),
     )
-    judging(plan, registry, notes.append)([z], image, open_data(plan))
+    scoring(plan, registry, notes.append)([z], image, open_data(plan))
     assert notes == ["fed says little with 50 samples, fewer than its 320 features: take more"]
 
 
@@ -279,7 +288,7 @@ def test_the_best_checkpoint_stays(
     scored: Callable[..., Plan], registry: Registry, tmp_path: Path, way: str, best: int
 ) -> None:
     plan = scored(**{"train.keep_best": way, "train.keep_checkpoints": 1})
-    done, _ = start(plan, tmp_path / "run", Quiet(), judging=scripted([3.0, 1.0, 4.0, 2.0]))
+    done, _ = start(plan, tmp_path / "run", NullReporter(), scoring=scripted([3.0, 1.0, 4.0, 2.0]))
     assert sorted(int(path.name) for path in done.checkpoints.iterdir()) == [best, 160]
     request = Request(source=done.path, n=20, metrics=("frechet",), references=False, checkpoint="best")
     assert evaluate(request, registry).protocol["images"] == best
@@ -289,16 +298,16 @@ def test_a_best_checkpoint_that_was_never_scored_is_not_missed(
     scored: Callable[..., Plan], tmp_path: Path
 ) -> None:
     """A pause comes before the first scores: nobody knows yet what names there will be."""
-    reporter = Quiet()
+    reporter = NullReporter()
     plan = scored(**{"train.keep_best": "min:fed"})
-    start(plan, tmp_path / "run", reporter, pause_at=24, judging=scripted([]))
+    start(plan, tmp_path / "run", reporter, pause_at=24, scoring=scripted([]))
     assert not any("no effect" in note for note in reporter.notes)
 
 
 def test_a_name_that_nothing_has_is_noted_once(scored: Callable[..., Plan], tmp_path: Path) -> None:
-    reporter = Quiet()
+    reporter = NullReporter()
     plan = scored(**{"train.keep_best": "min:fdd", "train.checkpoint_every": 40})
-    start(plan, tmp_path / "run", reporter, judging=scripted([1.0] * 4))
+    start(plan, tmp_path / "run", reporter, scoring=scripted([1.0] * 4))
     (said,) = [note for note in reporter.notes if "no effect" in note]
     assert "'fdd'" in said
     assert "fed" in said
@@ -325,20 +334,20 @@ def test_what_every_log_line_has(scored: Callable[..., Plan], run: Run) -> None:
 def test_scores_that_take_long_are_noted_once(
     scored: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow, quick = Quiet(), Quiet()
-    start(scored(), tmp_path / "slow", slow, judging=scripted([1.0] * 4, seconds=0.1))
+    slow, quick = NullReporter(), NullReporter()
+    start(scored(), tmp_path / "slow", slow, scoring=scripted([1.0] * 4, seconds=0.1))
     (said,) = [note for note in slow.notes if "of the time" in note]
     assert "--eval-every" in said
     assert int(said.split("takes ")[1].split("%")[0]) > 3
     monkeypatch.setattr(recorder, "DEAR", 1.0)
-    start(scored(), tmp_path / "quick", quick, judging=scripted([1.0] * 4))
+    start(scored(), tmp_path / "quick", quick, scoring=scripted([1.0] * 4))
     assert not any("of the time" in note for note in quick.notes)
 
 
 def before_training(plan: Plan, registry: Registry, path: Path) -> Path:
     """Start it, and see that nothing was trained."""
     try:
-        start(plan, path, Quiet(), judging=judging(plan, registry))
+        start(plan, path, NullReporter(), scoring=scoring(plan, registry))
     finally:
         assert not (path / "log.jsonl").exists()
         assert not list(path.glob("checkpoints/*"))
@@ -377,7 +386,7 @@ def test_samples_that_are_not_finite_are_divergence(
         Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),
         Field(name="z", shape=(4,), source="normal"),
     )
-    score = judging(plan, registry)([z], image, open_data(plan))
+    score = scoring(plan, registry)([z], image, open_data(plan))
     with pytest.raises(DivergedError, match="not finite"):
         score(lambda inputs: np.full((len(inputs["z"]), 1, 28, 28), np.nan, np.float32))
     assert score(lambda inputs: np.zeros((len(inputs["z"]), 1, 28, 28), np.float32)).keys() == SCORES

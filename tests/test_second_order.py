@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.config.plan import Plan
-from ganzoo.training.compute.conv_as_matmul import use_products
+from ganzoo.training.compute.conv_as_matmul import use_matmul_convolutions
 from ganzoo.training.compute.double_backward import Geometry, convolution, use_lean_gradients
-from ganzoo.training.flops import WorkCounter
+from ganzoo.training.flops import FlopCounter
 from ganzoo.training.setup import prepare
 
 Tiny = Callable[..., Plan]
@@ -66,7 +66,7 @@ def test_a_penalty_gives_every_weight_the_same_gradient(
     ).double().to(memory_format=memory)  # type: ignore[call-overload]  # fmt: skip
     lean = deepcopy(plain)
     use_lean_gradients(lean)
-    use_products(lean)
+    use_matmul_convolutions(lean)
     maps = torch.randn(3, 3, 8, 8, dtype=torch.float64, requires_grad=True)
     gradients = [torch.autograd.grad(penalty(net, maps), list(net.parameters())) for net in (plain, lean)]
     assert any(type(one) is not type(other) for one, other in zip(plain, lean, strict=True))
@@ -90,7 +90,7 @@ def test_a_penalty_costs_four_passes() -> None:
     module = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 3, padding=1))
     use_lean_gradients(module)
     maps = torch.randn(2, 4, 8, 8, requires_grad=True)
-    with WorkCounter() as counter:
+    with FlopCounter() as counter:
         (slope,) = torch.autograd.grad(module(maps).sum(), maps, create_graph=True)
         torch.autograd.backward((slope.square().sum() - 1).square(), inputs=list(module.parameters()))
     first, last = 2 * 2 * 64 * 4 * 4 * 9, 2 * 2 * 64 * 4 * 9

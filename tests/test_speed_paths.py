@@ -18,28 +18,28 @@ from ganzoo.api import DataInfo, Field
 from ganzoo.api.networks import Net, Networks
 from ganzoo.config.plan import Plan
 from ganzoo.errors import SettingsError
-from ganzoo.networks.apply import judging_alone
+from ganzoo.networks.apply import independent_of_batch
 from ganzoo.training import session
 from ganzoo.training.compute import cuda_graphs
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
-from ganzoo.training.setup import Prepared, prepare
-from ganzoo.training.shards import Draws, Part
+from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.shards import Shard, StepRandom
 from ganzoo.util import system
 
 Tiny = Callable[..., Plan]
 FP32 = {"train.precision": "fp32"}
 
 
-def gradients(prepared: Prepared, learn: bool = False) -> list[Tensor]:
+def gradients(setup: TrainingSetup, learn: bool = False) -> list[Tensor]:
     """Of the discriminator, for a fixed batch and noise."""
-    real = prepared.batches.take("discriminator", 0, 8)
-    prepared.training.engine.random.manual_seed(3)
-    phases, draws = prepared.phases, Draws(prepared.training.engine)
-    draws.begin(Part(0, 8, 8))
+    real = setup.batches.take("discriminator", 0, 8)
+    setup.training.engine.random.manual_seed(3)
+    phases, draws = setup.phases, StepRandom(setup.training.engine)
+    draws.begin(Shard(0, 8, 8))
     drawn = phases._drawn(real, phases.engine.noise(phases.noise_fields, 8), learn)
     loss = phases._total("discriminator", real, drawn, 0, draws)
-    return list(torch.autograd.grad(loss, prepared.training.discriminator.parameters))
+    return list(torch.autograd.grad(loss, setup.training.discriminator.parameters))
 
 
 # --- one call for real and generated samples ------------------------------------------------------
@@ -106,7 +106,7 @@ def test_discriminators_that_mix_samples_are_found_by_trying(part: nn.Module, al
     networks = Networks(
         generators={}, discriminators={"d": Net(module=module, reads=("x",))}, games=(), fields=()
     )
-    found = judging_alone(networks, DataInfo(fields=(Field(name="x", shape=(3,)),), count=10))
+    found = independent_of_batch(networks, DataInfo(fields=(Field(name="x", shape=(3,)),), count=10))
     assert found == ({"d"} if alone else set())
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert module.training
@@ -132,18 +132,18 @@ def test_batch_norm_judges_each_batch_by_itself(tiny: Tiny) -> None:
 def test_reused_fakes_save_the_generators_forward_pass(tiny: Tiny, tmp_path: Path) -> None:
     calls: dict[bool, int] = {}
     for reuse in (False, True):
-        prepared = prepare(tiny("cgan", **{"train.n_critic": 2, "train.reuse_fakes": reuse}))
+        setup = prepare(tiny("cgan", **{"train.n_critic": 2, "train.reuse_fakes": reuse}))
         count = 0
 
         def counted(*_: Any) -> None:
             nonlocal count
             count += 1
 
-        prepared.training.networks.generators["generator"].module.register_forward_hook(counted)
-        real = prepared.batches.take("discriminator", 0, 8)
+        setup.training.networks.generators["generator"].module.register_forward_hook(counted)
+        real = setup.batches.take("discriminator", 0, 8)
         for turn in range(2):
-            prepared.phases.discriminator(real, 8, turn, last=turn == 1)
-        prepared.phases.generator(real, 8, 0)
+            setup.phases.discriminator(real, 8, turn, last=turn == 1)
+        setup.phases.generator(real, 8, 0)
         calls[reuse] = count
     assert calls == {False: 3, True: 2}
 
@@ -152,14 +152,14 @@ def test_reused_fakes_give_the_generator_the_gradient_of_that_noise(tiny: Tiny) 
     """With the discriminator held still, reused samples and the same noise drawn anew agree."""
     moved = []
     for reuse in (True, False):
-        prepared = prepare(tiny("vanilla", **FP32, **{"train.reuse_fakes": reuse, "discriminator.lr": 0.0}))
-        real = prepared.batches.take("discriminator", 0, 8)
-        prepared.training.engine.random.manual_seed(5)
-        prepared.phases.discriminator(real, 8, 0, last=True)
+        setup = prepare(tiny("vanilla", **FP32, **{"train.reuse_fakes": reuse, "discriminator.lr": 0.0}))
+        real = setup.batches.take("discriminator", 0, 8)
+        setup.training.engine.random.manual_seed(5)
+        setup.phases.discriminator(real, 8, 0, last=True)
         if not reuse:
-            prepared.training.engine.random.manual_seed(5)
-        prepared.phases.generator(real, 8, 0)
-        moved.append([value.detach() for value in prepared.training.generator.parameters])
+            setup.training.engine.random.manual_seed(5)
+        setup.phases.generator(real, 8, 0)
+        moved.append([value.detach() for value in setup.training.generator.parameters])
     for one, other in zip(*moved, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
@@ -221,7 +221,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def final(plan: Plan, folder: Path) -> bytes:
-    run, _ = start(plan, folder, Quiet())
+    run, _ = start(plan, folder, NullReporter())
     return (max(run.checkpoints.iterdir()) / "state.safetensors").read_bytes()
 
 
@@ -310,7 +310,7 @@ def test_graphs_give_the_losses_of_eager_cycles(family: str, tiny: Tiny, tmp_pat
     values = []
     for graphs in (True, False):
         plan = tiny(family, **{"train.device": "cuda", "train.images": 1600, "train.graphs": graphs})
-        run, _ = start(plan, tmp_path / str(graphs), Quiet())
+        run, _ = start(plan, tmp_path / str(graphs), NullReporter())
         assert run.record["graphs"] == ("captured" if graphs else "off")
         values.append([line["values"] for line in run.log()])
     assert len(values[0]) > 20

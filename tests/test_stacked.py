@@ -12,8 +12,8 @@ from ganzoo.api import DataError, DatasetSpec, Field, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.data.dataset import open_source
 from ganzoo.data.open_data import open_data
-from ganzoo.evaluation.comparison import lens_for
-from ganzoo.evaluation.real_data import Reals
+from ganzoo.evaluation.comparison import feature_space_of
+from ganzoo.evaluation.real_data import RealData
 from ganzoo.registry.registry import Registry, factory_of
 from ganzoo_datasets.config import StackedConfig
 from ganzoo_datasets.stacked import open_held_out, open_stacked
@@ -36,15 +36,15 @@ def digits(folder: Path, side: int = 28, suffix: str = "") -> Path:
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_each_channel_shows_the_digit_that_its_label_says(tmp_path: Path, suffix: str) -> None:
-    store = open_source(open_stacked(str(digits(tmp_path, suffix=suffix)), FEW))
-    assert store.count == 300
-    assert store.info.signal.shape == (3, 28, 28)
-    label = store.info.field("label")
+    dataset = open_source(open_stacked(str(digits(tmp_path, suffix=suffix)), FEW))
+    assert dataset.count == 300
+    assert dataset.info.signal.shape == (3, 28, 28)
+    label = dataset.info.field("label")
     assert (label.shape, label.dtype, label.classes) == ((3,), "int64", tuple("0123456789"))
-    expected = np.broadcast_to((store.arrays["label"] * 20)[:, :, None, None], (300, 3, 28, 28))
-    np.testing.assert_array_equal(store.arrays["image"], expected)
+    expected = np.broadcast_to((dataset.arrays["label"] * 20)[:, :, None, None], (300, 3, 28, 28))
+    np.testing.assert_array_equal(dataset.arrays["image"], expected)
     # Three channels of one digit each would be 10 modes of 1,000.
-    assert len({tuple(row) for row in store.arrays["label"].tolist()}) > 200
+    assert len({tuple(row) for row in dataset.arrays["label"].tolist()}) > 200
 
 
 def test_the_held_out_stacks_are_of_test_digits(tmp_path: Path) -> None:
@@ -144,12 +144,12 @@ def test_training_on_stacks_draws_in_colour(tmp_path: Path) -> None:
 
 
 def test_a_judge_of_stacks_is_told_so(registry: Registry, tmp_path: Path) -> None:
-    """By the record of the data: three labels of a picture in colour need not be its channels'."""
+    """By the record of the data: three labels of an image in colour need not be its channels'."""
     source = f"stacked-mnist:{digits(tmp_path)}"
     plan = resolve("dcgan", registry, overrides={"data.source": source, "data.count": 300})
-    reals = Reals.open(plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)))
-    assert reals.lesson(print).stacked
-    assert lens_for(registry, reals).stacked
+    real_data = RealData.open(plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)))
+    assert real_data.classifier_data(print).stacked
+    assert feature_space_of(registry, real_data).stacked
     assert [item.name for item in registry.of_kind(DatasetSpec) if item.spec.stacked] == ["stacked-mnist"]
 
 

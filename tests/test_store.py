@@ -19,7 +19,7 @@ from ganzoo.api import DataError, Field
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.data import dataset as store_module
 from ganzoo.data import decode as decode_module
-from ganzoo.data.dataset import Store, open_source
+from ganzoo.data.dataset import Dataset, open_source
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
@@ -37,13 +37,13 @@ def arrays(**given: np.ndarray) -> ArraySource:
 
 
 def test_types_are_converted() -> None:
-    store = open_source(
+    dataset = open_source(
         arrays(
             image=np.zeros((3, 1, 4, 4), np.uint8), label=np.array([0, 1, 1], np.uint8), row=np.ones((3, 2))
         )
     )
-    assert store.count == store.info.count == 3
-    assert {name: array.dtype.name for name, array in store.arrays.items()} == {
+    assert dataset.count == dataset.info.count == 3
+    assert {name: array.dtype.name for name, array in dataset.arrays.items()} == {
         "image": "uint8",
         "label": "int64",
         "row": "float32",
@@ -102,7 +102,7 @@ def test_memory_mapped_arrays_stay_so(tmp_path: Path) -> None:
 
 
 class Items:
-    """A source of `count` small pictures that counts its reads; `bad` indices raise."""
+    """A source of `count` small images that counts its reads; `bad` indices raise."""
 
     def __init__(self, count: int = 300, bad: tuple[int, ...] = (), fingerprint: str = "1") -> None:
         self.reads, self.bad, self._lock = 0, bad, threading.Lock()
@@ -125,14 +125,14 @@ class Items:
 
 def test_items_are_decoded_once_in_order(tmp_path: Path) -> None:
     items, seen = Items(), []
-    store = open_source(items.source, cache_folder=tmp_path, progress=lambda *now: seen.append(now))
-    assert store.arrays["image"][:, 0, 0, 0].tolist() == [index % 256 for index in range(300)]
-    assert store.arrays["label"].tolist() == [index % 2 for index in range(300)]
+    dataset = open_source(items.source, cache_folder=tmp_path, progress=lambda *now: seen.append(now))
+    assert dataset.arrays["image"][:, 0, 0, 0].tolist() == [index % 256 for index in range(300)]
+    assert dataset.arrays["label"].tolist() == [index % 2 for index in range(300)]
     assert seen[-1] == (300, 300)
-    assert isinstance(store.arrays["image"], np.memmap)
+    assert isinstance(dataset.arrays["image"], np.memmap)
     again = open_source(items.source, cache_folder=tmp_path)
     assert items.reads == 300
-    assert again.fingerprint == store.fingerprint
+    assert again.fingerprint == dataset.fingerprint
     open_source(Items(fingerprint="2").source, cache_folder=tmp_path)
     assert len(list((tmp_path / "decoded").iterdir())) == 2
 
@@ -140,18 +140,18 @@ def test_items_are_decoded_once_in_order(tmp_path: Path) -> None:
 def test_a_few_bad_items_are_listed(tmp_path: Path) -> None:
     items = Items(bad=(0, 7, 299))
     for _ in range(2):  # from the decoding, then from the cache
-        store = open_source(items.source, cache_folder=tmp_path)
-        assert store.count == len(store.arrays["image"]) == 297
-        assert store.skipped == (("item-0", "broken"), ("item-7", "broken"), ("item-299", "broken"))
-        assert "3 of 300 items" in store.notes[-1]
-        assert store.notes[-1].endswith("item-0: broken; item-7: broken; item-299: broken")
+        dataset = open_source(items.source, cache_folder=tmp_path)
+        assert dataset.count == len(dataset.arrays["image"]) == 297
+        assert dataset.skipped == (("item-0", "broken"), ("item-7", "broken"), ("item-299", "broken"))
+        assert "3 of 300 items" in dataset.notes[-1]
+        assert dataset.notes[-1].endswith("item-0: broken; item-7: broken; item-299: broken")
     assert items.reads == 300
-    assert store.arrays["image"][-1].max() == 298 % 256
+    assert dataset.arrays["image"][-1].max() == 298 % 256
 
 
 def test_a_note_names_the_first_three_bad_items(tmp_path: Path) -> None:
-    store = open_source(Items(count=500, bad=(0, 7, 8, 9, 10)).source, cache_folder=tmp_path)
-    assert store.notes[-1].endswith("item-0: broken; item-7: broken; item-8: broken; and 2 more")
+    dataset = open_source(Items(count=500, bad=(0, 7, 8, 9, 10)).source, cache_folder=tmp_path)
+    assert dataset.notes[-1].endswith("item-0: broken; item-7: broken; item-8: broken; and 2 more")
 
 
 @pytest.mark.parametrize("count", [1, 37, 300, 1234])
@@ -198,17 +198,17 @@ def test_samples_against_the_declaration_are_bad_items(tmp_path: Path) -> None:
         read=lambda index: wrong[index] if index in wrong else items.read(index),
         fingerprint="1",
     )
-    store = open_source(source, cache_folder=tmp_path)
-    assert [item for item, _ in store.skipped] == ["item-3", "item-4", "item-5", "item-6"]
-    assert store.count == 496
+    dataset = open_source(source, cache_folder=tmp_path)
+    assert [item for item, _ in dataset.skipped] == ["item-3", "item-4", "item-5", "item-6"]
+    assert dataset.count == 496
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "manifest"])
 def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     items = Items()
-    store = open_source(items.source, cache_folder=tmp_path)
-    wanted = store.fingerprint
-    del store
+    dataset = open_source(items.source, cache_folder=tmp_path)
+    wanted = dataset.fingerprint
+    del dataset
     (entry,) = (tmp_path / "decoded").iterdir()
     if damage == "cut":
         (entry / "0.npy").write_bytes((entry / "0.npy").read_bytes()[:-1])
@@ -225,9 +225,9 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
 
 def test_without_a_writable_cache_samples_stay_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    store = open_source(Items().source, cache_folder=tmp_path / "file")
-    assert store.count == 300
-    assert "stay in memory" in store.notes[0]
+    dataset = open_source(Items().source, cache_folder=tmp_path / "file")
+    assert dataset.count == 300
+    assert "stay in memory" in dataset.notes[0]
 
 
 def test_a_disk_that_fills_up_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,9 +235,9 @@ def test_a_disk_that_fills_up_is_survived(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    store = open_source(Items().source, cache_folder=tmp_path)
-    assert store.count == 300
-    assert "No space left" in store.notes[0]
+    dataset = open_source(Items().source, cache_folder=tmp_path)
+    assert dataset.count == 300
+    assert "No space left" in dataset.notes[0]
     assert not list((tmp_path / "decoded").iterdir())
 
 
@@ -351,30 +351,30 @@ def test_who_waits_too_long_decodes_too(tmp_path: Path, monkeypatch: pytest.Monk
         assert open_source(items.source, cache_folder=tmp_path).count == 300
 
 
-# --- a folder of pictures, through the whole path -------------------------------------------------
+# --- a folder of images, through the whole path -------------------------------------------------
 
 
-def pictures(folder: Path, count: int = 120) -> None:
+def images(folder: Path, count: int = 120) -> None:
     for index in range(count):
         Image.new("RGB", (4, 4), (index, 0, 0)).save(folder / f"{index:03}.png")
 
 
-def opened(folder: Path, cache: Path) -> Store:
+def opened(folder: Path, cache: Path) -> Dataset:
     return open_source(open_folder(str(folder), FolderConfig()), cache_folder=cache)
 
 
 def test_folder_through_the_cache(tmp_path: Path) -> None:
-    folder, cache = tmp_path / "pictures", tmp_path / "cache"
+    folder, cache = tmp_path / "images", tmp_path / "cache"
     folder.mkdir()
-    pictures(folder)
+    images(folder)
     first = opened(folder, cache)
     assert first.arrays["image"].shape == (120, 3, 4, 4)
     assert first.arrays["image"][:, 0, 0, 0].tolist() == list(range(120))
-    (folder / "000.png").write_text("not a picture any more")
+    (folder / "000.png").write_text("not an image any more")
     second = opened(folder, cache)
     assert second.count == 119
     assert second.skipped[0][0] == "000.png"
-    assert "not a picture" in second.skipped[0][1]
+    assert "not an image" in second.skipped[0][1]
     (folder / "001.png").write_bytes(b"")
     with pytest.raises(DataError, match="More than 1 %"):
         opened(folder, cache)

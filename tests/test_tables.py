@@ -220,15 +220,15 @@ def test_columns_are_described_in_words() -> None:
     assert tabular.described(Field(name="point", shape=(2,))) == {}
 
 
-def test_a_table_is_not_drawn_and_pictures_are_no_table(bundle: Path, tmp_path: Path) -> None:
+def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
     assert "'generator' makes a table, nothing that can be drawn." in said.err
     assert "samples.csv" in said.err
-    pictures = Path(__file__).parent.parent / "exported" / "vanilla"
-    said = ganzoo("generate", pictures, "-o", tmp_path / "out.csv")
+    images = Path(__file__).parent.parent / "exported" / "vanilla"
+    said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
     assert said.code == 2
-    assert "'generator' makes pictures, no table." in said.err
+    assert "'generator' makes images, no table." in said.err
     assert "samples.png" in said.err
 
 

@@ -29,12 +29,12 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.lock import only_process
 from ganzoo.runs.run import Run, list_runs
 from ganzoo.training.ema import Ema
-from ganzoo.training.phases import Drawn
+from ganzoo.training.phases import GeneratedBatch
 from ganzoo.training.player import learning_rate, momentum
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
-from ganzoo.training.setup import Prepared, prepare
-from ganzoo.training.shards import Draws, Part
+from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.shards import Shard, StepRandom
 from ganzoo.training.view import GameView
 
 from .conftest import FAMILIES, TINY
@@ -63,15 +63,15 @@ def test_resuming_is_exact(
     # Ten log lines over the run, so that the stops fall between two of them.
     settings = {"train.precision": precision, "train.log_every": 48, "data.flip": True}
     plan = tiny(family, **settings)
-    whole, outcome = start(plan, tmp_path / "whole", Quiet())
+    whole, outcome = start(plan, tmp_path / "whole", NullReporter())
     assert outcome == "done"
     torch.manual_seed(12345)  # a resumed process does not share the first one's random state
-    parts, outcome = start(plan, tmp_path / "parts", Quiet(), pause_at=40)
+    parts, outcome = start(plan, tmp_path / "parts", NullReporter(), pause_at=40)
     assert outcome == "paused"
     for stop_at in (100, None):
         torch.rand(7)
         run, again = reopened(parts, registry)
-        parts, outcome = resume(run, again, Quiet(), pause_at=stop_at)
+        parts, outcome = resume(run, again, NullReporter(), pause_at=stop_at)
     assert outcome == "done"
     assert final_state(parts) == final_state(whole)
     assert values(parts) == values(whole)
@@ -79,14 +79,14 @@ def test_resuming_is_exact(
 
 def test_another_seed_gives_another_run(tiny: Tiny, tmp_path: Path) -> None:
     states = [
-        final_state(start(tiny("vanilla", **{"train.seed": seed}), tmp_path / str(run), Quiet())[0])
+        final_state(start(tiny("vanilla", **{"train.seed": seed}), tmp_path / str(run), NullReporter())[0])
         for run, seed in enumerate((0, 0, 1))
     ]
     assert states[0] == states[1] != states[2]
 
 
 def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path) -> None:
-    run, _ = start(tiny("cgan"), tmp_path / "run", Quiet())
+    run, _ = start(tiny("cgan"), tmp_path / "run", NullReporter())
     record = json.loads((run.path / "run.json").read_text())
     assert record["status"] == "done"
     assert record["images"] == 160
@@ -108,27 +108,27 @@ def snapshot(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
     return [value.detach().clone() for module in modules.values() for value in module.parameters()]
 
 
-def drawn_for(prepared: Prepared, real: Batch, count: int, learn: bool) -> Drawn:
-    phases = prepared.phases
+def drawn_for(setup: TrainingSetup, real: Batch, count: int, learn: bool) -> GeneratedBatch:
+    phases = setup.phases
     return phases._drawn(real, phases.engine.noise(phases.noise_fields, count), learn)
 
 
-def phase(prepared: Prepared, role: str) -> None:
-    names = set(prepared.batches.names)
-    real = prepared.batches.take(role, 0, 8, prepared.phases.reads(role, names))
+def phase(setup: TrainingSetup, role: str) -> None:
+    names = set(setup.batches.names)
+    real = setup.batches.take(role, 0, 8, setup.phases.reads(role, names))
     if role == "discriminator":
-        prepared.phases.discriminator(real, 8, 0, True)
+        setup.phases.discriminator(real, 8, 0, True)
     else:
-        prepared.phases.generator(real, 8, 0)
+        setup.phases.generator(real, 8, 0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_phase_moves_its_own_side_only(family: str, tiny: Tiny) -> None:
-    prepared = prepare(tiny(family))
-    sides = {"discriminator": prepared.training.discriminator, "generator": prepared.training.generator}
+    setup = prepare(tiny(family))
+    sides = {"discriminator": setup.training.discriminator, "generator": setup.training.generator}
     for role, other in (("discriminator", "generator"), ("generator", "discriminator")):
         mine, theirs = snapshot(sides[role].modules), snapshot(sides[other].modules)
-        phase(prepared, role)
+        phase(setup, role)
         assert all(map(torch.equal, snapshot(sides[other].modules), theirs))
         moved = [not torch.equal(a, b) for a, b in zip(snapshot(sides[role].modules), mine, strict=True)]
         assert any(moved)
@@ -138,12 +138,12 @@ def test_each_phase_moves_its_own_side_only(family: str, tiny: Tiny) -> None:
 def test_generated_samples_are_detached_when_the_discriminator_learns(
     tiny: Tiny, learns: str, wanted: bool
 ) -> None:
-    prepared = prepare(tiny("wgan-gp"))
-    training = prepared.training
-    real = prepared.batches.take(learns, 0, 4)
-    drawn = drawn_for(prepared, real, 4, learn=True)
-    draws = Draws(training.engine)
-    draws.begin(Part(0, 4, 4))
+    setup = prepare(tiny("wgan-gp"))
+    training = setup.training
+    real = setup.batches.take(learns, 0, 4)
+    drawn = drawn_for(setup, real, 4, learn=True)
+    draws = StepRandom(training.engine)
+    draws.begin(Shard(0, 4, 4))
     view = GameView(
         training.networks,
         training.networks.games[0],
@@ -159,7 +159,9 @@ def test_generated_samples_are_detached_when_the_discriminator_learns(
 
 
 def test_n_critic_steps_of_the_discriminator_for_each_of_the_generator(tiny: Tiny, tmp_path: Path) -> None:
-    run, _ = start(tiny("wgan-gp", **{"train.n_critic": 4, "train.images": 64}), tmp_path / "run", Quiet())
+    run, _ = start(
+        tiny("wgan-gp", **{"train.n_critic": 4, "train.images": 64}), tmp_path / "run", NullReporter()
+    )
     tensors, _ = read_newest(run.checkpoints)
     steps = {
         role: {
@@ -171,23 +173,23 @@ def test_n_critic_steps_of_the_discriminator_for_each_of_the_generator(tiny: Tin
 
 
 def test_weight_clipping_holds_after_each_step(tiny: Tiny) -> None:
-    prepared = prepare(tiny("wgan", **{"terms.weight-clip.limit": 0.25**4}))
-    phase(prepared, "discriminator")
-    assert max(float(p.detach().abs().max()) for p in prepared.training.discriminator.parameters) <= 0.25**4
+    setup = prepare(tiny("wgan", **{"terms.weight-clip.limit": 0.25**4}))
+    phase(setup, "discriminator")
+    assert max(float(p.detach().abs().max()) for p in setup.training.discriminator.parameters) <= 0.25**4
 
 
 def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
     always = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 1}))
     lazy = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 4}))
     totals = []
-    for prepared in (always, lazy):
-        real = prepared.batches.take("discriminator", 0, 8)
-        drawn = drawn_for(prepared, real, 8, learn=False)
+    for setup in (always, lazy):
+        real = setup.batches.take("discriminator", 0, 8)
+        drawn = drawn_for(setup, real, 8, learn=False)
         totals.append([])
         for step in (0, 1):
-            draws = Draws(prepared.training.engine)
-            draws.begin(Part(0, 8, 8))
-            totals[-1].append(prepared.phases._total("discriminator", real, drawn, step, draws).item())
+            draws = StepRandom(setup.training.engine)
+            draws.begin(Shard(0, 8, 8))
+            totals[-1].append(setup.phases._total("discriminator", real, drawn, step, draws).item())
     means = always.training.meter.read()
     penalty = means["gradient-penalty"]
     assert totals[1][0] - totals[0][0] == pytest.approx(3 * penalty, rel=0.2)
@@ -231,7 +233,7 @@ def test_average_has_its_half_life_and_copies_counters() -> None:
 
 
 def test_without_average_the_raw_generator_is_sampled(tiny: Tiny, tmp_path: Path) -> None:
-    run, _ = start(tiny("vanilla", **{"ema.half_life": 0}), tmp_path / "run", Quiet())
+    run, _ = start(tiny("vanilla", **{"ema.half_life": 0}), tmp_path / "run", NullReporter())
     tensors, _ = read_newest(run.checkpoints)
     assert not any(name.startswith("ema.") for name in tensors)
 
@@ -242,14 +244,14 @@ def test_minutes_bound_the_run_and_resume_with_the_rest(
     plan = resolve("vanilla", registry, overrides={**TINY["vanilla"], "train.minutes": 0.04})
     assert plan.train.images is None
     began = time.perf_counter()
-    run, outcome = start(plan, tmp_path / "run", Quiet(), pause_at=640)
+    run, outcome = start(plan, tmp_path / "run", NullReporter(), pause_at=640)
     assert outcome == "paused"
-    run, outcome = resume(*reopened(run, registry), Quiet())
+    run, outcome = resume(*reopened(run, registry), NullReporter())
     assert outcome == "done"
     assert 2.4 <= run.record["seconds"] < time.perf_counter() - began
     assert run.record["images"] > 640
     with pytest.raises(UsageError, match="complete"):
-        resume(*reopened(run, registry), Quiet())
+        resume(*reopened(run, registry), NullReporter())
 
 
 # --- faults -------------------------------------------------------------------------------------
@@ -258,7 +260,7 @@ def test_minutes_bound_the_run_and_resume_with_the_rest(
 def test_divergence_is_noticed_and_never_saved(tiny: Tiny, tmp_path: Path) -> None:
     plan = tiny("dcgan", **{"discriminator.optimizer": "sgd", "discriminator.lr": 1e30, "train.images": 4000})
     with pytest.raises(DivergedError, match="not finite"):
-        start(plan, tmp_path / "run", Quiet())
+        start(plan, tmp_path / "run", NullReporter())
     run = Run.open(tmp_path / "run")
     assert run.record["status"] == "diverged"
     for path in run.checkpoints.iterdir():
@@ -268,13 +270,13 @@ def test_divergence_is_noticed_and_never_saved(tiny: Tiny, tmp_path: Path) -> No
 
 def test_a_damaged_checkpoint_is_passed_over(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
     plan = tiny("vanilla")
-    whole, _ = start(plan, tmp_path / "whole", Quiet())
-    parts, _ = start(plan, tmp_path / "parts", Quiet(), pause_at=96)
+    whole, _ = start(plan, tmp_path / "whole", NullReporter())
+    parts, _ = start(plan, tmp_path / "parts", NullReporter(), pause_at=96)
     newest = max(parts.checkpoints.iterdir()) / "state.safetensors"
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    reporter = Quiet()
+    reporter = NullReporter()
     parts, _ = resume(*reopened(parts, registry), reporter)
     assert any("damaged" in note for note in reporter.notes)
     assert final_state(parts) == final_state(whole)
@@ -294,7 +296,7 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(
         real_write(path, content)
 
     monkeypatch.setattr(checkpoint, "write_synced", write)
-    reporter = Quiet()
+    reporter = NullReporter()
     run, outcome = start(tiny("vanilla"), tmp_path / "run", reporter)
     assert outcome == "done"
     assert sum("No space left" in note for note in reporter.notes) == 2
@@ -306,29 +308,29 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(
 
     monkeypatch.setattr(checkpoint, "write_synced", full)
     with pytest.raises(StorageError, match="No space left"):
-        start(tiny("vanilla"), tmp_path / "other", Quiet())
+        start(tiny("vanilla"), tmp_path / "other", NullReporter())
 
 
 def test_run_directories_are_not_overwritten(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UsageError, match="not empty"):
-        start(tiny("vanilla"), tmp_path, Quiet())
+        start(tiny("vanilla"), tmp_path, NullReporter())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures.npy"
-    np.save(pictures, np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8))
-    run, _ = start(tiny("vanilla", **{"data.source": f"npy:{pictures}"}), tmp_path / "run", Quiet())
+    images = tmp_path / "images.npy"
+    np.save(images, np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8))
+    run, _ = start(tiny("vanilla", **{"data.source": f"npy:{images}"}), tmp_path / "run", NullReporter())
     with pytest.raises(UsageError, match="complete"):
-        resume(*reopened(run, registry), Quiet())
+        resume(*reopened(run, registry), NullReporter())
     more = {"train.images": 320}
     for path, value in (("generator.optimizer", "sgd"), ("train.seed", 5), ("train.batch_size", 4)):
         with pytest.raises(UsageError, match=f"would change {path}"):
-            resume(*reopened(run, registry, **more, **{path: value}), Quiet())
-    np.save(pictures, np.zeros((40, 28, 28), np.uint8))
+            resume(*reopened(run, registry, **more, **{path: value}), NullReporter())
+    np.save(images, np.zeros((40, 28, 28), np.uint8))
     with pytest.raises(DataError, match="not what the run was started with"):
-        resume(*reopened(run, registry, **more), Quiet())
+        resume(*reopened(run, registry, **more), NullReporter())
     with pytest.raises(UsageError, match="not a run directory"):
         Run.open(tmp_path)
     run.update(format=99)
@@ -339,28 +341,28 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
 def test_a_finished_run_can_be_given_more_and_remembers_it(
     tiny: Tiny, registry: Registry, tmp_path: Path
 ) -> None:
-    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet())
-    run, outcome = resume(*reopened(run, registry, **{"train.images": 320}), Quiet(), pause_at=200)
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter())
+    run, outcome = resume(*reopened(run, registry, **{"train.images": 320}), NullReporter(), pause_at=200)
     assert outcome == "paused"
-    run, outcome = resume(*reopened(run, registry), Quiet())
+    run, outcome = resume(*reopened(run, registry), NullReporter())
     assert (outcome, run.record["images"]) == ("done", 320)
 
 
 def test_a_torn_log_line_is_left_out(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
-    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter(), pause_at=96)
     with (run.path / "log.jsonl").open("a") as file:
         file.write('{"images": 104, "val')
     lines = len(run.log())
-    run, _ = resume(*reopened(run, registry), Quiet())
+    run, _ = resume(*reopened(run, registry), NullReporter())
     assert len(run.log()) > lines
     assert run.log()[-1]["images"] == 160
 
 
 def test_one_process_at_a_time(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
-    run, _ = start(tiny("vanilla"), tmp_path / "run", Quiet(), pause_at=96)
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter(), pause_at=96)
     with only_process(run.path), pytest.raises(UsageError, match="Another process"):
-        resume(*reopened(run, registry), Quiet())
-    resume(*reopened(run, registry), Quiet())
+        resume(*reopened(run, registry), NullReporter())
+    resume(*reopened(run, registry), NullReporter())
 
 
 def test_an_exception_in_mid_run_is_named_and_noted(
@@ -369,7 +371,7 @@ def test_an_exception_in_mid_run_is_named_and_noted(
     # BatchNorm in the generator cannot learn from one sample.
     plan = tiny("vanilla", **{"train.batch_size": 1})
     with pytest.raises(FailedError, match="more than 1 value") as caught:
-        start(plan, tmp_path / "run", Quiet())
+        start(plan, tmp_path / "run", NullReporter())
     assert caught.value.exit_code == 1
     assert Run.open(tmp_path / "run").record["status"] == "failed"
 

@@ -69,7 +69,7 @@ def pixels(path: Path) -> np.ndarray[Any, Any]:
         return np.asarray(image)
 
 
-def test_one_picture_becomes_one(bundle: Path, tmp_path: Path) -> None:
+def test_one_image_becomes_one(bundle: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "shirt.png", 200)
     done = run(bundle, "--input", source, "-o", tmp_path / "made.png", "--json")
     assert done.exit_code == 0, done.output
@@ -83,7 +83,7 @@ def test_a_folder_keeps_its_names(bundle: Path, tmp_path: Path) -> None:
     for number, name in enumerate(("p.png", "q.bmp", "r.jpg")):
         save(tmp_path / "in" / name, 40 * number)
     save(tmp_path / "in" / "large.png", 120, (30, 20), "RGB")
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     done = run(bundle, "--input", tmp_path / "in", "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -97,7 +97,7 @@ def test_a_folder_keeps_its_names(bundle: Path, tmp_path: Path) -> None:
     done = run(bundle, "--input", tmp_path / "in", "-o", tmp_path / "grid.png")
     assert done.exit_code == 0, done.output
     sheet = pixels(tmp_path / "grid.png")
-    assert sheet.shape[1] > 2 * sheet.shape[0]  # two rows of three strips of two pictures
+    assert sheet.shape[1] > 2 * sheet.shape[0]  # two rows of three strips of two images
 
 
 def test_without_a_place_results_go_to_a_folder(bundle: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -139,9 +139,9 @@ def array(path: Path, values: Any) -> Path:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (lambda at: at / "nothing", "no picture or folder"),
-        (lambda at: at, "The folder has no pictures"),
-        (lambda at: broken(at / "x.png"), "The picture cannot be read"),
+        (lambda at: at / "nothing", "no image or folder"),
+        (lambda at: at, "The folder has no images"),
+        (lambda at: broken(at / "x.png"), "The image cannot be read"),
         (lambda at: array(at / "x.npy", np.zeros((2, 5, 8, 8), np.uint8)), "has the shape"),
         (lambda at: array(at / "x.npy", np.zeros((2, 1, 8, 8), np.int64)), "holds int64"),
         (lambda at: array(at / "x.npy", np.full((2, 1, 8, 8), 3.0)), "outside -1..1"),
@@ -170,7 +170,7 @@ def test_results_never_replace_what_they_are_made_of(bundle: Path, tmp_path: Pat
     assert (pixels(source) == 9).all()
 
 
-def test_the_card_reads_a_picture(bundle: Path, tmp_path: Path) -> None:
+def test_the_card_reads_a_image(bundle: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(bundle, folder)
     save(folder / "input.png", 255, (20, 30))

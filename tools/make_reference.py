@@ -22,7 +22,7 @@ _STAGES = {
     "architecture": "Each architecture, with its default options",
     "loss": "Each loss",
     "term": "Each term",
-    "augmentation": "Each augmentation, with its default options, on made-up pictures",
+    "augmentation": "Each augmentation, with its default options, on made-up images",
     "recipe": "Each recipe, at a batch of 4 on the smallest made-up data that its networks take",
 }
 

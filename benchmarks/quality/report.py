@@ -30,11 +30,11 @@ figure is the median over the seeds (lowest to highest). *Minutes* are those of 
 whatever else the machine did then. Grids are of the first seed, the run's last, unpicked.
 """
 TITLES = {
-    "fashion-5k": "The embedded 5,000 pictures of Fashion-MNIST, against the 5,000 held out",
-    "fashion": "All 60,000 training pictures of Fashion-MNIST, against its test pictures",
+    "fashion-5k": "The embedded 5,000 images of Fashion-MNIST, against the 5,000 held out",
+    "fashion": "All 60,000 training images of Fashion-MNIST, against its test images",
     "stacked-mnist": "Stacked MNIST: three digits in three channels, 1,000 modes",
-    "pix2pix": "Pictures of clothes from their edges",
-    "super-resolution": "Pictures of clothes four times larger",
+    "pix2pix": "Images of clothes from their edges",
+    "super-resolution": "Images of clothes four times larger",
     "colourisation": "Colours for gray shapes",
     "cyclegan": "T-shirts to dresses and back, without pairs",
     "ctgan": "Rows of a made-up table",
@@ -117,7 +117,7 @@ def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
 def _beside(found: Mapping[str, Any]) -> Iterator[str]:
     names = ("fed", "precision", "recall", "density", "coverage")
     yield (
-        "The embedded pictures, one thread each, CPU seconds of the whole process, one seed; made by "
+        "The embedded images, one thread each, CPU seconds of the whole process, one seed; made by "
         f"`python -m benchmarks.quality.peer`. {found['machine']}; {found['versions']}; commit "
         f"{found['commit']}; {found['date']}."
     )
@@ -133,7 +133,7 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
         f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
-        f"Extractor: {protocol['extractor']}; {protocol['pictures']}. "
+        f"Extractor: {protocol['extractor']}; {protocol['images']}. "
         f"Judge's accuracy on real samples: {protocol.get('judge_accuracy', 'no judge')}."
     )
     places: dict[tuple[str, str, str], set[str]] = {}

@@ -51,7 +51,7 @@ class LabelledGenerator(OneField):
 
 
 class LabelledDiscriminator(OneField):
-    """A discriminator that is called with pictures and labels."""
+    """A discriminator that is called with images and labels."""
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]  # named as the fields
         """What the peer's net makes of them."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from ganzoo.api.evaluation import Evidence, Extractor, Judge, Lesson, Samples
+from ganzoo.api.evaluation import ClassifierData, Comparison, Extractor, Judge, Samples
 from ganzoo.api.networks import Game, Net, Networks
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
@@ -44,12 +44,13 @@ __all__ = [
     "AugmentationSpec",
     "Batch",
     "Bounded",
+    "ClassifierData",
     "Column",
+    "Comparison",
     "Crop",
     "DataError",
     "DataInfo",
     "DatasetSpec",
-    "Evidence",
     "Extractor",
     "ExtractorSpec",
     "Field",
@@ -57,7 +58,6 @@ __all__ = [
     "Game",
     "ItemSource",
     "Judge",
-    "Lesson",
     "Loss",
     "LossSpec",
     "Maxout",

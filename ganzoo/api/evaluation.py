@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Extractor(Protocol):
-    """Features of pictures. `identity` names network and weights, with the sha256 of the weights.
+    """Features of images. `identity` names network and weights, with the sha256 of the weights.
 
-    `protocol` says what is done to pictures before: size, filter, range.
+    `protocol` says what is done to images before: size, filter, range.
     """
 
     identity: str
     protocol: str
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
+        """Images (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
         ...
 
 
@@ -34,23 +34,23 @@ class Judge(Extractor, Protocol):
     accuracy: float
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) -> (n, parts, classes), a part for each label."""
+        """Images (n, height, width, channels) -> (n, parts, classes), a part for each label."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts).
+class ClassifierData:
+    """What a judge learns from, and what it is examined on: images (n, h, w, c), labels (n, parts).
 
     `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: it may come again, so that what was
-    learned is worth a place in the cache; not so where the pictures are generated ones. `note` takes a line
+    learned is worth a place in the cache; not so where the images are generated ones. `note` takes a line
     for the user, before what takes long.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    exam_pixels: NDArray[np.uint8]
-    exam_labels: NDArray[np.int64]
+    test_pixels: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
     classes: int
     seed: int = 0
     stacked: bool = False
@@ -63,7 +63,7 @@ class Samples(Protocol):
 
     @property
     def values(self) -> NDArray[Any]:
-        """Pictures as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
+        """Images as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
         ...
 
     @property
@@ -73,7 +73,7 @@ class Samples(Protocol):
 
     @property
     def features(self) -> NDArray[np.float32]:
-        """(n, d), scaled as the extractor's record says; of what is no picture, the scaled values."""
+        """(n, d), scaled as the extractor's record says; of what is no image, the scaled values."""
         ...
 
     @property
@@ -82,12 +82,12 @@ class Samples(Protocol):
         ...
 
     @property
-    def guesses(self) -> NDArray[np.float32]:
+    def extractor_probabilities(self) -> NDArray[np.float32]:
         """What the extractor takes them for, where it is a classifier: (n, classes)."""
         ...
 
 
-class Evidence(Protocol):
+class Comparison(Protocol):
     """What a metric sees: generated samples, and the real ones that they are compared with."""
 
     @property
@@ -112,7 +112,7 @@ class Evidence(Protocol):
     def answers(self) -> NDArray[np.intp] | None:
         """Of each generated sample the place in `real` of the one that it should be, (n,).
 
-        None where samples are not made of a real one's other pictures, or those belong to no answer.
+        None where samples are not made of a real one's other images, or those belong to no answer.
         """
         ...
 
@@ -132,7 +132,7 @@ class Evidence(Protocol):
 
     @property
     def stacked(self) -> bool:
-        """Whether the data's record says that its pictures are stacks, see `DatasetSpec`."""
+        """Whether the data's record says that its images are stacks, see `DatasetSpec`."""
         ...
 
     @property
@@ -140,7 +140,7 @@ class Evidence(Protocol):
         """For metrics that draw subsets; the same for the same seed."""
         ...
 
-    def examine(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+    def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
         """Train a new judge on these; its accuracy on the whole held-out part of the data.
 
         On the training data where nothing is held out.

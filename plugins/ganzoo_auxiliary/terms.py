@@ -1,4 +1,4 @@
-"""What makes a class or codes show in a picture: D guesses them, G wants them guessed."""
+"""What makes a class or codes show in an image: D guesses them, G wants them guessed."""
 
 from __future__ import annotations
 

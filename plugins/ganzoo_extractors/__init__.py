@@ -1,4 +1,4 @@
-"""Networks whose features of pictures are compared: ImageNet's, Inception, and a judge of the data's own.
+"""Networks whose features of images are compared: ImageNet's, Inception, and a judge of the data's own.
 
 No score here is called FID unless it is computed with the network of that name.
 """

@@ -14,20 +14,20 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Judge, Lesson, keep_cached, read_cached
+from ganzoo.api import ClassifierData, Judge, keep_cached, read_cached
 from ganzoo_extractors.resize import opaque
 
-SIDE = 32  # larger pictures are made smaller
+SIDE = 32  # larger images are made smaller
 WIDTH, FEATURES = 16, 128
 STEPS, BATCH, RATE = 1200, 64, 3e-3
-SHIFT = 1  # pixels by which training pictures are moved at random
+SHIFT = 1  # pixels by which training images are moved at random
 _VERSION = 2  # raised when anything here changes what is learned
 
 Pixels = NDArray[np.uint8]
 
 
 def network(channels: int, outputs: int) -> nn.Sequential:
-    """Maps of (channels, h, w) -> 128 features -> `outputs` logits; pictures of any size."""
+    """Maps of (channels, h, w) -> 128 features -> `outputs` logits; images of any size."""
 
     def layer(inputs: int, width: int) -> list[nn.Module]:
         convolution = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
@@ -51,15 +51,15 @@ def network(channels: int, outputs: int) -> nn.Sequential:
 class SmallJudge:
     """A trained network: `ganzoo.api.Judge`.
 
-    Each channel of stacked pictures is judged as a picture of its own: so it is with Stacked-MNIST.
+    Each channel of stacked images is judged as an image of its own: so it is with Stacked-MNIST.
     """
 
-    def __init__(self, lesson: Lesson) -> None:
+    def __init__(self, lesson: ClassifierData) -> None:
         parts, channels = lesson.labels.shape[1], opaque(lesson.pixels[:1]).shape[3]
         self.stacked = lesson.stacked
         self.parts, self.classes = parts, lesson.classes
         self.name, self.identity = _fingerprint(lesson), ""
-        self.protocol = f"8-bit pictures, at most {SIDE}x{SIDE} (bilinear, smoothed)"
+        self.protocol = f"8-bit images, at most {SIDE}x{SIDE} (bilinear, smoothed)"
         self.accuracy = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(lesson.seed)
@@ -68,7 +68,7 @@ class SmallJudge:
         # Twice as fast on a CPU as channels first, the pooling above all.
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def learn(self, lesson: Lesson) -> None:
+    def learn(self, lesson: ClassifierData) -> None:
         """A fixed number of steps, whatever the size of the data; then the exam.
 
         The same lesson gives the same judge whatever number of threads torch computes with.
@@ -92,16 +92,16 @@ class SmallJudge:
                 optimiser.step()
                 schedule.step()
         self.net.eval()
-        guessed = self.probabilities(lesson.exam_pixels).argmax(2)
-        self.accuracy = float((guessed == lesson.exam_labels).mean())
+        guessed = self.probabilities(lesson.test_pixels).argmax(2)
+        self.accuracy = float((guessed == lesson.test_labels).mean())
         self._sign()
 
     def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Pictures (n, h, w, c) -> the 128 values before the last layer, side by side for all channels."""
+        """Images (n, h, w, c) -> the 128 values before the last layer, side by side for all channels."""
         return self._run(self.net[0], pixels).reshape(len(pixels), -1)
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Pictures (n, h, w, c) -> (n, parts, classes)."""
+        """Images (n, h, w, c) -> (n, parts, classes)."""
         logits = self._run(self.net, pixels).reshape(len(pixels), self.parts, self.classes)
         return torch.from_numpy(logits).softmax(2).numpy()
 
@@ -146,7 +146,7 @@ class SmallJudge:
         return {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
 
 
-def train(config: None, lesson: Lesson) -> Judge:
+def train(config: None, lesson: ClassifierData) -> Judge:
     """Factory of `judge`: from the cache, or trained now."""
     judge = SmallJudge(lesson)
     if not judge.remember():
@@ -188,12 +188,12 @@ def _floats(maps: Tensor) -> Tensor:
     return maps.float().div_(127.5).sub_(1)
 
 
-def _fingerprint(lesson: Lesson) -> str:
+def _fingerprint(lesson: ClassifierData) -> str:
     """Of all that decides what is learned, and of the exam."""
     facts: tuple[Any, ...] = (_VERSION, STEPS, BATCH, RATE, WIDTH, FEATURES, SIDE, SHIFT)
     facts += (lesson.classes, lesson.seed, *(["stacked"] if lesson.stacked else []))
     total = hashlib.sha256(repr(facts).encode())
-    for array in (lesson.pixels, lesson.labels, lesson.exam_pixels, lesson.exam_labels):
+    for array in (lesson.pixels, lesson.labels, lesson.test_pixels, lesson.test_labels):
         total.update(repr((array.shape, array.dtype.str)).encode())
         total.update(np.ascontiguousarray(array).data.cast("B"))
     return total.hexdigest()

@@ -73,7 +73,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="consistency",
-            summary="A picture, real or generated, keeps its score when it is shifted and mirrored.",
+            summary="An image, real or generated, keeps its score when it is shifted and mirrored.",
             paper=BCR,
             factory="ganzoo_losses.terms:consistency",
             config=ConsistencyConfig,

@@ -100,7 +100,7 @@ def lecam(config: LecamConfig) -> Lecam:
 
 
 def moved(image: Tensor, draws: Tensor, shift: int, flip: bool) -> Tensor:
-    """Pictures (N, C, H, W), each shifted by -shift..shift whole pixels and mirrored or not.
+    """Images (N, C, H, W), each shifted by -shift..shift whole pixels and mirrored or not.
 
     `draws` (N, 3) are U(0, 1): for the shift down, the shift across, and whether `flip` mirrors it. The edge
     is repeated where a shift leaves a gap. Differentiable: pixels are picked.
@@ -119,21 +119,21 @@ def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
     """Factory of `consistency`: lambda_real E (D(x) - D(T(x)))^2 + lambda_fake E (D(x') - D(T(x')))^2.
 
     Balanced consistency regularisation (bCR, Zhao et al. 2020). T moves each sample in its
-    own way, and all float pictures of a sample alike. Both scores learn; G does not.
+    own way, and all float images of a sample alike. Both scores learn; G does not.
     """
 
     def inconsistency(view: View, batch: Batch, outputs: Batch, draws: Tensor) -> Tensor:
-        pictures = {
+        images = {
             name: moved(value, draws, config.shift, config.flip)
             for name, value in batch.items()
             if value.ndim == 4 and value.is_floating_point()
         }
-        return (outputs["score"] - view.discriminate({**batch, **pictures})["score"]).square().mean()
+        return (outputs["score"] - view.discriminate({**batch, **images})["score"]).square().mean()
 
     def penalty(view: View) -> Tensor:
         if not any(view.real[name].ndim == 4 for name in written_floats(view, "consistency")):
             raise SettingsError(
-                "'consistency' moves pictures, and this generator writes none.",
+                "'consistency' moves images, and this generator writes none.",
                 where=f"it writes: {', '.join(view.written)}",
                 fix="terms.consistency=false",
             )

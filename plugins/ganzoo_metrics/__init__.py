@@ -57,7 +57,7 @@ METRICS = [
     ),
     MetricSpec(
         name="inception-score",
-        summary="How sure the Inception network is of each picture, and how different its guesses are.",
+        summary="How sure the Inception network is of each image, and how different its guesses are.",
         paper="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498",
         factory="ganzoo_metrics.classes:inception_score",
         needs=("fid",),
@@ -74,7 +74,7 @@ METRICS = [
     ),
     MetricSpec(
         name="answers",
-        summary="Pictures against the right answers of their pairs: mean distance, PSNR, SSIM.",
+        summary="Images against the right answers of their pairs: mean distance, PSNR, SSIM.",
         paper="Wang et al. 2004, Image quality assessment, IEEE TIP 13(4), for SSIM",
         factory="ganzoo_metrics.paired:answers",
         needs=("image", "answers"),

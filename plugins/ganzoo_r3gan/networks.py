@@ -81,7 +81,7 @@ class Even(nn.Module):
 
 
 class Plan:
-    """Sizes and channels of the maps of a net, from the picture down."""
+    """Sizes and channels of the maps of a net, from the image down."""
 
     def __init__(self, config: R3Config, image: Field, width: int) -> None:
         self.colours, height, across = image.shape
@@ -142,7 +142,7 @@ class Discriminator(nn.Module):
 
 
 def build(config: R3Config, data: DataInfo) -> Networks:
-    """Factory of `r3gan`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `r3gan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     latent = Field(name="z", shape=(config.latent,), source="normal")
     generator, discriminator = Generator(config, image), Discriminator(config, image)

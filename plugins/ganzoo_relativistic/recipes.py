@@ -15,7 +15,7 @@ def penalties(**options: Any) -> dict[str, Any]:
 
 
 # Short runs got further with BatchNorm in G than without, and every=4 saves time. R3GAN does neither: in
-# its appendix E, penalties at every 8th step cost a little FID on pictures, and runs on Stacked MNIST and
+# its appendix E, penalties at every 8th step cost a little FID on images, and runs on Stacked MNIST and
 # on points in the plane did not converge. There, every=1.
 SIZED_RPGAN = RecipeSpec(
     name="rpgan",

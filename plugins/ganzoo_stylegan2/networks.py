@@ -41,7 +41,7 @@ class Mapping(nn.Module):
 class Generator(nn.Module):
     """z, noise, shift and psi -> image (N, C, H, W).
 
-    In training some pictures have a second style from a layer on, of a z that is drawn here from torch's own
+    In training some images have a second style from a layer on, of a z that is drawn here from torch's own
     stream, as dropout is, and psi is not looked at. In evaluation nothing is random.
     """
 
@@ -70,7 +70,7 @@ class Generator(nn.Module):
         self.doubles = nn.ModuleList(nn.Sequential(Fir(up=True), Crop(size)) for size in sizes[-2::-1])
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
         self.parts = [prod(layer.size) for layer in layers]
-        self.count = len(layers) + 1  # the last picture has a style of its own
+        self.count = len(layers) + 1  # the last image has a style of its own
 
     def styles(self, z: Tensor, psi: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, layers, style)."""
@@ -146,7 +146,7 @@ class Discriminator(nn.Module):
 
 
 def build(config: StyleConfig, data: DataInfo) -> Networks:
-    """Factory of `stylegan2`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `stylegan2`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     generator = Generator(config, image)
     fields = (

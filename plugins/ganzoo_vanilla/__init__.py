@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="mlp",
-            summary="Multi-layer perceptrons for the data's one float field: pictures, vectors or numbers.",
+            summary="Multi-layer perceptrons for the data's one float field: images, vectors or numbers.",
             paper=PAPER,
             factory="ganzoo_vanilla.networks:build",
             config=MlpConfig,

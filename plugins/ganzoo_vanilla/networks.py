@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons for one float field of any shape: pictures, vectors, single numbers."""
+"""Multi-layer perceptrons for one float field of any shape: images, vectors, single numbers."""
 
 from __future__ import annotations
 

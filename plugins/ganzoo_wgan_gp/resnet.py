@@ -127,7 +127,7 @@ class Critic(nn.Module):
 
 
 def build(config: ResnetConfig, data: DataInfo) -> Networks:
-    """Factory of `wgan-resnet`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `wgan-resnet`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     generator, critic = Generator(config, image), Critic(config, image)
     for net in (generator, critic):

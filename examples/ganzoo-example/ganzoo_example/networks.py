@@ -1,4 +1,4 @@
-"""The architecture `tiny-upsample`: two small convolutional nets for pictures of any size from 8x8."""
+"""The architecture `tiny-upsample`: two small convolutional nets for images of any size from 8x8."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class Discriminator(nn.Module):
 
 
 def build(config: TinyConfig, data: DataInfo) -> Networks:
-    """Factory of `tiny-upsample`; DataError unless the data holds pictures from 8x8 pixels."""
+    """Factory of `tiny-upsample`; DataError unless the data holds images from 8x8 pixels."""
     image = data.field("image")
     if len(image.shape) != 3 or min(image.shape[1:]) < 8:
         raise DataError(
-            "The architecture 'tiny-upsample' needs pictures of at least 8x8 pixels.",
+            "The architecture 'tiny-upsample' needs images of at least 8x8 pixels.",
             where=f"the field 'image' has the shape {image.shape}",
-            fix="enlarge the pictures, or choose another architecture",
+            fix="enlarge the images, or choose another architecture",
         )
     return Networks(
         generators={

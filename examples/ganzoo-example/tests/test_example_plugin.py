@@ -16,14 +16,14 @@ import ganzoo
 from ganzoo.api import DataError, DataInfo, Field
 
 
-def pictures(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> DataInfo:
+def images(*shape: int, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> DataInfo:
     return DataInfo(fields=(Field(name="image", shape=shape, range=bounds),), count=100)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 30, 45), (2, 9, 64)])
-def test_networks_fit_any_picture(shape: tuple[int, ...]) -> None:
+def test_networks_fit_any_image(shape: tuple[int, ...]) -> None:
     config = TinyConfig(latent=5, generator_width=2, discriminator_width=3)
-    networks = build(config, pictures(*shape))
+    networks = build(config, images(*shape))
     image = networks.generators["generator"].module(z=torch.randn(4, 5))
     assert image.shape == (4, *shape)
     score = networks.discriminators["discriminator"].module(image=image)
@@ -33,17 +33,17 @@ def test_networks_fit_any_picture(shape: tuple[int, ...]) -> None:
 def test_the_generator_stays_in_the_range() -> None:
     torch.manual_seed(0)
     loud = 100 * torch.randn(8, 64)
-    bounded = build(TinyConfig(), pictures(1, 8, 8, bounds=(0.0, 4.0))).generators["generator"].module(loud)
+    bounded = build(TinyConfig(), images(1, 8, 8, bounds=(0.0, 4.0))).generators["generator"].module(loud)
     assert 0 <= bounded.min() < 1
     assert 3 < bounded.max() <= 4
-    free = build(TinyConfig(generator_norm="none"), pictures(1, 8, 8, bounds=None)).generators["generator"]
+    free = build(TinyConfig(generator_norm="none"), images(1, 8, 8, bounds=None)).generators["generator"]
     assert free.module(100 * loud).abs().max() > 4
 
 
 @pytest.mark.parametrize("shape", [(1, 7, 28), (28, 28)])
 def test_other_data_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="8x8"):
-        build(TinyConfig(), pictures(*shape))
+        build(TinyConfig(), images(*shape))
 
 
 def test_the_loss_is_equation_2() -> None:

@@ -1,4 +1,4 @@
-"""Pictures: conversion to uint8, grids, plots, atomic saving."""
+"""Images: conversion to uint8, grids, plots, atomic saving."""
 
 import numpy as np
 import pytest
@@ -27,12 +27,12 @@ def test_to_uint8_inverts_every_level():
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
 def test_grid_modes_and_size(channels, mode):
-    picture = images.grid(np.zeros((5, 28, 28, channels), np.uint8), columns=3)
-    assert picture.mode == mode
-    assert picture.size == (3 * 58 + 2, 2 * 58 + 2)
+    image = images.grid(np.zeros((5, 28, 28, channels), np.uint8), columns=3)
+    assert image.mode == mode
+    assert image.size == (3 * 58 + 2, 2 * 58 + 2)
 
 
-def test_grid_places_every_picture():
+def test_grid_places_every_image():
     images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(56, 1).repeat(56, 2)
     sheet = np.asarray(images.grid(images, columns=3))
     assert [int(sheet[58 * row + 20, 58 * column + 20]) for row in range(2) for column in range(3)] == [
@@ -41,7 +41,7 @@ def test_grid_places_every_picture():
     assert sheet[0, 0] == 255
 
 
-def test_grid_is_about_square_and_large_pictures_stay():
+def test_grid_is_about_square_and_large_images_stay():
     assert images.grid(np.zeros((9, 64, 64, 3), np.uint8), padding=0).size == (192, 192)
     assert images.grid(np.zeros((2, 8, 8, 3), np.uint8), columns=9, padding=0).size == (112, 56)
 
@@ -60,10 +60,10 @@ def test_grid_too_large():
 def test_plots_show_reference_in_gray_and_samples_in_colour():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(500, 2))
-    for picture in (images.scatter(points, points + 1), images.histogram(points[:, :1], points[:, 1:])):
-        colours = {colour for _, colour in picture.getcolors(1 << 16) or []}
+    for image in (images.scatter(points, points + 1), images.histogram(points[:, :1], points[:, 1:])):
+        colours = {colour for _, colour in image.getcolors(1 << 16) or []}
         assert {(176, 176, 176), (0, 114, 178)} <= colours
-        assert picture.size == (512, 512)
+        assert image.size == (512, 512)
 
 
 @pytest.mark.parametrize("values", [np.full((4, 2), np.nan), np.zeros((4, 2)), np.full((4, 2), 1e30)])
@@ -104,7 +104,7 @@ def test_save_failures(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_pictures_of_several_kinds_stand_side_by_side() -> None:
+def test_images_of_several_kinds_stand_side_by_side() -> None:
     small = np.full((2, 7, 7, 1), 10, np.uint8)
     large = np.full((2, 28, 14, 3), 20, np.uint8)
     clear = np.full((2, 28, 28, 4), 30, np.uint8)

@@ -1,4 +1,4 @@
-"""Grids that would be too large: fewer whole rows, fewer columns, or one picture shrunk."""
+"""Grids that would be too large: fewer whole rows, fewer columns, or one image shrunk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_row_that_does_not_fit_gets_fewer_columns() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("height", "width"), [(100, 200), (4, 4), (1, 5000)])
-def test_one_picture_is_shrunk_when_even_it_is_too_large(channels: int, height: int, width: int) -> None:
+def test_one_image_is_shrunk_when_even_it_is_too_large(channels: int, height: int, width: int) -> None:
     images = numbered(3, height, width, channels) + np.uint8(9)
     images[..., 3:] = 255
     sheet = images.grid(images, limit=3000)

@@ -1,4 +1,4 @@
-"""A folder with everything in it: all good pictures are used, the bad ones named, memory stays small."""
+"""A folder with everything in it: all good images are used, the bad ones named, memory stays small."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png_with(*chunks: bytes) -> bytes:
-    """A small picture with more chunks before its pixels."""
+    """A small image with more chunks before its pixels."""
     plain = written(Image.new("L", (8, 8)), "PNG")
     return plain[:33] + b"".join(chunks) + plain[33:]
 
@@ -131,8 +131,8 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "bad-cut.jpg": (written(noise, "JPEG")[:-900], "truncated"),
         "bad-cut.webp": (written(noise, "WEBP", lossless=True)[:-2000], ""),
         "bad-empty.png": (b"", "the file is empty"),
-        "bad-text.png": (b"This is a text.\n" * 100, "not a picture"),
-        "bad-tiff.png": (written(noise, "TIFF"), "not a picture"),
+        "bad-text.png": (b"This is a text.\n" * 100, "not an image"),
+        "bad-tiff.png": (written(noise, "TIFF"), "not an image"),
         "bad-huge.png": (huge_png(60000, 60000), "60000x60000 pixels"),
         "bad-huge-gray.png": (huge_png(60000, 60000, 0), "60000x60000 pixels"),
         "bad-huge.jpg": (huge_jpeg(60000), "60000x60000 pixels"),
@@ -152,7 +152,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
 
 
 def fill(folder: Path, count: int) -> int:
-    """`count` tiny pictures and one of each kind; how many there are."""
+    """`count` tiny images and one of each kind; how many there are."""
     (folder / "folder.png").mkdir(parents=True)
     for number in range(count):
         image = Image.new("RGB", (4, 4), (number % 256, number // 256, 0))
@@ -161,7 +161,7 @@ def fill(folder: Path, count: int) -> int:
     for name, content in kinds.items():
         (folder / name).write_bytes(content)
     (folder / "link.png").symlink_to("one.png")
-    (folder / "readme.txt").write_text("not a picture by its name")
+    (folder / "readme.txt").write_text("not an image by its name")
     (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(kinds["alpha.png"])
     return count + len(kinds) + 2
 
@@ -176,7 +176,7 @@ def spoil(folder: Path) -> dict[str, str]:
     (folder / "bad-dangling.png").symlink_to("nowhere.png")
     (folder / "bad-circle.png").symlink_to("bad-circle.png")
     (folder / "bad-device.png").symlink_to("/dev/zero")
-    (folder / os.fsdecode(b"bad-caf\xe9.png")).write_text("not a picture")
+    (folder / os.fsdecode(b"bad-caf\xe9.png")).write_text("not an image")
     with (folder / "bad-sparse.webp").open("wb") as file:
         file.write(written(Image.new("RGB", (9, 9)), "WEBP"))
         file.truncate(1 << 32)
@@ -185,7 +185,7 @@ def spoil(folder: Path) -> dict[str, str]:
         "bad-dangling.png": "No such file",
         "bad-circle.png": "symbolic links",
         "bad-device.png": "not a regular file",
-        "bad-caf\\udce9.png": "not a picture",
+        "bad-caf\\udce9.png": "not an image",
         "bad-sparse.webp": "more than the limit of 134,217,728",
     }
 
@@ -206,7 +206,7 @@ def opened(folder: Path, cache: Path) -> dict[str, object]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pipes, names of bytes, and /proc for the memory")
 def test_a_folder_with_everything_in_it(tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     good = fill(folder, 2500)
     before = opened(folder, tmp_path / "cache")
     assert before["skipped"] == []
@@ -220,7 +220,7 @@ def test_a_folder_with_everything_in_it(tmp_path: Path) -> None:
     for name, reason in reasons.items():
         assert reason in skipped[name], f"{name}: {skipped[name]}"
     assert found["count"] == good
-    assert "bad-caf\\udce9.png: not a picture" in found["notes"][-1]
+    assert "bad-caf\\udce9.png: not an image" in found["notes"][-1]
     assert found["peak"] - before["peak"] < 300 * MEBIBYTE
 
 
@@ -268,7 +268,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_large_pictures_look_as_if_decoded_whole(
+def test_large_images_look_as_if_decoded_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, fit: str, channels: int
 ) -> None:
     across = np.linspace(0, 1, 211)[:, None] * np.linspace(1, 0.5, 163)
@@ -290,7 +290,7 @@ def test_large_pictures_look_as_if_decoded_whole(
     assert whole.std() > 10
 
 
-def test_damaged_exif_still_turns_the_picture(tmp_path: Path) -> None:
+def test_damaged_exif_still_turns_the_image(tmp_path: Path) -> None:
     # The orientation, then an entry whose value lies outside of the block: it cannot be written again.
     block = struct.pack("<2sHIH", b"II", 42, 8, 2)
     block += struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x010F, 2, 99, 60000)
