@@ -1,6 +1,6 @@
 """Writes docs/plugins/reference.md: hooks, records and checks, from their own signatures and docstrings.
 
-`python tools/make_reference.py`. tests/test_docs.py compares the page with what this makes.
+`python tools/make_reference.py`. tests/meta/test_docs.py compares the page with what this makes.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ Row = Mapping[str, Any]
 
 HEADER = """# What the recipes reach
 
-Made by `python benchmarks/quality/run.py` from `benchmarks/quality.json`; do not edit. How scores are computed
-is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
+Made by `python benchmarks/quality/run.py` from `benchmarks/quality.json`; do not edit. How scores are
+computed is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
 
 A row is a recipe as it is installed, trained and evaluated through the command line with each seed. A
 figure is the median over the seeds (lowest to highest). *Minutes* are those of training on the threads named,
@@ -41,7 +41,7 @@ TITLES = {
 }
 SCORES = {
     "fashion-5k": (
-        "fed", "kid", "precision", "recall", "density", "coverage", "modes", "reverse_kl", "asked_class",
+        "fed", "kid", "precision", "recall", "density", "coverage", "modes", "reverse_kl", "label_accuracy",
         "cas", "memorisation", "copied",
     ),
     **dict.fromkeys(
@@ -134,7 +134,7 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
         f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
         f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
         f"Extractor: {protocol['extractor']}; {protocol['images']}. "
-        f"Judge's accuracy on real samples: {protocol.get('judge_accuracy', 'no judge')}."
+        f"Classifier's accuracy on real samples: {protocol.get('classifier_accuracy', 'no classifier')}."
     )
     places: dict[tuple[str, str, str], set[str]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Is it the same work? `python -m benchmarks.speed.check CASE` compares ganzoo with the peer whose nets it trains.
+"""Is it the same work? `python -m benchmarks.speed.check CASE` compares ganzoo with the peer of that case.
 
 The networks must give the same outputs from the same weights, after all that ganzoo did to them. Then
 the peer's own loop runs some steps while its weights, batches, random numbers and losses are written
@@ -25,7 +25,7 @@ from benchmarks.speed.contender import plugged_in
 from benchmarks.speed.peers.loops import train as train_peer
 from benchmarks.speed.peers.nets import build_nets
 from benchmarks.speed.places import Places
-from ganzoo.api.training import Batch
+from ganzoo.api import Batch
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import load_registry

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.speed.cases import CASES, Case
-from ganzoo.api import Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, Field
 
 MEMORY = 12_000_000  # bytes of uint8 images: past any cache, and small beside what torch takes
 EPOCH = 61_440  # samples that a peer's loader believes to have: epochs as long as with MNIST or CIFAR-10

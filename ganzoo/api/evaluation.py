@@ -1,4 +1,4 @@
-"""What extractors, judges and metrics are given, and what they have to be; re-exported by `ganzoo.api`.
+"""What extractors, classifiers and metrics are given, and what they have to be; re-exported by `ganzoo.api`.
 
 Importing this imports neither torch nor numpy.
 """
@@ -28,8 +28,8 @@ class Extractor(Protocol):
         ...
 
 
-class Judge(Extractor, Protocol):
-    """A classifier trained on labelled data. `accuracy`: its share of right answers on held-out samples."""
+class Classifier(Extractor, Protocol):
+    """A network trained to classify labelled data. `accuracy` is that on held-out samples."""
 
     accuracy: float
 
@@ -40,11 +40,11 @@ class Judge(Extractor, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierData:
-    """What a judge learns from, and what it is examined on: images (n, h, w, c), labels (n, parts).
+    """What a classifier is trained and tested on: images (n, height, width, channels), labels (n, parts).
 
-    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: it may come again, so that what was
-    learned is worth a place in the cache; not so where the images are generated ones. `note` takes a line
-    for the user, before what takes long.
+    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: the same data may come again, so the
+    trained classifier goes into the cache; False where the images are generated ones. `note` takes a line
+    for the user, before anything that takes long.
     """
 
     pixels: NDArray[np.uint8]
@@ -57,6 +57,16 @@ class ClassifierData:
     keep: bool = True
     note: Callable[[str], None] = lambda _: None
 
+    @property
+    def exam_pixels(self) -> NDArray[np.uint8]:
+        """Deprecated, gone in 0.3: `test_pixels`."""
+        return self.test_pixels
+
+    @property
+    def exam_labels(self) -> NDArray[np.int64]:
+        """Deprecated, gone in 0.3: `test_labels`."""
+        return self.test_labels
+
 
 class Samples(Protocol):
     """Samples of one field, in the order in which they were made."""
@@ -68,7 +78,7 @@ class Samples(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The classes of real samples, or those that a generator was asked for: (n, parts)."""
+        """The classes of real samples, or those that a generator was conditioned on: (n, parts)."""
         ...
 
     @property
@@ -78,7 +88,7 @@ class Samples(Protocol):
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """What the judge takes them for: (n, parts, classes)."""
+        """What the classifier takes them for: (n, parts, classes)."""
         ...
 
     @property
@@ -92,7 +102,7 @@ class Comparison(Protocol):
 
     @property
     def fake(self) -> Samples:
-        """The samples that are judged."""
+        """The generated samples."""
         ...
 
     @property
@@ -109,10 +119,10 @@ class Comparison(Protocol):
         ...
 
     @property
-    def answers(self) -> NDArray[np.intp] | None:
-        """Of each generated sample the place in `real` of the one that it should be, (n,).
+    def targets(self) -> NDArray[np.intp] | None:
+        """For each generated sample the index in `real` of its target, the sample that it should equal, (n,).
 
-        None where samples are not made of a real one's other images, or those belong to no answer.
+        None unless the generator makes one field of a sample from the others, from paired data.
         """
         ...
 
@@ -141,7 +151,7 @@ class Comparison(Protocol):
         ...
 
     def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-        """Train a new judge on these; its accuracy on the whole held-out part of the data.
+        """Train a new classifier on these; its accuracy on the whole held-out part of the data.
 
         On the training data where nothing is held out.
         """

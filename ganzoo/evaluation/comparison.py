@@ -23,7 +23,7 @@ from ganzoo.evaluation.samples import Labels, Sampled, in_parts
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
 
-EXTRACTOR, CLASSIFIER = "efficientnet-lite0", "judge"
+EXTRACTOR, CLASSIFIER = "efficientnet-lite0", "classifier"
 
 
 def feature_space_of(
@@ -33,9 +33,9 @@ def feature_space_of(
     weights: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpace:
-    """The lens for samples of this data: an extractor for images, a judge where there are labels.
+    """The lens for samples of this data: an extractor for images, a classifier where there are labels.
 
-    `note` is told when a judge learns. UsageError for an extractor that cannot look at them, and for
+    `note` is told when a classifier learns. UsageError for an extractor that cannot look at them, and for
     `weights` that nothing reads.
     """
     if not real_data.field.is_image:
@@ -60,7 +60,7 @@ def feature_space_of(
     if item.spec.trained:
         if not labelled:
             raise UsageError(f"The extractor '{item.name}' learns from labels: this data has none.")
-        named = [item]  # one judge for features and opinions
+        named = [item]  # one classifier for features and opinions
     classifier, classifier_data = (
         (named[0], partial(real_data.classifier_data, note)) if labelled else (None, None)
     )
@@ -91,7 +91,7 @@ def reference_samples(
 
 
 class Comparison:
-    """Samples to be judged and those that they are compared with: `ganzoo.api.Comparison`."""
+    """Generated samples and those that they are compared with: `ganzoo.api.Comparison`."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Comparison:
 
     @cached_property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
-        """See `ganzoo.api.Comparison`. Among more samples the nearest is nearer: so there are equally many."""
+        """See `ganzoo.api.Comparison`. Both sets are equally large: among more samples the nearest is nearer."""
         if self.training is None:
             return None
         count = min(len(self.training), len(self.real))
@@ -124,8 +124,17 @@ class Comparison:
         ratio = np.where(to_training == to_others, 1, to_training / np.maximum(to_others, 1e-12))
         return ours, others, ratio.astype(np.float32)
 
+    @property
+    def answers(self) -> NDArray[np.intp] | None:
+        """Deprecated, gone in 0.3: `targets`."""
+        return self.targets
+
+    def examine(self, pixels: NDArray[np.uint8], labels: Labels) -> float:
+        """Deprecated, gone in 0.3: `classifier_accuracy`."""
+        return self.classifier_accuracy(pixels, labels)
+
     def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: Labels) -> float:
-        """Train a judge on these; its accuracy on the whole held-out part."""
+        """Train a classifier on these; its accuracy on the whole held-out part."""
         classifier_data = replace(
             self._feature_space.classifier_data(), pixels=pixels, labels=labels, keep=False
         )

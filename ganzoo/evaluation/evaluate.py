@@ -1,6 +1,6 @@
 """Scores of trained generators, with what is needed to believe them.
 
-Owns what is compared with what, and under which protocol. Features, judges and formulas are plugins;
+Owns what is compared with what, and under which protocol. Features, classifiers and formulas are plugins;
 training is not known here: a run is read from its directory, a bundle through the runtime.
 """
 
@@ -190,7 +190,9 @@ def _caveats(
             "compare its halves, so mind their n"
         )
     if feature_space.classifier_used and real_data.test is real_data.training:
-        caveats.append("judge_accuracy is on the images that the judge learned from: none are held out")
+        caveats.append(
+            "classifier_accuracy is on the images that the classifier learned from: none are held out"
+        )
     if n > real_data.dataset.count:
         caveats.append(
             f"there are only {real_data.dataset.count:,} real samples: reference rows have so many"
@@ -228,8 +230,8 @@ def _protocol(
         "fingerprint": real_data.dataset.fingerprint,
         "extractor": "the values themselves" if extractor is None else extractor.identity,
         "preprocessing": "" if extractor is None else extractor.protocol,
-        "scale": f"each {'column' if feature_space.widths else 'feature'} divided by its standard deviation over the "
-        "real samples"
+        "scale": f"each {'column' if feature_space.widths else 'feature'} divided by its standard deviation "
+        "over the real samples"
         if feature_space.scaled
         else "as they are",
         "truncation": "none",
@@ -239,7 +241,7 @@ def _protocol(
     }
     if feature_space.classifier_used:
         protocol |= {
-            "judge": feature_space.classifier.identity,
-            "judge_accuracy": round(feature_space.classifier.accuracy, 4),
+            "classifier": feature_space.classifier.identity,
+            "classifier_accuracy": round(feature_space.classifier.accuracy, 4),
         }
     return protocol

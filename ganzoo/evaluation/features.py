@@ -1,4 +1,4 @@
-"""How samples are looked at: an extractor's features and a judge's opinion, kept where they cost time."""
+"""The space in which samples are compared: an extractor's features, and a classifier's probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api.evaluation import ClassifierData, Extractor, Judge
+from ganzoo.api.evaluation import Classifier, ClassifierData, Extractor
 from ganzoo.api.specs import ExtractorSpec
 from ganzoo.errors import PluginError
 from ganzoo.registry.registry import Item, calling, factory_of
@@ -23,7 +23,7 @@ VALUES = "frechet"  # the name of the Frechet distance of values themselves
 
 
 class FeatureSpace:
-    """Features and opinions of samples of one field.
+    """Features and class probabilities of samples of one field.
 
     `extractor` is None for what is no image: its values are the features. `scaled`: features are to be
     divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`: how
@@ -67,26 +67,26 @@ class FeatureSpace:
         _ = self.extractor
 
     @cached_property
-    def classifier(self) -> Judge:
-        """The judge of this data, trained when it is first needed."""
+    def classifier(self) -> Classifier:
+        """The classifier of this data, trained when it is first needed."""
         return self.fitted(self.classifier_data())
 
     @property
     def classifier_used(self) -> bool:
-        """Whether that judge was asked anything."""
-        return "judge" in self.__dict__
+        """Whether that classifier was asked anything."""
+        return "classifier" in self.__dict__
 
-    def fitted(self, classifier_data: ClassifierData) -> Judge:
-        """A judge that learned this, `classifier_data()` or a like one."""
+    def fitted(self, classifier_data: ClassifierData) -> Classifier:
+        """A classifier that learned this, `classifier_data()` or a like one."""
         assert self._classifier is not None  # noqa: S101
-        made: Judge = self._call(self._classifier, None, classifier_data)
+        made: Classifier = self._call(self._classifier, None, classifier_data)
         return made
 
     def classifier_data(self) -> ClassifierData:
-        """What the judge of this data learns from. PluginError where there is none."""
+        """What the classifier of this data learns from. PluginError where there is none."""
         if self._classifier_data is None:
             raise PluginError(
-                "There is no judge for this data.", fix="name `classifier` in the metric's needs"
+                "There is no classifier for this data.", fix="name `classifier` in the metric's needs"
             )
         return self._classifier_data()
 

@@ -21,11 +21,18 @@ NEEDS = {
     "points": "points of one or two numbers",
     "rows": "rows of numbers",
     "labels": "labels in the data",
-    "judge": "images with labels",
-    "asked": "a generator that is asked for classes",
-    "answers": "pairs of images, and a generator that makes one of the other",
+    "classifier": "images with labels",
+    "conditioned": "a generator that is asked for classes",
+    "targets": "pairs of images, and a generator that makes one of the other",
     "training": "held-out samples, and a generator that learned from this data",
 }
+
+# The names that needs had in 0.1; gone in 0.3.
+_OLD_NEEDS = {"judge": "classifier", "asked": "conditioned", "answers": "targets"}
+
+
+def _needs(item: Metric) -> list[str]:
+    return [_OLD_NEEDS.get(need, need) for need in item.spec.needs]
 
 
 def chosen_metrics(registry: Registry, names: Sequence[str], *, quick: bool = False) -> list[Metric]:
@@ -69,7 +76,7 @@ class Scorer:
         """`targets`: the evidence will have those."""
         self.metrics = metrics
         self._feature_space = feature_space
-        self._has = _abilities(feature_space, real_data) | ({"answers"} if targets else set())
+        self._has = _abilities(feature_space, real_data) | ({"targets"} if targets else set())
         self._functions: dict[str, Any] = {}
 
     @property
@@ -79,8 +86,8 @@ class Scorer:
 
     @property
     def needs_classifier(self) -> bool:
-        """Whether any of the metrics that apply asks a judge."""
-        return "judge" in self._has and any("judge" in item.spec.needs for item in self.metrics)
+        """Whether any of the metrics that apply asks a classifier."""
+        return "classifier" in self._has and any("classifier" in _needs(item) for item in self.metrics)
 
     def better(self, scores: Iterable[str]) -> dict[str, str]:
         """Which way is good, `lower` or `higher`, for those of these scores of which the metrics say so."""
@@ -94,7 +101,7 @@ class Scorer:
     def check(self, *, conditioned: bool, training: bool) -> None:
         """UsageError when none of the metrics applies to samples of this data.
 
-        `conditioned`: they are asked for classes; `training`: there are training samples beside the real ones.
+        `conditioned`: the generator reads classes; `training`: there are training samples beside the real ones.
         """
         if all(self._lacking(item, conditioned, training) for item in self.metrics):
             raise self._none_applies(conditioned, training)
@@ -124,10 +131,10 @@ class Scorer:
         found: dict[str, float] = {}
         owners: dict[str, Metric] = {}
         for item in self.metrics:
-            unanswered = comparison.targets is None and "answers" in item.spec.needs
+            without_target = comparison.targets is None and "targets" in _needs(item)
             if (
                 self._lacking(item, conditioned, training)
-                or unanswered
+                or without_target
                 or (reference and not item.spec.reference)
             ):
                 continue
@@ -146,8 +153,8 @@ class Scorer:
         return found
 
     def _lacking(self, item: Metric, conditioned: bool, training: bool) -> list[str]:
-        has = self._has | ({"asked"} if conditioned else set()) | ({"training"} if training else set())
-        return [need for need in item.spec.needs if need not in has]
+        has = self._has | ({"conditioned"} if conditioned else set()) | ({"training"} if training else set())
+        return [need for need in _needs(item) if need not in has]
 
     def _none_applies(self, conditioned: bool, training: bool) -> UsageError:
         return UsageError(
@@ -211,5 +218,5 @@ def _abilities(feature_space: FeatureSpace, real_data: RealData) -> set[str]:
     has |= {"points"} if shape in ((1,), (2,)) else set()
     has |= {"rows"} if len(shape) == 1 else set()
     has |= {"labels"} if real_data.label is not None else set()
-    has |= {"judge"} if feature_space.has_classifier else set()
+    has |= {"classifier"} if feature_space.has_classifier else set()
     return has

@@ -54,7 +54,7 @@ class RealData:
         """A word on each of these."""
         values = {column.name: len(column.values) for column in self.field.columns}
         return [
-            f"the column '{name}' has {values[name]:,} values, and there are {self.dataset.count:,} real rows: "
+            f"the column '{name}' has {values[name]:,} values in {self.dataset.count:,} real rows: "
             "scores leave it out"
             for name in self.excluded
         ]
@@ -145,7 +145,7 @@ class RealData:
         return self._take(feature_space, self.training, order[: len(real)], "training", real)
 
     def classifier_data(self, note: Callable[[str], None]) -> ClassifierData:
-        """What a judge learns from; its exam is the held-out part, where there is one."""
+        """What a classifier learns from; its exam is the held-out part, where there is one."""
         assert self.label is not None  # noqa: S101
         return ClassifierData(
             pixels=stored(self.field, self.training.arrays[self.field.name]),

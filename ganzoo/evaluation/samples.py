@@ -70,13 +70,18 @@ class Sampled:
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
-        """The judge's opinion, (n, parts, classes)."""
+        """The classifier's opinion, (n, parts, classes)."""
         return self._feature_space.classifier.probabilities(self.values)
 
     @cached_property
     def extractor_probabilities(self) -> NDArray[np.float32]:
         """The extractor's opinion, (n, classes), where it is a classifier."""
         return self._feature_space.extractor_probabilities(self.values)
+
+    @property
+    def guesses(self) -> NDArray[np.float32]:
+        """Deprecated, gone in 0.3: `extractor_probabilities`."""
+        return self.extractor_probabilities
 
     def changed(self, values: Array) -> Sampled:
         """Other values in place of these."""

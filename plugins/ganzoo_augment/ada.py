@@ -9,7 +9,7 @@ from math import pi
 import torch
 from torch import Tensor, distributed, nn
 
-from ganzoo.api.training import Batch
+from ganzoo.api import Batch
 from ganzoo_augment.config import AdaConfig
 from ganzoo_augment.pixels import Affine, Grid, product, recoloured
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganzoo.api.training import Batch
+from ganzoo.api import Batch
 from ganzoo_augment.config import DiffAugmentConfig
 from ganzoo_augment.pixels import colours, shifted
 

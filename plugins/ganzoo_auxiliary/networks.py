@@ -13,8 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, as_maps, doubling, halvings, initialise, map_sizes
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import (
+    Bounded,
+    DataError,
+    DataInfo,
+    Field,
+    Net,
+    Networks,
+    as_maps,
+    doubling,
+    halvings,
+    initialise,
+    map_sizes,
+)
 from ganzoo_auxiliary.config import CodeConvConfig, LabelConvConfig
 
 # Of the class vectors where `init` is torch's own. At 0.3 a class is a fifth of what enters G's first layer

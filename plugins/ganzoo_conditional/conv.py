@@ -12,8 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, as_maps, doubling, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Networks, as_maps, doubling, halvings, map_sizes
 from ganzoo_conditional.common import conditions, finish, label_table
 from ganzoo_conditional.config import ConvConfig
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 
 COUNT, SIDE = 5_000, 28
 SHA256 = "3e4733ae8450a2837c1f62ea9946542fde2197204feb158e5b790257ac34143a"

@@ -6,8 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets import fashion
 from ganzoo_datasets.config import FashionPairsConfig, FashionUnpairedConfig
 from ganzoo_datasets.transforms import Change

@@ -19,8 +19,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, SettingsError
-from ganzoo.api.sources import ItemSource
+from ganzoo.api import DataError, Field, ItemSource, SettingsError
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.decode_image import Frame, Header, decode, read_header, silence_pillow
 from ganzoo_datasets.paths import given_path

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError
 from ganzoo_datasets.arrays import EXPANSION, image_array, image_source
 from ganzoo_datasets.config import IdxConfig
 from ganzoo_datasets.paths import given_path

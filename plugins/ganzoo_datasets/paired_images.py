@@ -15,8 +15,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ItemSource
+from ganzoo.api import DataError, Field, ItemSource
 from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
 from ganzoo_datasets.decode_image import Frame, decode, read_header, silence_pillow
 from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_images

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, ShapesConfig
 from ganzoo_datasets.transforms import Change
 

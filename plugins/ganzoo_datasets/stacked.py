@@ -14,8 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, IdxConfig, StackedConfig
 from ganzoo_datasets.idx import has_images, open_idx
 from ganzoo_datasets.paths import given_path

@@ -14,6 +14,7 @@ from ganzoo.api import (
     Bounded,
     DataInfo,
     Field,
+    Networks,
     SettingsError,
     as_maps,
     doubling,
@@ -21,7 +22,6 @@ from ganzoo.api import (
     initialise,
     map_sizes,
 )
-from ganzoo.api.networks import Networks
 from ganzoo_dcgan.config import DcganConfig
 
 

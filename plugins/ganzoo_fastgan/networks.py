@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, as_maps, halvings, initialise, map_sizes
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Net, Networks, as_maps, halvings, initialise, map_sizes
 from ganzoo_fastgan.config import FastConfig
 
 Size = tuple[int, int]

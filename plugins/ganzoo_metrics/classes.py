@@ -1,4 +1,4 @@
-"""What a judge sees in generated images: which classes there are, how sure it is, whether as asked."""
+"""Scores from a classifier's predictions for generated images."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def classifier_score(probabilities: NDArray[np.float32]) -> float:
 
 
 def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `classes`: `modes`, `reverse_kl`, `classifier_score`, `asked_class`.
+    """Factory of `classes`: `modes`, `reverse_kl`, `classifier_score`, `label_accuracy`.
 
-    A mode is a combination of the parts of a label, seen when the judge takes at least one sample for
-    it. `asked_class` is the share of samples that the judge takes for what the generator was asked for.
+    A mode is a combination of the parts of a label; it is found when the classifier predicts it for at least
+    one sample. `label_accuracy` is the share of samples for which it predicts the generator's condition.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:
@@ -70,7 +70,7 @@ def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
         }
         asked = comparison.fake.labels
         if asked is not None:
-            scores["asked_class"] = float((seen == asked).all(1).mean())
+            scores["label_accuracy"] = float((seen == asked).all(1).mean())
         return scores
 
     return score
@@ -88,7 +88,7 @@ def inception_score(config: None = None) -> Callable[[Comparison], dict[str, flo
 def accuracy_of_classifier(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `cas`: a classifier learns from generated samples and is examined on real ones.
 
-    The classification accuracy score of Ravuri and Vinyals 2019, with the judge's network.
+    The classification accuracy score of Ravuri and Vinyals 2019, with the classifier's network.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:

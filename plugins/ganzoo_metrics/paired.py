@@ -45,12 +45,12 @@ def ssim(made: Pixels, right: Pixels) -> float:
     return float((above / below).mean())
 
 
-def answers(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `answers`: `l1` as a share of the range of values, 0..1, `psnr` in dB, `ssim`."""
+def paired(config: None = None) -> Callable[[Comparison], dict[str, float]]:
+    """Factory of `paired`: `l1` as a share of the range of values, 0..1, `psnr` in dB, `ssim`."""
 
     def score(comparison: Comparison) -> dict[str, float]:
-        assert comparison.answers is not None  # noqa: S101
-        made, right = comparison.fake.values, comparison.real.values[comparison.answers]
+        assert comparison.targets is not None  # noqa: S101
+        made, right = comparison.fake.values, comparison.real.values[comparison.targets]
         sums = np.zeros(3)
         for start in range(0, len(made), _BLOCK):
             x, y = made[start : start + _BLOCK], right[start : start + _BLOCK]

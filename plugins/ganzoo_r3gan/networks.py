@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Networks, halvings, map_sizes
 from ganzoo_r3gan.config import R3Config
 
 SLOPE = 0.2

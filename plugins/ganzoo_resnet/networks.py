@@ -14,8 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, SettingsError, as_maps, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import (
+    Bounded,
+    DataError,
+    DataInfo,
+    Field,
+    Networks,
+    SettingsError,
+    as_maps,
+    halvings,
+    map_sizes,
+)
 from ganzoo_resnet.blocks import (
     Condition,
     ConditionalNorm,

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, halvings, map_sizes
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Net, Networks, halvings, map_sizes
 from ganzoo_stylegan2.config import StyleConfig
 from ganzoo_stylegan2.layers import TINY, Modulated, Scaled, ScaledConv, Styled, activated, with_spread
 

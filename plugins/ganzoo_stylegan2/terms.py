@@ -7,8 +7,7 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_stylegan2.config import PathLengthConfig
 
 # Under the square root: at a slope of 0 its derivative is 0 instead of 0/0.

@@ -11,8 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, halvings, initialise, map_sizes
-from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api import (
+    Bounded,
+    DataError,
+    DataInfo,
+    Field,
+    Game,
+    Net,
+    Networks,
+    halvings,
+    initialise,
+    map_sizes,
+)
 from ganzoo_translation.config import Norm, PatchConfig, ResnetConfig, UNetConfig
 
 SLOPE = 0.2

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_translation.config import CycleConfig, IdentityConfig, L1Config
 
 Penalty = Callable[[View], Tensor]

@@ -7,8 +7,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, DataInfo, Field, Maxout, initialise
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Maxout, Networks, initialise
 from ganzoo_vanilla.config import MlpConfig
 
 

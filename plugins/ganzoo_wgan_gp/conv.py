@@ -10,8 +10,17 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, SettingsError, as_maps, doubling, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import (
+    Bounded,
+    DataInfo,
+    Field,
+    Networks,
+    SettingsError,
+    as_maps,
+    doubling,
+    halvings,
+    map_sizes,
+)
 from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ConvConfig
 

@@ -11,8 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataInfo, Field, as_maps, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Networks, as_maps, halvings, map_sizes
 from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ResnetConfig
 

@@ -1,6 +1,6 @@
 """One of several ranks: trains the cases that it is given, one after the other, and leaves its weights.
 
-Started by tests/test_ranks.py through torchrun; the plugin of the cases is on the path.
+Started by tests/training/test_ranks.py through torchrun; the plugin of the cases is on the path.
 """
 
 from __future__ import annotations

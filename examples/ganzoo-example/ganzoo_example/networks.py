@@ -6,8 +6,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganzoo.api import DataError, DataInfo, Field, halvings
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import DataError, DataInfo, Field, Net, Networks, halvings
 
 from .config import TinyConfig
 
