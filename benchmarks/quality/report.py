@@ -134,7 +134,7 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
         f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
-        f"Extractor: {protocol['extractor']}; {protocol['images']}. "
+        f"Extractor: {protocol['extractor']}; {protocol['preprocessing']}. "
         f"Classifier's accuracy on real samples: {protocol.get('classifier_accuracy', 'no classifier')}."
     )
     places: dict[tuple[str, str, str], set[str]] = {}

@@ -100,7 +100,7 @@ class Bench:
         versions = record["versions"]
         training = _circumstances() if before.get("seconds") != record["seconds"] else known(trial, seed)
         words = ["evaluate", str(run_dir), "--n", str(trial.n), *trial.evaluated, "--json"]
-        report = json.loads(without_places(self._ganzoo(*words), source))
+        scored = json.loads(without_places(self._ganzoo(*words), source))
         row = {
             "trial": trial.name,
             "suite": trial.suite,
@@ -115,7 +115,7 @@ class Bench:
             "versions": ", ".join(f"{name} {versions[name.lower()]}" for name in VERSIONS),
             **training,
             "scored_by": machine.commit(),
-            **{key: report[key] for key in ("n", "scores", "reference", "protocol")},
+            **{key: scored[key] for key in ("n", "scores", "reference", "protocol")},
         }
         keep(row)
         if seed == 0:

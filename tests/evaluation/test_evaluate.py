@@ -88,9 +88,9 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
     assert protocol["split"].startswith("held-out part of")
     assert protocol["split"].endswith(data)
     assert f"sha256:{SHA256}" in protocol["extractor"]
-    assert "64x64 bicubic" in protocol["images"]
+    assert "64x64 bicubic" in protocol["preprocessing"]
     assert "standard deviation" in protocol["scale"]
-    assert (protocol["weights"], protocol["images"], protocol["recipe"]) == ("EMA", 160, "vanilla")
+    assert (protocol["weights"], protocol["preprocessing"], protocol["recipe"]) == ("EMA", 160, "vanilla")
     assert (protocol["seed"], protocol["truncation"]) == (0, "none")
     assert 0 < protocol["classifier_accuracy"] <= 1
     assert protocol["classifier"].startswith("classifier of")

@@ -345,7 +345,8 @@ def test_reverse_kl_from_generated_to_real() -> None:
 
 def test_classifier_score_between_1_and_the_number_of_classes() -> None:
     def score(p: Array) -> float:
-        return scores("inception-score", {"guesses": p.astype(np.float32)}, {})["inception_score"]
+        made = {"extractor_probabilities": p.astype(np.float32)}
+        return scores("inception-score", made, {})["inception_score"]
 
     assert score(np.full((50, 7), 1 / 7)) == pytest.approx(1)
     assert score(np.eye(7)[np.zeros(50, int)]) == pytest.approx(1)  # sure, and always of the same

@@ -15,7 +15,7 @@ from ganzoo import runtime, sampling
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
 from ganzoo.exporting.bundle import sealed_bytes
-from ganzoo.runtime import onnx_file
+from ganzoo.runtime import ort_session
 
 Z = Field(name="z", shape=(4,), source="normal")
 LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
@@ -255,7 +255,7 @@ def test_images_and_classes_and_walks(generator, rows):
 
 
 def test_no_driver(folder, monkeypatch, capfd):
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: False)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: False)
     plain = runtime.load(folder)  # a warning would be an error here
     assert (plain.provider, plain.provider_note) == ("CPUExecutionProvider", "")
     with pytest.raises(UsageError, match="CUDA cannot be used: this machine has no NVIDIA driver"):
@@ -267,7 +267,7 @@ def test_no_driver(folder, monkeypatch, capfd):
 
 def test_driver_without_libraries(folder, monkeypatch, capfd):
     """A machine with a driver but no CUDA libraries: the provider does not come up."""
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: True)
     quiet = runtime.from_bytes(conditional_file())
     if quiet.provider == "CUDAExecutionProvider":
         assert quiet.provider_note == ""
