@@ -25,7 +25,7 @@ def overhead(seconds: float) -> None:
     from ganzoo.config.resolve import resolve
     from ganzoo.registry.registry import load_registry
     from ganzoo.training.reporting import recorder
-    from ganzoo.training.reporting.quiet import Quiet
+    from ganzoo.training.reporting.reporter import NullReporter
     from ganzoo.training.session import start
 
     spent: list[float] = []
@@ -46,7 +46,7 @@ def overhead(seconds: float) -> None:
         settings = {"train.device": "cpu", "train.minutes": seconds / 60, "train.sample_every": 10**9}
         plan = resolve(name, registry, overrides=settings)
         with tempfile.TemporaryDirectory() as folder:
-            run, _ = start(plan, Path(folder) / "run", Quiet())
+            run, _ = start(plan, Path(folder) / "run", NullReporter())
             newest = max(run.checkpoints.iterdir()) / "state.safetensors"
             size = newest.stat().st_size / 1e6
             rate = run.record["images"] / (run.record["seconds"] - sum(spent))

@@ -50,9 +50,9 @@ def train(
     """
     from ganzoo.config.resolve import resolve
     from ganzoo.config.settings import layer
-    from ganzoo.evaluation.during_training import judging
+    from ganzoo.evaluation.during_training import scoring
     from ganzoo.registry.registry import load_registry
-    from ganzoo.training.reporting.quiet import Quiet
+    from ganzoo.training.reporting.reporter import NullReporter
     from ganzoo.training.session import start, start_or_resume
 
     named = {
@@ -68,8 +68,10 @@ def train(
     registry = load_registry()
     plan = resolve(recipe, registry, overrides=layer("ganzoo.train", overrides))
     begin = start_or_resume if auto_resume else start
-    judged = judging(plan, registry) if plan.train.eval_every is not None else None
-    run, _ = begin(plan, Path(run_dir) if run_dir is not None else None, Quiet(), judging=judged)
+    classifier_used = scoring(plan, registry) if plan.train.eval_every is not None else None
+    run, _ = begin(
+        plan, Path(run_dir) if run_dir is not None else None, NullReporter(), scoring=classifier_used
+    )
     return run
 
 

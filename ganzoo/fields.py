@@ -74,7 +74,7 @@ def places(columns: Sequence[Column]) -> list[Place]:
 class Field:
     """One named column of a batch, declared once for data check, sampler, ONNX and runtime.
 
-    `shape` is that of one sample, without the batch: `(3, 64, 64)` for an RGB picture
+    `shape` is that of one sample, without the batch: `(3, 64, 64)` for an RGB image
     (channels, height, width), `()` for a label. `source` says who fills it: the data set, a
     random draw (`normal` is N(0, 1), `uniform` is U(-1, 1), or each of an int64 field's classes with equal
     chance), or nobody: a `constant` float field is `default` everywhere, in training always, and when
@@ -112,7 +112,7 @@ class Field:
 
     @property
     def is_image(self) -> bool:
-        """Whether a picture can be drawn from it: channels x height x width with 1, 3 or 4 channels."""
+        """Whether an image can be drawn from it: channels x height x width with 1, 3 or 4 channels."""
         return self.dtype == "float32" and len(self.shape) == 3 and self.shape[0] in (1, 3, 4)
 
     def to_json(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class DataInfo:
         return floats[0]
 
     def image(self, *, smallest: int = 1, otherwise: str = "") -> Field:
-        """The field `image`, for networks that need pictures of at least `smallest` pixels a side.
+        """The field `image`, for networks that need images of at least `smallest` pixels a side.
 
         DataError when it is no float field of channels x height x width, or smaller. `otherwise` names
         an architecture that takes any shape, for the message.
@@ -176,22 +176,22 @@ class DataInfo:
         instead = f"the architecture '{otherwise}' takes any" if otherwise else ""
         if image.dtype != "float32" or len(image.shape) != 3:
             raise DataError(
-                "This architecture needs pictures: channels x height x width.",
+                "This architecture needs images: channels x height x width.",
                 where=f"the field 'image' is {image.dtype} of the shape {image.shape}",
                 fix=f"{instead} shape" if instead else "choose other data with --data",
             )
         _, height, width = image.shape
         if min(height, width) < smallest:
             raise DataError(
-                f"This architecture needs pictures of at least {smallest}x{smallest} pixels.",
+                f"This architecture needs images of at least {smallest}x{smallest} pixels.",
                 where=f"the field 'image' has {height}x{width}",
-                fix=f"{instead} size; or enlarge the pictures" if instead else "enlarge the pictures",
+                fix=f"{instead} size; or enlarge the images" if instead else "enlarge the images",
             )
         return image
 
 
 def halvings(height: int, width: int, *, smallest: int = 4) -> int:
-    """How often a picture can be halved before its shorter side would fall under `smallest` pixels.
+    """How often an image can be halved before its shorter side would fall under `smallest` pixels.
 
     64 -> 4, 32 -> 3, 28 -> 2 (28, 14, 7). A generator starts from ceil(side / 2**halvings) pixels
     and crops what it has too much, so any size works.
@@ -203,5 +203,5 @@ def halvings(height: int, width: int, *, smallest: int = 4) -> int:
 
 
 def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
-    """Sizes of the maps from the picture down: ceil(side / 2**k) for k = 0..stages."""
+    """Sizes of the maps from the image down: ceil(side / 2**k) for k = 0..stages."""
     return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]

@@ -1,7 +1,7 @@
-"""Values as pictures: uint8 conversion, grids, plots of 1-D and 2-D data, atomic saving.
+"""Values as images: uint8 conversion, grids, plots of 1-D and 2-D data, atomic saving.
 
 Uses numpy and Pillow only, so that training, export and the runtime draw alike. Does not decide
-what is drawn when, and never reads pictures: that is the data side.
+what is drawn when, and never reads images: that is the data side.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REFERENCE, _GENERATED = (176, 176, 176), (0, 114, 178)  # blue of Okabe & Ito's
 
 
 def to_uint8(images: NDArray[Any], range: tuple[float, float] = (-1.0, 1.0)) -> NDArray[np.uint8]:  # noqa: A002
-    """Float pictures (N, C, H, W) in `range` -> uint8 (N, H, W, C): rounded, clipped, NaN drawn as low.
+    """Float images (N, C, H, W) in `range` -> uint8 (N, H, W, C): rounded, clipped, NaN drawn as low.
 
     The same float32 arithmetic as the uint8 output of an exported graph.
     """
@@ -65,9 +65,9 @@ def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np.uint8]:
-    """Pictures of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
+    """Images of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
 
-    Small pictures are enlarged by whole factors, smaller kinds by larger ones; C is the largest number of
+    Small images are enlarged by whole factors, smaller kinds by larger ones; C is the largest number of
     channels among them.
     """
     count, channels = len(parts[0]), max(part.shape[3] for part in parts)
@@ -91,15 +91,15 @@ def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np
 def grid(
     images: NDArray[np.uint8], columns: int | None = None, padding: int = 2, limit: int | None = None
 ) -> Image.Image:
-    """A sheet of pictures (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
+    """A sheet of images (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
 
-    Small pictures are enlarged by a whole factor, each pixel a sharp square. With a `limit` on the
+    Small images are enlarged by a whole factor, each pixel a sharp square. With a `limit` on the
     sheet's pixels only the whole rows that fit are drawn, in fewer columns where not even one fits; at
-    least one picture, shrunk if it must be. UsageError when there is nothing to draw or the sheet
+    least one image, shrunk if it must be. UsageError when there is nothing to draw or the sheet
     would have more than 89 million pixels.
     """
     if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
-        raise UsageError(f"An array of shape {images.shape} is not a batch of pictures (N, H, W, 1, 3 or 4).")
+        raise UsageError(f"An array of shape {images.shape} is not a batch of images (N, H, W, 1, 3 or 4).")
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     if columns < 1:
@@ -113,16 +113,16 @@ def grid(
     total_height, total_width = rows * cell_height + padding, columns * cell_width + padding
     if total_height * total_width > _LARGEST:
         raise UsageError(
-            f"A grid of {count} pictures would be {total_width} x {total_height} pixels large.",
-            fix="ask for fewer pictures, or save the arrays as .npz",
+            f"A grid of {count} images would be {total_width} x {total_height} pixels large.",
+            fix="ask for fewer images, or save the arrays as .npz",
         )
     sheet = np.full((total_height, total_width, channels), 255, dtype=np.uint8)
     if channels == 4:
         sheet[..., 3] = 0
-    for index, picture in enumerate(images):
+    for index, image in enumerate(images):
         row, column = divmod(index, columns)
         top, left = row * cell_height + padding, column * cell_width + padding
-        large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        large = image.repeat(factor, axis=0).repeat(factor, axis=1)
         sheet[top : top + height * factor, left : left + width * factor] = large
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
@@ -178,7 +178,7 @@ def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None, bins:
 
 
 def can_draw(field: Field) -> bool:
-    """Whether `draw` has a picture for this field: an image, or points in one or two dimensions."""
+    """Whether `draw` has an image for this field: an image, or points in one or two dimensions."""
     return field.is_image or (field.dtype == "float32" and field.shape in ((1,), (2,)))
 
 
@@ -190,10 +190,10 @@ def draw(
     *,
     fit: bool = False,
 ) -> Image.Image | None:
-    """The picture that suits the field, or None when there is none.
+    """The image that suits the field, or None when there is none.
 
-    `values` is float (N, *field.shape); pictures may be uint8 (N, H, W, C) already. `reference` is for
-    1-D and 2-D data. With `fit`, a grid that would be too large shows fewer pictures.
+    `values` is float (N, *field.shape); images may be uint8 (N, H, W, C) already. `reference` is for
+    1-D and 2-D data. With `fit`, a grid that would be too large shows fewer images.
     """
     if not can_draw(field):
         return None
@@ -203,14 +203,14 @@ def draw(
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write the picture in the format of the path's ending, whole or not at all.
+    """Write the image in the format of the path's ending, whole or not at all.
 
     UsageError for an unknown ending, StorageError when the disk refuses.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise UsageError(
-            f"'{path.suffix}' is not the ending of a picture.", where=str(path), fix="end it in .png"
+            f"'{path.suffix}' is not the ending of an image.", where=str(path), fix="end it in .png"
         )
     file = io.BytesIO()
     image.save(file, format=kind)
@@ -220,7 +220,7 @@ def save(image: Image.Image, path: Path) -> None:
 def _fitting(
     images: NDArray[np.uint8], columns: int, factor: int, padding: int, limit: int
 ) -> tuple[NDArray[np.uint8], int, int]:
-    """The pictures whose grid has at most `limit` pixels, its columns and its factor."""
+    """The images whose grid has at most `limit` pixels, its columns and its factor."""
     _, height, width, channels = images.shape
     tall, wide = height * factor + padding, width * factor + padding
     columns = min(columns, (limit // (tall + padding) - padding) // wide)

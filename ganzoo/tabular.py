@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ganzoo.fields import Column, Field, Place, places
 
-__all__ = ["as_numbers", "crowded", "decode", "described", "to_csv", "widths"]
+__all__ = ["as_numbers", "decode", "described", "high_cardinality", "to_csv", "widths"]
 
 Rows = NDArray[Any]
 
@@ -60,7 +60,7 @@ def widths(field: Field, left_out: Collection[str] = ()) -> tuple[int, ...]:
     return tuple(len(column.values) or 1 for column in field.columns if column.name not in left_out)
 
 
-def crowded(field: Field, count: int) -> tuple[str, ...]:
+def high_cardinality(field: Field, count: int) -> tuple[str, ...]:
     """Names of categories that comparing `count` rows says nothing of: fewer than two rows for each value.
 
     Most of their values are in one of two samples alone, so every row would be far from every other one, and

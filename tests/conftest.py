@@ -33,8 +33,10 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of this session's in place of the user's: features and judges are made once for all tests."""
-    folder = tmp_path_factory.mktemp("cache")
+    """A cache of this session in place of the user's, shared by all workers: features are computed once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANZOO_CACHE", str(folder))
         yield folder

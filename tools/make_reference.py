@@ -1,6 +1,6 @@
 """Writes docs/plugins/reference.md: hooks, records and checks, from their own signatures and docstrings.
 
-`python tools/make_reference.py`. tests/test_docs.py compares the page with what this makes.
+`python tools/make_reference.py`. tests/meta/test_docs.py compares the page with what this makes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STAGES = {
     "architecture": "Each architecture, with its default options",
     "loss": "Each loss",
     "term": "Each term",
-    "augmentation": "Each augmentation, with its default options, on made-up pictures",
+    "augmentation": "Each augmentation, with its default options, on made-up images",
     "recipe": "Each recipe, at a batch of 4 on the smallest made-up data that its networks take",
 }
 

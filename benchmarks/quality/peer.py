@@ -3,7 +3,7 @@
     python -m benchmarks.quality.peer CHECKOUT --images 11000 --set train.batch_size=16 \
         --set architecture.generator_width=24 --set architecture.discriminator_width=16
 
-All train on the same pictures in processes of their own with one thread, and get the same scores.
+All train on the same images in processes of their own with one thread, and get the same scores.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ RESULTS = Path(__file__).parent / "quality_peer.json"
 
 
 def fashion() -> tuple[Any, Any]:
-    """The embedded pictures as peers take them, float32 (5000, 1, 28, 28) in -1..1, and their labels."""
+    """The embedded images as peers take them, float32 (5000, 1, 28, 28) in -1..1, and their labels."""
     import torch
 
     from ganzoo_datasets.fashion import open_fashion_5k
 
     arrays = open_fashion_5k().arrays
-    pictures = torch.from_numpy(np.array(arrays["image"])).float().div(127.5).sub(1)
-    return pictures, torch.from_numpy(np.array(arrays["label"])).long()
+    images = torch.from_numpy(np.array(arrays["image"])).float().div(127.5).sub(1)
+    return images, torch.from_numpy(np.array(arrays["label"])).long()
 
 
 def train_peer(script: Path, seconds: float, out: Path) -> None:
@@ -82,11 +82,11 @@ def _write_samples(generator: Any, out: Path) -> None:
 
 
 def scores_of(samples: np.ndarray[Any, Any]) -> dict[str, float]:
-    """The quick scores of samples (n, 1, 28, 28) in -1..1 against the held-out pictures."""
+    """The quick scores of samples (n, 1, 28, 28) in -1..1 against the held-out images."""
     from ganzoo.config.resolve import resolve
-    from ganzoo.evaluation.comparison import Case, lens_for, real_side
+    from ganzoo.evaluation.comparison import Comparison, feature_space_of, reference_samples
     from ganzoo.evaluation.metrics import Scorer, chosen_metrics
-    from ganzoo.evaluation.real_data import Reals
+    from ganzoo.evaluation.real_data import RealData
     from ganzoo.evaluation.samples import Sampled, stored
     from ganzoo.registry.registry import load_registry
 
@@ -94,14 +94,14 @@ def scores_of(samples: np.ndarray[Any, Any]) -> dict[str, float]:
     plan = resolve("dcgan", registry)
     from ganzoo.api import Field
 
-    reals = Reals.open(
+    real_data = RealData.open(
         plan.dataset, plan.data.source, Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0))
     )
-    lens = lens_for(registry, reals)
-    real, training = real_side(lens, reals, N)
-    fake = Sampled(lens, stored(reals.field, samples), real=real)
-    case = Case(lens, fake, real, training, 0)
-    return Scorer(chosen_metrics(registry, (), quick=True), lens, reals).scores(case)
+    feature_space = feature_space_of(registry, real_data)
+    real, training = reference_samples(feature_space, real_data, N)
+    fake = Sampled(feature_space, stored(real_data.field, samples), real=real)
+    comparison = Comparison(feature_space, fake, real, training, 0)
+    return Scorer(chosen_metrics(registry, (), quick=True), feature_space, real_data).scores(comparison)
 
 
 def _timed(words: list[str]) -> float:

@@ -22,26 +22,27 @@ Row = Mapping[str, Any]
 
 HEADER = """# What the recipes reach
 
-Made by `python benchmarks/quality/run.py` from `benchmarks/quality.json`; do not edit. How scores are computed
-is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
+Made by `python benchmarks/quality/run.py` from `benchmarks/quality.json`; do not edit. How scores are
+computed is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside
+this project.
 
 A row is a recipe as it is installed, trained and evaluated through the command line with each seed. A
 figure is the median over the seeds (lowest to highest). *Minutes* are those of training on the threads named,
 whatever else the machine did then. Grids are of the first seed, the run's last, unpicked.
 """
 TITLES = {
-    "fashion-5k": "The embedded 5,000 pictures of Fashion-MNIST, against the 5,000 held out",
-    "fashion": "All 60,000 training pictures of Fashion-MNIST, against its test pictures",
+    "fashion-5k": "The embedded 5,000 images of Fashion-MNIST, against the 5,000 held out",
+    "fashion": "All 60,000 training images of Fashion-MNIST, against its test images",
     "stacked-mnist": "Stacked MNIST: three digits in three channels, 1,000 modes",
-    "pix2pix": "Pictures of clothes from their edges",
-    "super-resolution": "Pictures of clothes four times larger",
+    "pix2pix": "Images of clothes from their edges",
+    "super-resolution": "Images of clothes four times larger",
     "colourisation": "Colours for gray shapes",
     "cyclegan": "T-shirts to dresses and back, without pairs",
     "ctgan": "Rows of a made-up table",
 }
 SCORES = {
     "fashion-5k": (
-        "fed", "kid", "precision", "recall", "density", "coverage", "modes", "reverse_kl", "asked_class",
+        "fed", "kid", "precision", "recall", "density", "coverage", "modes", "reverse_kl", "label_accuracy",
         "cas", "memorisation", "copied",
     ),
     **dict.fromkeys(
@@ -117,7 +118,7 @@ def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
 def _beside(found: Mapping[str, Any]) -> Iterator[str]:
     names = ("fed", "precision", "recall", "density", "coverage")
     yield (
-        "The embedded pictures, one thread each, CPU seconds of the whole process, one seed; made by "
+        "The embedded images, one thread each, CPU seconds of the whole process, one seed; made by "
         f"`python -m benchmarks.quality.peer`. {found['machine']}; {found['versions']}; commit "
         f"{found['commit']}; {found['date']}."
     )
@@ -133,8 +134,8 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
         f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
-        f"Extractor: {protocol['extractor']}; {protocol['pictures']}. "
-        f"Judge's accuracy on real samples: {protocol.get('judge_accuracy', 'no judge')}."
+        f"Extractor: {protocol['extractor']}; {protocol['images']}. "
+        f"Classifier's accuracy on real samples: {protocol.get('classifier_accuracy', 'no classifier')}."
     )
     places: dict[tuple[str, str, str], set[str]] = {}
     for row in rows:

@@ -33,7 +33,7 @@ class Case:
 
     @property
     def channels(self) -> int:
-        """Channels of a picture."""
+        """Channels of an image."""
         return self.shape[0]
 
     @property
@@ -100,7 +100,7 @@ _CASES = (
         latent=(100, 1, 1),
         loss="sigmoid-cross-entropy",
         settings={**_adam((0.5, 0.999)), "train.reuse_fakes": True},
-        peers={"examples": "same order of work; generates 64 pictures more every 100 steps"},
+        peers={"examples": "same order of work; generates 64 images more every 100 steps"},
     ),
     Case(
         name="dcgan-32-big",

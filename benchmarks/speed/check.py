@@ -1,4 +1,4 @@
-"""Is it the same work? `python -m benchmarks.speed.check CASE` compares ganzoo with the peer whose nets it trains.
+"""Is it the same work? `python -m benchmarks.speed.check CASE` compares ganzoo with the peer of that case.
 
 The networks must give the same outputs from the same weights, after all that ganzoo did to them. Then
 the peer's own loop runs some steps while its weights, batches, random numbers and losses are written
@@ -25,13 +25,13 @@ from benchmarks.speed.contender import plugged_in
 from benchmarks.speed.peers.loops import train as train_peer
 from benchmarks.speed.peers.nets import build_nets
 from benchmarks.speed.places import Places
-from ganzoo.api.training import Batch
+from ganzoo.api import Batch
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import load_registry
 from ganzoo.training.compute.cuda_graphs import Eager
 from ganzoo.training.loop import train_loop
-from ganzoo.training.setup import Prepared, prepare
+from ganzoo.training.setup import TrainingSetup, prepare
 
 OUTPUTS, LOSSES = 1e-6, 1e-4  # what may differ, relative to the largest value, at least 1
 CYCLES = 5
@@ -80,7 +80,7 @@ def main(name: str) -> int:
         plugged_in(place / "metadata")
         registry = load_registry()
         settings = {"train.device": places.device, "train.precision": "fp32", "train.threads": 1}
-        settings |= {f"{side}.{name}": value for name, value in ADAM.items() for side in SIDES}
+        settings |= {f"{player}.{name}": value for name, value in ADAM.items() for player in SIDES}
         if not same_order:
             settings |= {"train.n_critic": 1, "train.reuse_fakes": True}
         plan = resolve(name, registry, overrides=settings)
@@ -96,23 +96,23 @@ def main(name: str) -> int:
     else:
         theirs = [(notes.losses[FIRST[name]], ours[0][1])]
         what = "the discriminator's first loss"
-    rates = {case.settings[f"{side}.lr"] for side in SIDES}
+    rates = {case.settings[f"{player}.lr"] for player in SIDES}
     failed += _report(name, "learning rates", np.asarray(sorted(rates)), np.asarray(sorted(notes.rates)), 0)
     failed += _report(name, what, np.asarray(ours), np.asarray(theirs), LOSSES)
     return failed
 
 
-def _check_outputs(case: Case, places: Places, prepared: Prepared) -> int:
+def _check_outputs(case: Case, places: Places, setup: TrainingSetup) -> int:
     failed = 0
-    networks = prepared.training.networks
+    networks = setup.training.networks
     latent = torch.randn(case.batch, *case.latent)
-    pictures = torch.rand(case.batch, *case.shape) * 2 - 1
+    images = torch.rand(case.batch, *case.shape) * 2 - 1
     labels = [torch.arange(case.batch) % case.classes] if case.classes else []
-    sides = (
+    players = (
         ("generator", networks.generators["generator"].module, latent),
-        ("discriminator", networks.discriminators["discriminator"].module, pictures),
+        ("discriminator", networks.discriminators["discriminator"].module, images),
     )
-    for net, (side, module, value) in zip(build_nets(case, places), sides, strict=True):
+    for net, (player, module, value) in zip(build_nets(case, places), players, strict=True):
         own: Any = module
         own.net.load_state_dict(net.state_dict())
         # In float64 the order of sums, which is another in channels-last layout, does not show.
@@ -123,7 +123,7 @@ def _check_outputs(case: Case, places: Places, prepared: Prepared) -> int:
                     part.eval()
         with torch.no_grad():
             ours, theirs = own(value.double(), *labels), net(value.double(), *labels)
-        failed += _report(case.name, f"outputs of the {side}", ours.numpy(), theirs.numpy(), OUTPUTS)
+        failed += _report(case.name, f"outputs of the {player}", ours.numpy(), theirs.numpy(), OUTPUTS)
     return failed
 
 
@@ -156,9 +156,9 @@ def _observed(peer: str, case: Case, places: Places, steps: int) -> Notes:
         def __iter__(self) -> Any:
             notes.training = True
             notes.batches.clear()  # some peers look at a batch before they begin
-            for pictures, labels in super().__iter__():
-                notes.batches.append((pictures.clone(), labels.clone()))
-                yield pictures, labels
+            for images, labels in super().__iter__():
+                notes.batches.append((images.clone(), labels.clone()))
+                yield images, labels
 
     backward: Any = torch.Tensor.backward
 
@@ -199,20 +199,20 @@ def _run_patched(patches: Sequence[tuple[Any, str, Any]], action: Callable[[], N
 
 def _repeated(plan: Plan, notes: Notes, cycles: int) -> list[tuple[float, float]]:
     """The losses of ganzoo's loop on the same weights, batches and random numbers."""
-    prepared = prepare(plan)
-    training = prepared.training
-    for side in (training.generator, training.discriminator):
-        shapes = [value.shape for value in side.parameters]
+    setup = prepare(plan)
+    training = setup.training
+    for player in (training.generator, training.discriminator):
+        shapes = [value.shape for value in player.parameters]
         given = next(values for values in notes.weights if [value.shape for value in values] == shapes)
         with torch.no_grad():
-            for own, theirs in zip(side.parameters, given, strict=True):
+            for own, theirs in zip(player.parameters, given, strict=True):
                 own.copy_(theirs)
     engine: Any = training.engine
     engine.normal = lambda *shape: notes.normals.pop(0).reshape(shape)
     engine.uniform = lambda *shape: notes.uniforms.pop(0).reshape(shape)
-    recorder = Losses(prepared, cycles)
+    recorder = Losses(setup, cycles)
     batches: Any = Repeated(notes.batches)
-    train_loop(plan, training, prepared.phases, batches, Eager(), recorder, lambda: None)  # type: ignore[arg-type]
+    train_loop(plan, training, setup.phases, batches, Eager(), recorder, lambda: None)  # type: ignore[arg-type]
     return recorder.found
 
 
@@ -224,12 +224,12 @@ class Repeated:
     def __init__(self, batches: list[tuple[Tensor, Tensor]]) -> None:
         self.batches = batches
 
-    def pick(self, stream: str, position: int, n: int, names: Sequence[str]) -> Batch:
+    def select(self, stream: str, position: int, n: int, names: Sequence[str]) -> Batch:
         """The batch at that position."""
-        pictures, labels = self.batches[position // n] if names else (torch.empty(0),) * 2
-        return {"image": pictures, "label": labels}
+        images, labels = self.batches[position // n] if names else (torch.empty(0),) * 2
+        return {"image": images, "label": labels}
 
-    def finished(self, picked: Batch, names: Sequence[str]) -> Batch:
+    def materialize(self, picked: Batch, names: Sequence[str]) -> Batch:
         """Those fields of it."""
         return {name: picked[name] for name in names}
 
@@ -237,8 +237,8 @@ class Repeated:
 class Losses:
     """Stands in for the recorder: reads both losses after each cycle."""
 
-    def __init__(self, prepared: Prepared, cycles: int) -> None:
-        self.prepared, self.cycles = prepared, cycles
+    def __init__(self, setup: TrainingSetup, cycles: int) -> None:
+        self.setup, self.cycles = setup, cycles
         self.found: list[tuple[float, float]] = []
 
     @property
@@ -248,8 +248,8 @@ class Losses:
 
     def after_cycle(self, images: int) -> None:
         """Mean loss of the discriminator's steps with its penalties, loss of the generator's step."""
-        means = self.prepared.training.meter.read()
-        penalties = sum(means[name] for name in self.prepared.plan.terms)
+        means = self.setup.training.meter.read()
+        penalties = sum(means[name] for name in self.setup.plan.terms)
         self.found.append((means["loss_discriminator"] + penalties, means["loss_generator"]))
 
 

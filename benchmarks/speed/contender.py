@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 
 METADATA = {
     "METADATA": "Metadata-Version: 2.1\nName: ganzoo-benchmarks\nVersion: 0\n",
@@ -20,7 +20,7 @@ METADATA = {
 
 def main(case_name: str, name: str) -> None:
     """Train until the gate ends the process, in a temporary folder."""
-    gate = Gate()
+    gate = StepGate()
     with tempfile.TemporaryDirectory() as folder:
         # Two levels down: some scripts make their data folder in ../../data.
         place = Path(folder) / "here" / "here"
@@ -32,7 +32,7 @@ def main(case_name: str, name: str) -> None:
             os.chdir("/")
 
 
-def train(case_name: str, name: str, gate: Gate) -> None:
+def train(case_name: str, name: str, gate: StepGate) -> None:
     """The loop of that name."""
     from benchmarks.speed.cases import CASES
     from benchmarks.speed.places import Places

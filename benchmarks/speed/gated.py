@@ -7,10 +7,10 @@ from typing import Any
 
 import torch.utils.data
 
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 
 
-def install(gate: Gate, peeks: int = 0) -> None:
+def install(gate: StepGate, peeks: int = 0) -> None:
     """Every DataLoader that is made from now on is gated.
 
     The first `peeks` batches are looked at before training begins and count as no step.

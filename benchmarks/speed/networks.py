@@ -8,8 +8,7 @@ from benchmarks.speed.cases import CASES
 from benchmarks.speed.peers.nets import build_nets
 from benchmarks.speed.places import Places
 from benchmarks.speed.plugin import NetsConfig
-from ganzoo.api import DataInfo, Field
-from ganzoo.api.networks import Networks
+from ganzoo.api import DataInfo, Field, Networks
 
 
 def build(config: NetsConfig, data: DataInfo) -> Networks:
@@ -51,7 +50,7 @@ class LabelledGenerator(OneField):
 
 
 class LabelledDiscriminator(OneField):
-    """A discriminator that is called with pictures and labels."""
+    """A discriminator that is called with images and labels."""
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]  # named as the fields
         """What the peer's net makes of them."""

@@ -63,7 +63,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
     return [
         DatasetSpec(
             name="case",
-            summary="Made-up pictures of a case",
+            summary="Made-up images of a case",
             argument="NAME",
             factory="benchmarks.speed.data:open_case",
         )

@@ -21,7 +21,7 @@ in each of {rounds} rounds of about {seconds:g} s, in rotated order. Figures are
   images per {clock}. *x peers*: the same without the plain loop, which is this project's own measure of
   what a careful person would write by hand.
 - *won*: the strict rule, the slowest own round beats the fastest round of any other loop.
-- A step is one batch of real pictures with its share of generator steps. *First step* counts from the
+- A step is one batch of real images with its share of generator steps. *First step* counts from the
   start of the process; ganzoo's first step is a whole cycle of critic steps and a generator step.
 
 Measured on {machine}; {versions}.

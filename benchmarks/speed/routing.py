@@ -3,7 +3,7 @@
     python -m benchmarks.speed.routing [RECIPE] [--rounds 7]
 
 Both train the same DCGAN with the same fast means in one process, in turns, by CPU time. The hand-written
-step calls the two modules directly and knows that there is one picture and one score.
+step calls the two modules directly and knows that there is one image and one score.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import load_registry
-from ganzoo.training.setup import Prepared, prepare
+from ganzoo.training.setup import TrainingSetup, prepare
 
 CYCLES = 40
 
@@ -54,10 +54,10 @@ def measure(cycle: Callable[[int], None], cycles: int) -> float:
     return (time.process_time() - begun) / cycles * 1e3
 
 
-def routed(prepared: Prepared) -> Callable[[int], None]:
+def routed(setup: TrainingSetup) -> Callable[[int], None]:
     """A cycle as the loop runs it."""
-    phases, batches, training = prepared.phases, prepared.batches, prepared.training
-    count = prepared.plan.train.batch_size
+    phases, batches, training = setup.phases, setup.batches, setup.training
+    count = setup.plan.train.batch_size
 
     def cycle(step: int) -> None:
         real = batches.take("discriminator", step * count, count)
@@ -69,15 +69,15 @@ def routed(prepared: Prepared) -> Callable[[int], None]:
     return cycle
 
 
-def by_hand(prepared: Prepared) -> Callable[[int], None]:
-    """The same work, written for one generator and one discriminator of pictures."""
-    batches, training, engine = prepared.batches, prepared.training, prepared.training.engine
+def by_hand(setup: TrainingSetup) -> Callable[[int], None]:
+    """The same work, written for one generator and one discriminator of images."""
+    batches, training, engine = setup.batches, setup.training, setup.training.engine
     g = training.networks.generators["generator"].module
     d = training.networks.discriminators["discriminator"].module
     g_weights, d_weights = training.generator.parameters, training.discriminator.parameters
     g_adam, d_adam = training.generator.optimizer, training.discriminator.optimizer
-    count = prepared.plan.train.batch_size
-    latent = prepared.phases.noise_fields[0].shape[0]
+    count = setup.plan.train.batch_size
+    latent = setup.phases.noise_fields[0].shape[0]
     [field] = training.networks.discriminators["discriminator"].reads
     sums = torch.zeros(4)
 

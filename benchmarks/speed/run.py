@@ -1,4 +1,4 @@
-"""Measures ganzoo's training loop beside other projects' own loops: `python benchmarks/speed/run.py --help`."""
+"""Measure ganzoo's training loop beside other projects' loops: `python benchmarks/speed/run.py --help`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Stand-ins for what peers import but do not need for training, and for where they get their data.
 
-Every stand-in does less than the real thing, so none slows a peer down: pictures come from memory,
+Every stand-in does less than the real thing, so none slows a peer down: images come from memory,
 transforms and image files cost nothing, importing is quick.
 """
 
@@ -104,5 +104,5 @@ def _module(name: str, contents: dict[str, Any]) -> ModuleType:
     return module
 
 
-def _unchanged(pictures: Any, *args: object, **options: object) -> Any:
-    return pictures
+def _unchanged(images: Any, *args: object, **options: object) -> Any:
+    return images

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from ganzoo.api.evaluation import Evidence, Extractor, Judge, Lesson, Samples
+from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
 from ganzoo.api.networks import Game, Net, Networks
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
@@ -44,20 +44,20 @@ __all__ = [
     "AugmentationSpec",
     "Batch",
     "Bounded",
+    "Classifier",
+    "ClassifierData",
     "Column",
+    "Comparison",
     "Crop",
     "DataError",
     "DataInfo",
     "DatasetSpec",
-    "Evidence",
     "Extractor",
     "ExtractorSpec",
     "Field",
     "Fir",
     "Game",
     "ItemSource",
-    "Judge",
-    "Lesson",
     "Loss",
     "LossSpec",
     "Maxout",
@@ -100,9 +100,14 @@ _LATER = {
     **dict.fromkeys(("cache_folder", "keep_cached", "read_cached"), "ganzoo.util.cache"),
 }
 
+# The names that they had in 0.1; gone in 0.3.
+_DEPRECATED = {"Evidence": "Comparison", "Judge": "Classifier", "Lesson": "ClassifierData"}
+
 if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
 
     def __getattr__(name):
+        if name in _DEPRECATED:
+            return globals()[_DEPRECATED[name]]
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(importlib.import_module(_LATER[name]), name)

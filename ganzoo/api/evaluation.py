@@ -1,4 +1,4 @@
-"""What extractors, judges and metrics are given, and what they have to be; re-exported by `ganzoo.api`.
+"""What extractors, classifiers and metrics are given, and what they have to be; re-exported by `ganzoo.api`.
 
 Importing this imports neither torch nor numpy.
 """
@@ -15,47 +15,57 @@ if TYPE_CHECKING:
 
 
 class Extractor(Protocol):
-    """Features of pictures. `identity` names network and weights, with the sha256 of the weights.
+    """Features of images. `identity` names network and weights, with the sha256 of the weights.
 
-    `protocol` says what is done to pictures before: size, filter, range.
+    `protocol` says what is done to images before: size, filter, range.
     """
 
     identity: str
     protocol: str
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
+        """Images (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
         ...
 
 
-class Judge(Extractor, Protocol):
-    """A classifier trained on labelled data. `accuracy`: its share of right answers on held-out samples."""
+class Classifier(Extractor, Protocol):
+    """A network trained to classify labelled data. `accuracy` is that on held-out samples."""
 
     accuracy: float
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) -> (n, parts, classes), a part for each label."""
+        """Images (n, height, width, channels) -> (n, parts, classes), a part for each label."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What a judge learns from, and what it is examined on: pictures (n, h, w, c), labels (n, parts).
+class ClassifierData:
+    """What a classifier is trained and tested on: images (n, height, width, channels), labels (n, parts).
 
-    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: it may come again, so that what was
-    learned is worth a place in the cache; not so where the pictures are generated ones. `note` takes a line
-    for the user, before what takes long.
+    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: the same data may come again, so the
+    trained classifier goes into the cache; False where the images are generated ones. `note` takes a line
+    for the user, before anything that takes long.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    exam_pixels: NDArray[np.uint8]
-    exam_labels: NDArray[np.int64]
+    test_pixels: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
     classes: int
     seed: int = 0
     stacked: bool = False
     keep: bool = True
     note: Callable[[str], None] = lambda _: None
+
+    @property
+    def exam_pixels(self) -> NDArray[np.uint8]:
+        """Deprecated, gone in 0.3: `test_pixels`."""
+        return self.test_pixels
+
+    @property
+    def exam_labels(self) -> NDArray[np.int64]:
+        """Deprecated, gone in 0.3: `test_labels`."""
+        return self.test_labels
 
 
 class Samples(Protocol):
@@ -63,36 +73,36 @@ class Samples(Protocol):
 
     @property
     def values(self) -> NDArray[Any]:
-        """Pictures as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
+        """Images as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
         ...
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The classes of real samples, or those that a generator was asked for: (n, parts)."""
+        """The classes of real samples, or those that a generator was conditioned on: (n, parts)."""
         ...
 
     @property
     def features(self) -> NDArray[np.float32]:
-        """(n, d), scaled as the extractor's record says; of what is no picture, the scaled values."""
+        """(n, d), scaled as the extractor's record says; of what is no image, the scaled values."""
         ...
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """What the judge takes them for: (n, parts, classes)."""
+        """What the classifier takes them for: (n, parts, classes)."""
         ...
 
     @property
-    def guesses(self) -> NDArray[np.float32]:
+    def extractor_probabilities(self) -> NDArray[np.float32]:
         """What the extractor takes them for, where it is a classifier: (n, classes)."""
         ...
 
 
-class Evidence(Protocol):
+class Comparison(Protocol):
     """What a metric sees: generated samples, and the real ones that they are compared with."""
 
     @property
     def fake(self) -> Samples:
-        """The samples that are judged."""
+        """The generated samples."""
         ...
 
     @property
@@ -109,10 +119,10 @@ class Evidence(Protocol):
         ...
 
     @property
-    def answers(self) -> NDArray[np.intp] | None:
-        """Of each generated sample the place in `real` of the one that it should be, (n,).
+    def targets(self) -> NDArray[np.intp] | None:
+        """For each generated sample the index in `real` of its target, the sample that it should equal, (n,).
 
-        None where samples are not made of a real one's other pictures, or those belong to no answer.
+        None unless the generator makes one field of a sample from the others, from paired data.
         """
         ...
 
@@ -132,7 +142,7 @@ class Evidence(Protocol):
 
     @property
     def stacked(self) -> bool:
-        """Whether the data's record says that its pictures are stacks, see `DatasetSpec`."""
+        """Whether the data's record says that its images are stacks, see `DatasetSpec`."""
         ...
 
     @property
@@ -140,8 +150,8 @@ class Evidence(Protocol):
         """For metrics that draw subsets; the same for the same seed."""
         ...
 
-    def examine(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-        """Train a new judge on these; its accuracy on the whole held-out part of the data.
+    def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+        """Train a new classifier on these; its accuracy on the whole held-out part of the data.
 
         On the training data where nothing is held out.
         """

@@ -39,7 +39,7 @@ def ganzoo_terms() -> list[TermSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def ganzoo_augmentations() -> list[AugmentationSpec]:  # type: ignore[empty-body]
-    """What is done to pictures before discriminators see them."""
+    """What is done to images before discriminators see them."""
 
 
 @hookspec
@@ -54,7 +54,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def ganzoo_extractors() -> list[ExtractorSpec]:  # type: ignore[empty-body]
-    """Networks whose features of pictures are compared."""
+    """Networks whose features of images are compared."""
 
 
 @hookspec

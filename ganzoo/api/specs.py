@@ -80,7 +80,7 @@ class TermSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationSpec(_Buildable):
-    """What is done to pictures before any discriminator sees them, real and generated ones alike.
+    """What is done to images before any discriminator sees them, real and generated ones alike.
 
     `factory(config) -> Augmentation`. Chosen by `--augment NAME`. One that keeps state (how strong it is,
     say) is an nn.Module with buffers: it is moved to the device and saved with the run.
@@ -95,7 +95,7 @@ class DatasetSpec(_Buildable):
     the colon, empty when nothing does. An argument described as `PATH` is kept as an absolute path in
     a run's settings. `held_out` names a factory with the same parameters for samples of the same fields
     that training does not see, which evaluation compares with; it may return None when this data has none.
-    `stacked`: each channel of a picture is a picture of its own, drawn independently of the others, and
+    `stacked`: each channel of an image is an image of its own, drawn independently of the others, and
     label k is that of channel k. `unpaired`: the fields of a sample have nothing to do with each other, so
     what a generator makes of one is not to be compared with another.
     """
@@ -128,11 +128,11 @@ def both_sides(**options: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractorSpec(_Buildable):
-    """A network whose features of pictures are compared, in place of pixels.
+    """A network whose features of images are compared, in place of pixels.
 
-    `factory(config) -> Extractor`; with `trained`, `factory(config, lesson: Lesson) -> Judge`: a network
-    that learns on the spot from labelled data. `distance` names its Frechet distance in results: `fid` is
-    for the one network of that name. With `scaled` each dimension of the features is divided by its
+    `factory(config) -> Extractor`; with `trained`, `factory(config, data: ClassifierData) -> Classifier`, a
+    network that is trained on the spot on labelled data. `distance` names its Frechet distance in results:
+    `fid` is for the one network of that name. With `scaled` each dimension of the features is divided by its
     standard deviation over the real samples.
     """
 
@@ -143,15 +143,15 @@ class ExtractorSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(_Buildable):
-    """Scores of generated samples. `factory(config) -> fn(evidence: Evidence) -> dict[str, float]`.
+    """Scores of generated samples. `factory(config) -> fn(comparison: Comparison) -> dict[str, float]`.
 
-    `needs` names what the evidence must have, or the metric is left out: `image`, `points` (1-D or 2-D),
-    `rows` (vectors), `labels` (samples of the data name a class), `judge` (pictures and labels), `asked`
-    (the generator was asked for classes), `answers` (it makes one half of pairs of the other), `training`
-    (the training samples, apart from those compared with), or the name of the extractor's distance (`fid`).
-    `better` says for each score which way is good; a score's name may hold `{distance}`. `reference`: also
-    computed for reference rows of real samples. `quick`: also computed in training, see `train.eval_every`.
-    `slow`: only when asked for by name.
+    `needs` names what the comparison must have, or the metric is left out: `image`, `points` (1-D or 2-D),
+    `rows` (vectors), `labels` (samples of the data name a class), `classifier` (images and labels),
+    `conditioned` (the generator reads a class), `targets` (it makes one image of a pair from the other),
+    `training` (the training samples, apart from those compared with), or the name of the extractor's
+    distance (`fid`). `better` says for each score which way is good; a score's name may hold `{distance}`.
+    `reference`: also computed for the baselines, real samples and corrupted ones. `quick`: also computed in
+    training, see `train.eval_every`. `slow`: only when it is chosen by name.
     """
 
     needs: tuple[str, ...] = ()

@@ -86,10 +86,10 @@ class View(Protocol):
 
 
 class Augmentation(Protocol):
-    """Changes pictures before a discriminator sees them, differentiably, twice where penalties need that."""
+    """Changes images before a discriminator sees them, differentiably, twice where penalties need that."""
 
-    def __call__(self, pictures: Batch, uniform: Callable[..., Tensor]) -> Batch:
-        """Pictures (N, C, H, W) in float32 by field name -> the same fields, changed.
+    def __call__(self, images: Batch, uniform: Callable[..., Tensor]) -> Batch:
+        """Images (N, C, H, W) in float32 by field name -> the same fields, changed.
 
         What moves pixels has to move those of all fields alike. `uniform(N, ...)` gives random numbers from
         the run's own stream, different for each sample; ask in the same order in each call.

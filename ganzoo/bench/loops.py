@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -25,7 +25,7 @@ ENDLESS = 10**12
 
 def main(arguments: list[str]) -> None:
     """Run a loop for one recipe with settings by path, both as in `ganzoo train`."""
-    gate = Gate()
+    gate = StepGate()
     kind, recipe, settings = arguments
     from ganzoo.config.resolve import resolve
     from ganzoo.registry.registry import load_registry
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     {"ganzoo": ganzoo_loop, "plain": plain_loop}[kind](plan, gate)
 
 
-def ganzoo_loop(plan: Plan, gate: Gate) -> None:
+def ganzoo_loop(plan: Plan, gate: StepGate) -> None:
     """Train a plan with the product's loop, recorder and data; one cycle is a step. Ends with the gate."""
     from ganzoo.training.session import start
 
@@ -42,7 +42,7 @@ def ganzoo_loop(plan: Plan, gate: Gate) -> None:
         start(endless(plan), Path(folder) / "run", GatedReporter(gate))
 
 
-def plain_loop(plan: Plan, gate: Gate) -> None:
+def plain_loop(plan: Plan, gate: StepGate) -> None:
     """Train the same plan with the plain loop. Ends with the gate."""
     from ganzoo.bench.plain_loop import train
 
@@ -63,7 +63,7 @@ def endless(plan: Plan) -> Plan:
 class GatedReporter:
     """Implements `recorder.Reporter`: after each cycle the gate may hold the loop."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: StepGate) -> None:
         self.gate = gate
         self.batches = 1
 

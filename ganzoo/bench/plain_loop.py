@@ -17,22 +17,22 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from ganzoo.api.networks import Net
 from ganzoo.api.training import Batch
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import OptimizerSettings
 from ganzoo.data.batches import Batches
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 from ganzoo.networks.apply import apply, noise_fields
 from ganzoo.networks.build import build_networks
 from ganzoo.training.compute.device import Engine, choose_device
-from ganzoo.training.objective import make_parts
+from ganzoo.training.objective import make_objective
 from ganzoo.training.phases import Penalty
 
 
-def train(plan: Plan, gate: Gate) -> None:
+def train(plan: Plan, gate: StepGate) -> None:
     """Train for ever; each step of the discriminator begins at the gate, which may end the process.
 
     Learning rates and momentum stay as they begin, and no constraint of a generator is applied.
@@ -42,20 +42,20 @@ def train(plan: Plan, gate: Gate) -> None:
     gate.on(Engine(device, "fp32", torch.Generator(device)))
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    store = open_data(plan)
-    networks = build_networks(plan, store.info)
+    dataset = open_data(plan)
+    networks = build_networks(plan, dataset.info)
     if len(networks.generators) != 1 or len(networks.discriminators) != 1:
         raise UsageError("The plain loop trains one generator and one discriminator.", where=plan.name)
     torch.manual_seed(settings.seed)
     [generator], [critic] = networks.generators.values(), networks.discriminators.values()
     generator.module.to(device)
     critic.module.to(device)
-    parts, average = make_parts(plan, device), copy.deepcopy(generator.module)
+    parts, average = make_objective(plan, device), copy.deepcopy(generator.module)
     g_optimizer = _optimizer(generator.module, plan.generator)
     d_optimizer = _optimizer(critic.module, plan.discriminator)
     n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
-    batches, others = _batches(store, count, device), _batches(store, generator_count, device)
+    batches, others = _batches(dataset, count, device), _batches(dataset, generator_count, device)
     drawn = partial(_noise, noise_fields(networks), device)
     losses: list[tuple[float, float]] = []
 
@@ -163,9 +163,9 @@ def _average(average: nn.Module, module: nn.Module, weight: float) -> None:
         target.lerp_(source, weight)
 
 
-def _batches(store: Store, size: int, device: torch.device) -> Iterator[Batch]:
+def _batches(dataset: Dataset, size: int, device: torch.device) -> Iterator[Batch]:
     """Shuffled batches for ever, as a DataLoader makes them from float tensors in memory."""
-    everything = Batches(store, seed=0, device=torch.device("cpu")).take("all", 0, store.count)
+    everything = Batches(dataset, seed=0, device=torch.device("cpu")).take("all", 0, dataset.count)
     loader = DataLoader(TensorDataset(*everything.values()), size, shuffle=True, drop_last=True)
     while True:
         for values in loader:

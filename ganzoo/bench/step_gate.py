@@ -1,6 +1,6 @@
 """Lets a training loop run so many steps at a time and tells what they took.
 
-A contender is a process with a training loop of its own that calls `Gate.step` where each step begins.
+A contender is a process with a training loop of its own that calls `StepGate.step` where each step begins.
 Whoever measures it starts it, reads the line of its first step, then writes numbers of batches to its
 standard input and reads a line of figures for each; the end of the input ends it. So loops can be
 measured in turns, each in a process of its own, without a change to any of them.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ganzoo.training.compute.device import Engine
 
 
-class Gate:
+class StepGate:
     """Stops a loop between two steps until the next command.
 
     What the loop prints goes to standard error: standard output carries figures alone. Create it before

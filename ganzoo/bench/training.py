@@ -16,7 +16,7 @@ from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
 from ganzoo.training.cost import count_cycle
-from ganzoo.training.setup import Prepared, prepare
+from ganzoo.training.setup import TrainingSetup, prepare
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def measure_training(
     return Report(tuple(rows), device, threads, peaks[count], rounds, seconds)
 
 
-def floor_seconds(prepared: Prepared, peaks: Peaks) -> float:
+def floor_seconds(setup: TrainingSetup, peaks: Peaks) -> float:
     """Seconds for one real image at the machine's limit. The prepared run is used up."""
-    training, settings = prepared.training, prepared.plan.train
+    training, settings = setup.training, setup.plan.train
     adam = sum(value.numel() for value in training.generator.parameters)
     adam += settings.n_critic * sum(value.numel() for value in training.discriminator.parameters)
-    cycle = peaks.floor(count_cycle(prepared).work, adam)
+    cycle = peaks.floor(count_cycle(setup).work, adam)
     return cycle / (settings.n_critic * settings.batch_size)
 
 

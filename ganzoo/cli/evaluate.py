@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
 
 ARROWS = {"lower": "↓", "higher": "↑"}
-SCORES, PICTURE = "evaluation.json", "nearest.png"
+SCORES, IMAGE = "evaluation.json", "nearest.png"
 
 
 @click.command("evaluate")
@@ -53,7 +53,7 @@ SCORES, PICTURE = "evaluation.json", "nearest.png"
     "--extractor",
     metavar="NAME",
     default="",
-    help="What looks at pictures, see ganzoo list --kind extractor [efficientnet-lite0].",
+    help="What looks at images, see ganzoo list --kind extractor [efficientnet-lite0].",
 )
 @click.option(
     "--fid-weights",
@@ -62,7 +62,7 @@ SCORES, PICTURE = "evaluation.json", "nearest.png"
     help="inception-2015-12-05.pt: compute FID and IS, as papers do.",
 )
 @click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME", help="Only this one (repeatable), no picture."
+    "--metric", "metrics", multiple=True, metavar="NAME", help="Only this one (repeatable), no image."
 )
 @click.option("--no-reference", is_flag=True, help="No reference rows.")
 @click.option(
@@ -121,16 +121,16 @@ def _evaluate(
         source=source,
         weights=weights,
         references=not options.pop("no_reference"),
-        picture=None if options["metrics"] else folder / PICTURE,
+        image=None if options["metrics"] else folder / IMAGE,
         note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
         **options,
     )
     if not as_json:
         click.echo("sampling and comparing (up to a minute or two the first time) ...", err=True)
     report = evaluate(request, registry)
-    if request.picture is None:
+    if request.image is None:
         with storage(folder):  # that of an earlier evaluation does not stay beside these scores
-            (folder / PICTURE).unlink(missing_ok=True)
+            (folder / IMAGE).unlink(missing_ok=True)
     written = _write(report, folder)
     if as_json:
         echo_json({**report.to_json(), "files": written})
@@ -168,7 +168,7 @@ def _write(report: Report, folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / SCORES, content.encode())
-    return [str(file) for name in (SCORES, PICTURE) if (file := folder / name).is_file()]
+    return [str(file) for name in (SCORES, IMAGE) if (file := folder / name).is_file()]
 
 
 def _print(report: Report, written: list[str]) -> None:

@@ -13,7 +13,7 @@ from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: exported/<recipe>.")
-@click.option("--uint8", is_flag=True, help="The graph writes uint8 pictures, height x width x channels.")
+@click.option("--uint8", is_flag=True, help="The graph writes uint8 images, height x width x channels.")
 @click.option(
     "--checkpoint",
     callback=which_checkpoint,

@@ -1,6 +1,6 @@
-"""`ganzoo generate`: sample an exported generator into a picture or an array file.
+"""`ganzoo generate`: sample an exported generator into an image or an array file.
 
-Owns the options and what a grid shows. Sampling is runtime.py, drawing is pictures.py; torch is
+Owns the options and what a grid shows. Sampling is runtime.py, drawing is images.py; torch is
 never imported.
 """
 
@@ -39,7 +39,7 @@ _MOST_CELLS = 10_000
     "given",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="What a generator from picture to picture reads: a picture, a folder of them, or an .npy array.",
+    help="What a generator from image to image reads: an image, a folder of them, or an .npy array.",
 )
 @click.option(
     "--set",
@@ -68,7 +68,7 @@ _MOST_CELLS = 10_000
     type=click.Path(path_type=Path),
     help="A .png, .csv or .npz, by what it makes; with --input also a folder [generated].",
 )
-@click.option("--columns", type=int, help="Pictures in a row of the grid.")
+@click.option("--columns", type=int, help="Images in a row of the grid.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as one line of JSON.")
 def command(
     source: Path,
@@ -90,7 +90,7 @@ def command(
 ) -> None:
     """Sample an exported generator with onnxruntime, without torch.
 
-    Writes a grid (.png), a table (.csv), or the arrays by field name (.npz). With --input, a picture for each
+    Writes a grid (.png), a table (.csv), or the arrays by field name (.npz). With --input, an image for each
     input.
     """
     if classes and (steps is not None or label is not None):
@@ -113,7 +113,7 @@ def command(
     cells = rows * width
     if drawn is not None and drawn.is_image and cells > _MOST_CELLS:
         raise UsageError(
-            f"A grid of {cells:,} pictures is too large; {_MOST_CELLS:,} is the limit.", fix="-o samples.npz"
+            f"A grid of {cells:,} images is too large; {_MOST_CELLS:,} is the limit.", fix="-o samples.npz"
         )
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
@@ -126,7 +126,7 @@ def command(
         _save_table(drawn, values[drawn.name], output)
     else:
         in_rows = width if classes or steps is not None else None
-        _save_picture(drawn, values[drawn.name], columns or in_rows, output)
+        _save_image(drawn, values[drawn.name], columns or in_rows, output)
     _say(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
 
 
@@ -162,7 +162,7 @@ def _refuse_without_input(loaded: Generator) -> None:
         raise UsageError(
             f"The generator '{loaded.name}' makes something of '{missing.name}', "
             f"of the shape {missing.shape}.",
-            fix="--input PATH of a picture, a folder of pictures or an .npy array",
+            fix="--input PATH of an image, a folder of images or an .npy array",
         )
 
 
@@ -192,8 +192,8 @@ def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]
     from ganzoo import images
 
     table = next((field for field in loaded.outputs if field.columns), None)
-    picture = next((field for field in loaded.outputs if images.can_draw(field)), None)
-    shown = {".csv": table, ".png": picture}
+    image = next((field for field in loaded.outputs if images.can_draw(field)), None)
+    shown = {".csv": table, ".png": image}
     if output is None:
         output = Path("generated" + next((ending for ending, field in shown.items() if field), ".npz"))
     ending = output.suffix.lower()
@@ -202,7 +202,7 @@ def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]
             f"'{ending}' is not an output.", where=str(output), fix="end it in .png, .csv or .npz"
         )
     if ending in shown and shown[ending] is None:
-        made, other = ("pictures", ".png") if picture else ("a table", ".csv") if table else ("", ".npz")
+        made, other = ("images", ".png") if image else ("a table", ".csv") if table else ("", ".npz")
         what = "no table" if ending == ".csv" else "nothing that can be drawn"
         made += ", " * bool(made)
         raise UsageError(f"'{loaded.name}' makes {made}{what}.", fix=f"-o samples{other}")
@@ -232,12 +232,12 @@ def _inputs(
     return loaded.draw_classes(width, seed)
 
 
-def _save_picture(field: Field, values: NDArray[Any], columns: int | None, output: Path) -> None:
+def _save_image(field: Field, values: NDArray[Any], columns: int | None, output: Path) -> None:
     from ganzoo import images
 
-    picture = images.draw(field, values, columns=columns)
-    if picture is not None:
-        images.save(picture, output)
+    image = images.draw(field, values, columns=columns)
+    if image is not None:
+        images.save(image, output)
 
 
 def _save_table(field: Field, values: NDArray[Any], output: Path) -> None:

@@ -1,4 +1,4 @@
-"""`ganzoo generate --input`: pictures or an array go through a generator that reads them; names are kept.
+"""`ganzoo generate --input`: images or an array go through a generator that reads them; names are kept.
 
 Owns how input files become values of a field, and where results go. Sampling is runtime.py.
 """
@@ -64,7 +64,7 @@ def translate(
     """
     field = input_field(loaded)
     if field is None:
-        raise UsageError(f"The generator '{loaded.name}' reads no pictures.", fix="leave --input out")
+        raise UsageError(f"The generator '{loaded.name}' reads no images.", fix="leave --input out")
     output = output or Path("generated")
     ending = output.suffix.lower()
     result = next((item for item in loaded.outputs if item.is_image), None)
@@ -86,8 +86,8 @@ def translate(
     else:
         pixels = images.to_pixels(result, made[result.name])
         if ending == "":
-            for name, picture in zip(names, pixels, strict=True):
-                images.save(_image(picture), output / f"{name}.png")
+            for name, image in zip(names, pixels, strict=True):
+                images.save(_image(image), output / f"{name}.png")
         elif len(pixels) == 1:
             images.save(_image(pixels[0]), output)
         else:
@@ -97,7 +97,7 @@ def translate(
 
 
 def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
-    """Names and float32 values (n, *shape) of a picture, a folder of pictures, or an .npy array."""
+    """Names and float32 values (n, *shape) of an image, a folder of images, or an .npy array."""
     with storage(source):
         if source.suffix.lower() == ".npy":
             return _read_array(source, field)
@@ -107,21 +107,21 @@ def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
             )
             if not files:
                 raise UsageError(
-                    "The folder has no pictures.",
+                    "The folder has no images.",
                     where=str(source),
                     fix=f"the endings {', '.join(SUFFIXES)} are known; sub-folders are not entered",
                 )
         elif source.is_file():
             files = [source]
         else:
-            raise UsageError("There is no picture or folder at that path.", where=str(source))
+            raise UsageError("There is no image or folder at that path.", where=str(source))
         if not field.is_image:
             raise UsageError(
-                f"'{field.name}' has the shape {field.shape}, which no picture file has.",
+                f"'{field.name}' has the shape {field.shape}, which no image file has.",
                 fix="--input ARRAY.npy",
             )
         _check_size(len(files), field)
-        values = np.stack([_read_picture(path, field) for path in files])
+        values = np.stack([_read_image(path, field) for path in files])
     return [path.stem for path in files], _as_floats(values, field)
 
 
@@ -134,7 +134,7 @@ def _check_size(count: int, field: Field) -> None:
         )
 
 
-def _read_picture(path: Path, field: Field) -> NDArray[np.uint8]:
+def _read_image(path: Path, field: Field) -> NDArray[np.uint8]:
     """Pixels (channels, height, width): turned as its EXIF says, cut to the centre and resized if need be."""
     channels, height, width = field.shape
     try:
@@ -156,7 +156,7 @@ def _read_picture(path: Path, field: Field) -> NDArray[np.uint8]:
         pixels = np.asarray(image)
     except Exception as error:  # decoders raise SyntaxError, struct.error and more on bad bytes
         raise UsageError(
-            f"The picture cannot be read: {error}", where=str(path), fix=f"one of {', '.join(FORMATS)}"
+            f"The image cannot be read: {error}", where=str(path), fix=f"one of {', '.join(FORMATS)}"
         ) from error
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 

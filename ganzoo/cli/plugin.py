@@ -125,7 +125,7 @@ def _show(name: str, results: list[Result], verbose: bool) -> None:
         table(
             f"{name}: checks",
             ("check", "of", "result", "why"),
-            [(r.check, r.subject, _MARKS[r.status], printable(" ".join(r.text.split()), 600)) for r in shown],
+            [(r.check, r.target, _MARKS[r.status], printable(" ".join(r.text.split()), 600)) for r in shown],
         )
     counts = {status: sum(result.status == status for result in results) for status in _MARKS}
     seconds = sum(result.seconds for result in results)

@@ -38,7 +38,7 @@ CODES = {
     metavar="SOURCE",
     help="fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
 )
-@click.option("--augment", metavar="NAME", help="What to do to pictures before the discriminator; or none.")
+@click.option("--augment", metavar="NAME", help="What to do to images before the discriminator; or none.")
 @click.option("--images", type=click.IntRange(min=1), help="Length, in real images shown.")
 @click.option("--minutes", type=float, help="Length, in minutes; the schedule follows the clock.")
 @click.option("--batch-size", type=click.IntRange(min=1))
@@ -126,7 +126,7 @@ class _Request:
 
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
-    from ganzoo.evaluation.during_training import judging
+    from ganzoo.evaluation.during_training import scoring
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
     from ganzoo.training.distributed.ranks import Ranks
@@ -136,7 +136,7 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
         follow_launcher()
     as_json = request.as_json
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
-    judged = judging(plan, registry, reporter.note) if plan.train.eval_every is not None else None
+    judged = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
             run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at, judged)
@@ -239,15 +239,15 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     from ganzoo.training.setup import prepare
     from ganzoo.util.text import printable
 
-    prepared = prepare(plan)
-    counts, notes = estimate(prepared), prepared.store.notes
-    columns = {name: text for field in prepared.store.fields for name, text in described(field).items()}
+    setup = prepare(plan)
+    counts, notes = estimate(setup), setup.dataset.notes
+    columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
     if as_json:
         about = {"columns": columns, "notes": notes} if columns or notes else {}
         echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts, **about})
         return
-    train, engine = plan.train, prepared.training.engine
-    fields = ", ".join(f"{field.name} {field.shape or 'scalar'}" for field in prepared.store.fields)
+    train, engine = plan.train, setup.training.engine
+    fields = ", ".join(f"{field.name} {field.shape or 'scalar'}" for field in setup.dataset.fields)
     parameters = counts["parameters"]
     rows = [
         ("architecture", plan.architecture.item.qualified),

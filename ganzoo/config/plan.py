@@ -142,7 +142,7 @@ class Plan:
         fix = "choose other data with --data, or a recipe that does without"
         if "label" in missing:
             fix = (
-                "put the pictures into one sub-folder for each class (folder:PATH), "
+                "put the images into one sub-folder for each class (folder:PATH), "
                 "or choose a recipe without labels"
             )
         raise DataError(

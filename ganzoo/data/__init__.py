@@ -1,5 +1,5 @@
 """From what a data-set plugin hands over to batches on the device.
 
-`store` brings a source into checked arrays, `decode` fills and finds the cache of decoded items,
+`dataset` brings a source into checked arrays, `decode` fills and finds the cache of decoded items,
 `batches` says which samples come when and puts them onto the device.
 """

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.data.validation import blocks
 from ganzoo.errors import DataError
 from ganzoo.fields import Field
@@ -87,28 +87,28 @@ def _spans(position: int, n: int, count: int) -> Iterator[tuple[int, int, int]]:
 class Batches:
     """Batches of a store as tensors on one device.
 
-    Arrays that fit are copied to the device once and indexed there, pictures as uint8; others are
+    Arrays that fit are copied to the device once and indexed there, images as uint8; others are
     indexed on the host. "Fit" means: below `resident_bytes`, which is half of the free memory on
     CUDA unless given. On a CPU the arrays of the store are used as they are.
     """
 
     def __init__(
         self,
-        store: Store,
+        dataset: Dataset,
         *,
         seed: int,
         device: torch.device,
         flip: bool = False,
         resident_bytes: int | None = None,
     ) -> None:
-        self.count = store.count
+        self.count = dataset.count
         self.device = device
         self.seed = seed
         self.flip = flip
-        self._fields = {field.name: field for field in store.fields}
-        self._ends = None if store.weights is None else np.cumsum(store.weights)
+        self._fields = {field.name: field for field in dataset.fields}
+        self._ends = None if dataset.weights is None else np.cumsum(dataset.weights)
         # np.asarray drops the memmap subclass, whose indexing is several times slower.
-        self._host = {name: np.asarray(array) for name, array in store.arrays.items()}
+        self._host = {name: np.asarray(array) for name, array in dataset.arrays.items()}
         size = sum(array.nbytes for array in self._host.values())
         budget = _budget(device) if resident_bytes is None else resident_bytes
         self.resident = size < budget
@@ -127,15 +127,15 @@ class Batches:
     ) -> dict[str, Tensor]:
         """The `n` samples of `stream` from `position` on; all fields unless `names` are given.
 
-        Pictures come as float32 (n, channels, height, width) in their field's range, labels as int64
-        (n,). With `flip`, half of the samples are mirrored left to right, in all their pictures; which
+        Images come as float32 (n, channels, height, width) in their field's range, labels as int64
+        (n,). With `flip`, half of the samples are mirrored left to right, in all their images; which
         ones depends on (seed, stream, position) alone. Each call returns fresh tensors.
         """
         names = tuple(self._fields) if names is None else tuple(names)
-        return self.finished(self.pick(stream, position, n, names), names)
+        return self.materialize(self.select(stream, position, n, names), names)
 
-    def pick(self, stream: str, position: int, n: int, names: Sequence[str]) -> Picked:
-        """Choose the samples that `take` would give; `finished` makes the batch of them."""
+    def select(self, stream: str, position: int, n: int, names: Sequence[str]) -> Picked:
+        """Choose the samples that `take` would give; `materialize` makes the batch of them."""
         unknown = [name for name in names if name not in self._fields]
         if unknown:
             raise DataError(
@@ -155,7 +155,7 @@ class Batches:
             picked[_MIRRORED] = _joined(mirrors)
         return picked
 
-    def finished(self, picked: Picked, names: Sequence[str]) -> dict[str, Tensor]:
+    def materialize(self, picked: Picked, names: Sequence[str]) -> dict[str, Tensor]:
         """The batch of what was picked. Works on the device alone, so that a CUDA graph can hold it."""
         mirrored = picked.get(_MIRRORED)
         return {

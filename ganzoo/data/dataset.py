@@ -1,6 +1,6 @@
 """Brings what a data set hands over into checked arrays, one for each field.
 
-The result, a `Store`, is what training, evaluation and export know of the data. It does not know
+The result, a `Dataset`, is what training, evaluation and export know of the data. It does not know
 where the data came from, and it holds no tensors: those are the business of `batches`.
 """
 
@@ -27,7 +27,7 @@ _HASHED_SAMPLES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Store:
+class Dataset:
     """Checked data: for each field an array with `count` samples in its first dimension.
 
     Arrays are uint8 (a float field with a range; 0..255 stands for that range), float32 or int64,
@@ -56,7 +56,7 @@ def open_source(
     *,
     cache_folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Store:
+) -> Dataset:
     """Check a source, decoding its items first where it has items.
 
     Decoded items are kept in `cache_folder`, else in $GANZOO_CACHE, else in the user's cache folder,
@@ -73,7 +73,7 @@ def open_source(
     else:
         arrays = _checked(source)
     weights = None if isinstance(source, ItemSource) else source.weights
-    return Store(
+    return Dataset(
         fields=source.fields,
         arrays=arrays,
         count=len(next(iter(arrays.values()))),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.config.plan import Choice, Plan
-from ganzoo.data.dataset import Store, open_source
+from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.data.validation import Array
 from ganzoo.errors import DataError, PluginError
 from ganzoo.registry.registry import Item, calling, factory_of
@@ -18,30 +18,30 @@ from ganzoo.registry.registry import Item, calling, factory_of
 Progress = Callable[[int, int], None]
 
 
-def open_data(plan: Plan, progress: Progress | None = None) -> Store:
+def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
     """Open the data that a plan names. DataError says what is wrong with it, PluginError with the plugin.
 
-    `progress(done, total)` is called while pictures are decoded for the first time.
+    `progress(done, total)` is called while images are decoded for the first time.
     """
     return open_dataset(plan.dataset, plan.data.source, progress)
 
 
-def open_held_out(choice: Choice, source: str, progress: Progress | None = None) -> Store | None:
+def open_held_out(choice: Choice, source: str, progress: Progress | None = None) -> Dataset | None:
     """The samples of a data set that training does not see, None where it has none; errors as `open_data`."""
     if not choice.item.spec.held_out:
         return None
     return _open(choice, source, "held_out", progress)
 
 
-def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Store:
+def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Dataset:
     """Open a data set, `NAME` or `NAME:ARGUMENT`; errors as `open_data`."""
-    store = _open(choice, source, "factory", progress)
-    if store is None:
+    dataset = _open(choice, source, "factory", progress)
+    if dataset is None:
         raise _broken(choice.item, "gave nothing", "return an ArraySource or an ItemSource")
-    return store
+    return dataset
 
 
-def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> Store | None:
+def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> Dataset | None:
     item = choice.item
     factory = factory_of(item, part)
     with calling(item):

@@ -9,11 +9,11 @@ from typing import Any
 
 from ganzoo._version import __version__
 from ganzoo.errors import StorageError
-from ganzoo.evaluation.comparison import Case
-from ganzoo.evaluation.corruptions import BLUR, NOISE, REPEATED, SHARE, made_worse
-from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.comparison import Comparison
+from ganzoo.evaluation.corruptions import BLUR, NOISE, REPEATED, SHARE, corrupted
+from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.metrics import Scorer
-from ganzoo.evaluation.real_data import FEWEST, Reals
+from ganzoo.evaluation.real_data import FEWEST, RealData
 from ganzoo.evaluation.samples import Sampled
 from ganzoo.util.cache import cache_folder
 from ganzoo.util.files import write_json
@@ -21,9 +21,11 @@ from ganzoo.util.files import write_json
 Rows = dict[str, dict[str, float]]
 
 
-def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, real: Sampled, training: Sampled | None) -> Rows:
+def reference_rows(
+    scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, real: Sampled, training: Sampled | None
+) -> Rows:
     """Scores of real samples, and of real samples made worse, under the same protocol, each with its `n`."""
-    key = _key(scorer, lens, reals, len(real))
+    key = _key(scorer, feature_space, real_data, len(real))
     rows = _read(key)
     if rows is not None:
         return rows
@@ -31,21 +33,23 @@ def reference_rows(scorer: Scorer, lens: Lens, reals: Reals, real: Sampled, trai
     if other is None:  # no held-out part: one half of the data against the other
         half = len(real) // 2
         real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
-    classes = len(reals.label.classes) if reals.label is not None else 0
-    for name, make in made_worse(other, reals.field, classes).items():
+    classes = len(real_data.label.classes) if real_data.label is not None else 0
+    for name, make in corrupted(other, real_data.field, classes).items():
         fake = make()
-        if row := scorer.scores(Case(lens, fake, real, training, 0), reference=True):
+        if row := scorer.scores(Comparison(feature_space, fake, real, training, 0), reference=True):
             rows[name] = {"n": len(fake), **row}
     _keep(key, {"rows": rows})
     return rows
 
 
-def _key(scorer: Scorer, lens: Lens, reals: Reals, n: int) -> str:
+def _key(scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, n: int) -> str:
     facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, FEWEST, scorer.identity]
-    facts += [n, lens.distance, lens.judge.identity if scorer.needs_judge else ""]
-    facts += [reals.store.fingerprint, reals.training.fingerprint, reals.field.name]
-    extractor = lens.extractor
-    facts += [["values", lens.widths] if extractor is None else [extractor.identity, extractor.protocol]]
+    facts += [n, feature_space.distance, feature_space.classifier.identity if scorer.needs_classifier else ""]
+    facts += [real_data.dataset.fingerprint, real_data.training.fingerprint, real_data.field.name]
+    extractor = feature_space.extractor
+    facts += [
+        ["values", feature_space.widths] if extractor is None else [extractor.identity, extractor.protocol]
+    ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -16,37 +16,37 @@ from ganzoo.api.distances import nearest
 from ganzoo.api.specs import ExtractorSpec
 from ganzoo.config.settings import build
 from ganzoo.errors import UsageError
-from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.generators import shuffled
-from ganzoo.evaluation.real_data import Reals
+from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.samples import Labels, Sampled, in_parts
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
 
-EXTRACTOR, JUDGE = "efficientnet-lite0", "judge"
+EXTRACTOR, CLASSIFIER = "efficientnet-lite0", "classifier"
 
 
-def lens_for(
+def feature_space_of(
     registry: Registry,
-    reals: Reals,
+    real_data: RealData,
     extractor: str = "",
     weights: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
-) -> Lens:
-    """The lens for samples of this data: an extractor for pictures, a judge where there are labels.
+) -> FeatureSpace:
+    """The lens for samples of this data: an extractor for images, a classifier where there are labels.
 
-    `note` is told when a judge learns. UsageError for an extractor that cannot look at them, and for
+    `note` is told when a classifier learns. UsageError for an extractor that cannot look at them, and for
     `weights` that nothing reads.
     """
-    if not reals.field.is_image:
+    if not real_data.field.is_image:
         if extractor or weights is not None:
             raise UsageError(
-                f"An extractor looks at pictures: of '{reals.field.name}' values are compared.",
+                f"An extractor looks at images: of '{real_data.field.name}' values are compared.",
                 where=extractor or str(weights),
                 fix="leave --extractor and --fid-weights out",
             )
-        widths = tabular.widths(reals.field, reals.left_out)
-        return Lens(None, None, None, None, stacked=reals.stacked, widths=widths)
+        widths = tabular.widths(real_data.field, real_data.excluded)
+        return FeatureSpace(None, None, None, None, stacked=real_data.stacked, widths=widths)
     item = registry.find(ExtractorSpec, extractor or EXTRACTOR)
     options = None
     if item.spec.config is not None:
@@ -54,54 +54,58 @@ def lens_for(
         options = build(item.spec.config, given, f"extractor {item.name}", {})
     elif weights is not None:
         raise UsageError(f"The extractor '{item.name}' reads no file of weights.", where=str(weights))
-    judges = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
-    named = [found for found in judges if found.name == JUDGE] or judges
-    labelled = reals.label is not None and bool(named)
+    classifiers = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
+    named = [found for found in classifiers if found.name == CLASSIFIER] or classifiers
+    labelled = real_data.label is not None and bool(named)
     if item.spec.trained:
         if not labelled:
             raise UsageError(f"The extractor '{item.name}' learns from labels: this data has none.")
-        named = [item]  # one judge for features and opinions
-    judge, lesson = (named[0], partial(reals.lesson, note)) if labelled else (None, None)
-    return Lens(item, options, judge, lesson, stacked=reals.stacked)
+        named = [item]  # one classifier for features and opinions
+    classifier, classifier_data = (
+        (named[0], partial(real_data.classifier_data, note)) if labelled else (None, None)
+    )
+    return FeatureSpace(item, options, classifier, classifier_data, stacked=real_data.stacked)
 
 
-def asked_of(reals: Reals, inputs: Mapping[str, Any]) -> Labels | None:
+def conditions_of(real_data: RealData, inputs: Mapping[str, Any]) -> Labels | None:
     """The classes among a generator's inputs, (n, parts); None where it is asked for none."""
-    asked = inputs.get(reals.label.name) if reals.label is not None else None
-    return None if asked is None else in_parts(asked)
+    conditioned = inputs.get(real_data.label.name) if real_data.label is not None else None
+    return None if conditioned is None else in_parts(conditioned)
 
 
-def answers_of(reals: Reals, reads: Sequence[Field], n: int, seed: int) -> NDArray[np.intp] | None:
-    """Of `n` samples the real ones that they should be; see `ganzoo.api.Evidence`."""
-    there = {field.name for field in reals.store.fields}
+def targets_of(real_data: RealData, reads: Sequence[Field], n: int, seed: int) -> NDArray[np.intp] | None:
+    """Of `n` samples the real ones that they should be; see `ganzoo.api.Comparison`."""
+    there = {field.name for field in real_data.dataset.fields}
     made_of = [field for field in reads if field.source == "data" and field.dtype == "float32"]
-    if reals.unpaired or not made_of or any(field.name not in there for field in made_of):
+    if real_data.unpaired or not made_of or any(field.name not in there for field in made_of):
         return None
-    return shuffled(len(reals.rows(n)), n, seed)
+    return shuffled(len(real_data.rows(n)), n, seed)
 
 
-def real_side(lens: Lens, reals: Reals, n: int) -> tuple[Sampled, Sampled | None]:
+def reference_samples(
+    feature_space: FeatureSpace, real_data: RealData, n: int
+) -> tuple[Sampled, Sampled | None]:
     """The samples to compare with, and as many of the training; None when these are such themselves."""
-    real = reals.real(lens, n)
-    return real, reals.trained_on(lens, real)
+    real = real_data.real(feature_space, n)
+    return real, real_data.trained_on(feature_space, real)
 
 
-class Case:
-    """Samples to be judged and those that they are compared with: `ganzoo.api.Evidence`."""
+class Comparison:
+    """Generated samples and those that they are compared with: `ganzoo.api.Comparison`."""
 
     def __init__(
         self,
-        lens: Lens,
+        feature_space: FeatureSpace,
         fake: Sampled,
         real: Sampled,
         training: Sampled | None,
         seed: int,
-        answers: NDArray[np.intp] | None = None,
+        targets: NDArray[np.intp] | None = None,
     ) -> None:
-        self._lens, self._seed = lens, seed
-        self.answers = answers
+        self._feature_space, self._seed = feature_space, seed
+        self.targets = targets
         self.fake, self.real, self.training = fake, real, training
-        self.distance, self.stacked = lens.distance, lens.stacked
+        self.distance, self.stacked = feature_space.distance, feature_space.stacked
 
     @property
     def random(self) -> np.random.Generator:
@@ -110,7 +114,7 @@ class Case:
 
     @cached_property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
-        """See `ganzoo.api.Evidence`. Among more samples the nearest is nearer: so there are equally many."""
+        """See `ganzoo.api.Comparison`. Equally many of both: among more samples the nearest is nearer."""
         if self.training is None:
             return None
         count = min(len(self.training), len(self.real))
@@ -120,7 +124,18 @@ class Case:
         ratio = np.where(to_training == to_others, 1, to_training / np.maximum(to_others, 1e-12))
         return ours, others, ratio.astype(np.float32)
 
+    @property
+    def answers(self) -> NDArray[np.intp] | None:
+        """Deprecated, gone in 0.3: `targets`."""
+        return self.targets
+
     def examine(self, pixels: NDArray[np.uint8], labels: Labels) -> float:
-        """Train a judge on these; its accuracy on the whole held-out part."""
-        lesson = replace(self._lens.lesson(), pixels=pixels, labels=labels, keep=False)
-        return self._lens.taught(lesson).accuracy
+        """Deprecated, gone in 0.3: `classifier_accuracy`."""
+        return self.classifier_accuracy(pixels, labels)
+
+    def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: Labels) -> float:
+        """Train a classifier on these; its accuracy on the whole held-out part."""
+        classifier_data = replace(
+            self._feature_space.classifier_data(), pixels=pixels, labels=labels, keep=False
+        )
+        return self._feature_space.fitted(classifier_data).accuracy

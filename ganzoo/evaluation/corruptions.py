@@ -16,10 +16,10 @@ BLUR, NOISE = 1.0, 25.0  # pixels, of 255
 REPEATED, SHARE = 100, 10  # different samples, and at most one in so many
 
 
-_BLOCK = 32  # samples that are made worse at once: their numbers take many times the memory of pictures
+_BLOCK = 32  # samples that are made worse at once: their numbers take many times the memory of images
 
 
-def made_worse(other: Sampled, field: Field, classes: int) -> Mapping[str, Callable[[], Sampled]]:
+def corrupted(other: Sampled, field: Field, classes: int) -> Mapping[str, Callable[[], Sampled]]:
     """Real samples by the name of their reference row; all but the first are worse in a known way.
 
     There is no row `few_classes` where fewer than ten samples, or all, are of the first half of the classes.

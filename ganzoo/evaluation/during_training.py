@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ganzoo.config.plan import Plan
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.errors import GanzooError
-from ganzoo.evaluation.comparison import Case, answers_of, asked_of, lens_for, real_side
+from ganzoo.evaluation.comparison import (
+    Comparison,
+    conditions_of,
+    feature_space_of,
+    reference_samples,
+    targets_of,
+)
 from ganzoo.evaluation.generators import inputs_of
 from ganzoo.evaluation.metrics import Metric, Scorer, chosen_metrics
-from ganzoo.evaluation.real_data import Reals
+from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.report import too_few
 from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
-from ganzoo.training.scores import Judging, Make
+from ganzoo.training.scores import Make, ScoringFactory
 
 
-def judging(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None) -> Judging:
+def scoring(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None) -> ScoringFactory:
     """What a session is given for `train.eval_every`.
 
     Errors when there is nothing to compare with come before training: DataError, UsageError. Scores of
@@ -32,24 +38,31 @@ def judging(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
             where = f" ({error.where})" if error.where else ""
             note(f"training goes on without the scores of '{item.name}': {error.what}{where}")
 
-    def opened(reads: Sequence[Field], field: Field, store: Store) -> Callable[[Make], Mapping[str, float]]:
+    def opened(
+        reads: Sequence[Field], field: Field, dataset: Dataset
+    ) -> Callable[[Make], Mapping[str, float]]:
         n, seed = plan.train.eval_samples, plan.train.seed
-        reals = Reals.open(plan.dataset, plan.data.source, field, training=store)
-        lens = lens_for(registry, reals, note=note)
-        answers = answers_of(reals, reads, n, seed)
-        scorer = Scorer(chosen_metrics(registry, (), quick=True), lens, reals, answers=answers is not None)
-        inputs = inputs_of(reads, n, seed, reals.arrays(n, reads))
-        labels = asked_of(reals, inputs)
-        real, training = real_side(lens, reals, n)
-        scorer.check(asked=labels is not None, training=training is not None)
+        real_data = RealData.open(plan.dataset, plan.data.source, field, training=dataset)
+        feature_space = feature_space_of(registry, real_data, note=note)
+        targets = targets_of(real_data, reads, n, seed)
+        scorer = Scorer(
+            chosen_metrics(registry, (), quick=True), feature_space, real_data, targets=targets is not None
+        )
+        inputs = inputs_of(reads, n, seed, real_data.arrays(n, reads))
+        labels = conditions_of(real_data, inputs)
+        real, training = reference_samples(feature_space, real_data, n)
+        scorer.check(conditioned=labels is not None, training=training is not None)
         features = real.features  # an extractor that does not work here is noticed before training
-        for text in [*reals.notes, *too_few(lens.distance, min(n, len(real)), features.shape[1])]:
+        for text in [
+            *real_data.notes,
+            *too_few(feature_space.distance, min(n, len(real)), features.shape[1]),
+        ]:
             note(text)
 
         def score(make: Make) -> Mapping[str, float]:
-            fake = Sampled(lens, stored(field, make(inputs), reals.left_out), labels, real=real)
-            case = Case(lens, fake, real, training, seed, answers)
-            return {"n": len(case.fake), **scorer.scores(case, failed=failed)}
+            fake = Sampled(feature_space, stored(field, make(inputs), real_data.excluded), labels, real=real)
+            comparison = Comparison(feature_space, fake, real, training, seed, targets)
+            return {"n": len(comparison.fake), **scorer.scores(comparison, failed=failed)}
 
         return score
 

@@ -1,6 +1,6 @@
 """Scores of trained generators, with what is needed to believe them.
 
-Owns what is compared with what, and under which protocol. Features, judges and formulas are plugins;
+Owns what is compared with what, and under which protocol. Features, classifiers and formulas are plugins;
 training is not known here: a run is read from its directory, a bundle through the runtime.
 """
 
@@ -18,13 +18,19 @@ from ganzoo.config.plan import Choice
 from ganzoo.config.settings import build
 from ganzoo.errors import DataError, UsageError
 from ganzoo.evaluation.baselines import reference_rows
-from ganzoo.evaluation.comparison import Case, answers_of, asked_of, lens_for, real_side
-from ganzoo.evaluation.features import Lens
-from ganzoo.evaluation.generators import Subject, inputs_of, of_bundle, of_run
+from ganzoo.evaluation.comparison import (
+    Comparison,
+    conditions_of,
+    feature_space_of,
+    reference_samples,
+    targets_of,
+)
+from ganzoo.evaluation.features import FeatureSpace
+from ganzoo.evaluation.generators import EvaluatedGenerator, inputs_of, of_bundle, of_run
 from ganzoo.evaluation.metrics import Scorer, chosen_metrics
-from ganzoo.evaluation.neighbour_grid import nearest_picture
-from ganzoo.evaluation.real_data import FEWEST, MOST, Reals
-from ganzoo.evaluation.report import Report, judgement, too_few
+from ganzoo.evaluation.neighbour_grid import nearest_image_grid
+from ganzoo.evaluation.real_data import FEWEST, MOST, RealData
+from ganzoo.evaluation.report import Report, conclusions, too_few
 from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.registry.registry import Registry
 from ganzoo.util.files import storage
@@ -40,7 +46,7 @@ class Request:
 
     `data`: compare with this in place of what it was trained on. `metrics` names those to compute, all that
     apply without it. `weights` is the file of an extractor that needs one. `against`: the held-out samples,
-    where there are such, or those of the training, as papers often do. `picture`: where to draw samples
+    where there are such, or those of the training, as papers often do. `image`: where to draw samples
     beside their nearest neighbours, whichever metrics are asked for; nowhere where nothing is held out, or
     where it learned from other data.
     """
@@ -57,7 +63,7 @@ class Request:
     weights: Path | None = None
     metrics: Sequence[str] = ()
     references: bool = True
-    picture: Path | None = None
+    image: Path | None = None
     trust: bool = False
     note: Callable[[str], None] = field(default=lambda _: None)
 
@@ -70,36 +76,36 @@ def evaluate(request: Request, registry: Registry) -> Report:
     """
     begun = time.perf_counter()
     metrics = chosen_metrics(registry, request.metrics)
-    subject = _subject(request, registry)
-    reals = _reals(subject, request, registry)
-    lens = lens_for(registry, reals, request.extractor, request.weights, request.note)
-    n = request.n or min(reals.store.count, MOST)
-    if (fewest := min(n, reals.store.count)) < FEWEST:
+    evaluated = _evaluated(request, registry)
+    real_data = _real_data(evaluated, request, registry)
+    feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
+    n = request.n or min(real_data.dataset.count, MOST)
+    if (fewest := min(n, real_data.dataset.count)) < FEWEST:
         raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
-    inputs = inputs_of(subject.reads, n, request.seed, reals.arrays(n, subject.reads))
-    asked = asked_of(reals, inputs)
-    real, training = real_side(lens, reals, n)
-    learned = training if subject.learned_from(reals.training) else None
-    answers = answers_of(reals, subject.reads, n, request.seed)
-    scorer = Scorer(metrics, lens, reals, answers=answers is not None)
-    scorer.check(asked=asked is not None, training=learned is not None)
-    lens.prepare()
-    samples = stored(subject.field, subject.make(inputs), reals.left_out)
-    fake = Sampled(lens, samples, asked, real=real)
-    case = Case(lens, fake, real, learned, request.seed, answers)
-    scores = scorer.scores(case)
-    rows = reference_rows(scorer, lens, reals, real, training) if request.references else {}
-    if request.picture is not None:
-        with storage(request.picture):  # no picture of an earlier evaluation stays beside these scores
-            request.picture.unlink(missing_ok=True)
-        nearest_picture(case, reals.field, request.picture)
-    notes = [*_doubts(subject, reals, lens, n, request), *reals.notes]
-    notes += _about_metrics(scorer, case, scores, request)
-    notes += judgement(scores, rows)
+    inputs = inputs_of(evaluated.reads, n, request.seed, real_data.arrays(n, evaluated.reads))
+    conditioned = conditions_of(real_data, inputs)
+    real, training = reference_samples(feature_space, real_data, n)
+    learned = training if evaluated.learned_from(real_data.training) else None
+    targets = targets_of(real_data, evaluated.reads, n, request.seed)
+    scorer = Scorer(metrics, feature_space, real_data, targets=targets is not None)
+    scorer.check(conditioned=conditioned is not None, training=learned is not None)
+    feature_space.prepare()
+    samples = stored(evaluated.field, evaluated.make(inputs), real_data.excluded)
+    fake = Sampled(feature_space, samples, conditioned, real=real)
+    comparison = Comparison(feature_space, fake, real, learned, request.seed, targets)
+    scores = scorer.scores(comparison)
+    rows = reference_rows(scorer, feature_space, real_data, real, training) if request.references else {}
+    if request.image is not None:
+        with storage(request.image):  # no image of an earlier evaluation stays beside these scores
+            request.image.unlink(missing_ok=True)
+        nearest_image_grid(comparison, real_data.field, request.image)
+    notes = [*_caveats(evaluated, real_data, feature_space, n, request), *real_data.notes]
+    notes += _about_metrics(scorer, comparison, scores, request)
+    notes += conclusions(scores, rows)
     return Report(
-        name=subject.name,
+        name=evaluated.name,
         n=n,
-        protocol=_protocol(subject, reals, lens, case, request),
+        protocol=_protocol(evaluated, real_data, feature_space, comparison, request),
         scores=scores,
         reference=rows,
         better=scorer.better(dict.fromkeys([*scores, *(name for row in rows.values() for name in row)])),
@@ -108,7 +114,7 @@ def evaluate(request: Request, registry: Registry) -> Report:
     )
 
 
-def _subject(request: Request, registry: Registry) -> Subject:
+def _evaluated(request: Request, registry: Registry) -> EvaluatedGenerator:
     path = request.source
     _check_folder(path)
     if (path / "run.json").is_file() or (path / "checkpoints").is_dir():
@@ -137,20 +143,20 @@ def _is_one(path: Path) -> bool:
     return any((path / name).exists() for name in ("run.json", "checkpoints")) or any(path.glob("*.onnx"))
 
 
-def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
-    source = request.data or subject.data
+def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry) -> RealData:
+    source = request.data or evaluated.data
     if not source:
         raise UsageError("The file does not say what it was trained on.", fix="--data SOURCE")
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None
     if item.spec.config is not None:
-        # Other data of the same kind is opened as its own was: with the same size of pictures, say.
-        same_kind = subject.data.partition(":")[0] in (item.name, item.qualified)
-        own = subject.data_options if same_kind else {}
+        # Other data of the same kind is opened as its own was: with the same size of images, say.
+        same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
+        own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})
     try:
         training = request.against == "training"
-        return Reals.open(Choice(item, options), source, subject.field, against_training=training)
+        return RealData.open(Choice(item, options), source, evaluated.field, against_training=training)
     except DataError as error:
         if request.data is not None:
             raise
@@ -161,60 +167,81 @@ def _reals(subject: Subject, request: Request, registry: Registry) -> Reals:
         ) from error
 
 
-def _doubts(subject: Subject, reals: Reals, lens: Lens, n: int, request: Request) -> list[str]:
+def _caveats(
+    evaluated: EvaluatedGenerator, real_data: RealData, feature_space: FeatureSpace, n: int, request: Request
+) -> list[str]:
     """What a reader should know before believing the figures."""
-    doubts = []
-    if subject.status != "done":
-        doubts.append(f"the run is not complete (status: {subject.status}): these are scores on its way")
-    learned = subject.learned_from(reals.training)
+    caveats = []
+    if evaluated.status != "done":
+        caveats.append(f"the run is not complete (status: {evaluated.status}): these are scores on its way")
+    learned = evaluated.learned_from(real_data.training)
     if not learned:
         why = "it was trained on other data" if request.data else "the training data is not what it was"
-        doubts.append(f"{why}: nothing is said about memorisation")
-    elif not subject.fingerprint:
-        doubts.append("the file does not say what it was trained on: memorisation is of this data, if it was")
-    if not reals.held_out:
+        caveats.append(f"{why}: nothing is said about memorisation")
+    elif not evaluated.fingerprint:
+        caveats.append(
+            "the file does not say what it was trained on: memorisation is of this data, if it was"
+        )
+    if not real_data.held_out:
         why = "as was asked" if request.against == "training" else "this data has no held-out part"
         rewards = ", which rewards copying it" if learned else ""
-        doubts.append(
+        caveats.append(
             f"{why}: the samples are compared with the training data itself{rewards}; the reference columns "
             "compare its halves, so mind their n"
         )
-    if lens.judged and reals.exam is reals.training:
-        doubts.append("judge_accuracy is on the pictures that the judge learned from: none are held out")
-    if n > reals.store.count:
-        doubts.append(f"there are only {reals.store.count:,} real samples: reference rows have so many")
-    return doubts
+    if feature_space.classifier_used and real_data.test is real_data.training:
+        caveats.append(
+            "classifier_accuracy is on the images that the classifier learned from: none are held out"
+        )
+    if n > real_data.dataset.count:
+        caveats.append(
+            f"there are only {real_data.dataset.count:,} real samples: reference rows have so many"
+        )
+    return caveats
 
 
-def _about_metrics(scorer: Scorer, case: Case, scores: Mapping[str, float], request: Request) -> list[str]:
+def _about_metrics(
+    scorer: Scorer, comparison: Comparison, scores: Mapping[str, float], request: Request
+) -> list[str]:
     """What was asked for and is not there, and a distance of too few samples."""
-    left_out = scorer.left_out(asked=case.fake.labels is not None, training=case.training is not None)
-    notes = [f"a metric was left out: {text}" for text in left_out] if request.metrics else []
-    if case.distance in scores:
-        few = min(len(case.fake), len(case.real))
-        notes += too_few(case.distance, few, case.real.features.shape[1])
+    excluded = scorer.excluded(
+        conditioned=comparison.fake.labels is not None, training=comparison.training is not None
+    )
+    notes = [f"a metric was left out: {text}" for text in excluded] if request.metrics else []
+    if comparison.distance in scores:
+        few = min(len(comparison.fake), len(comparison.real))
+        notes += too_few(comparison.distance, few, comparison.real.features.shape[1])
     return notes
 
 
-def _protocol(subject: Subject, reals: Reals, lens: Lens, case: Case, request: Request) -> dict[str, Any]:
-    extractor = lens.extractor
+def _protocol(
+    evaluated: EvaluatedGenerator,
+    real_data: RealData,
+    feature_space: FeatureSpace,
+    comparison: Comparison,
+    request: Request,
+) -> dict[str, Any]:
+    extractor = feature_space.extractor
     protocol: dict[str, Any] = {
-        "n": len(case.fake),
-        "n_real": len(case.real),
-        "split": reals.name,
-        "data": reals.store.identity,
-        "fingerprint": reals.store.fingerprint,
+        "n": len(comparison.fake),
+        "n_real": len(comparison.real),
+        "split": real_data.name,
+        "data": real_data.dataset.identity,
+        "fingerprint": real_data.dataset.fingerprint,
         "extractor": "the values themselves" if extractor is None else extractor.identity,
-        "pictures": "" if extractor is None else extractor.protocol,
-        "scale": f"each {'column' if lens.widths else 'feature'} divided by its standard deviation over the "
-        "real samples"
-        if lens.scaled
+        "preprocessing": "" if extractor is None else extractor.protocol,
+        "scale": f"each {'column' if feature_space.widths else 'feature'} divided by its standard deviation "
+        "over the real samples"
+        if feature_space.scaled
         else "as they are",
         "truncation": "none",
         "seed": request.seed,
-        **subject.about,
+        **evaluated.about,
         "ganzoo": __version__,
     }
-    if lens.judged:
-        protocol |= {"judge": lens.judge.identity, "judge_accuracy": round(lens.judge.accuracy, 4)}
+    if feature_space.classifier_used:
+        protocol |= {
+            "classifier": feature_space.classifier.identity,
+            "classifier_accuracy": round(feature_space.classifier.accuracy, 4),
+        }
     return protocol

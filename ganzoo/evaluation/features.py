@@ -1,4 +1,4 @@
-"""How samples are looked at: an extractor's features and a judge's opinion, kept where they cost time."""
+"""The space in which samples are compared: an extractor's features, and a classifier's probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api.evaluation import Extractor, Judge, Lesson
+from ganzoo.api.evaluation import Classifier, ClassifierData, Extractor
 from ganzoo.api.specs import ExtractorSpec
 from ganzoo.errors import PluginError
 from ganzoo.registry.registry import Item, calling, factory_of
@@ -22,10 +22,10 @@ Array = NDArray[Any]
 VALUES = "frechet"  # the name of the Frechet distance of values themselves
 
 
-class Lens:
-    """Features and opinions of samples of one field.
+class FeatureSpace:
+    """Features and class probabilities of samples of one field.
 
-    `extractor` is None for what is no picture: its values are the features. `scaled`: features are to be
+    `extractor` is None for what is no image: its values are the features. `scaled`: features are to be
     divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`: how
     many features each column of a table has, which are scaled together; () where each is by itself.
     """
@@ -34,15 +34,20 @@ class Lens:
         self,
         item: Item[ExtractorSpec] | None,
         options: Any,
-        judge: Item[ExtractorSpec] | None,
-        lesson: Callable[[], Lesson] | None,
+        classifier: Item[ExtractorSpec] | None,
+        classifier_data: Callable[[], ClassifierData] | None,
         *,
         stacked: bool,
         widths: tuple[int, ...] = (),
     ) -> None:
-        self._item, self._options, self._judge, self._lesson = item, options, judge, lesson
+        self._item, self._options, self._classifier, self._classifier_data = (
+            item,
+            options,
+            classifier,
+            classifier_data,
+        )
         self.distance = VALUES if item is None else item.spec.distance
-        self.has_judge = judge is not None and lesson is not None
+        self.has_classifier = classifier is not None and classifier_data is not None
         self.scaled = item is None or item.spec.scaled
         self.stacked = stacked
         self.widths = widths
@@ -53,7 +58,7 @@ class Lens:
         if self._item is None:
             return None
         if self._item.spec.trained:
-            return self.judge
+            return self.classifier
         made: Extractor = self._call(self._item, self._options)
         return made
 
@@ -62,26 +67,28 @@ class Lens:
         _ = self.extractor
 
     @cached_property
-    def judge(self) -> Judge:
-        """The judge of this data, trained when it is first needed."""
-        return self.taught(self.lesson())
+    def classifier(self) -> Classifier:
+        """The classifier of this data, trained when it is first needed."""
+        return self.fitted(self.classifier_data())
 
     @property
-    def judged(self) -> bool:
-        """Whether that judge was asked anything."""
-        return "judge" in self.__dict__
+    def classifier_used(self) -> bool:
+        """Whether that classifier was asked anything."""
+        return "classifier" in self.__dict__
 
-    def taught(self, lesson: Lesson) -> Judge:
-        """A judge that learned this, `lesson()` or a like one."""
-        assert self._judge is not None  # noqa: S101
-        made: Judge = self._call(self._judge, None, lesson)
+    def fitted(self, classifier_data: ClassifierData) -> Classifier:
+        """A classifier that learned this, `classifier_data()` or a like one."""
+        assert self._classifier is not None  # noqa: S101
+        made: Classifier = self._call(self._classifier, None, classifier_data)
         return made
 
-    def lesson(self) -> Lesson:
-        """What the judge of this data learns from. PluginError where there is none."""
-        if self._lesson is None:
-            raise PluginError("There is no judge for this data.", fix="name `judge` in the metric's needs")
-        return self._lesson()
+    def classifier_data(self) -> ClassifierData:
+        """What the classifier of this data learns from. PluginError where there is none."""
+        if self._classifier_data is None:
+            raise PluginError(
+                "There is no classifier for this data.", fix="name `classifier` in the metric's needs"
+            )
+        return self._classifier_data()
 
     def raw_features(self, values: Array, key: str = "") -> NDArray[np.float32]:
         """Features (n, d) as the extractor gives them; kept on disk under `key`, if it names the samples."""
@@ -99,7 +106,7 @@ class Lens:
             _keep(name, kept)
         return kept
 
-    def guesses(self, values: Array) -> NDArray[np.float32]:
+    def extractor_probabilities(self, values: Array) -> NDArray[np.float32]:
         """Class probabilities of the extractor itself."""
         result: NDArray[np.float32] = self.extractor.probabilities(values)  # type: ignore[union-attr]
         return result[:, 0]

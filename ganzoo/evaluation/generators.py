@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo import runtime, sampling
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
@@ -24,12 +24,12 @@ _BATCH = 250
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class EvaluatedGenerator:
     """A generator that can be sampled.
 
     `data` names what it was trained on, with `data_options`; `about` says which weights these are; `status`
     is that of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
-    floats or pictures as uint8.
+    floats or images as uint8.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Subject:
     make: Callable[[Mapping[str, Array]], Array]
     status: str = "done"
 
-    def learned_from(self, training: Store) -> bool:
+    def learned_from(self, training: Dataset) -> bool:
         """Whether it was trained on this data; True where that is not known."""
         return self.fingerprint in ("", training.fingerprint)
 
@@ -68,7 +68,7 @@ def shuffled(count: int, n: int, seed: int) -> NDArray[np.intp]:
     return np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
 
 
-def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:
+def of_bundle(path: Path, generator: str, *, trust: bool = False) -> EvaluatedGenerator:
     """The subject for a bundle or an .onnx file; torch is not needed. Errors as in `runtime.load`."""
     file = onnx_file.find(path, generator)
     loaded = runtime.from_bytes(onnx_file.read(file), provider="auto", where=str(file), trust=trust)
@@ -79,7 +79,7 @@ def of_bundle(path: Path, generator: str, *, trust: bool = False) -> Subject:
         return samples.transpose(0, 3, 1, 2) if field.name in loaded.layouts else samples
 
     about = loaded.about
-    return Subject(
+    return EvaluatedGenerator(
         name=str(path),
         data=str(about.get("data", "")),
         data_options=dict(about.get("data_options", {})),
@@ -105,7 +105,7 @@ def of_run(
     note: Callable[[str], None],
     *,
     raw: bool = False,
-) -> Subject:
+) -> EvaluatedGenerator:
     """The subject for a run directory, with torch on the CPU."""
     from ganzoo.config.settings import plain
     from ganzoo.networks.apply import declared, sampled
@@ -123,7 +123,7 @@ def of_run(
 
     plan = trained.plan
     averaged = plan.ema.half_life > 0 and not raw
-    return Subject(
+    return EvaluatedGenerator(
         name=str(path),
         data=plan.data.source,
         data_options={} if plan.dataset.options is None else plain(plan.dataset.options),

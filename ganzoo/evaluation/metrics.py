@@ -8,24 +8,31 @@ from typing import Any
 
 from ganzoo.api.specs import ExtractorSpec, MetricSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
-from ganzoo.evaluation.comparison import Case
-from ganzoo.evaluation.features import VALUES, Lens
-from ganzoo.evaluation.real_data import Reals
+from ganzoo.evaluation.comparison import Comparison
+from ganzoo.evaluation.features import VALUES, FeatureSpace
+from ganzoo.evaluation.real_data import RealData
 from ganzoo.registry.registry import Item, Registry, calling, factory_of
 
 Metric = Item[MetricSpec]
 
 # What metrics may need, as it is said to users; any other need is an extractor, named by its distance.
 NEEDS = {
-    "image": "pictures",
+    "image": "images",
     "points": "points of one or two numbers",
     "rows": "rows of numbers",
     "labels": "labels in the data",
-    "judge": "pictures with labels",
-    "asked": "a generator that is asked for classes",
-    "answers": "pairs of pictures, and a generator that makes one of the other",
+    "classifier": "images with labels",
+    "conditioned": "a generator that is asked for classes",
+    "targets": "pairs of images, and a generator that makes one of the other",
     "training": "held-out samples, and a generator that learned from this data",
 }
+
+# The names that needs had in 0.1; gone in 0.3.
+_OLD_NEEDS = {"judge": "classifier", "asked": "conditioned", "answers": "targets"}
+
+
+def _needs(item: Metric) -> list[str]:
+    return [_OLD_NEEDS.get(need, need) for need in item.spec.needs]
 
 
 def chosen_metrics(registry: Registry, names: Sequence[str], *, quick: bool = False) -> list[Metric]:
@@ -58,11 +65,18 @@ def _named(registry: Registry, name: str) -> Metric:
 class Scorer:
     """Computes the metrics that apply to samples of this data."""
 
-    def __init__(self, metrics: Sequence[Metric], lens: Lens, reals: Reals, *, answers: bool = False) -> None:
-        """`answers`: the evidence will have those."""
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        feature_space: FeatureSpace,
+        real_data: RealData,
+        *,
+        targets: bool = False,
+    ) -> None:
+        """`targets`: the evidence will have those."""
         self.metrics = metrics
-        self._lens = lens
-        self._has = _abilities(lens, reals) | ({"answers"} if answers else set())
+        self._feature_space = feature_space
+        self._has = _abilities(feature_space, real_data) | ({"targets"} if targets else set())
         self._functions: dict[str, Any] = {}
 
     @property
@@ -71,30 +85,30 @@ class Scorer:
         return [f"{item.qualified} {item.plugin.version}" for item in self.metrics]
 
     @property
-    def needs_judge(self) -> bool:
-        """Whether any of the metrics that apply asks a judge."""
-        return "judge" in self._has and any("judge" in item.spec.needs for item in self.metrics)
+    def needs_classifier(self) -> bool:
+        """Whether any of the metrics that apply asks a classifier."""
+        return "classifier" in self._has and any("classifier" in _needs(item) for item in self.metrics)
 
     def better(self, scores: Iterable[str]) -> dict[str, str]:
         """Which way is good, `lower` or `higher`, for those of these scores of which the metrics say so."""
         ways = {
-            name.replace("{distance}", self._lens.distance): way
+            name.replace("{distance}", self._feature_space.distance): way
             for item in self.metrics
             for name, way in item.spec.better.items()
         }
         return {name: ways[name] for name in scores if name in ways}
 
-    def check(self, *, asked: bool, training: bool) -> None:
+    def check(self, *, conditioned: bool, training: bool) -> None:
         """UsageError when none of the metrics applies to samples of this data.
 
-        `asked`: they are asked for classes; `training`: there are training samples beside the real ones.
+        `conditioned`: the generator reads classes. `training`: there are training samples beside real ones.
         """
-        if all(self._lacking(item, asked, training) for item in self.metrics):
-            raise self._none_applies(asked, training)
+        if all(self._lacking(item, conditioned, training) for item in self.metrics):
+            raise self._none_applies(conditioned, training)
 
-    def left_out(self, *, asked: bool, training: bool) -> list[str]:
+    def excluded(self, *, conditioned: bool, training: bool) -> list[str]:
         """The metrics that do not apply, each with what it needs, in words."""
-        lacking = {item.name: self._lacking(item, asked, training) for item in self.metrics}
+        lacking = {item.name: self._lacking(item, conditioned, training) for item in self.metrics}
         return [
             f"'{name}' needs {' and '.join(NEEDS.get(need, f'the extractor of {need}') for need in needs)}"
             for name, needs in lacking.items()
@@ -103,7 +117,7 @@ class Scorer:
 
     def scores(
         self,
-        case: Case,
+        comparison: Comparison,
         *,
         reference: bool = False,
         failed: Callable[[Metric, GanzooError], None] | None = None,
@@ -113,15 +127,19 @@ class Scorer:
         PluginError when a metric fails, gives no numbers or a score of another one's name; `failed`, where
         it is given, is told instead, and the metric is left out. UsageError when none applies.
         """
-        asked, training = case.fake.labels is not None, case.training is not None
+        conditioned, training = comparison.fake.labels is not None, comparison.training is not None
         found: dict[str, float] = {}
         owners: dict[str, Metric] = {}
         for item in self.metrics:
-            unanswered = case.answers is None and "answers" in item.spec.needs
-            if self._lacking(item, asked, training) or unanswered or (reference and not item.spec.reference):
+            without_target = comparison.targets is None and "targets" in _needs(item)
+            if (
+                self._lacking(item, conditioned, training)
+                or without_target
+                or (reference and not item.spec.reference)
+            ):
                 continue
             try:
-                values = self._values(item, case)
+                values = self._values(item, comparison)
                 _check_names(item, values, owners)
             except GanzooError as error:
                 if failed is None:
@@ -131,23 +149,23 @@ class Scorer:
             found |= values
             owners |= dict.fromkeys(values, item)
         if not found and not reference and failed is None:
-            raise self._none_applies(asked, training)
+            raise self._none_applies(conditioned, training)
         return found
 
-    def _lacking(self, item: Metric, asked: bool, training: bool) -> list[str]:
-        has = self._has | ({"asked"} if asked else set()) | ({"training"} if training else set())
-        return [need for need in item.spec.needs if need not in has]
+    def _lacking(self, item: Metric, conditioned: bool, training: bool) -> list[str]:
+        has = self._has | ({"conditioned"} if conditioned else set()) | ({"training"} if training else set())
+        return [need for need in _needs(item) if need not in has]
 
-    def _none_applies(self, asked: bool, training: bool) -> UsageError:
+    def _none_applies(self, conditioned: bool, training: bool) -> UsageError:
         return UsageError(
             "None of the metrics applies to these samples.",
-            where=", ".join(self.left_out(asked=asked, training=training)),
+            where=", ".join(self.excluded(conditioned=conditioned, training=training)),
             fix="ganzoo list --kind metric",
         )
 
-    def _values(self, item: Metric, case: Case) -> dict[str, float]:
+    def _values(self, item: Metric, comparison: Comparison) -> dict[str, float]:
         with calling(item):
-            values = self._function(item)(case)
+            values = self._function(item)(comparison)
         if not isinstance(values, Mapping):
             raise PluginError(
                 f"The metric '{item.name}' gave {type(values).__name__}, not scores by name.",
@@ -193,12 +211,12 @@ def _number(item: Metric, name: str, value: Any) -> float:
     return number
 
 
-def _abilities(lens: Lens, reals: Reals) -> set[str]:
+def _abilities(feature_space: FeatureSpace, real_data: RealData) -> set[str]:
     """What metrics may ask for, whatever the samples."""
-    shape = reals.field.shape
-    has = {lens.distance} | ({"image"} if reals.field.is_image else set())
+    shape = real_data.field.shape
+    has = {feature_space.distance} | ({"image"} if real_data.field.is_image else set())
     has |= {"points"} if shape in ((1,), (2,)) else set()
     has |= {"rows"} if len(shape) == 1 else set()
-    has |= {"labels"} if reals.label is not None else set()
-    has |= {"judge"} if lens.has_judge else set()
+    has |= {"labels"} if real_data.label is not None else set()
+    has |= {"classifier"} if feature_space.has_classifier else set()
     return has

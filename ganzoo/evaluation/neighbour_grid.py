@@ -8,32 +8,36 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ganzoo import images
-from ganzoo.evaluation.comparison import Case
+from ganzoo.evaluation.comparison import Comparison
 from ganzoo.fields import Field
 from ganzoo.util.files import storage
 
 COLUMNS = 20
 
-ROWS = ("sample", "nearest\ntraining picture", "nearest\nheld-out picture")
-HALVES = ("the first samples", "the most suspicious ones: close to a training picture")
+ROWS = ("sample", "nearest\ntraining image", "nearest\nheld-out image")
+HALVES = ("the first samples", "the most suspicious ones: close to a training image")
 _LEFT, _TOP = 120, 24  # pixels for words
 
 
-def nearest_picture(case: Case, field: Field, path: Path) -> None:
-    """Three rows: samples, the nearest training picture of each, the nearest held-out one.
+def nearest_image_grid(comparison: Comparison, field: Field, path: Path) -> None:
+    """Three rows: samples, the nearest training image of each, the nearest held-out one.
 
-    The left half are the first samples; the right half those that are nearest to a training picture in
-    comparison with held-out ones. Nothing is drawn of what is no picture, or where there is nothing to
+    The left half are the first samples; the right half those that are nearest to a training image in
+    comparison with held-out ones. Nothing is drawn of what is no image, or where there is nothing to
     compare with.
     """
-    if not field.is_image or case.training is None or case.neighbours is None:
+    if not field.is_image or comparison.training is None or comparison.neighbours is None:
         return
-    places, others, ratio = case.neighbours
+    places, others, ratio = comparison.neighbours
     half = min(COLUMNS // 2, len(places) // 2)
     first = np.arange(half)
     suspects = half + np.argsort(ratio[half:])[:half]
     shown = np.concatenate([first, suspects])
-    rows = [case.fake.values[shown], case.training.values[places[shown]], case.real.values[others[shown]]]
+    rows = [
+        comparison.fake.values[shown],
+        comparison.training.values[places[shown]],
+        comparison.real.values[others[shown]],
+    ]
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     images.save(_captioned(images.grid(np.concatenate(rows), columns=len(shown))), path)

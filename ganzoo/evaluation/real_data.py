@@ -1,7 +1,7 @@
 """The real samples that generated ones are compared with, and real ones made worse in known ways.
 
 A score means little by itself. Beside it stand those of other real samples (the floor that the number
-of samples allows), of blurred and noisy ones, of a part of the classes, and of few pictures repeated.
+of samples allows), of blurred and noisy ones, of a part of the classes, and of few images repeated.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo import tabular
-from ganzoo.api.evaluation import Lesson
+from ganzoo.api.evaluation import ClassifierData
 from ganzoo.config.plan import Choice
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_dataset, open_held_out
 from ganzoo.errors import DataError
-from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.samples import Sampled, in_parts, stored
 from ganzoo.fields import Field
 
@@ -31,32 +31,32 @@ _ORDER = 20_201_121  # seed of the choice of real samples: the same for all mode
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reals:
+class RealData:
     """The data of an evaluation: where it comes from, and its rows in the order in which they are used."""
 
     field: Field
     label: Field | None
     held_out: bool
     stacked: bool
-    store: Store
-    training: Store
-    exam: Store
+    dataset: Dataset
+    training: Dataset
+    test: Dataset
     name: str
     unpaired: bool = False
 
     @property
-    def left_out(self) -> tuple[str, ...]:
+    def excluded(self) -> tuple[str, ...]:
         """Columns of a table that have too many values to be compared, see `tables.crowded`."""
-        return tabular.crowded(self.field, self.store.count)
+        return tabular.high_cardinality(self.field, self.dataset.count)
 
     @property
     def notes(self) -> list[str]:
         """A word on each of these."""
         values = {column.name: len(column.values) for column in self.field.columns}
         return [
-            f"the column '{name}' has {values[name]:,} values, and there are {self.store.count:,} real rows: "
+            f"the column '{name}' has {values[name]:,} values in {self.dataset.count:,} real rows: "
             "scores leave it out"
-            for name in self.left_out
+            for name in self.excluded
         ]
 
     @classmethod
@@ -66,22 +66,22 @@ class Reals:
         source: str,
         field: Field,
         *,
-        training: Store | None = None,
+        training: Dataset | None = None,
         against_training: bool = False,
-    ) -> Reals:
+    ) -> RealData:
         """Open the data, unless `training` is it, and its held-out part.
 
         The samples to compare with are the held-out ones, unless there are none or `against_training`.
         DataError when they have no samples of the field.
         """
         training = open_dataset(choice, source) if training is None else training
-        exam = open_held_out(choice, source)
-        held_out = None if against_training else exam
-        store = training if held_out is None else held_out
-        there = {item.name: item for item in store.fields}
+        test = open_held_out(choice, source)
+        held_out = None if against_training else test
+        dataset = training if held_out is None else held_out
+        there = {item.name: item for item in dataset.fields}
         own = there.get(field.name)
         if own is None or own.shape != field.shape:
-            shapes = ", ".join(f"{item.name} {item.shape}" for item in store.fields)
+            shapes = ", ".join(f"{item.name} {item.shape}" for item in dataset.fields)
             raise DataError(
                 f"The generator makes '{field.name}' of shape {field.shape}, the data has: {shapes}.",
                 where=source,
@@ -93,30 +93,30 @@ class Reals:
                 where=f"{source} has: {', '.join(column.name for column in own.columns)}",
                 fix="--data with the table that it was trained on, or one like it",
             )
-        labels = [item for item in store.fields if item.dtype == "int64" and item.classes]
+        labels = [item for item in dataset.fields if item.dtype == "int64" and item.classes]
         return cls(
             field=own,
             label=labels[0] if labels else None,
             held_out=held_out is not None,
             stacked=choice.item.spec.stacked,
             unpaired=choice.item.spec.unpaired,
-            store=store,
+            dataset=dataset,
             training=training,
-            exam=training if exam is None else exam,
+            test=training if test is None else test,
             name=f"{'held-out part' if held_out is not None else 'training data'} of {source}",
         )
 
     def rows(self, n: int) -> Array:
         """The rows of the `n` real samples that are used, of all when there are no more."""
-        order = np.random.Generator(np.random.PCG64(_ORDER)).permutation(self.store.count)
-        return order[: min(n, self.store.count)]
+        order = np.random.Generator(np.random.PCG64(_ORDER)).permutation(self.dataset.count)
+        return order[: min(n, self.dataset.count)]
 
     def arrays(self, n: int, reads: Sequence[Field]) -> dict[str, Array]:
         """Those fields of the data that a generator reads, of those samples, as its inputs by name.
 
         DataError when they have another shape than it knows, or more classes.
         """
-        rows, there = self.rows(n), {item.name: item for item in self.store.fields}
+        rows, there = self.rows(n), {item.name: item for item in self.dataset.fields}
         found = {}
         for known in reads:
             item = there.get(known.name)
@@ -126,42 +126,44 @@ class Reals:
                 raise DataError(
                     f"The generator knows '{known.name}' of shape {known.shape} with {len(known.classes)} "
                     f"classes, this data has shape {item.shape} and {len(item.classes)}.",
-                    where=self.store.identity,
+                    where=self.dataset.identity,
                     fix="--data with labels that the generator knows",
                 )
-            values = self.store.arrays[item.name][rows]
+            values = self.dataset.arrays[item.name][rows]
             found[item.name] = values.astype(np.int64) if item.dtype == "int64" else as_floats(item, values)
         return found
 
-    def real(self, lens: Lens, n: int) -> Sampled:
+    def real(self, feature_space: FeatureSpace, n: int) -> Sampled:
         """The samples that generated ones are compared with."""
-        return self._take(lens, self.store, self.rows(n), "real", None)
+        return self._take(feature_space, self.dataset, self.rows(n), "real", None)
 
-    def trained_on(self, lens: Lens, real: Sampled) -> Sampled | None:
+    def trained_on(self, feature_space: FeatureSpace, real: Sampled) -> Sampled | None:
         """As many training samples, if there are so many; None when the real ones are such themselves."""
         if not self.held_out:
             return None
         order = np.random.Generator(np.random.PCG64(_ORDER + 1)).permutation(self.training.count)
-        return self._take(lens, self.training, order[: len(real)], "training", real)
+        return self._take(feature_space, self.training, order[: len(real)], "training", real)
 
-    def lesson(self, note: Callable[[str], None]) -> Lesson:
-        """What a judge learns from; its exam is the held-out part, where there is one."""
+    def classifier_data(self, note: Callable[[str], None]) -> ClassifierData:
+        """What a classifier learns from; its exam is the held-out part, where there is one."""
         assert self.label is not None  # noqa: S101
-        return Lesson(
+        return ClassifierData(
             pixels=stored(self.field, self.training.arrays[self.field.name]),
             labels=in_parts(self.training.arrays[self.label.name]),
-            exam_pixels=stored(self.field, self.exam.arrays[self.field.name]),
-            exam_labels=in_parts(self.exam.arrays[self.label.name]),
+            test_pixels=stored(self.field, self.test.arrays[self.field.name]),
+            test_labels=in_parts(self.test.arrays[self.label.name]),
             classes=len(self.label.classes),
             stacked=self.stacked,
             note=note,
         )
 
-    def _take(self, lens: Lens, store: Store, rows: Array, part: str, real: Sampled | None) -> Sampled:
-        values = stored(self.field, store.arrays[self.field.name][rows], self.left_out)
-        labels = None if self.label is None else in_parts(store.arrays[self.label.name][rows])
-        key = f"{store.fingerprint} {self.field.name} {part} {len(rows)}"
-        return Sampled(lens, values, labels, real=real, key=key)
+    def _take(
+        self, feature_space: FeatureSpace, dataset: Dataset, rows: Array, part: str, real: Sampled | None
+    ) -> Sampled:
+        values = stored(self.field, dataset.arrays[self.field.name][rows], self.excluded)
+        labels = None if self.label is None else in_parts(dataset.arrays[self.label.name][rows])
+        key = f"{dataset.fingerprint} {self.field.name} {part} {len(rows)}"
+        return Sampled(feature_space, values, labels, real=real, key=key)
 
 
 def as_floats(field: Field, array: Array) -> Array:

@@ -48,7 +48,7 @@ def too_few(distance: str, n: int, features: int) -> list[str]:
     return [few] if n < features else []
 
 
-def judgement(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]]) -> list[str]:
+def conclusions(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]]) -> list[str]:
     """What the scores say in words, where they say it clearly."""
     said = []
     coverage, density = scores.get("coverage"), scores.get("density")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganzoo import tabular
 from ganzoo.errors import DivergedError
-from ganzoo.evaluation.features import Lens
+from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.fields import Field
 from ganzoo.images import to_pixels
 
@@ -27,9 +27,15 @@ class Sampled:
     """
 
     def __init__(
-        self, lens: Lens, values: Array, labels: Labels | None = None, *, real: Sampled | None, key: str = ""
+        self,
+        feature_space: FeatureSpace,
+        values: Array,
+        labels: Labels | None = None,
+        *,
+        real: Sampled | None,
+        key: str = "",
     ) -> None:
-        self._lens, self._real, self._key = lens, real, key
+        self._feature_space, self._real, self._key = feature_space, real, key
         self.values = values
         self.labels = labels
 
@@ -39,7 +45,7 @@ class Sampled:
     @cached_property
     def raw_features(self) -> NDArray[np.float32]:
         """Features before they are scaled."""
-        return self._lens.raw_features(self.values, self._key)
+        return self._feature_space.raw_features(self.values, self._key)
 
     @cached_property
     def spread(self) -> NDArray[np.float32]:
@@ -49,7 +55,7 @@ class Sampled:
         values it has, and two rows that differ in it are as far apart for a rare value as for a frequent one.
         """
         variance = self.raw_features.var(0, dtype=np.float64)
-        if widths := self._lens.widths:
+        if widths := self._feature_space.widths:
             starts = np.cumsum((0, *widths[:-1]))
             variance = np.add.reduceat(variance, starts).repeat(widths)
         spread = np.sqrt(variance).astype(np.float32)
@@ -58,39 +64,44 @@ class Sampled:
     @cached_property
     def features(self) -> NDArray[np.float32]:
         """(n, d), each dimension in standard deviations of the real samples where the lens scales them."""
-        if not self._lens.scaled:
+        if not self._feature_space.scaled:
             return self.raw_features
         return self.raw_features / self._measure.spread
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
-        """The judge's opinion, (n, parts, classes)."""
-        return self._lens.judge.probabilities(self.values)
+        """The classifier's opinion, (n, parts, classes)."""
+        return self._feature_space.classifier.probabilities(self.values)
 
     @cached_property
-    def guesses(self) -> NDArray[np.float32]:
+    def extractor_probabilities(self) -> NDArray[np.float32]:
         """The extractor's opinion, (n, classes), where it is a classifier."""
-        return self._lens.guesses(self.values)
+        return self._feature_space.extractor_probabilities(self.values)
+
+    @property
+    def guesses(self) -> NDArray[np.float32]:
+        """Deprecated, gone in 0.3: `extractor_probabilities`."""
+        return self.extractor_probabilities
 
     def changed(self, values: Array) -> Sampled:
         """Other values in place of these."""
-        return Sampled(self._lens, values, self.labels, real=self._measure)
+        return Sampled(self._feature_space, values, self.labels, real=self._measure)
 
     def subset(self, rows: Array | slice) -> Sampled:
         """Some of the samples; what is computed of them is computed of all."""
-        return _Part(self, rows)
+        return _Subset(self, rows)
 
     @property
     def _measure(self) -> Sampled:
         return self if self._real is None else self._real
 
 
-class _Part(Sampled):
+class _Subset(Sampled):
     """Some rows of other samples, which computed them already, or will need the rest of them anyway."""
 
     def __init__(self, whole: Sampled, rows: Array | slice) -> None:
         labels = None if whole.labels is None else whole.labels[rows]
-        super().__init__(whole._lens, whole.values[rows], labels, real=whole._measure)
+        super().__init__(whole._feature_space, whole.values[rows], labels, real=whole._measure)
         self._whole, self._rows = whole, rows
 
     @cached_property
@@ -102,21 +113,21 @@ class _Part(Sampled):
         return self._whole.probabilities[self._rows]
 
     @cached_property
-    def guesses(self) -> NDArray[np.float32]:
-        return self._whole.guesses[self._rows]
+    def extractor_probabilities(self) -> NDArray[np.float32]:
+        return self._whole.extractor_probabilities[self._rows]
 
 
-def stored(field: Field, array: Array, left_out: Collection[str] = ()) -> Array:
-    """Samples (n, *shape) as metrics take them: pictures as uint8 (n, h, w, c), others as float32.
+def stored(field: Field, array: Array, excluded: Collection[str] = ()) -> Array:
+    """Samples (n, *shape) as metrics take them: images as uint8 (n, h, w, c), others as float32.
 
-    Rows of a table are read, without the columns `left_out`: see `tables.as_numbers`.
+    Rows of a table are read, without the columns `excluded`: see `tables.as_numbers`.
 
     DivergedError for numbers that are not finite: no score of theirs would mean anything.
     """
     if array.dtype != np.uint8 and not np.isfinite(array).all():
         raise DivergedError("Generated samples are not finite numbers.", where=f"field '{field.name}'")
     if field.columns:
-        return tabular.as_numbers(field, array, left_out)
+        return tabular.as_numbers(field, array, excluded)
     if not field.is_image:
         return np.asarray(array, np.float32)
     if array.dtype == np.uint8:

@@ -108,7 +108,7 @@ def _add_metadata(
 
 
 def _samples(graphs: Mapping[str, onnx.ModelProto]) -> Image.Image | None:
-    """A picture from the first generator that can be sampled and drawn, made as any user would make it.
+    """An image from the first generator that can be sampled and drawn, made as any user would make it.
 
     Up to 16 classes get a row of 8 each; else 64 random samples (2048 where these are points).
     """

@@ -77,7 +77,7 @@ def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> 
     name, (inputs, outputs) = next(iter(generators.items()))
     chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
     if any(field.source == "data" and field.dtype == "float32" for field in inputs):
-        return f"{chosen}--input PICTURES -o FOLDER"
+        return f"{chosen}--input IMAGES -o FOLDER"
     if any(field.columns for field in outputs):
         return f"{chosen}-n 1000 --seed 0 -o table.csv"
     return f"{chosen}-n 64 --seed 0 -o {'grid.png' if any(map(can_draw, outputs)) else 'samples.npz'}"
@@ -86,7 +86,7 @@ def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
     """Python lines that sample the file with onnxruntime and numpy alone, run in the bundle's folder.
 
-    What is made of a picture is made of `input.png`, which the user puts there.
+    What is made of an image is made of `input.png`, which the user puts there.
     """
     lines = ["import numpy as np", "import onnxruntime as ort"]
     image = next((field for field in outputs if field.is_image), None)
@@ -108,7 +108,7 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
     lines += [
         "inputs = {",
         *(
-            f'    "{field.name}": {"picture" if field is given else _sampler(field, at, count)},'
+            f'    "{field.name}": {"image" if field is given else _sampler(field, at, count)},'
             for at, field in enumerate(inputs)
         ),
         "}",
@@ -131,15 +131,15 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
 
 
 def _reading(field: Field) -> list[str]:
-    """Python that makes a batch of one from a picture file."""
+    """Python that makes a batch of one from an image file."""
     channels, height, width = field.shape
     mode = MODES[channels]
     low, high = field.range or (-1.0, 1.0)
     offset = f"- {-low:g}" if low < 0 else f"+ {low:g}"
     return [
-        f'picture = Image.open("input.png").convert("{mode}").resize(({width}, {height}))',
-        f"picture = np.asarray(picture, np.float32).reshape(1, {height}, {width}, {channels})",
-        f"picture = picture.transpose(0, 3, 1, 2) / {255.0 / (high - low):g} {offset}",
+        f'image = Image.open("input.png").convert("{mode}").resize(({width}, {height}))',
+        f"image = np.asarray(image, np.float32).reshape(1, {height}, {width}, {channels})",
+        f"image = image.transpose(0, 3, 1, 2) / {255.0 / (high - low):g} {offset}",
     ]
 
 

@@ -80,7 +80,7 @@ def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
     return batch
 
 
-def judging_alone(networks: Networks, info: DataInfo) -> set[str]:
+def independent_of_batch(networks: Networks, info: DataInfo) -> set[str]:
     """The discriminators whose score of a sample does not depend on the rest of the batch.
 
     They may judge real and generated samples in one call. Found by trying: BatchNorm, statistics
@@ -91,11 +91,11 @@ def judging_alone(networks: Networks, info: DataInfo) -> set[str]:
         return {
             name
             for name, net in networks.discriminators.items()
-            if _judges_alone(net, example(fields, 4 * net.pack))
+            if _is_independent_of_batch(net, example(fields, 4 * net.pack))
         }
 
 
-def _judges_alone(net: Net, batch: dict[str, Tensor]) -> bool:
+def _is_independent_of_batch(net: Net, batch: dict[str, Tensor]) -> bool:
     """Compare the scores of two samples (or packs) with those of the same two beside two others."""
     changed = deepcopy(net.module).train()
     for part in changed.modules():

@@ -179,7 +179,7 @@ def _check_augmentation(plan: Plan, networks: Networks, info: DataInfo) -> None:
     seen = {read for net in networks.discriminators.values() for read in net.reads}
     if plan.augment is not None and not any(fields[name].is_image for name in seen if name in fields):
         raise SettingsError(
-            f"The augmentation '{plan.augment.item.name}' changes pictures, and no discriminator sees any.",
+            f"The augmentation '{plan.augment.item.name}' changes images, and no discriminator sees any.",
             where=f"augment.name (from {plan.origin(('augment', 'name'))})",
             fix="--augment none",
         )

@@ -101,7 +101,7 @@ class Contained:
 
 @contextlib.contextmanager
 def contained() -> Iterator[Contained]:
-    """Undo what the block does to streams, working directory and signal handlers."""
+    """StepSnapshot what the block does to streams, working directory and signal handlers."""
     result = Contained()
     with contextlib.ExitStack() as stack:
         stack.callback(_put_back_folder, _folder())

@@ -48,9 +48,9 @@ def load(
     that all files pass (a plain graph of known operators, all weights inside, no huge tensors) and a trial:
     a child process with limits on time and memory opens it and computes one batch. So a file cannot read
     other files, fill the memory or hang, as far as checks and trial can see. They do not protect against
-    flaws of onnxruntime itself, sizes that only some inputs bring about, or pictures that are not what
+    flaws of onnxruntime itself, sizes that only some inputs bring about, or images that are not what
     the file's maker says. Float inputs become N(0, 1), int64 inputs labels that must be given, outputs of
-    1, 3 or 4 channels pictures in -1..1.
+    1, 3 or 4 channels images in -1..1.
     """
     file = onnx_file.find(Path(path), generator)
     result = from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
@@ -91,7 +91,7 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
 class Generator:
     """An exported generator, ready to sample.
 
-    `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 pictures
+    `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 images
     ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
     without one. `engine` is onnxruntime with its version, `provider` the one that it really uses;
     `provider_note` says why that is not CUDA where it might be, and is empty otherwise. `batch` is the
@@ -178,12 +178,12 @@ class Generator:
         batch_size: int = 64,
         **fields: Values,
     ) -> NDArray[np.uint8]:
-        """`n` pictures, uint8 (n, height, width, channels); UsageError when no output is an image."""
+        """`n` images, uint8 (n, height, width, channels); UsageError when no output is an image."""
         from ganzoo.images import to_pixels
 
         field = next((field for field in self.outputs if field.is_image), None)
         if field is None:
-            raise UsageError(f"The generator '{self.name}' makes no pictures.", fix="use generate()")
+            raise UsageError(f"The generator '{self.name}' makes no images.", fix="use generate()")
         values = self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[field.name]
         return to_pixels(field, values)
 

@@ -10,10 +10,10 @@ import importlib
 
 __all__ = ["CHECKS", "PluginSuite", "Result", "Session", "check_plugin", "session_of"]
 
-_PLACES = {"PluginSuite": "suite"}  # for which alone pytest is needed
+_PLACES = {"PluginSuite": "pytest_suite"}  # for which alone pytest is needed
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES.get(name, 'running')}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES.get(name, 'runner')}"), name)

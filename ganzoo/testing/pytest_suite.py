@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ganzoo.fields import DataInfo
-from ganzoo.testing.runner import Case, Session, session_of
+from ganzoo.testing.runner import CheckCase, Session, session_of
 
 _SESSIONS: dict[type, Session] = {}
 
@@ -17,7 +17,7 @@ class PluginSuite:
     """All checks of a plugin, each a test of its own: `class TestMine(PluginSuite): plugin = "mine"`.
 
     `plugin` is the name of its entry point. `data` names fields that its networks can be built for, where
-    made-up pictures, rows and labels do not suit them.
+    made-up images, rows and labels do not suit them.
     """
 
     plugin: ClassVar[str]
@@ -28,7 +28,7 @@ class PluginSuite:
         cases = _session(type(self)).cases
         metafunc.parametrize("case", cases, ids=[str(case).replace(" ", "-") for case in cases])
 
-    def test_plugin(self, case: Case) -> None:
+    def test_plugin(self, case: CheckCase) -> None:
         """Fails with the check's text; skipped where there is nothing to look at."""
         result = _session(type(self)).result(case)
         if result.status == "skipped":

@@ -20,16 +20,16 @@ from ganzoo.testing.check import (
     Failed,
     NotApplicable,
 )
-from ganzoo.testing.synthetic import MADE_UP
+from ganzoo.testing.synthetic import SYNTHETIC
 from ganzoo.testing.targets import (
-    ArchitectureSubject,
-    AugmentationSubject,
-    LossSubject,
-    PluginSubject,
-    RecipeSubject,
-    RecordSubject,
-    Subject,
-    TermSubject,
+    ArchitectureTarget,
+    AugmentationTarget,
+    LossTarget,
+    PluginTarget,
+    RecipeTarget,
+    RecordTarget,
+    Target,
+    TermTarget,
 )
 
 Status = Literal["passed", "failed", "skipped", "blocked"]
@@ -41,37 +41,37 @@ class Result:
     """What became of one check of one subject; `text` says why it has not passed."""
 
     check: str
-    subject: str
+    target: str
     status: Status
     text: str = ""
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Case:
+class CheckCase:
     """One check of one subject."""
 
     check: Check
-    subject: Subject
+    target: Target
 
     def __str__(self) -> str:
-        return f"{self.subject} {self.check.name}"
+        return f"{self.target} {self.check.name}"
 
 
 class Session:
     """The checks of one plugin. Each runs once; those that need a failed one are skipped."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[CheckCase]) -> None:
         self.cases = tuple(cases)
         self._results: dict[str, Result] = {}
 
-    def result(self, case: Case) -> Result:
+    def result(self, case: CheckCase) -> Result:
         """The result of a case, after those that it needs."""
         if str(case) not in self._results:
             self._results[str(case)] = self._run(case)
         return self._results[str(case)]
 
-    def _run(self, case: Case) -> Result:
+    def _run(self, case: CheckCase) -> Result:
         for other in self._needed(case):
             if self.result(other).status in ("failed", "blocked"):
                 return _result(case, "blocked", f"needs: {other}")
@@ -79,7 +79,7 @@ class Session:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                case.check.function(case.subject)
+                case.check.function(case.target)
             return _result(case, "passed", seconds=time.perf_counter() - begun)
         except NotApplicable as reason:
             return _result(case, "skipped", str(reason), time.perf_counter() - begun)
@@ -89,15 +89,15 @@ class Session:
             text = f"{type(error).__name__}: {error}"
             return _result(case, "failed", text, time.perf_counter() - begun)
 
-    def _needed(self, case: Case) -> Iterator[Case]:
+    def _needed(self, case: CheckCase) -> Iterator[CheckCase]:
         """Those that the check names, and all of what its subject is made of."""
         for other in self.cases:
-            same = other.subject is case.subject
-            if other.check.name in case.check.needs if same else _is_part(other.subject, case.subject):
+            same = other.target is case.target
+            if other.check.name in case.check.needs if same else _is_part(other.target, case.target):
                 yield other
 
 
-def _is_part(part: Subject, whole: Subject) -> bool:
+def _is_part(part: Target, whole: Target) -> bool:
     """Whether the second is made of the first: of its own record, terms and recipes of networks and losses.
 
     Which of a plugin's networks a term is tried in is only known when it is.
@@ -106,11 +106,11 @@ def _is_part(part: Subject, whole: Subject) -> bool:
         return part.name == str(whole)
     if whole.stage == "term":
         return part.stage in ("architecture", "loss")
-    return isinstance(whole, RecipeSubject) and (part.stage, part.name) in whole.parts
+    return isinstance(whole, RecipeTarget) and (part.stage, part.name) in whole.parts
 
 
-def _result(case: Case, status: Status, text: str = "", seconds: float = 0.0) -> Result:
-    return Result(check=case.check.name, subject=str(case.subject), status=status, text=text, seconds=seconds)
+def _result(case: CheckCase, status: Status, text: str = "", seconds: float = 0.0) -> Result:
+    return Result(check=case.check.name, target=str(case.target), status=status, text=text, seconds=seconds)
 
 
 def session_of(name: str, registry: Registry | None = None, data: Iterable[DataInfo] = ()) -> Session:
@@ -123,13 +123,13 @@ def session_of(name: str, registry: Registry | None = None, data: Iterable[DataI
     plugin = _found(name, registry)
     if plugin.state != "ok":
         raise PluginError(f"The plugin '{name}' is {plugin.state}: {plugin.reason}")
-    registry = Registry([*registry.plugins, MADE_UP])
-    subjects = list(_subjects(plugin, registry, tuple(data)))
+    registry = Registry([*registry.plugins, SYNTHETIC])
+    targets = list(_targets(plugin, registry, tuple(data)))
     cases = [
-        Case(check, subject)
+        CheckCase(check, target)
         for stage in STAGES
-        for subject in subjects
-        if subject.stage == stage
+        for target in targets
+        if target.stage == stage
         for check in CHECKS.values()
         if check.stage == stage
     ]
@@ -153,12 +153,12 @@ def _found(name: str, registry: Registry) -> Plugin:
     return matches[0]
 
 
-def _subjects(plugin: Plugin, registry: Registry, data: tuple[DataInfo, ...]) -> Iterator[Subject]:
+def _targets(plugin: Plugin, registry: Registry, data: tuple[DataInfo, ...]) -> Iterator[Target]:
     own = Registry([plugin])
-    yield PluginSubject(plugin, registry)
-    yield from (RecordSubject(item, registry) for item in own.items if not isinstance(item.spec, RecipeSpec))
-    yield from (ArchitectureSubject(item, registry, data) for item in own.of_kind(ArchitectureSpec))
-    yield from (LossSubject(item, registry) for item in own.of_kind(LossSpec))
-    yield from (TermSubject(item, registry, data) for item in own.of_kind(TermSpec))
-    yield from (AugmentationSubject(item, registry) for item in own.of_kind(AugmentationSpec))
-    yield from (RecipeSubject(item, registry, data) for item in own.of_kind(RecipeSpec))
+    yield PluginTarget(plugin, registry)
+    yield from (RecordTarget(item, registry) for item in own.items if not isinstance(item.spec, RecipeSpec))
+    yield from (ArchitectureTarget(item, registry, data) for item in own.of_kind(ArchitectureSpec))
+    yield from (LossTarget(item, registry) for item in own.of_kind(LossSpec))
+    yield from (TermTarget(item, registry, data) for item in own.of_kind(TermSpec))
+    yield from (AugmentationTarget(item, registry) for item in own.of_kind(AugmentationSpec))
+    yield from (RecipeTarget(item, registry, data) for item in own.of_kind(RecipeSpec))

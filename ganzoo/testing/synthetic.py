@@ -29,7 +29,7 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeUpConfig:
+class SyntheticConfig:
     """Options of the made-up networks: the shape of a sample's score."""
 
     score: Literal["flat", "column", "map"] = "flat"
@@ -55,10 +55,10 @@ def _bounds(shape: tuple[int, ...]) -> tuple[float, float] | None:
 def source_of(info: DataInfo) -> str:
     """What `data.source` has to be for made-up samples of these fields."""
     text = json.dumps([field.to_json() for field in info.fields])
-    return f"{MADE_UP.dist}/made-up:{text}"
+    return f"{SYNTHETIC.dist}/made-up:{text}"
 
 
-def open_made_up(argument: str, config: None) -> ArraySource:
+def open_synthetic(argument: str, config: None) -> ArraySource:
     """Factory of the dataset `made-up`: random samples of the fields that `argument` describes as JSON."""
     try:
         fields = tuple(Field.from_json(raw) for raw in json.loads(argument))
@@ -77,7 +77,7 @@ def open_made_up(argument: str, config: None) -> ArraySource:
     return ArraySource(fields=fields, arrays=arrays, identity="made up")
 
 
-def build_networks(config: MadeUpConfig, data: DataInfo) -> Networks:
+def build_networks(config: SyntheticConfig, data: DataInfo) -> Networks:
     """Factory of the architecture `made-up`."""
     from ganzoo.testing.synthetic_networks import build
 
@@ -91,7 +91,7 @@ def build_loss(config: None) -> Any:
     return Logistic()
 
 
-MADE_UP = Plugin(
+SYNTHETIC = Plugin(
     name="testing",
     dist="ganzoo-testing",
     version=__version__,
@@ -102,7 +102,7 @@ MADE_UP = Plugin(
             DatasetSpec(
                 name="made-up",
                 summary="Random samples of any fields.",
-                factory="ganzoo.testing.synthetic:open_made_up",
+                factory="ganzoo.testing.synthetic:open_synthetic",
                 argument="JSON",
             ),
         ),
@@ -110,9 +110,9 @@ MADE_UP = Plugin(
             "architecture",
             ArchitectureSpec(
                 name="made-up",
-                summary="Two small networks for pictures of any size.",
+                summary="Two small networks for images of any size.",
                 factory="ganzoo.testing.synthetic:build_networks",
-                config=MadeUpConfig,
+                config=SyntheticConfig,
                 needs=("image",),
             ),
         ),

@@ -33,12 +33,12 @@ from ganzoo.registry.registry import Item, Registry, factory_of
 from ganzoo.runs.load import Trained, load_trained
 from ganzoo.runs.run import Run
 from ganzoo.testing.check import Failed, NotApplicable, Stage
-from ganzoo.testing.synthetic import MADE_UP, candidates, source_of
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.testing.synthetic import SYNTHETIC, candidates, source_of
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 
 BATCH = 4
-MADE = f"{MADE_UP.dist}/made-up"
+MADE = f"{SYNTHETIC.dist}/made-up"
 TINY = {
     "train.device": "cpu",  # where equal runs are equal to the byte
     "train.precision": "fp32",
@@ -54,7 +54,7 @@ TINY = {
 """How a recipe is shrunk; its networks and their options stay."""
 
 
-class Subject:
+class Target:
     """Something of a plugin that checks look at."""
 
     stage: Stage
@@ -69,7 +69,7 @@ class Subject:
         return f"{self.stage} {self.name}" if self.stage != "record" else self.name
 
 
-class PluginSubject(Subject):
+class PluginTarget(Target):
     """The plugin as a whole."""
 
     stage: Stage = "plugin"
@@ -87,7 +87,7 @@ class PluginSubject(Subject):
         raise NotApplicable("it has no entry point")
 
 
-class RecordSubject(Subject):
+class RecordTarget(Target):
     """One record, of any kind."""
 
     stage: Stage = "record"
@@ -97,7 +97,7 @@ class RecordSubject(Subject):
         self.item = item
 
 
-class BuiltSubject(Subject):
+class BuiltTarget(Target):
     """Something that is built for data: the smallest made-up data that it takes, or its author's."""
 
     def plans(self) -> Iterator[Plan]:
@@ -136,7 +136,7 @@ class BuiltSubject(Subject):
             yield source_of(info)
 
 
-class ArchitectureSubject(BuiltSubject):
+class ArchitectureTarget(BuiltTarget):
     """An architecture with its default options."""
 
     stage: Stage = "architecture"
@@ -166,7 +166,7 @@ class ArchitectureSubject(BuiltSubject):
             return example(self.fields.values(), n)
 
 
-class LossSubject(Subject):
+class LossTarget(Target):
     """A loss with its default options."""
 
     stage: Stage = "loss"
@@ -181,7 +181,7 @@ class LossSubject(Subject):
         return factory_of(self.item)(spec.config() if spec.config else None)
 
 
-class TermSubject(BuiltSubject):
+class TermTarget(BuiltTarget):
     """A term with its default options, in the first game that it can be computed in."""
 
     stage: Stage = "term"
@@ -209,7 +209,7 @@ class TermSubject(BuiltSubject):
         return resolve(f"{MADE}+{MADE}+{self.item.qualified}", self.registry, overrides={**TINY, **options})
 
 
-class AugmentationSubject(Subject):
+class AugmentationTarget(Target):
     """An augmentation with its default options."""
 
     stage: Stage = "augmentation"
@@ -237,7 +237,7 @@ class Exported:
     outputs: tuple[Field, ...]
 
 
-class RecipeSubject(BuiltSubject):
+class RecipeTarget(BuiltTarget):
     """A recipe, shrunk to a batch of 4 and to the smallest data that its networks take."""
 
     stage: Stage = "recipe"
@@ -274,13 +274,13 @@ class RecipeSubject(BuiltSubject):
     @cached_property
     def whole(self) -> Run:
         """A run of 4 cycles in one piece."""
-        return start(self.plan, self.folder / "whole", Quiet())[0]
+        return start(self.plan, self.folder / "whole", NullReporter())[0]
 
     def in_parts(self) -> Run:
         """The same run, paused after 2 cycles and resumed."""
-        run, _ = start(self.plan, self.folder / "parts", Quiet(), pause_at=2 * BATCH)
+        run, _ = start(self.plan, self.folder / "parts", NullReporter(), pause_at=2 * BATCH)
         run = Run.open(run.path)
-        return resume(run, resolve(str(run.settings_file), self.registry), Quiet())[0]
+        return resume(run, resolve(str(run.settings_file), self.registry), NullReporter())[0]
 
     @cached_property
     def trained(self) -> Trained:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ganzoo.api.training import Batch
 from ganzoo.networks.apply import parameter_count
-from ganzoo.training.flops import Work, WorkCounter
+from ganzoo.training.flops import FlopCounter, Work
 from ganzoo.training.phases import Penalty, Phases
-from ganzoo.training.setup import Prepared
+from ganzoo.training.setup import TrainingSetup
 
 PROBE = 4
 
@@ -35,9 +35,9 @@ class Cycle:
         return sum(self.work.values())
 
 
-def count_cycle(prepared: Prepared) -> Cycle:
+def count_cycle(setup: TrainingSetup) -> Cycle:
     """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
-    settings, phases, names = prepared.plan.train, prepared.phases, set(prepared.batches.names)
+    settings, phases, names = setup.plan.train, setup.phases, set(setup.batches.names)
     phases.replay = None  # copies, no work; and a pool may be smaller than the probe
     count, probe = settings.batch_size, PROBE * settings.pack
     generator_count = settings.generator_batch_size or count
@@ -47,7 +47,7 @@ def count_cycle(prepared: Prepared) -> Cycle:
         ("discriminator", count, settings.n_critic),
         ("generator", generator_count, 1),
     ):
-        real = prepared.batches.take(role, 0, probe, phases.reads(role, names))
+        real = setup.batches.take(role, 0, probe, phases.reads(role, names))
         penalties = phases.penalties[role]
         counted, kept = _count_phase(phases, role, real, penalties)
         saved[role] = kept / probe * samples
@@ -73,7 +73,7 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
 
     before, phases.penalties = phases.penalties, {**phases.penalties, role: penalties}
     try:
-        with WorkCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        with FlopCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             if role == "discriminator":
                 phases.discriminator(real, count, 0, True)
             else:
@@ -83,17 +83,17 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
     return counter.work, sum(kept.values())
 
 
-def estimate(prepared: Prepared) -> dict[str, Any]:
+def estimate(setup: TrainingSetup) -> dict[str, Any]:
     """Counts for a prepared run, which is used up by it (its weights take a few steps).
 
     `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
     is an estimate of weights, gradients, optimiser state, activations, the pool of earlier samples and the
     data, where that is kept on the device.
     """
-    training, settings = prepared.training, prepared.plan.train
-    pool = prepared.phases.replay
+    training, settings = setup.training, setup.plan.train
+    pool = setup.phases.replay
     kept = sum(value.nbytes for value in pool.buffers()) if pool is not None else 0
-    cycle = count_cycle(prepared)
+    cycle = count_cycle(setup)
     per_cycle = cycle.operations
     nets = training.networks
     parameters = {
@@ -103,12 +103,12 @@ def estimate(prepared: Prepared) -> dict[str, Any]:
     # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
     weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
     activations = max(cycle.saved.values())
-    stored = sum(array.nbytes for array in prepared.store.arrays.values())
-    data = stored if prepared.batches.resident else 0
+    stored = sum(array.nbytes for array in setup.dataset.arrays.values())
+    data = stored if setup.batches.resident else 0
     return {
         "parameters": parameters,
         "flops_per_image": round(per_cycle / (settings.n_critic * settings.batch_size)),
         "flops_per_cycle": round(per_cycle),
         "memory_mb": round((weights + activations + data + kept) / 2**20, 1),
-        "samples": prepared.store.count,
+        "samples": setup.dataset.count,
     }

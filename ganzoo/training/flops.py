@@ -17,7 +17,7 @@ Work = dict[tuple[str, str], float]
 """Floating-point operations by kind ("product" or "convolution") and type ("fp32" or "bf16")."""
 
 
-class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts floating-point operations of matrix products and convolutions, all backward passes included.
 
     torch's own FlopCounterMode follows modules and fails inside the `autograd.grad` of a penalty;
@@ -46,11 +46,11 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return output
 
 
-def forward_work(networks: Networks, info: DataInfo) -> float:
+def forward_flops(networks: Networks, info: DataInfo) -> float:
     """Floating-point operations of one forward pass of every network, for one sample."""
     count = 2 * max(net.pack for net in networks.discriminators.values())
     batch = example(declared(networks, info).values(), count)
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), WorkCounter() as counter:
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), FlopCounter() as counter:
         for net in (*networks.generators.values(), *networks.discriminators.values()):
             net.module.eval()
             apply(net, batch)

@@ -43,10 +43,10 @@ def train_loop(
 
     def cycle(picked: Sequence[Picked]) -> None:
         for turn in range(n_critic):
-            real = batches.finished(picked[turn], judged)
+            real = batches.materialize(picked[turn], judged)
             phases.discriminator(real, count, training.steps * n_critic + turn, turn + 1 == n_critic)
         if not settings.reuse_fakes:
-            real = batches.finished(picked[n_critic], conditions)
+            real = batches.materialize(picked[n_critic], conditions)
         phases.generator(real, generator_count, training.steps)
         training.average_statistics()
         training.ema.update()
@@ -60,10 +60,10 @@ def train_loop(
         training.ema.schedule(n_critic * count, images + n_critic * count)
 
         starts = [images + turn * count + share.start for turn in range(n_critic)]
-        picked = [batches.pick("discriminator", start, len(share), judged) for start in starts]
+        picked = [batches.select("discriminator", start, len(share), judged) for start in starts]
         if not settings.reuse_fakes:
             start = steps * generator_count + generator_share.start
-            picked.append(batches.pick("generator", start, len(generator_share), conditions))
+            picked.append(batches.select("generator", start, len(generator_share), conditions))
         repeater.run(phases.due(steps, n_critic), cycle, picked)
 
         training.images += n_critic * count

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 
-class Memory:
+class MicroBatching:
     """The size of micro-batches, a multiple of `pack`; `told` hears of each change. None is a whole share."""
 
     def __init__(self, at_once: int | None = None, pack: int = 1) -> None:

@@ -16,7 +16,7 @@ from ganzoo.training.player import Constraint
 
 
 @dataclass
-class Parts:
+class Objective:
     """Loss, augmentation, constraints and penalties by role; `stateful` names those that are modules."""
 
     loss: Loss
@@ -30,30 +30,30 @@ class Parts:
     stateful: dict[str, nn.Module] = field(default_factory=dict)
 
 
-def make_parts(plan: Plan, device: torch.device) -> Parts:
+def make_objective(plan: Plan, device: torch.device) -> Objective:
     """Call the factories. PluginError names the plugin whose factory or loss fails."""
-    parts = Parts(_loss(plan))
-    if isinstance(parts.loss, nn.Module):
-        parts.stateful["loss"] = parts.loss.to(device)
+    objective = Objective(_loss(plan))
+    if isinstance(objective.loss, nn.Module):
+        objective.stateful["loss"] = objective.loss.to(device)
     if plan.augment is not None:
         factory = factory_of(plan.augment.item)
         with calling(plan.augment.item):
-            parts.augmentation = factory(plan.augment.options)
-        if isinstance(parts.augmentation, nn.Module):
-            parts.stateful["augmentation"] = parts.augmentation.to(device)
+            objective.augmentation = factory(plan.augment.options)
+        if isinstance(objective.augmentation, nn.Module):
+            objective.stateful["augmentation"] = objective.augmentation.to(device)
     for name, term in plan.terms.items():
         spec = term.item.spec
         factory = factory_of(term.item)
         with calling(term.item):
             function = factory(term.options)
         if isinstance(function, nn.Module):
-            parts.stateful[f"term.{name}"] = function.to(device)
+            objective.stateful[f"term.{name}"] = function.to(device)
         if spec.kind == "constraint":
-            parts.constraints[spec.role].append(function)
+            objective.constraints[spec.role].append(function)
         else:
             penalty = Penalty(name, spec.role, function, term.every, spec.second_order)
-            parts.penalties[spec.role].append(penalty)
-    return parts
+            objective.penalties[spec.role].append(penalty)
+    return objective
 
 
 def _loss(plan: Plan) -> Loss:

@@ -17,11 +17,11 @@ from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.distributed.ranks import Ranks
-from ganzoo.training.microbatches import Memory
-from ganzoo.training.player import Side
-from ganzoo.training.replay_buffer import Replay
-from ganzoo.training.shards import Draws, Part, parts
-from ganzoo.training.step_snapshot import Undo
+from ganzoo.training.microbatches import MicroBatching
+from ganzoo.training.player import Player
+from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.shards import Shard, StepRandom, shards
+from ganzoo.training.step_snapshot import StepSnapshot
 from ganzoo.training.view import GameView, generated
 from ganzoo.util.error_notes import Blame
 
@@ -46,7 +46,7 @@ class Penalty:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedBatch:
     """What the generators made of one part of a batch: of each game the samples, and their noise."""
 
     noises: list[Batch]
@@ -114,41 +114,41 @@ class Phases:
     def __init__(
         self,
         networks: Networks,
-        sides: Mapping[str, Side],
+        players: Mapping[str, Player],
         engine: Engine,
         meter: Meter,
         loss: Loss,
         penalties: Mapping[str, list[Penalty]],
         *,
         augmentation: Augmentation | None = None,
-        pictures: Collection[str] = (),
+        images: Collection[str] = (),
         paired: bool = False,
         reuse_fakes: bool = False,
         joint: Collection[str] = (),
-        memory: Memory | None = None,
+        memory: MicroBatching | None = None,
         stateful: Collection[nn.Module] = (),
-        replay: Replay | None = None,
+        replay: ReplayBuffer | None = None,
     ) -> None:
         """`joint` names the discriminators that may judge real and generated samples in one batch.
 
-        An augmentation changes those of the fields `pictures` that a discriminator reads.
+        An augmentation changes those of the fields `images` that a discriminator reads.
         """
         self.networks = networks
-        self.sides = sides
+        self.players = players
         self.engine = engine
         self.meter = meter
         self.loss = loss
         self.penalties = penalties
         self.augmentation = augmentation
-        self.pictures = frozenset(pictures)
+        self.images = frozenset(images)
         self.paired = paired
         self.reuse_fakes = reuse_fakes
         self.joint = frozenset(joint)
-        self.memory = memory or Memory()
+        self.memory = memory or MicroBatching()
         self.stateful = tuple(stateful)
         self.replay = replay
         self.noise_fields = noise_fields(self.networks)
-        self._kept: dict[Part, Drawn] = {}
+        self._kept: dict[Shard, GeneratedBatch] = {}
         self._kept_noise: Batch = {}
 
     def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
@@ -165,18 +165,18 @@ class Phases:
 
     def _learn(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
         """Gradients of this rank's share of the batch, part after part, then one step."""
-        side, draws = self.sides[role], Draws(self.engine)
+        player, random = self.players[role], StepRandom(self.engine)
         noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
-        undo = Undo(side, self._modules()) if side.skips else None
+        snapshot = StepSnapshot(player, self._modules()) if player.skips else None
         replay = self.replay if role == "discriminator" else None
         if replay is not None:
             replay.begin(self.engine, count)
         while True:
             try:
-                side.clear()
+                player.clear()
                 if replay is not None:
                     replay.restart()
-                self._add_gradients(role, real, noise, draws, count, step, keep)
+                self._add_gradients(role, real, noise, random, count, step, keep)
                 break
             except (RuntimeError, MemoryError) as error:
                 self._kept.clear()
@@ -187,31 +187,31 @@ class Phases:
             self._kept.clear()
         if replay is not None:
             replay.end(count)
-        norm = side.step()
+        norm = player.step()
         self.meter.add(f"gradient_norm_{role}", norm)
-        if undo is not None:
+        if snapshot is not None:
             unsound = ~torch.isfinite(norm)
-            undo.where(unsound)
+            snapshot.where(unsound)
             self.meter.add(f"skipped_{role}", unsound.float())
 
     def _add_gradients(
-        self, role: str, real: Batch, noise: Batch, draws: Draws, count: int, step: int, keep: bool
+        self, role: str, real: Batch, noise: Batch, random: StepRandom, count: int, step: int, keep: bool
     ) -> None:
         share = self.engine.ranks.share(count)
-        shared = parts(share, count, self.memory.at_once, self.memory.pack)
+        shared = shards(share, count, self.memory.at_once, self.memory.pack)
         # The graphs of several parts would need as much memory as the whole: their samples are made again.
         keep = keep and len(shared) == 1
         learns = keep or role == "generator"
-        for part in shared:
-            draws.begin(part)
-            rows = part.rows(real, share.start)
-            drawn = self._kept.get(part) or self._drawn(rows, part.rows(noise), learns)
+        for shard in shared:
+            random.begin(shard)
+            rows = shard.rows(real, share.start)
+            drawn = self._kept.get(shard) or self._drawn(rows, shard.rows(noise), learns)
             if keep:
-                self._kept[part] = drawn
+                self._kept[shard] = drawn
             if self.replay is not None and role == "discriminator":
-                drawn = self._replayed(self.replay, drawn, part)
-            total = self._total(role, rows, drawn, step, draws, part.weight)
-            self.sides[role].add_gradients(total if part.weight == 1 else total * part.weight)
+                drawn = self._replayed(self.replay, drawn, shard)
+            total = self._total(role, rows, drawn, step, random, shard.weight)
+            self.players[role].add_gradients(total if shard.weight == 1 else total * shard.weight)
 
     def _modules(self) -> list[nn.Module]:
         nets = (*self.networks.generators.values(), *self.networks.discriminators.values())
@@ -237,37 +237,43 @@ class Phases:
             needed |= set(generator.reads) | (set(judged) - set(generator.writes))
         return sorted(needed & data)
 
-    def _drawn(self, real: Batch, noise: Batch, learn: bool) -> Drawn:
+    def _drawn(self, real: Batch, noise: Batch, learn: bool) -> GeneratedBatch:
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             generators = [self.networks.generators[game.generator] for game in self.networks.games]
             fakes = [generated(net, real, noise) for net in generators]
-            return Drawn([noise] * len(fakes), fakes)
+            return GeneratedBatch([noise] * len(fakes), fakes)
 
-    def _replayed(self, replay: Replay, drawn: Drawn, part: Part) -> Drawn:
+    def _replayed(self, replay: ReplayBuffer, drawn: GeneratedBatch, shard: Shard) -> GeneratedBatch:
         """Some samples exchanged for earlier ones, together with all that those were made from."""
         games = zip(drawn.noises, drawn.fakes, strict=True)
-        mixed = [replay.mixed(game, {**noise, **fake}, part) for game, (noise, fake) in enumerate(games)]
-        return Drawn(
+        mixed = [replay.mixed(game, {**noise, **fake}, shard) for game, (noise, fake) in enumerate(games)]
+        return GeneratedBatch(
             [{name: both[name] for name in noise} for noise, both in zip(drawn.noises, mixed, strict=True)],
             [{name: both[name] for name in fake} for fake, both in zip(drawn.fakes, mixed, strict=True)],
         )
 
     def _total(
-        self, role: str, real: Batch, drawn: Drawn, step: int, draws: Draws, weight: float = 1.0
+        self,
+        role: str,
+        real: Batch,
+        drawn: GeneratedBatch,
+        step: int,
+        random: StepRandom,
+        weight: float = 1.0,
     ) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
         for game, noise, fake in zip(self.networks.games, drawn.noises, drawn.fakes, strict=True):
             view = GameView(
                 self.networks,
                 game,
-                draws,
+                random,
                 learns=role,
                 real=real,
                 fake=fake,
                 noise=noise,
                 joint=game.discriminator in self.joint,
                 augmentation=self.augmentation,
-                pictures=self.pictures,
+                images=self.images,
             )
             with self.engine.autocast():
                 total = total + self._adversarial(role, view, weight)

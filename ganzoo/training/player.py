@@ -17,7 +17,7 @@ from ganzoo.training.distributed.ranks import Ranks
 Constraint = Callable[[nn.Module], None]
 
 
-class Side:
+class Player:
     """All generators, or all discriminators, with the optimiser that moves them.
 
     `slowed` is a factor on the learning rate, lowered when a run is rolled back. One that `skips` wants

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from ganzoo.api.training import Batch
 from ganzoo.fields import Field
 from ganzoo.training.compute.device import Engine
-from ganzoo.training.shards import Part
+from ganzoo.training.shards import Shard
 
 
-class Replay(nn.Module):
+class ReplayBuffer(nn.Module):
     """Pools of `size` samples, one for each game, with all fields that go with a sample.
 
     Its buffers are saved and taken back like those of other parts of a run. What a step puts into the pool
@@ -58,9 +58,9 @@ class Replay(nn.Module):
         """Forget what this step has brought so far: it is computed again."""
         self._new = []
 
-    def mixed(self, game: int, samples: Batch, part: Part) -> Batch:
+    def mixed(self, game: int, samples: Batch, shard: Shard) -> Batch:
         """The samples of a part, some exchanged for those of the pool: (n, ...) by field name."""
-        rows = slice(part.start, part.stop)
+        rows = slice(shard.start, shard.stop)
         places, taken = (value[rows] for value in self._chosen[game])
         full = self.filled >= self.size
         result = dict(samples)

@@ -28,7 +28,7 @@ CHANGEABLE = frozenset(
     )
 )  # fmt: skip
 
-Standing = Literal["new", "unfinished", "complete"]
+RunProgress = Literal["new", "unfinished", "complete"]
 
 
 def usual_path(plan: Plan) -> Path:
@@ -42,7 +42,7 @@ def usual_path(plan: Plan) -> Path:
     return Path("runs") / f"{safe_name(plan.name)}-{digest[:8]}"
 
 
-def standing(path: Path, plan: Plan) -> Standing:
+def run_progress(path: Path, plan: Plan) -> RunProgress:
     """How far the run at a path is that `plan` would start or go on with.
 
     UsageError when there is something else, DivergedError for a run that would diverge again.

@@ -1,4 +1,4 @@
-"""A generator's scores while it trains. What is computed comes from outside: see `Judging`."""
+"""A generator's scores while it trains. What is computed comes from outside: see `ScoringFactory`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.fields import Field
 from ganzoo.networks.apply import sampled
 from ganzoo.training.state import Training, averaged, evaluating
@@ -18,23 +18,23 @@ Array = np.ndarray[Any, Any]
 Make = Callable[[Mapping[str, Array]], Array]
 """Inputs (n, *shape) by field name -> samples (n, *shape)."""
 
-Judging = Callable[[Sequence[Field], Field, Store], Callable[[Make], Mapping[str, float]]]
+ScoringFactory = Callable[[Sequence[Field], Field, Dataset], Callable[[Make], Mapping[str, float]]]
 """For the fields that a generator reads, the one that it writes, and the training data: a function that
 scores its samples."""
 
 
-class Evaluation:
+class RunScores:
     """Scores of the first generator, averaged as it is exported.
 
     `seconds` were spent on it so far, `last` of them the last time.
     """
 
     def __init__(
-        self, training: Training, fields: Mapping[str, Field], store: Store, judging: Judging
+        self, training: Training, fields: Mapping[str, Field], dataset: Dataset, scoring: ScoringFactory
     ) -> None:
         net = next(iter(training.networks.generators.values()))
         self._training = training
-        self._score = judging([fields[name] for name in net.reads], fields[net.writes[0]], store)
+        self._score = scoring([fields[name] for name in net.reads], fields[net.writes[0]], dataset)
         self.seconds = self.last = 0.0
 
     def __call__(self) -> dict[str, float]:

@@ -21,14 +21,13 @@ from ganzoo.training.compute.cuda_graphs import Eager, Graphs, Repeater
 from ganzoo.training.compute.device import choose_device
 from ganzoo.training.distributed.ranks import Ranks, other_rank_ended
 from ganzoo.training.loop import Outcome, train_loop
-from ganzoo.training.reporting.quiet import Quiet
 from ganzoo.training.reporting.recorder import Recorder
-from ganzoo.training.reporting.reporter import Reporter
+from ganzoo.training.reporting.reporter import NullReporter, Reporter
 from ganzoo.training.reporting.run_record import record_of, recorded_failures, versions
-from ganzoo.training.reporting.sample_grids import Samples
-from ganzoo.training.resume import changes_since, check_resumable, standing, usual_path
-from ganzoo.training.scores import Evaluation, Judging
-from ganzoo.training.setup import Prepared, check_share, prepare
+from ganzoo.training.reporting.sample_grids import SampleGrids
+from ganzoo.training.resume import changes_since, check_resumable, run_progress, usual_path
+from ganzoo.training.scores import RunScores, ScoringFactory
+from ganzoo.training.setup import TrainingSetup, check_share, prepare
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 
@@ -38,13 +37,13 @@ _STOPS: tuple[Outcome | None, ...] = (None, "paused", "preempted", "interrupted"
 
 
 @dataclass(frozen=True)
-class Meeting:
+class RunContext:
     """Who takes part in a run: its ranks, the user's signals, who is told, and who judges samples."""
 
     ranks: Ranks
     interrupts: Interrupts
     reporter: Reporter
-    judging: Judging | None
+    scoring: ScoringFactory | None
 
 
 def start(
@@ -52,31 +51,35 @@ def start(
     run_dir: Path | None,
     reporter: Reporter,
     pause_at: int | None = None,
-    judging: Judging | None = None,
+    scoring: ScoringFactory | None = None,
 ) -> tuple[Run, Outcome]:
     """Train a plan in a new run directory. Nothing is written before data and networks are checked."""
-    with _meeting(plan, reporter, judging) as meeting:
-        path = _agreed_path(meeting, run_dir or fresh_path(plan.name))
-        if meeting.ranks.is_main:
+    with _run_context(plan, reporter, scoring) as context:
+        path = _agreed_path(context, run_dir or fresh_path(plan.name))
+        if context.ranks.is_main:
             check_free(path)
-        prepared = _prepare(plan, meeting)
-        with _lock(meeting, path):
-            if meeting.ranks.is_main:
+        setup = _prepare(plan, context)
+        with _lock(context, path):
+            if context.ranks.is_main:
                 check_free(path)  # data may have taken minutes to prepare
-            return _begin(prepared, path, meeting, pause_at)
+            return _begin(setup, path, context, pause_at)
 
 
 def resume(
-    run: Run, plan: Plan, reporter: Reporter, pause_at: int | None = None, judging: Judging | None = None
+    run: Run,
+    plan: Plan,
+    reporter: Reporter,
+    pause_at: int | None = None,
+    scoring: ScoringFactory | None = None,
 ) -> tuple[Run, Outcome]:
     """Go on with a run from its newest sound checkpoint.
 
     UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
     """
-    with _meeting(plan, reporter, judging) as meeting, _lock(meeting, run.path):
+    with _run_context(plan, reporter, scoring) as context, _lock(context, run.path):
         run = Run.open(run.path)
         check_resumable(run, plan)
-        return _go_on(run, plan, meeting, pause_at)
+        return _go_on(run, plan, context, pause_at)
 
 
 def start_or_resume(
@@ -84,107 +87,109 @@ def start_or_resume(
     run_dir: Path | None,
     reporter: Reporter,
     pause_at: int | None = None,
-    judging: Judging | None = None,
+    scoring: ScoringFactory | None = None,
 ) -> tuple[Run, Outcome]:
     """Begin a run, or go on with it after whatever ended it: the same call does both.
 
     Without `run_dir` the directory is named after the plan, so that it is found again. A complete run is
     left as it is. DivergedError for one that would diverge again.
     """
-    with _meeting(plan, reporter, judging) as meeting:
-        path = _agreed_path(meeting, run_dir or usual_path(plan))
-        if meeting.ranks.is_main and not any((path / name).exists() for name in ("run.json", "checkpoints")):
+    with _run_context(plan, reporter, scoring) as context:
+        path = _agreed_path(context, run_dir or usual_path(plan))
+        if context.ranks.is_main and not any((path / name).exists() for name in ("run.json", "checkpoints")):
             check_free(path)  # before the lock, by which a run's leftovers are known
-        with _lock(meeting, path):
-            mine = standing(path, plan) if meeting.ranks.is_main else ""
-            found = meeting.ranks.tell(mine.encode()).decode()
+        with _lock(context, path):
+            mine = run_progress(path, plan) if context.ranks.is_main else ""
+            found = context.ranks.broadcast(mine.encode()).decode()
             if found == "new":
-                return _begin(_prepare(plan, meeting), path, meeting, pause_at)
-            run = Run.open(path, writes=meeting.ranks.is_main)
+                return _begin(_prepare(plan, context), path, context, pause_at)
+            run = Run.open(path, writes=context.ranks.is_main)
             if found != "complete":
-                return _go_on(run, plan, meeting, pause_at)
-            meeting.reporter.note("this run was complete already: nothing was trained")
+                return _go_on(run, plan, context, pause_at)
+            context.reporter.note("this run was complete already: nothing was trained")
             return run, "done"
 
 
 @contextmanager
-def _meeting(plan: Plan, reporter: Reporter, judging: Judging | None) -> Iterator[Meeting]:
+def _run_context(plan: Plan, reporter: Reporter, scoring: ScoringFactory | None) -> Iterator[RunContext]:
     ranks = Ranks.from_environment()
     check_share(plan, ranks)
     with Interrupts() as interrupts:
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))
         try:
-            yield Meeting(ranks, interrupts, reporter if ranks.is_main else Quiet(), judging)
+            yield RunContext(ranks, interrupts, reporter if ranks.is_main else NullReporter(), scoring)
         except RuntimeError as error:
             raise (ranks.world > 1 and other_rank_ended(error)) or error from error
 
 
-def _agreed_path(meeting: Meeting, path: Path) -> Path:
-    return Path(meeting.ranks.tell(str(path).encode()).decode())
+def _agreed_path(context: RunContext, path: Path) -> Path:
+    return Path(context.ranks.broadcast(str(path).encode()).decode())
 
 
 @contextmanager
-def _lock(meeting: Meeting, path: Path) -> Iterator[None]:
-    if not meeting.ranks.is_main:
+def _lock(context: RunContext, path: Path) -> Iterator[None]:
+    if not context.ranks.is_main:
         yield
         return
     with only_process(path):
         yield
 
 
-def _prepare(plan: Plan, meeting: Meeting, record: dict[str, Any] | None = None) -> Prepared:
-    return prepare(plan, _decoding(meeting.reporter), record, meeting.ranks)
+def _prepare(plan: Plan, context: RunContext, record: dict[str, Any] | None = None) -> TrainingSetup:
+    return prepare(plan, _decoding(context.reporter), record, context.ranks)
 
 
-def _begin(prepared: Prepared, path: Path, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
-    plan = prepared.plan
-    evaluation = _evaluation(prepared, meeting)
-    run = Run.create(path, plan.name, record_of(prepared), plan.settings(), writes=meeting.ranks.is_main)
-    if meeting.ranks.is_main:
+def _begin(
+    setup: TrainingSetup, path: Path, context: RunContext, pause_at: int | None
+) -> tuple[Run, Outcome]:
+    plan = setup.plan
+    evaluation = _evaluation(setup, context)
+    run = Run.create(path, plan.name, record_of(setup), plan.settings(), writes=context.ranks.is_main)
+    if context.ranks.is_main:
         run.sweep()
         settle(run.checkpoints, -1)
-        run.write_bad_files(prepared.store.skipped)
-    return run, _train(prepared, run, meeting, pause_at, evaluation)
+        run.write_bad_files(setup.dataset.skipped)
+    return run, _train(setup, run, context, pause_at, evaluation)
 
 
-def _go_on(run: Run, plan: Plan, meeting: Meeting, pause_at: int | None) -> tuple[Run, Outcome]:
-    run.writes = meeting.ranks.is_main
+def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> tuple[Run, Outcome]:
+    run.writes = context.ranks.is_main
     if run.writes:
         run.sweep()
-    prepared = _prepare(plan, meeting, run.record)
-    if prepared.store.fingerprint != run.record["data"]["fingerprint"]:
+    setup = _prepare(plan, context, run.record)
+    if setup.dataset.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
             "The data is not what the run was started with.",
             where=f"{plan.data.source} in {run.path}",
             fix="bring the data back, or start a new run",
         )
-    notes = _restore(prepared.training, run, meeting)
-    meeting.reporter.note(f"going on after {prepared.training.images:,} images")
-    for text in (*notes, *changes_since(run, plan, versions(), meeting.ranks.world)):
-        meeting.reporter.note(text)
-    return run, _train(prepared, run, meeting, pause_at, _evaluation(prepared, meeting))
+    notes = _restore(setup.training, run, context)
+    context.reporter.note(f"going on after {setup.training.images:,} images")
+    for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):
+        context.reporter.note(text)
+    return run, _train(setup, run, context, pause_at, _evaluation(setup, context))
 
 
-def _restore(training: Training, run: Run, meeting: Meeting) -> list[str]:
+def _restore(training: Training, run: Run, context: RunContext) -> list[str]:
     """Continue from the newest sound checkpoint, which the main rank reads; what a user should know."""
     tensors: dict[str, Tensor] = {}
-    if meeting.ranks.is_main:
-        tensors, manifest = read_newest(run.checkpoints, meeting.reporter.note, training.check)
+    if context.ranks.is_main:
+        tensors, manifest = read_newest(run.checkpoints, context.reporter.note, training.check)
         settle(run.checkpoints, manifest["images"])
         training.seconds = manifest["seconds"]
-    if meeting.ranks.world > 1:
-        tensors = load(meeting.ranks.tell(save(tensors) if meeting.ranks.is_main else b""))
-    training.seconds = meeting.ranks.largest(training.seconds)[0]
+    if context.ranks.world > 1:
+        tensors = load(context.ranks.broadcast(save(tensors) if context.ranks.is_main else b""))
+    training.seconds = context.ranks.largest(training.seconds)[0]
     return training.load(tensors)
 
 
 def _train(
-    prepared: Prepared, run: Run, meeting: Meeting, pause_at: int | None, evaluation: Evaluation | None
+    setup: TrainingSetup, run: Run, context: RunContext, pause_at: int | None, evaluation: RunScores | None
 ) -> Outcome:
-    plan, training, reporter = prepared.plan, prepared.training, meeting.reporter
-    interrupts, ranks = meeting.interrupts, meeting.ranks
-    for text in prepared.store.notes:
+    plan, training, reporter = setup.plan, setup.training, context.reporter
+    interrupts, ranks = context.interrupts, context.ranks
+    for text in setup.dataset.notes:
         reporter.note(text)
 
     def stop() -> Outcome | None:
@@ -196,10 +201,10 @@ def _train(
         recorder.attempt(lambda: run.update(micro_batch=size))
         reporter.note(f"memory ran out: {size} samples at once from here on, gradients are accumulated")
 
-    prepared.phases.memory.told = less_at_once
+    setup.phases.memory.told = less_at_once
     interrupts.hold()
-    fields = declared(training.networks, prepared.store.info)
-    samples = Samples(run.path / "samples", plan, training, prepared.batches, fields)
+    fields = declared(training.networks, setup.dataset.info)
+    samples = SampleGrids(run.path / "samples", plan, training, setup.batches, fields)
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")
@@ -211,13 +216,11 @@ def _train(
         while True:
             repeater = repeater_for(plan, training, run, reporter)
             try:
-                outcome = train_loop(
-                    plan, training, prepared.phases, prepared.batches, repeater, recorder, stop
-                )
+                outcome = train_loop(plan, training, setup.phases, setup.batches, repeater, recorder, stop)
                 recorder.finish()
                 break
             except DivergedError as error:
-                _roll_back(error, prepared, run, meeting)
+                _roll_back(error, setup, run, context)
                 recorder.attempt(recorder.rewind)
                 recorder.attempt(recorder.checkpoint)
         run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
@@ -225,24 +228,24 @@ def _train(
     return outcome
 
 
-def _evaluation(prepared: Prepared, meeting: Meeting) -> Evaluation | None:
+def _evaluation(setup: TrainingSetup, context: RunContext) -> RunScores | None:
     """Who scores samples in this run: the main rank, where it is wanted."""
-    if prepared.plan.train.eval_every is None or meeting.judging is None or not meeting.ranks.is_main:
+    if setup.plan.train.eval_every is None or context.scoring is None or not context.ranks.is_main:
         return None
-    fields = declared(prepared.training.networks, prepared.store.info)
-    return Evaluation(prepared.training, fields, prepared.store, meeting.judging)
+    fields = declared(setup.training.networks, setup.dataset.info)
+    return RunScores(setup.training, fields, setup.dataset, context.scoring)
 
 
-def _roll_back(error: DivergedError, prepared: Prepared, run: Run, meeting: Meeting) -> None:
+def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: RunContext) -> None:
     """Load the newest checkpoint and learn at half the rates; raises the error where that may not be."""
-    training = prepared.training
-    if prepared.plan.train.on_nan != "rollback" or training.rollbacks >= ROLLBACKS:
+    training = setup.training
+    if setup.plan.train.on_nan != "rollback" or training.rollbacks >= ROLLBACKS:
         raise error
     seconds, rollbacks = training.seconds, training.rollbacks + 1
-    _restore(training, run, meeting)
+    _restore(training, run, context)
     training.seconds = seconds
     training.slow_down(rollbacks)
-    meeting.reporter.note(
+    context.reporter.note(
         f"{error.what} Rolled back to {training.images:,} images; learning rates are halved "
         f"(rollback {rollbacks} of {ROLLBACKS})"
     )
@@ -257,7 +260,7 @@ def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
         tenth = 10 * done // max(total, 1)
         if tenth > told and total > 1000:
             told = tenth
-            reporter.note(f"decoded {done:,} of {total:,} pictures into the cache")
+            reporter.note(f"decoded {done:,} of {total:,} images into the cache")
 
     return progress
 
@@ -279,7 +282,9 @@ def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -
     if not plan.train.graphs:
         told("off")
         return Eager()
-    if any(side.settings.momentum_final is not None for side in (training.generator, training.discriminator)):
+    if any(
+        player.settings.momentum_final is not None for player in (training.generator, training.discriminator)
+    ):
         told("eager: the momentum changes from step to step")
         return Eager()
     return Graphs(training.engine, told)

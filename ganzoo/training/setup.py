@@ -11,32 +11,32 @@ import torch
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.data.batches import Batches
-from ganzoo.data.dataset import Store
+from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import SettingsError, UsageError
-from ganzoo.networks.apply import declared, judging_alone, noise_fields
+from ganzoo.networks.apply import declared, independent_of_batch, noise_fields
 from ganzoo.networks.build import build_networks
-from ganzoo.training.compute.conv_as_matmul import use_products
+from ganzoo.training.compute.conv_as_matmul import use_matmul_convolutions
 from ganzoo.training.compute.device import Engine, choose_threads, kept_threads
 from ganzoo.training.compute.double_backward import use_lean_gradients
 from ganzoo.training.distributed.ranks import Ranks
 from ganzoo.training.ema import Ema
-from ganzoo.training.flops import forward_work
-from ganzoo.training.microbatches import Memory
-from ganzoo.training.objective import Parts, make_parts
+from ganzoo.training.flops import forward_flops
+from ganzoo.training.microbatches import MicroBatching
+from ganzoo.training.objective import Objective, make_objective
 from ganzoo.training.phases import MEASURED, ROLES, Meter, Phases
-from ganzoo.training.player import Side
-from ganzoo.training.replay_buffer import Replay
+from ganzoo.training.player import Player
+from ganzoo.training.replay_buffer import ReplayBuffer
 from ganzoo.training.state import Training
 from ganzoo.util import system
 
 
 @dataclass(frozen=True)
-class Prepared:
+class TrainingSetup:
     """A plan with its data opened and its networks built on the device: ready to train."""
 
     plan: Plan
-    store: Store
+    dataset: Dataset
     training: Training
     phases: Phases
     batches: Batches
@@ -83,7 +83,7 @@ def prepare(
     progress: Callable[[int, int], None] | None = None,
     record: Mapping[str, Any] | None = None,
     ranks: Ranks | None = None,
-) -> Prepared:
+) -> TrainingSetup:
     """Open the data, build and check the networks, move everything to the device.
 
     `record` is that of a run to resume: what was chosen when it began, precision and threads, stays.
@@ -92,77 +92,79 @@ def prepare(
     check_share(plan, ranks)
     _check_best(plan)
     system.watch_cores()
-    store = open_data(plan, progress)
-    networks = build_networks(plan, store.info)
+    dataset = open_data(plan, progress)
+    networks = build_networks(plan, dataset.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
     at_once = min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None)
-    _set_threads(plan, networks, store, record.get("threads"), ranks)
+    _set_threads(plan, networks, dataset, record.get("threads"), ranks)
     torch.manual_seed((seed + ranks.rank) % 2**63)  # dropout: other masks for other samples
-    parts = make_parts(plan, engine.device)
-    joint = judging_alone(networks, store.info)
-    if any(penalty.second_order for penalty in parts.penalties["discriminator"]):
+    objective = make_objective(plan, engine.device)
+    joint = independent_of_batch(networks, dataset.info)
+    if any(penalty.second_order for penalty in objective.penalties["discriminator"]):
         for net in networks.discriminators.values():
             use_lean_gradients(net.module)
     _place(networks, engine)
     skips = plan.train.on_nan == "skip"
-    sides = _sides(plan, networks, parts, ranks, skips=skips)
-    replay = _replay(plan, networks, store, engine)
+    players = _players(plan, networks, objective, ranks, skips=skips)
+    replay = _replay(plan, networks, dataset, engine)
     if replay is not None:
-        parts.stateful["replay"] = replay
+        objective.stateful["replay"] = replay
     training = Training(
         networks=networks,
-        generator=sides["generator"],
-        discriminator=sides["discriminator"],
-        ema=Ema(sides["generator"].modules, plan.ema),
+        generator=players["generator"],
+        discriminator=players["discriminator"],
+        ema=Ema(players["generator"].modules, plan.ema),
         engine=engine,
         meter=Meter(ranks, tolerant=skips),
-        stateful=parts.stateful,
+        stateful=objective.stateful,
     )
     training.agree()
     phases = Phases(
         networks,
-        sides,
+        players,
         engine,
         training.meter,
-        parts.loss,
-        parts.penalties,
-        augmentation=parts.augmentation,
-        pictures=[name for name, field in declared(networks, store.info).items() if field.is_image],
+        objective.loss,
+        objective.penalties,
+        augmentation=objective.augmentation,
+        images=[name for name, field in declared(networks, dataset.info).items() if field.is_image],
         paired=plan.loss.item.spec.paired,
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
-        memory=Memory(at_once, plan.train.pack),
-        stateful=parts.stateful.values(),
+        memory=MicroBatching(at_once, plan.train.pack),
+        stateful=objective.stateful.values(),
         replay=replay,
     )
-    batches = Batches(store, seed=seed, device=engine.device, flip=plan.data.flip)
-    return Prepared(plan, store, training, phases, batches)
+    batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
+    return TrainingSetup(plan, dataset, training, phases, batches)
 
 
-def _replay(plan: Plan, networks: Networks, store: Store, engine: Engine) -> Replay | None:
+def _replay(plan: Plan, networks: Networks, dataset: Dataset, engine: Engine) -> ReplayBuffer | None:
     """The pool of earlier samples, where one is wanted: of each game, all that a sample is made of."""
     if not plan.train.replay:
         return None
-    fields = declared(networks, store.info)
+    fields = declared(networks, dataset.info)
     nets = (*networks.generators.values(), *networks.discriminators.values())
     made_from = {field.name for field in noise_fields(networks)}
-    made_from |= {name for net in nets for name in (*net.reads, *net.writes) if name in store.info}
+    made_from |= {name for net in nets for name in (*net.reads, *net.writes) if name in dataset.info}
     games = [
         [fields[name] for name in sorted(made_from | set(networks.generators[game.generator].writes))]
         for game in networks.games
     ]
-    return Replay(plan.train.replay, games).to(engine.device)
+    return ReplayBuffer(plan.train.replay, games).to(engine.device)
 
 
-def _sides(plan: Plan, networks: Networks, parts: Parts, ranks: Ranks, *, skips: bool) -> dict[str, Side]:
+def _players(
+    plan: Plan, networks: Networks, objective: Objective, ranks: Ranks, *, skips: bool
+) -> dict[str, Player]:
     """The networks of each role with their optimiser."""
     roles = (
         ("generator", networks.generators, plan.generator),
         ("discriminator", networks.discriminators, plan.discriminator),
     )
     return {
-        role: Side(nets, settings, parts.constraints[role], ranks=ranks, skips=skips)
+        role: Player(nets, settings, objective.constraints[role], ranks=ranks, skips=skips)
         for role, nets, settings in roles
     }
 
@@ -186,9 +188,11 @@ def _check_best(plan: Plan) -> None:
         )
 
 
-def _set_threads(plan: Plan, networks: Networks, store: Store, recorded: int | None, ranks: Ranks) -> None:
+def _set_threads(
+    plan: Plan, networks: Networks, dataset: Dataset, recorded: int | None, ranks: Ranks
+) -> None:
     """Set the number of threads for this process: as asked, as when the run began, or what suits the work."""
-    work = forward_work(networks, store.info) * len(ranks.share(plan.train.batch_size))
+    work = forward_flops(networks, dataset.info) * len(ranks.share(plan.train.batch_size))
     # Ranks are no neighbours to make room for: whoever started them has divided the cores.
     busy_cores = system.busy_cores if ranks.world == 1 else lambda: 0.0
     wanted = plan.train.threads or kept_threads(recorded)
@@ -201,6 +205,6 @@ def _place(networks: Networks, engine: Engine) -> None:
     # gradient penalty's double backward included; modules without convolutions ignore it.
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         if engine.device.type == "cpu":
-            use_products(net.module)
+            use_matmul_convolutions(net.module)
         net.module.to(engine.device).train()
         net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -17,7 +17,7 @@ from ganzoo.training.compute.device import Engine
 
 
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """Samples `start` to `stop` of a global batch of `whole`."""
 
     start: int
@@ -39,28 +39,28 @@ class Part:
         return {name: value[self.start - first : self.stop - first] for name, value in batch.items()}
 
 
-def parts(share: range, whole: int, at_once: int | None, pack: int = 1) -> list[Part]:
+def shards(share: range, whole: int, at_once: int | None, pack: int = 1) -> list[Shard]:
     """A rank's share of a global batch in parts of equal size, or nearly, of `at_once` samples at most.
 
     None of them divides `pack` samples that are judged together: share and `at_once` are multiples of it.
     """
     count = 1 if at_once is None else -(-len(share) // at_once)
     edges = [share.start + number * (len(share) // pack) // count * pack for number in range(count + 1)]
-    return [Part(start, stop, whole) for start, stop in pairwise(edges)]
+    return [Shard(start, stop, whole) for start, stop in pairwise(edges)]
 
 
-class Draws:
+class StepRandom:
     """The random numbers that losses' terms ask for in one step, the same for whatever part asks."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._drawn: list[tuple[int, Tensor]] = []
         self._next = 0
-        self._part = Part(0, 1, 1)
+        self._shard = Shard(0, 1, 1)
 
-    def begin(self, part: Part) -> None:
+    def begin(self, shard: Shard) -> None:
         """The next numbers are for this part, in the order in which the first part asked for them."""
-        self._part, self._next = part, 0
+        self._shard, self._next = shard, 0
 
     def normal(self, *shape: int) -> Tensor:
         """N(0, 1) on the device."""
@@ -72,12 +72,12 @@ class Draws:
 
     def _rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         if self._next == len(self._drawn):
-            size, whole = len(self._part), self._part.whole
+            size, whole = len(self._shard), self._shard.whole
             # Rows for each sample, or for each real and each generated one; others belong to no sample.
             times = shape[0] // size if shape and shape[0] in (size, 2 * size) else 0
             self._drawn.append((times, draw(times, whole, *shape[1:]) if times else draw(*shape)))
         times, values = self._drawn[self._next]
         self._next += 1
         if times:
-            values = values[:, self._part.start : self._part.stop].reshape(shape)
+            values = values[:, self._shard.start : self._shard.stop].reshape(shape)
         return values.clone()  # a term may change it in place

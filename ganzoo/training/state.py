@@ -20,7 +20,7 @@ from ganzoo.runs.weights import _under, load_modules
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.ema import Ema
 from ganzoo.training.phases import Meter
-from ganzoo.training.player import Side
+from ganzoo.training.player import Player
 
 _LARGEST_RANDOM = 1 << 16  # bytes; torch's CPU stream has 5,056
 
@@ -37,8 +37,8 @@ class Training:
     """The moving parts of a run. `images` and `steps` (cycles) say how far it is."""
 
     networks: Networks
-    generator: Side
-    discriminator: Side
+    generator: Player
+    discriminator: Player
     ema: Ema
     engine: Engine
     meter: Meter
@@ -76,9 +76,9 @@ class Training:
             "counters.steps": torch.tensor(self.steps),
             "counters.rollbacks": torch.tensor(self.rollbacks),
         }
-        for role, side in (("generator", self.generator), ("discriminator", self.discriminator)):
-            flat |= _flat(f"networks.{role}", side.modules)
-            flat |= _prefixed(f"optimizers.{role}", side.state())
+        for role, player in (("generator", self.generator), ("discriminator", self.discriminator)):
+            flat |= _flat(f"networks.{role}", player.modules)
+            flat |= _prefixed(f"optimizers.{role}", player.state())
         if self.ema.active:
             flat |= _flat("ema", self.ema.modules)
         flat |= _flat("parts", self.stateful)
@@ -101,8 +101,8 @@ class Training:
             **_kinds(_flat("parts", self.stateful)),
         }
         found = dict(kinds)
-        for role, side in (("generator", self.generator), ("discriminator", self.discriminator)):
-            kinds_of = _kinds(dict(zip(side.names, side.parameters, strict=True)))
+        for role, player in (("generator", self.generator), ("discriminator", self.discriminator)):
+            kinds_of = _kinds(dict(zip(player.names, player.parameters, strict=True)))
             for key in [key for key in found if key.startswith(f"optimizers.{role}.")]:
                 name = key.removeprefix(f"optimizers.{role}.").rpartition(".")[0]
                 if name in kinds_of and found[key] in (kinds_of[name], ("F32", ())):
@@ -129,9 +129,9 @@ class Training:
         self.images = int(flat["counters.images"])
         self.steps = int(flat["counters.steps"])
         self.slow_down(int(flat["counters.rollbacks"]))
-        for role, side in (("generator", self.generator), ("discriminator", self.discriminator)):
-            load_modules(side.modules, _under(f"networks.{role}", flat))
-            side.load_state(_under(f"optimizers.{role}", flat))
+        for role, player in (("generator", self.generator), ("discriminator", self.discriminator)):
+            load_modules(player.modules, _under(f"networks.{role}", flat))
+            player.load_state(_under(f"optimizers.{role}", flat))
         if self.ema.active:
             load_modules(self.ema.modules, _under("ema", flat))
         load_modules(self.stateful, _under("parts", flat))

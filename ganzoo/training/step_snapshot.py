@@ -7,15 +7,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ganzoo.training.player import Side
+from ganzoo.training.player import Player
 
 
-class Undo:
+class StepSnapshot:
     """Copies of all that a step of one side changes: weights, moments, and statistics of any module."""
 
-    def __init__(self, side: Side, modules: Iterable[nn.Module]) -> None:
-        self._optimizer = side.optimizer
-        changed = [*side.parameters, *(value for module in modules for value in module.buffers())]
+    def __init__(self, player: Player, modules: Iterable[nn.Module]) -> None:
+        self._optimizer = player.optimizer
+        changed = [*player.parameters, *(value for module in modules for value in module.buffers())]
         self._before = [(value, value.detach().clone()) for value in changed]
         self._moments = {(id(p), slot): value.clone() for p, slot, value in self._slots()}
 

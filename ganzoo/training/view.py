@@ -11,7 +11,7 @@ from torch import Tensor
 from ganzoo.api.networks import Game, Net, Networks
 from ganzoo.api.training import Augmentation, Batch
 from ganzoo.networks.apply import apply
-from ganzoo.training.shards import Draws
+from ganzoo.training.shards import StepRandom
 
 
 class GameView:
@@ -26,7 +26,7 @@ class GameView:
         self,
         networks: Networks,
         game: Game,
-        draws: Draws,
+        random: StepRandom,
         *,
         learns: str,
         real: Batch,
@@ -34,17 +34,17 @@ class GameView:
         noise: Batch,
         joint: bool = False,
         augmentation: Augmentation | None = None,
-        pictures: Collection[str] = (),
+        images: Collection[str] = (),
     ) -> None:
         self._generators = networks.generators
         self._generator = networks.generators[game.generator]
         self._discriminator = networks.discriminators[game.discriminator]
-        self._draws = draws
+        self._random = random
         self.noise = noise
         self._generator_learns = learns == "generator"
         self._joint = joint
         self._augmentation = augmentation
-        self._pictures = [name for name in self._discriminator.reads if name in pictures]
+        self._images = [name for name in self._discriminator.reads if name in images]
         self.real = real
         self.fake = fake if self._generator_learns else {name: value.detach() for name, value in fake.items()}
         self.written = self._generator.writes
@@ -78,13 +78,13 @@ class GameView:
     def discriminate(self, batch: Batch) -> Batch:
         """The discriminator's outputs in float32, so that losses are computed in full precision.
 
-        It sees pictures through the augmentation, where there is one.
+        It sees images through the augmentation, where there is one.
         """
-        if self._augmentation is not None and self._pictures:
-            pictures = {name: batch[name] for name in self._pictures}
+        if self._augmentation is not None and self._images:
+            images = {name: batch[name] for name in self._images}
             # Moving pixels by products in bf16 would blur them.
-            with torch.autocast(pictures[self._pictures[0]].device.type, enabled=False):
-                batch = {**batch, **self._augmentation(pictures, self.uniform)}
+            with torch.autocast(images[self._images[0]].device.type, enabled=False):
+                batch = {**batch, **self._augmentation(images, self.uniform)}
         return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
@@ -101,11 +101,11 @@ class GameView:
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1) on the run's device."""
-        return self._draws.uniform(*shape)
+        return self._random.uniform(*shape)
 
     def normal(self, *shape: int) -> Tensor:
         """N(0, 1) on the run's device."""
-        return self._draws.normal(*shape)
+        return self._random.normal(*shape)
 
 
 def generated(net: Net, batch: Batch, noise: Batch) -> Batch:

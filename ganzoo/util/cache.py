@@ -1,4 +1,4 @@
-"""Where ganzoo keeps what it can make again: decoded pictures, features, judges."""
+"""Where ganzoo keeps what it can make again: decoded images, features, classifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentations against learning few pictures by heart: DiffAugment (Zhao 2020) and ADA (Karras 2020)."""
+"""Augmentations against learning few images by heart: DiffAugment (Zhao 2020) and ADA (Karras 2020)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ganzoo_augmentations() -> list[AugmentationSpec]:
         ),
         AugmentationSpec(
             name="ada",
-            summary="Moves, turns, scales and colours pictures, the more often the better D knows real ones.",
+            summary="Moves, turns, scales and colours images, the more often the better D knows real ones.",
             paper="Karras et al. 2020, Training Generative Adversarial Networks with Limited Data, "
             "arXiv:2006.06676",
             factory="ganzoo_augment.ada:Ada",

@@ -9,7 +9,7 @@ from math import pi
 import torch
 from torch import Tensor, distributed, nn
 
-from ganzoo.api.training import Batch
+from ganzoo.api import Batch
 from ganzoo_augment.config import AdaConfig
 from ganzoo_augment.pixels import Affine, Grid, product, recoloured
 
@@ -19,9 +19,9 @@ MOVES, COLOURS = 18, 10  # random numbers of each kind, for each sample
 class Ada(nn.Module):
     """The augmentation `ada`: each transformation is applied to each sample with chance p (appendix B).
 
-    Those that move pixels are one affine map, and colours another. Pictures are resampled once, bilinearly
+    Those that move pixels are one affine map, and colours another. Images are resampled once, bilinearly
     and reflected at borders; the authors' code does so at twice the size between wavelet filters, against
-    aliasing. Quarter turns of a picture that is not square are half turns. Pictures are taken to be
+    aliasing. Quarter turns of an image that is not square are half turns. Images are taken to be
     within -1..1. All fields of a sample get the same numbers; those of one size are moved alike.
 
     `p` and what it is decided by are buffers of floating point, which get their mean over several
@@ -43,19 +43,19 @@ class Ada(nn.Module):
         for name in ("signs", "count", "steps"):
             self.register_buffer(name, torch.zeros(()))
 
-    def forward(self, pictures: Batch, uniform: Callable[..., Tensor]) -> Batch:
-        """Pictures (N, C, H, W) by name -> the same fields, changed."""
-        numbers = uniform(len(next(iter(pictures.values()))), MOVES + COLOURS)
+    def forward(self, images: Batch, uniform: Callable[..., Tensor]) -> Batch:
+        """Images (N, C, H, W) by name -> the same fields, changed."""
+        numbers = uniform(len(next(iter(images.values()))), MOVES + COLOURS)
         if self.config.blit or self.config.geometry:
             grids = {}
-            for height, width in {(value.shape[2], value.shape[3]) for value in pictures.values()}:
+            for height, width in {(value.shape[2], value.shape[3]) for value in images.values()}:
                 source = source_of(Chances(numbers[:, :MOVES], self.p), height, width, self.config)
                 grids[height, width] = Grid.of(height, width, source)
-            pictures = {name: grids[x.shape[2], x.shape[3]].of_pictures(x) for name, x in pictures.items()}
+            images = {name: grids[x.shape[2], x.shape[3]].of_images(x) for name, x in images.items()}
         if self.config.color:
             change = colour_change(Chances(numbers[:, MOVES:], self.p))
-            pictures = {name: recoloured(value, change) for name, value in pictures.items()}
-        return pictures
+            images = {name: recoloured(value, change) for name, value in images.items()}
+        return images
 
     @torch.no_grad()
     def observe(self, real_scores: Tensor) -> None:

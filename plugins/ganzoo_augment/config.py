@@ -17,11 +17,11 @@ class DiffAugmentConfig:
 class AdaConfig:
     """The paper's pipe and controller (section 3, appendix B).
 
-    `blit`: flips, quarter turns and shifts by whole pixels; `x_flip=false` leaves out the flips, for pictures
+    `blit`: flips, quarter turns and shifts by whole pixels; `x_flip=false` leaves out the flips, for images
     that all look one way. `geometry`: scales, turns and shifts by fractions. `color`: brightness, contrast,
     luma flip, hue and saturation. `p` is the chance of each of them; None lets it adapt, from 0 on: towards
     a mean sign of real scores of `target`, in every `interval`-th step of the discriminator, and from 0 to
-    1 in `kimg` thousand real pictures at the least.
+    1 in `kimg` thousand real images at the least.
     """
 
     blit: bool = True

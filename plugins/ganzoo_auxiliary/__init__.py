@@ -21,7 +21,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="acgan-conv",
-            summary="Convolutions; G hears a class label, D guesses it beside the score; pictures from 8x8.",
+            summary="Convolutions; G hears a class label, D guesses it beside the score; images from 8x8.",
             paper=f"{ACGAN}, appendix A",
             factory="ganzoo_auxiliary.networks:build_label",
             config=LabelConvConfig,
@@ -29,7 +29,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="infogan-conv",
-            summary="Convolutions; G hears a code and styles beside z, D guesses them; pictures from 8x8.",
+            summary="Convolutions; G hears a code and styles beside z, D guesses them; images from 8x8.",
             paper=f"{INFOGAN}, appendix C.1",
             factory="ganzoo_auxiliary.networks:build_code",
             config=CodeConvConfig,

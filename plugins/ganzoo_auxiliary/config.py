@@ -10,7 +10,7 @@ from typing import Literal
 class LabelConvConfig:
     """Options of `acgan-conv`.
 
-    G's channels halve at each doubling, down to `generator_width` before the picture; `generator_hidden`
+    G's channels halve at each doubling, down to `generator_width` before the image; `generator_hidden`
     puts a linear layer before the first maps, which have a norm where `bottom_norm`. D halves as often as G
     doubles and `discriminator_extra` times more, by `discriminator_layers` convolutions each time, of which
     the first has stride 2; channels double at each convolution, up to 512. `discriminator_hidden` is a linear

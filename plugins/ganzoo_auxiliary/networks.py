@@ -1,7 +1,7 @@
 """Architectures `acgan-conv` and `infogan-conv`: a generator told a class or codes, and D guesses them.
 
 By options they are the nets of Odena et al. 2017 (arXiv:1610.09585, appendix A) and of Chen et al. 2016
-(arXiv:1606.03657, appendix C.1), for any pictures from 8x8. One body of D carries the score and the guesses.
+(arXiv:1606.03657, appendix C.1), for any images from 8x8. One body of D carries the score and the guesses.
 """
 
 from __future__ import annotations
@@ -13,8 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, as_maps, doubling, halvings, initialise, map_sizes
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import (
+    Bounded,
+    DataError,
+    DataInfo,
+    Field,
+    Net,
+    Networks,
+    as_maps,
+    doubling,
+    halvings,
+    initialise,
+    map_sizes,
+)
 from ganzoo_auxiliary.config import CodeConvConfig, LabelConvConfig
 
 # Of the class vectors where `init` is torch's own. At 0.3 a class is a fifth of what enters G's first layer
@@ -57,8 +68,8 @@ class Upward(nn.Module):
     def forward(self, numbers: Tensor, chosen: Tensor) -> Tensor:
         """(N, inputs), (N,) -> (N, C, H, W)."""
         hidden = self.hidden(self.from_numbers(numbers) + self.from_class(chosen))
-        picture: Tensor = self.layers(as_maps(hidden, self.base))
-        return picture
+        pixels: Tensor = self.layers(as_maps(hidden, self.base))
+        return pixels
 
 
 class LabelGenerator(nn.Module):
@@ -70,8 +81,8 @@ class LabelGenerator(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, C, H, W)."""
-        picture: Tensor = self.upward(z, label)
-        return picture
+        pixels: Tensor = self.upward(z, label)
+        return pixels
 
 
 class CodeGenerator(nn.Module):
@@ -83,8 +94,8 @@ class CodeGenerator(nn.Module):
 
     def forward(self, z: Tensor, code: Tensor, style: Tensor) -> Tensor:
         """(N, latent), (N,), (N, styles) -> (N, C, H, W)."""
-        picture: Tensor = self.upward(torch.cat([z, style], dim=1), code)
-        return picture
+        pixels: Tensor = self.upward(torch.cat([z, style], dim=1), code)
+        return pixels
 
 
 class Discriminator(nn.Module):
@@ -167,7 +178,7 @@ def assemble(
 def build_label(config: LabelConvConfig, data: DataInfo) -> Networks:
     """Factory of `acgan-conv`: D writes `label_logits` (N, classes) beside the score.
 
-    DataError unless the data has pictures from 8x8 with one class label.
+    DataError unless the data has images from 8x8 with one class label.
     """
     image, label = data.image(smallest=8, otherwise="conditional-mlp"), data.field("label")
     classes = len(label.classes)
@@ -175,7 +186,7 @@ def build_label(config: LabelConvConfig, data: DataInfo) -> Networks:
         raise DataError(
             "The architecture 'acgan-conv' needs one class label per sample.",
             where=f"label: {label.dtype}{list(label.shape)} with {classes} classes",
-            fix="put the pictures into one sub-folder for each class, or choose a recipe without labels",
+            fix="put the images into one sub-folder for each class, or choose a recipe without labels",
         )
     generator = LabelGenerator(config, image, classes)
     discriminator = Discriminator(config, image, (classes,))
@@ -185,7 +196,7 @@ def build_label(config: LabelConvConfig, data: DataInfo) -> Networks:
 def build_code(config: CodeConvConfig, data: DataInfo) -> Networks:
     """Factory of `infogan-conv`: D writes `code_logits` (N, categories) and `style_mean` (N, styles), too.
 
-    DataError unless the pictures have 8x8 pixels or more.
+    DataError unless the images have 8x8 pixels or more.
     """
     image = data.image(smallest=8, otherwise="mlp")
     names = tuple(str(k) for k in range(config.categories))

@@ -30,7 +30,7 @@ SMALL: Mapping[str, Any] = {
     "ema.ramp": 0.15,
 }
 
-# With weights of 1 pictures became typical: 60,000 pictures gave FED 79, recall 0.15; with these 57, 0.34.
+# With weights of 1 images became typical: 60,000 images gave FED 79, recall 0.15; with these 57, 0.34.
 SIZED_ACGAN = RecipeSpec(
     name="acgan",
     summary="AC-GAN sized for CPU minutes. Departs from the paper: small nets, 32 latents, spectral norm in "
@@ -78,7 +78,7 @@ ACGAN_PAPER = RecipeSpec(
     },
 )
 
-# 60,000 pictures: FED 91 with weights of 1, 71 with these and uniform z; at 0.1 for both the codes said less.
+# 60,000 images: FED 91 with weights of 1, 71 with these and uniform z; at 0.1 for both the codes said less.
 SIZED_INFOGAN = RecipeSpec(
     name="infogan",
     summary="InfoGAN sized for CPU minutes: a code of ten classes and two styles, found without labels. "

@@ -1,4 +1,4 @@
-"""What makes a class or codes show in a picture: D guesses them, G wants them guessed."""
+"""What makes a class or codes show in an image: D guesses them, G wants them guessed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import Batch, View
+from ganzoo.api import Batch, SettingsError, View
 from ganzoo_auxiliary.config import CodesConfig, GuessLabelConfig, ShowLabelConfig
 
 Penalty = Callable[[View], Tensor]

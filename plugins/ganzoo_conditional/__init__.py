@@ -21,7 +21,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="conditional-conv",
-            summary="Convolutions with a class label: projection or concatenation in D, pictures from 8x8.",
+            summary="Convolutions with a class label: projection or concatenation in D, images from 8x8.",
             paper=MIYATO,
             factory="ganzoo_conditional.conv:build",
             config=ConvConfig,

@@ -1,4 +1,4 @@
-"""Parts that both conditional networks share: checks of the data, label vectors, initialisation."""
+"""Objective that both conditional networks share: checks of the data, label vectors, initialisation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def conditions(data: DataInfo, architecture: str) -> tuple[Field, int]:
             f"The architecture '{architecture}' needs an image and one class label per sample.",
             where=f"image: {image.dtype}{list(image.shape)}, label: {label.dtype}{list(label.shape)} "
             f"with {len(label.classes)} classes",
-            fix="put the pictures into one sub-folder for each class, or choose a recipe without labels",
+            fix="put the images into one sub-folder for each class, or choose a recipe without labels",
         )
     return image, len(label.classes)
 

@@ -40,10 +40,10 @@ class MlpConfig:
 class ConvConfig:
     """Options of `conditional-conv`.
 
-    Channels double at each halving of the picture, up to 8 times the `*_width` of the largest maps;
-    the picture is halved as often as its shorter side stays at 4 or more. The generator reads the
+    Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps;
+    the image is halved as often as its shorter side stays at 4 or more. The generator reads the
     label as a vector of `label_width` beside z. `conditioning="projection"` adds <emb(label), features>
-    to the score; `"concat"` gives the discriminator the label as one more plane of the picture.
+    to the score; `"concat"` gives the discriminator the label as one more plane of the image.
     `pooling` is what the features are: all values of the last map, or their sums over it.
     """
 

@@ -1,7 +1,7 @@
-"""Architecture `conditional-conv`: a convolutional pair that knows the class of each picture.
+"""Architecture `conditional-conv`: a convolutional pair that knows the class of each image.
 
 The discriminator is conditioned by projection (Miyato and Koyama 2018, arXiv:1802.05637, equation 4)
-or by concatenation. Any picture size: maps have ceil(side / 2**k) pixels, cropped where one is too many.
+or by concatenation. Any image size: maps have ceil(side / 2**k) pixels, cropped where one is too many.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, as_maps, doubling, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Networks, as_maps, doubling, halvings, map_sizes
 from ganzoo_conditional.common import conditions, finish, label_table
 from ganzoo_conditional.config import ConvConfig
 
@@ -50,8 +49,8 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, C, H, W)."""
         hidden = self.project(torch.cat([z, self.embed(label)], dim=1))
-        picture: Tensor = self.layers(as_maps(hidden, self.base))
-        return picture
+        pixels: Tensor = self.layers(as_maps(hidden, self.base))
+        return pixels
 
 
 class Discriminator(nn.Module):
@@ -97,7 +96,7 @@ class Discriminator(nn.Module):
 
 
 def build(config: ConvConfig, data: DataInfo) -> Networks:
-    """Factory of `conditional-conv`; DataError unless the data has pictures from 8x8 with one class label."""
+    """Factory of `conditional-conv`; DataError unless the data has images from 8x8 with one class label."""
     image = data.image(smallest=8, otherwise="conditional-mlp")
     _, classes = conditions(data, "conditional-conv")
     generator, discriminator = Generator(config, image, classes), Discriminator(config, image, classes)

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from ganzoo.api import Bounded, DataInfo, Field, Maxout
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Maxout, Networks
 from ganzoo_conditional.common import conditions, finish, label_table
 from ganzoo_conditional.config import MlpConfig
 

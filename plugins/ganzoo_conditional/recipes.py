@@ -35,7 +35,7 @@ CGAN = RecipeSpec(
     },
 )
 
-# The paper names no length and no pace for the momentum: 250 passes over 50,000 pictures, as in the
+# The paper names no length and no pace for the momentum: 250 passes over 50,000 images, as in the
 # code of the GAN that it builds on (goodfeli/adversarial mnist.yaml).
 CGAN_PAPER = RecipeSpec(
     name="cgan-paper",

@@ -1,4 +1,4 @@
-"""The kinds of data that come with ganzoo: embedded pictures, files, stacked digits, toys, pairs.
+"""The kinds of data that come with ganzoo: embedded images, files, stacked digits, toys, pairs.
 
 Records only. The factories live in the modules that the import strings name, and are loaded when
 a data set is opened, so listing the zoo reads neither numpy nor Pillow.
@@ -25,7 +25,7 @@ GANZOO_API_VERSION = 1
 _SIDES = [
     DatasetSpec(
         name="pairs",
-        summary="pictures in two sub-folders with equal names; or one folder, and a change of its pictures",
+        summary="images in two sub-folders with equal names; or one folder, and a change of its images",
         factory="ganzoo_datasets.paired_images:open_pairs",
         held_out="ganzoo_datasets.paired_images:open_held_out_pairs",
         config=PairsConfig,
@@ -33,7 +33,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="unpaired",
-        summary="pictures of two kinds in two sub-folders, as many as there are of each",
+        summary="images of two kinds in two sub-folders, as many as there are of each",
         factory="ganzoo_datasets.paired_images:open_unpaired",
         held_out="ganzoo_datasets.paired_images:open_held_out_unpaired",
         config=SidesConfig,
@@ -42,7 +42,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="fashion-pairs",
-        summary="the embedded pictures of clothes beside their edges, or beside smaller ones",
+        summary="the embedded images of clothes beside their edges, or beside smaller ones",
         paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
         factory="ganzoo_datasets.fashion_paired:open_pairs",
         held_out="ganzoo_datasets.fashion_paired:open_held_out_pairs",
@@ -50,7 +50,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="fashion-unpaired",
-        summary="two classes of the embedded pictures of clothes: T-shirts and dresses, or others",
+        summary="two classes of the embedded images of clothes: T-shirts and dresses, or others",
         paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
         factory="ganzoo_datasets.fashion_paired:open_unpaired",
         held_out="ganzoo_datasets.fashion_paired:open_held_out_unpaired",
@@ -59,7 +59,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="coloured-shapes",
-        summary="made-up pictures of shapes, whose kind decides their colour, beside the same in gray",
+        summary="made-up images of shapes, whose kind decides their colour, beside the same in gray",
         factory="ganzoo_datasets.shapes:open_shapes",
         held_out="ganzoo_datasets.shapes:open_held_out",
         config=ShapesConfig,
@@ -74,7 +74,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
         *_SIDES,
         DatasetSpec(
             name="fashion-5k",
-            summary="5,000 labelled pictures of clothes, 28x28 gray, embedded: nothing to download",
+            summary="5,000 labelled images of clothes, 28x28 gray, embedded: nothing to download",
             paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
             factory="ganzoo_datasets.fashion:open_fashion_5k",
             held_out="ganzoo_datasets.fashion:open_held_out",
@@ -90,20 +90,20 @@ def ganzoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="folder",
-            summary="a folder of PNG, JPEG, WEBP, BMP or GIF pictures; sub-folders become labels",
+            summary="a folder of PNG, JPEG, WEBP, BMP or GIF images; sub-folders become labels",
             factory="ganzoo_datasets.folder:open_folder",
             config=FolderConfig,
             argument="PATH",
         ),
         DatasetSpec(
             name="npy",
-            summary="one .npy array: uint8 pictures, or rows of floating-point numbers",
+            summary="one .npy array: uint8 images, or rows of floating-point numbers",
             factory="ganzoo_datasets.arrays:open_npy",
             argument="PATH",
         ),
         DatasetSpec(
             name="npz",
-            summary="one .npz file with pictures or rows, and labels if it has them",
+            summary="one .npz file with images or rows, and labels if it has them",
             factory="ganzoo_datasets.arrays:open_npz",
             config=NpzConfig,
             argument="PATH",
@@ -118,7 +118,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="stacked-mnist",
-            summary="three random MNIST digits as the channels of one picture: 1,000 modes",
+            summary="three random MNIST digits as the channels of one image: 1,000 modes",
             paper="Metz et al. 2017, Unrolled GAN, arXiv:1611.02163; "
             "Srivastava et al. 2017, VEEGAN, arXiv:1705.07761; Lin et al. 2018, PacGAN, arXiv:1712.04086",
             factory="ganzoo_datasets.stacked:open_stacked",

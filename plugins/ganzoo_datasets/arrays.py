@@ -1,4 +1,4 @@
-"""NumPy files as data, and the two shapes that every array of pictures is brought into.
+"""NumPy files as data, and the two shapes that every array of images is brought into.
 
 `.npy` files are memory-mapped. Files are read with `allow_pickle=False`: a pickled array can run
 code when it is opened.
@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets.config import NpzConfig
 from ganzoo_datasets.paths import given_path
 
@@ -25,11 +24,11 @@ EXPANSION = 1032
 """How many bytes one byte of a compressed file can become: the limit of its format, deflate."""
 
 LABEL_KEYS = ("labels", "y", "y_train")
-_LAYOUTS = "uint8 pictures (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or floating-point rows"
+_LAYOUTS = "uint8 images (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or floating-point rows"
 
 
 def open_npy(argument: str, config: object = None) -> ArraySource:
-    """`image` for uint8 pictures, `vector` (D,) without a range for floating (N,) or (N, D).
+    """`image` for uint8 images, `vector` (D,) without a range for floating (N,) or (N, D).
 
     DataError for any other array, and for files that NumPy cannot read without pickle.
     """
@@ -62,8 +61,8 @@ def open_npz(argument: str, config: NpzConfig | None = None) -> ArraySource:
     return _source(array, labels, path, f"{path.name} [{keys}]")
 
 
-def picture_array(array: Array, where: str) -> Array:
-    """uint8 pictures as (N, C, H, W); DataError when the layout is not one of the known three.
+def image_array(array: Array, where: str) -> Array:
+    """uint8 images as (N, C, H, W); DataError when the layout is not one of the known three.
 
     (N, H, W) and (N, C, H, W) stay views of the file; (N, H, W, C) is copied. When both the second
     and the last dimension could be channels, the last one is taken.
@@ -75,16 +74,16 @@ def picture_array(array: Array, where: str) -> Array:
     if array.ndim == 4 and array.shape[1] in (1, 3, 4):
         return array
     raise DataError(
-        f"Pictures cannot have the shape {array.shape}.", where=where, fix=f"expected are {_LAYOUTS}"
+        f"Images cannot have the shape {array.shape}.", where=where, fix=f"expected are {_LAYOUTS}"
     )
 
 
 def image_source(
-    pictures: Array, labels: Array | None, *, identity: str, notes: tuple[str, ...] = ()
+    images: Array, labels: Array | None, *, identity: str, notes: tuple[str, ...] = ()
 ) -> ArraySource:
-    """A source of uint8 pictures (N, C, H, W) and, if given, labels (N,) named "0", "1", ..."""
+    """A source of uint8 images (N, C, H, W) and, if given, labels (N,) named "0", "1", ..."""
     return _with_labels(
-        Field(name="image", shape=pictures.shape[1:], range=(-1.0, 1.0)), pictures, labels, identity, notes
+        Field(name="image", shape=images.shape[1:], range=(-1.0, 1.0)), images, labels, identity, notes
     )
 
 
@@ -93,19 +92,19 @@ def _source(array: Array, labels: Array | None, path: Path, name: str) -> ArrayS
         raise DataError(f"The array is empty: its shape is {array.shape}.", where=str(path))
     identity = f"{name}: {array.dtype} {array.shape}"
     if array.dtype == np.uint8 and array.ndim in (3, 4):
-        return image_source(picture_array(array, str(path)), labels, identity=identity)
+        return image_source(image_array(array, str(path)), labels, identity=identity)
     if array.dtype.kind == "f" and array.ndim in (1, 2):
         rows = array.reshape(len(array), -1)
         return _with_labels(Field(name="vector", shape=rows.shape[1:]), rows, labels, identity, ())
     if array.dtype.kind == "f" and array.ndim in (3, 4):
         # Guessing between 0..1, -1..1 and 0..255 from the values goes wrong silently.
         raise DataError(
-            f"Pictures of {array.dtype} are not read: nothing says which value is black and which is white.",
+            f"Images of {array.dtype} are not read: nothing says which value is black and which is white.",
             where=str(path),
             fix="save uint8: np.save(path, (x * 255).round().astype('uint8')) for values in 0..1",
         )
     raise DataError(
-        f"An array of {array.dtype} with shape {array.shape} is neither pictures nor rows of numbers.",
+        f"An array of {array.dtype} with shape {array.shape} is neither images nor rows of numbers.",
         where=str(path),
         fix=f"expected are {_LAYOUTS} (N,) or (N, D)",
     )

@@ -21,12 +21,12 @@ class IdxConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderConfig:
-    """How pictures of any size and mode become samples of one shape.
+    """How images of any size and mode become samples of one shape.
 
     `height`, `width`: pixels; 0 lets the loader decide (one of them alone makes a square).
     `channels`: 1, 3 or 4 (with alpha); 0 lets the loader decide between 1 and 3.
     `fit`: cut the centre out, pad with white (transparent with 4 channels), or stretch.
-    `labels`: turn sub-folders into a `label` field when every picture lies in one.
+    `labels`: turn sub-folders into a `label` field when every image lies in one.
     """
 
     height: int = 0
@@ -74,7 +74,7 @@ class StackedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SidesConfig:
-    """Two folders of pictures below PATH, and how their pictures become samples of one shape each.
+    """Two folders of images below PATH, and how their images become samples of one shape each.
 
     `a`, `b`: the folders; `test_a`, `test_b`: those that are held out, where both exist. `height`,
     `width`, `channels`, `fit`: of both sides, as for `folder`; at 0 each side decides for itself.
@@ -92,7 +92,7 @@ class SidesConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PairsConfig(SidesConfig):
-    """The same, or with a `transform` the pictures of PATH as `b`, and what it makes of them as `a`.
+    """The same, or with a `transform` the images of PATH as `b`, and what it makes of them as `a`.
 
     `downscale` makes `a` smaller by `factor`, `gray` takes the colour away, `edges` leaves steps in
     brightness of `threshold` (of 255) or more.
@@ -108,7 +108,7 @@ class PairsConfig(SidesConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FashionPairsConfig:
-    """`transform` makes `a` of the picture `b`; `factor` and `threshold` as for `pairs`."""
+    """`transform` makes `a` of the image `b`; `factor` and `threshold` as for `pairs`."""
 
     transform: Literal["downscale", "edges"] = "edges"
     factor: int = 2
@@ -120,7 +120,7 @@ class FashionPairsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FashionUnpairedConfig:
-    """The classes of the pictures `a` and `b`, by their names."""
+    """The classes of the images `a` and `b`, by their names."""
 
     a: str = "T-shirt/top"
     b: str = "Dress"
@@ -128,7 +128,7 @@ class FashionUnpairedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapesConfig:
-    """`count` pictures of `size` pixels a side, drawn from the generator seeded with `seed`."""
+    """`count` images of `size` pixels a side, drawn from the generator seeded with `seed`."""
 
     count: int = 5_000
     size: int = 32

@@ -1,4 +1,4 @@
-"""One picture file to one uint8 array, whatever its mode, orientation and size.
+"""One image file to one uint8 array, whatever its mode, orientation and size.
 
 Only five formats are opened, each by a decoder that Pillow has in every build. Files come from
 anywhere, so all that a decoder may raise on a damaged one is turned into ValueError, and what one file
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from ganzoo_datasets.limits import PICTURE_BYTES, PIXELS, Budget, opened
+from ganzoo_datasets.limits import IMAGE_BYTES, PIXELS, Budget, opened
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
@@ -35,7 +35,7 @@ _TURNS = {
 }
 
 _TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can hold 64 MiB of them
-_LARGE = 1 << 20  # pixels from which on a picture is shrunk in strips, without whole copies
+_LARGE = 1 << 20  # pixels from which on an image is shrunk in strips, without whole copies
 _GAP = 3  # shrinking by whole steps stops at this multiple of the final size, at no visible cost
 
 # Pillow keeps up to 4 bytes for each pixel. Threads decode within these bounds, however many they are.
@@ -43,14 +43,14 @@ _pixels_at_once = Budget(40 << 20)
 _bytes_at_once = Budget(64 << 20)
 
 # Pillow's own blocks of 16 MiB stay with the thread that had them: eight threads kept 2.7 GB of
-# pictures at the pixel limit. Larger ones go back to the system when the picture is closed.
+# images at the pixel limit. Larger ones go back to the system when the image is closed.
 with suppress(AttributeError, ValueError):
     Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The shape of every sample: pixels, channels (1, 3 or 4), and how a picture is fitted in."""
+    """The shape of every sample: pixels, channels (1, 3 or 4), and how an image is fitted in."""
 
     height: int
     width: int
@@ -74,11 +74,11 @@ def silence_pillow() -> None:
 
 
 def read_header(path: Path) -> Header | None:
-    """Size and mode from the header alone; None when the file is not a readable picture."""
+    """Size and mode from the header alone; None when the file is not a readable image."""
     try:
-        with _picture(path) as image:
+        with _image(path) as image:
             width, height = image.size
-            # Asking a PNG without EXIF for it would decode the whole picture.
+            # Asking a PNG without EXIF for it would decode the whole image.
             if ("exif" in image.info or image.format != "PNG") and _orientation(image) >= 5:
                 width, height = height, width
             return Header(height, width, image.mode in _GRAY or _gray_palette(image))
@@ -87,14 +87,14 @@ def read_header(path: Path) -> Header | None:
 
 
 def decode(path: Path, frame: Frame) -> NDArray[np.uint8]:
-    """Pixels (channels, height, width) of the first frame of a picture.
+    """Pixels (channels, height, width) of the first frame of an image.
 
     ValueError when the file is damaged, is no plain file of one of the five formats, or is larger than
     the limits of `limits.py` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower); OSError when it
     cannot be opened at all.
     """
     try:
-        with _picture(path) as image, _pixels(image):
+        with _image(path) as image, _pixels(image):
             turn = _orientation(image)
             # A large one has its strips made plain one by one.
             large = image.width * image.height > _LARGE
@@ -103,7 +103,7 @@ def decode(path: Path, frame: Frame) -> NDArray[np.uint8]:
                 small = small.transpose(_TURNS[turn])
             pixels = np.asarray(_fitted(small, frame))
     except UnidentifiedImageError as error:
-        raise ValueError(f"not a picture in any of the formats {', '.join(FORMATS)}") from error
+        raise ValueError(f"not an image in any of the formats {', '.join(FORMATS)}") from error
     except (OSError, ValueError):
         raise
     except Exception as error:
@@ -115,8 +115,8 @@ def decode(path: Path, frame: Frame) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _picture(path: Path) -> Iterator[Image.Image]:
-    """The picture, its header read and found to be within the limits."""
+def _image(path: Path) -> Iterator[Image.Image]:
+    """The image, its header read and found to be within the limits."""
     # Switches of the whole process, which some other code may have turned.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     PngImagePlugin.MAX_TEXT_MEMORY = min(PngImagePlugin.MAX_TEXT_MEMORY, _TEXT_BYTES)
@@ -124,8 +124,8 @@ def _picture(path: Path) -> Iterator[Image.Image]:
     with opened(path) as (file, size):
         if not size:
             raise ValueError("the file is empty")
-        if size > PICTURE_BYTES:
-            raise ValueError(f"the file has {size:,} bytes, more than the limit of {PICTURE_BYTES:,}")
+        if size > IMAGE_BYTES:
+            raise ValueError(f"the file has {size:,} bytes, more than the limit of {IMAGE_BYTES:,}")
         with _bytes_at_once.spend(size), Image.open(file, formats=FORMATS) as image:
             limit = min(Image.MAX_IMAGE_PIXELS or PIXELS, PIXELS)
             if image.width * image.height > limit:
@@ -135,7 +135,7 @@ def _picture(path: Path) -> Iterator[Image.Image]:
 
 @contextmanager
 def _pixels(image: Image.Image) -> Iterator[None]:
-    """The picture's pixels, loaded; they are gone again before another thread gets their share of memory."""
+    """The image's pixels, loaded; they are gone again before another thread gets their share of memory."""
     with _pixels_at_once.spend(image.width * image.height), closing(image):
         image.load()
         yield
@@ -150,7 +150,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _shrunk(image: Image.Image, frame: Frame, turn: int) -> Image.Image:
-    """A large picture in its final mode, averaged over whole steps down to `_GAP` times its final size.
+    """A large image in its final mode, averaged over whole steps down to `_GAP` times its final size.
 
     In strips: to convert all of it at once would take several times the memory of its pixels.
     """
@@ -165,7 +165,7 @@ def _shrunk(image: Image.Image, frame: Frame, turn: int) -> Image.Image:
 
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:
-    """The picture in mode L, RGB or RGBA, for 1, 3 or 4 channels; transparency onto white for 1 and 3."""
+    """The image in mode L, RGB or RGBA, for 1, 3 or 4 channels; transparency onto white for 1 and 3."""
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.has_transparency_data:
@@ -184,7 +184,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
-    """The picture at the size of the frame; untouched when it has that size already."""
+    """The image at the size of the frame; untouched when it has that size already."""
     if image.size == (frame.width, frame.height):
         return image
     if frame.fit == "stretch":
@@ -194,7 +194,7 @@ def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
         scale = max(across, down)
         width, height = frame.width / scale, frame.height / scale
         left, top = (image.width - width) / 2, (image.height - height) / 2
-        # Rounding must not put the box a hair outside the picture, which Pillow refuses.
+        # Rounding must not put the box a hair outside the image, which Pillow refuses.
         box = (
             max(left, 0.0),
             max(top, 0.0),
@@ -215,7 +215,7 @@ def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
 def _resized(
     image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]
 ) -> Image.Image:
-    """Antialiased; `reducing_gap` first shrinks large pictures by whole steps, at no visible cost."""
+    """Antialiased; `reducing_gap` first shrinks large images by whole steps, at no visible cost."""
     return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=float(_GAP))
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 
 COUNT, SIDE = 5_000, 28
 SHA256 = "3e4733ae8450a2837c1f62ea9946542fde2197204feb158e5b790257ac34143a"
@@ -37,7 +36,7 @@ TEST_FILE = Path(__file__).with_name("fashion_5k_test.xz")
 
 
 def open_fashion_5k(argument: str = "", config: object = None) -> ArraySource:
-    """`image` (1, 28, 28) in -1..1 and `label` with ten names, 500 pictures of each.
+    """`image` (1, 28, 28) in -1..1 and `label` with ten names, 500 images of each.
 
     The order is that of the original training file. DataError when the embedded file is damaged.
     """
@@ -45,7 +44,7 @@ def open_fashion_5k(argument: str = "", config: object = None) -> ArraySource:
 
 
 def open_held_out(argument: str = "", config: object = None) -> ArraySource:
-    """5,000 pictures of the original test file, with the fields, balance and errors of `open_fashion_5k`."""
+    """5,000 images of the original test file, with the fields, balance and errors of `open_fashion_5k`."""
     return _source(argument, TEST_FILE, TEST_SHA256, "fashion-5k test")
 
 

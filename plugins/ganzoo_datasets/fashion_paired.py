@@ -1,4 +1,4 @@
-"""The embedded pictures as pairs of a picture and its change, or as two classes without pairs."""
+"""The embedded images as pairs of an image and its change, or as two classes without pairs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets import fashion
 from ganzoo_datasets.config import FashionPairsConfig, FashionUnpairedConfig
 from ganzoo_datasets.transforms import Change
@@ -20,13 +19,13 @@ def open_pairs(argument: str = "", config: FashionPairsConfig | None = None) -> 
 
 
 def open_held_out_pairs(argument: str = "", config: FashionPairsConfig | None = None) -> ArraySource:
-    """The held-out pictures of `fashion-5k`, changed in the same way."""
+    """The held-out images of `fashion-5k`, changed in the same way."""
     _refuse_argument("fashion-pairs", argument)
     return _changed(fashion.open_held_out(), config or FashionPairsConfig())
 
 
 def open_unpaired(argument: str = "", config: FashionUnpairedConfig | None = None) -> ArraySource:
-    """`a` and `b`, both (1, 28, 28) in -1..1: 500 pictures of a class each, in the file's order.
+    """`a` and `b`, both (1, 28, 28) in -1..1: 500 images of a class each, in the file's order.
 
     DataError for a class that there is not, or the same one twice.
     """
@@ -35,7 +34,7 @@ def open_unpaired(argument: str = "", config: FashionUnpairedConfig | None = Non
 
 
 def open_held_out_unpaired(argument: str = "", config: FashionUnpairedConfig | None = None) -> ArraySource:
-    """The held-out pictures of both classes."""
+    """The held-out images of both classes."""
     _refuse_argument("fashion-unpaired", argument)
     return _classes(fashion.open_held_out(), config or FashionUnpairedConfig())
 

@@ -1,7 +1,7 @@
-"""A folder of pictures as a data set: which files, which shape, which labels.
+"""A folder of images as a data set: which files, which shape, which labels.
 
-What happens to the pixels of one picture is in `pictures.py`. Nothing is decoded here but headers;
-the core decodes each picture once, through `read`, and keeps the result.
+What happens to the pixels of one image is in `images.py`. Nothing is decoded here but headers;
+the core decodes each image once, through `read`, and keeps the result.
 """
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, SettingsError
-from ganzoo.api.sources import ItemSource
+from ganzoo.api import DataError, Field, ItemSource, SettingsError
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.decode_image import Frame, Header, decode, read_header, silence_pillow
 from ganzoo_datasets.paths import given_path
 
 DECODER_VERSION = 2
-"""Raised whenever a picture would be decoded to other pixels than before."""
+"""Raised whenever an image would be decoded to other pixels than before."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-_EXPECTS = "a folder with PNG, JPEG, WEBP, BMP or GIF pictures, in sub-folders or not"
+_EXPECTS = "a folder with PNG, JPEG, WEBP, BMP or GIF images, in sub-folders or not"
 _LARGEST_KEPT = 64
 _LARGEST = 4096
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Picture files in a stable order, as paths relative to the root with forward slashes.
+    """Image files in a stable order, as paths relative to the root with forward slashes.
 
     `stats` has what changes when a file does: size, time, type and permissions. `others` are files
     with other endings, `links` are links to folders.
@@ -70,14 +69,14 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     """`image` (channels, height, width) in -1..1 and, from sub-folders, `label`.
 
     Files are found at any depth; hidden ones are left out, folders behind symbolic links are not
-    entered. DataError when there is no picture, SettingsError for impossible options.
+    entered. DataError when there is no image, SettingsError for impossible options.
     """
     config = config or FolderConfig()
     check_options(config)
     root = given_path("folder", argument, _EXPECTS)
     if not root.is_dir():
         raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {_EXPECTS}")
-    listing = list_pictures(root)
+    listing = list_images(root)
     silence_pillow()
     frame, notes = frame_for(listing, config)
     classes = _classes(listing.names) if config.labels else ()
@@ -89,7 +88,7 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
         labels = np.array([number[name.split("/")[0]] for name in listing.names], np.int64)
         notes.append(f"{len(classes)} sub-folders became labels")
     if listing.others:
-        notes.append(f"{listing.others:,} files that are not pictures by their names were passed over")
+        notes.append(f"{listing.others:,} files that are not images by their names were passed over")
     if listing.links:
         notes.append(f"{listing.links:,} links to folders were not entered")
     total = sum(size for size, *_ in listing.stats)
@@ -104,24 +103,24 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
 
 
 def check_options(config: FolderConfig) -> None:
-    """SettingsError for a shape that pictures cannot have."""
+    """SettingsError for a shape that images cannot have."""
     if config.channels not in (0, 1, 3, 4):
         raise SettingsError(
-            f"Pictures have 1, 3 or 4 channels, not {config.channels}.",
+            f"Images have 1, 3 or 4 channels, not {config.channels}.",
             where="data.channels",
             fix="0 decides",
         )
     for name, side in (("height", config.height), ("width", config.width)):
         if not 0 <= side <= _LARGEST:
             raise SettingsError(
-                f"A picture side of {side} pixels is outside 1..{_LARGEST}.",
+                f"An image side of {side} pixels is outside 1..{_LARGEST}.",
                 where=f"data.{name}",
                 fix="0 decides",
             )
 
 
-def list_pictures(root: Path) -> Listing:
-    """The pictures below a folder. DataError when there is none."""
+def list_images(root: Path) -> Listing:
+    """The images below a folder. DataError when there is none."""
     names, stats, others, links = [], [], 0, 0
     for path in _files(root):
         try:
@@ -140,7 +139,7 @@ def list_pictures(root: Path) -> Listing:
     if not names:
         passed = f"{others:,} files" + (f" and {links:,} links to folders" if links else "")
         raise DataError(
-            f"The folder has no pictures among {passed}." if others or links else "The folder is empty.",
+            f"The folder has no images among {passed}." if others or links else "The folder is empty.",
             where=str(root),
             fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(SUFFIXES)}",
         )
@@ -158,12 +157,12 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    """A folder that cannot be listed is an error: its pictures would be missing without a word."""
+    """A folder that cannot be listed is an error: its images would be missing without a word."""
     raise error
 
 
 def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]:
-    """The shape that pictures are brought into, and what was decided about it."""
+    """The shape that images are brought into, and what was decided about it."""
     height, width, channels, notes = config.height, config.width, config.channels, []
     headers: list[Header] = []
     if not channels or not (height or width):
@@ -173,22 +172,22 @@ def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]
         sizes = Counter((header.height, header.width) for header in headers)
         height, width = next(iter(sizes), (0, 0))
         if len(sizes) == 1 and max(height, width) <= _LARGEST_KEPT:
-            notes.append(f"pictures keep their size, {height}x{width} (height x width)")
+            notes.append(f"images keep their size, {height}x{width} (height x width)")
         else:
             height = width = _LARGEST_KEPT
             kinds = f"{len(sizes):,} sizes" if len(sizes) > 1 else "a larger size"
-            notes.append(f"pictures come in {kinds} and are brought to 64x64 ({config.fit})")
+            notes.append(f"images come in {kinds} and are brought to 64x64 ({config.fit})")
     height, width = height or width, width or height
     if not channels:
         channels = 1 if headers and all(header.gray for header in headers) else 3
         notes.append(
-            "all pictures are gray: 1 channel" if channels == 1 else "pictures are read as RGB: 3 channels"
+            "all images are gray: 1 channel" if channels == 1 else "images are read as RGB: 3 channels"
         )
     return Frame(height, width, channels, config.fit), notes
 
 
 def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Sorted names of the sub-folders, when each picture lies in one and there are at least two."""
+    """Sorted names of the sub-folders, when each image lies in one and there are at least two."""
     if not all("/" in name for name in names):
         return ()
     classes = sorted({name.split("/")[0] for name in names})

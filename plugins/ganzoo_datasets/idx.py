@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError
-from ganzoo.api.sources import ArraySource
-from ganzoo_datasets.arrays import EXPANSION, image_source, picture_array
+from ganzoo.api import ArraySource, DataError
+from ganzoo_datasets.arrays import EXPANSION, image_array, image_source
 from ganzoo_datasets.config import IdxConfig
 from ganzoo_datasets.paths import given_path
 
@@ -144,7 +143,7 @@ def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
         raise DataError(
             "This is not an IDX file: it does not start with two zero bytes.",
             where=str(path),
-            fix="an archive has to be unpacked first; pictures in a folder are --data folder:PATH",
+            fix="an archive has to be unpacked first; images in a folder are --data folder:PATH",
         )
     kind, dimensions = head[2], head[3]
     if kind != 0x08:
@@ -155,7 +154,7 @@ def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
         )
     start = 4 + 4 * dimensions
     if dimensions > 4:
-        raise DataError(f"This IDX file has {dimensions} dimensions; pictures have up to 4.", where=str(path))
+        raise DataError(f"This IDX file has {dimensions} dimensions; images have up to 4.", where=str(path))
     if dimensions == 0 or len(head) < start:
         raise DataError("The header of this IDX file is cut off.", where=str(path))
     shape = struct.unpack(f">{dimensions}I", head[4:start])
@@ -181,7 +180,7 @@ def _read_images(path: Path) -> Bytes:
             where=str(path),
             fix="name the images file, not the labels file",
         )
-    return picture_array(array, str(path))
+    return image_array(array, str(path))
 
 
 def _read_labels(path: Path, count: int) -> Bytes:

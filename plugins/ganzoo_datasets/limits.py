@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-PICTURE_BYTES = 1 << 27
-"""The largest picture file. A few formats are read whole, and a sparse file costs nobody anything."""
+IMAGE_BYTES = 1 << 27
+"""The largest image file. A few formats are read whole, and a sparse file costs nobody anything."""
 
 PIXELS = 1024 * 1024 * 1024 // 4 // 3
-"""Pillow's own limit for the pixels of a picture, kept even where a program has switched it off."""
+"""Pillow's own limit for the pixels of an image, kept even where a program has switched it off."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Folders of pictures with two sides, `a` and `b`: pairs of one scene each, or two kinds without pairs.
+"""Folders of images with two sides, `a` and `b`: pairs of one scene each, or two kinds without pairs.
 
 Listing, shapes and decoding are those of `folder`; here is only what belongs to what.
 """
@@ -15,26 +15,25 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ItemSource
+from ganzoo.api import DataError, Field, ItemSource
 from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
 from ganzoo_datasets.decode_image import Frame, decode, read_header, silence_pillow
-from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_pictures
+from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_images
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.transforms import Change
 
 VERSION = 1
 """Raised whenever the same files would give other samples than before."""
 
-EXPECTS = "a folder with two sub-folders of pictures, a and b"
+EXPECTS = "a folder with two sub-folders of images, a and b"
 SIDES = ("a", "b")
-_NAMED = 5  # pictures in a message
+_NAMED = 5  # images in a message
 _REPEATS = 20_170_330  # seed of the order in which a shorter side is repeated
 
 
 @dataclass(frozen=True)
-class Side:
-    """Sample i of this side is the picture `rows[i]` of the listing, brought into the frame."""
+class Player:
+    """Sample i of this side is the image `rows[i]` of the listing, brought into the frame."""
 
     listing: Listing
     frame: Frame
@@ -54,8 +53,8 @@ class Side:
 class _Both:
     """`ItemSource.read`: both sides of sample i."""
 
-    a: Side
-    b: Side
+    a: Player
+    b: Player
 
     def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
         return {"a": self.a.read(index), "b": self.b.read(index)}
@@ -63,9 +62,9 @@ class _Both:
 
 @dataclass(frozen=True)
 class _Changed:
-    """`ItemSource.read`: a picture as `b`, and what was made of it as `a`."""
+    """`ItemSource.read`: an image as `b`, and what was made of it as `a`."""
 
-    b: Side
+    b: Player
     change: Change
 
     def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
@@ -74,20 +73,20 @@ class _Changed:
 
 
 def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
-    """`a` and `b`, both (channels, height, width) in -1..1: pictures of equal names, or one and its change.
+    """`a` and `b`, both (channels, height, width) in -1..1: images of equal names, or one and its change.
 
-    DataError for a side that is missing or empty, pictures without a partner, partners of another aspect
-    ratio (which cropping would cut differently), and pictures that a change cannot work on.
+    DataError for a side that is missing or empty, images without a partner, partners of another aspect
+    ratio (which cropping would cut differently), and images that a change cannot work on.
     """
     config = config or PairsConfig()
     root = _root("pairs", argument, config)
     if config.transform == "none":
         return _two(root, config, (config.a, config.b))
-    listing = list_pictures(root)
+    listing = list_images(root)
     silence_pillow()
     channels = config.channels or (3 if config.transform == "gray" and _coloured(listing) else 0)
     frame, notes = frame_for(listing, _folder_config(config, channels))
-    side = Side(listing, frame, tuple(range(len(listing.names))))
+    side = Player(listing, frame, tuple(range(len(listing.names))))
     change = Change(config.transform, config.factor, config.threshold)
     try:
         shape = change.shape(side.shape)
@@ -116,8 +115,8 @@ def open_held_out_pairs(argument: str, config: PairsConfig | None = None) -> Ite
 def open_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSource:
     """`a` and `b`, each (channels, height, width) in -1..1, which have nothing to do with each other.
 
-    There are as many samples as the longer side has pictures; the shorter one is repeated, in another
-    order each time. Which picture stands beside which is chosen once and stays so: what learns from pairs
+    There are as many samples as the longer side has images; the shorter one is repeated, in another
+    order each time. Which image stands beside which is chosen once and stays so: what learns from pairs
     finds none here. DataError for a side that is missing or empty.
     """
     config = config or SidesConfig()
@@ -125,7 +124,7 @@ def open_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSourc
 
 
 def open_held_out_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSource | None:
-    """The pictures of `test_a` and `test_b` in the same way; None where there are no such folders."""
+    """The images of `test_a` and `test_b` in the same way; None where there are no such folders."""
     config = config or SidesConfig()
     root = _root("unpaired", argument, config)
     names = (config.test_a, config.test_b)
@@ -165,7 +164,7 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
     if not name or not folder.is_dir():
         there = sorted(as_text(path.name) for path in root.iterdir() if path.is_dir())
         raise DataError(
-            f"There is no folder '{name}' of pictures.",
+            f"There is no folder '{name}' of images.",
             where=f"{root} has: {', '.join(there) or 'no folder at all'}",
             fix="name both sides, --set data.a=NAME --set data.b=NAME"
             + (
@@ -174,13 +173,13 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
                 else ""
             ),
         )
-    return list_pictures(folder)
+    return list_images(folder)
 
 
 def _frames(
     root: Path, config: SidesConfig, listings: Sequence[Listing], names: Sequence[str]
 ) -> tuple[list[Frame], list[str]]:
-    """The shapes of both sides, which are those of the training pictures for held-out ones, too."""
+    """The shapes of both sides, which are those of the training images for held-out ones, too."""
     silence_pillow()
     if tuple(names) != (config.a, config.b):
         listings = [_listed(root, config, name) for name in (config.a, config.b)]
@@ -202,17 +201,17 @@ def _two(root: Path, config: PairsConfig, names: tuple[str, str]) -> ItemSource:
     ]
     if lonely:
         more = f" and {len(lonely) - _NAMED:,} more" if len(lonely) > _NAMED else ""
-        count = "1 picture has" if len(lonely) == 1 else f"{len(lonely):,} pictures have"
+        count = "1 image has" if len(lonely) == 1 else f"{len(lonely):,} images have"
         raise DataError(
             f"{count} no partner of the same name: {', '.join(lonely[:_NAMED])}{more}.",
             where=str(root),
-            fix="give both pictures of a pair the same name but for the ending, or move these away; "
-            "pictures without pairs are --data unpaired:PATH",
+            fix="give both images of a pair the same name but for the ending, or move these away; "
+            "images without pairs are --data unpaired:PATH",
         )
     frames, notes = _frames(root, config, listings, names)
     items = sorted(stems[0])
     a, b = (
-        Side(listing, frame, tuple(own[stem] for stem in items))
+        Player(listing, frame, tuple(own[stem] for stem in items))
         for listing, frame, own in zip(listings, frames, stems, strict=True)
     )
     if config.fit == "crop":
@@ -232,12 +231,12 @@ def _unpaired(root: Path, config: SidesConfig, names: tuple[str, str]) -> ItemSo
     frames, notes = _frames(root, config, listings, names)
     counts = [len(listing.names) for listing in listings]
     a, b = (
-        Side(listing, frame, repeated(len(listing.names), max(counts)))
+        Player(listing, frame, repeated(len(listing.names), max(counts)))
         for listing, frame in zip(listings, frames, strict=True)
     )
     if counts[0] != counts[1]:
         shorter = SIDES[counts.index(min(counts))]
-        notes.append(f"{counts[0]:,} pictures a and {counts[1]:,} b: those of {shorter} are repeated")
+        notes.append(f"{counts[0]:,} images a and {counts[1]:,} b: those of {shorter} are repeated")
     shown = zip(a.rows, b.rows, strict=True)
     return ItemSource(
         fields=_fields(a.shape, b.shape),
@@ -250,13 +249,13 @@ def _unpaired(root: Path, config: SidesConfig, names: tuple[str, str]) -> ItemSo
 
 
 def _by_stem(listing: Listing) -> dict[str, int]:
-    """The picture's place by its path without the ending. DataError when two share it."""
+    """The image's place by its path without the ending. DataError when two share it."""
     found: dict[str, int] = {}
     for row, name in enumerate(listing.names):
         stem = name.rpartition(".")[0]
         if stem in found:
             raise DataError(
-                f"Two pictures of one side have the same name: {as_text(listing.names[found[stem]])} "
+                f"Two images of one side have the same name: {as_text(listing.names[found[stem]])} "
                 f"and {as_text(name)}.",
                 where=str(listing.root),
                 fix="leave one of them there",
@@ -265,16 +264,16 @@ def _by_stem(listing: Listing) -> dict[str, int]:
     return found
 
 
-def _check_aspects(a: Side, b: Side, items: Sequence[str], root: Path) -> None:
+def _check_aspects(a: Player, b: Player, items: Sequence[str], root: Path) -> None:
     for index, stem in enumerate(items):
         headers = [read_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)]
         if headers[0] is None or headers[1] is None:
             continue  # counted where it is decoded
         (height, width), (other_height, other_width) = ((item.height, item.width) for item in headers if item)
-        # Sizes are whole pixels: a side may be off by one of the larger picture's.
+        # Sizes are whole pixels: a side may be off by one of the larger image's.
         if abs(height * other_width - width * other_height) > max(height, width, other_height, other_width):
             raise DataError(
-                f"The pictures of the pair '{as_text(stem)}' differ in shape: {height}x{width} and "
+                f"The images of the pair '{as_text(stem)}' differ in shape: {height}x{width} and "
                 f"{other_height}x{other_width}.",
                 where=str(root),
                 fix="bring them to one aspect ratio, or --set data.fit=stretch",
@@ -287,7 +286,7 @@ def _fields(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[Field, ..
     )
 
 
-def _fingerprint(kind: str, sides: Sequence[Side], *more: object) -> str:
+def _fingerprint(kind: str, sides: Sequence[Player], *more: object) -> str:
     parts = [VERSION, DECODER_VERSION, PIL.__version__, kind, *more]
     parts += [[astuple(side.frame), side.listing.names, side.listing.stats, side.rows] for side in sides]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

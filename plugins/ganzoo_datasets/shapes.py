@@ -1,18 +1,17 @@
-"""Made-up colour pictures: a shape before a ground, whose colour can be told from the shape alone."""
+"""Made-up colour images: a shape before a ground, whose colour can be told from the shape alone."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, ShapesConfig
 from ganzoo_datasets.transforms import Change
 
 KINDS = ("disc", "square", "triangle", "ring")
 COLOURS = np.array([(0.9, 0.25, 0.2), (0.2, 0.45, 0.95), (0.2, 0.75, 0.25), (0.9, 0.7, 0.1)])
-"""Of the kinds, before a picture's own brightness."""
+"""Of the kinds, before an image's own brightness."""
 
 HELD_OUT = 2_000
 
@@ -20,7 +19,7 @@ HELD_OUT = 2_000
 def open_shapes(argument: str = "", config: ShapesConfig | None = None) -> ArraySource:
     """`b` (3, size, size) in -1..1 with its `label`, and `a`, the same in gray (1, size, size).
 
-    Place, size and brightness are drawn for each picture, so that a gray value does not tell the colour; the
+    Place, size and brightness are drawn for each image, so that a gray value does not tell the colour; the
     ground is gray.
     """
     config = config or ShapesConfig()
@@ -28,7 +27,7 @@ def open_shapes(argument: str = "", config: ShapesConfig | None = None) -> Array
 
 
 def open_held_out(argument: str = "", config: ShapesConfig | None = None) -> ArraySource:
-    """2,000 other pictures of the same distribution."""
+    """2,000 other images of the same distribution."""
     return _drawn(argument, config or ShapesConfig(), HELD_OUT, HELD_OUT_KEY)
 
 
@@ -37,7 +36,7 @@ def _drawn(argument: str, config: ShapesConfig, count: int, spawn_key: tuple[int
         raise DataError(
             "The data set 'coloured-shapes' takes no argument.",
             where=f"--data coloured-shapes:{argument}",
-            fix="--data coloured-shapes; a folder of colour pictures is --data pairs:PATH with "
+            fix="--data coloured-shapes; a folder of colour images is --data pairs:PATH with "
             "--set data.transform=gray",
         )
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=spawn_key)))
@@ -64,7 +63,7 @@ def _drawn(argument: str, config: ShapesConfig, count: int, spawn_key: tuple[int
 
 
 def _mask(kind: int, size: int, centre: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
-    """Which pixels a shape covers, (size, size); its place and radius are shares of the picture's side."""
+    """Which pixels a shape covers, (size, size); its place and radius are shares of the image's side."""
     y, x = (np.indices((size, size)) + 0.5) / size - centre[:, None, None]
     if KINDS[kind] == "square":
         inside = np.maximum(abs(x), abs(y)) <= 0.8 * radius

@@ -1,4 +1,4 @@
-"""Stacked MNIST: three random digits as the channels of one picture, so that modes can be counted.
+"""Stacked MNIST: three random digits as the channels of one image, so that modes can be counted.
 
 Metz et al. 2017 (Unrolled GAN) made it up: with ten digits in each channel there are 1,000 modes, about
 equally likely. Srivastava et al. 2017 (VEEGAN) and Lin et al. 2018 (PacGAN, table 2) count them, too. The
@@ -14,8 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, IdxConfig, StackedConfig
 from ganzoo_datasets.idx import has_images, open_idx
 from ganzoo_datasets.paths import given_path

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, SettingsError
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError, Field, SettingsError
 from ganzoo_datasets.config import HELD_OUT_KEY, ToyConfig
 
 Floats = NDArray[np.float64]

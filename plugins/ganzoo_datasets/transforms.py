@@ -1,4 +1,4 @@
-"""How the picture `a` of a pair is made from the picture `b`: smaller, gray, or its edges."""
+"""How the image `a` of a pair is made from the image `b`: smaller, gray, or its edges."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True)
 class Change:
-    """One kind of change. It works on pictures (..., channels, height, width), as many as there are."""
+    """One kind of change. It works on images (..., channels, height, width), as many as there are."""
 
     kind: Literal["downscale", "gray", "edges"]
     factor: int = 2
     threshold: int = 96
 
     def shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """The shape that pictures of this shape get. DataError for those that it says nothing of."""
+        """The shape that images of this shape get. DataError for those that it says nothing of."""
         channels, height, width = shape
         if self.kind != "downscale":
             if self.kind == "gray" and channels < 3:
                 raise DataError(
-                    "These pictures are gray already: there is no colour to learn.",
-                    fix="name a folder of colour pictures, or another data.transform",
+                    "These images are gray already: there is no colour to learn.",
+                    fix="name a folder of colour images, or another data.transform",
                 )
             return 1, height, width
         small = -(-height // self.factor), -(-width // self.factor)
         if min(small) < SMALLEST:
             raise DataError(
-                f"Pictures of {height}x{width}, {self.factor} times smaller, would be {small[0]}x{small[1]}.",
+                f"Images of {height}x{width}, {self.factor} times smaller, would be {small[0]}x{small[1]}.",
                 where=f"data.factor is {self.factor}",
-                fix=f"a smaller data.factor, or larger pictures: {SMALLEST} pixels a side have to be left",
+                fix=f"a smaller data.factor, or larger images: {SMALLEST} pixels a side have to be left",
             )
         return channels, *small
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """Changed pictures, new in memory.
+        """Changed images, new in memory.
 
         `downscale`: the means of blocks of `factor` x `factor` pixels, an edge repeated where they do not
         fill one. `gray`: brightness. `edges`: 255 where the gradient of the brightness (Sobel's operator,
@@ -86,7 +86,7 @@ def _means(pixels: Pixels, factor: int) -> NDArray[np.float32]:
 
 
 def _slopes(bright: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The length of the gradient by Sobel's operator, an edge of the picture repeated."""
+    """The length of the gradient by Sobel's operator, an edge of the image repeated."""
     edges = [(0, 0)] * (bright.ndim - 2) + [(1, 1), (1, 1)]
     padded = np.pad(bright, edges, mode="edge")
     across = padded[..., 2:] - padded[..., :-2]

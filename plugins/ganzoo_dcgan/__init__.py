@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="dcgan",
-            summary="Strided convolutions in D, transposed ones in G, for pictures from 8x8 pixels.",
+            summary="Strided convolutions in D, transposed ones in G, for images from 8x8 pixels.",
             paper=PAPER,
             factory="ganzoo_dcgan.networks:build",
             config=DcganConfig,

@@ -10,8 +10,8 @@ from typing import Literal
 class DcganConfig:
     """Options of `dcgan`.
 
-    Channels double at each halving of the picture, up to 8 times the `*_width` of the largest maps.
-    `stages` is how often the picture is halved; 0: as often as the shorter side stays at 4 or more.
+    Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps.
+    `stages` is how often the image is halved; 0: as often as the shorter side stays at 4 or more.
     `head="strided"` ends G in a strided transposed convolution (Radford); `"smooth"` keeps a hidden map
     at full size before a last 3x3 convolution. D halves `discriminator_extra` times more often than G, by
     3x3 kernels; without a number once with a smooth head and else not.
@@ -39,6 +39,6 @@ class DcganConfig:
         if not 2 <= self.kernel <= 11:
             raise ValueError("kernel must be between 2 and 11")
         if self.stages < 0:
-            raise ValueError("stages must be 0 (chosen from the picture's size) or more")
+            raise ValueError("stages must be 0 (chosen from the image's size) or more")
         if not 0 <= (self.discriminator_extra or 0) <= 3:
             raise ValueError("discriminator_extra must be between 0 and 3")

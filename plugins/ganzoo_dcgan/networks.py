@@ -1,4 +1,4 @@
-"""The networks of Radford et al. 2015 (arXiv:1511.06434, section 3 and figure 1), for any picture size.
+"""The networks of Radford et al. 2015 (arXiv:1511.06434, section 3 and figure 1), for any image size.
 
 A map of stage k has ceil(side / 2**k) pixels. Where doubling gives one pixel too many, it is cropped.
 """
@@ -14,6 +14,7 @@ from ganzoo.api import (
     Bounded,
     DataInfo,
     Field,
+    Networks,
     SettingsError,
     as_maps,
     doubling,
@@ -21,7 +22,6 @@ from ganzoo.api import (
     initialise,
     map_sizes,
 )
-from ganzoo.api.networks import Networks
 from ganzoo_dcgan.config import DcganConfig
 
 
@@ -34,7 +34,7 @@ class Generator(nn.Module):
         sizes = map_sizes(sides[0], sides[1], stages)
         smooth = config.head == "smooth"
         norm = config.generator_norm == "batch"
-        # Widths by stage; stage 0 (full size) is hidden with a smooth head and the picture without.
+        # Widths by stage; stage 0 (full size) is hidden with a smooth head and the image without.
         widths = [
             config.generator_width * min(8, 2 ** (k if smooth else k - 1)) for k in range(1, stages + 1)
         ]
@@ -55,8 +55,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, C, H, W)."""
-        picture: Tensor = self.layers(as_maps(self.project(z), self.base))
-        return picture
+        pixels: Tensor = self.layers(as_maps(self.project(z), self.base))
+        return pixels
 
 
 class Discriminator(nn.Module):
@@ -91,11 +91,11 @@ class Discriminator(nn.Module):
 
 
 def halved(image: Field, wanted: int) -> int:
-    """How often to halve this picture; SettingsError when it has too few pixels for `wanted` times."""
+    """How often to halve this image; SettingsError when it has too few pixels for `wanted` times."""
     _, height, width = image.shape
     if min(height, width) >> wanted == 0:
         raise SettingsError(
-            f"A picture of {height}x{width} pixels cannot be halved {wanted} times.",
+            f"An image of {height}x{width} pixels cannot be halved {wanted} times.",
             where="architecture.stages",
             fix="architecture.stages=0 chooses from the size",
         )
@@ -103,7 +103,7 @@ def halved(image: Field, wanted: int) -> int:
 
 
 def build(config: DcganConfig, data: DataInfo) -> Networks:
-    """Factory of the architecture `dcgan`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of the architecture `dcgan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     stages = halved(image, config.stages)
     generator = Generator(config, image, stages)

@@ -1,4 +1,4 @@
-"""Networks whose features of pictures are compared: ImageNet's, Inception, and a judge of the data's own.
+"""Networks whose features of images are compared: ImageNet's, Inception, and a classifier of the data's own.
 
 No score here is called FID unless it is computed with the network of that name.
 """
@@ -13,7 +13,7 @@ LITE0 = "Tan and Le 2019, EfficientNet, arXiv:1905.11946"
 
 @hookimpl
 def ganzoo_extractors() -> list[ExtractorSpec]:
-    """`efficientnet-lite0`, `efficientnet-lite0-mid`, `inception`, `judge`."""
+    """`efficientnet-lite0`, `efficientnet-lite0-mid`, `inception`, `classifier`."""
     return [
         ExtractorSpec(
             name="efficientnet-lite0",
@@ -39,10 +39,10 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
             scaled=False,
         ),
         ExtractorSpec(
-            name="judge",
-            summary="A small classifier trained on the labelled data itself, and cached. Distance FJD.",
+            name="classifier",
+            summary="A small classifier trained on the labelled data itself, and cached.",
             factory="ganzoo_extractors.classifier:train",
-            distance="fjd",
+            distance="frechet_classifier",
             trained=True,
         ),
     ]

@@ -14,20 +14,20 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Judge, Lesson, keep_cached, read_cached
+from ganzoo.api import Classifier, ClassifierData, keep_cached, read_cached
 from ganzoo_extractors.resize import opaque
 
-SIDE = 32  # larger pictures are made smaller
+SIDE = 32  # larger images are made smaller
 WIDTH, FEATURES = 16, 128
 STEPS, BATCH, RATE = 1200, 64, 3e-3
-SHIFT = 1  # pixels by which training pictures are moved at random
+SHIFT = 1  # pixels by which training images are moved at random
 _VERSION = 2  # raised when anything here changes what is learned
 
 Pixels = NDArray[np.uint8]
 
 
 def network(channels: int, outputs: int) -> nn.Sequential:
-    """Maps of (channels, h, w) -> 128 features -> `outputs` logits; pictures of any size."""
+    """Maps of (channels, h, w) -> 128 features -> `outputs` logits; images of any size."""
 
     def layer(inputs: int, width: int) -> list[nn.Module]:
         convolution = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
@@ -48,40 +48,40 @@ def network(channels: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(features, nn.Linear(FEATURES, outputs))
 
 
-class SmallJudge:
-    """A trained network: `ganzoo.api.Judge`.
+class SmallClassifier:
+    """A trained network: `ganzoo.api.Classifier`.
 
-    Each channel of stacked pictures is judged as a picture of its own: so it is with Stacked-MNIST.
+    Each channel of stacked images is judged as an image of its own: so it is with Stacked-MNIST.
     """
 
-    def __init__(self, lesson: Lesson) -> None:
-        parts, channels = lesson.labels.shape[1], opaque(lesson.pixels[:1]).shape[3]
-        self.stacked = lesson.stacked
-        self.parts, self.classes = parts, lesson.classes
-        self.name, self.identity = _fingerprint(lesson), ""
-        self.protocol = f"8-bit pictures, at most {SIDE}x{SIDE} (bilinear, smoothed)"
+    def __init__(self, classifier_data: ClassifierData) -> None:
+        parts, channels = classifier_data.labels.shape[1], opaque(classifier_data.pixels[:1]).shape[3]
+        self.stacked = classifier_data.stacked
+        self.parts, self.classes = parts, classifier_data.classes
+        self.name, self.identity = _fingerprint(classifier_data), ""
+        self.protocol = f"8-bit images, at most {SIDE}x{SIDE} (bilinear, smoothed)"
         self.accuracy = 0.0
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(lesson.seed)
-            outputs = lesson.classes * (1 if self.stacked else parts)
+            torch.manual_seed(classifier_data.seed)
+            outputs = classifier_data.classes * (1 if self.stacked else parts)
             net = network(1 if self.stacked else channels, outputs)
         # Twice as fast on a CPU as channels first, the pooling above all.
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def learn(self, lesson: Lesson) -> None:
+    def learn(self, classifier_data: ClassifierData) -> None:
         """A fixed number of steps, whatever the size of the data; then the exam.
 
-        The same lesson gives the same judge whatever number of threads torch computes with.
+        The same data gives the same classifier, whatever number of threads torch computes with.
         """
-        maps, labels = self._maps(lesson.pixels), torch.from_numpy(lesson.labels)
+        maps, labels = self._maps(classifier_data.pixels), torch.from_numpy(classifier_data.labels)
         if self.stacked:
             labels = labels.reshape(-1, 1)
         optimiser = torch.optim.AdamW(self.net.parameters(), lr=RATE, weight_decay=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
         with torch.random.fork_rng(devices=[]), _one_thread():
-            torch.manual_seed(lesson.seed)
+            torch.manual_seed(classifier_data.seed)
             self.net.train()
-            for rows, place in _draws(len(maps), lesson.seed):
+            for rows, place in _draws(len(maps), classifier_data.seed):
                 batch = functional.pad(_floats(maps[rows]), [SHIFT] * 4, mode="replicate")
                 top, left = place
                 batch = batch[:, :, top : top + maps.shape[2], left : left + maps.shape[3]]
@@ -92,16 +92,16 @@ class SmallJudge:
                 optimiser.step()
                 schedule.step()
         self.net.eval()
-        guessed = self.probabilities(lesson.exam_pixels).argmax(2)
-        self.accuracy = float((guessed == lesson.exam_labels).mean())
+        guessed = self.probabilities(classifier_data.test_pixels).argmax(2)
+        self.accuracy = float((guessed == classifier_data.test_labels).mean())
         self._sign()
 
     def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Pictures (n, h, w, c) -> the 128 values before the last layer, side by side for all channels."""
+        """Images (n, h, w, c) -> the 128 values before the last layer, side by side for all channels."""
         return self._run(self.net[0], pixels).reshape(len(pixels), -1)
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Pictures (n, h, w, c) -> (n, parts, classes)."""
+        """Images (n, h, w, c) -> (n, parts, classes)."""
         logits = self._run(self.net, pixels).reshape(len(pixels), self.parts, self.classes)
         return torch.from_numpy(logits).softmax(2).numpy()
 
@@ -123,11 +123,11 @@ class SmallJudge:
     def keep(self) -> None:
         """Write it to the cache."""
         accuracy = torch.tensor(self.accuracy, dtype=torch.float64)
-        keep_cached("judges", f"{self.name}.judge", save({**self._tensors(), "accuracy": accuracy}))
+        keep_cached("classifiers", f"{self.name}.classifier", save({**self._tensors(), "accuracy": accuracy}))
 
     def remember(self) -> bool:
         """Whether the cache had it."""
-        content = read_cached("judges", f"{self.name}.judge")
+        content = read_cached("classifiers", f"{self.name}.classifier")
         if content is None:
             return False
         tensors: dict[str, Any] = load(content)
@@ -138,24 +138,28 @@ class SmallJudge:
         return True
 
     def _sign(self) -> None:
-        """By its weights: the same lesson gives others on another processor or with another torch."""
+        """Named by its weights: equal data gives others on another processor or with another torch."""
         weights = hashlib.sha256(save(self._tensors())).hexdigest()
-        self.identity = f"judge of 3 convolutions, trained on the data (weights sha256:{weights[:12]})"
+        self.identity = f"3 convolutions, trained on the data (weights sha256:{weights[:12]})"
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: tensor.contiguous() for name, tensor in self.net.state_dict().items()}
 
 
-def train(config: None, lesson: Lesson) -> Judge:
-    """Factory of `judge`: from the cache, or trained now."""
-    judge = SmallJudge(lesson)
-    if not judge.remember():
-        once = "the judge learns the data: once" if lesson.keep else "another judge learns from the samples"
-        lesson.note(f"{once}, about half a minute")
-        judge.learn(lesson)
-        if lesson.keep:
-            judge.keep()
-    return judge
+def train(config: None, classifier_data: ClassifierData) -> Classifier:
+    """Factory of `classifier`: from the cache, or trained now."""
+    classifier = SmallClassifier(classifier_data)
+    if not classifier.remember():
+        once = (
+            "the classifier learns the data: once"
+            if classifier_data.keep
+            else "another classifier learns from the samples"
+        )
+        classifier_data.note(f"{once}, about half a minute")
+        classifier.learn(classifier_data)
+        if classifier_data.keep:
+            classifier.keep()
+    return classifier
 
 
 @contextmanager
@@ -188,12 +192,21 @@ def _floats(maps: Tensor) -> Tensor:
     return maps.float().div_(127.5).sub_(1)
 
 
-def _fingerprint(lesson: Lesson) -> str:
+def _fingerprint(classifier_data: ClassifierData) -> str:
     """Of all that decides what is learned, and of the exam."""
     facts: tuple[Any, ...] = (_VERSION, STEPS, BATCH, RATE, WIDTH, FEATURES, SIDE, SHIFT)
-    facts += (lesson.classes, lesson.seed, *(["stacked"] if lesson.stacked else []))
+    facts += (
+        classifier_data.classes,
+        classifier_data.seed,
+        *(["stacked"] if classifier_data.stacked else []),
+    )
     total = hashlib.sha256(repr(facts).encode())
-    for array in (lesson.pixels, lesson.labels, lesson.exam_pixels, lesson.exam_labels):
+    for array in (
+        classifier_data.pixels,
+        classifier_data.labels,
+        classifier_data.test_pixels,
+        classifier_data.test_labels,
+    ):
         total.update(repr((array.shape, array.dtype.str)).encode())
         total.update(np.ascontiguousarray(array).data.cast("B"))
     return total.hexdigest()

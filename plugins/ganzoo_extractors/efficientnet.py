@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as features of pictures, run by onnxruntime: no torch, quick on a CPU.
+"""EfficientNet-Lite0 as features of images, run by onnxruntime: no torch, quick on a CPU.
 
 The network is that of Tan and Le 2019 (arXiv:1905.11946, table 1) in its "lite" form: no squeeze and
 excitation, ReLU6, "same" padding as in TensorFlow. Batch norms are folded into the convolutions.
@@ -47,11 +47,11 @@ class EfficientNet:
         self.identity = (
             f"efficientnet-lite0 (ImageNet), block {block}, {FILE.rpartition('/')[2]} sha256:{SHA256}"
         )
-        self.protocol = f"8-bit pictures, {SIDE}x{SIDE} bicubic (Pillow), gray as RGB, ImageNet mean and std"
+        self.protocol = f"8-bit images, {SIDE}x{SIDE} bicubic (Pillow), gray as RGB, ImageNet mean and std"
         self._session = _session(build_model(read_weights(), block))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) -> features (n, d)."""
+        """Images (n, height, width, channels) -> features (n, d)."""
         parts = [
             self._session.run(None, {"pixels": sized(pixels[start : start + BATCH], SIDE)})[0]
             for start in range(0, len(pixels), BATCH)
@@ -70,7 +70,7 @@ def middle_block(config: None = None) -> Extractor:
 
 
 def build_model(weights: Weights, block: int) -> onnx.ModelProto:
-    """uint8 pictures `pixels` (n, 64, 64, 3) -> `features` (n, d) after that block."""
+    """uint8 images `pixels` (n, 64, 64, 3) -> `features` (n, d) after that block."""
     graph = _Graph(weights)
     value = graph.normalised("pixels")
     value = graph.convolution(value, "_conv_stem", "_bn0", kernel=3, stride=2)

@@ -22,7 +22,7 @@ BATCH = 50
 
 
 class Inception:
-    """2048 features of pictures, which the network itself resizes to 299x299; and its guesses."""
+    """2048 features of images, which the network itself resizes to 299x299; and its guesses."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -47,14 +47,14 @@ class Inception:
                 f"This network gives features of shape {shape[1:]}, Inception {FEATURES}.", where=str(path)
             )
         self.identity = f"Inception 2015-12-05 (TorchScript), sha256:{hashlib.sha256(content).hexdigest()}"
-        self.protocol = "8-bit pictures, resized to 299x299 by the network, gray as RGB"
+        self.protocol = "8-bit images, resized to 299x299 by the network, gray as RGB"
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) -> features (n, 2048)."""
+        """Images (n, height, width, channels) -> features (n, 2048)."""
         return self._all(pixels, return_features=True)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (n, height, width, channels) -> (n, 1, 1008), as the Inception Score takes them."""
+        """Images (n, height, width, channels) -> (n, 1, 1008), as the Inception Score takes them."""
         return self._all(pixels, no_output_bias=True)[:, None]
 
     def _all(self, pixels: NDArray[np.uint8], **options: bool) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Pictures of any size as a network wants them: RGB, square, 8 bits."""
+"""Images of any size as a network wants them: RGB, square, 8 bits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from PIL import Image
 
 
 def sized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Pictures (n, height, width, 1, 3 or 4) -> (n, side, side, 3), by Pillow's bicubic filter.
+    """Images (n, height, width, 1, 3 or 4) -> (n, side, side, 3), by Pillow's bicubic filter.
 
     Pillow widens the filter when it shrinks, so nothing is aliased (Parmar et al. 2022, arXiv:2104.11222).
     Gray is repeated, transparency is laid on white.
     """
     result = np.empty((len(pixels), side, side, 3), np.uint8)
-    for target, picture in zip(result, opaque(pixels), strict=True):
-        gray = picture.shape[2] == 1
-        image = Image.fromarray(picture[..., 0] if gray else picture)
+    for target, array in zip(result, opaque(pixels), strict=True):
+        gray = array.shape[2] == 1
+        image = Image.fromarray(array[..., 0] if gray else array)
         if image.size != (side, side):
             image = image.resize((side, side), Image.Resampling.BICUBIC)
         target[:] = np.asarray(image)[..., None] if gray else np.asarray(image)
@@ -24,7 +24,7 @@ def sized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def opaque(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The same without transparency: pictures of four channels on white."""
+    """The same without transparency: images of four channels on white."""
     if pixels.shape[3] != 4:
         return pixels
     share = pixels[..., 3:].astype(np.float32) / 255

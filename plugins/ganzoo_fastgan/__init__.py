@@ -1,4 +1,4 @@
-"""A GAN for few pictures, after FastGAN: skip-layer excitation, and a discriminator that must also draw."""
+"""A GAN for few images, after FastGAN: skip-layer excitation, and a discriminator that must also draw."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="fastgan",
-            summary="Gated convolutions, skip-layer excitation, decoders in D; pictures from 16x16.",
+            summary="Gated convolutions, skip-layer excitation, decoders in D; images from 16x16.",
             paper=f"{FASTGAN}, section 3",
             factory="ganzoo_fastgan.networks:build",
             config=FastConfig,
@@ -29,7 +29,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="reconstruct",
-            summary="How far a discriminator's own decoders miss real pictures, which it shall describe.",
+            summary="How far a discriminator's own decoders miss real images, which it shall describe.",
             paper=f"{FASTGAN}, equation 4",
             factory="ganzoo_fastgan.terms:reconstruct",
             config=ReconstructConfig,

@@ -1,8 +1,8 @@
-"""Architecture `fastgan`, after Liu et al. 2021 (arXiv:2101.04775): for few pictures and short training.
+"""Architecture `fastgan`, after Liu et al. 2021 (arXiv:2101.04775): for few images and short training.
 
 G: gated convolutions, and small maps that excite the channels of large ones. D: residual halvings with the
-same, scores for patches of the picture and of a small view of it, and decoders that must be able to draw the
-picture from its features; how far they miss is written beside the score, since only D knows what it saw.
+same, scores for patches of the image and of a small view of it, and decoders that must be able to draw the
+image from its features; how far they miss is written beside the score, since only D knows what it saw.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, as_maps, halvings, initialise, map_sizes
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Net, Networks, as_maps, halvings, initialise, map_sizes
 from ganzoo_fastgan.config import FastConfig
 
 Size = tuple[int, int]
@@ -88,7 +87,7 @@ class Generator(nn.Module):
         self.norm = nn.BatchNorm2d(2 * widths[0])
         blocks = [Grow(widths[k], widths[k + 1], sizes[k + 1], heavy=k % 2 == 0) for k in range(stages)]
         self.blocks = nn.ModuleList(blocks)
-        # In the paper maps reach those of 16 times their size; in smaller pictures, as far as there are any.
+        # In the paper maps reach those of 16 times their size; in smaller images, as far as there are any.
         self.reach = min(4, stages)
         pairs = [(widths[k], widths[k + self.reach]) for k in range(min(4, stages + 1 - self.reach))]
         self.excite = nn.ModuleList(Excite(small, large) for small, large in pairs)
@@ -143,7 +142,7 @@ class Halve(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features (N, inputs, h, w) -> a picture (N, C, h * 2^doublings, ...) in -1..1."""
+    """Features (N, inputs, h, w) -> an image (N, C, h * 2^doublings, ...) in -1..1."""
 
     def __init__(self, inputs: int, colours: int, width: int, size: Size, doublings: int) -> None:
         super().__init__()
@@ -156,9 +155,9 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Enlarged to a picture."""
-        picture: Tensor = self.layers(features)
-        return picture
+        """Enlarged to an image."""
+        pixels: Tensor = self.layers(features)
+        return pixels
 
 
 def small_branch(colours: int, width: int, size: Size) -> tuple[nn.Sequential, int]:
@@ -174,7 +173,7 @@ def small_branch(colours: int, width: int, size: Size) -> tuple[nn.Sequential, i
 
 
 class Discriminator(nn.Module):
-    """image (N, C, H, W) -> score (N, patches), and mismatch (N,), how far the decoders miss the picture."""
+    """image (N, C, H, W) -> score (N, patches), and mismatch (N,), how far the decoders miss the image."""
 
     def __init__(self, config: FastConfig, image: Field) -> None:
         super().__init__()
@@ -184,7 +183,7 @@ class Discriminator(nn.Module):
         ndf, halved = config.discriminator_width, halvings(height, width, smallest=7)
         sizes = map_sizes(height, width, halved)
         widths = [channels(ndf, DISCRIMINATOR, halved - k) for k in range(halved + 1)]
-        plain = max(0, halved - 5)  # of large pictures: halvings without a second way
+        plain = max(0, halved - 5)  # of large images: halvings without a second way
         stem: list[nn.Module] = [nn.Conv2d(colours, widths[0], 3, padding=1, bias=False), nn.LeakyReLU(SLOPE)]
         if plain:
             stem = [Even(), nn.Conv2d(colours, widths[1], 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE)]
@@ -206,7 +205,7 @@ class Discriminator(nn.Module):
         self.small_patches = nn.Conv2d(channels(ndf, SMALL, 0), 1, 4, bias=False)
 
         doublings = max(1, min(4, len(self.blocks) - 1))
-        # From the last maps, and from those before them unless they have the size of the picture.
+        # From the last maps, and from those before them unless they have the size of the image.
         places = [-1, -2] if len(self.blocks) > 1 else [-1]
         made = [(widths[k], sizes[k], doublings) for k in places]
         last = map_sizes(*small, small_halved)[-1]
@@ -224,20 +223,20 @@ class Discriminator(nn.Module):
         small = self.small(functional.avg_pool2d(image, self.factor, ceil_mode=True, count_include_pad=False))
         score = torch.cat([self.patches(maps[-1]).flatten(1), self.small_patches(small).flatten(1)], dim=1)
         features = [maps[-1], maps[-2], small] if len(self.decoders) > 2 else [maps[-1], small]
-        picture = (image.float() - self.centre) / self.radius
-        missed = [self.missed(k, picture, features[k]) for k in range(len(features))]
+        normalised = (image.float() - self.centre) / self.radius
+        missed = [self.missed(k, normalised, features[k]) for k in range(len(features))]
         return score, torch.stack(missed).sum(0)
 
-    def missed(self, decoder: int, picture: Tensor, features: Tensor) -> Tensor:
+    def missed(self, decoder: int, normalised: Tensor, features: Tensor) -> Tensor:
         """(N, C, H, W), (N, inputs, h, w) -> the mean distance of the values in the decoder's size, (N,)."""
         drawn = self.decoders[decoder](features).float()
-        wanted = functional.adaptive_avg_pool2d(picture, drawn.shape[2:])
+        wanted = functional.adaptive_avg_pool2d(normalised, drawn.shape[2:])
         distance: Tensor = (drawn - wanted).abs().mean((1, 2, 3))
         return distance
 
 
 def build(config: FastConfig, data: DataInfo) -> Networks:
-    """Factory of `fastgan`; DataError unless the pictures have 16x16 pixels or more."""
+    """Factory of `fastgan`; DataError unless the images have 16x16 pixels or more."""
     image = data.image(smallest=16, otherwise="mlp")
     generator, discriminator = Generator(config, image), Discriminator(config, image)
     for module in (generator, discriminator):

@@ -9,15 +9,15 @@ FASTGAN = (
     "arXiv:2101.04775"
 )
 
-# On 200 pictures of the embedded data, 224 s on one thread of a busy machine each, 2,000 samples against
+# On 200 images of the embedded data, 224 s on one thread of a busy machine each, 2,000 samples against
 # the held-out part, one seed:
-#   fastgan, 20,000 pictures seen                    FED 69.9, coverage 0.437, recall 0.247
+#   fastgan, 20,000 images seen                    FED 69.9, coverage 0.437, recall 0.247
 #   dcgan, 101,568                                       92.2           0.443         0.107
 #   dcgan with --augment diffaugment, 111,872            70.3           0.469         0.156
 # Its row on all 5,000 is in docs/results.md.
 SIZED_FASTGAN = RecipeSpec(
     name="fastgan",
-    summary="A GAN for few pictures after FastGAN, sized for CPU minutes. Departs from the paper: narrow "
+    summary="A GAN for few images after FastGAN, sized for CPU minutes. Departs from the paper: narrow "
     "nets, 64 latents, batch 32, rates of 1e-3 with decay, L1 in place of a perceptual distance, a small "
     "view that D makes itself.",
     paper=FASTGAN,
@@ -43,7 +43,7 @@ SIZED_FASTGAN = RecipeSpec(
 FASTGAN_PAPER = RecipeSpec(
     name="fastgan-paper",
     summary="FastGAN's numbers for 1024x1024: ngf and ndf 64, batch 8, Adam 2e-4, 50,000 steps. Not "
-    "reproduced: LPIPS (here L1), a random quarter of the middle maps (here all), G's own small picture, "
+    "reproduced: LPIPS (here L1), a random quarter of the middle maps (here all), G's own small image, "
     "randomly softened margins of the hinge loss, spectral norm in G (whose norms undo it).",
     paper=FASTGAN,
     architecture="fastgan",

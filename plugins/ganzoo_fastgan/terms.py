@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_fastgan.config import ReconstructConfig
 
 
@@ -15,7 +14,7 @@ def reconstruct(config: ReconstructConfig) -> Callable[[View], Tensor]:
     """Factory of `reconstruct`: weight * E mismatch(x) over real samples.
 
     The mismatch (N,) is what the discriminator writes beside the score: how far its decoders miss the
-    picture that it saw, augmented where pictures are. Equation 4 has a perceptual distance there.
+    image that it saw, augmented where images are. Equation 4 has a perceptual distance there.
     """
 
     def penalty(view: View) -> Tensor:

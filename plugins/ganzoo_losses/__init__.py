@@ -1,8 +1,8 @@
-"""Losses and regularisers of scores that work with any networks, and recipes of DCGAN's with each."""
+"""Losses and regularisers that work with any networks, and recipes of DCGAN's networks with each."""
 
 from __future__ import annotations
 
-from ganzoo.api import LossSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo.api import LossSpec, RecipeSpec, TermSpec, both_sides, hookimpl
 from ganzoo_losses.config import (
     ConsistencyConfig,
     DraganConfig,
@@ -10,10 +10,19 @@ from ganzoo_losses.config import (
     LecamConfig,
     LsganConfig,
     ModeSeekingConfig,
+    NonSaturatingConfig,
     RelativisticAverageConfig,
+    ZeroCentredConfig,
 )
-from ganzoo_losses.recipes import BCR, DRAGAN, HINGE, LECAM, LSGAN, RAGAN, RECIPES
+from ganzoo_losses.recipes import BCR, DRAGAN, HINGE, LECAM, LSGAN, R3GAN, RAGAN, RECIPES
 
+GOODFELLOW = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
+MESCHEDER = (
+    "Mescheder, Geiger and Nowozin 2018, Which Training Methods for GANs do actually Converge?, "
+    "arXiv:1801.04406"
+)
+
+# On the terms only: a loss by itself takes whatever scores it is given.
 REJECTS = {
     "batch-norm-in-discriminator": (
         "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
@@ -24,8 +33,23 @@ REJECTS = {
 
 @hookimpl
 def ganzoo_losses() -> list[LossSpec]:
-    """`lsgan`, `hinge` and `relativistic-average`."""
+    """Logistic (`non-saturating`, `minimax`), `lsgan`, `hinge`, `relativistic`, `relativistic-average`."""
     return [
+        LossSpec(
+            name="non-saturating",
+            summary="Logistic loss in which G maximises log D(G(z)); optional one-sided label smoothing.",
+            paper=GOODFELLOW + ", section 3",
+            factory="ganzoo_losses.losses:non_saturating",
+            config=NonSaturatingConfig,
+            defaults={"train.n_critic": 1},
+        ),
+        LossSpec(
+            name="minimax",
+            summary="Logistic loss in which G minimises log(1 - D(G(z))): saturates when D is sure.",
+            paper=GOODFELLOW + ", equation 1",
+            factory="ganzoo_losses.losses:minimax",
+            defaults={"train.n_critic": 1},
+        ),
         LossSpec(
             name="lsgan",
             summary="Half the squared distance of each score from its target: 1 for real samples, else 0.",
@@ -38,6 +62,23 @@ def ganzoo_losses() -> list[LossSpec]:
             summary="How far scores are on the wrong side of a margin of 1; mostly for spectral norm in D.",
             paper=HINGE,
             factory="ganzoo_losses.losses:hinge",
+        ),
+        # R3GAN, table 9: its first rate and its last beta2. Its gamma is chosen for each data set, from 150
+        # (FFHQ at 256x256) down to 0.005 (CIFAR-10); 1 is the first one for Stacked MNIST and for ImageNet
+        # at 64x64.
+        LossSpec(
+            name="relativistic",
+            summary="Logistic loss of the difference between a real and a generated score, with R1 and R2.",
+            paper=f"{RAGAN}; {R3GAN}",
+            factory="ganzoo_losses.losses:relativistic",
+            paired=True,
+            defaults={
+                "train.n_critic": 1,
+                "architecture.discriminator_norm": "none",
+                **both_sides(optimizer="adam", lr=2e-4, betas=(0.0, 0.99)),
+                "terms.r1.gamma": 1.0,
+                "terms.r2.gamma": 1.0,
+            },
         ),
         LossSpec(
             name="relativistic-average",
@@ -52,8 +93,26 @@ def ganzoo_losses() -> list[LossSpec]:
 
 @hookimpl
 def ganzoo_terms() -> list[TermSpec]:
-    """Of D: `dragan`, `lecam`, `consistency`. Of G: `mode-seeking`, `feature-matching`."""
+    """Of D: `r1`, `r2`, `dragan`, `lecam`, `consistency`. Of G: `mode-seeking`, `feature-matching`."""
     return [
+        TermSpec(
+            name="r1",
+            summary="Half of gamma times the mean square slope of the discriminator at real samples.",
+            paper=MESCHEDER + ", equation 9",
+            factory="ganzoo_losses.terms:r1",
+            config=ZeroCentredConfig,
+            second_order=True,
+            rejects=REJECTS,
+        ),
+        TermSpec(
+            name="r2",
+            summary="Half of gamma times the mean square slope of the discriminator at generated samples.",
+            paper=MESCHEDER + ", equation 10",
+            factory="ganzoo_losses.terms:r2",
+            config=ZeroCentredConfig,
+            second_order=True,
+            rejects=REJECTS,
+        ),
         TermSpec(
             name="dragan",
             summary="Weight times the mean of (slope - target)^2 of D at disturbed real samples.",
@@ -73,7 +132,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="consistency",
-            summary="A picture, real or generated, keeps its score when it is shifted and mirrored.",
+            summary="An image, real or generated, keeps its score when it is shifted and mirrored.",
             paper=BCR,
             factory="ganzoo_losses.terms:consistency",
             config=ConsistencyConfig,

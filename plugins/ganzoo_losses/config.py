@@ -109,3 +109,29 @@ class FeatureMatchingConfig:
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise ValueError("weight must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroCentredConfig:
+    """Options of `r1` and of `r2`: `gamma` as in the paper, where half of it multiplies the square.
+
+    The authors' code (GAN_stability) leaves the half out: its `reg_param` 10 is a gamma of 20 here.
+    The default is StyleGAN2's, whose code halves.
+    """
+
+    gamma: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.gamma < 0:
+            raise ValueError("gamma must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonSaturatingConfig:
+    """Options of `non-saturating`: real samples have the target `1 - smoothing`, generated ones 0."""
+
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing < 1:
+            raise ValueError("smoothing must be at least 0 and less than 1")

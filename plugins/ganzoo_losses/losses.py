@@ -1,4 +1,8 @@
-"""Losses of scores: least squares, hinge, relativistic average. Scores may have any shape."""
+"""Losses of scores: logistic (two forms), least squares, hinge, relativistic (two forms).
+
+Scores may have any shape. With D the logit, log sigmoid(D) = -softplus(-D) and
+log(1 - sigmoid(D)) = -softplus(D); softplus neither overflows nor loses digits where sigmoid is 0 or 1.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganzoo_losses.config import LsganConfig, RelativisticAverageConfig
+from ganzoo_losses.config import LsganConfig, NonSaturatingConfig, RelativisticAverageConfig
 
 
 class LeastSquares:
@@ -85,3 +89,68 @@ def hinge(config: None = None) -> Hinge:
 def relativistic_average(config: RelativisticAverageConfig) -> RelativisticAverage:
     """Factory of the loss `relativistic-average`."""
     return RelativisticAverage(config)
+
+
+class Relativistic:
+    """D: E sp(-(D(x) - D(x'))). G: E sp(-(D(x') - D(x))). Pairs are the equal places of a batch.
+
+    Scores may have any shape; only differences count, so a constant may be added to all of them.
+    Equation 2 of R3GAN is one value for both players, with D and its sign turned round: G would
+    minimise -E sp(-(D(x) - D(x'))), whose gradient fades where D is sure. R3GAN's Trainer.py and
+    Jolicoeur-Martineau let each player minimise its own loss instead, as here.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Minus the mean log probability that the real one of a pair is taken for the real one."""
+        return softplus(fake - real).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """The same with the two exchanged: generated samples shall look more real than real ones."""
+        if real is None:
+            raise TypeError("the relativistic loss of a generator needs the scores of real samples")
+        return softplus(real - fake).mean()
+
+
+class NonSaturating:
+    """D: E sp(-D(x)) + E sp(D(x')). G: E sp(-D(x')), the form that the paper recommends (section 3).
+
+    One-sided label smoothing s (Salimans et al. 2016, 3.4) replaces E sp(-D(x)) by the cross entropy
+    with target 1 - s, which is E [sp(-D(x)) + s D(x)]. Scores may have any shape.
+    """
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.smoothing = smoothing
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Cross entropy of real and generated scores, summed over the two halves."""
+        return softplus(-real).mean() + self.smoothing * real.mean() + softplus(fake).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Cross entropy of generated scores against the target 1."""
+        return softplus(-fake).mean()
+
+
+class Minimax(NonSaturating):
+    """D as in `NonSaturating`. G: -E sp(D(x')), which is E log(1 - D(x')): equation 1 of the paper.
+
+    Its gradient fades where the discriminator is sure, so it is slow at the start of a run.
+    """
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """What is left of the value function when only the generator changes."""
+        return -softplus(fake).mean()
+
+
+def non_saturating(config: NonSaturatingConfig) -> NonSaturating:
+    """Factory of the loss `non-saturating`."""
+    return NonSaturating(config.smoothing)
+
+
+def minimax(config: None = None) -> Minimax:
+    """Factory of the loss `minimax`; it has no options."""
+    return Minimax()
+
+
+def relativistic(config: None = None) -> Relativistic:
+    """Factory of the loss `relativistic`; it has no options."""
+    return Relativistic()

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import Batch, View
+from ganzoo.api import Batch, SettingsError, View
 from ganzoo_losses.config import (
     ConsistencyConfig,
     DraganConfig,
     FeatureMatchingConfig,
     LecamConfig,
     ModeSeekingConfig,
+    ZeroCentredConfig,
 )
 
 # Under the square root: at a slope of 0 its derivative is 0 instead of 0/0.
@@ -100,7 +100,7 @@ def lecam(config: LecamConfig) -> Lecam:
 
 
 def moved(image: Tensor, draws: Tensor, shift: int, flip: bool) -> Tensor:
-    """Pictures (N, C, H, W), each shifted by -shift..shift whole pixels and mirrored or not.
+    """Images (N, C, H, W), each shifted by -shift..shift whole pixels and mirrored or not.
 
     `draws` (N, 3) are U(0, 1): for the shift down, the shift across, and whether `flip` mirrors it. The edge
     is repeated where a shift leaves a gap. Differentiable: pixels are picked.
@@ -119,21 +119,21 @@ def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
     """Factory of `consistency`: lambda_real E (D(x) - D(T(x)))^2 + lambda_fake E (D(x') - D(T(x')))^2.
 
     Balanced consistency regularisation (bCR, Zhao et al. 2020). T moves each sample in its
-    own way, and all float pictures of a sample alike. Both scores learn; G does not.
+    own way, and all float images of a sample alike. Both scores learn; G does not.
     """
 
     def inconsistency(view: View, batch: Batch, outputs: Batch, draws: Tensor) -> Tensor:
-        pictures = {
+        images = {
             name: moved(value, draws, config.shift, config.flip)
             for name, value in batch.items()
             if value.ndim == 4 and value.is_floating_point()
         }
-        return (outputs["score"] - view.discriminate({**batch, **pictures})["score"]).square().mean()
+        return (outputs["score"] - view.discriminate({**batch, **images})["score"]).square().mean()
 
     def penalty(view: View) -> Tensor:
         if not any(view.real[name].ndim == 4 for name in written_floats(view, "consistency")):
             raise SettingsError(
-                "'consistency' moves pictures, and this generator writes none.",
+                "'consistency' moves images, and this generator writes none.",
                 where=f"it writes: {', '.join(view.written)}",
                 fix="terms.consistency=false",
             )
@@ -189,5 +189,48 @@ def feature_matching(config: FeatureMatchingConfig) -> Callable[[View], Tensor]:
                 fix="choose another architecture, or terms.feature-matching=false",
             )
         return config.weight * (real.detach().mean(0) - fake.mean(0)).square().sum()
+
+    return penalty
+
+
+def mean_square_slope(view: View, batch: Batch) -> Tensor:
+    """E ||grad_x D(x)||^2 over the samples of `batch`: per sample, over all written float fields together.
+
+    The written fields are new leaves, so that nothing before them is kept or gets a gradient. Fields that
+    the generator does not write (a label) go to D as they are. Scores of any shape are summed per sample.
+    """
+    points = {
+        name: batch[name].detach().requires_grad_()
+        for name in view.written
+        if batch[name].is_floating_point()
+    }
+    if not points:
+        raise SettingsError(
+            "R1 and R2 need a generator that writes a float field.",
+            where=f"this generator writes: {', '.join(view.written)}",
+            fix="terms.r1=false terms.r2=false",
+        )
+    score = view.discriminate({**batch, **points})["score"]
+    slopes = torch.autograd.grad(score.sum(), list(points.values()), create_graph=True, allow_unused=True)
+    squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+    if not squares:
+        raise SettingsError("The discriminator reads nothing that the generator writes.")
+    return torch.stack(squares).sum(0).mean()
+
+
+def r1(config: ZeroCentredConfig) -> Callable[[View], Tensor]:
+    """Factory of `r1`: gamma/2 * E ||grad D(x)||^2 on real samples (equation 9)."""
+
+    def penalty(view: View) -> Tensor:
+        return config.gamma / 2 * mean_square_slope(view, view.real)
+
+    return penalty
+
+
+def r2(config: ZeroCentredConfig) -> Callable[[View], Tensor]:
+    """Factory of `r2`: gamma/2 * E ||grad D(x')||^2 on generated samples (equation 10)."""
+
+    def penalty(view: View) -> Tensor:
+        return config.gamma / 2 * mean_square_slope(view, view.fake)
 
     return penalty

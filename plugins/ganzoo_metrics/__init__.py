@@ -44,20 +44,20 @@ METRICS = [
     ),
     MetricSpec(
         name="classes",
-        summary="What a judge sees: modes, reverse KL, classifier score, whether the class is as asked.",
+        summary="What a classifier predicts: modes, reverse KL, classifier score, label accuracy.",
         paper="Lin et al. 2018, PacGAN, arXiv:1712.04086; Salimans et al. 2016, arXiv:1606.03498",
         factory="ganzoo_metrics.classes:classes",
-        needs=("judge",),
+        needs=("classifier",),
         better={
             "modes": "higher",
             "reverse_kl": "lower",
             "classifier_score": "higher",
-            "asked_class": "higher",
+            "label_accuracy": "higher",
         },
     ),
     MetricSpec(
         name="inception-score",
-        summary="How sure the Inception network is of each picture, and how different its guesses are.",
+        summary="How sure the Inception network is of each image, and how different its guesses are.",
         paper="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498",
         factory="ganzoo_metrics.classes:inception_score",
         needs=("fid",),
@@ -68,18 +68,18 @@ METRICS = [
         summary="Accuracy on real samples of a classifier that learned from generated ones.",
         paper="Ravuri and Vinyals 2019, arXiv:1905.10887",
         factory="ganzoo_metrics.classes:accuracy_of_classifier",
-        needs=("judge", "asked"),
+        needs=("classifier", "conditioned"),
         better={"cas": "higher"},
         reference=False,
     ),
     MetricSpec(
-        name="answers",
-        summary="Pictures against the right answers of their pairs: mean distance, PSNR, SSIM.",
+        name="paired",
+        summary="Generated images against the target images of their pairs: mean distance, PSNR, SSIM.",
         paper="Wang et al. 2004, Image quality assessment, IEEE TIP 13(4), for SSIM",
-        factory="ganzoo_metrics.paired:answers",
-        needs=("image", "answers"),
+        factory="ganzoo_metrics.paired:paired",
+        needs=("image", "targets"),
         better={"l1": "lower", "psnr": "higher", "ssim": "higher"},
-        reference=False,  # they are answers themselves
+        reference=False,  # they are targets themselves
         quick=True,
     ),
     MetricSpec(
@@ -106,6 +106,6 @@ METRICS = [
 @hookimpl
 def ganzoo_metrics() -> list[MetricSpec]:
     """`frechet`, `kid`, `prdc`, `memorisation`, `classes`,
-    `inception-score`, `cas`, `answers`, `modes`, `marginals`.
+    `inception-score`, `cas`, `paired`, `modes`, `marginals`.
     """
     return METRICS

@@ -1,4 +1,4 @@
-"""What a judge sees in generated pictures: which classes there are, how sure it is, whether as asked."""
+"""Scores from a classifier's predictions for generated images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Evidence
+from ganzoo.api import Comparison
 
 Ints = NDArray[np.int64]
 
@@ -48,51 +48,51 @@ def classifier_score(probabilities: NDArray[np.float32]) -> float:
     return float(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
 
 
-def classes(config: None = None) -> Callable[[Evidence], dict[str, float]]:
-    """Factory of `classes`: `modes`, `reverse_kl`, `classifier_score`, `asked_class`.
+def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
+    """Factory of `classes`: `modes`, `reverse_kl`, `classifier_score`, `label_accuracy`.
 
-    A mode is a combination of the parts of a label, seen when the judge takes at least one sample for
-    it. `asked_class` is the share of samples that the judge takes for what the generator was asked for.
+    A mode is a combination of the parts of a label; it is found when the classifier predicts it for at least
+    one sample. `label_accuracy` is the share of samples for which it predicts the generator's condition.
     """
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        probabilities, real = evidence.fake.probabilities, evidence.real.labels
+    def score(comparison: Comparison) -> dict[str, float]:
+        probabilities, real = comparison.fake.probabilities, comparison.real.labels
         if real is None:
             return {}
         seen = probabilities.argmax(2)
         modes, numbers = np.unique(seen, axis=0, return_inverse=True)
-        expected = expected_shares(modes, real, independent=evidence.stacked)
+        expected = expected_shares(modes, real, independent=comparison.stacked)
         parts = probabilities.transpose(1, 0, 2)
         scores = {
             "modes": float(len(modes)),
             "reverse_kl": reverse_kl(numbers.reshape(-1), expected),
             "classifier_score": float(np.mean([classifier_score(part) for part in parts])),
         }
-        asked = evidence.fake.labels
+        asked = comparison.fake.labels
         if asked is not None:
-            scores["asked_class"] = float((seen == asked).all(1).mean())
+            scores["label_accuracy"] = float((seen == asked).all(1).mean())
         return scores
 
     return score
 
 
-def inception_score(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+def inception_score(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `inception-score`, for the extractor whose distance is FID."""
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        return {"inception_score": classifier_score(evidence.fake.guesses)}
+    def score(comparison: Comparison) -> dict[str, float]:
+        return {"inception_score": classifier_score(comparison.fake.extractor_probabilities)}
 
     return score
 
 
-def accuracy_of_classifier(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+def accuracy_of_classifier(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `cas`: a classifier learns from generated samples and is examined on real ones.
 
-    The classification accuracy score of Ravuri and Vinyals 2019, with the judge's network.
+    The classification accuracy score of Ravuri and Vinyals 2019, with the classifier's network.
     """
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        asked = evidence.fake.labels
-        return {} if asked is None else {"cas": evidence.examine(evidence.fake.values, asked)}
+    def score(comparison: Comparison) -> dict[str, float]:
+        asked = comparison.fake.labels
+        return {} if asked is None else {"cas": comparison.classifier_accuracy(comparison.fake.values, asked)}
 
     return score

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Evidence
+from ganzoo.api import Comparison
 from ganzoo_metrics.once import OfTheLast
 
 Floats = NDArray[np.float64]
@@ -86,23 +86,25 @@ def _cubes(x: Features, y: Features) -> float:
     return float(np.einsum("ij,ij,ij->", values, values, values, dtype=np.float64))
 
 
-def frechet(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `frechet`: the score is named after the extractor (`fed`, `fid` ...)."""
     real_side = OfTheLast(lambda real: rooted(real.features))
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        known = real_side(evidence.real)
-        return {evidence.distance: frechet_distance(evidence.fake.features, evidence.real.features, known)}
+    def score(comparison: Comparison) -> dict[str, float]:
+        known = real_side(comparison.real)
+        return {
+            comparison.distance: frechet_distance(comparison.fake.features, comparison.real.features, known)
+        }
 
     return score
 
 
-def kid(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+def kid(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `kid`."""
     within = OfTheLast(lambda real: kernel_within(real.features))
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        known = within(evidence.real)
-        return {"kid": kernel_distance(evidence.fake.features, evidence.real.features, known)}
+    def score(comparison: Comparison) -> dict[str, float]:
+        known = within(comparison.real)
+        return {"kid": kernel_distance(comparison.fake.features, comparison.real.features, known)}
 
     return score

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Evidence, squared_distances
+from ganzoo.api import Comparison, squared_distances
 from ganzoo_metrics.config import NeighboursConfig
 from ganzoo_metrics.once import OfTheLast
 
@@ -56,19 +56,19 @@ def radii(features: Features, *neighbours: int) -> Features:
     return result
 
 
-def prdc(config: NeighboursConfig) -> Callable[[Evidence], dict[str, float]]:
+def prdc(config: NeighboursConfig) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `prdc`."""
     ks = (config.k_precision, config.k_density)
     real_radii = OfTheLast(lambda real: radii(real.features, *ks))
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        known = real_radii(evidence.real)
-        return fidelity_and_diversity(evidence.fake.features, evidence.real.features, *ks, known)
+    def score(comparison: Comparison) -> dict[str, float]:
+        known = real_radii(comparison.real)
+        return fidelity_and_diversity(comparison.fake.features, comparison.real.features, *ks, known)
 
     return score
 
 
-def memorisation(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+def memorisation(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `memorisation`: whether fakes are nearer to training samples than to others of that kind.
 
     For each fake the distance to the nearest training sample over that to the nearest held-out one, of
@@ -77,10 +77,10 @@ def memorisation(config: None = None) -> Callable[[Evidence], dict[str, float]]:
     share of those at least twice as near to a held-out one: in few dimensions both are many by chance.
     """
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        if evidence.neighbours is None:
+    def score(comparison: Comparison) -> dict[str, float]:
+        if comparison.neighbours is None:
             return {}
-        _, _, ratio = evidence.neighbours
+        _, _, ratio = comparison.neighbours
         return {
             "memorisation": float(np.median(ratio)),
             "copied": max(0.0, float((ratio <= 0.5).mean() - (ratio >= 2).mean())),

@@ -1,4 +1,4 @@
-"""Generated pictures against the pictures that they should be, one by one."""
+"""Generated images against the images that they should be, one by one."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ganzoo.api import Evidence
+from ganzoo.api import Comparison
 
 Pixels = NDArray[np.uint8]
 
 ROUNDED = 1 / 12
 """The mean squared error of rounding to whole numbers: closer than that nothing is, at 58.9 dB."""
 
-_BLOCK = 64  # pictures at once
+_BLOCK = 64  # images at once
 
 
 def psnr(made: Pixels, right: Pixels) -> float:
-    """10 log10(255^2 / MSE) in dB of each picture (n, h, w, c), then the mean."""
+    """10 log10(255^2 / MSE) in dB of each image (n, h, w, c), then the mean."""
     error = np.square(made.astype(np.float64) - right).mean((1, 2, 3))
     return float(10 * np.log10(255**2 / np.maximum(error, ROUNDED)).mean())
 
 
 def ssim(made: Pixels, right: Pixels) -> float:
-    """Mean structural similarity of pictures (n, h, w, c), 1 where they are equal.
+    """Mean structural similarity of images (n, h, w, c), 1 where they are equal.
 
     Wang et al. 2004, equation 13, with the constants and the Gaussian window of 1.5 pixels of section III;
-    at the edges of a picture it is continued by its mirror image. Channels count alike.
+    at the edges of an image it is continued by its mirror image. Channels count alike.
     """
     x, y = made.astype(np.float64), right.astype(np.float64)
 
@@ -45,12 +45,12 @@ def ssim(made: Pixels, right: Pixels) -> float:
     return float((above / below).mean())
 
 
-def answers(config: None = None) -> Callable[[Evidence], dict[str, float]]:
-    """Factory of `answers`: `l1` as a share of the range of values, 0..1, `psnr` in dB, `ssim`."""
+def paired(config: None = None) -> Callable[[Comparison], dict[str, float]]:
+    """Factory of `paired`: `l1` as a share of the range of values, 0..1, `psnr` in dB, `ssim`."""
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        assert evidence.answers is not None  # noqa: S101
-        made, right = evidence.fake.values, evidence.real.values[evidence.answers]
+    def score(comparison: Comparison) -> dict[str, float]:
+        assert comparison.targets is not None  # noqa: S101
+        made, right = comparison.fake.values, comparison.real.values[comparison.targets]
         sums = np.zeros(3)
         for start in range(0, len(made), _BLOCK):
             x, y = made[start : start + _BLOCK], right[start : start + _BLOCK]

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ganzoo.api import Evidence
+from ganzoo.api import Comparison
 from ganzoo_metrics.classes import reverse_kl
 from ganzoo_metrics.config import ModesConfig
 
 
-def modes(config: ModesConfig) -> Callable[[Evidence], dict[str, float]]:
+def modes(config: ModesConfig) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `modes`, for points whose label names their Gaussian (a ring, a grid).
 
     Centres and the standard deviation are those of the real points. `quality`: share of points within
@@ -21,15 +21,15 @@ def modes(config: ModesConfig) -> Callable[[Evidence], dict[str, float]]:
     et al. 2017, VEEGAN, section 4.1); `reverse_kl`: of how those points are spread over the centres.
     """
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        labels = evidence.real.labels
+    def score(comparison: Comparison) -> dict[str, float]:
+        labels = comparison.real.labels
         if labels is None:
             return {}
-        points, names = evidence.real.values, labels[:, 0]
+        points, names = comparison.real.values, labels[:, 0]
         known = np.unique(names)
         centres = np.stack([points[names == name].mean(0) for name in known])
         spread = float(np.sqrt(np.mean([points[names == name].var(0).mean() for name in known])))
-        distances = np.linalg.norm(evidence.fake.values[:, None] - centres, axis=2)
+        distances = np.linalg.norm(comparison.fake.values[:, None] - centres, axis=2)
         good = distances.min(1) <= config.reach * spread
         numbers = distances.argmin(1)[good].astype(np.int64)
         expected = np.array([(names == name).mean() for name in known])
@@ -41,7 +41,7 @@ def modes(config: ModesConfig) -> Callable[[Evidence], dict[str, float]]:
     return score
 
 
-def marginals(config: None = None) -> Callable[[Evidence], dict[str, float]]:
+def marginals(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `marginals`: each column by itself, and each pair of columns.
 
     `column_distance`: the mean over columns of the earth mover's distance, in standard deviations of the
@@ -49,8 +49,8 @@ def marginals(config: None = None) -> Callable[[Evidence], dict[str, float]]:
     `pair_correlation`: the mean absolute difference of the correlations of two columns.
     """
 
-    def score(evidence: Evidence) -> dict[str, float]:
-        fake, real = (_rows(part.values) for part in (evidence.fake, evidence.real))
+    def score(comparison: Comparison) -> dict[str, float]:
+        fake, real = (_rows(part.values) for part in (comparison.fake, comparison.real))
         columns = list(zip(fake.T, real.T, strict=True))
         scale = [float(column.std()) if np.ptp(column) else 1.0 for column in real.T]
         distances = [stats.wasserstein_distance(a, b) / s for (a, b), s in zip(columns, scale, strict=True)]

@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="r3gan",
-            summary="Residual nets without norms, grouped convolutions in wide blocks; pictures from 8x8.",
+            summary="Residual nets without norms, grouped convolutions in wide blocks; images from 8x8.",
             paper=f"{R3GAN}, section 4",
             factory="ganzoo_r3gan.networks:build",
             config=R3Config,

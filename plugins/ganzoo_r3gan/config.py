@@ -12,7 +12,7 @@ class R3Config:
 
     Channels of both nets double at each halving, from their width up to `widest`. Each stage has `blocks`
     residual blocks, inside which there are `expansion` times as many channels, convolved in groups of
-    `group`. `output`: pictures as they come and cut off in evaluation (the paper's), or tanh.
+    `group`. `output`: images as they come and cut off in evaluation (the paper's), or tanh.
     """
 
     latent: int = 64

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Networks, halvings, map_sizes
 from ganzoo_r3gan.config import R3Config
 
 SLOPE = 0.2
@@ -81,7 +80,7 @@ class Even(nn.Module):
 
 
 class Plan:
-    """Sizes and channels of the maps of a net, from the picture down."""
+    """Sizes and channels of the maps of a net, from the image down."""
 
     def __init__(self, config: R3Config, image: Field, width: int) -> None:
         self.colours, height, across = image.shape
@@ -142,7 +141,7 @@ class Discriminator(nn.Module):
 
 
 def build(config: R3Config, data: DataInfo) -> Networks:
-    """Factory of `r3gan`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `r3gan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     latent = Field(name="z", shape=(config.latent,), source="normal")
     generator, discriminator = Generator(config, image), Discriminator(config, image)

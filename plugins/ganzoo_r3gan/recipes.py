@@ -14,7 +14,7 @@ def penalties(**options: Any) -> dict[str, Any]:
     return {f"terms.{name}.{key}": value for name in ("r1", "r2") for key, value in options.items()}
 
 
-# Trials on the embedded data, FED of 2,000, pictures seen, all with decay to the end:
+# Trials on the embedded data, FED of 2,000, images seen, all with decay to the end:
 #   batch 64, widths 24 and 16 in groups of 16, rates 3e-3, gamma 1 in each 2nd step
 #                                                                            172 at 20,000; 99 at 60,000
 #   batch 16, widths 16 in groups of 8, gamma 0.5 in each 2nd step: rates 1.5e-3, 3e-3, 5e-3

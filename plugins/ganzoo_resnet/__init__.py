@@ -15,7 +15,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="sn-resnet",
-            summary="Residual nets of SNGAN, spectral norm in D, attention where wanted; pictures from 8x8.",
+            summary="Residual nets of SNGAN, spectral norm in D, attention where wanted; images from 8x8.",
             paper=f"{SNGAN}, tables 4 to 6; {SAGAN}",
             factory="ganzoo_resnet.networks:build",
             config=ResnetConfig,

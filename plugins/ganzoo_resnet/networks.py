@@ -2,7 +2,7 @@
 
 Miyato et al. 2018 (arXiv:1802.05957, tables 4 to 6) made them; a class enters by conditional BatchNorm in G
 and by projection in D (Miyato and Koyama 2018, arXiv:1802.05637). SAGAN (arXiv:1805.08318) added attention,
-BigGAN (arXiv:1809.11096) one embedding for all norms and a part of z for each block. Any picture from 8x8.
+BigGAN (arXiv:1809.11096) one embedding for all norms and a part of z for each block. Any image from 8x8.
 """
 
 from __future__ import annotations
@@ -14,8 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, SettingsError, as_maps, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import (
+    Bounded,
+    DataError,
+    DataInfo,
+    Field,
+    Networks,
+    SettingsError,
+    as_maps,
+    halvings,
+    map_sizes,
+)
 from ganzoo_resnet.blocks import (
     Condition,
     ConditionalNorm,
@@ -43,7 +52,7 @@ def attended(sizes: Sequence[Size], side: int) -> int:
 
 
 class Upward(nn.Module):
-    """From a vector to a picture. `norms(k)` makes the norms of block k; what it knows is decided outside."""
+    """From a vector to an image. `norms(k)` makes the norms of block k; what it knows is decided outside."""
 
     def __init__(
         self, config: ResnetConfig, image: Field, inputs: int, norms: Callable[[int], MakeNorm]
@@ -68,8 +77,8 @@ class Upward(nn.Module):
         maps = as_maps(self.project(vector), self.base)
         for block, condition in zip(self.blocks, conditions, strict=True):
             maps = block(maps, condition)
-        picture: Tensor = self.bounded(self.to_image(functional.relu(self.norm(maps))))
-        return picture
+        pixels: Tensor = self.bounded(self.to_image(functional.relu(self.norm(maps))))
+        return pixels
 
 
 class Generator(nn.Module):
@@ -82,8 +91,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, C, H, W)."""
-        picture: Tensor = self.upward(z, self.conditions)
-        return picture
+        pixels: Tensor = self.upward(z, self.conditions)
+        return pixels
 
 
 class ConditionalGenerator(nn.Module):
@@ -117,8 +126,8 @@ class ConditionalGenerator(nn.Module):
         known: Tensor = self.embed(label)
         bottom, *rest = z.split_with_sizes(self.parts, 1)
         told = [torch.cat([known, part], dim=1) for part in rest] or [known] * self.blocks
-        picture: Tensor = self.upward(bottom, [(item,) for item in told])
-        return picture
+        pixels: Tensor = self.upward(bottom, [(item,) for item in told])
+        return pixels
 
 
 class Downward(nn.Module):
@@ -190,20 +199,20 @@ def assemble(
 
 
 def build(config: ResnetConfig, data: DataInfo) -> Networks:
-    """Factory of `sn-resnet`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `sn-resnet`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     return assemble(config, Generator(config, image), Discriminator(config, image))
 
 
 def build_conditional(config: ConditionalResnetConfig, data: DataInfo) -> Networks:
-    """Factory of `sn-resnet-conditional`; DataError unless the data has pictures from 8x8 with one label."""
+    """Factory of `sn-resnet-conditional`; DataError unless the data has images from 8x8 with one label."""
     image, label = data.image(smallest=8, otherwise="conditional-mlp"), data.field("label")
     classes = len(label.classes)
     if label.dtype != "int64" or label.shape != () or not classes:
         raise DataError(
             "The architecture 'sn-resnet-conditional' needs one class label per sample.",
             where=f"label: {label.dtype}{list(label.shape)} with {classes} classes",
-            fix="put the pictures into one sub-folder for each class, or choose the architecture 'sn-resnet'",
+            fix="put the images into one sub-folder for each class, or choose the architecture 'sn-resnet'",
         )
     generator = ConditionalGenerator(config, image, classes)
     return assemble(config, generator, ProjectionDiscriminator(config, image, classes), ("label",))

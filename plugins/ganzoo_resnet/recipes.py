@@ -15,7 +15,7 @@ BIGGAN = (
     "Brock et al. 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis, arXiv:1809.11096"
 )
 
-# Trials of 40,000 pictures on the embedded data: FED 71 at these rates, 78 where D's is 4e-3 as well.
+# Trials of 40,000 images on the embedded data: FED 71 at these rates, 78 where D's is 4e-3 as well.
 SMALL: Mapping[str, Any] = {
     "train.images": 100_000,
     "train.batch_size": 64,
@@ -33,7 +33,7 @@ SMALL: Mapping[str, Any] = {
     "ema.ramp": 0.15,
 }
 # At such rates the bias of G's first layer soon drowned what spectral norm left of z: FED 94 in place of 58
-# for `sagan`, and pictures of a class that were alike.
+# for `sagan`, and images of a class that were alike.
 NORMED: Mapping[str, Any] = {"architecture.spectral_generator": True, "architecture.first_bias": False}
 DEPARTS = "Departs from the paper: small nets, 32 latents, rates of 4e-3 (G) and 2e-3 (D) with decay, EMA"
 
@@ -84,7 +84,7 @@ SIZED_BIGGAN = RecipeSpec(
 )
 
 # pfnet-research/sngan_projection configs/sn_cifar10_unconditional.yml: 50,000 steps of G of
-# 5 x 64 pictures.
+# 5 x 64 images.
 SNGAN_PAPER = RecipeSpec(
     name="sngan-paper",
     summary="SNGAN's residual nets for CIFAR-10 (32x32) with the numbers of the authors' configuration: Adam "
@@ -123,7 +123,7 @@ IMAGENET: Mapping[str, Any] = {
     "ema.half_life": 0,
 }
 
-# pfnet-research/sngan_projection configs/sn_projection.yml, on 4 GPUs: 450,000 steps of G of 5 x 64 pictures.
+# pfnet-research/sngan_projection configs/sn_projection.yml, on 4 GPUs: 450,000 steps of G of 5 x 64 images.
 PROJECTION_PAPER = RecipeSpec(
     name="projection-paper",
     summary="Projection as in the authors' configuration for ImageNet (128x128): Adam 2e-4, five steps of D. "
@@ -165,7 +165,7 @@ SAGAN_PAPER = RecipeSpec(
     },
 )
 
-# Table 1, row 8, for ImageNet: 165,000 steps of G, 2 x 2048 pictures each. The nets for 32x32 are those of
+# Table 1, row 8, for ImageNet: 165,000 steps of G, 2 x 2048 images each. The nets for 32x32 are those of
 # ajbrock/BigGAN-PyTorch BigGAN.py: 4 x 96 channels everywhere. 20 latents for each part, as at 128x128.
 BIGGAN_PAPER = RecipeSpec(
     name="biggan-paper",

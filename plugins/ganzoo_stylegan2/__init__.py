@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="stylegan2",
-            summary="Mapping network, modulated convolutions, skip G, residual D, psi; pictures from 8x8.",
+            summary="Mapping network, modulated convolutions, skip G, residual D, psi; images from 8x8.",
             paper=STYLEGAN2,
             factory="ganzoo_stylegan2.networks:build",
             config=StyleConfig,
@@ -29,7 +29,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="path-length",
-            summary="A step in the styles of the generator shall change a picture equally much everywhere.",
+            summary="A step in the styles of the generator shall change an image equally much everywhere.",
             paper=f"{STYLEGAN2}, equation 4",
             factory="ganzoo_stylegan2.terms:path_length",
             config=PathLengthConfig,

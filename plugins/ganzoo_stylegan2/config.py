@@ -12,10 +12,10 @@ class StyleConfig:
 
     `latent` and `style` are the sizes of z and w. `mapping_rate` is the learning rate of the mapping
     network's layers over that of the others. Channels of both nets double at each halving, from their width
-    up to `widest`. `style_mixing` is the chance that a picture in training has two styles; `average` is
+    up to `widest`. `style_mixing` is the chance that an image in training has two styles; `average` is
     what stays of the mean style at each step, which `psi` truncates towards; `group` are the samples whose
     spread D sees together. `noise` is the rate at which the noise's strength learns, over that of the other
-    layers. `output`: pictures as they come and cut off in evaluation (the paper's), or tanh.
+    layers. `output`: images as they come and cut off in evaluation (the paper's), or tanh.
     """
 
     latent: int = 64

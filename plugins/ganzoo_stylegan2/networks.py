@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, halvings, map_sizes
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Net, Networks, halvings, map_sizes
 from ganzoo_stylegan2.config import StyleConfig
 from ganzoo_stylegan2.layers import TINY, Modulated, Scaled, ScaledConv, Styled, activated, with_spread
 
@@ -41,7 +40,7 @@ class Mapping(nn.Module):
 class Generator(nn.Module):
     """z, noise, shift and psi -> image (N, C, H, W).
 
-    In training some pictures have a second style from a layer on, of a z that is drawn here from torch's own
+    In training some images have a second style from a layer on, of a z that is drawn here from torch's own
     stream, as dropout is, and psi is not looked at. In evaluation nothing is random.
     """
 
@@ -70,7 +69,7 @@ class Generator(nn.Module):
         self.doubles = nn.ModuleList(nn.Sequential(Fir(up=True), Crop(size)) for size in sizes[-2::-1])
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
         self.parts = [prod(layer.size) for layer in layers]
-        self.count = len(layers) + 1  # the last picture has a style of its own
+        self.count = len(layers) + 1  # the last image has a style of its own
 
     def styles(self, z: Tensor, psi: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, layers, style)."""
@@ -146,7 +145,7 @@ class Discriminator(nn.Module):
 
 
 def build(config: StyleConfig, data: DataInfo) -> Networks:
-    """Factory of `stylegan2`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `stylegan2`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     generator = Generator(config, image)
     fields = (

@@ -8,9 +8,9 @@ STYLEGAN2 = (
     "Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020, arXiv:1912.04958"
 )
 
-# Trials of 30,000 pictures of the embedded data, FED: 198 at rates of 1e-2, mapping_rate 0.1, batch 32, R1 of
+# Trials of 30,000 images of the embedded data, FED: 198 at rates of 1e-2, mapping_rate 0.1, batch 32, R1 of
 # gamma 0.5 and no tanh (20,000 at 4e-3 and 0.01: 218); 136 at a batch of 64 with tanh; 122 at 2e-2 and gamma
-# 0.1, with black grains in light pictures, which noise=0.1 smoothed (134). Rates are high because weights are
+# 0.1, with black grains in light images, which noise=0.1 smoothed (134). Rates are high because weights are
 # N(0, 1) and scaled in use. As it stands here: 61.5, a coverage of 0.584, 272 CPU seconds.
 SIZED_STYLEGAN2 = RecipeSpec(
     name="stylegan2",

@@ -7,8 +7,7 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_stylegan2.config import PathLengthConfig
 
 # Under the square root: at a slope of 0 its derivative is 0 instead of 0/0.
@@ -16,9 +15,9 @@ TINY = 1e-12
 
 
 class PathLength(nn.Module):
-    """weight * E (||J^T y|| - a)^2: a step in the styles shall change a picture equally much everywhere.
+    """weight * E (||J^T y|| - a)^2: a step in the styles shall change an image equally much everywhere.
 
-    J is the slope of a picture in the styles of its layers, y N(0, 1) for each of its values over
+    J is the slope of an image in the styles of its layers, y N(0, 1) for each of its values over
     sqrt(height * width), a the moving average of the lengths, this step's included (equation 4; the length
     is sqrt(mean over layers of the sum of squares), as in the authors' code). Slopes are taken at what the
     generator adds to its styles, a constant 0. Several games, and parts of a batch that are computed one
@@ -33,12 +32,12 @@ class PathLength(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
 
     def forward(self, view: View) -> Tensor:
-        """The penalty for one game, whose generator reads the shift and writes a picture."""
+        """The penalty for one game, whose generator reads the shift and writes an image."""
         shift = view.noise.get(self.config.field)
-        pictures = [name for name in view.written if view.real[name].ndim == 4]
-        if shift is None or shift.ndim != 3 or not pictures:
+        images = [name for name in view.written if view.real[name].ndim == 4]
+        if shift is None or shift.ndim != 3 or not images:
             raise SettingsError(
-                f"'path-length' needs a generator of pictures that reads '{self.config.field}': "
+                f"'path-length' needs a generator of images that reads '{self.config.field}': "
                 "(layers, style) for a sample, added to its styles.",
                 where=f"the noise here: {', '.join(view.noise)}",
                 fix="use the architecture stylegan2, or terms.path-length=false",
@@ -46,9 +45,9 @@ class PathLength(nn.Module):
         count = max(1, len(shift) // self.config.shrink)
         moved = shift[:count].detach().requires_grad_()
         rows = {name: value[:count] for name, value in {**view.noise, **view.real}.items()}
-        picture = view.generate({**rows, self.config.field: moved})[pictures[0]]
-        direction = view.normal(*view.real[pictures[0]].shape)[:count] / sqrt(picture[0, 0].numel())
-        (slope,) = torch.autograd.grad((picture * direction).sum(), moved, create_graph=True)
+        image = view.generate({**rows, self.config.field: moved})[images[0]]
+        direction = view.normal(*view.real[images[0]].shape)[:count] / sqrt(image[0, 0].numel())
+        (slope,) = torch.autograd.grad((image * direction).sum(), moved, create_graph=True)
         lengths = (slope.square().sum(2).mean(1) + TINY).sqrt()
         mean = self.mean.lerp(lengths.mean(), self.config.decay)
         self.mean.copy_(mean.detach())

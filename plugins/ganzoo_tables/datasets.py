@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, DataError
 from ganzoo_tables.config import CsvConfig, ToyTableConfig
 from ganzoo_tables.encoding import Code, Table, learned, source_of, split
 from ganzoo_tables.read_csv import advice, read_table

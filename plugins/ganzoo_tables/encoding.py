@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Column, DataError, Field, places
-from ganzoo.api.sources import ArraySource
+from ganzoo.api import ArraySource, Column, DataError, Field, places
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import TableConfig, setting
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Column, DataError, DataInfo, Field, places
-from ganzoo.api.networks import Net, Networks
+from ganzoo.api import Column, DataError, DataInfo, Field, Net, Networks, places
 from ganzoo_tables.config import TabularConfig
 
 NEVER = -1e4  # the logit of what is no choice

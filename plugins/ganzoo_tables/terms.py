@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_tables.config import ConditionConfig
 
 LEAST = 1.2e-38  # the smallest normal float32

@@ -1,4 +1,4 @@
-"""Picture to picture: pix2pix for pairs, CycleGAN without pairs, and what else pairs can teach."""
+"""Image to image: pix2pix for pairs, CycleGAN without pairs, and what else pairs can teach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="unet-patch",
-            summary="A U-Net makes b of a, D judges patches of both together; pictures from 8x8.",
+            summary="A U-Net makes b of a, D judges patches of both together; images from 8x8.",
             paper=f"{PIX2PIX}, appendix 6.1",
             factory="ganzoo_translation.networks:build_unet",
             config=UNetConfig,
@@ -21,7 +21,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="resnet-patch",
-            summary="Residual blocks make b of a, D judges patches of both together; pictures from 8x8.",
+            summary="Residual blocks make b of a, D judges patches of both together; images from 8x8.",
             paper=f"{CYCLEGAN}, appendix 7.2",
             factory="ganzoo_translation.networks:build_resnet",
             config=ResnetConfig,
@@ -29,7 +29,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="resnet-cycle",
-            summary="Two residual generators, a to b and back, each with a D of patches; pictures from 8x8.",
+            summary="Two residual generators, a to b and back, each with a D of patches; images from 8x8.",
             paper=f"{CYCLEGAN}, appendix 7.2",
             factory="ganzoo_translation.networks:build_cycle",
             config=ResnetConfig,
@@ -53,7 +53,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="cycle",
-            summary="Mean distance of a picture from what comes back after the way there and back.",
+            summary="Mean distance of an image from what comes back after the way there and back.",
             paper=f"{CYCLEGAN}, equation 2",
             factory="ganzoo_translation.terms:cycle",
             config=CycleConfig,
@@ -61,7 +61,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="identity",
-            summary="Mean distance of a picture of the target from what G makes of it.",
+            summary="Mean distance of an image of the target from what G makes of it.",
             paper=f"{CYCLEGAN}, section 5.2",
             factory="ganzoo_translation.terms:identity",
             config=IdentityConfig,

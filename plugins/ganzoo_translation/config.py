@@ -14,7 +14,7 @@ class PatchConfig:
 
     `generator_width`: channels of G's first maps, doubled at each halving. D has `patch_layers` halvings or
     as many as leave 4 pixels, from `discriminator_width` channels; channels grow eightfold at most. `norm`
-    and `discriminator_norm` are over each picture's maps (with gains and shifts where `affine`) or over the
+    and `discriminator_norm` are over each image's maps (with gains and shifts where `affine`) or over the
     batch.
     """
 

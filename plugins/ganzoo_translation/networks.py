@@ -1,7 +1,7 @@
-"""Generators from picture to picture and discriminators of patches, for any pictures from 8x8.
+"""Generators from image to image and discriminators of patches, for any images from 8x8.
 
 By options they are the nets of Isola et al. 2017 (pix2pix, arXiv:1611.07004, appendix 6.1) and of Zhu et al.
-2017 (CycleGAN, arXiv:1703.10593, appendix 7.2). A picture `a` of another size than `b` is brought to its size
+2017 (CycleGAN, arXiv:1703.10593, appendix 7.2). An image `a` of another size than `b` is brought to its size
 first, inside the net; channels may differ.
 """
 
@@ -11,8 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, halvings, initialise, map_sizes
-from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api import (
+    Bounded,
+    DataError,
+    DataInfo,
+    Field,
+    Game,
+    Net,
+    Networks,
+    halvings,
+    initialise,
+    map_sizes,
+)
 from ganzoo_translation.config import Norm, PatchConfig, ResnetConfig, UNetConfig
 
 SLOPE = 0.2
@@ -33,7 +43,7 @@ class Resized(nn.Module):
 
 
 def resized(before: Field, after: Field) -> nn.Module:
-    """From the size of one picture to that of the other."""
+    """From the size of one image to that of the other."""
     sizes = [(field.shape[1], field.shape[2]) for field in (before, after)]
     return nn.Identity() if sizes[0] == sizes[1] else Resized(sizes[0], sizes[1])
 
@@ -86,8 +96,8 @@ class UNet(nn.Module):
             hidden = layer(hidden)
             if met:
                 hidden = torch.cat([hidden, met.pop()], dim=1)
-        picture: Tensor = self.bounded(hidden)
-        return picture
+        image: Tensor = self.bounded(hidden)
+        return image
 
 
 class Block(nn.Module):
@@ -144,8 +154,8 @@ class Resnet(nn.Module):
 
     def forward(self, a: Tensor) -> Tensor:
         """(N, A, h, w) -> (N, B, H, W)."""
-        picture: Tensor = self.layers(a)
-        return picture
+        image: Tensor = self.layers(a)
+        return image
 
 
 class Patches(nn.Module):
@@ -185,20 +195,20 @@ class PatchesOfPairs(nn.Module):
         return score
 
 
-def picture(data: DataInfo, name: str, smallest: int) -> Field:
-    """That field of the data, a picture of at least so many pixels a side. DataError for any other."""
+def image(data: DataInfo, name: str, smallest: int) -> Field:
+    """That field of the data, an image of at least so many pixels a side. DataError for any other."""
     field = data.field(name)
     if field.dtype != "float32" or len(field.shape) != 3 or min(field.shape) < 1:
         raise DataError(
-            f"The field '{name}' is no picture: channels x height x width.",
+            f"The field '{name}' is no image: channels x height x width.",
             where=f"it is {field.dtype} of the shape {field.shape}",
             fix="--data pairs:PATH or --data unpaired:PATH",
         )
     _, height, width = field.shape
     if min(height, width) < smallest:
         raise DataError(
-            f"The pictures '{name}' have {height}x{width} pixels, fewer than {smallest}x{smallest}.",
-            fix="larger pictures, --set data.height=N --set data.width=N",
+            f"The images '{name}' have {height}x{width} pixels, fewer than {smallest}x{smallest}.",
+            fix="larger images, --set data.height=N --set data.width=N",
         )
     return field
 
@@ -222,23 +232,23 @@ def _paired(config: PatchConfig, generator: nn.Module, a: Field, b: Field) -> Ne
 
 
 def build_unet(config: UNetConfig, data: DataInfo) -> Networks:
-    """Factory of `unet-patch`. DataError unless `a` and `b` are pictures, `b` from 8x8."""
-    a, b = picture(data, "a", 1), picture(data, "b", SMALLEST)
+    """Factory of `unet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
+    a, b = image(data, "a", 1), image(data, "b", SMALLEST)
     return _paired(config, UNet(config, a, b), a, b)
 
 
 def build_resnet(config: ResnetConfig, data: DataInfo) -> Networks:
-    """Factory of `resnet-patch`. DataError unless `a` and `b` are pictures, `b` from 8x8."""
-    a, b = picture(data, "a", 1), picture(data, "b", SMALLEST)
+    """Factory of `resnet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
+    a, b = image(data, "a", 1), image(data, "b", SMALLEST)
     return _paired(config, Resnet(config, a, b), a, b)
 
 
 def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
     """Factory of `resnet-cycle`: generators `to_b` and `to_a`, each in a game of its own.
 
-    DataError unless `a` and `b` are pictures from 8x8.
+    DataError unless `a` and `b` are images from 8x8.
     """
-    sides = {name: picture(data, name, SMALLEST) for name in ("a", "b")}
+    sides = {name: image(data, name, SMALLEST) for name in ("a", "b")}
     generators, discriminators = {}, {}
     for source, target in (("a", "b"), ("b", "a")):
         after = sides[target]

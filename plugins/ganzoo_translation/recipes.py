@@ -1,4 +1,4 @@
-"""Recipes from picture to picture: data only."""
+"""Recipes from image to image: data only."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SMALL: Mapping[str, Any] = {
     "ema.half_life": 2_000,
 }
 
-# 40,000 pictures, 2,000 of the held-out pairs: PSNR 19.7 dB, l1 0.059, SSIM 0.797, FED 77.3. The
-# mean training picture has 10.9 dB and 0.231 there, the edges themselves 6.6 dB (all 5,000 pairs).
+# 40,000 images, 2,000 of the held-out pairs: PSNR 19.7 dB, l1 0.059, SSIM 0.797, FED 77.3. The
+# mean training image has 10.9 dB and 0.231 there, the edges themselves 6.6 dB (all 5,000 pairs).
 SIZED_PIX2PIX = RecipeSpec(
     name="pix2pix",
-    summary="pix2pix sized for CPU minutes: pictures of clothes from their edges. Departs from the paper: "
+    summary="pix2pix sized for CPU minutes: images of clothes from their edges. Departs from the paper: "
     "small nets, batches of 16, rate of 1e-3 with decay, no dropout, EMA.",
     paper=PIX2PIX,
     architecture="unet-patch",
@@ -73,11 +73,11 @@ PIX2PIX_PAPER = RecipeSpec(
     },
 )
 
-# 16,000 pictures, 2,000 of the held-out pairs: PSNR 19.1 dB, l1 0.058, SSIM 0.773. Bicubic interpolation has
+# 16,000 images, 2,000 of the held-out pairs: PSNR 19.1 dB, l1 0.058, SSIM 0.773. Bicubic interpolation has
 # 16.0 dB, 0.104 and 0.503 there, bilinear 15.6 dB, 0.113 and 0.448 (all 5,000 pairs).
 SIZED_SUPER_RESOLUTION = RecipeSpec(
     name="super-resolution",
-    summary="Pictures four times larger than they come, learned from pairs; sized for CPU minutes: residual "
+    summary="Images four times larger than they come, learned from pairs; sized for CPU minutes: residual "
     "blocks, L1 and a D of patches.",
     architecture="resnet-patch",
     loss="lsgan",
@@ -94,13 +94,13 @@ SIZED_SUPER_RESOLUTION = RecipeSpec(
     },
 )
 
-# 12,000 pictures, 2,000 held-out ones: PSNR 25.5 dB, l1 0.030, SSIM 0.793; the gray pictures themselves have
+# 12,000 images, 2,000 held-out ones: PSNR 25.5 dB, l1 0.030, SSIM 0.793; the gray images themselves have
 # 20.1 dB, 0.045 and 0.805. With D's rate at 1e-3, InstanceNorm in G gave 24.1 dB and BatchNorm 24.6. Faint
 # shapes stay uncertain, and the ground is not quite flat.
 SIZED_COLOURISATION = RecipeSpec(
     name="colourisation",
-    summary="Colours for gray pictures, learned from pairs; sized for CPU minutes, on made-up shapes. For "
-    "pictures of your own: --data pairs:FOLDER --set data.transform=gray.",
+    summary="Colours for gray images, learned from pairs; sized for CPU minutes, on made-up shapes. For "
+    "images of your own: --data pairs:FOLDER --set data.transform=gray.",
     architecture="unet-patch",
     loss="non-saturating",
     data="coloured-shapes",
@@ -113,7 +113,7 @@ SIZED_COLOURISATION = RecipeSpec(
     },
 )
 
-# 30,000 pictures, 500 held-out ones of each class: dresses from T-shirts FED 150, coverage 0.50 (the T-shirts
+# 30,000 images, 500 held-out ones of each class: dresses from T-shirts FED 150, coverage 0.50 (the T-shirts
 # themselves 185 and 0.30), T-shirts from dresses 150 and 0.58 (162 and 0.41). Prints become noise.
 SIZED_CYCLEGAN = RecipeSpec(
     name="cyclegan",
@@ -134,7 +134,7 @@ SIZED_CYCLEGAN = RecipeSpec(
     },
 )
 
-# Section 4 and appendix 7.1, horses and zebras: 200 epochs of 1,177 pictures, the second half with decay.
+# Section 4 and appendix 7.1, horses and zebras: 200 epochs of 1,177 images, the second half with decay.
 # The paper's G has no half in its least squares, `lsgan` has: so does the weight of its cycle, 10, here.
 CYCLEGAN_PAPER = RecipeSpec(
     name="cyclegan-paper",

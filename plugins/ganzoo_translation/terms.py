@@ -1,4 +1,4 @@
-"""What a translated picture must keep: the right answer, the way back, what needs no change."""
+"""What a translated image must keep: the right answer, the way back, what needs no change."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_translation.config import CycleConfig, IdentityConfig, L1Config
 
 Penalty = Callable[[View], Tensor]
@@ -68,7 +67,7 @@ def cycle(config: CycleConfig) -> Penalty:
 
 
 def identity(config: IdentityConfig) -> Penalty:
-    """Factory of `identity`: weight * E |G(b) - b|_1: what is a picture of the target already stays as it is.
+    """Factory of `identity`: weight * E |G(b) - b|_1: what is an image of the target already stays as it is.
 
     Zhu et al. 2017, section 5.2 (loss "identity mapping"), as a mean over all values.
     """
@@ -78,7 +77,7 @@ def identity(config: IdentityConfig) -> Penalty:
         real = view.real[target]
         if real.shape != view.real[source].shape:
             raise SettingsError(
-                "'identity' needs pictures a and b of one shape.",
+                "'identity' needs images a and b of one shape.",
                 where=f"a {tuple(view.real['a'].shape[1:])}, b {tuple(view.real['b'].shape[1:])}",
                 fix="terms.identity=false",
             )

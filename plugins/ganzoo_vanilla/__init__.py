@@ -1,9 +1,9 @@
-"""The GAN of Goodfellow et al. 2014: MLPs, and the two losses of the paper."""
+"""The GAN of Goodfellow et al. 2014: MLPs. Its losses are in `ganzoo_losses`."""
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, LossSpec, RecipeSpec, hookimpl
-from ganzoo_vanilla.config import MlpConfig, NonSaturatingConfig
+from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
+from ganzoo_vanilla.config import MlpConfig
 from ganzoo_vanilla.recipes import PAPER, RECIPES
 
 
@@ -13,7 +13,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="mlp",
-            summary="Multi-layer perceptrons for the data's one float field: pictures, vectors or numbers.",
+            summary="Multi-layer perceptrons for the data's one float field: images, vectors or numbers.",
             paper=PAPER,
             factory="ganzoo_vanilla.networks:build",
             config=MlpConfig,
@@ -26,28 +26,6 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
                 "discriminator.betas": (0.5, 0.999),
             },
         )
-    ]
-
-
-@hookimpl
-def ganzoo_losses() -> list[LossSpec]:
-    """`non-saturating` and `minimax`."""
-    return [
-        LossSpec(
-            name="non-saturating",
-            summary="Logistic loss in which G maximises log D(G(z)); optional one-sided label smoothing.",
-            paper=PAPER + ", section 3",
-            factory="ganzoo_vanilla.losses:non_saturating",
-            config=NonSaturatingConfig,
-            defaults={"train.n_critic": 1},
-        ),
-        LossSpec(
-            name="minimax",
-            summary="Logistic loss in which G minimises log(1 - D(G(z))): saturates when D is sure.",
-            paper=PAPER + ", equation 1",
-            factory="ganzoo_vanilla.losses:minimax",
-            defaults={"train.n_critic": 1},
-        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Options of the MLP and of the two logistic losses.
+"""Options of the MLP.
 
 Plain dataclasses, read by the core's settings; importing them must not import torch.
 """
@@ -43,14 +43,3 @@ class MlpConfig:
             raise ValueError("latent, pieces and hidden sizes must be 1 or more")
         if not (0 <= self.input_dropout < 1 and 0 <= self.dropout < 1):
             raise ValueError("dropout and input_dropout must be at least 0 and less than 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NonSaturatingConfig:
-    """Options of `non-saturating`: real samples have the target `1 - smoothing`, generated ones 0."""
-
-    smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.smoothing < 1:
-            raise ValueError("smoothing must be at least 0 and less than 1")

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons for one float field of any shape: pictures, vectors, single numbers."""
+"""Multi-layer perceptrons for one float field of any shape: images, vectors, single numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, DataInfo, Field, Maxout, initialise
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Maxout, Networks, initialise
 from ganzoo_vanilla.config import MlpConfig
 
 

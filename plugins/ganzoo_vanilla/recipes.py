@@ -30,7 +30,7 @@ VANILLA = RecipeSpec(
 )
 
 # goodfeli/adversarial mnist.yaml. Its discriminator minimises half of the cross entropy: half the
-# rate here. pylearn2's noise is N(0, 1) when the file names none. 250 epochs of its 50,000 pictures.
+# rate here. pylearn2's noise is N(0, 1) when the file names none. 250 epochs of its 50,000 images.
 VANILLA_PAPER = RecipeSpec(
     name="vanilla-paper",
     summary="Vanilla GAN as in the authors' mnist.yaml: maxout, dropout, SGD with momentum. "

@@ -26,7 +26,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="wgan-conv",
-            summary="Strided convolutions without BatchNorm in the critic, for pictures from 8x8 pixels.",
+            summary="Strided convolutions without BatchNorm in the critic, for images from 8x8 pixels.",
             paper=WGAN_GP,
             factory="ganzoo_wgan_gp.conv:build",
             config=ConvConfig,
@@ -34,7 +34,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="wgan-resnet",
-            summary="Residual nets of the WGAN-GP paper, made for 32x32, for pictures from 8x8 pixels.",
+            summary="Residual nets of the WGAN-GP paper, made for 32x32, for images from 8x8 pixels.",
             paper=WGAN_GP + ", appendix F",
             factory="ganzoo_wgan_gp.resnet:build",
             config=ResnetConfig,

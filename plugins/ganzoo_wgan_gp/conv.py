@@ -1,4 +1,4 @@
-"""Architecture `wgan-conv`: the nets of gan_mnist.py of Gulrajani et al. 2017, for any picture size.
+"""Architecture `wgan-conv`: the nets of gan_mnist.py of Gulrajani et al. 2017, for any image size.
 
 The critic has no BatchNorm: a penalty on each sample's gradient needs scores that do not depend on
 the other samples of the batch.
@@ -10,8 +10,17 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, SettingsError, as_maps, doubling, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import (
+    Bounded,
+    DataInfo,
+    Field,
+    Networks,
+    SettingsError,
+    as_maps,
+    doubling,
+    halvings,
+    map_sizes,
+)
 from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ConvConfig
 
@@ -76,12 +85,12 @@ class Critic(nn.Module):
 
 
 def build(config: ConvConfig, data: DataInfo) -> Networks:
-    """Factory of `wgan-conv`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `wgan-conv`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     _, height, width = image.shape
     if min(height, width) >> config.stages == 0:
         raise SettingsError(
-            f"A picture of {height}x{width} pixels cannot be halved {config.stages} times.",
+            f"An image of {height}x{width} pixels cannot be halved {config.stages} times.",
             where="architecture.stages",
             fix="architecture.stages=0 chooses from the size",
         )

@@ -18,7 +18,7 @@ SMALL_CONV: Mapping[str, Any] = {
     "architecture.kernel": 4,
     "architecture.head": "smooth",
 }
-# The last doubling leads to the picture itself: more than twice as fast, so the nets can be wider.
+# The last doubling leads to the image itself: more than twice as fast, so the nets can be wider.
 QUICK_CONV: Mapping[str, Any] = {
     "architecture.latent": 32,
     "architecture.generator_width": 48,
@@ -122,7 +122,7 @@ WGAN_GP_MLP = RecipeSpec(
     },
 )
 
-# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 pictures. 28 = 4 doubled to 7, 14, 28.
+# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 images. 28 = 4 doubled to 7, 14, 28.
 WGAN_GP_PAPER = RecipeSpec(
     name="wgan-gp-paper",
     summary="WGAN-GP as in the authors' gan_mnist.py: 5x5 convolutions, no norm, Adam 1e-4, 5 critic steps. "
@@ -150,7 +150,7 @@ WGAN_GP_PAPER = RecipeSpec(
     },
 )
 
-# gan_cifar_resnet.py: 100,000 generator steps of 5 x 64 pictures.
+# gan_cifar_resnet.py: 100,000 generator steps of 5 x 64 images.
 WGAN_GP_RESNET_PAPER = RecipeSpec(
     name="wgan-gp-resnet-paper",
     summary="WGAN-GP as in the authors' gan_cifar_resnet.py (32x32), unconditional. "

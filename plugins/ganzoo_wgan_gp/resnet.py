@@ -11,8 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataInfo, Field, as_maps, halvings, map_sizes
-from ganzoo.api.networks import Networks
+from ganzoo.api import Bounded, DataInfo, Field, Networks, as_maps, halvings, map_sizes
 from ganzoo_wgan_gp.common import set_weights
 from ganzoo_wgan_gp.config import ResnetConfig
 
@@ -127,7 +126,7 @@ class Critic(nn.Module):
 
 
 def build(config: ResnetConfig, data: DataInfo) -> Networks:
-    """Factory of `wgan-resnet`; DataError unless the pictures have 8x8 pixels or more."""
+    """Factory of `wgan-resnet`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
     generator, critic = Generator(config, image), Critic(config, image)
     for net in (generator, critic):

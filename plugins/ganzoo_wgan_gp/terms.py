@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import SettingsError
-from ganzoo.api.training import View
+from ganzoo.api import SettingsError, View
 from ganzoo_wgan_gp.config import DriftConfig, GradientPenaltyConfig, WeightClipConfig
 
 # Under the square root: at a gradient of 0 its derivative is 0 instead of 0/0. The norm of 1 that

@@ -1,6 +1,6 @@
 """One of several ranks: trains the cases that it is given, one after the other, and leaves its weights.
 
-Started by tests/test_ranks.py through torchrun; the plugin of the cases is on the path.
+Started by tests/training/test_ranks.py through torchrun; the plugin of the cases is on the path.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ganzoo.errors import DivergedError
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.run import Run
 from ganzoo.training import session
-from ganzoo.training.reporting.quiet import Quiet
-from ganzoo.training.scores import Judging, Make
+from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.scores import Make, ScoringFactory
 
 
-def diverging(time: int) -> Judging:
+def diverging(time: int) -> ScoringFactory:
     """Judges samples, of which those of that time are not finite numbers."""
     times = itertools.count(1)
 
@@ -32,7 +32,7 @@ def diverging(time: int) -> Judging:
             raise DivergedError("Generated samples are not finite numbers.")
         return {"n": 1.0, "fed": 1.0}
 
-    return lambda reads, field, store: score
+    return lambda reads, field, dataset: score
 
 
 def main() -> None:
@@ -58,11 +58,11 @@ def main() -> None:
     trained = []
     prepare = session.prepare
 
-    def prepared(*arguments: Any) -> Any:
+    def setup(*arguments: Any) -> Any:
         trained.append(prepare(*arguments))
         return trained[-1]
 
-    session.prepare = prepared
+    session.prepare = setup
     session.Ranks.wait = kept
     for case in json.loads(sys.argv[2]):
         seen.clear()
@@ -70,11 +70,11 @@ def main() -> None:
         if case.get("resume"):
             path = folder / case["resume"]
             plan = resolve(str(path / "settings.toml"), registry, overrides=case["settings"])
-            session.resume(Run.open(path), plan, Quiet(), case.get("pause_at"))
+            session.resume(Run.open(path), plan, NullReporter(), case.get("pause_at"))
         else:
             plan = resolve(case["recipe"], registry, overrides=case["settings"])
-            judging = diverging(case["diverges"]) if case.get("diverges") else None
-            session.start(plan, path, Quiet(), case.get("pause_at"), judging)
+            scoring = diverging(case["diverges"]) if case.get("diverges") else None
+            session.start(plan, path, NullReporter(), case.get("pause_at"), scoring)
     session.Ranks.from_environment().leave()
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     left = [name for name in threads if "gloo" in name]

@@ -7,15 +7,15 @@ import os
 from typing import Any
 
 from benchmarks.speed.cases import Case
-from benchmarks.speed.data import Pictures, samples
+from benchmarks.speed.data import Images, samples
 from benchmarks.speed.peers.nets import build_nets, definitions
 from benchmarks.speed.places import Places
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 
 NEVER = 10**9
 
 
-def torchgan(case: Case, places: Places, gate: Gate) -> None:
+def torchgan(case: Case, places: Places, gate: StepGate) -> None:
     """torchgan.trainer.Trainer with its DCGAN and minimax losses."""
     import torch
 
@@ -42,7 +42,7 @@ def torchgan(case: Case, places: Places, gate: Gate) -> None:
     trainer(_loader(case))
 
 
-def mimicry(case: Case, places: Places, gate: Gate) -> None:
+def mimicry(case: Case, places: Places, gate: StepGate) -> None:
     """torch_mimicry.training.Trainer with its WGAN-GP of residual nets."""
     import torch
 
@@ -62,7 +62,7 @@ def mimicry(case: Case, places: Places, gate: Gate) -> None:
     ).train()
 
 
-def vegans(case: Case, places: Places, gate: Gate) -> None:
+def vegans(case: Case, places: Places, gate: StepGate) -> None:
     """vegans.GAN.VanillaGAN on the nets of the case."""
     import torch
 
@@ -81,10 +81,10 @@ def vegans(case: Case, places: Places, gate: Gate) -> None:
         device=places.device,
         folder=None,
     )
-    gan.fit(Pictures(samples(case.name)), epochs=NEVER, batch_size=case.batch)
+    gan.fit(Images(samples(case.name)), epochs=NEVER, batch_size=case.batch)
 
 
-def lightning(case: Case, places: Places, gate: Gate) -> None:
+def lightning(case: Case, places: Places, gate: StepGate) -> None:
     """Lightning's GAN example: its module and data module, trained as its `main` does, on this device."""
     import torch
     from torch import nn

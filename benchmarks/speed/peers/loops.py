@@ -13,16 +13,16 @@ from benchmarks.speed.data import samples
 from benchmarks.speed.peers import frameworks
 from benchmarks.speed.peers.nets import MODULES, script_of
 from benchmarks.speed.places import Places
-from ganzoo.bench.step_gate import Gate
+from ganzoo.bench.step_gate import StepGate
 
-Loop = Callable[[Case, Places, Gate], None]
+Loop = Callable[[Case, Places, StepGate], None]
 
 NEVER = 10**9
 # Batches that a peer looks at before its training begins.
 PEEKS = {"collections": 1, "vegans": 1}
 
 
-def train(peer: str, case: Case, places: Places, gate: Gate) -> None:
+def train(peer: str, case: Case, places: Places, gate: StepGate) -> None:
     """Train until the gate ends the process."""
     import torch
 
@@ -38,7 +38,7 @@ def train(peer: str, case: Case, places: Places, gate: Gate) -> None:
     LOOPS[peer](case, places, gate)
 
 
-def pytorch_gan(case: Case, places: Places, gate: Gate) -> None:
+def pytorch_gan(case: Case, places: Places, gate: StepGate) -> None:
     """eriklindernoren/PyTorch-GAN: one script a GAN; it takes CUDA when it sees a device."""
     options = {
         "--n_epochs": NEVER,
@@ -53,7 +53,7 @@ def pytorch_gan(case: Case, places: Places, gate: Gate) -> None:
     _run(script_of(case, places), options)
 
 
-def examples(case: Case, places: Places, gate: Gate) -> None:
+def examples(case: Case, places: Places, gate: StepGate) -> None:
     """pytorch/examples, dcgan/main.py."""
     options: dict[str, object] = {
         "--dataset": "folder",
@@ -67,7 +67,7 @@ def examples(case: Case, places: Places, gate: Gate) -> None:
     _run(places.path("examples") / "dcgan" / "main.py", options, *[["--accel"], []][places.device == "cpu"])
 
 
-def collections(case: Case, places: Places, gate: Gate) -> None:
+def collections(case: Case, places: Places, gate: StepGate) -> None:
     """w86763777/pytorch-gan-collections: its scripts name the device, here another one."""
     checkout = places.path("collections")
     sys.path.insert(0, str(checkout))

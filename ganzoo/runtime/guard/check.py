@@ -25,7 +25,7 @@ MOST_NODES = 10_000
 """onnxruntime takes half a second to open as many. The largest generators have some hundreds."""
 
 LARGEST_FIELD = 2**26
-"""Elements of an input or output at one sample: 256 MiB of floats, a picture of 4096 x 4096 in colour."""
+"""Elements of an input or output at one sample: 256 MiB of floats, an image of 4096 x 4096 in colour."""
 
 LARGEST_TENSOR = 2**27
 """Elements of any tensor at one sample: 512 MiB of floats. StyleGAN at 1024 x 1024 needs 2**26."""

@@ -150,7 +150,7 @@ def grid_sample(node: Node, operands: Operands) -> Result:
 
 
 def col2im(node: Node, operands: Operands) -> Result:
-    """Blocks laid over each other to a picture."""
+    """Blocks laid over each other to an image."""
     x, block = shape_of(operands), values_of(operands, 2).ravel()
     area = math.prod(int(size) for size in block)
     return [(x[0], x[1] // area, *(int(size) for size in values_of(operands, 1).ravel()))], math.prod(x)

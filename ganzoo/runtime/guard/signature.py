@@ -39,7 +39,7 @@ def derive(graph: Graph, shapes: Mapping[str, tuple[int, ...]], where: str = "")
     `shapes` are those of the outputs as worked out, for graphs that leave them open.
 
     A float32 input (batch, ...) is noise from N(0, 1); an int64 input (batch) is a label without names,
-    which must be given. A float32 output (batch, 1 or 3 or 4, height, width) is a picture in -1..1; other
+    which must be given. A float32 output (batch, 1 or 3 or 4, height, width) is an image in -1..1; other
     float32 and int64 outputs are plain. UsageError for all else.
     """
     inputs = tuple(_field(value, "input", where) for value in free_inputs(graph))

@@ -15,7 +15,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.apply import apply, declared
 from ganzoo.registry.registry import factory_of
 from ganzoo.testing.check import Failed, NotApplicable, check, demand
-from ganzoo.testing.targets import ArchitectureSubject, every_net, fields_written
+from ganzoo.testing.targets import ArchitectureTarget, every_net, fields_written
 
 BATCHES = (1, 2, 7)
 
@@ -35,48 +35,48 @@ def _spread(networks: Networks, seed: int = 0) -> Networks:
 
 
 @check("architecture")
-def builds(subject: ArchitectureSubject) -> None:
+def builds(target: ArchitectureTarget) -> None:
     """It builds networks that keep the contract, for the smallest data that has what it needs."""
-    subject.networks()
+    target.networks()
 
 
 @check("architecture", "builds")
-def refuses_other_data(subject: ArchitectureSubject) -> None:
+def refuses_other_data(target: ArchitectureTarget) -> None:
     """Data that it cannot work with is refused by a DataError, not by whatever torch says."""
-    fields = subject.info.fields
+    fields = target.info.fields
     others = [
         tuple(replace(field, shape=shape) if field.dtype == "float32" else field for field in fields)
         for shape in ((), (3,), (1, 1, 1), (1, 2, 5), (2, 3, 4, 5))
     ]
     others += [tuple(Field(name=field.name, dtype="int64") for field in fields)]
-    spec, options = subject.item.spec, subject.plan.architecture.options
+    spec, options = target.item.spec, target.plan.architecture.options
     for changed in others:
         try:
-            factory_of(subject.item)(options, DataInfo(fields=changed, count=32))
+            factory_of(target.item)(options, DataInfo(fields=changed, count=32))
         except GanzooError:
             continue
         except Exception as error:
             shapes = ", ".join(f"{field.name} {field.dtype} {field.shape}" for field in changed)
             raise Failed(
                 f"For data of {shapes} it fails by {type(error).__name__}: {error}",
-                "raise DataError where data does not fit; for pictures, DataInfo.image(smallest=8) does so",
+                "raise DataError where data does not fit; for images, DataInfo.image(smallest=8) does so",
             ) from error
     for missing in spec.needs:
         left = DataInfo(fields=tuple(f for f in fields if f.name != missing), count=32)
         try:
-            subject.plan.check_data(left)
+            target.plan.check_data(left)
         except DataError:
             continue
         raise Failed(f"Data without '{missing}' is not refused.")
 
 
 @check("architecture", "builds")
-def shapes_fit_any_batch(subject: ArchitectureSubject) -> None:
+def shapes_fit_any_batch(target: ArchitectureTarget) -> None:
     """At batches of 1, 2 and 7, generators write what is declared, and each sample has a score."""
-    networks = subject.networks()
-    fields = declared(networks, subject.info)
+    networks = target.networks()
+    fields = declared(networks, target.info)
     for n in BATCHES:
-        batch = subject.batch(n)
+        batch = target.batch(n)
         for name, net in networks.generators.items():
             for key, value in fields_written(net, batch).items():
                 wanted = (n, *fields[key].shape)
@@ -93,10 +93,10 @@ def shapes_fit_any_batch(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "shapes-fit-any-batch")
-def finite_at_start(subject: ArchitectureSubject) -> None:
+def finite_at_start(target: ArchitectureTarget) -> None:
     """Fresh networks write finite numbers, and so are their gradients."""
-    batch = subject.batch(4)
-    for name, net in every_net(subject.networks()).items():
+    batch = target.batch(4)
+    for name, net in every_net(target.networks()).items():
         outputs = apply(net, batch)
         for key, value in outputs.items():
             demand(bool(torch.isfinite(value).all()), f"'{name}' writes '{key}' that is not finite at start.")
@@ -112,13 +112,13 @@ def finite_at_start(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "finite-at-start")
-def stays_in_range(subject: ArchitectureSubject) -> None:
+def stays_in_range(target: ArchitectureTarget) -> None:
     """A generator's output lies in the declared range, also for extreme weights and inputs."""
-    networks = subject.networks()
-    fields = declared(networks, subject.info)
+    networks = target.networks()
+    fields = declared(networks, target.info)
     batch = {
         name: value * 100 if fields[name].source != "data" and value.is_floating_point() else value
-        for name, value in subject.batch(4).items()
+        for name, value in target.batch(4).items()
     }
     for name, net in networks.generators.items():
         for key, value in fields_written(net, batch).items():
@@ -136,10 +136,10 @@ def stays_in_range(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "finite-at-start")
-def weights_are_all_there_is(subject: ArchitectureSubject) -> None:
+def weights_are_all_there_is(target: ArchitectureTarget) -> None:
     """Weights written as safetensors and read into networks of another seed give the same outputs."""
-    first, second = _spread(subject.networks(0)), subject.networks(1)
-    batch = subject.batch(4)
+    first, second = _spread(target.networks(0)), target.networks(1)
+    batch = target.batch(4)
     for name, net in every_net(first).items():
         state = {key: value.contiguous().clone() for key, value in net.module.state_dict().items()}
         other = every_net(second)[name]
@@ -153,12 +153,12 @@ def weights_are_all_there_is(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "shapes-fit-any-batch")
-def seed_decides(subject: ArchitectureSubject) -> None:
+def seed_decides(target: ArchitectureTarget) -> None:
     """The same seed gives the same weights, another seed others."""
     states = [
         {
             f"{name}.{key}": value
-            for name, net in every_net(subject.networks(seed)).items()
+            for name, net in every_net(target.networks(seed)).items()
             for key, value in net.module.state_dict().items()
         }
         for seed in (0, 0, 1)
@@ -176,10 +176,10 @@ def seed_decides(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "shapes-fit-any-batch")
-def samples_do_not_mix(subject: ArchitectureSubject) -> None:
+def samples_do_not_mix(target: ArchitectureTarget) -> None:
     """In eval mode, what a generator makes of a sample does not depend on the rest of the batch."""
-    batch = subject.batch(7)
-    for name, net in _spread(subject.networks()).generators.items():
+    batch = target.batch(7)
+    for name, net in _spread(target.networks()).generators.items():
         whole = fields_written(net, batch)
         for part in (slice(0, 1), slice(2, 5)):
             alone = fields_written(net, {key: value[part] for key, value in batch.items()})
@@ -192,9 +192,9 @@ def samples_do_not_mix(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "shapes-fit-any-batch")
-def can_be_averaged(subject: ArchitectureSubject) -> None:
+def can_be_averaged(target: ArchitectureTarget) -> None:
     """A generator can be copied for its moving average, and the copy shares nothing with it."""
-    for name, net in subject.networks().generators.items():
+    for name, net in target.networks().generators.items():
         try:
             copy = deepcopy(net.module)
         except Exception as error:
@@ -208,10 +208,10 @@ def can_be_averaged(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "finite-at-start")
-def finite_in_bf16(subject: ArchitectureSubject) -> None:
+def finite_in_bf16(target: ArchitectureTarget) -> None:
     """Under bf16 autocast, outputs and gradients are finite."""
-    batch = subject.batch(4)
-    for name, net in every_net(subject.networks()).items():
+    batch = target.batch(4)
+    for name, net in every_net(target.networks()).items():
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = apply(net, batch)
         total = torch.stack([value.float().square().mean() for value in outputs.values()]).sum()
@@ -226,11 +226,11 @@ def finite_in_bf16(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "shapes-fit-any-batch")
-def moves_to_another_device(subject: ArchitectureSubject) -> None:
+def moves_to_another_device(target: ArchitectureTarget) -> None:
     """Its networks work on another device: CUDA where there is one, else torch's `meta`."""
     device = "cuda" if torch.cuda.is_available() else "meta"
-    batch = {name: value.to(device) for name, value in subject.batch(2).items()}
-    for name, net in every_net(subject.networks()).items():
+    batch = {name: value.to(device) for name, value in target.batch(2).items()}
+    for name, net in every_net(target.networks()).items():
         module = net.module.to(device)
         try:
             apply(replace(net, module=module), batch)
@@ -244,9 +244,9 @@ def moves_to_another_device(subject: ArchitectureSubject) -> None:
 
 
 @check("architecture", "shapes-fit-any-batch")
-def games_reach_every_net(subject: ArchitectureSubject) -> None:
+def games_reach_every_net(target: ArchitectureTarget) -> None:
     """Every network is part of a game, so none stays as it is without anybody noticing."""
-    networks = subject.networks()
+    networks = target.networks()
     playing = {name for game in networks.games for name in (game.generator, game.discriminator)}
     idle = sorted(every_net(networks).keys() - playing)
     demand(not idle, f"'{idle[0] if idle else ''}' plays in no game.")

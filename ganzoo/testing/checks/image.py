@@ -1,4 +1,4 @@
-"""Checks of architectures for pictures: that they cover the range of the data, and work at odd sizes."""
+"""Checks of architectures for images: that they cover the range of the data, and work at odd sizes."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.apply import apply
 from ganzoo.networks.build import build_networks
 from ganzoo.testing.check import Failed, NotApplicable, check, demand
-from ganzoo.testing.targets import ArchitectureSubject
+from ganzoo.testing.targets import ArchitectureTarget
 
 NEAR = 0.1  # of the range: so near to either end must the mean of all pixels come
 RATES = ((0.02, 60), (0.002, 100))
 """Adam's, with steps: the second for nets that the first blows up. The built-in ones take 1 to 3 steps."""
 
 
-def _is_picture(field: Field) -> bool:
+def _is_image(field: Field) -> bool:
     """Of any number of channels. The mean of a row may be bound: that of one-hot columns is."""
     return field.dtype == "float32" and len(field.shape) == 3
 
 
 @check("architecture", "stays-in-range", "samples-do-not-mix")
-def covers_its_range(subject: ArchitectureSubject) -> None:
-    """A generator can learn dark pictures, and bright ones, to within a tenth of the ends of their range."""
-    batch, looked_at = subject.batch(4), 0
-    for name, net in subject.networks().generators.items():
+def covers_its_range(target: ArchitectureTarget) -> None:
+    """A generator can learn dark images, and bright ones, to within a tenth of the ends of their range."""
+    batch, looked_at = target.batch(4), 0
+    for name, net in target.networks().generators.items():
         for key in net.writes:
-            field = subject.fields[key]
-            if field.range is None or not _is_picture(field):
+            field = target.fields[key]
+            if field.range is None or not _is_image(field):
                 continue
             looked_at += 1
             low, high = field.range
@@ -45,7 +45,7 @@ def covers_its_range(subject: ArchitectureSubject) -> None:
                 "end in ganzoo.api.Bounded(field.range), with the range of the data",
             )
     if not looked_at:
-        raise NotApplicable("it makes no pictures of a declared range")
+        raise NotApplicable("it makes no images of a declared range")
 
 
 def _taught(net: Net, key: str, batch: Batch, end: float, slack: float) -> float:
@@ -77,27 +77,27 @@ def _taught(net: Net, key: str, batch: Batch, end: float, slack: float) -> float
 
 
 @check("architecture", "shapes-fit-any-batch")
-def fits_odd_sizes(subject: ArchitectureSubject) -> None:
-    """Networks for pictures of an odd height, another width and 3 channels fit, or DataError refuses them."""
-    info = DataInfo(fields=tuple(_odd(field) for field in subject.info.fields), count=subject.info.count)
-    if info == subject.info:
-        raise NotApplicable("its data holds no pictures")
-    shape = next(field.shape for field in info.fields if _is_picture(field))
+def fits_odd_sizes(target: ArchitectureTarget) -> None:
+    """Networks for images of an odd height, another width and 3 channels fit, or DataError refuses them."""
+    info = DataInfo(fields=tuple(_odd(field) for field in target.info.fields), count=target.info.count)
+    if info == target.info:
+        raise NotApplicable("its data holds no images")
+    shape = next(field.shape for field in info.fields if _is_image(field))
     try:
-        build_networks(subject.plan, info)
+        build_networks(target.plan, info)
     except (DataError, SettingsError):
         return
     except Exception as error:
         what = error.what if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         raise Failed(
-            f"For pictures of {'x'.join(map(str, shape))} its networks do not fit: {what}",
+            f"For images of {'x'.join(map(str, shape))} its networks do not fit: {what}",
             "start from map_sizes of ganzoo.api and end in its Crop; or raise DataError for such sizes",
         ) from error
 
 
 def _odd(field: Field) -> Field:
     """8x8 -> 17x24, of 3 channels; other fields as they are."""
-    if not _is_picture(field):
+    if not _is_image(field):
         return field
-    side = min(field.shape[1:])
-    return replace(field, shape=(3, 2 * side + 1, 3 * side))
+    player = min(field.shape[1:])
+    return replace(field, shape=(3, 2 * player + 1, 3 * player))

@@ -13,36 +13,36 @@ from ganzoo.config.plan import Plan
 from ganzoo.errors import GanzooError
 from ganzoo.testing.check import Failed, NotApplicable, check, demand
 from ganzoo.testing.synthetic_networks import scores
-from ganzoo.testing.targets import BATCH, MADE, LossSubject, TermSubject
-from ganzoo.training.setup import Prepared, prepare
-from ganzoo.training.shards import Draws, Part
+from ganzoo.testing.targets import BATCH, MADE, LossTarget, TermTarget
+from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.shards import Shard, StepRandom
 from ganzoo.training.view import GameView
 
 SHAPES = ((6,), (6, 1), (6, 1, 3, 2))
 
 
-def _both(subject: LossSubject, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    loss = subject.loss()
-    given = real.detach() if subject.item.spec.paired else None
+def _both(target: LossTarget, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    loss = target.loss()
+    given = real.detach() if target.item.spec.paired else None
     return loss.discriminator(real, fake), loss.generator(fake, given)
 
 
 @check("loss")
-def any_shape_of_score(subject: LossSubject) -> None:
+def any_shape_of_score(target: LossTarget) -> None:
     """Both formulas give a finite scalar for scores of shape (n,), (n, 1) and (n, 1, h, w)."""
     for shape in SHAPES:
-        for value in _both(subject, scores(shape, 0.5), scores(shape, -0.5)):
+        for value in _both(target, scores(shape, 0.5), scores(shape, -0.5)):
             demand(value.shape == (), f"For scores of shape {shape} it is of shape {tuple(value.shape)}.")
             demand(bool(torch.isfinite(value)), f"For scores of shape {shape} it is not finite.")
 
 
 @check("loss", "any-shape-of-score")
-def scores_get_gradients(subject: LossSubject) -> None:
+def scores_get_gradients(target: LossTarget) -> None:
     """The discriminator's loss has gradients for both kinds of scores, the generator's for generated ones."""
     real, fake = scores((6,), 0.3), scores((6,), 0.1)
     for role, value, inputs in (
-        ("discriminator", _both(subject, real, fake)[0], (real, fake)),
-        ("generator", _both(subject, real, fake)[1], (fake,)),
+        ("discriminator", _both(target, real, fake)[0], (real, fake)),
+        ("generator", _both(target, real, fake)[1], (fake,)),
     ):
         demand(value.requires_grad, f"The {role}'s loss has no gradient.")
         found = torch.autograd.grad(value, inputs, allow_unused=True)
@@ -54,28 +54,28 @@ def scores_get_gradients(subject: LossSubject) -> None:
 
 
 @check("loss", "any-shape-of-score")
-def better_scores_cost_less(subject: LossSubject) -> None:
+def better_scores_cost_less(target: LossTarget) -> None:
     """The discriminator pays less for high real and low fake scores, the generator for high fake ones."""
     for level in (0.4, 1.0):
         high, low = scores((6,), level), scores((6,), -level)
         demand(
-            bool(_both(subject, high, low)[0] < _both(subject, low, high)[0]),
+            bool(_both(target, high, low)[0] < _both(target, low, high)[0]),
             "The discriminator's loss rewards the wrong order of scores.",
             "real samples are to get the higher scores",
         )
         middle = scores((6,), 0.0)
         demand(
-            bool(_both(subject, middle, high)[1] < _both(subject, middle, low)[1]),
+            bool(_both(target, middle, high)[1] < _both(target, middle, low)[1]),
             "The generator's loss rewards low scores of its samples.",
         )
 
 
 @check("loss", "any-shape-of-score")
-def paired_is_true(subject: LossSubject) -> None:
+def paired_is_true(target: LossTarget) -> None:
     """`paired` is declared when the generator's formula needs real scores, and only then."""
-    if not subject.item.spec.paired:
+    if not target.item.spec.paired:
         return  # real scores are not given: a formula that needs them has failed above
-    fake, loss = scores((6,), 0.1), subject.loss()
+    fake, loss = scores((6,), 0.1), target.loss()
     values = [loss.generator(fake, scores((6,), level).detach()) for level in (-1.0, 0.0, 1.0)]
     demand(
         not torch.equal(values[0], values[1]) or not torch.equal(values[1], values[2]),
@@ -87,10 +87,10 @@ def paired_is_true(subject: LossSubject) -> None:
 class Table:
     """A term in a game: its function, and views of one batch that ask for the same random numbers."""
 
-    def __init__(self, subject: TermSubject, plan: Plan | None = None) -> None:
-        self.name = subject.item.name
-        self.spec = subject.item.spec
-        self.prepared: Prepared = prepare(plan or subject.plan)
+    def __init__(self, target: TermTarget, plan: Plan | None = None) -> None:
+        self.name = target.item.name
+        self.spec = target.item.spec
+        self.prepared: TrainingSetup = prepare(plan or target.plan)
         training = self.prepared.training
         self.modules = list(getattr(training, self.spec.role).modules.values())
         penalties = [
@@ -101,16 +101,16 @@ class Table:
         if not penalties:
             raise NotApplicable("a constraint is no function of a batch")
         self.function: Any = penalties[0].function
-        fields = sorted({field.name for field in self.prepared.store.fields})
-        picked = self.prepared.batches.pick("discriminator", 0, BATCH, fields)
-        self.real = self.prepared.batches.finished(picked, fields)
+        fields = sorted({field.name for field in self.prepared.dataset.fields})
+        picked = self.prepared.batches.select("discriminator", 0, BATCH, fields)
+        self.real = self.prepared.batches.materialize(picked, fields)
 
     def view(self) -> GameView:
         """Of the first game, as in a step of the term's role."""
         training, phases = self.prepared.training, self.prepared.phases
         training.engine.random.manual_seed(0)
-        draws = Draws(training.engine)
-        draws.begin(Part(0, BATCH, BATCH))
+        draws = StepRandom(training.engine)
+        draws.begin(Shard(0, BATCH, BATCH))
         noise = training.engine.noise(phases.noise_fields, BATCH)
         drawn = phases._drawn(self.real, noise, learn=True)
         return GameView(
@@ -130,19 +130,19 @@ class Table:
 
 
 @check("term")
-def can_be_computed(subject: TermSubject) -> None:
+def can_be_computed(target: TermTarget) -> None:
     """In a game, the term is a finite scalar; a constraint leaves finite weights."""
-    if subject.item.spec.kind == "constraint":
-        _constrained(subject)
+    if target.item.spec.kind == "constraint":
+        _constrained(target)
         return
-    table = Table(subject)
+    table = Table(target)
     view = table.view()
     try:
         value = table.function(view)
     except (KeyError, AttributeError) as error:
-        where = f"In the recipe '{subject.plan.name}'"
+        where = f"In the recipe '{target.plan.name}'"
         fix = "read what is there, or let the architecture write it"
-        if subject.plan.architecture.item.qualified == MADE:
+        if target.plan.architecture.item.qualified == MADE:
             where = "On made-up networks"
             fix = "a term that needs special networks needs a recipe, in which it can be tried"
         there = f"; {view.contents()}" if isinstance(error, KeyError) else ""
@@ -151,13 +151,13 @@ def can_be_computed(subject: TermSubject) -> None:
     demand(bool(torch.isfinite(value)), "It is not finite at start.")
 
 
-def _constrained(subject: TermSubject) -> None:
-    prepared = prepare(subject.plan)
-    side = getattr(prepared.training, subject.item.spec.role)
-    for module in side.modules.values():
+def _constrained(target: TermTarget) -> None:
+    prepared = prepare(target.plan)
+    player = getattr(prepared.training, target.item.spec.role)
+    for module in player.modules.values():
         before = list(module.parameters())
         with torch.no_grad():
-            for constraint in side.constraints:
+            for constraint in player.constraints:
                 constraint(module)
         same = [a is b for a, b in zip(before, module.parameters(), strict=True)]
         demand(
@@ -167,9 +167,9 @@ def _constrained(subject: TermSubject) -> None:
 
 
 @check("term", "can-be-computed")
-def its_role_learns(subject: TermSubject) -> None:
+def its_role_learns(target: TermTarget) -> None:
     """The term has finite gradients for the networks of its role."""
-    table = Table(subject)
+    table = Table(target)
     for module in table.modules:
         module.zero_grad()
     value = table.value()
@@ -185,9 +185,9 @@ def its_role_learns(subject: TermSubject) -> None:
 
 
 @check("term", "can-be-computed")
-def second_order_is_true(subject: TermSubject) -> None:
+def second_order_is_true(target: TermTarget) -> None:
     """`second_order` is declared when it differentiates through a gradient, and only then."""
-    table = Table(subject)
+    table = Table(target)
     with _differentiated() as calls:
         table.value()
     demand(
@@ -220,9 +220,9 @@ def _differentiated() -> Iterator[list[bool]]:
 
 
 @check("term", "can-be-computed")
-def keeps_no_clock(subject: TermSubject) -> None:
+def keeps_no_clock(target: TermTarget) -> None:
     """The same batch and the same state give the same value: when it is due is the loop's business."""
-    table = Table(subject)
+    table = Table(target)
     modules = table.prepared.phases._modules()  # networks too: spectral norm changes as it is used
     states = [{key: value.clone() for key, value in module.state_dict().items()} for module in modules]
     values = []
@@ -240,11 +240,11 @@ def keeps_no_clock(subject: TermSubject) -> None:
 
 
 @check("term", "can-be-computed")
-def any_shape_of_map(subject: TermSubject) -> None:
+def any_shape_of_map(target: TermTarget) -> None:
     """The term works for scores of shape (n, 1) and (n, 1, h, w), where it works on made-up networks."""
     for score in ("flat", "column", "map"):
         try:
-            value = Table(subject, subject.made_up(score)).value()
+            value = Table(target, target.made_up(score)).value()
         except (GanzooError, KeyError, AttributeError) as error:
             if score == "flat":
                 raise NotApplicable(f"it needs special networks: {error}") from error

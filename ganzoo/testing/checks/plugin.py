@@ -13,7 +13,7 @@ import tomli_w
 from ganzoo.config.settings import build, plain
 from ganzoo.registry.registry import factory_of
 from ganzoo.testing.check import NotApplicable, check, demand
-from ganzoo.testing.targets import PluginSubject, RecordSubject
+from ganzoo.testing.targets import PluginTarget, RecordTarget
 
 MILLISECONDS = 300
 LONGEST = 300  # characters of a summary's first sentence
@@ -35,8 +35,8 @@ print((time.perf_counter() - begun) * 1000, "torch" in sys.modules)
 """
 
 
-def _loaded(subject: PluginSubject) -> tuple[float, bool]:
-    command = [sys.executable, "-c", _LOAD, subject.entry_point.value]
+def _loaded(target: PluginTarget) -> tuple[float, bool]:
+    command = [sys.executable, "-c", _LOAD, target.entry_point.value]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     lines = done.stderr.strip().splitlines()
@@ -57,19 +57,19 @@ def demand_summary(summary: str) -> None:
 
 
 @check("plugin")
-def imports_no_torch(subject: PluginSubject) -> None:
+def imports_no_torch(target: PluginTarget) -> None:
     """Loading the plugin and asking its hooks imports no torch."""
     demand(
-        not _loaded(subject)[1],
+        not _loaded(target)[1],
         "Its hook module imports torch, so `ganzoo list` has to wait for torch.",
         "put networks and losses into modules of their own, which the records name",
     )
 
 
 @check("plugin", "imports-no-torch")
-def loads_quickly(subject: PluginSubject) -> None:
+def loads_quickly(target: PluginTarget) -> None:
     """Loading it takes less than 300 ms: the fastest of three attempts."""
-    fastest = min(_loaded(subject)[0] for _ in range(3))
+    fastest = min(_loaded(target)[0] for _ in range(3))
     demand(
         fastest < MILLISECONDS,
         f"Loading it took {fastest:.0f} ms, {MILLISECONDS} are allowed.",
@@ -78,11 +78,11 @@ def loads_quickly(subject: PluginSubject) -> None:
 
 
 @check("plugin")
-def names_are_free(subject: PluginSubject) -> None:
+def names_are_free(target: PluginTarget) -> None:
     """No other distribution here offers the same names, so that each can be used without its prefix."""
-    mine = {(kind, spec.name) for kind, spec in subject.plugin.items}
-    for item in subject.registry.items:
-        if item.plugin.dist != subject.plugin.dist:
+    mine = {(kind, spec.name) for kind, spec in target.plugin.items}
+    for item in target.registry.items:
+        if item.plugin.dist != target.plugin.dist:
             demand(
                 (item.kind, item.name) not in mine,
                 f"The {item.kind} '{item.name}' is {item.plugin.dist}'s, too: a bare name is refused.",
@@ -91,24 +91,24 @@ def names_are_free(subject: PluginSubject) -> None:
 
 
 @check("record")
-def summary_is_one_line(subject: RecordSubject) -> None:
+def summary_is_one_line(target: RecordTarget) -> None:
     """The summary says in one line what it is."""
-    demand_summary(subject.item.spec.summary)
+    demand_summary(target.item.spec.summary)
 
 
 @check("record")
-def factory_resolves(subject: RecordSubject) -> None:
+def factory_resolves(target: RecordTarget) -> None:
     """What the record names can be imported and called."""
-    spec = subject.item.spec
-    demand(callable(factory_of(subject.item)), f"{spec.factory} is not callable.")
+    spec = target.item.spec
+    demand(callable(factory_of(target.item)), f"{spec.factory} is not callable.")
     if getattr(spec, "held_out", ""):
-        demand(callable(factory_of(subject.item, "held_out")), f"{spec.held_out} is not callable.")
+        demand(callable(factory_of(target.item, "held_out")), f"{spec.held_out} is not callable.")
 
 
 @check("record")
-def options_survive_a_settings_file(subject: RecordSubject) -> None:
+def options_survive_a_settings_file(target: RecordTarget) -> None:
     """Its default options, written as TOML and read again, are equal: a run's settings repeat the run."""
-    config = subject.item.spec.config
+    config = target.item.spec.config
     if config is None:
         raise NotApplicable("it has no options")
     demand(

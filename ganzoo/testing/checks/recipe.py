@@ -19,8 +19,8 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.testing.check import check, demand
 from ganzoo.testing.checks.plugin import demand_summary
-from ganzoo.testing.targets import BATCH, RecipeSubject
-from ganzoo.training.reporting.quiet import Quiet
+from ganzoo.testing.targets import BATCH, RecipeTarget
+from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 
 
@@ -29,20 +29,20 @@ def _tensors(run: Run) -> dict[str, Tensor]:
 
 
 @check("recipe")
-def resolves(subject: RecipeSubject) -> None:
+def resolves(target: RecipeTarget) -> None:
     """Everything that it names exists, and every setting has a path and a value that it can have."""
-    demand_summary(subject.item.spec.summary)
-    resolve(subject.item.qualified, subject.registry)
+    demand_summary(target.item.spec.summary)
+    resolve(target.item.qualified, target.registry)
 
 
 @check("recipe", "resolves")
-def trains(subject: RecipeSubject) -> None:
+def trains(target: RecipeTarget) -> None:
     """Four cycles of training leave finite values, and every network of a game has learned."""
-    run = subject.whole
+    run = target.whole
     for line in run.log():
         bad = [name for name, value in line["values"].items() if not math.isfinite(value)]
         demand(not bad, f"'{bad[0] if bad else ''}' is not finite after {line['images']} images.")
-    tensors, networks = _tensors(run), build_networks(subject.plan, subject.info)
+    tensors, networks = _tensors(run), build_networks(target.plan, target.info)
     for role, nets in (("generator", networks.generators), ("discriminator", networks.discriminators)):
         for name, net in nets.items():
             learned = [
@@ -57,9 +57,9 @@ def trains(subject: RecipeSubject) -> None:
 
 
 @check("recipe", "trains")
-def resumes_exactly(subject: RecipeSubject) -> None:
+def resumes_exactly(target: RecipeTarget) -> None:
     """Two cycles, a pause and two more end with the same bytes as four in one piece."""
-    whole, parts = _tensors(subject.whole), _tensors(subject.in_parts())
+    whole, parts = _tensors(target.whole), _tensors(target.in_parts())
     different = sorted(key for key in whole if not torch.equal(whole[key], parts[key]))
     demand(
         not different,
@@ -68,7 +68,7 @@ def resumes_exactly(subject: RecipeSubject) -> None:
     )
 
 
-class _Counting(Quiet):
+class _Counting(NullReporter):
     """Counts the tensors that are alive after some of the cycles."""
 
     def __init__(self, at: tuple[int, ...]) -> None:
@@ -84,11 +84,11 @@ class _Counting(Quiet):
 
 
 @check("recipe", "trains")
-def memory_is_flat(subject: RecipeSubject) -> None:
+def memory_is_flat(target: RecipeTarget) -> None:
     """The number of tensors alive does not grow from cycle to cycle."""
     early, late = 4, 10
     counting = _Counting((early * BATCH, late * BATCH))
-    start(subject.shrunk(subject.plan.data.source, late + 1), subject.folder / "memory", counting)
+    start(target.shrunk(target.plan.data.source, late + 1), target.folder / "memory", counting)
     before, after = counting.counts
     demand(
         after - before < late - early,
@@ -98,23 +98,23 @@ def memory_is_flat(subject: RecipeSubject) -> None:
 
 
 @check("recipe", "trains")
-def graph_is_plain(subject: RecipeSubject) -> None:
+def graph_is_plain(target: RecipeTarget) -> None:
     """The ONNX graph is valid, and holds no random, ScatterND or control-flow operators."""
-    for part in subject.exported.values():
+    for part in target.exported.values():
         check_structure(part.graph)
 
 
 @check("recipe", "graph-is-plain")
-def graph_is_as_declared(subject: RecipeSubject) -> None:
+def graph_is_as_declared(target: RecipeTarget) -> None:
     """Inputs and outputs of the graph have the names, types and shapes of the fields."""
-    for part in subject.exported.values():
+    for part in target.exported.values():
         check_signature(part.graph, part.inputs, part.outputs)
 
 
 @check("recipe", "graph-is-as-declared")
-def graph_equals_torch(subject: RecipeSubject) -> None:
+def graph_equals_torch(target: RecipeTarget) -> None:
     """Onnxruntime and torch agree at batches of 1, 2, 7 and 64: no branch on a shape was frozen."""
-    for part in subject.exported.values():
+    for part in target.exported.values():
         measure_parity(part.graph, part.net.module, part.inputs, part.outputs)
 
 
@@ -135,11 +135,11 @@ print(json.dumps(found))
 
 
 @check("recipe", "graph-equals-torch")
-def samples_without_torch(subject: RecipeSubject) -> None:
+def samples_without_torch(target: RecipeTarget) -> None:
     """The exported generators can be sampled in a Python that has no torch."""
-    about = {"recipe": subject.item.name}
-    bundle = export_generators(subject.trained.networks, subject.info, subject.folder / "bundle", about=about)
-    command = [sys.executable, "-c", _SAMPLE, str(bundle.path), *subject.exported]
+    about = {"recipe": target.item.name}
+    bundle = export_generators(target.trained.networks, target.info, target.folder / "bundle", about=about)
+    command = [sys.executable, "-c", _SAMPLE, str(bundle.path), *target.exported]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = done.stderr.strip().splitlines()
     demand(done.returncode == 0, f"Sampling without torch failed: {lines[-1] if lines else 'no message'}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-def use_products(module: nn.Module) -> None:
+def use_matmul_convolutions(module: nn.Module) -> None:
     """Let the plain convolutions of a network use products where they cover whole maps.
 
     Parameters and their names stay. Convolutions of other classes, parametrised ones (spectral norm)

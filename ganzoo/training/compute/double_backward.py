@@ -121,11 +121,11 @@ class _ThroughWeight(Function):
         ctx.save_for_backward(maps)
         ctx.shape, ctx.geometry = weight.shape, geometry
         walked = zip(maps.shape[2:], weight.shape[2:], *geometry[:3], strict=True)
-        sides = [
-            (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-            for side, kernel, stride, padding, dilation in walked
+        players = [
+            (player + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            for player, kernel, stride, padding, dilation in walked
         ]
-        return maps.new_zeros(()).expand(maps.shape[0], weight.shape[0], *sides)
+        return maps.new_zeros(()).expand(maps.shape[0], weight.shape[0], *players)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None) -> Any:

@@ -83,7 +83,7 @@ class Ranks:
             ) from error
 
     def leave(self) -> None:
-        """Part from the others for good: a process cannot meet them twice."""
+        """Shard from the others for good: a process cannot meet them twice."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
@@ -122,7 +122,7 @@ class Ranks:
             for value in tensors:
                 dist.broadcast(value, 0)
 
-    def tell(self, content: bytes = b"") -> bytes:
+    def broadcast(self, content: bytes = b"") -> bytes:
         """The main rank's `content`, on every rank."""
         if self.world == 1:
             return content

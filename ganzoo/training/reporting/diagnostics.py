@@ -26,7 +26,7 @@ SMALLEST_GAP = 0.1
 EARLY, FEWEST_CYCLES = 0.1, 200
 
 
-class Watch:
+class Diagnostics:
     """Follows the values of a run from tick to tick; `past` are those of its log."""
 
     def __init__(self, past: Iterable[Mapping[str, float]] = ()) -> None:
@@ -49,7 +49,7 @@ class Watch:
             return []
         text = (
             f"the samples are nearly alike: they lie {spread:.2f} times as far apart as real ones (mode "
-            "collapse?). Look at the newest picture in samples/; if it is so, try a loss with a gradient "
+            "collapse?). Look at the newest image in samples/; if it is so, try a loss with a gradient "
             "penalty (+wgan-gp), a lower generator.lr, or a larger batch"
         )
         return self._fresh({"alike": text})

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: log lines, sample pictures, checkpoints, reports.
+"""What a run leaves behind while it trains: log lines, sample images, checkpoints, reports.
 
 The recorder decides from the progress of the run what is due after a cycle; it never changes what
 is trained. Of several ranks the main one writes; the others take part in what needs all of them.
@@ -16,10 +16,10 @@ from ganzoo.config.plan import Plan
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.diagnostics import Watch
+from ganzoo.training.reporting.diagnostics import Diagnostics
 from ganzoo.training.reporting.reporter import Reporter
-from ganzoo.training.reporting.sample_grids import Samples
-from ganzoo.training.scores import Evaluation
+from ganzoo.training.reporting.sample_grids import SampleGrids
+from ganzoo.training.scores import RunScores
 from ganzoo.training.state import Training
 from ganzoo.util.files import append_line, write_bytes
 
@@ -41,9 +41,9 @@ class Recorder:
         run: Run,
         plan: Plan,
         training: Training,
-        samples: Samples,
+        samples: SampleGrids,
         reporter: Reporter,
-        evaluation: Evaluation | None = None,
+        evaluation: RunScores | None = None,
     ) -> None:
         self.run = run
         self.plan = plan
@@ -67,7 +67,7 @@ class Recorder:
         self._scores: Mapping[str, float] = {}
         self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
         past = [line for line in self.run.log() if line["images"] <= training.images]
-        self._watch = Watch(line["values"] for line in past)
+        self._diagnostics = Diagnostics(line["values"] for line in past)
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
         if self._is_main and self._log.exists():
             # Forget what is done again, and a line that a crash tore.
@@ -129,7 +129,7 @@ class Recorder:
             record["sample_spread"] = round(self._spread, 4)
         if self._scores:
             record["scores"] = dict(self._scores)
-        self._say(self._watch.look(values))
+        self._say(self._diagnostics.look(values))
         if self._is_main:
             append_line(self._log, json.dumps(record))
         self.reporter.tick(record)
@@ -142,10 +142,10 @@ class Recorder:
             self.attempt(self.sample)
 
     def sample(self) -> None:
-        """Draw the generators' pictures of the fixed inputs."""
+        """Draw the generators' images of the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
-            self._say(self._watch.look_at_samples(self._share, self.training.steps, self._spread))
+            self._say(self._diagnostics.look_at_samples(self._share, self.training.steps, self._spread))
 
     def evaluate(self) -> None:
         """Score the generator's samples; they go into the log line of this moment.
@@ -159,7 +159,7 @@ class Recorder:
             except DivergedError as error:
                 diverged = error.what
         # The others know nothing of the samples, and must not go on alone to what needs all ranks.
-        diverged = self.training.engine.ranks.tell(diverged.encode()).decode()
+        diverged = self.training.engine.ranks.broadcast(diverged.encode()).decode()
         if diverged:
             raise self._diverged(diverged)
         if self.evaluation is None:

@@ -24,3 +24,23 @@ class Reporter(Protocol):
 
     def note(self, text: str) -> None:
         """Something that a user should know."""
+
+
+class NullReporter:
+    """Implements `recorder.Reporter` without any output."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def start(self, run: Run, plan: Plan, training: Training) -> None:
+        """Nothing to say."""
+
+    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+        """Nothing to say."""
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """The log file has it."""
+
+    def note(self, text: str) -> None:
+        """Keep the note."""
+        self.notes.append(text)

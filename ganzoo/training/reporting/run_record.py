@@ -18,7 +18,7 @@ from ganzoo.registry.discovery import is_strict
 from ganzoo.runs.run import Run
 from ganzoo.training.distributed.ranks import other_rank_ended
 from ganzoo.training.microbatches import is_out_of_memory
-from ganzoo.training.setup import Prepared
+from ganzoo.training.setup import TrainingSetup
 from ganzoo.util.error_notes import blamed
 
 
@@ -49,9 +49,9 @@ def recorded_failures(run: Run) -> Iterator[None]:
         ) from error
 
 
-def record_of(prepared: Prepared) -> dict[str, Any]:
+def record_of(setup: TrainingSetup) -> dict[str, Any]:
     """What run.json says of a run from its beginning on."""
-    plan, store, training = prepared.plan, prepared.store, prepared.training
+    plan, dataset, training = setup.plan, setup.dataset, setup.training
     return {
         "command": sys.argv,
         "seed": plan.train.seed,
@@ -65,11 +65,11 @@ def record_of(prepared: Prepared) -> dict[str, Any]:
         "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
         "data": {
             "source": plan.data.source,
-            "identity": store.identity,
-            "fingerprint": store.fingerprint,
-            "count": store.count,
-            "fields": [field.to_json() for field in store.fields],
-            "skipped": [list(item) for item in store.skipped],
+            "identity": dataset.identity,
+            "fingerprint": dataset.fingerprint,
+            "count": dataset.count,
+            "fields": [field.to_json() for field in dataset.fields],
+            "skipped": [list(item) for item in dataset.skipped],
         },
         "parameters": {
             "generators": parameter_count(training.networks.generators.values()),

@@ -1,4 +1,4 @@
-"""The pictures that a run shows of itself: the same inputs at every stage, beside real samples once."""
+"""The images that a run shows of itself: the same inputs at every stage, beside real samples once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Array = np.ndarray[Any, Any]
 POINTS = 1000
 
 
-class Samples:
-    """Draws what the averaged generators make of fixed inputs into a folder."""
+class SampleGrids:
+    """StepRandom what the averaged generators make of fixed inputs into a folder."""
 
     def __init__(
         self, folder: Path, plan: Plan, training: Training, batches: Batches, fields: Mapping[str, Field]
@@ -38,7 +38,7 @@ class Samples:
         self.inputs = self._fixed_inputs()
 
     def draw(self) -> float | None:
-        """Draw the pictures of this moment; returns the spread of the first kind, see `spread`."""
+        """Draw the images of this moment; returns the spread of the first kind, see `spread`."""
         generated = self._generate()
         for net in self._training.networks.generators.values():
             for name in net.writes:
@@ -46,13 +46,11 @@ class Samples:
                 field = self.fields[name]
                 if beside and field.is_image:
                     shown = [beside[0], images.to_pixels(field, values), *beside[1:]]
-                    picture = images.draw(field, images.side_by_side(shown), columns=3, fit=True)
+                    image = images.draw(field, images.side_by_side(shown), columns=3, fit=True)
                 else:
-                    picture = images.draw(
-                        field, values, self._reference(name), columns=self._columns, fit=True
-                    )
-                if picture is not None:
-                    images.save(picture, self.file(name))
+                    image = images.draw(field, values, self._reference(name), columns=self._columns, fit=True)
+                if image is not None:
+                    images.save(image, self.file(name))
         return spread(generated[self._first], self._real(self._first, len(generated[self._first])))
 
     def draw_real(self) -> None:
@@ -62,12 +60,12 @@ class Samples:
                 values = self._real(field.name, None if field.is_image else POINTS)
                 if values is None:
                     continue
-                picture = images.draw(field, values, values, columns=self._columns, fit=True)
-                if picture is not None:
-                    images.save(picture, self.folder / f"real-{field.name}.png")
+                image = images.draw(field, values, values, columns=self._columns, fit=True)
+                if image is not None:
+                    images.save(image, self.folder / f"real-{field.name}.png")
 
     def file(self, name: str = "") -> Path:
-        """The picture of this moment, of the field `name` or of the first one."""
+        """The image of this moment, of the field `name` or of the first one."""
         suffix = "" if name in ("", self._first) else f"-{name}"
         return self.folder / f"{self._training.images:012d}{suffix}.png"
 
@@ -109,9 +107,9 @@ class Samples:
         return written
 
     def _beside(self, net: Net, name: str) -> list[Array]:
-        """What a picture `name` was made of, and the right answer where the data has one, as pixels.
+        """What an image `name` was made of, and the right answer where the data has one, as pixels.
 
-        Nothing for generators that read no picture.
+        Nothing for generators that read no image.
         """
         read = [key for key in net.reads if self.fields[key].is_image and self.fields[key].source == "data"]
         if not read:
@@ -132,7 +130,7 @@ class Samples:
         return values
 
     def _reference(self, name: str) -> Array | None:
-        """Real points to draw behind generated ones; pictures stand alone."""
+        """Real points to draw behind generated ones; images stand alone."""
         return None if self.fields[name].is_image else self._real(name, POINTS)
 
 

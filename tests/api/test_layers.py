@@ -1,0 +1,141 @@
+"""The layers of ganzoo.api, its helpers for geometry and images, and when torch is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+import torch
+from torch import nn
+
+from ganzoo import api
+from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Maxout, Networks
+
+LAYERS = ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise")
+
+
+def test_only_the_layers_import_torch() -> None:
+    code = (
+        "import sys, ganzoo.api as api\n"
+        "assert not {'torch', 'numpy', 'ganzoo.api.layers'} & set(sys.modules)\n"
+        "assert not hasattr(api, 'Nothing') and 'torch' not in sys.modules\n"
+        "from ganzoo.api import Bounded\n"
+        "assert 'torch' in sys.modules and Bounded.__module__ == 'ganzoo.api.layers'\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_all_names_of_the_api_are_there() -> None:
+    from ganzoo.api import layers
+
+    assert set(layers.__all__) == set(LAYERS) <= set(api.__all__)
+    assert all(hasattr(api, name) for name in api.__all__)
+    with pytest.raises(AttributeError, match="'Nothing'"):
+        _ = api.Nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("curve", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (0.0, 1.0), (-3.0, 5.0)])
+def test_bounded_reaches_both_ends(bounds: tuple[float, float], curve: Literal["tanh", "sigmoid"]) -> None:
+    values = Bounded(bounds, curve)(torch.tensor([-100.0, 0.0, 100.0]))
+    assert values.tolist() == pytest.approx([bounds[0], sum(bounds) / 2, bounds[1]])
+
+
+def test_bounded_is_plain_tanh_where_that_is_the_range() -> None:
+    hidden = torch.randn(50, requires_grad=True)
+    made = Bounded((-1.0, 1.0))(hidden)
+    assert torch.equal(made, torch.tanh(hidden))
+    assert made.grad_fn is not None
+    assert made.grad_fn.name() == "TanhBackward0"
+
+
+def test_maxout_is_the_largest_of_its_pieces() -> None:
+    layer, values = Maxout(6, 4, 3), torch.randn(5, 6)
+    pieces = layer.linear(values).reshape(5, 4, 3)
+    assert torch.equal(layer(values), pieces.max(2).values)
+
+
+@pytest.mark.parametrize("kernel", range(2, 8))
+@pytest.mark.parametrize("image", [(28, 28), (30, 50), (9, 21)])
+def test_doubling_reaches_every_size_of_map(kernel: int, image: tuple[int, int]) -> None:
+    *sizes, base = api.map_sizes(*image, api.halvings(*image))
+    maps, before = torch.randn(2, 3, *base), base
+    for after in reversed(sizes):
+        layers = api.doubling(3, 3, kernel, before, after, bias=False)
+        assert [type(layer) for layer in layers[1:]] == (
+            [] if after == (2 * before[0], 2 * before[1]) else [Crop]
+        )
+        maps, before = nn.Sequential(*layers)(maps), after
+        assert maps.shape == (2, 3, *after)
+    assert before == image
+
+
+def test_map_sizes_round_up() -> None:
+    assert api.map_sizes(30, 50, 3) == [(30, 50), (15, 25), (8, 13), (4, 7)]
+
+
+def test_initialise() -> None:
+    def module() -> nn.Sequential:
+        torch.manual_seed(1)
+        norms = nn.BatchNorm1d(500), nn.GroupNorm(1, 500), nn.LayerNorm(500)
+        return nn.Sequential(nn.Linear(100, 500), nn.Embedding(100, 500), nn.Conv2d(50, 50, 3), *norms)
+
+    untouched, default, normal = module(), module(), module()
+    api.initialise(default, "default")
+    api.initialise(normal, "normal")
+    assert all(map(torch.equal, untouched.state_dict().values(), default.state_dict().values()))
+    for layer in normal:
+        norm = isinstance(layer, nn.BatchNorm1d | nn.GroupNorm | nn.LayerNorm)
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+        assert layer.weight.mean().item() == pytest.approx(1 if norm else 0, abs=0.01)
+        assert isinstance(layer, nn.Embedding) or not layer.bias.any()
+    api.initialise(nn.BatchNorm1d(3, affine=False), "normal")
+
+
+def test_a_pair_reads_and_writes_what_it_says() -> None:
+    one, two, z = nn.Identity(), nn.Identity(), Field(name="noise", shape=(4,), source="normal")
+    networks = Networks.pair(one, two, latent=z, writes="point", conditions=("label", "size"))
+    generator, discriminator = networks.generators["generator"], networks.discriminators["discriminator"]
+    assert (generator.module, discriminator.module) == (one, two)
+    assert (generator.reads, generator.writes) == (("noise", "label", "size"), ("point",))
+    assert (discriminator.reads, discriminator.writes) == (("point", "label", "size"), ("score",))
+    assert networks.fields == (z,)
+    assert Networks.pair(one, two, latent=z, writes="point").discriminators["discriminator"].reads == (
+        "point",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "what", "where"),
+    [
+        (Field(name="image", shape=(64,)), "needs images: channels", r"\(64,\)"),
+        (Field(name="image", shape=(1, 28, 28), dtype="int64"), "needs images: channels", "int64"),
+        (Field(name="image", shape=(3, 7, 64)), "at least 8x8", "7x64"),
+        (Field(name="photo", shape=(3, 64, 64)), "no field 'image'", "photo"),
+    ],
+)
+def test_what_is_no_image_is_refused(field: Field, what: str, where: str) -> None:
+    data = DataInfo(fields=(field,), count=1)
+    with pytest.raises(DataError, match=what) as caught:
+        data.image(smallest=8, otherwise="mlp")
+    assert caught.value.where
+    assert field.name == "photo" or "'mlp'" in caught.value.fix
+    with pytest.raises(DataError, match=where):
+        data.image(smallest=8)
+
+
+def test_a_image_is_found() -> None:
+    image = Field(name="image", shape=(2, 8, 9))
+    data = DataInfo(fields=(Field(name="label", dtype="int64"), image), count=1)
+    assert data.image(smallest=8) is image
+    assert DataInfo(fields=(Field(name="image", shape=(1, 1, 1)),), count=1).image().shape == (1, 1, 1)
+
+
+def test_as_maps_keeps_the_values_and_lies_channels_last() -> None:
+    hidden = torch.randn(5, 3 * 4 * 2)
+    maps = api.as_maps(hidden, (3, 4, 2))
+    assert torch.equal(maps, hidden.reshape(5, 3, 4, 2))
+    assert maps.is_contiguous(memory_format=torch.channels_last)

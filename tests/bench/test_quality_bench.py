@@ -1,0 +1,146 @@
+"""The page of scores: rows that are measured again replace old ones, poor rows and all seeds are shown."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from benchmarks.quality.run import report, run
+from ganzoo.api import RecipeSpec
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import load_registry
+
+
+def row(
+    recipe: str = "dcgan", seed: int = 0, fed: float = 40.0, suite: str = "fashion-5k"
+) -> dict[str, object]:
+    trial = run.Trial(suite=suite, recipe=recipe)
+    return {
+        "trial": trial.name, "suite": suite, "recipe": recipe, "length": "its own", "seed": seed,
+        "images": 1000, "minutes": 0.5, "threads": 2, "machine": "a machine", "versions": "versions",
+        "commit": "abc", "date": "2026-01-01", "load": 0.0, "n": 5000,
+        "scores": {"fed": fed, "coverage": 0.5},
+        "reference": {"real": {"n": 5000, "fed": 3.25, "coverage": 0.97}},
+        "protocol": {
+            "n_real": 5000, "split": "held-out part", "weights": "EMA", "seed": 0, "extractor": "network",
+            "images": "64x64",
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "quality.json")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "results.md")
+    monkeypatch.setattr(report, "GRIDS", tmp_path / "results")
+    return tmp_path / "results.md"
+
+
+def test_seeds_are_shown_as_a_median_with_their_spread(page: Path) -> None:
+    for seed, fed in enumerate((40.0, 35.5, 912.0)):
+        run.keep(row(seed=seed, fed=fed))
+    report.write(run.read())
+    text = page.read_text(encoding="utf-8")
+    assert "40 (35.5 to 912)" in text
+    assert "| real | 3.25 |" in text
+    assert "FED is not FID" in text
+
+
+def test_a_row_measured_again_replaces_the_old_one(page: Path) -> None:
+    run.keep(row(fed=40.0))
+    run.keep(row(recipe="cgan", fed=60.0))
+    run.keep(row(fed=30.0))
+    assert sorted(old["scores"]["fed"] for old in run.read()) == [30.0, 60.0]
+
+
+def test_rows_that_come_at_once_are_all_kept(page: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: run.keep(row(seed=seed)), range(40)))
+    assert [old["seed"] for old in run.read()] == list(range(40))
+
+
+class Commands(run.Bench):
+    """A bench whose commands only leave what they would leave behind."""
+
+    def _ganzoo(self, *words: str) -> str:
+        if words[0] == "train":
+            run_dir = Path(words[words.index("--run-dir") + 1])
+            if not run_dir.exists():
+                (run_dir / "samples").mkdir(parents=True)
+                (run_dir / "samples" / "000000001000.png").write_bytes(b"")
+                versions = {"ganzoo": "0.1.0", "torch": "2.9.0", "numpy": "2.0", "python": "3.11.7"}
+                record = {
+                    "images": 1000,
+                    "seconds": 90.0,
+                    "threads": 3,
+                    "parameters": {},
+                    "versions": versions,
+                }
+                (run_dir / "run.json").write_text(json.dumps(record))
+            return ""
+        return json.dumps({name: row()[name] for name in ("n", "scores", "reference", "protocol")})
+
+
+def test_scores_made_again_say_how_it_was_trained(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, said = run.Trial(suite="fashion-5k", recipe="dcgan"), []
+    for commit, place, threads in (("old", "then", 3), ("new", "now", 1)):
+        monkeypatch.setattr(run.machine, "commit", lambda commit=commit: commit)
+        monkeypatch.setattr(run.machine, "describe", lambda place=place: place)
+        Commands(page.parent / "work", {"fashion-5k": "fashion-5k"}, threads).run(trial, 0)
+        said.append(run.read()[0])
+    for name in ("commit", "machine", "date", "load", "threads", "versions", "minutes"):
+        assert said[0][name] == said[1][name]
+    assert (said[1]["commit"], said[1]["scored_by"], said[1]["machine"]) == ("old", "new", "then")
+    assert (said[1]["threads"], said[1]["minutes"]) == (3, 1.5)
+    assert said[1]["versions"] == "Python 3.11.7, ganzoo 0.1.0, torch 2.9.0, numpy 2.0"
+    report.write(run.read())
+    assert "commits old (scored by new)." in page.read_text(encoding="utf-8")
+    # A run of which no row tells: nothing is made up.
+    run.RESULTS.unlink()
+    Commands(page.parent / "work", {"fashion-5k": "fashion-5k"}, 1).run(trial, 0)
+    (found,) = run.read()
+    assert (found["commit"], found["scored_by"]) == ("unknown", "new")
+
+
+def test_settings_beside_the_recipe_s_own_are_shown(page: Path) -> None:
+    run.keep({**row(), "settings": ["terms.r1.every=1"]})
+    run.keep({**row(recipe="cgan"), "length": "long: 5/3 of its own"})
+    report.write(run.read())
+    text = page.read_text(encoding="utf-8")
+    assert "| dcgan (terms.r1.every=1) |" in text
+    assert "| cgan (long) |" in text
+
+
+def test_a_grid_stands_with_what_somebody_saw_in_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = page.parent / "seen.toml"
+    seen.write_text('fashion-5k-dcgan = "Garments."\n', encoding="utf-8")
+    monkeypatch.setattr(report, "SEEN", seen)
+    samples = page.parent / "run" / "samples"
+    samples.mkdir(parents=True)
+    for images in (100, 200):
+        (samples / f"{images:012d}.png").write_bytes(str(images).encode())
+    report.keep_grid(page.parent / "run", "fashion-5k-dcgan")
+    run.keep(row())
+    report.write(run.read())
+    assert (page.parent / "results" / "fashion-5k-dcgan.png").read_bytes() == b"200"
+    assert "(results/fashion-5k-dcgan.png)\n\nGarments." in page.read_text(encoding="utf-8")
+
+
+def test_trials_are_of_recipes_that_there_are() -> None:
+    known = {item.name for item in load_registry().of_kind(RecipeSpec)}
+    rows = list(run.trials(list(report.TITLES), []))
+    assert {trial.recipe for trial in rows} <= known
+    for trial in rows:
+        settings = dict(setting.split("=") for setting in trial.settings)
+        plan = resolve(trial.recipe, load_registry(), overrides={k: int(v) for k, v in settings.items()})
+        assert all(plan.terms[name.split(".")[1]].every == 1 for name in settings)
+    assert len({trial.name for trial in rows}) == len(rows)
+
+
+def test_a_place_on_this_machine_stays_here() -> None:
+    text = '{"split": "held-out part of ganzoo/idx:/some/where/mnist"}'
+    assert run.without_places(text, "idx:/some/where/mnist") == text.replace("/some/where/", "")
+    assert run.without_places(text, "fashion-5k") == text

@@ -1,0 +1,112 @@
+"""The command `ganzoo generate`: grids, rows, arrays, and what it refuses."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from ganzoo import runtime
+from ganzoo.cli.generate import command
+from ganzoo.errors import UsageError
+from ganzoo.runtime import onnx_file
+from tests.runtime.test_runtime import conditional_file, row_file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle")
+    (path / "generator.onnx").write_bytes(conditional_file())
+    return path
+
+
+@pytest.fixture(scope="module")
+def generator(folder):
+    return runtime.load(folder, provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return runtime.from_bytes(row_file(), provider="cpu")
+
+
+def run(*arguments, provider="cpu"):
+    return CliRunner().invoke(command, [*(str(item) for item in arguments), "--provider", provider])
+
+
+def test_cli_grid(folder, tmp_path):
+    target = tmp_path / "grid.png"
+    done = run(folder, "-n", 6, "--columns", 3, "--label", "dog", "-o", target, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {
+        "output": str(target),
+        "n": 6,
+        "seed": 0,
+        "provider": "CPUExecutionProvider",
+        "shape": [6, 1, 8, 8],
+    }
+    assert done.stderr.startswith("onnxruntime ")
+    with Image.open(target) as image:
+        assert image.size == (3 * 58 + 2, 2 * 58 + 2)
+
+
+def test_cli_classes_and_walks(folder, tmp_path):
+    for arguments, size in ((["--classes", "-n", 5], (5, 3)), (["--interpolate", 6, "-n", 2], (6, 2))):
+        target = tmp_path / "grid.png"
+        done = run(folder, *arguments, "-o", target)
+        assert done.exit_code == 0, done.output
+        with Image.open(target) as image:
+            assert image.size == (size[0] * 58 + 2, size[1] * 58 + 2)
+
+
+def test_cli_arrays(folder, tmp_path, generator):
+    target = tmp_path / "out.npz"
+    assert run(folder, "-n", 5, "--seed", 9, "-o", target).exit_code == 0
+    with np.load(target, allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["image", "label", "seed"]
+        assert arrays["seed"] == 9
+        assert np.array_equal(arrays["image"], generator.generate(5, seed=9))
+        assert np.array_equal(arrays["label"], generator.draw_inputs(5, seed=9)["label"])
+
+
+def test_cli_rows_become_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.onnx").write_bytes(row_file())
+    assert run("rows.onnx", "-n", 3).exit_code == 0
+    with np.load("generated.npz", allow_pickle=False) as arrays:
+        assert arrays["row"].shape == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-n", 0], "asked for"),
+        (["-n", 10_001], "10,001 images"),
+        (["--label", "dgo"], "no class 'dgo'"),
+        (["--classes", "--label", "1"], "--classes"),
+        (["--columns", 0], "columns"),
+        (["-o", "x.gif"], "not an output"),
+        (["--interpolate", 1], "walks"),
+        (["--seed", -1], "seed"),
+    ],
+)
+def test_cli_errors(folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = run(folder, *arguments)
+    assert isinstance(done.exception, UsageError), done.output
+    assert message in done.exception.what
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnxruntime_without_cuda(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    done = run(folder, "-n", 2, provider="auto")
+    assert done.exit_code == 0, done.output
+    first, second = done.stderr.splitlines()
+    assert first.endswith(", CPUExecutionProvider")
+    assert "built without it" in second
+    assert done.stdout == "wrote generated.png\n"

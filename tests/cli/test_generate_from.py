@@ -1,0 +1,200 @@
+"""`ganzoo generate --input`: what may be given, where results go, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from torch import Tensor, nn
+
+from ganzoo import runtime
+from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.cli.generate import command
+from ganzoo.errors import UsageError
+from ganzoo.exporting.export import export_generators
+
+
+class Enlarged(nn.Module):
+    """a (N, 1, 8, 8) -> b (N, 3, 16, 16): each pixel a square, its negative in blue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signs = nn.Parameter(torch.tensor([1.0, 1.0, -1.0]))
+
+    def forward(self, a: Tensor) -> Tensor:
+        large = nn.functional.interpolate(a, scale_factor=2.0, mode="nearest")
+        return large * self.signs[:, None, None]
+
+
+class Judge(nn.Module):
+    def forward(self, b: Tensor) -> Tensor:
+        return b.mean((1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    a, b = Field(name="a", shape=(1, 8, 8), range=(-1, 1)), Field(name="b", shape=(3, 16, 16), range=(-1, 1))
+    networks = Networks(
+        generators={"generator": Net(module=Enlarged(), reads=("a",), writes=("b",))},
+        discriminators={"discriminator": Net(module=Judge(), reads=("b",))},
+    )
+    folder = tmp_path_factory.mktemp("translating") / "bundle"
+    data = DataInfo(fields=(a, b), count=8)
+    return Path(export_generators(networks, data, folder, about={"recipe": "test"}).path)
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(command, [*(str(item) for item in arguments), "--provider", "cpu"])
+
+
+def save(path: Path, shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, shade if mode == "L" else (shade,) * len(mode)).save(path)
+    return path
+
+
+def pixels(path: Path) -> np.ndarray[Any, Any]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_one_image_becomes_one(bundle: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "shirt.png", 200)
+    done = run(bundle, "--input", source, "-o", tmp_path / "made.png", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["shape"] == [1, 3, 16, 16]
+    made = pixels(tmp_path / "made.png")
+    assert made.shape == (16, 16, 3)
+    assert (made == (200, 200, 55)).all()
+
+
+def test_a_folder_keeps_its_names(bundle: Path, tmp_path: Path) -> None:
+    for number, name in enumerate(("p.png", "q.bmp", "r.jpg")):
+        save(tmp_path / "in" / name, 40 * number)
+    save(tmp_path / "in" / "large.png", 120, (30, 20), "RGB")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    done = run(bundle, "--input", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "large.png",
+        "p.png",
+        "q.png",
+        "r.png",
+    ]
+    assert (pixels(tmp_path / "out" / "q.png") == (40, 40, 215)).all()
+    assert (pixels(tmp_path / "out" / "large.png") == (120, 120, 135)).all()
+    done = run(bundle, "--input", tmp_path / "in", "-o", tmp_path / "grid.png")
+    assert done.exit_code == 0, done.output
+    sheet = pixels(tmp_path / "grid.png")
+    assert sheet.shape[1] > 2 * sheet.shape[0]  # two rows of three strips of two images
+
+
+def test_without_a_place_results_go_to_a_folder(bundle: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(bundle, "--input", save(tmp_path / "p.png", 3)).exit_code == 0
+    assert pixels(tmp_path / "generated" / "p.png").shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("kind", ["floats", "bytes", "channels last"])
+def test_arrays(bundle: Path, tmp_path: Path, kind: str) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8), np.uint8)
+    floats = (values.astype(np.float32) - 127.5) / np.float32(127.5)
+    given = {"floats": floats, "bytes": values, "channels last": values.transpose(0, 2, 3, 1)}[kind]
+    np.save(tmp_path / "in.npy", given)
+    done = run(bundle, "--input", tmp_path / "in.npy", "-o", tmp_path / "out.npz")
+    assert done.exit_code == 0, done.output
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
+        assert arrays["names"].tolist() == [f"{number:02d}" for number in range(12)]
+        wanted = runtime.load(bundle, provider="cpu").generate(12, a=floats)
+        np.testing.assert_allclose(arrays["b"], wanted, atol=1e-6)
+
+
+def broken(path: Path) -> Path:
+    path.write_bytes(b"\x89PNG not really")
+    return path
+
+
+def zipped(path: Path) -> Path:
+    with path.open("wb") as file:
+        np.savez(file, a=np.zeros((2, 1, 8, 8), np.uint8))
+    return path
+
+
+def array(path: Path, values: Any) -> Path:
+    np.save(path, values)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda at: at / "nothing", "no image or folder"),
+        (lambda at: at, "The folder has no images"),
+        (lambda at: broken(at / "x.png"), "The image cannot be read"),
+        (lambda at: array(at / "x.npy", np.zeros((2, 5, 8, 8), np.uint8)), "has the shape"),
+        (lambda at: array(at / "x.npy", np.zeros((2, 1, 8, 8), np.int64)), "holds int64"),
+        (lambda at: array(at / "x.npy", np.full((2, 1, 8, 8), 3.0)), "outside -1..1"),
+        (lambda at: array(at / "x.npy", np.full((2, 1, 8, 8), np.nan)), "not finite"),
+        (lambda at: broken(at / "x.npy"), "The array cannot be read"),
+        (lambda at: array(at / "x.npy", np.array([{}], dtype=object)), "cannot be read"),
+        (lambda at: zipped(at / "x.npy"), "The array cannot be read"),
+        (lambda at: max(save(at / name, 1).parent for name in ("p.png", "p.bmp")), "have the name 'p'"),
+    ],
+)
+def test_inputs_that_are_refused(bundle: Path, tmp_path: Path, given: Any, message: str) -> None:
+    (tmp_path / "in").mkdir()
+    done = run(bundle, "--input", given(tmp_path / "in"), "-o", tmp_path / "out")
+    assert done.exit_code != 0
+    assert message in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_never_replace_what_they_are_made_of(bundle: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "p.png", 9)
+    for given in (source, tmp_path):
+        done = run(bundle, "--input", given, "-o", tmp_path)
+        assert "would overwrite the inputs" in str(done.exception)
+        done = run(bundle, "--input", given, "-o", source)
+        assert "would overwrite the inputs" in str(done.exception)
+    assert (pixels(source) == 9).all()
+
+
+def test_the_card_reads_a_image(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(bundle, folder)
+    save(folder / "input.png", 255, (20, 30))
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    subprocess.run([sys.executable, "-W", "error", "-c", code[1]], cwd=folder, check=True, timeout=60)
+    assert pixels(folder / "sample.png").shape == (16, 16, 3)
+    assert (pixels(folder / "sample.png") == [255, 255, 0]).all()
+
+
+def test_one_of_several_generators_is_asked_for(bundle: Path, tmp_path: Path) -> None:
+    for name in ("to_a", "to_b"):
+        shutil.copy(bundle / "generator.onnx", tmp_path / f"{name}.onnx")
+    done = run(tmp_path, "--input", save(tmp_path / "p.png", 9))
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.what == "The bundle has several generators."
+    assert done.exception.fix == "choose to_a or to_b: --generator NAME, generator=NAME in Python"
+
+
+def test_what_does_not_go_together(bundle: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "p.png", 9)
+    for more in (("-n", 3), ("--classes",), ("--interpolate", 4), ("--columns", 2)):
+        assert "--input says what is generated" in str(run(bundle, "--input", source, *more).exception)
+    assert "makes something of 'a'" in str(run(bundle, "-n", 2).exception)
+    for name in ("a", "n", "seed", "label", "psi"):
+        done = run(bundle, "--input", source, "--set", f"{name}=1", "-o", tmp_path / "made")
+        assert isinstance(done.exception, UsageError)
+    assert "is not an output" in str(run(bundle, "--input", source, "-o", tmp_path / "x.gif").exception)

@@ -1,0 +1,312 @@
+"""Tables and CTGAN: what is refused, the code of rows, conditions, the nets, the term, what is learned."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ganzoo import tabular
+from ganzoo.api import DataError, DataInfo, places
+from ganzoo_tables import mixtures
+from ganzoo_tables.config import CsvConfig, TableConfig, TabularConfig, ToyTableConfig
+from ganzoo_tables.datasets import open_csv, open_csv_held_out, open_toy, open_toy_held_out, toy_table
+from ganzoo_tables.encoding import Table, learned, source_of, weights_of
+from ganzoo_tables.networks import build
+from ganzoo_tables.read_csv import read_table
+from tests.helpers.evaluating import ganzoo
+
+LINES = ["age,city,price"] + [f"{20 + at},{('Ulm', 'Bonn')[at % 2]},{at / 4}" for at in range(12)]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def changed(line: int, text: str) -> list[str]:
+    return [*LINES[: line - 1], text, *LINES[line:]]
+
+
+def with_column(name: str, cells: list[str]) -> list[str]:
+    return [f"{line},{cell}" for line, cell in zip(LINES, [name, *cells], strict=True)]
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_columns_are_what_they_look_like(tmp_path: Path) -> None:
+    lines = [
+        "n, whole, few, text, sci",
+        *(f"{at}.50, {at}, {at % 3}, t{at % 2}, {at}e-3" for at in range(20)),
+    ]
+    table = read_table(write(tmp_path / "t.csv", lines), CsvConfig())
+    assert {name: values.dtype.kind for name, values in table.columns.items()} == {
+        "n": "f", "whole": "f", "few": "U", "text": "U", "sci": "f"
+    }  # fmt: skip
+    assert table.decimals == {"n": 1, "whole": 0, "sci": 3}
+    assert table.columns["sci"][5] == 0.005
+    config = CsvConfig(numbers=("few",), categories=("n",), leave_out=("sci",))
+    lines[1] = lines[2]  # or each row would have another category
+    forced = read_table(write(tmp_path / "t.csv", lines), config)
+    assert list(forced.columns) == ["n", "whole", "few", "text"]
+    assert [values.dtype.kind for values in forced.columns.values()] == ["U", "f", "f", "U"]
+
+
+def test_other_separators_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f'"a;{at % 2}";{at}\r\n' for at in range(12)]
+    path.write_bytes(("\ufeff" + "name;size\r\n" + "".join(rows) + "\r\n").encode())
+    table = read_table(path, CsvConfig(separator=";"))
+    assert set(table.columns["name"]) == {"a;0", "a;1"}
+    assert len(table) == 12
+
+
+BAD: dict[str, tuple[list[str], str, str]] = {
+    "empty": ([""], "empty", ""),
+    "no rows": (LINES[:1], "0 rows", ""),
+    "one row": (LINES[:2], "1 row under", ""),
+    "one column": ([line.split(",")[0] for line in LINES], "two columns", "age"),
+    "a gap": (changed(5, "23,,0.75"), "cell is empty", "line 5, column 'city'"),
+    "a gap in numbers": (changed(5, ",Ulm,0.75"), "cell is empty", "line 5, column 'age'"),
+    "not available": (changed(7, "25,Ulm,NA"), "'NA' is no finite number", "line 7, column 'price'"),
+    "not a number": (changed(7, "25,Ulm,nan"), "'nan' is no finite number", "line 7, column 'price'"),
+    "infinite": (changed(7, "25,Ulm,-inf"), "no finite number", "line 7, column 'price'"),
+    "huge": (changed(7, "25,Ulm,1e300"), "too large", "line 7, column 'price'"),
+    "tiny": (with_column("x", [f"{at}e-0014" for at in range(12)]), "12 digits", "column 'x'"),
+    "text among numbers": (changed(7, "young,Ulm,1"), "'young' is no number", "line 7, column 'age'"),
+    "names": (with_column("x", [f"id{at}" for at in range(12)]), "another text", "column 'x'"),
+    "one class": (with_column("x", ["same"] * 12), "nothing to learn", "column 'x'"),
+    "a constant": (with_column("x", ["7.5"] * 12), "nothing to learn", "column 'x'"),
+    "ragged": (changed(4, "22,Ulm"), "2 cells, where the header has 3", "line 4"),
+    "no header": (LINES[1:], "no header", "line 1"),
+    "two of a name": (changed(1, "age,city,age"), "Two columns", "line 1"),
+    "an open quote": (changed(3, '21,"Ulm,0.25'), "no CSV", "line"),
+    "a long text": (changed(3, f"21,{'Ulm' * 100},0.25"), "300 characters", "line 3, column 'city'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_table_is_refused_with_its_place(name: str, tmp_path: Path) -> None:
+    lines, what, where = BAD[name]
+    with pytest.raises(DataError) as caught:
+        open_csv(str(write(tmp_path / "bad.csv", lines)))
+    assert what in caught.value.what
+    assert where in caught.value.where
+    assert "bad.csv" in caught.value.where
+
+
+def test_what_is_no_text_and_no_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("\n".join(changed(4, "22,K\u00f6ln,0.5")).encode("latin-1"))
+    with pytest.raises(DataError, match="UTF-8") as caught:
+        open_csv(str(path))
+    assert "line 4" in caught.value.where
+    for argument in ("", str(tmp_path / "nothing.csv")):
+        with pytest.raises(DataError, match="path"):
+            open_csv(argument)
+    with pytest.raises(DataError, match="one file"):
+        open_csv(str(tmp_path))
+    with pytest.raises(DataError, match=r"data\.leave_out names"):
+        read_table(write(tmp_path / "t.csv", LINES), CsvConfig(leave_out=("town",)))
+
+
+@pytest.mark.parametrize("name", ["empty", "one column", "a gap", "names", "one class"])
+def test_the_command_ends_with_3_before_anything_is_written(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "bad.csv", BAD[name][0])
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--run-dir", tmp_path / "run")
+    assert said.code == 3, said.err
+    assert str(path) in said.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_seen_and_the_advice_works(separator: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", [line.replace(",", separator) for line in LINES])
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 3
+    option, value = pasted(said.err)
+    read = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", option, value).document
+    assert list(read["columns"]) == ["age", "city", "price"]
+
+
+def pasted(text: str) -> list[str]:
+    """The words of the first option that a message suggests, as a shell splits them."""
+    return shlex.split(text[text.index("--set") :].splitlines()[0])
+
+
+def test_what_is_advised_can_be_pasted(tmp_path: Path) -> None:
+    lines = with_column('it\'s "x"', ["same"] * 12)
+    lines = [f"{line},{end}" for line, end in zip(lines, ["y", *["1.5"] * 12], strict=True)]
+    lines[0] = lines[0].replace('it\'s "x"', '"it\'s ""x"""')
+    path = write(tmp_path / "t.csv", lines)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 3
+    first = pasted(said.err)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", *first)
+    assert said.code == 3
+    assert "column 'y'" in said.err
+    both = pasted(said.err)  # what was left out already stays so
+    read = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", *both).document
+    assert list(read["columns"]) == ["age", "city", "price"]
+
+
+def test_one_name_needs_no_list(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", LINES)
+    arguments = ["train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", "--set"]
+    assert list(ganzoo(*arguments, "data.leave_out=city").document["columns"]) == ["age", "price"]
+    said = ganzoo(*arguments, "data.leave_out=city,age")
+    assert said.code == 3
+    assert "city,age" in said.err
+    assert "data.leave_out=[" in said.err
+
+
+def test_what_can_hardly_be_learned_is_said(tmp_path: Path) -> None:
+    days = [f"day {at % 130}" for at in range(1_000)]
+    lines = ["id,day,x", *(f"{at},{day},{at % 7 + 0.5}" for at, day in enumerate(days))]
+    path = str(write(tmp_path / "t.csv", lines))
+    notes = open_csv(path).notes
+    assert len(notes) == 2
+    assert "column 'id'" in notes[0]
+    assert "'day' has 130 values in 1,000 rows" in notes[1]
+    assert notes[1].endswith("""--set 'data.leave_out=["id", "day"]'""")
+    left = open_csv(path, CsvConfig(leave_out=("id",))).notes
+    day = notes[1].partition(";")[0]
+    assert left == (f'{day}; to leave it out: --set \'data.leave_out=["id", "day"]\'',)
+    few = ["id,day,x", *(f"{at // 2},d{at % 100},{at % 7 + 0.5}" for at in range(1_000))]
+    assert open_csv(str(write(tmp_path / "t.csv", few))).notes == ()
+
+
+def test_a_dry_run_says_how_columns_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", LINES)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 0, said.err
+    assert "category, 2 values: Bonn, Ulm" in said.out
+    assert "number, 20 to 31" in said.out
+    assert "note: column 'age' has another whole number in each row" in said.err
+
+
+# --- mixtures -----------------------------------------------------------------------------------
+
+
+def test_a_known_mixture_is_found() -> None:
+    random = np.random.default_rng(0)
+    parts = [random.normal(-50, 5, 900), random.normal(0, 10, 1500), random.normal(80, 20, 600)]
+    found = mixtures.fit(np.concatenate(parts), 10, random)
+    np.testing.assert_allclose(found.weights, [0.3, 0.5, 0.2], atol=0.03)
+    np.testing.assert_allclose(found.centres, [-50, 0, 80], atol=4)
+    np.testing.assert_allclose(found.widths, [5, 10, 20], rtol=0.15)
+
+
+def test_one_gaussian_is_one_mode_and_a_spike_is_another() -> None:
+    random = np.random.default_rng(1)
+    assert len(mixtures.fit(random.normal(3, 2, 3000), 10, random).weights) == 1
+    found = mixtures.fit(np.concatenate([np.zeros(2700), random.lognormal(8, 1, 300)]), 10, random)
+    assert found.weights[0] == pytest.approx(0.9, abs=0.01)
+    assert abs(found.centres[0]) < 1
+    assert mixtures.fit(np.array([1.0, 2.0]), 10, random).centres.size in (1, 2)
+
+
+def test_chances_are_bayes_rule() -> None:
+    mixture = mixtures.Mixture(
+        weights=np.array([0.25, 0.75]), centres=np.array([0.0, 4.0]), widths=np.array([1.0, 2.0])
+    )
+    x = np.array([1.0, 3.0])
+    joint = mixture.weights * stats.norm.pdf(x[:, None], mixture.centres, mixture.widths)
+    np.testing.assert_allclose(mixture.chances(x), joint / joint.sum(1, keepdims=True))
+
+
+# --- rows and conditions ------------------------------------------------------------------------
+
+
+def test_rows_are_read_back_as_the_table_that_they_came_from() -> None:
+    source = open_toy("", ToyTableConfig(count=2000))
+    (field,) = source.fields
+    rows, table = source.arrays["row"], toy_table(2000, 0, ())
+    assert np.abs(rows).max() <= 1
+    read = tabular.decode(field, rows)
+    for column, place in zip(field.columns, places(field.columns), strict=True):
+        values = table.columns[column.name]
+        if column.values:
+            assert np.array_equal(read[column.name], values)
+            continue
+        inside = np.abs(rows[:, place.value]) < 0.99
+        assert inside.mean() > 0.98
+        step = 0.51 * 10.0**-column.decimals
+        np.testing.assert_allclose(read[column.name][inside], values[inside], atol=step, rtol=1e-5)
+        assert (rows[:, place.start : place.stop].sum(1) == 1).all()
+
+
+def test_modes_are_drawn_by_how_likely_they_are() -> None:
+    random = np.random.default_rng(0)
+    values = np.concatenate([random.normal(0, 1, 3000), random.normal(3, 1, 3000)])
+    table = Table(columns={"x": values, "y": random.normal(size=6000)}, decimals={"x": 3, "y": 3})
+    code = learned(table, table, TableConfig())
+    column, place = code.columns[0], places(code.columns)[0]
+    assert len(column.centres) == 2
+    rows = source_of(table, code, TableConfig(), "x").arrays["row"]
+    between = np.abs(values - 1.5) < 0.25
+    chosen = rows[between, place.start + 1].mean()
+    expected = code.mixtures["x"].chances(values[between])[:, 1].mean()
+    assert abs(chosen - expected) < 4 * (0.25 / between.sum()) ** 0.5
+
+
+def small_table() -> Table:
+    size = np.array(["big"] * 70 + ["mid"] * 27 + ["tiny"] * 3)
+    side = np.array((["left"] * 9 + ["right"]) * 10)
+    return Table(columns={"size": size, "side": side, "x": np.arange(100.0)}, decimals={"x": 0})
+
+
+def test_conditions_come_by_the_logarithm_of_their_frequency() -> None:
+    table = small_table()
+    code = learned(table, table, TableConfig())
+    source = source_of(table, code, TableConfig(conditions=True), "x")
+    label = source.fields[1]
+    assert label.classes == ("size=big", "size=mid", "size=tiny", "side=left", "side=right")
+    counts = np.array([70, 27, 3, 90, 10])
+    np.testing.assert_allclose(label.shares, counts / 200)
+    logs = np.log1p(counts)
+    expected = np.concatenate([logs[:3] / logs[:3].sum(), logs[3:] / logs[3:].sum()]) / 2
+    assert source.weights is not None
+    found = np.bincount(source.arrays["condition"], source.weights)
+    np.testing.assert_allclose(found / found.sum(), expected)
+    np.testing.assert_allclose(weights_of(counts, code.columns)[:3] * counts[:3], 2 * expected[:3])
+
+
+def test_a_condition_is_true_of_the_row_beside_it() -> None:
+    for source in (open_toy("", ToyTableConfig(count=500, conditions=True)),
+                   open_toy_held_out("", ToyTableConfig(count=500, conditions=True))):  # fmt: skip
+        rows, conditioned = source.arrays["row"], source.arrays["condition"]
+        assert (rows[np.arange(len(rows)), conditioned] == 1).all()
+    assert source.weights is None
+    assert len(rows) == 500
+    shares = np.bincount(conditioned, minlength=len(source.fields[1].classes)) / 500
+    np.testing.assert_allclose(shares, source.fields[1].shares, atol=0.07)
+
+
+def test_training_and_held_out_rows_share_no_row_and_one_code(tmp_path: Path) -> None:
+    lines = ["x,kind", *(f"{at + 0.5},{'ab'[at % 2]}" for at in range(200))]
+    path, config = str(write(tmp_path / "t.csv", lines)), CsvConfig(conditions=True, held_out=0.25)
+    training, rest = open_csv(path, config), open_csv_held_out(path, config)
+    assert rest is not None
+    assert training.fields == rest.fields
+    assert (len(training.arrays["row"]), len(rest.arrays["row"])) == (150, 50)
+    read = [set(tabular.decode(part.fields[0], part.arrays["row"])["x"]) for part in (training, rest)]
+    assert read[0].isdisjoint(read[1])
+    assert read[0] | read[1] == {at + 0.5 for at in range(200)}
+    assert open_csv_held_out(path, CsvConfig(held_out=0.0)) is None
+
+
+def test_numbers_alone_have_no_conditions(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    lines = ["x,y", *(f"{a:.4f},{b:.4f}" for a, b in random.normal(size=(60, 2)))]
+    source = open_csv(str(write(tmp_path / "t.csv", lines)), CsvConfig(conditions=True))
+    assert [field.name for field in source.fields] == ["row"]
+    networks = build(TabularConfig(), DataInfo(fields=source.fields, count=48))
+    assert networks.generators["generator"].reads == ("z", "chance")
+
+
+# --- networks and term --------------------------------------------------------------------------

@@ -1,0 +1,120 @@
+"""Images: conversion to uint8, grids, plots, atomic saving."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganzoo import images
+from ganzoo.api import Field
+from ganzoo.errors import StorageError, UsageError
+
+IMAGE = Field(name="image", shape=(3, 4, 4), range=(-1.0, 1.0))
+
+
+def test_to_uint8_rounds_clips_and_moves_the_channels():
+    values = np.zeros((1, 3, 1, 2), np.float32)
+    values[0, :, 0, 0] = [-1.0, 1.0, 5.0]
+    values[0, :, 0, 1] = [-7.0, np.nan, 1 / 127.5]
+    assert images.to_uint8(values).tolist() == [[[[0, 255, 255], [0, 0, 128]]]]
+    assert images.to_uint8(np.full((1, 1, 1, 1), 0.5), (0.0, 1.0)).item() == 128
+
+
+def test_to_uint8_inverts_every_level():
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    floats = levels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - 1
+    assert np.array_equal(images.to_uint8(floats), levels)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_grid_modes_and_size(channels, mode):
+    image = images.grid(np.zeros((5, 28, 28, channels), np.uint8), columns=3)
+    assert image.mode == mode
+    assert image.size == (3 * 58 + 2, 2 * 58 + 2)
+
+
+def test_grid_places_every_image():
+    images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(56, 1).repeat(56, 2)
+    sheet = np.asarray(images.grid(images, columns=3))
+    assert [int(sheet[58 * row + 20, 58 * column + 20]) for row in range(2) for column in range(3)] == [
+        *range(6)
+    ]
+    assert sheet[0, 0] == 255
+
+
+def test_grid_is_about_square_and_large_images_stay():
+    assert images.grid(np.zeros((9, 64, 64, 3), np.uint8), padding=0).size == (192, 192)
+    assert images.grid(np.zeros((2, 8, 8, 3), np.uint8), columns=9, padding=0).size == (112, 56)
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (2, 8, 8, 2), (8, 8, 3)])
+def test_grid_of_other_things(shape):
+    with pytest.raises(UsageError):
+        images.grid(np.zeros(shape, np.uint8))
+
+
+def test_grid_too_large():
+    with pytest.raises(UsageError, match="pixels large"):
+        images.grid(np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (10_000, 1024, 1024, 1)))
+
+
+def test_plots_show_reference_in_gray_and_samples_in_colour():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(500, 2))
+    for image in (images.scatter(points, points + 1), images.histogram(points[:, :1], points[:, 1:])):
+        colours = {colour for _, colour in image.getcolors(1 << 16) or []}
+        assert {(176, 176, 176), (0, 114, 178)} <= colours
+        assert image.size == (512, 512)
+
+
+@pytest.mark.parametrize("values", [np.full((4, 2), np.nan), np.zeros((4, 2)), np.full((4, 2), 1e30)])
+def test_plots_survive_odd_values(values):
+    assert images.scatter(values).size == (512, 512)
+    assert images.histogram(values[:, :1], values[:, 1:]).size == (512, 512)
+
+
+def test_draw_chooses_by_shape():
+    floats = np.zeros((4, 3, 4, 4), np.float32)
+    assert images.draw(IMAGE, floats, columns=4).size == (4 * 58 + 2, 60)
+    assert images.draw(IMAGE, np.zeros((4, 4, 4, 3), np.uint8)).mode == "RGB"
+    assert images.draw(Field(name="p", shape=(2,)), np.zeros((3, 2))).size == (512, 512)
+    assert images.draw(Field(name="v", shape=(1,)), np.zeros((3, 1))).size == (512, 512)
+    assert images.draw(Field(name="row", shape=(7,)), np.zeros((3, 7))) is None
+
+
+def test_draw_without_a_range_stretches():
+    field = Field(name="image", shape=(1, 56, 56))
+    values = np.linspace(-30, 50, 56 * 56, dtype=np.float32).reshape(1, 1, 56, 56)
+    assert images.draw(field, values).crop((2, 2, 58, 58)).getextrema() == (0, 255)
+
+
+def test_save(tmp_path):
+    path = tmp_path / "new" / "grid.png"
+    images.save(Image.new("L", (4, 4)), path)
+    with Image.open(path, formats=("PNG",)) as back:
+        assert back.size == (4, 4)
+    assert [file.name for file in path.parent.iterdir()] == ["grid.png"]
+
+
+def test_save_failures(tmp_path):
+    with pytest.raises(UsageError, match="ending"):
+        images.save(Image.new("L", (4, 4)), tmp_path / "grid.xyz")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        images.save(Image.new("L", (4, 4)), tmp_path / "file" / "grid.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_images_of_several_kinds_stand_side_by_side() -> None:
+    small = np.full((2, 7, 7, 1), 10, np.uint8)
+    large = np.full((2, 28, 14, 3), 20, np.uint8)
+    clear = np.full((2, 28, 28, 4), 30, np.uint8)
+    both = images.side_by_side([small, large])
+    # 28 pixels are enlarged to 56, 7 to as many; a white line between them.
+    assert both.shape == (2, 56, 56 + 1 + 28, 3)
+    assert (both[:, :, :56] == 10).all()
+    assert (both[:, :, 56] == 255).all()
+    assert (both[:, :, 57:] == 20).all()
+    with_alpha = images.side_by_side([small, clear])
+    assert with_alpha.shape == (2, 56, 56 + 1 + 56, 4)
+    assert (with_alpha[0, 0, 0] == (10, 10, 10, 255)).all()
+    assert (with_alpha[0, 0, -1] == 30).all()
