@@ -1,4 +1,4 @@
-"""Writes examples/ganzoo-example and the files quoted in docs/plugins/tutorial.md, from the scaffold's templates.
+"""Writes examples/ganzoo-example and the files that docs/plugins/tutorial.md quotes, from the templates.
 
 `python tools/make_example.py`. Both are what `ganzoo plugin new example` writes; tests/meta/test_project.py
 compares them with what this makes.
