@@ -20,6 +20,9 @@ from ganzoo.runtime import onnx_file
 
 Array = NDArray[Any]
 
+Make = Callable[[Mapping[str, Array]], Array]
+"""Inputs (n, *shape) by field name -> samples (n, *shape)."""
+
 _BATCH = 250
 
 
@@ -39,7 +42,7 @@ class EvaluatedGenerator:
     about: Mapping[str, Any]
     reads: Sequence[Field]
     field: Field
-    make: Callable[[Mapping[str, Array]], Array]
+    make: Make
     status: str = "done"
 
     def learned_from(self, training: Dataset) -> bool:
