@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ganzoo.api import hookspecs, specs
 from ganzoo.registry.discovery import HOOKS
-from ganzoo.testing.check import CHECKS, STAGES
+from ganzoo.testing.check import STAGES
+from ganzoo.testing.runner import CHECKS
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins" / "reference.md"
 
