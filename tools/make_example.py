@@ -15,7 +15,7 @@ from ganzoo.scaffold import DEFAULT_KINDS, Names, package_files, write_plugin
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "ganzoo-example"
 TUTORIAL = ROOT / "docs" / "plugins" / "tutorial.md"
-AUTHOR = "The ganzoo authors"
+AUTHOR = "the authors of ganzoo-example"
 
 _QUOTED = re.compile(r"^(`(?P<file>[\w./-]+)`:\n\n```\w+\n).*?^```$", re.MULTILINE | re.DOTALL)
 

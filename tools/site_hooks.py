@@ -1,8 +1,8 @@
 """Hooks of mkdocs: pages are written for the repository, and hold on the site as well.
 
-They link as the repository needs it (`../benchmarks/RESULTS.md`, `../deploy/`). A file outside docs/ that some
-page links to becomes part of the site under `repository/`, and the links are rewritten. A folder stands for its
-README.md. In the code of a table's cell GitHub needs `\\|`, and mkdocs a plain `|`.
+They link as the repository needs it (`../benchmarks/RESULTS.md`, `../deploy/`). A file outside docs/ that a
+page links to becomes part of the site under `repository/`, and the links are rewritten; a folder stands for
+its README.md. In the code of a table's cell GitHub needs `\\|`, and mkdocs a plain `|`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = [Path(str(file.abs_src_path)) for file in files.documentation_pages()]
     while pages:
         page = pages.pop()
-        for link in _links(page.read_text(encoding="utf-8")):
-            target = _target(page, link, docs.parent)
-            uri = target and site_path(target, docs)
-            if target is None or uri is None or files.get_file_from_path(uri):
+        for found in _LINK.finditer(_CODE.sub("", page.read_text(encoding="utf-8"))):
+            target = target_of(page, found[2], docs.parent)
+            if target is None or target.is_relative_to(docs) or site_path(target, docs) in files.src_uris:
                 continue
-            if target.is_relative_to(docs):  # mkdocs knows it, or says that it does not exist
-                continue
-            files.append(File.generated(config, uri, abs_src_path=str(target)))
+            files.append(File.generated(config, site_path(target, docs), abs_src_path=str(target)))
             if target.suffix == ".md":
                 pages.append(target)
     return files
@@ -49,17 +46,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Rewrite the links that cross the border of docs/, and the code in tables."""
     docs, source = Path(config.docs_dir), Path(str(page.file.abs_src_path))
-    return plain_pipes(rewritten(markdown, source, page.file.src_uri, docs))
+    return plain_pipes(site_links(markdown, source, page.file.src_uri, docs))
 
 
-def rewritten(markdown: str, source: Path, uri: str, docs: Path) -> str:
+def site_links(markdown: str, source: Path, uri: str, docs: Path) -> str:
     """The text of a page (its file, its path on the site) with links that hold on the site."""
 
     def replace(found: re.Match[str]) -> str:
-        path, mark, anchor = found[2].partition("#")
-        target = _target(source, found[2], docs.parent)
+        target = target_of(source, found[2], docs.parent)
         if target is None or (target.is_relative_to(docs) and source.is_relative_to(docs)):
             return found[0]
+        _, mark, anchor = found[2].partition("#")
         return found[1] + posixpath.relpath(site_path(target, docs), posixpath.dirname(uri)) + mark + anchor
 
     parts, end = [], 0
@@ -81,12 +78,8 @@ def site_path(target: Path, docs: Path) -> str:
     return f"{PREFIX}/{target.relative_to(docs.parent).as_posix()}"
 
 
-def _links(text: str) -> list[str]:
-    return [found[2] for found in _LINK.finditer(_CODE.sub("", text))]
-
-
-def _target(page: Path, link: str, root: Path) -> Path | None:
-    """The file of the repository that a link of a page means; None for addresses, anchors and what is missing."""
+def target_of(page: Path, link: str, root: Path) -> Path | None:
+    """The file of the repository that a link means; None for addresses, anchors and what is missing."""
     path = link.partition("#")[0]
     if not path or re.match(r"[a-z]+:", link):
         return None
