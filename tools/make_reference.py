@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+import ganzoo.testing.checks  # noqa: F401  its modules add their checks to CHECKS
 from ganzoo.api import hookspecs, specs
 from ganzoo.registry.discovery import HOOKS
-from ganzoo.testing.check import STAGES
-from ganzoo.testing.runner import CHECKS
+from ganzoo.testing.check import CHECKS, STAGES
 
 PAGE = Path(__file__).parent.parent / "docs" / "plugins" / "reference.md"
 

@@ -6,20 +6,20 @@ import inspect
 import pkgutil
 from typing import Any
 
-import ganzoo_resnet_gans
 import pytest
 import torch
 from torch import Tensor, nn
 
 import ganzoo_conditional
 import ganzoo_dcgan
+import ganzoo_resnet
 import ganzoo_vanilla
 import ganzoo_wgan_gp
 from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
 
-PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp, ganzoo_resnet_gans)
+PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp, ganzoo_resnet)
 SPECS: dict[str, ArchitectureSpec] = {spec.name: spec for p in PLUGINS for spec in p.ganzoo_architectures()}
 CONVOLUTIONAL = (
     *("dcgan", "conditional-conv", "wgan-conv", "wgan-resnet"),
