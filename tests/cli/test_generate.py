@@ -14,7 +14,7 @@ from PIL import Image
 from ganzoo import runtime
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
-from ganzoo.runtime import Generator, onnx_file
+from ganzoo.runtime import Generator, ort_session
 from tests.runtime.test_runtime import conditional_file, row_file
 
 
@@ -107,7 +107,7 @@ def test_cli_errors(
 
 def test_onnxruntime_without_cuda(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: True)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     done = run(folder, "-n", 2, provider="auto")
     assert done.exit_code == 0, done.output

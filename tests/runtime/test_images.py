@@ -39,8 +39,8 @@ def test_grid_modes_and_size(channels: int, mode: str) -> None:
 
 
 def test_grid_places_every_image() -> None:
-    images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(56, 1).repeat(56, 2)
-    sheet = np.asarray(images.grid(images, columns=3))
+    arrays = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(56, 1).repeat(56, 2)
+    sheet = np.asarray(images.grid(arrays, columns=3))
     assert [int(sheet[58 * row + 20, 58 * column + 20]) for row in range(2) for column in range(3)] == [
         *range(6)
     ]

@@ -21,7 +21,7 @@ from ganzoo import runtime, sampling
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
 from ganzoo.exporting.bundle import sealed_bytes
-from ganzoo.runtime import Generator, onnx_file
+from ganzoo.runtime import Generator, ort_session
 
 Z = Field(name="z", shape=(4,), source="normal")
 LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
@@ -267,7 +267,7 @@ def test_images_and_classes_and_walks(generator: Generator, rows: Generator) -> 
 
 
 def test_no_driver(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: False)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: False)
     plain = runtime.load(folder)  # a warning would be an error here
     assert (plain.provider, plain.provider_note) == ("CPUExecutionProvider", "")
     with pytest.raises(UsageError, match="CUDA cannot be used: this machine has no NVIDIA driver"):
@@ -281,7 +281,7 @@ def test_driver_without_libraries(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A machine with a driver but no CUDA libraries: the provider does not come up."""
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: True)
     quiet = runtime.from_bytes(conditional_file())
     if quiet.provider == "CUDAExecutionProvider":
         assert quiet.provider_note == ""
