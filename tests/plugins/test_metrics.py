@@ -45,7 +45,7 @@ def scores(
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
     parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
     known = None if training is None else Given(features=training)
-    found = function(Comparison(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))
+    found = function(Comparison(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))  # type: ignore[call-arg]
     assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
     return found
 
@@ -237,7 +237,7 @@ def test_with_fewer_samples_than_neighbours_a_ball_reaches_to_the_farthest() -> 
 
 def memorisation(fake: Array, training: Array, real: Array) -> dict[str, float]:
     parts = [{"features": part.astype(np.float32)} for part in (fake, real)]
-    return scores("memorisation", *parts, training=training.astype(np.float32))
+    return scores("memorisation", *parts, training=training.astype(np.float32))  # type: ignore[misc]
 
 
 def test_copies_are_found_and_others_are_not() -> None:
