@@ -1,7 +1,7 @@
 """Values as images: uint8 conversion, grids, plots of 1-D and 2-D data, atomic saving.
 
 Uses numpy and Pillow only, so that training, export and the runtime draw alike. Does not decide
-what is drawn when, and never reads images: that is the data side.
+what is drawn when, and never reads files: that is image_files.py.
 """
 
 from __future__ import annotations
