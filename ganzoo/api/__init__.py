@@ -16,6 +16,7 @@ from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extrac
 from ganzoo.api.networks import Game, Net, Networks
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
+    NO_BATCH_NORM,
     ArchitectureSpec,
     AugmentationSpec,
     DatasetSpec,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "IMAGE_SUFFIXES",
+    "NO_BATCH_NORM",
     "ArchitectureSpec",
     "ArraySource",
     "Augmentation",

@@ -28,8 +28,7 @@ from ganzoo.fields import Field
 from ganzoo.networks.apply import apply, noise_fields
 from ganzoo.networks.build import build_networks
 from ganzoo.training.compute.device import Engine, choose_device
-from ganzoo.training.objective import make_objective
-from ganzoo.training.phases import Penalty
+from ganzoo.training.objective import Penalty, make_objective
 
 
 def train(plan: Plan, gate: StepGate) -> None:
