@@ -23,7 +23,8 @@ Row = Mapping[str, Any]
 HEADER = """# What the recipes reach
 
 Made by `python benchmarks/quality/run.py` from `benchmarks/quality.json`; do not edit. How scores are
-computed is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
+computed is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside
+this project.
 
 A row is a recipe as it is installed, trained and evaluated through the command line with each seed. A
 figure is the median over the seeds (lowest to highest). *Minutes* are those of training on the threads named,

@@ -1,4 +1,4 @@
-"""Images a second at this machine's limit, for one case, as JSON: `python -m benchmarks.speed.floors CASE`."""
+"""Images a second at this machine's limit for one case, as JSON: `python -m benchmarks.speed.floors CASE`."""
 
 from __future__ import annotations
 

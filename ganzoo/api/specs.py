@@ -140,8 +140,8 @@ class ExtractorSpec(_Buildable):
     """A network whose features of images are compared, in place of pixels.
 
     `factory(config) -> Extractor`; with `trained`, `factory(config, data: ClassifierData) -> Classifier`, a
-    network that is trained on the spot on labelled data. `distance` names its Frechet distance in results: `fid` is
-    for the one network of that name. With `scaled` each dimension of the features is divided by its
+    network that is trained on the spot on labelled data. `distance` names its Frechet distance in results:
+    `fid` is for the one network of that name. With `scaled` each dimension of the features is divided by its
     standard deviation over the real samples.
     """
 

@@ -114,7 +114,7 @@ class Comparison:
 
     @cached_property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
-        """See `ganzoo.api.Comparison`. Both sets are equally large: among more samples the nearest is nearer."""
+        """See `ganzoo.api.Comparison`. Equally many of both: among more samples the nearest is nearer."""
         if self.training is None:
             return None
         count = min(len(self.training), len(self.real))

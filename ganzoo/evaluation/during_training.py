@@ -1,4 +1,4 @@
-"""Quick scores while a run trains: the same data, lens and formulas as afterwards, with fewer samples."""
+"""Quick scores while a run trains: the same data, features and formulas as afterwards, fewer samples."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from ganzoo.evaluation.comparison import (
     reference_samples,
     targets_of,
 )
-from ganzoo.evaluation.generators import inputs_of
+from ganzoo.evaluation.generators import Make, inputs_of
 from ganzoo.evaluation.metrics import Metric, Scorer, chosen_metrics
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.report import too_few
 from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
-from ganzoo.training.scores import Make, ScoringFactory
+
+Score = Callable[[Make], Mapping[str, float]]
 
 
-def scoring(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None) -> ScoringFactory:
+def scoring(
+    plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None
+) -> Callable[[Sequence[Field], Field, Dataset], Score]:
     """What a session is given for `train.eval_every`.
 
     Errors when there is nothing to compare with come before training: DataError, UsageError. Scores of
@@ -38,9 +41,7 @@ def scoring(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
             where = f" ({error.where})" if error.where else ""
             note(f"training goes on without the scores of '{item.name}': {error.what}{where}")
 
-    def opened(
-        reads: Sequence[Field], field: Field, dataset: Dataset
-    ) -> Callable[[Make], Mapping[str, float]]:
+    def opened(reads: Sequence[Field], field: Field, dataset: Dataset) -> Score:
         n, seed = plan.train.eval_samples, plan.train.seed
         real_data = RealData.open(plan.dataset, plan.data.source, field, training=dataset)
         feature_space = feature_space_of(registry, real_data, note=note)

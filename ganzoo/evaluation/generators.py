@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+Make = Callable[[Mapping[str, Array]], Array]
+"""Inputs (n, *shape) by field name -> samples (n, *shape)."""
+
 _BATCH = 250
 
 
@@ -42,7 +45,7 @@ class EvaluatedGenerator:
     about: Mapping[str, Any]
     reads: Sequence[Field]
     field: Field
-    make: Callable[[Mapping[str, Array]], Array]
+    make: Make
     status: str = "done"
 
     def learned_from(self, training: Dataset) -> bool:

@@ -101,7 +101,7 @@ class Scorer:
     def check(self, *, conditioned: bool, training: bool) -> None:
         """UsageError when none of the metrics applies to samples of this data.
 
-        `conditioned`: the generator reads classes; `training`: there are training samples beside the real ones.
+        `conditioned`: the generator reads classes. `training`: there are training samples beside real ones.
         """
         if all(self._lacking(item, conditioned, training) for item in self.metrics):
             raise self._none_applies(conditioned, training)

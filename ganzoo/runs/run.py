@@ -178,7 +178,7 @@ class Run:
         return [record for record in records if is_log_line(record)]
 
     def export(self, output: str | Path | None = None, *, uint8: bool = False) -> Any:
-        """Deprecated, gone in 0.3: `ganzoo.export(run)`. Plugins that 0.1 scaffolded call it in their tests."""
+        """Deprecated, gone in 0.3: `ganzoo.export(run)`. Tests of plugins that 0.1 scaffolded call it."""
         return importlib.import_module("ganzoo").export(self, output, uint8=uint8)
 
     def __repr__(self) -> str:

@@ -71,7 +71,7 @@ class SmallClassifier:
     def learn(self, classifier_data: ClassifierData) -> None:
         """A fixed number of steps, whatever the size of the data; then the exam.
 
-        The same classifier_data gives the same classifier whatever number of threads torch computes with.
+        The same data gives the same classifier, whatever number of threads torch computes with.
         """
         maps, labels = self._maps(classifier_data.pixels), torch.from_numpy(classifier_data.labels)
         if self.stacked:
@@ -138,7 +138,7 @@ class SmallClassifier:
         return True
 
     def _sign(self) -> None:
-        """By its weights: the same classifier_data gives others on another processor or with another torch."""
+        """Named by its weights: equal data gives others on another processor or with another torch."""
         weights = hashlib.sha256(save(self._tensors())).hexdigest()
         self.identity = f"3 convolutions, trained on the data (weights sha256:{weights[:12]})"
 
