@@ -18,7 +18,7 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def cpu_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A session on the CPU that prints nothing; onnxruntime's own errors. Without `threads` one for each core."""
+    """A CPU session that prints nothing, with a thread for each core or so many. Raises onnxruntime's errors."""
     import onnxruntime
 
     options = _options()

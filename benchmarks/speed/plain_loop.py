@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.speed.step_gate import StepGate
 from ganzoo.api.networks import Net
 from ganzoo.api.training import Batch
-from ganzoo.bench.step_gate import StepGate
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import OptimizerSettings
 from ganzoo.data.batches import Batches
