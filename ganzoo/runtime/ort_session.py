@@ -18,7 +18,7 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def cpu_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A CPU session that prints nothing, with a thread for each core or so many. Raises onnxruntime's errors."""
+    """A CPU session that prints nothing; a thread for each core unless told. Raises onnxruntime's errors."""
     import onnxruntime
 
     options = _options()
