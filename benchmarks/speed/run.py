@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
 from benchmarks.speed import report, rounds
@@ -56,7 +56,7 @@ class Job:
 @click.option("--seconds-per-round", "seconds", default=6.0)
 @click.option("--threads", default=1, type=click.IntRange(1))
 @click.option("--device", default="cpu")
-@click.option("--out", default=str(Path(__file__).parent), type=click.Path(path_type=Path))
+@click.option("--out", default=str(Path(__file__).parents[1]), type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Compare networks and first losses instead of measuring.")
 def main(
     peers: tuple[str, ...],
@@ -179,7 +179,7 @@ def _without_paths(text: str, places: Places) -> str:
     """The same for readers elsewhere, who have other folders."""
     for name, checkout in places.peers.items():
         text = text.replace(checkout.path, name)
-    return text.replace(str(Path(__file__).parents[1]), ".")
+    return text.replace(str(Path(__file__).parents[2]), ".")
 
 
 def _save(out: Path, name: str, measured: dict[str, Any]) -> None:

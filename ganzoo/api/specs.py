@@ -9,6 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+NO_BATCH_NORM: Mapping[str, str] = {
+    "batch-norm-in-discriminator": (
+        "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
+        "gradient, and BatchNorm makes a score depend on the whole batch"
+    )
+}
+"""What a penalty on the discriminator's gradient at single samples `rejects`: the tag is found, no
+architecture has to name it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Spec:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganzoo._version import __version__
 from ganzoo.api.specs import DatasetSpec
@@ -35,6 +35,9 @@ from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.registry.registry import Registry
 from ganzoo.util.files import storage
 
+if TYPE_CHECKING:
+    from ganzoo.runs.load import Which
+
 __all__ = ["Request", "evaluate"]
 
 NAMED = 8  # runs or bundles in a message, where a folder of many was given
@@ -57,7 +60,7 @@ class Request:
     n: int | None = None
     seed: int = 0
     generator: str = "generator"
-    checkpoint: Any = "newest"
+    checkpoint: Which = "newest"
     raw: bool = False
     extractor: str = ""
     weights: Path | None = None

@@ -1,9 +1,9 @@
 """From entry points to plugin records: who is there, in which state, and what each one offers.
 
 Each plugin is imported, registered and asked inside its own `try`, so one that fails becomes a row
-with a reason and never breaks the rest; `isolation.py` undoes what it does to the process. Importing a
+with a reason and never breaks the rest; `containment.py` undoes what it does to the process. Importing a
 plugin, and asking it, may take 20 s each, or as many seconds as GANZOO_PLUGIN_TIMEOUT says (0: no
-limit); `isolation.TimeLimit` says where that works. Looking names up is `registry.py`'s work.
+limit); `containment.limited` says where that works. Looking names up is `registry.py`'s work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ganzoo.api.specs import (
     TermSpec,
 )
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.registry.containment import TimeLimit, TookTooLongError, contained
+from ganzoo.registry.containment import TookTooLongError, contained, limited
 from ganzoo.registry.entry_points import entry_points_one_by_one, named
 from ganzoo.util.text import printable
 
@@ -217,20 +217,20 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection
     refusal = selection.refusal(point.name, dist)
     if refusal:
         return result("disabled", refusal)
-    with contained() as outcome:
+    with contained() as interrupted:
         doing = "to import"
         try:
-            with TimeLimit(seconds):
+            with limited(seconds):
                 plugin = _import(point)
             doing = "to say what it offers"
-            with TimeLimit(seconds):
+            with limited(seconds):
                 items = _register(plugin, f"{dist}/{point.name}", manager)
         except TookTooLongError:
             return result("broken", f"took longer than {seconds:g} s {doing}")
         except IncompatibleError as error:
             return result("incompatible", error.what)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and outcome.interrupted:
+            if isinstance(error, KeyboardInterrupt) and interrupted.is_set():
                 raise
             return result("broken", _described(error))
     return result("ok", items=items)

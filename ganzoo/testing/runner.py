@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import ganzoo.testing.checks  # noqa: F401  its modules add their checks to CHECKS
 from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.fields import DataInfo

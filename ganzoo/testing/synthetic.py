@@ -58,7 +58,7 @@ def source_of(info: DataInfo) -> str:
     return f"{SYNTHETIC.dist}/made-up:{text}"
 
 
-def open_synthetic(argument: str, config: None) -> ArraySource:
+def open_synthetic(argument: str, config: None = None) -> ArraySource:
     """Factory of the dataset `made-up`: random samples of the fields that `argument` describes as JSON."""
     try:
         fields = tuple(Field.from_json(raw) for raw in json.loads(argument))
@@ -84,7 +84,7 @@ def build_networks(config: SyntheticConfig, data: DataInfo) -> Networks:
     return build(config.score, data)
 
 
-def build_loss(config: None) -> Any:
+def build_loss(config: None = None) -> Any:
     """Factory of the loss `made-up`."""
     from ganzoo.testing.synthetic_networks import Logistic
 

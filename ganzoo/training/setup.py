@@ -121,19 +121,15 @@ def prepare(
     )
     training.agree()
     phases = Phases(
-        networks,
-        players,
-        engine,
-        training.meter,
-        objective.loss,
-        objective.penalties,
-        augmentation=objective.augmentation,
+        networks=networks,
+        players=players,
+        engine=engine,
+        meter=training.meter,
+        objective=objective,
         images=[name for name, field in declared(networks, dataset.info).items() if field.is_image],
-        paired=plan.loss.item.spec.paired,
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
-        stateful=objective.stateful.values(),
         replay=replay,
     )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)

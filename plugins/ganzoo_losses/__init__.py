@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import LossSpec, RecipeSpec, TermSpec, both_sides, hookimpl
+from ganzoo.api import NO_BATCH_NORM, LossSpec, RecipeSpec, TermSpec, both_sides, hookimpl
 from ganzoo_losses.config import (
     ConsistencyConfig,
     DraganConfig,
@@ -21,14 +21,6 @@ MESCHEDER = (
     "Mescheder, Geiger and Nowozin 2018, Which Training Methods for GANs do actually Converge?, "
     "arXiv:1801.04406"
 )
-
-# On the terms only: a loss by itself takes whatever scores it is given.
-REJECTS = {
-    "batch-norm-in-discriminator": (
-        "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
-        "gradient, and BatchNorm makes a score depend on the whole batch"
-    )
-}
 
 
 @hookimpl
@@ -102,7 +94,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_losses.terms:r1",
             config=ZeroCentredConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
         ),
         TermSpec(
             name="r2",
@@ -111,7 +103,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_losses.terms:r2",
             config=ZeroCentredConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
         ),
         TermSpec(
             name="dragan",
@@ -120,7 +112,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_losses.terms:dragan",
             config=DraganConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
             defaults={"architecture.discriminator_norm": "none"},
         ),
         TermSpec(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Comparison
-from ganzoo_metrics.once import OfTheLast
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32] | Floats
@@ -88,7 +88,7 @@ def _cubes(x: Features, y: Features) -> float:
 
 def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `frechet`: the score is named after the extractor (`fed`, `fid` ...)."""
-    real_side = OfTheLast(lambda real: rooted(real.features))
+    real_side = lru_cache(maxsize=1)(lambda real: rooted(real.features))
 
     def score(comparison: Comparison) -> dict[str, float]:
         known = real_side(comparison.real)
@@ -101,7 +101,7 @@ def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
 def kid(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `kid`."""
-    within = OfTheLast(lambda real: kernel_within(real.features))
+    within = lru_cache(maxsize=1)(lambda real: kernel_within(real.features))
 
     def score(comparison: Comparison) -> dict[str, float]:
         known = within(comparison.real)

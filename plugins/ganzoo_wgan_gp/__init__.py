@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, LossSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo.api import NO_BATCH_NORM, ArchitectureSpec, LossSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_wgan_gp.config import (
     ConvConfig,
     DriftConfig,
@@ -11,13 +11,6 @@ from ganzoo_wgan_gp.config import (
     WeightClipConfig,
 )
 from ganzoo_wgan_gp.recipes import RECIPES, WGAN, WGAN_GP
-
-REJECTS = {
-    "batch-norm-in-discriminator": (
-        "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
-        "gradient, and BatchNorm makes a score depend on the whole batch"
-    )
-}
 
 
 @hookimpl
@@ -67,7 +60,7 @@ def ganzoo_losses() -> list[LossSpec]:
             summary="Difference of mean scores, with a gradient penalty (weight 10) and Adam 1e-4.",
             paper=WGAN_GP + ", Algorithm 1",
             factory="ganzoo_wgan_gp.losses:build",
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
             defaults={
                 "train.n_critic": 5,
                 "train.batch_size": 64,
@@ -96,7 +89,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_wgan_gp.terms:gradient_penalty",
             config=GradientPenaltyConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
         ),
         TermSpec(
             name="weight-clip",

@@ -17,7 +17,7 @@ from ganzoo.api import LossSpec
 from ganzoo.api.records import check_spec
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.registry.containment import TimeLimit, TookTooLongError, contained
+from ganzoo.registry.containment import TookTooLongError, contained, limited
 from ganzoo.registry.discovery import time_limit
 from ganzoo.registry.registry import factory_of, load_registry
 
@@ -88,9 +88,6 @@ HANGS: dict[str, str] = {
     "sleeps": "import time\ntime.sleep(99)",
     "loops": "while True: pass",
     "catches": "import time\nwhile True:\n    try: time.sleep(99)\n    except Exception: pass",
-    "catches-all": "import time\nwhile True:\n    try: time.sleep(99)\n    except BaseException: pass",
-    "catches-twice": "import time\ndef inner():\n    while True:\n        try: time.sleep(9)\n"
-    "        except: pass\nwhile True:\n    try: inner()\n    except: pass",
     "finishes": hook("finishes", top="import time\ntry: time.sleep(9)\nexcept BaseException: pass"),
     "converts": "import time\ntry: time.sleep(9)\nexcept BaseException: raise ValueError('other')",
 }
@@ -274,7 +271,7 @@ def test_an_alarm_of_the_caller_comes_all_the_same(own: float) -> None:
     before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
     try:
         signal.setitimer(signal.ITIMER_REAL, own)
-        with pytest.raises(TookTooLongError), TimeLimit(0.2):
+        with pytest.raises(TookTooLongError), limited(0.2):
             time.sleep(30)
         left, _ = signal.setitimer(signal.ITIMER_REAL, 0.05 if own < 1 else 0)
         time.sleep(0.1)
@@ -287,7 +284,7 @@ def test_an_alarm_of_the_caller_comes_all_the_same(own: float) -> None:
 @POSIX
 def test_a_block_in_time_leaves_no_alarm() -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with TimeLimit(30):
+    with limited(30):
         assert 29 < signal.getitimer(signal.ITIMER_REAL)[0] <= 30
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert signal.getsignal(signal.SIGALRM) is before
