@@ -33,7 +33,17 @@ from ganzoo.fields import Column, DataInfo, Field, halvings, map_sizes, places
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
-    from ganzoo.api.layers import Bounded, Crop, Fir, Maxout, as_maps, doubling, initialise
+    from ganzoo.api.layers import (
+        Bounded,
+        Crop,
+        Fir,
+        Maxout,
+        SpectralNorm,
+        as_maps,
+        doubling,
+        initialise,
+        put_spectral_norm,
+    )
     from ganzoo.util.cache import cache_folder, keep_cached, read_cached
 
 __all__ = [
@@ -67,6 +77,7 @@ __all__ = [
     "RecipeSpec",
     "Samples",
     "SettingsError",
+    "SpectralNorm",
     "TermSpec",
     "View",
     "as_maps",
@@ -80,6 +91,7 @@ __all__ = [
     "map_sizes",
     "nearest",
     "places",
+    "put_spectral_norm",
     "read_cached",
     "squared_distances",
 ]
@@ -94,7 +106,18 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 
 _LATER = {
     **dict.fromkeys(
-        ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.api.layers"
+        (
+            "Bounded",
+            "Crop",
+            "Fir",
+            "Maxout",
+            "SpectralNorm",
+            "as_maps",
+            "doubling",
+            "initialise",
+            "put_spectral_norm",
+        ),
+        "ganzoo.api.layers",
     ),
     **dict.fromkeys(("nearest", "squared_distances"), "ganzoo.api.distances"),
     **dict.fromkeys(("cache_folder", "keep_cached", "read_cached"), "ganzoo.util.cache"),
