@@ -67,12 +67,12 @@ def test_answers_belong_to_the_inputs(registry: Registry) -> None:
     reads = [Field(name="a", shape=(1, 28, 28), range=(-1, 1))]
     given = real_data.arrays(6_000, reads)  # 5,000 there are
     inputs = inputs_of(reads, 6_000, 7, given)
-    places = targets_of(real_data, reads, 6_000, 7)
+    places = targets_of(real_data, reads, 6_000, 6_000, 7)
     assert places is not None
     assert np.array_equal(inputs["a"], given["a"][places])
-    assert targets_of(real_data, [Field(name="z", shape=(2,), source="normal")], 100, 7) is None
+    assert targets_of(real_data, [Field(name="z", shape=(2,), source="normal")], 100, 100, 7) is None
     apart = opened(registry, "fashion-unpaired", FashionUnpairedConfig(), "b")
-    assert targets_of(apart, reads, 100, 7) is None
+    assert targets_of(apart, reads, 100, 100, 7) is None
 
 
 def test_a_run_from_image_to_image_is_scored(registry: Registry, tmp_path: Path) -> None:
