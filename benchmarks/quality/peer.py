@@ -24,14 +24,15 @@ from typing import Any
 import click
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
+from benchmarks.quality import report
 from benchmarks.speed import stubs
 
 N = 5000
 BATCH = 64
-RESULTS = Path(__file__).parent / "quality_peer.json"
+RESULTS = report.PEER
 
 
 def fashion() -> tuple[Any, Any]:

@@ -16,13 +16,13 @@ from typing import Any
 import click
 from filelock import FileLock
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
 from benchmarks.quality import report
 from ganzoo.util.files import write_bytes
 
-RESULTS = Path(__file__).parent / "quality.json"
+RESULTS = report.ROOT / "benchmarks" / "quality.json"
 ZOO = (
     "vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan", "lsgan", "hinge", "ragan", "dragan", "lecam",
     "bcr", "sngan", "projection", "sagan", "biggan", "acgan", "infogan", "stylegan2", "r3gan", "fastgan",
