@@ -28,10 +28,10 @@ HEADER = """# What the recipes reach
 [evaluation.md](evaluation.md) explains the scores. **FED is not FID**: do not compare it with figures from
 outside this project.
 
-Each row is a recipe with its installed settings, trained and evaluated through the command line, once for each
-seed. A figure is the median over the seeds (lowest to highest). *Minutes* are the training time on the given
-number of threads; other work may have run on the machine. The grids are the last ones of the first seed; they
-were not selected.
+Each row is a recipe with its installed settings, trained and evaluated through the command line, once for
+each seed. A figure is the median over the seeds (lowest to highest). *Minutes* are the training time on the
+given number of threads; other work may have run on the machine. The grids are the last ones of the first
+seed; they were not selected.
 """
 TITLES = {
     "fashion-5k": "The embedded 5,000 images of Fashion-MNIST, against the 5,000 held out",
@@ -122,8 +122,8 @@ def _beside(found: Mapping[str, Any]) -> Iterator[str]:
     names = ("fed", "precision", "recall", "density", "coverage")
     yield (
         "Both train on the embedded images with one thread and one seed; CPU seconds are those of the whole "
-        f"process. Measured by `python -m benchmarks.quality.peer`. {found['machine']}; {found['versions']}; commit "
-        f"{found['commit']}; {found['date']}."
+        f"process. Measured by `python -m benchmarks.quality.peer`. {found['machine']}; {found['versions']}; "
+        f"commit {found['commit']}; {found['date']}."
     )
     rows = [
         [row["who"], _digits(row["cpu_seconds"]), *[_digits(row[name]) for name in names]]
