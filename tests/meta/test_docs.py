@@ -254,6 +254,21 @@ def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Reg
     assert not seen & {image.tobytes() for image in held_out.arrays["image"]}
 
 
+def test_the_rooms_of_the_architecture_are_those_of_the_import_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    order = [set(layer.split(" | ")) for layer in layers if layer != "__main__"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    rooms = [
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)(?:/|\.py)`", row.split(" | ")[0])
+    ]
+    for layer in order:
+        assert set(rooms[: len(layer)]) == layer
+        del rooms[: len(layer)]
+    assert not rooms
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(page: Path) -> None:
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
