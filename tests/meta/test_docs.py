@@ -81,7 +81,7 @@ class Block(NamedTuple):
     file: str
 
 
-def test_every_test_that_the_page_of_promises_names_exists() -> None:
+def test_every_test_that_the_page_of_reliability_names_exists() -> None:
     named = re.findall(r"test_\w+\.py", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
     assert len(set(named)) > 8
     assert set(named) <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
