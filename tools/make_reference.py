@@ -10,11 +10,12 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+import ganzoo.testing.checks  # noqa: F401  its modules add their checks to CHECKS
 from ganzoo.api import hookspecs, specs
 from ganzoo.registry.discovery import HOOKS
 from ganzoo.testing.check import CHECKS, STAGES
 
-PAGE = Path(__file__).parent / "plugins" / "reference.md"
+PAGE = Path(__file__).parent.parent / "docs" / "plugins" / "reference.md"
 
 _STAGES = {
     "plugin": "The plugin as a whole",
@@ -66,7 +67,7 @@ def page() -> str:
         "# Hooks, records, checks",
         "",
         "Made by `python tools/make_reference.py` from signatures and docstrings; do not edit. What records",
-        "mean, with examples, is on the pages of [the guide](../plugins.md).",
+        "mean, with examples, is on the pages of [the guide](index.md).",
         "",
         "## Hooks and their records",
         "",

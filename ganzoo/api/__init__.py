@@ -34,7 +34,17 @@ from ganzoo.util.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
-    from ganzoo.api.layers import Bounded, Crop, Fir, Maxout, as_maps, doubling, initialise
+    from ganzoo.api.layers import (
+        Bounded,
+        Crop,
+        Fir,
+        Maxout,
+        SpectralNorm,
+        as_maps,
+        doubling,
+        initialise,
+        put_spectral_norm,
+    )
     from ganzoo.image_files import (
         IMAGE_SUFFIXES,
         ImageFrame,
@@ -80,6 +90,7 @@ __all__ = [
     "RecipeSpec",
     "Samples",
     "SettingsError",
+    "SpectralNorm",
     "TermSpec",
     "View",
     "as_maps",
@@ -94,6 +105,7 @@ __all__ = [
     "map_sizes",
     "nearest",
     "places",
+    "put_spectral_norm",
     "read_cached",
     "read_image_header",
     "silence_pillow",
@@ -115,7 +127,8 @@ if not TYPE_CHECKING:  # a type checker would take any name at all for one of th
         __name__,
         {
             "ganzoo.api.layers": (
-                "Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise",
+                "Bounded", "Crop", "Fir", "Maxout", "SpectralNorm", "as_maps", "doubling", "initialise",
+                "put_spectral_norm",
             ),
             "ganzoo.api.distances": ("nearest", "squared_distances"),
             "ganzoo.util.cache": ("cache_folder", "keep_cached", "read_cached"),

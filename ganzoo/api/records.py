@@ -62,7 +62,7 @@ def _problem(field: str, value: object) -> str:
         return "" if value in _CHOICES[field] else " or ".join(map(repr, _CHOICES[field]))
     if field == "every":
         return "" if isinstance(value, int) and value >= 1 else "a whole number from 1"
-    if field == "needs":
+    if field in ("needs", "tags"):
         good = isinstance(value, (tuple, list)) and all(isinstance(name, str) for name in value)
         return "" if good else "a tuple of names"
     if field in ("defaults", "settings", "rejects", "better"):

@@ -60,11 +60,15 @@ class LossSpec(_Buildable):
 
     `paired`: the generator's loss needs the scores of real samples too. `rejects` maps a tag of
     `Networks`, or `unpaired` of the data, to the reason why this loss cannot work with it, and what to do
-    instead.
+    instead. `tags` say what others must know of it. One has a meaning so far, `no-sign`: the sign of a score
+    does not tell real samples from generated ones, because only differences of scores count, or because
+    0 is not half way between its targets. Where that depends on options, let `config` have a property
+    `tags` with further ones.
     """
 
     paired: bool = False
     rejects: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,8 @@ class AugmentationSpec(_Buildable):
     """What is done to images before any discriminator sees them, real and generated ones alike.
 
     `factory(config) -> Augmentation`. Chosen by `--augment NAME`. One that keeps state (how strong it is,
-    say) is an nn.Module with buffers: it is moved to the device and saved with the run.
+    say) is an nn.Module with buffers: it is moved to the device and saved with the run. `config` may have a
+    property `rejects`: a mapping as in `LossSpec`, also of the loss's tags, for these options.
     """
 
 

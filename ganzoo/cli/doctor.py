@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ import click
 from ganzoo._version import __version__
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode
+from ganzoo.registry.entry_points import named
 from ganzoo.util.cache import cache_folder
 
 PACKAGES = (
@@ -29,7 +30,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     packages = {name: _version(name) for name in PACKAGES}
     findings, problems = _torch_side()
     runtime, more = _runtime_side(packages)
-    problems += more
+    problems += more + _name_problems()
     registry = registry_of(ctx)
     for plugin in registry.not_loaded:
         if plugin.state != "disabled":
@@ -88,6 +89,35 @@ def _runtime_side(packages: dict[str, str | None]) -> tuple[dict[str, Any], list
     except Exception as error:  # the half-removed wheel of facts is an AttributeError or an ImportError
         return {"onnxruntime": "none"}, [*problems, f"onnxruntime cannot be used: {error}"]
     return {"onnxruntime": f"built with {', '.join(providers)}"}, problems
+
+
+def _name_problems() -> list[str]:
+    """What is wrong with the distributions called ganzoo; the package index has a foreign one."""
+    found: dict[tuple[str, str], Distribution] = {}
+    for dist in distributions(name="ganzoo"):  # a folder may stand twice on sys.path
+        place, number = str(dist.locate_file("")), named(dist)[1]
+        found.setdefault((place, number), dist)
+    problems = [
+        f"the package ganzoo {number} in {place} is another one of the same name, or damaged: "
+        f"{sys.executable} -m pip uninstall -y ganzoo, then install this ganzoo from its checkout or wheel"
+        for (place, number), dist in found.items()
+        if not _is_ours(dist)
+    ]
+    if len(found) > 1:
+        places = ", ".join(f"{number} in {place}" for place, number in found)
+        problems.append(
+            f"more than one package called ganzoo is installed, and only the first counts: {places}. "
+            f"{sys.executable} -m pip uninstall -y ganzoo until none is left, then install ganzoo again"
+        )
+    return problems
+
+
+def _is_ours(dist: Distribution) -> bool:
+    """Whether it brings this command. An editable one lists no files, but has its entry points."""
+    try:
+        return any(point.value == "ganzoo.cli:main" for point in dist.entry_points)
+    except Exception:  # its metadata is damaged
+        return False
 
 
 def _version(name: str) -> str | None:

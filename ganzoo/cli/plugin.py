@@ -13,7 +13,7 @@ import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
-from ganzoo.scaffold import KINDS, LICENSES, PAGES, Names, write_plugin
+from ganzoo.scaffold import DEFAULT_KINDS, KINDS, LICENSES, PAGES, Names, write_plugin
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def command() -> None:
 @click.option(
     "--kind",
     "kinds",
-    default="architecture,loss,recipe",
+    default=",".join(DEFAULT_KINDS),
     show_default=True,
     help=f"What it offers: {', '.join(KINDS)}.",
 )

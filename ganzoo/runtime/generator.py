@@ -76,7 +76,7 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
             raise UsageError(
                 f"The file has metadata of format {record['format']}, this ganzoo knows {FORMAT}.",
                 where=where,
-                fix="pip install -U ganzoo",
+                fix="install a newer ganzoo",
             )
         generator = Generator(opened.session, record, opened.note, most_rows=most_rows)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)

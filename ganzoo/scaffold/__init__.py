@@ -5,7 +5,6 @@ Owns which files there are and what stands in them. Names that are taken are ref
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
 
 KINDS = ("architecture", "loss", "term", "dataset", "metric", "recipe")
+DEFAULT_KINDS = ("architecture", "loss", "recipe")
 PAGES = {"augmentation": "augmentations", "extractor": "extractors"}
 """Kinds without a template, and the page of docs/plugins about each."""
 LICENSES = ("MIT", "BSD-3-Clause", "none")
@@ -120,7 +120,6 @@ def _values(names: Names, kinds: list[str], licence: str, author: str) -> Mappin
         "kinds": ", ".join(kinds),
         "license_line": "" if licence == "none" else f'license = "{licence}"\n',
         "author": author,
-        "year": str(datetime.datetime.now(datetime.UTC).year),
         "api_version": str(API_VERSION),
         "imports": "".join(f"    {name},\n" for name in imports),
         "config_import": f"\nfrom .config import {', '.join(sorted(configs))}\n" if configs else "",

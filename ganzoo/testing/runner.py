@@ -13,13 +13,8 @@ from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Registry, load_registry
-from ganzoo.testing.check import (
-    CHECKS,
-    STAGES,
-    Check,
-    Failed,
-    NotApplicable,
-)
+from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
+from ganzoo.testing.checks import CHECKS
 from ganzoo.testing.synthetic import SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,

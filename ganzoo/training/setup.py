@@ -78,6 +78,20 @@ def _check_packs(plan: Plan, world: int) -> None:
             )
 
 
+def _check_augmentation(plan: Plan) -> None:
+    """SettingsError for an augmentation that cannot work with the scores of this loss."""
+    if plan.augment is None:
+        return
+    for tag, reason in plan.augment.rejects.items():
+        if tag in plan.loss.tags:
+            raise SettingsError(
+                f"The augmentation '{plan.augment.item.name}' cannot work with the loss "
+                f"'{plan.loss.item.name}': {tag}.",
+                where=f"recipe {plan.name}",
+                fix=reason,
+            )
+
+
 def prepare(
     plan: Plan,
     progress: Callable[[int, int], None] | None = None,
@@ -91,6 +105,8 @@ def prepare(
     record, ranks = record or {}, ranks or Ranks()
     check_share(plan, ranks)
     _check_best(plan)
+    if not record:  # what an older version let begin goes on
+        _check_augmentation(plan)
     system.watch_cores()
     dataset = open_data(plan, progress)
     networks = build_networks(plan, dataset.info)

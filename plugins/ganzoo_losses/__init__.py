@@ -64,6 +64,7 @@ def ganzoo_losses() -> list[LossSpec]:
             paper=f"{RAGAN}; {R3GAN}",
             factory="ganzoo_losses.losses:relativistic",
             paired=True,
+            tags=("no-sign",),  # only differences count
             defaults={
                 "train.n_critic": 1,
                 "architecture.discriminator_norm": "none",
@@ -79,6 +80,7 @@ def ganzoo_losses() -> list[LossSpec]:
             factory="ganzoo_losses.losses:relativistic_average",
             config=RelativisticAverageConfig,
             paired=True,
+            tags=("no-sign",),  # only differences count
         ),
     ]
 

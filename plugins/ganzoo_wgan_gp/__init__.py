@@ -45,6 +45,7 @@ def ganzoo_losses() -> list[LossSpec]:
             summary="Difference of mean scores, with clipped weights (c = 0.01) and RMSprop 5e-5.",
             paper=WGAN + ", Algorithm 1",
             factory="ganzoo_wgan_gp.losses:build",
+            tags=("no-sign",),  # a critic may add any constant to its scores
             defaults={
                 "train.n_critic": 5,
                 "train.batch_size": 64,
@@ -60,6 +61,7 @@ def ganzoo_losses() -> list[LossSpec]:
             summary="Difference of mean scores, with a gradient penalty (weight 10) and Adam 1e-4.",
             paper=WGAN_GP + ", Algorithm 1",
             factory="ganzoo_wgan_gp.losses:build",
+            tags=("no-sign",),  # a critic may add any constant to its scores
             rejects=NO_BATCH_NORM,
             defaults={
                 "train.n_critic": 5,

@@ -89,6 +89,7 @@ def test_the_check_command_tells_what_failed(site: Path, tmp_path: Path) -> None
     report = json.loads(done.stdout)
     assert done.returncode == 0, report
     assert report["ok"]
+    assert len(report["results"]) > 40
     assert {result["status"] for result in report["results"]} <= {"passed", "skipped"}
 
     spoiled = tmp_path / "site"
@@ -107,7 +108,7 @@ def test_the_check_command_tells_what_failed(site: Path, tmp_path: Path) -> None
 def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> None:
     files = package_files(Names("mine"), {kind, "recipe"}, licence=licence, author="Ada")
     for path, text in files.items():
-        assert "$" not in text.replace("${{", ""), path
+        assert path.startswith(".github") or "$" not in text, path
         if path.endswith(".py"):
             compile(text, path, "exec")
     project = tomllib.loads(files["pyproject.toml"])["project"]

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, SettingsError
+from ganzoo.api import ArraySource, DataError, Field, ItemSource, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.data import open_data as opening
 from ganzoo.data.dataset import Dataset, open_source
@@ -28,7 +30,7 @@ from ganzoo_datasets.idx import open_idx
 from ganzoo_datasets.toy import TOYS, open_toy
 
 
-def fields(source) -> dict[str, Field]:
+def fields(source: ArraySource | ItemSource) -> dict[str, Field]:
     return {field.name: field for field in source.fields}
 
 
@@ -278,7 +280,7 @@ def test_npy_images(tmp_path: Path, shape: tuple[int, ...], sample: tuple[int, .
 
 @pytest.mark.parametrize(("shape", "dtype"), [((5,), np.float64), ((5, 3), np.float32), ((5, 3), np.float16)])
 def test_npy_rows(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    array = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    array: NDArray[Any] = np.random.default_rng(0).normal(size=shape).astype(dtype)
     np.save(tmp_path / "a.npy", array)
     dataset = open_source(open_npy(str(tmp_path / "a.npy")))
     assert dataset.arrays["vector"].dtype == np.float32

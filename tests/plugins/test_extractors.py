@@ -114,7 +114,7 @@ def by_torch(pixels: Pixels, block: int) -> torch.Tensor:
         groups = x.shape[1] // weight.shape[1]
         x = functional.conv2d(x, weight, stride=stride, groups=groups)
         names = ("running_mean", "running_var", "weight", "bias")
-        return functional.batch_norm(x, *(state[f"{norm}.{name}"] for name in names), eps=1e-3)
+        return functional.batch_norm(x, *(state[f"{norm}.{name}"] for name in names), eps=1e-3)  # type: ignore[misc]
 
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     x = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
@@ -288,9 +288,9 @@ def test_inception_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made(pixels), expected)
     gray = noise(3, 26, 27, 1)
     np.testing.assert_array_equal(made(gray), made(gray.repeat(3, axis=3)))
-    extractor_probabilities = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
-    assert extractor_probabilities.shape == (2, 1, 1008)
-    assert extractor_probabilities.argmax(2).tolist() == [[3], [3]]
+    guesses = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
+    assert guesses.shape == (2, 1, 1008)
+    assert guesses.argmax(2).tolist() == [[3], [3]]
 
 
 class Alien(torch.nn.Module):

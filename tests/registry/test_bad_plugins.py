@@ -330,6 +330,7 @@ def test_contained_undoes_what_the_block_did(tmp_path: Path, monkeypatch: pytest
         ({"defaults": ["x"]}, "a mapping from text"),
         ({"defaults": {1: 2}}, "a mapping from text"),
         ({"rejects": {"tag": 1}}, "tags to reasons"),
+        ({"tags": "no-sign"}, "a tuple of names"),
         ({"factory": None}, ""),
         ({"factory": 7}, "package.module:function"),
     ],

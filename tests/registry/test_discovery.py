@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from ganzoo.api import LossSpec
 from ganzoo.cli import cli
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.registry.registry import discovery, factory_of, load_registry
+from ganzoo.registry import discovery
+from ganzoo.registry.registry import factory_of, load_registry
 
 ROOT = Path(__file__).parents[2]
 Install = Callable[..., Path]

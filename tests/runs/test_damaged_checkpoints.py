@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-from ganzoo.export import from_run as exporting
 from safetensors.torch import save
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import DivergedError, SettingsError, StorageError, UsageError
+from ganzoo.exporting import from_run as exporting
 from ganzoo.registry.registry import Registry
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import read_newest, read_one, settle, write_checkpoint

@@ -170,7 +170,7 @@ def alone(plan: Plan, folder: Path) -> dict[str, Tensor]:
     """The same networks' weights, trained by one process."""
     run, _ = start(plan, folder, NullReporter())
     tensors, _ = read_newest(run.checkpoints)
-    found = {}
+    found: dict[str, Tensor] = {}
     for role in ("generator", "discriminator"):
         start_of = f"networks.{role}."
         found |= {key.removeprefix(start_of): v for key, v in tensors.items() if key.startswith(start_of)}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.config.plan import Plan
+from ganzoo.data.batches import Picked
 from ganzoo.errors import SettingsError
 from ganzoo.networks.apply import independent_of_batch
 from ganzoo.training import session
@@ -190,7 +191,7 @@ class StandIn:
 
 
 class StandInGraphs(cuda_graphs.Graphs):
-    def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> Any:
+    def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> Any:
         if StandIn.fail:
             self._engine.random.manual_seed(99)  # a broken capture leaves its mark
             raise RuntimeError(StandIn.fail)
@@ -205,7 +206,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Runs on the CPU repeat their cycles as on CUDA; the list hears what the repeater tells."""
     told: list[str] = []
 
-    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> str:
+    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> str:
         cycle(picked)
         return ""
 
@@ -242,7 +243,7 @@ def test_repeated_cycles_train_the_same_run(
 def test_a_cycle_that_waits_for_the_device_is_not_captured(
     tiny: Tiny, tmp_path: Path, stand_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> str:
+    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> str:
         cycle(picked)
         return "the host waits for the device in net.py, line 3"
 
@@ -259,11 +260,10 @@ def test_one_cycle_that_cannot_be_captured_makes_all_of_them_eager(
     eager = final(plan, tmp_path / "eager")
     told = request.getfixturevalue("stand_in")
     monkeypatch = request.getfixturevalue("monkeypatch")
-    capture, captured = StandInGraphs._capture, []
+    capture = StandInGraphs._capture
+    captured: list[Any] = []
 
-    def second_fails(
-        self: StandInGraphs, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]
-    ) -> Any:
+    def second_fails(self: StandInGraphs, cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> Any:
         StandIn.fail = "no" if captured else ""
         captured.append(capture(self, cycle, picked))
         return captured[-1]
@@ -332,7 +332,7 @@ def test_waits_are_told_from_other_warnings(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", watch)
 
-    def cycle(picked: Sequence[cuda_graphs.Picked]) -> None:
+    def cycle(picked: Sequence[Picked]) -> None:
         for name in picked[0]:
             warnings.warn(texts[name], stacklevel=1)
 

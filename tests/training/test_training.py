@@ -171,7 +171,7 @@ def test_weight_clipping_holds_after_each_step(tiny: Tiny) -> None:
 def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
     always = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 1}))
     lazy = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 4}))
-    totals = []
+    totals: list[Any] = []
     for setup in (always, lazy):
         real = setup.batches.take("discriminator", 0, 8)
         drawn = drawn_for(setup, real, 8, learn=False)
