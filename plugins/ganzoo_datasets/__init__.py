@@ -67,6 +67,9 @@ _SIDES = [
 ]
 
 
+GANZOO_API_VERSION = 2
+
+
 @hookimpl
 def ganzoo_datasets() -> list[DatasetSpec]:
     """Samples of one kind: fashion-5k, idx, folder, npy, npz, toy, stacked-mnist. Of two sides: `_SIDES`."""
