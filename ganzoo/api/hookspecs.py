@@ -1,11 +1,7 @@
 """The hooks that a plugin may implement, one for each kind of record in `ganzoo.api.specs`.
 
-Each hook takes no arguments and returns a list of records of its kind:
-
-    @hookimpl
-    def ganzoo_losses() -> list[LossSpec]: ...
-
-No hook runs inside a training step, so the order in which plugins are found never changes a result.
+Each hook takes no arguments and returns a list of records of its kind. No hook runs inside a training step,
+so the order in which plugins are found never changes a result.
 """
 
 from __future__ import annotations

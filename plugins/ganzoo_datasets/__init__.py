@@ -20,7 +20,7 @@ from ganzoo_datasets.config import (
     ToyConfig,
 )
 
-GANZOO_API_VERSION = 1
+GANZOO_API_VERSION = 2
 
 _SIDES = [
     DatasetSpec(
@@ -65,9 +65,6 @@ _SIDES = [
         config=ShapesConfig,
     ),
 ]
-
-
-GANZOO_API_VERSION = 2
 
 
 @hookimpl
