@@ -84,8 +84,8 @@ class Field:
     when empty. `columns` tells which table the rows of a float field spell, see `places`.
 
     `kind` is what a sample is (image, sound, series ...): the name of a media record, which previews,
-    writes, reads and compares such samples. Empty means a plain array. `facts` are the kind's own, JSON-ready:
-    a sampling rate, frames a second, a vocabulary, units. `original` is the interval of the data's own values
+    writes, reads and compares such samples. Empty means a plain array. `facts` are the kind's own, as JSON: a
+    sampling rate, frames a second, a vocabulary, units. `original` is the interval of the data's own values
     that `range` stands for, (0, 4095) for 12-bit images: generated samples are written back in it.
 
     `axes` names the dimensions of `shape`. An axis in `free` has any size at inference. `free` maps its name
@@ -134,14 +134,10 @@ class Field:
             raise ValueError(f"'{self.name}' has the axes {self.axes}, its shape is {self.shape}")
         for axis, multiple in self.free.items():
             if axis not in self.axes or not isinstance(multiple, int) or multiple < 1:
-                raise ValueError(
-                    f"the free axis '{axis}' of '{self.name}' needs a name in `axes` and a multiple"
-                )
-            if self.shape[self.axes.index(axis)] % multiple:
-                size = self.shape[self.axes.index(axis)]
-                raise ValueError(
-                    f"the axis '{axis}' of '{self.name}' is {size} long, no multiple of {multiple}"
-                )
+                raise ValueError(f"the free axis '{axis}' of '{self.name}' is no axis, or has no multiple")
+            size = self.shape[self.axes.index(axis)]
+            if size % multiple:
+                raise ValueError(f"the axis '{axis}' of '{self.name}' has size {size}, not {multiple} * n")
 
     def check_columns(self) -> None:
         """ValueError unless the columns fill a row."""
@@ -254,9 +250,7 @@ def steps_of(fields: Iterable[Field]) -> dict[str, int]:
         for axis, multiple in item.free.items():
             steps = item.shape[item.axes.index(axis)] // multiple
             if found.setdefault(axis, steps) != steps:
-                raise ValueError(
-                    f"the axis '{axis}' has {found[axis]} steps in one field, {steps} in '{item.name}'"
-                )
+                raise ValueError(f"the axis '{axis}' has {found[axis]} steps, but {steps} in '{item.name}'")
     return found
 
 

@@ -45,7 +45,7 @@ def test_axes_of_one_name_have_the_same_number_of_steps() -> None:
     [
         ({"axes": ("height",)}, "has the axes"),
         ({"axes": ("a", "a")}, "has the axes"),
-        ({"axes": ("a", "b"), "free": {"c": 1}}, "'c' of 'x' is not in `axes`"),
+        ({"axes": ("a", "b"), "free": {"c": 1}}, "'c' of 'x' is no axis"),
         ({"axes": ("a", "b"), "free": {"a": 0}}, "has no multiple"),
         ({"axes": ("a", "b"), "free": {"a": 3}}, "size 4, not 3"),
         ({"original": (0, 255)}, "need a range"),
