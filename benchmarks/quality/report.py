@@ -16,9 +16,7 @@ from ganzoo_metrics import METRICS
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "results.md"
 GRIDS = ROOT / "docs" / "results"
-SEEN = (
-    ROOT / "benchmarks" / "quality_seen.toml"
-)  # what the grids show, written by a person who looked at them
+SEEN = ROOT / "benchmarks" / "quality_seen.toml"  # what a person saw in the grids
 
 Row = Mapping[str, Any]
 
