@@ -21,6 +21,16 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+CODE_OF_STATUS = {
+    "done": ExitCode.OK,
+    "paused": ExitCode.OK,
+    "diverged": ExitCode.DIVERGED,
+    "preempted": ExitCode.PREEMPTED,
+    "interrupted": ExitCode.INTERRUPTED,
+}
+"""With what a run ends the command, by the status that it leaves in run.json."""
+
+
 class GanzooError(Exception):
     """Base of all errors a user can act on.
 

@@ -1,7 +1,7 @@
 """Values as images: uint8 conversion, grids, plots of 1-D and 2-D data, atomic saving.
 
 Uses numpy and Pillow only, so that training, export and the runtime draw alike. Does not decide
-what is drawn when, and never reads images: that is the data side.
+what is drawn when, and never reads files: that is image_files.py.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _CELL = 56  # px: below that, 28-pixel digits are hard to see on today's screens
 _SIDE = 512
 _MARGIN = 28
+_BINS = 64
 _LARGEST = 89_478_485  # px: more than this and Pillow warns of a decompression bomb when it opens the file
 _WHITE, _FRAME, _INK = (255, 255, 255), (190, 190, 190), (60, 60, 60)
 _REFERENCE, _GENERATED = (176, 176, 176), (0, 114, 178)  # blue of Okabe & Ito's colour-blind palette
@@ -64,7 +65,7 @@ def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
     return to_uint8(values, (low, high if high > low else low + 1.0))
 
 
-def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np.uint8]:
+def side_by_side(parts: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Images of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
 
     Small images are enlarged by whole factors, smaller kinds by larger ones; C is the largest number of
@@ -81,7 +82,7 @@ def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np
             colours = large if large.shape[3] >= 3 else large.repeat(3, axis=3)
             opaque = np.full((*colours.shape[:3], 4 - colours.shape[3]), 255, np.uint8)
             large = np.concatenate([colours, opaque], axis=3)[..., :channels]
-        left = gap if index else 0
+        left = 1 if index else 0
         column = np.full((count, height, left + large.shape[2], channels), 255, np.uint8)
         column[:, : large.shape[1], left:] = large
         columns.append(column)
@@ -149,12 +150,12 @@ def scatter(points: NDArray[Any], reference: NDArray[Any] | None = None) -> Imag
     return image
 
 
-def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None, bins: int = 64) -> Image.Image:
+def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None) -> Image.Image:
     """Densities of values (N, 1), outlined in colour over those of the reference (M, 1), filled in gray."""
     shown = _finite(values if reference is None else reference, 1)
     low, high = (float(shown.min()), float(shown.max())) if len(shown) else (-1.0, 1.0)
     slack = 0.05 * max(high - low, 1e-6)
-    edges = np.linspace(low - slack, high + slack, bins + 1)
+    edges = np.linspace(low - slack, high + slack, _BINS + 1)
     image, pen = _paper()
     heights = [
         None if item is None else np.histogram(_finite(item, 1), edges)[0] / max(len(item), 1)
@@ -162,7 +163,7 @@ def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None, bins:
     ]
     top = max(max(float(item.max()) for item in heights if item is not None), 1e-12) * 1.05
     span, base = _SIDE - 2 * _MARGIN, _SIDE - _MARGIN
-    x = np.round(_MARGIN + np.arange(bins + 1) / bins * span).astype(int).tolist()
+    x = np.round(_MARGIN + np.arange(_BINS + 1) / _BINS * span).astype(int).tolist()
     for bars, colour in zip(heights, (_REFERENCE, _GENERATED), strict=True):
         if bars is None:
             continue

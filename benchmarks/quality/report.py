@@ -13,10 +13,10 @@ from typing import Any
 from ganzoo.cli.evaluate import ARROWS
 from ganzoo_metrics import METRICS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "results.md"
 GRIDS = ROOT / "docs" / "results"
-SEEN = Path(__file__).parent / "quality_seen.toml"  # what the grids show, in words, by somebody who looked
+SEEN = ROOT / "benchmarks" / "quality_seen.toml"  # what the grids show, in words, by somebody who looked
 
 Row = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ SCORES = {
     "ctgan": ("column_distance", "column_ks", "pair_correlation"),
     "stacked-mnist": ("modes", "reverse_kl", "fed", "precision", "recall", "density", "coverage"),
 }  # fmt: skip
-PEER = Path(__file__).parent / "quality_peer.json"
+PEER = ROOT / "benchmarks" / "quality_peer.json"
 FIRST = 6  # scores in the first table of a section
 BETTER = {score.format(distance="fed"): way for spec in METRICS for score, way in spec.better.items()}
 
@@ -134,7 +134,7 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
         f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
-        f"Extractor: {protocol['extractor']}; {protocol['images']}. "
+        f"Extractor: {protocol['extractor']}; {protocol['preprocessing']}. "
         f"Classifier's accuracy on real samples: {protocol.get('classifier_accuracy', 'no classifier')}."
     )
     places: dict[tuple[str, str, str], set[str]] = {}

@@ -69,7 +69,9 @@ class ClassifierData:
 
 
 class Samples(Protocol):
-    """Samples of one field, in the order in which they were made."""
+    """Samples of one field, in the order in which they were made; told apart by identity."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def values(self) -> NDArray[Any]:

@@ -24,6 +24,7 @@ from ganzoo import runtime, sampling
 from ganzoo._version import __version__
 from ganzoo.errors import FailedError, GanzooError, UsageError
 from ganzoo.runtime import onnx_file
+from ganzoo.runtime.ort_session import cpu_session
 
 if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
@@ -231,12 +232,7 @@ def _inputs(generator: runtime.Generator, batch: int) -> Arrays:
 
 def _with_threads(data: bytes, threads: int) -> runtime.Generator:
     """The generator on the CPU; `data` must have passed `runtime.from_bytes`, which offers no threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(data, threads)
     record = session.get_modelmeta().custom_metadata_map[onnx_file.METADATA_KEY]
     return runtime.Generator(session, json.loads(record))
 

@@ -25,10 +25,7 @@ COMMANDS = {
     "evaluate": ("ganzoo.cli.evaluate", "Score a run or a bundle against real samples, with reference rows."),
     "export": ("ganzoo.cli.export", "Export a run's generators to checked ONNX files."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
-    "bench": (
-        "ganzoo.cli.bench",
-        "Measure the speed of training, or of an exported generator.",
-    ),
+    "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For authors: write a plugin package, or check one."),
     "doctor": ("ganzoo.cli.doctor", "Say what this machine and installation can do, and what is wrong."),
     "completion": ("ganzoo.cli.completion", "Print the completion script for a shell."),

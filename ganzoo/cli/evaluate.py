@@ -23,6 +23,14 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 SCORES, IMAGE = "evaluation.json", "nearest.png"
 
 
+def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "all":
+        return value
+    if value.isascii() and value.isdecimal() and int(value) >= 10:
+        return int(value)
+    raise click.BadParameter(f"'{value}' is neither a number from 10 on nor all.", ctx, param)
+
+
 @click.command("evaluate")
 @click.argument("source", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
 @click.option("--data", metavar="SOURCE", help="Compare with this [the data that it was trained on].")
@@ -38,6 +46,12 @@ SCORES, IMAGE = "evaluation.json", "nearest.png"
     type=click.IntRange(min=10),
     metavar="N",
     help="Samples to generate [as many as there are held-out ones, 10,000 at most].",
+)
+@click.option(
+    "--n-real",
+    callback=_number_or_all,
+    metavar="N|all",
+    help="Real samples to compare with [as many as --n]; all as in fid50k_full.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ganzoo import images, sampling
 from ganzoo.cli.common import save_arrays
 from ganzoo.errors import UsageError
+from ganzoo.image_files import FITS, FORMATS, IMAGE_SUFFIXES, Fit, ImageFrame, decode_image, silence_pillow
 from ganzoo.util.files import storage
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _LARGEST = 2**32  # bytes of all inputs together
 
 
@@ -76,7 +75,7 @@ def translate(
         )
     if ending != ".npz" and result is None:
         raise UsageError(f"'{loaded.name}' makes nothing that can be drawn.", fix="-o results.npz")
-    names, values = read_inputs(source, field)
+    names, values = read_inputs(source, field, _fit(loaded))
     _check_target(names, source, output, folder=ending == "")
     inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
     inputs |= loaded.given(len(values), numbers)
@@ -96,20 +95,23 @@ def translate(
     return output, len(values), made[(result or loaded.outputs[0]).name].shape
 
 
-def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
-    """Names and float32 values (n, *shape) of an image, a folder of images, or an .npy array."""
+def read_inputs(source: Path, field: Field, fit: Fit = "crop") -> tuple[list[str], Array]:
+    """Names and float32 values (n, *shape) of an image, a folder of images, or an .npy array.
+
+    `fit` says how images of other sizes are fitted in, as in training.
+    """
     with storage(source):
         if source.suffix.lower() == ".npy":
             return _read_array(source, field)
         if source.is_dir():
             files = sorted(
-                path for path in source.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()
+                path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
             )
             if not files:
                 raise UsageError(
                     "The folder has no images.",
                     where=str(source),
-                    fix=f"the endings {', '.join(SUFFIXES)} are known; sub-folders are not entered",
+                    fix=f"the endings {', '.join(IMAGE_SUFFIXES)} are known; sub-folders are not entered",
                 )
         elif source.is_file():
             files = [source]
@@ -121,7 +123,10 @@ def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
                 fix="--input ARRAY.npy",
             )
         _check_size(len(files), field)
-        values = np.stack([_read_image(path, field) for path in files])
+        channels, height, width = field.shape
+        with warnings.catch_warnings():
+            silence_pillow()
+            values = np.stack([_read_image(path, ImageFrame(height, width, channels, fit)) for path in files])
     return [path.stem for path in files], _as_floats(values, field)
 
 
@@ -134,31 +139,20 @@ def _check_size(count: int, field: Field) -> None:
         )
 
 
-def _read_image(path: Path, field: Field) -> NDArray[np.uint8]:
-    """Pixels (channels, height, width): turned as its EXIF says, cut to the centre and resized if need be."""
-    channels, height, width = field.shape
+def _read_image(path: Path, frame: ImageFrame) -> NDArray[np.uint8]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-            with Image.open(path, formats=FORMATS) as opened:
-                image = ImageOps.exif_transpose(opened)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            if channels != 4:
-                white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-                image = Image.alpha_composite(white, image)
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
-        image = image.convert(images.MODES[channels])
-        if image.size != (width, height):
-            image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-    except Exception as error:  # decoders raise SyntaxError, struct.error and more on bad bytes
+        return decode_image(path, frame)
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"The image cannot be read: {error}", where=str(path), fix=f"one of {', '.join(FORMATS)}"
         ) from error
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _fit(loaded: Generator) -> Fit:
+    """How images were brought to the size of the generator's in training; older bundles do not tell."""
+    options = loaded.about.get("data_options")
+    named = options.get("fit") if isinstance(options, Mapping) else None
+    return next((fit for fit in FITS if fit == named), "crop")
 
 
 def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:

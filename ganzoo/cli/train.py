@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
-from ganzoo.errors import ExitCode, UsageError
+from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
 
 if TYPE_CHECKING:
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from ganzoo.training.loop import Outcome
 
 _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
-
-CODES = {
-    "done": ExitCode.OK,
-    "paused": ExitCode.OK,
-    "interrupted": ExitCode.INTERRUPTED,
-    "preempted": ExitCode.PREEMPTED,
-}
 
 
 @click.command("train")
@@ -148,7 +141,7 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     if run.writes:
         _tell(run, outcome, as_json)
     Ranks.from_environment().leave()
-    return int(ExitCode.OK if LAUNCHED in os.environ else CODES[outcome])
+    return int(ExitCode.OK if LAUNCHED in os.environ else CODE_OF_STATUS[outcome])
 
 
 def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:

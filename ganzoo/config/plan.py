@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ganzoo.api.specs import TermSpec
 from ganzoo.config.settings import (
@@ -26,6 +26,8 @@ from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -33,6 +35,16 @@ class Choice:
 
     item: Item[Any]
     options: Any
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Of a loss: those of its record, and those that its options bring."""
+        return (*self.item.spec.tags, *_said(self.options, "tags", ()))
+
+    @property
+    def rejects(self) -> Mapping[str, str]:
+        """Of an augmentation: the tags that it cannot work with as its options are, and why."""
+        return _said(self.options, "rejects", {})
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,12 @@ class Plan:
             where=f"data {self.data.source} has: {', '.join(field.name for field in info.fields)}",
             fix=fix,
         )
+
+
+def _said(options: Any, name: str, otherwise: T) -> T:
+    """What options say by a property of that name; an option that happens to have it says nothing."""
+    stated = isinstance(getattr(type(options), name, None), property)
+    return getattr(options, name) if stated else otherwise
 
 
 def _options(options: Any) -> dict[str, Any]:

@@ -26,11 +26,11 @@ def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
     return open_dataset(plan.dataset, plan.data.source, progress)
 
 
-def open_held_out(choice: Choice, source: str, progress: Progress | None = None) -> Dataset | None:
+def open_held_out(choice: Choice, source: str) -> Dataset | None:
     """The samples of a data set that training does not see, None where it has none; errors as `open_data`."""
     if not choice.item.spec.held_out:
         return None
-    return _open(choice, source, "held_out", progress)
+    return _open(choice, source, "held_out", None)
 
 
 def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Dataset:

@@ -73,13 +73,15 @@ def conditions_of(real_data: RealData, inputs: Mapping[str, Any]) -> Labels | No
     return None if conditioned is None else in_parts(conditioned)
 
 
-def targets_of(real_data: RealData, reads: Sequence[Field], n: int, seed: int) -> NDArray[np.intp] | None:
-    """Of `n` samples the real ones that they should be; see `ganzoo.api.Comparison`."""
+def targets_of(
+    real_data: RealData, reads: Sequence[Field], n: int, n_real: int, seed: int
+) -> NDArray[np.intp] | None:
+    """Of `n` samples those of `n_real` real ones that they should be; see `ganzoo.api.Comparison`."""
     there = {field.name for field in real_data.dataset.fields}
     made_of = [field for field in reads if field.source == "data" and field.dtype == "float32"]
     if real_data.unpaired or not made_of or any(field.name not in there for field in made_of):
         return None
-    return shuffled(len(real_data.rows(n)), n, seed)
+    return shuffled(len(real_data.rows(n_real)), n, seed)
 
 
 def reference_samples(

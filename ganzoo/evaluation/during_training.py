@@ -45,7 +45,7 @@ def scoring(
         n, seed = plan.train.eval_samples, plan.train.seed
         real_data = RealData.open(plan.dataset, plan.data.source, field, training=dataset)
         feature_space = feature_space_of(registry, real_data, note=note)
-        targets = targets_of(real_data, reads, n, seed)
+        targets = targets_of(real_data, reads, n, n, seed)
         scorer = Scorer(
             chosen_metrics(registry, (), quick=True), feature_space, real_data, targets=targets is not None
         )

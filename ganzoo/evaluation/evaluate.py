@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganzoo._version import __version__
 from ganzoo.api.specs import DatasetSpec
@@ -35,6 +35,9 @@ from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.registry.registry import Registry
 from ganzoo.util.files import storage
 
+if TYPE_CHECKING:
+    from ganzoo.runs.load import Which
+
 __all__ = ["Request", "evaluate"]
 
 NAMED = 8  # runs or bundles in a message, where a folder of many was given
@@ -44,6 +47,8 @@ NAMED = 8  # runs or bundles in a message, where a folder of many was given
 class Request:
     """What to evaluate, and how. `n` samples; without it as many as there are held-out ones, 10,000 at most.
 
+    `n_real`: how many real samples to compare with, `n` of them unless said otherwise, fewer where there are
+    not so many; "all" as in papers that compare 50,000 samples with the whole training set (`fid50k_full`).
     `data`: compare with this in place of what it was trained on. `metrics` names those to compute, all that
     apply without it. `weights` is the file of an extractor that needs one. `against`: the held-out samples,
     where there are such, or those of the training, as papers often do. `image`: where to draw samples
@@ -55,9 +60,10 @@ class Request:
     data: str | None = None
     against: Literal["held-out", "training"] = "held-out"
     n: int | None = None
+    n_real: int | Literal["all"] | None = None
     seed: int = 0
     generator: str = "generator"
-    checkpoint: Any = "newest"
+    checkpoint: Which = "newest"
     raw: bool = False
     extractor: str = ""
     weights: Path | None = None
@@ -80,13 +86,15 @@ def evaluate(request: Request, registry: Registry) -> Report:
     real_data = _real_data(evaluated, request, registry)
     feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
     n = request.n or min(real_data.dataset.count, MOST)
-    if (fewest := min(n, real_data.dataset.count)) < FEWEST:
+    n_real = real_data.dataset.count if request.n_real == "all" else request.n_real or n
+    n_real = min(n_real, real_data.dataset.count)
+    if (fewest := min(n, n_real)) < FEWEST:
         raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
-    inputs = inputs_of(evaluated.reads, n, request.seed, real_data.arrays(n, evaluated.reads))
+    inputs = inputs_of(evaluated.reads, n, request.seed, real_data.arrays(n_real, evaluated.reads))
     conditioned = conditions_of(real_data, inputs)
-    real, training = reference_samples(feature_space, real_data, n)
+    real, training = reference_samples(feature_space, real_data, n_real)
     learned = training if evaluated.learned_from(real_data.training) else None
-    targets = targets_of(real_data, evaluated.reads, n, request.seed)
+    targets = targets_of(real_data, evaluated.reads, n, n_real, request.seed)
     scorer = Scorer(metrics, feature_space, real_data, targets=targets is not None)
     scorer.check(conditioned=conditioned is not None, training=learned is not None)
     feature_space.prepare()
@@ -193,7 +201,8 @@ def _caveats(
         caveats.append(
             "classifier_accuracy is on the images that the classifier learned from: none are held out"
         )
-    if n > real_data.dataset.count:
+    wanted = n if request.n_real is None else request.n_real
+    if wanted != "all" and wanted > real_data.dataset.count:
         caveats.append(
             f"there are only {real_data.dataset.count:,} real samples: reference rows have so many"
         )

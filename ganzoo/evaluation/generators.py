@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
 from ganzoo.runtime import onnx_file
+
+if TYPE_CHECKING:
+    from ganzoo.runs.load import Which
 
 Array = NDArray[Any]
 
@@ -104,7 +107,7 @@ def of_run(
     path: Path,
     generator: str,
     registry: Registry,
-    which: Any,
+    which: Which,
     note: Callable[[str], None],
     *,
     raw: bool = False,

@@ -25,7 +25,7 @@ from ganzoo.fields import Field
 
 Array = NDArray[Any]
 
-MOST = 10_000  # real samples to compare with, unless more are asked for
+MOST = 10_000  # samples, unless more are asked for
 FEWEST = 10  # fewer say nothing
 _ORDER = 20_201_121  # seed of the choice of real samples: the same for all models and seeds
 

@@ -21,7 +21,7 @@ from ganzoo.errors import ExportError
 from ganzoo.exporting.onnx_graph import example_inputs, frozen_copy
 from ganzoo.fields import Field
 from ganzoo.images import to_uint8
-from ganzoo.runtime.ort_session import quiet_session
+from ganzoo.runtime.ort_session import cpu_session
 
 __all__ = ["BATCHES", "Parity", "check", "check_signature", "check_structure", "measure_parity"]
 
@@ -137,7 +137,10 @@ def measure_parity(
     The difference may be 1e-4 of the output's scale (see `Parity`); uint8 values may differ by 1 in at most
     0.1 % of all places. The first row must come out alike whether alone or among others.
     """
-    session = quiet_session(model.SerializeToString())
+    try:
+        session = cpu_session(model.SerializeToString())
+    except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
     plain = frozen_copy(module)
     worst, off_by_one = 0.0, dict.fromkeys((field.name for field in outputs), 0)
     seen = dict.fromkeys(off_by_one, 0)

@@ -31,14 +31,14 @@ def noise_fields(networks: Networks) -> tuple[Field, ...]:
 
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run a net on the fields that it reads; returns the fields that it writes."""
-    inputs = _inputs(net, batch)
+    inputs = inputs_of(net, batch)
     with Blame(f"the network {type(net.module).__name__}"):
         output = net.module(*inputs)
     values = output if isinstance(output, tuple) else (output,)
     return dict(zip(net.writes, values, strict=True))
 
 
-def _inputs(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
+def inputs_of(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
     """The fields that a net reads, its packs of samples side by side in channels, columns or labels."""
     values = [batch[name] for name in net.reads]
     if net.pack == 1:

@@ -14,7 +14,7 @@ from ganzoo.api.networks import Net, Networks
 from ganzoo.config.plan import Plan
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.fields import DataInfo
-from ganzoo.networks.apply import _inputs, declared, example, noise_fields
+from ganzoo.networks.apply import declared, example, inputs_of, noise_fields
 from ganzoo.networks.pacgan import packed
 from ganzoo.registry.registry import calling, factory_of
 
@@ -142,7 +142,7 @@ def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
     for name, net in (*networks.generators.items(), *networks.discriminators.items()):
         net.module.eval()
         with torch.no_grad():
-            output = net.module(*_inputs(net, example(fields.values(), 2 * net.pack)))
+            output = net.module(*inputs_of(net, example(fields.values(), 2 * net.pack)))
         net.module.train()
         values = output if isinstance(output, tuple) else (output,)
         if len(values) != len(net.writes):

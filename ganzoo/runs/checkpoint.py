@@ -100,7 +100,7 @@ def read_newest(
             if path.name.isdigit():  # the others are what a killed process leaves behind
                 warn(f"checkpoint {path.name} is damaged and was passed over: {error}")
             continue
-        return _tensors(path / STATE, check), manifest
+        return _tensors(path / STATE, lambda _: None), manifest
     raise UsageError(
         "There is no sound checkpoint in this run.",
         where=str(folder),
@@ -108,9 +108,7 @@ def read_newest(
     )
 
 
-def read_one(
-    folder: Path, images: int | None, check: Callable[[Kinds], None] = lambda _: None
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_one(folder: Path, images: int | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and manifest of the checkpoint after so many images, or of the best when None.
 
     UsageError when there is none, or when it is damaged.
@@ -130,7 +128,7 @@ def read_one(
         manifest = _verified(path)
     except _UNSOUND as error:
         raise UsageError(f"The checkpoint is damaged: {error}", where=str(path)) from error
-    return _tensors(path / STATE, check), manifest
+    return _tensors(path / STATE, lambda _: None), manifest
 
 
 def has_sound(folder: Path) -> bool:

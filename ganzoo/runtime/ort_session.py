@@ -8,7 +8,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.errors import ExportError, UsageError
+from ganzoo.errors import UsageError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
-def plain_options() -> onnxruntime.SessionOptions:
+def cpu_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A CPU session that prints nothing; a thread for each core unless told. Raises onnxruntime's errors."""
+    import onnxruntime
+
+    options = _options()
+    if threads is not None:
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+    return onnxruntime.InferenceSession(data, options, providers=[_CPU])
+
+
+def _options() -> onnxruntime.SessionOptions:
     """Options for a session that prints nothing and takes its bytes for ONNX, whatever they look like."""
     import onnxruntime
 
@@ -29,27 +39,22 @@ def plain_options() -> onnxruntime.SessionOptions:
 
 def open_on_provider(data: bytes, provider: str, where: str) -> tuple[onnxruntime.InferenceSession, str]:
     """A session, and why it is on the CPU where it might not be."""
-    import onnxruntime
-
-    options = plain_options()
     note = ""
     if provider == "cuda" or (provider == "auto" and _has_driver()):
-        session, reason = _try_cuda(data, options)
+        session, reason = _try_cuda(data)
         if session is not None:
             return session, ""
         if provider == "cuda":
             raise UsageError(f"CUDA cannot be used: {reason}.", fix="--provider cpu, or auto")
         note = f"There is an NVIDIA driver, but CUDA cannot be used: {reason}."
     try:
-        return onnxruntime.InferenceSession(data, options, providers=[_CPU]), note
+        return cpu_session(data), note
     except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
         said = ascii(" ".join(str(error)[:300].split()))[1:-1]  # names in the file may hold anything
         raise UsageError(f"onnxruntime cannot load the file: {said}", where=where) from error
 
 
-def _try_cuda(
-    data: bytes, options: onnxruntime.SessionOptions
-) -> tuple[onnxruntime.InferenceSession | None, str]:
+def _try_cuda(data: bytes) -> tuple[onnxruntime.InferenceSession | None, str]:
     """A session on CUDA, or none and why."""
     import onnxruntime
 
@@ -63,7 +68,7 @@ def _try_cuda(
             onnxruntime.preload_dlls()
         # TF32 would keep 10 bits of the mantissa: far outside the parity that the export promised.
         providers: list[Any] = [(_CUDA, {"use_tf32": "0"}), _CPU]
-        session = onnxruntime.InferenceSession(data, options, providers=providers)
+        session = onnxruntime.InferenceSession(data, _options(), providers=providers)
     except Exception as error:  # as above; on any failure the CPU is tried
         return None, f"onnxruntime says: {' '.join(str(error)[:300].split()).rstrip('.')}"
     finally:
@@ -83,13 +88,3 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
-
-
-def quiet_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """A CPU session that does not print; ExportError when onnxruntime refuses the graph."""
-    import onnxruntime
-
-    try:
-        return onnxruntime.InferenceSession(graph, plain_options(), providers=[_CPU])
-    except Exception as error:
-        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error

@@ -6,14 +6,14 @@ and `check_plugin(name)`, which yields a `Result` for each check. `CHECKS` are t
 
 from __future__ import annotations
 
-import importlib
+from ganzoo.util.lazy import lazy_names
 
 __all__ = ["CHECKS", "PluginSuite", "Result", "Session", "check_plugin", "session_of"]
 
-_PLACES = {"PluginSuite": "pytest_suite"}  # for which alone pytest is needed
-
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES.get(name, 'runner')}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ganzoo.testing.runner": ("CHECKS", "Result", "Session", "check_plugin", "session_of"),
+        "ganzoo.testing.pytest_suite": ("PluginSuite",),  # for which alone pytest is needed
+    },
+)

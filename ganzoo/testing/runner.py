@@ -8,19 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import ganzoo.testing.checks  # noqa: F401  its modules add their checks to CHECKS
 from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Registry, load_registry
-from ganzoo.testing.check import (
-    CHECKS,
-    STAGES,
-    Check,
-    Failed,
-    NotApplicable,
-)
+from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
+from ganzoo.testing.checks import CHECKS
 from ganzoo.testing.synthetic import SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,

@@ -58,7 +58,7 @@ def source_of(info: DataInfo) -> str:
     return f"{SYNTHETIC.dist}/made-up:{text}"
 
 
-def open_synthetic(argument: str, config: None) -> ArraySource:
+def open_synthetic(argument: str, config: None = None) -> ArraySource:
     """Factory of the dataset `made-up`: random samples of the fields that `argument` describes as JSON."""
     try:
         fields = tuple(Field.from_json(raw) for raw in json.loads(argument))
@@ -84,7 +84,7 @@ def build_networks(config: SyntheticConfig, data: DataInfo) -> Networks:
     return build(config.score, data)
 
 
-def build_loss(config: None) -> Any:
+def build_loss(config: None = None) -> Any:
     """Factory of the loss `made-up`."""
     from ganzoo.testing.synthetic_networks import Logistic
 
@@ -96,32 +96,21 @@ SYNTHETIC = Plugin(
     dist="ganzoo-testing",
     version=__version__,
     state="ok",
-    items=(
-        (
-            "dataset",
-            DatasetSpec(
-                name="made-up",
-                summary="Random samples of any fields.",
-                factory="ganzoo.testing.synthetic:open_synthetic",
-                argument="JSON",
-            ),
+    specs=(
+        DatasetSpec(
+            name="made-up",
+            summary="Random samples of any fields.",
+            factory="ganzoo.testing.synthetic:open_synthetic",
+            argument="JSON",
         ),
-        (
-            "architecture",
-            ArchitectureSpec(
-                name="made-up",
-                summary="Two small networks for images of any size.",
-                factory="ganzoo.testing.synthetic:build_networks",
-                config=SyntheticConfig,
-                needs=("image",),
-            ),
+        ArchitectureSpec(
+            name="made-up",
+            summary="Two small networks for images of any size.",
+            factory="ganzoo.testing.synthetic:build_networks",
+            config=SyntheticConfig,
+            needs=("image",),
         ),
-        (
-            "loss",
-            LossSpec(
-                name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"
-            ),
-        ),
+        LossSpec(name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"),
     ),
 )
 """The records of this module as a plugin."""

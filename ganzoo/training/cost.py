@@ -16,7 +16,8 @@ from torch import Tensor
 from ganzoo.api.training import Batch
 from ganzoo.networks.apply import parameter_count
 from ganzoo.training.flops import FlopCounter, Work
-from ganzoo.training.phases import Penalty, Phases
+from ganzoo.training.objective import Penalty
+from ganzoo.training.phases import Phases
 from ganzoo.training.setup import TrainingSetup
 
 PROBE = 4
@@ -48,7 +49,7 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
         ("generator", generator_count, 1),
     ):
         real = setup.batches.take(role, 0, probe, phases.reads(role, names))
-        penalties = phases.penalties[role]
+        penalties = phases.objective.penalties[role]
         counted, kept = _count_phase(phases, role, real, penalties)
         saved[role] = kept / probe * samples
         shares = [(counted, 1.0)]
@@ -71,7 +72,8 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
         kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
         return value
 
-    before, phases.penalties = phases.penalties, {**phases.penalties, role: penalties}
+    objective = phases.objective
+    before, objective.penalties = objective.penalties, {**objective.penalties, role: penalties}
     try:
         with FlopCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             if role == "discriminator":
@@ -79,7 +81,7 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
             else:
                 phases.generator(real, count, 0)
     finally:
-        phases.penalties = before
+        objective.penalties = before
     return counter.work, sum(kept.values())
 
 

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ganzoo.api.training import Augmentation, Loss
+from ganzoo.api.training import Augmentation, Loss, View
 from ganzoo.config.plan import Plan
 from ganzoo.errors import PluginError
 from ganzoo.registry.registry import calling, factory_of
-from ganzoo.training.phases import Penalty
 from ganzoo.training.player import Constraint
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A term of one role, ready to be computed."""
+
+    name: str
+    role: str
+    function: Callable[[View], Tensor]
+    every: int
+    second_order: bool
 
 
 @dataclass
 class Objective:
-    """Loss, augmentation, constraints and penalties by role; `stateful` names those that are modules."""
+    """Loss, augmentation, constraints and penalties by role; `stateful` names those that are modules.
+
+    `paired`: the generator's loss needs the scores of real samples too.
+    """
 
     loss: Loss
+    paired: bool = False
     augmentation: Augmentation | None = None
     constraints: dict[str, list[Constraint]] = field(
         default_factory=lambda: {"generator": [], "discriminator": []}
@@ -32,7 +47,7 @@ class Objective:
 
 def make_objective(plan: Plan, device: torch.device) -> Objective:
     """Call the factories. PluginError names the plugin whose factory or loss fails."""
-    objective = Objective(_loss(plan))
+    objective = Objective(_loss(plan), plan.loss.item.spec.paired)
     if isinstance(objective.loss, nn.Module):
         objective.stateful["loss"] = objective.loss.to(device)
     if plan.augment is not None:

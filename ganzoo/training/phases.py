@@ -6,23 +6,24 @@ a CUDA graph can hold it: what it measures goes to the meter as tensors, read at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from ganzoo.api.networks import Networks
-from ganzoo.api.training import Augmentation, Batch, Loss, View
+from ganzoo.api.training import Batch, View
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.distributed.ranks import Ranks
 from ganzoo.training.microbatches import MicroBatching
+from ganzoo.training.objective import Objective
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
 from ganzoo.training.shards import Shard, StepRandom, shards
 from ganzoo.training.step_snapshot import StepSnapshot
-from ganzoo.training.view import GameView, generated
+from ganzoo.training.view import GameView, Generated, generated
 from ganzoo.util.error_notes import Blame
 
 ROLES = ("generator", "discriminator")
@@ -32,25 +33,6 @@ MEASURED = (
     *(f"{what}_{role}" for what in ("loss", "gradient_norm") for role in ROLES),
 )
 """What each run's log has, beside its penalties by name and, where steps may be skipped, their share."""
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """A term of one role, ready to be computed."""
-
-    name: str
-    role: str
-    function: Callable[[View], Tensor]
-    every: int
-    second_order: bool
-
-
-@dataclass(frozen=True)
-class GeneratedBatch:
-    """What the generators made of one part of a batch: of each game the samples, and their noise."""
-
-    noises: list[Batch]
-    fakes: list[Batch]
 
 
 class Meter:
@@ -108,47 +90,28 @@ class Meter:
         return means
 
 
+@dataclass(eq=False, kw_only=True)
 class Phases:
-    """Both phases over one set of networks, with the loss and terms of a plan."""
+    """Both phases over one set of networks, with the loss and terms of a plan.
 
-    def __init__(
-        self,
-        networks: Networks,
-        players: Mapping[str, Player],
-        engine: Engine,
-        meter: Meter,
-        loss: Loss,
-        penalties: Mapping[str, list[Penalty]],
-        *,
-        augmentation: Augmentation | None = None,
-        images: Collection[str] = (),
-        paired: bool = False,
-        reuse_fakes: bool = False,
-        joint: Collection[str] = (),
-        memory: MicroBatching | None = None,
-        stateful: Collection[nn.Module] = (),
-        replay: ReplayBuffer | None = None,
-    ) -> None:
-        """`joint` names the discriminators that may judge real and generated samples in one batch.
+    `joint` names the discriminators that may judge real and generated samples in one batch. An
+    augmentation changes those of the fields `images` that a discriminator reads.
+    """
 
-        An augmentation changes those of the fields `images` that a discriminator reads.
-        """
-        self.networks = networks
-        self.players = players
-        self.engine = engine
-        self.meter = meter
-        self.loss = loss
-        self.penalties = penalties
-        self.augmentation = augmentation
-        self.images = frozenset(images)
-        self.paired = paired
-        self.reuse_fakes = reuse_fakes
-        self.joint = frozenset(joint)
-        self.memory = memory or MicroBatching()
-        self.stateful = tuple(stateful)
-        self.replay = replay
+    networks: Networks
+    players: Mapping[str, Player]
+    engine: Engine
+    meter: Meter
+    objective: Objective
+    images: Collection[str] = ()
+    reuse_fakes: bool = False
+    joint: Collection[str] = ()
+    memory: MicroBatching = field(default_factory=MicroBatching)
+    replay: ReplayBuffer | None = None
+
+    def __post_init__(self) -> None:
         self.noise_fields = noise_fields(self.networks)
-        self._kept: dict[Shard, GeneratedBatch] = {}
+        self._kept: dict[Shard, list[Generated]] = {}
         self._kept_noise: Batch = {}
 
     def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
@@ -167,7 +130,7 @@ class Phases:
         """Gradients of this rank's share of the batch, part after part, then one step."""
         player, random = self.players[role], StepRandom(self.engine)
         noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
-        snapshot = StepSnapshot(player, self._modules()) if player.skips else None
+        snapshot = StepSnapshot(player, self.modules) if player.skips else None
         replay = self.replay if role == "discriminator" else None
         if replay is not None:
             replay.begin(self.engine, count)
@@ -205,30 +168,32 @@ class Phases:
         for shard in shared:
             random.begin(shard)
             rows = shard.rows(real, share.start)
-            drawn = self._kept.get(shard) or self._drawn(rows, shard.rows(noise), learns)
+            drawn = self._kept.get(shard) or self.draw(rows, shard.rows(noise), learn=learns)
             if keep:
                 self._kept[shard] = drawn
             if self.replay is not None and role == "discriminator":
                 drawn = self._replayed(self.replay, drawn, shard)
-            total = self._total(role, rows, drawn, step, random, shard.weight)
+            total = self.total(role, rows, drawn, step, random, shard.weight)
             self.players[role].add_gradients(total if shard.weight == 1 else total * shard.weight)
 
-    def _modules(self) -> list[nn.Module]:
+    @property
+    def modules(self) -> list[nn.Module]:
+        """All that has a state: networks, and what of the objective has one."""
         nets = (*self.networks.generators.values(), *self.networks.discriminators.values())
-        return [*(net.module for net in nets), *self.stateful]
+        return [*(net.module for net in nets), *self.objective.stateful.values()]
 
     def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
         """The terms of each step of a cycle: cycles with equal ones do the same work."""
         turns = [("discriminator", steps * n_critic + turn) for turn in range(n_critic)]
         return tuple(
-            tuple(penalty.name for penalty in self.penalties[role] if step % penalty.every == 0)
+            tuple(penalty.name for penalty in self.objective.penalties[role] if step % penalty.every == 0)
             for role, step in (*turns, ("generator", steps))
         )
 
     def reads(self, role: str, data: set[str]) -> list[str]:
         """The data fields that a phase of this role needs."""
         nets = [*self.networks.generators.values(), *self.networks.discriminators.values()]
-        if role == "discriminator" or self.paired or self.penalties["generator"]:
+        if role == "discriminator" or self.objective.paired or self.objective.penalties["generator"]:
             return sorted({name for net in nets for name in (*net.reads, *net.writes)} & data)
         needed: set[str] = set()
         for game in self.networks.games:
@@ -237,44 +202,48 @@ class Phases:
             needed |= set(generator.reads) | (set(judged) - set(generator.writes))
         return sorted(needed & data)
 
-    def _drawn(self, real: Batch, noise: Batch, learn: bool) -> GeneratedBatch:
+    def draw(self, real: Batch, noise: Batch, *, learn: bool) -> list[Generated]:
+        """What the generator of each game makes; with the graph where they `learn` from it."""
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             generators = [self.networks.generators[game.generator] for game in self.networks.games]
-            fakes = [generated(net, real, noise) for net in generators]
-            return GeneratedBatch([noise] * len(fakes), fakes)
+            return [Generated(noise, generated(net, real, noise)) for net in generators]
 
-    def _replayed(self, replay: ReplayBuffer, drawn: GeneratedBatch, shard: Shard) -> GeneratedBatch:
-        """Some samples exchanged for earlier ones, together with all that those were made from."""
-        games = zip(drawn.noises, drawn.fakes, strict=True)
-        mixed = [replay.mixed(game, {**noise, **fake}, shard) for game, (noise, fake) in enumerate(games)]
-        return GeneratedBatch(
-            [{name: both[name] for name in noise} for noise, both in zip(drawn.noises, mixed, strict=True)],
-            [{name: both[name] for name in fake} for fake, both in zip(drawn.fakes, mixed, strict=True)],
+    def view(self, game: int, role: str, real: Batch, drawn: Generated, random: StepRandom) -> GameView:
+        """What loss and terms see of a game when this role learns."""
+        played = self.networks.games[game]
+        return GameView(
+            self.networks,
+            played,
+            random,
+            learns=role,
+            real=real,
+            drawn=drawn,
+            joint=played.discriminator in self.joint,
+            augmentation=self.objective.augmentation,
+            images=self.images,
         )
 
-    def _total(
+    def _replayed(self, replay: ReplayBuffer, drawn: list[Generated], shard: Shard) -> list[Generated]:
+        """Some samples exchanged for earlier ones, together with all that those were made from."""
+        mixed = [replay.mixed(game, {**made.noise, **made.fake}, shard) for game, made in enumerate(drawn)]
+        return [
+            Generated({name: both[name] for name in made.noise}, {name: both[name] for name in made.fake})
+            for made, both in zip(drawn, mixed, strict=True)
+        ]
+
+    def total(
         self,
         role: str,
         real: Batch,
-        drawn: GeneratedBatch,
+        drawn: list[Generated],
         step: int,
         random: StepRandom,
         weight: float = 1.0,
     ) -> Tensor:
+        """What this role is to minimise in a step, of a shard of that weight in the batch."""
         total = torch.zeros((), device=self.engine.device)
-        for game, noise, fake in zip(self.networks.games, drawn.noises, drawn.fakes, strict=True):
-            view = GameView(
-                self.networks,
-                game,
-                random,
-                learns=role,
-                real=real,
-                fake=fake,
-                noise=noise,
-                joint=game.discriminator in self.joint,
-                augmentation=self.augmentation,
-                images=self.images,
-            )
+        for game, made in enumerate(drawn):
+            view = self.view(game, role, real, made, random)
             with self.engine.autocast():
                 total = total + self._adversarial(role, view, weight)
             total = total + self._regularisers(role, view, step, weight)
@@ -284,22 +253,22 @@ class Phases:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):
-                loss = self.loss.discriminator(real, fake)
-            if self.augmentation is not None:
-                self.augmentation.observe(real.detach())
+                loss = self.objective.loss.discriminator(real, fake)
+            if self.objective.augmentation is not None:
+                self.objective.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
         else:
             fake = view.fake_outputs["score"]
-            given = view.real_outputs["score"] if self.paired else None
+            given = view.real_outputs["score"] if self.objective.paired else None
             with Blame("the loss"):
-                loss = self.loss.generator(fake, given)
+                loss = self.objective.loss.generator(fake, given)
         self.meter.add(f"loss_{role}", loss, weight)
         return loss
 
     def _regularisers(self, role: str, view: GameView, step: int, weight: float) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
-        for penalty in self.penalties[role]:
+        for penalty in self.objective.penalties[role]:
             if step % penalty.every == 0:
                 # A bf16 double backward was off by up to 15 % in a conv critic's gradients.
                 blame = Blame(f"the term '{penalty.name}'", view.contents)

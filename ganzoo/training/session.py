@@ -27,7 +27,7 @@ from ganzoo.training.reporting.run_record import record_of, recorded_failures, v
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.resume import changes_since, check_resumable, run_progress, usual_path
 from ganzoo.training.scores import RunScores, ScoringFactory
-from ganzoo.training.setup import TrainingSetup, check_share, prepare
+from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 
@@ -113,7 +113,6 @@ def start_or_resume(
 @contextmanager
 def _run_context(plan: Plan, reporter: Reporter, scoring: ScoringFactory | None) -> Iterator[RunContext]:
     ranks = Ranks.from_environment()
-    check_share(plan, ranks)
     with Interrupts() as interrupts:
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))

@@ -78,6 +78,20 @@ def _check_packs(plan: Plan, world: int) -> None:
             )
 
 
+def _check_augmentation(plan: Plan) -> None:
+    """SettingsError for an augmentation that cannot work with the scores of this loss."""
+    if plan.augment is None:
+        return
+    for tag, reason in plan.augment.rejects.items():
+        if tag in plan.loss.tags:
+            raise SettingsError(
+                f"The augmentation '{plan.augment.item.name}' cannot work with the loss "
+                f"'{plan.loss.item.name}': {tag}.",
+                where=f"recipe {plan.name}",
+                fix=reason,
+            )
+
+
 def prepare(
     plan: Plan,
     progress: Callable[[int, int], None] | None = None,
@@ -91,6 +105,8 @@ def prepare(
     record, ranks = record or {}, ranks or Ranks()
     check_share(plan, ranks)
     _check_best(plan)
+    if not record:  # what an older version let begin goes on
+        _check_augmentation(plan)
     system.watch_cores()
     dataset = open_data(plan, progress)
     networks = build_networks(plan, dataset.info)
@@ -121,19 +137,15 @@ def prepare(
     )
     training.agree()
     phases = Phases(
-        networks,
-        players,
-        engine,
-        training.meter,
-        objective.loss,
-        objective.penalties,
-        augmentation=objective.augmentation,
+        networks=networks,
+        players=players,
+        engine=engine,
+        meter=training.meter,
+        objective=objective,
         images=[name for name, field in declared(networks, dataset.info).items() if field.is_image],
-        paired=plan.loss.item.spec.paired,
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
-        stateful=objective.stateful.values(),
         replay=replay,
     )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)

@@ -16,7 +16,7 @@ from ganzoo.api.networks import Net, Networks
 from ganzoo.api.training import Batch
 from ganzoo.errors import UsageError
 from ganzoo.runs.checkpoint import Kinds
-from ganzoo.runs.weights import _under, load_modules
+from ganzoo.runs.weights import load_modules, under
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.ema import Ema
 from ganzoo.training.phases import Meter
@@ -130,15 +130,15 @@ class Training:
         self.steps = int(flat["counters.steps"])
         self.slow_down(int(flat["counters.rollbacks"]))
         for role, player in (("generator", self.generator), ("discriminator", self.discriminator)):
-            load_modules(player.modules, _under(f"networks.{role}", flat))
-            player.load_state(_under(f"optimizers.{role}", flat))
+            load_modules(player.modules, under(f"networks.{role}", flat))
+            player.load_state(under(f"optimizers.{role}", flat))
         if self.ema.active:
-            load_modules(self.ema.modules, _under("ema", flat))
-        load_modules(self.stateful, _under("parts", flat))
+            load_modules(self.ema.modules, under("ema", flat))
+        load_modules(self.stateful, under("parts", flat))
         device = self.engine.device
         notes = []
         try:
-            self.engine.set_own_random_state(_under("random", flat))
+            self.engine.set_own_random_state(under("random", flat))
         except RuntimeError:
             self.engine.random.manual_seed(self.engine.random.initial_seed() + self.images)
             notes.append(
@@ -149,7 +149,7 @@ class Training:
             # The file has the sums of all ranks together: from here on, they are the main rank's.
             mine = float(self.engine.ranks.is_main)
             measured.clear()
-            measured |= {name: value.to(device) * mine for name, value in _under(key, flat).items()}
+            measured |= {name: value.to(device) * mine for name, value in under(key, flat).items()}
         return notes
 
     def slow_down(self, rollbacks: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -12,6 +13,14 @@ from ganzoo.api.networks import Game, Net, Networks
 from ganzoo.api.training import Augmentation, Batch
 from ganzoo.networks.apply import apply
 from ganzoo.training.shards import StepRandom
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a game's generator made of a part of a batch, and the noise that it was made from."""
+
+    noise: Batch
+    fake: Batch
 
 
 class GameView:
@@ -30,8 +39,7 @@ class GameView:
         *,
         learns: str,
         real: Batch,
-        fake: Batch,
-        noise: Batch,
+        drawn: Generated,
         joint: bool = False,
         augmentation: Augmentation | None = None,
         images: Collection[str] = (),
@@ -40,13 +48,15 @@ class GameView:
         self._generator = networks.generators[game.generator]
         self._discriminator = networks.discriminators[game.discriminator]
         self._random = random
-        self.noise = noise
+        self.noise = drawn.noise
         self._generator_learns = learns == "generator"
         self._joint = joint
         self._augmentation = augmentation
         self._images = [name for name in self._discriminator.reads if name in images]
         self.real = real
-        self.fake = fake if self._generator_learns else {name: value.detach() for name, value in fake.items()}
+        self.fake = drawn.fake
+        if not self._generator_learns:
+            self.fake = {name: value.detach() for name, value in drawn.fake.items()}
         self.written = self._generator.writes
 
     @cached_property

@@ -30,16 +30,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def started() -> float:
-    """When this process began, in seconds since 1970; where the system does not tell, now."""
-    try:
-        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return time.time()
-    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
-
-
 def busy_cores() -> float:
     """How many cores other processes kept busy in the last seconds; 0 where nothing tells.
 

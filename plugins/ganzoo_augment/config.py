@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,3 +43,12 @@ class AdaConfig:
             raise ValueError("interval must be 1 or more")
         if self.kimg <= 0:
             raise ValueError("kimg must be more than 0")
+
+    @property
+    def rejects(self) -> Mapping[str, str]:
+        """Losses whose scores have no sign to adapt p by; a fixed p asks for none."""
+        if self.p is not None:
+            return {}
+        return {
+            "no-sign": "p follows the sign of real scores: fix it, augment.p=0.2, or --augment diffaugment"
+        }

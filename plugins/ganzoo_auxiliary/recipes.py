@@ -59,6 +59,7 @@ ACGAN_PAPER = RecipeSpec(
         "train.images": 5_000_000,
         "train.batch_size": 100,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.generator_width": 96,
         "architecture.generator_kernel": 5,
@@ -103,8 +104,9 @@ SIZED_INFOGAN = RecipeSpec(
 INFOGAN_PAPER = RecipeSpec(
     name="infogan-paper",
     summary="InfoGAN as in appendix C.1 and in the authors' run_mnist_exp.py: a code of ten classes, two "
-    "styles, Adam 1e-3 (G) and 2e-4 (D). Not reproduced: BatchNorm per unit (here per channel) of G's first "
-    "maps, pixels in 0..1 (here -1..1).",
+    "styles, Adam 1e-3 (G) and 2e-4 (D), leaky ReLU of 0.1 as in the appendix (0.01 in the code). Not "
+    "reproduced: BatchNorm per unit (here per channel) of G's first maps, pixels in 0..1 (here -1..1), "
+    "samples with the statistics of their own batch (here running ones).",
     paper=INFOGAN,
     architecture="infogan-conv",
     loss="non-saturating",
@@ -112,6 +114,7 @@ INFOGAN_PAPER = RecipeSpec(
         "train.images": 640_000,
         "train.batch_size": 128,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 62,
         "architecture.latent_distribution": "uniform",
         "architecture.categories": 10,

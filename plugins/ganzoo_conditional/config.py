@@ -11,11 +11,13 @@ class MlpConfig:
     """Options of `conditional-mlp`; the defaults are the layers of Mirza and Osindero 2014, section 4.1.
 
     `generator_dropout` is before the joint layer and the output, `dropout` in the discriminator before
-    the joint layer and the score; both act in training only.
+    the joint layer and the score; both act in training only. `latent_range`: the interval onto which the
+    generator maps uniform z, which is drawn from -1..1.
     """
 
     latent: int = 100
     latent_distribution: Literal["normal", "uniform"] = "uniform"
+    latent_range: tuple[float, float] = (-1.0, 1.0)
     generator_latent_hidden: int = 200
     generator_label_hidden: int = 1000
     generator_hidden: int = 1200
@@ -34,6 +36,10 @@ class MlpConfig:
     def __post_init__(self) -> None:
         if not (0 <= self.generator_dropout < 1 and 0 <= self.dropout < 1):
             raise ValueError("dropout and generator_dropout must be at least 0 and less than 1")
+        if self.latent_range[0] >= self.latent_range[1]:
+            raise ValueError("latent_range must be two numbers of which the second is larger")
+        if self.latent_distribution == "normal" and self.latent_range != (-1.0, 1.0):
+            raise ValueError("latent_range is for latent_distribution=uniform")
 
 
 @dataclass(frozen=True, kw_only=True)

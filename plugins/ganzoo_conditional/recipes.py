@@ -48,8 +48,10 @@ CGAN_PAPER = RecipeSpec(
         "train.images": 12_500_000,
         "train.batch_size": 100,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
+        "architecture.latent_range": (0.0, 1.0),  # "within the unit hypercube"
         "architecture.generator_dropout": 0.5,
         "architecture.dropout": 0.5,
         "architecture.output": "sigmoid",

@@ -1,6 +1,6 @@
 """A folder of images as a data set: which files, which shape, which labels.
 
-What happens to the pixels of one image is in `images.py`. Nothing is decoded here but headers;
+The pixels of one image are read by `ganzoo.api.decode_image`. Nothing is decoded here but headers;
 the core decodes each image once, through `read`, and keeps the result.
 """
 
@@ -19,15 +19,24 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, ItemSource, SettingsError
+from ganzoo.api import (
+    IMAGE_SUFFIXES,
+    DataError,
+    Field,
+    ImageFrame,
+    ImageHeader,
+    ItemSource,
+    SettingsError,
+    decode_image,
+    read_image_header,
+    silence_pillow,
+)
 from ganzoo_datasets.config import FolderConfig
-from ganzoo_datasets.decode_image import Frame, Header, decode, read_header, silence_pillow
 from ganzoo_datasets.paths import given_path
 
 DECODER_VERSION = 2
 """Raised whenever an image would be decoded to other pixels than before."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _EXPECTS = "a folder with PNG, JPEG, WEBP, BMP or GIF images, in sub-folders or not"
 _LARGEST_KEPT = 64
 _LARGEST = 4096
@@ -53,12 +62,12 @@ class _Reader:
     """`ItemSource.read` for a folder: sample i by field name."""
 
     listing: Listing
-    frame: Frame
+    frame: ImageFrame
     labels: NDArray[np.int64] | None
 
     def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
         sample: dict[str, NDArray[np.generic]] = {
-            "image": decode(self.listing.root / self.listing.names[index], self.frame)
+            "image": decode_image(self.listing.root / self.listing.names[index], self.frame)
         }
         if self.labels is not None:
             sample["label"] = np.asarray(self.labels[index])
@@ -131,7 +140,7 @@ def list_images(root: Path) -> Listing:
             found = (0, 0, 0)
         if stat.S_ISDIR(found[2]):
             links += 1
-        elif path.suffix.lower() not in SUFFIXES:
+        elif path.suffix.lower() not in IMAGE_SUFFIXES:
             others += 1
         else:
             names.append(path.relative_to(root).as_posix())
@@ -141,7 +150,7 @@ def list_images(root: Path) -> Listing:
         raise DataError(
             f"The folder has no images among {passed}." if others or links else "The folder is empty.",
             where=str(root),
-            fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(SUFFIXES)}",
+            fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(IMAGE_SUFFIXES)}",
         )
     return Listing(root, tuple(names), tuple(stats), others, links)
 
@@ -161,12 +170,12 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]:
+def frame_for(listing: Listing, config: FolderConfig) -> tuple[ImageFrame, list[str]]:
     """The shape that images are brought into, and what was decided about it."""
     height, width, channels, notes = config.height, config.width, config.channels, []
-    headers: list[Header] = []
+    headers: list[ImageHeader] = []
     if not channels or not (height or width):
-        found = (read_header(listing.root / name) for name in listing.names)
+        found = (read_image_header(listing.root / name) for name in listing.names)
         headers = [header for header in found if header is not None]
     if not (height or width):
         sizes = Counter((header.height, header.width) for header in headers)
@@ -183,7 +192,7 @@ def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]
         notes.append(
             "all images are gray: 1 channel" if channels == 1 else "images are read as RGB: 3 channels"
         )
-    return Frame(height, width, channels, config.fit), notes
+    return ImageFrame(height, width, channels, config.fit), notes
 
 
 def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -199,6 +208,6 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _fingerprint(listing: Listing, frame: Frame, classes: tuple[str, ...]) -> str:
+def _fingerprint(listing: Listing, frame: ImageFrame, classes: tuple[str, ...]) -> str:
     parts = [DECODER_VERSION, PIL.__version__, astuple(frame), classes, listing.names, listing.stats]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -15,9 +15,16 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, ItemSource
+from ganzoo.api import (
+    DataError,
+    Field,
+    ImageFrame,
+    ItemSource,
+    decode_image,
+    read_image_header,
+    silence_pillow,
+)
 from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
-from ganzoo_datasets.decode_image import Frame, decode, read_header, silence_pillow
 from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_images
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.transforms import Change
@@ -36,12 +43,12 @@ class Player:
     """Sample i of this side is the image `rows[i]` of the listing, brought into the frame."""
 
     listing: Listing
-    frame: Frame
+    frame: ImageFrame
     rows: tuple[int, ...]
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Pixels (channels, height, width)."""
-        return decode(self.listing.root / self.listing.names[self.rows[index]], self.frame)
+        return decode_image(self.listing.root / self.listing.names[self.rows[index]], self.frame)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -155,7 +162,7 @@ def _folder_config(config: SidesConfig, channels: int = 0) -> FolderConfig:
 
 
 def _coloured(listing: Listing) -> bool:
-    headers = (read_header(listing.root / name) for name in listing.names)
+    headers = (read_image_header(listing.root / name) for name in listing.names)
     return any(header is not None and not header.gray for header in headers)
 
 
@@ -178,7 +185,7 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
 
 def _frames(
     root: Path, config: SidesConfig, listings: Sequence[Listing], names: Sequence[str]
-) -> tuple[list[Frame], list[str]]:
+) -> tuple[list[ImageFrame], list[str]]:
     """The shapes of both sides, which are those of the training images for held-out ones, too."""
     silence_pillow()
     if tuple(names) != (config.a, config.b):
@@ -266,7 +273,9 @@ def _by_stem(listing: Listing) -> dict[str, int]:
 
 def _check_aspects(a: Player, b: Player, items: Sequence[str], root: Path) -> None:
     for index, stem in enumerate(items):
-        headers = [read_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)]
+        headers = [
+            read_image_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)
+        ]
         if headers[0] is None or headers[1] is None:
             continue  # counted where it is decoded
         (height, width), (other_height, other_width) = ((item.height, item.width) for item in headers if item)

@@ -17,6 +17,9 @@ class DcganConfig:
     3x3 kernels; without a number once with a smooth head and else not.
     `discriminator_norm="layer"` normalises each sample by itself (one group). `bias` is for the layers
     that no norm follows. `init="normal"`: weights N(0, 0.02), norm gains N(1, 0.02), biases 0.
+    `bottom_activation=False`: neither norm nor ReLU on the first maps of G. `slope` is that of the leaky ReLU
+    of D. `spectral_score=False` leaves spectral norm out of the last layer of D. `norm_eps` is added to the
+    variance by BatchNorm.
     """
 
     latent: int = 100
@@ -32,6 +35,10 @@ class DcganConfig:
     output: Literal["tanh", "sigmoid"] = "tanh"
     bias: bool = True
     init: Literal["normal", "default"] = "normal"
+    bottom_activation: bool = True
+    slope: float = 0.2
+    spectral_score: bool = True
+    norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width) < 1:
@@ -42,3 +49,5 @@ class DcganConfig:
             raise ValueError("stages must be 0 (chosen from the image's size) or more")
         if not 0 <= (self.discriminator_extra or 0) <= 3:
             raise ValueError("discriminator_extra must be between 0 and 3")
+        if self.slope < 0 or self.norm_eps <= 0:
+            raise ValueError("slope must be 0 or more, norm_eps more than 0")

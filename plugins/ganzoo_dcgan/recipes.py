@@ -37,7 +37,8 @@ DCGAN = RecipeSpec(
 DCGAN_PAPER = RecipeSpec(
     name="dcgan-paper",
     summary="DCGAN as in the authors' code for 64x64 faces: BatchNorm, N(0, 0.02), Adam 2e-4. "
-    "Not reproduced: BatchNorm per unit (here per channel) after the first layer.",
+    "Not reproduced: BatchNorm per unit (here per channel) after the first layer, samples with the "
+    "statistics of their own batch (here running ones).",
     paper=PAPER,
     architecture="dcgan",
     loss="non-saturating",
@@ -45,6 +46,7 @@ DCGAN_PAPER = RecipeSpec(
         "train.images": 4_375_000,
         "train.batch_size": 128,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
         "architecture.generator_width": 128,
@@ -54,6 +56,7 @@ DCGAN_PAPER = RecipeSpec(
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "batch",
         "architecture.bias": False,
+        "architecture.norm_eps": 1e-8,
         "architecture.init": "normal",
         **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
         "ema.half_life": 0,

@@ -15,7 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Net, Networks, as_maps, halvings, initialise, map_sizes
+from ganzoo.api import (
+    Bounded,
+    Crop,
+    DataInfo,
+    Field,
+    Net,
+    Networks,
+    as_maps,
+    halvings,
+    initialise,
+    map_sizes,
+    put_spectral_norm,
+)
 from ganzoo_fastgan.config import FastConfig
 
 Size = tuple[int, int]
@@ -243,6 +255,8 @@ def build(config: FastConfig, data: DataInfo) -> Networks:
         initialise(module, "normal")
     for layer in [item for item in discriminator.modules() if isinstance(item, nn.Conv2d)]:
         spectral_norm(layer)
+    if config.spectral_generator:  # not torch's, which a moving average of G would spoil
+        put_spectral_norm(generator, (nn.Conv2d,))
     fields = (
         Field(name="z", shape=(config.latent,), source="normal"),
         Field(name="noise", shape=(generator.grains,), source="normal"),

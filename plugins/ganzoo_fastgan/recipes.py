@@ -44,7 +44,7 @@ FASTGAN_PAPER = RecipeSpec(
     name="fastgan-paper",
     summary="FastGAN's numbers for 1024x1024: ngf and ndf 64, batch 8, Adam 2e-4, 50,000 steps. Not "
     "reproduced: LPIPS (here L1), a random quarter of the middle maps (here all), G's own small image, "
-    "randomly softened margins of the hinge loss, spectral norm in G (whose norms undo it).",
+    "randomly softened margins of the hinge loss.",
     paper=FASTGAN,
     architecture="fastgan",
     loss="hinge",
@@ -55,10 +55,12 @@ FASTGAN_PAPER = RecipeSpec(
         "train.images": 400_000,
         "train.batch_size": 8,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 256,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
         "architecture.decoder_width": 32,
+        "architecture.spectral_generator": True,
         "terms.reconstruct.weight": 1.0,
         **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none"),
         # 8 * log(0.5) / log(0.999)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import LossSpec, RecipeSpec, TermSpec, both_sides, hookimpl
+from ganzoo.api import NO_BATCH_NORM, LossSpec, RecipeSpec, TermSpec, both_sides, hookimpl
 from ganzoo_losses.config import (
     ConsistencyConfig,
     DraganConfig,
@@ -16,19 +16,13 @@ from ganzoo_losses.config import (
 )
 from ganzoo_losses.recipes import BCR, DRAGAN, HINGE, LECAM, LSGAN, R3GAN, RAGAN, RECIPES
 
+GANZOO_API_VERSION = 2
+
 GOODFELLOW = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
 MESCHEDER = (
     "Mescheder, Geiger and Nowozin 2018, Which Training Methods for GANs do actually Converge?, "
     "arXiv:1801.04406"
 )
-
-# On the terms only: a loss by itself takes whatever scores it is given.
-REJECTS = {
-    "batch-norm-in-discriminator": (
-        "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
-        "gradient, and BatchNorm makes a score depend on the whole batch"
-    )
-}
 
 
 @hookimpl
@@ -72,6 +66,7 @@ def ganzoo_losses() -> list[LossSpec]:
             paper=f"{RAGAN}; {R3GAN}",
             factory="ganzoo_losses.losses:relativistic",
             paired=True,
+            tags=("no-sign",),  # only differences count
             defaults={
                 "train.n_critic": 1,
                 "architecture.discriminator_norm": "none",
@@ -87,6 +82,7 @@ def ganzoo_losses() -> list[LossSpec]:
             factory="ganzoo_losses.losses:relativistic_average",
             config=RelativisticAverageConfig,
             paired=True,
+            tags=("no-sign",),  # only differences count
         ),
     ]
 
@@ -102,7 +98,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_losses.terms:r1",
             config=ZeroCentredConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
         ),
         TermSpec(
             name="r2",
@@ -111,7 +107,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_losses.terms:r2",
             config=ZeroCentredConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
         ),
         TermSpec(
             name="dragan",
@@ -120,7 +116,7 @@ def ganzoo_terms() -> list[TermSpec]:
             factory="ganzoo_losses.terms:dragan",
             config=DraganConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
             defaults={"architecture.discriminator_norm": "none"},
         ),
         TermSpec(

@@ -24,6 +24,11 @@ class LsganConfig:
         if self.c <= self.a:
             raise ValueError("c must be more than a, else G is content with what D calls generated")
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """0 is half way between the targets only where b = -a."""
+        return () if self.a + self.b == 0 else ("no-sign",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RelativisticAverageConfig:

@@ -110,6 +110,7 @@ LSGAN_PAPER = RecipeSpec(
         "train.images": 64_000_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 1024,
         "architecture.latent_distribution": "uniform",
         "architecture.generator_width": 64,
@@ -132,8 +133,8 @@ LSGAN_PAPER = RecipeSpec(
 RAGAN_PAPER = RecipeSpec(
     name="ragan-paper",
     summary="Relativistic average GAN as in the author's stable.sh for CIFAR-10 (32x32): Adam 2e-4, batch "
-    "32, spectral norm in D. Not reproduced: her D (seven convolutions, here four) and no BatchNorm in G's "
-    "first layer; she halves both losses.",
+    "32, spectral norm in D's convolutions. Not reproduced: her D (seven convolutions, here four); she "
+    "halves both losses.",
     paper=RAGAN,
     architecture="dcgan",
     loss="relativistic-average",
@@ -141,6 +142,7 @@ RAGAN_PAPER = RecipeSpec(
         "train.images": 3_200_000,
         "train.batch_size": 32,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
@@ -148,6 +150,9 @@ RAGAN_PAPER = RecipeSpec(
         "architecture.head": "smooth",
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "spectral",
+        "architecture.spectral_score": False,
+        "architecture.slope": 0.1,
+        "architecture.bottom_activation": False,
         "architecture.init": "normal",
         "loss.form": "logistic",
         **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none"),
@@ -155,11 +160,13 @@ RAGAN_PAPER = RecipeSpec(
     },
 )
 
-# kodalinaveen3/DRAGAN DRAGAN.ipynb: 199,999 batches of 128 of MNIST, one hidden layer of 128 each.
+# kodalinaveen3/DRAGAN DRAGAN.ipynb: 199,999 batches of 128 of MNIST, one hidden layer of 128 each. Its
+# pixels are in 0..1: slopes are twice those at pixels in -1..1, and 10 (2 s - 1)^2 = 40 (s - 0.5)^2.
 DRAGAN_PAPER = RecipeSpec(
     name="dragan-paper",
     summary="DRAGAN as in the authors' notebook for MNIST: two MLPs with one hidden layer, Adam 1e-4. "
-    "Not reproduced: pixels in 0..1 (here -1..1, the slopes are halved), Xavier's initialisation.",
+    "Not reproduced: pixels in 0..1 (here -1..1; target and weight of the penalty are converted), Xavier's "
+    "initialisation.",
     paper=DRAGAN,
     architecture="mlp",
     loss="non-saturating",
@@ -167,6 +174,7 @@ DRAGAN_PAPER = RecipeSpec(
         "train.images": 25_599_872,
         "train.batch_size": 128,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
         "architecture.generator_hidden": (128,),
@@ -174,8 +182,8 @@ DRAGAN_PAPER = RecipeSpec(
         "architecture.output": "sigmoid",
         "architecture.discriminator_hidden": (128,),
         "architecture.discriminator_units": "relu",
-        "terms.dragan.weight": 10.0,
-        "terms.dragan.target": 1.0,
+        "terms.dragan.weight": 40.0,
+        "terms.dragan.target": 0.5,
         "terms.dragan.spread": 0.5,
         **both_sides(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
         "ema.half_life": 0,
@@ -230,7 +238,9 @@ SIZED_RPGAN = RecipeSpec(
 RPGAN_PAPER = RecipeSpec(
     name="rpgan-paper",
     summary="R3GAN's numbers for CIFAR-10 (32x32) as they are after its burn-in, on WGAN-GP's residual nets "
-    "without norms. Not reproduced: its own nets, class labels, augmentation, schedules of the burn-in.",
+    "without norms. Not reproduced: its own nets, class labels, augmentation, schedules of the burn-in "
+    "(rate, beta2, gamma; the average's half-life grows evenly, there on a cosine), bf16 in all stages but "
+    "the smallest (here where the machine has it).",
     paper=R3GAN + ", table 9",
     architecture="wgan-resnet",
     loss="relativistic",

@@ -48,6 +48,15 @@ def classifier_score(probabilities: NDArray[np.float32]) -> float:
     return float(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
 
 
+def split_score(probabilities: NDArray[np.float32], splits: int = 10) -> float:
+    """The mean of `classifier_score` over so many parts of (n, classes), as the Inception Score is computed.
+
+    Salimans 2016, section 4, and the authors' code: 10 parts of 50,000 samples. Fewer samples in a part
+    lower it: their mean p(y) is nearer to each of them.
+    """
+    return float(np.mean([classifier_score(part) for part in np.array_split(probabilities, splits)]))
+
+
 def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `classes`: `modes`, `reverse_kl`, `classifier_score`, `label_accuracy`.
 
@@ -77,10 +86,10 @@ def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
 
 def inception_score(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `inception-score`, for the extractor whose distance is FID."""
+    """Factory of `inception-score`, for the extractor whose distance is FID: the mean of ten parts."""
 
     def score(comparison: Comparison) -> dict[str, float]:
-        return {"inception_score": classifier_score(comparison.fake.extractor_probabilities)}
+        return {"inception_score": split_score(comparison.fake.extractor_probabilities)}
 
     return score
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Comparison, squared_distances
 from ganzoo_metrics.config import NeighboursConfig
-from ganzoo_metrics.once import OfTheLast
 
 Features = NDArray[np.float32]
 
@@ -59,7 +59,7 @@ def radii(features: Features, *neighbours: int) -> Features:
 def prdc(config: NeighboursConfig) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `prdc`."""
     ks = (config.k_precision, config.k_density)
-    real_radii = OfTheLast(lambda real: radii(real.features, *ks))
+    real_radii = lru_cache(maxsize=1)(lambda real: radii(real.features, *ks))
 
     def score(comparison: Comparison) -> dict[str, float]:
         known = real_radii(comparison.real)

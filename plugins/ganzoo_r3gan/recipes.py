@@ -53,7 +53,9 @@ SIZED_R3GAN = RecipeSpec(
 R3GAN_PAPER = RecipeSpec(
     name="r3gan-paper",
     summary="R3GAN for CIFAR-10 (32x32) as after its burn-in: 768 channels, Adam 5e-5, gamma 0.005, batch "
-    "512. Not reproduced: class labels, the schedules of the burn-in (rate, beta2, gamma), augmentation.",
+    "512. Not reproduced: class labels, the schedules of the burn-in (rate, beta2, gamma; the average's "
+    "half-life grows evenly, there on a cosine), augmentation, bf16 in all stages but the smallest (here "
+    "in all, where the machine has it).",
     paper=f"{R3GAN}, table 9",
     architecture="r3gan",
     loss="relativistic",

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.parametrize import register_parametrization
 
 from ganzoo.api import initialise
 
@@ -23,13 +22,13 @@ MakeNorm = Callable[[int], nn.Module]
 class ConditionalNorm(nn.Module):
     """BatchNorm whose gain and shift depend on a condition (Miyato and Koyama 2018, section 5).
 
-    `table` makes (N, 2 * channels) of the condition: an embedding of a class, or a linear layer on a vector
-    (Brock et al. 2019, section 3). Its first half is what the gain has above 1.
+    `table` makes (N, 2 * channels) of the condition: an embedding of a class, or `GainAndShift` or a linear
+    layer on a vector (Brock et al. 2019, section 3). Its first half is what the gain has above 1.
     """
 
-    def __init__(self, channels: int, table: nn.Module) -> None:
+    def __init__(self, channels: int, table: nn.Module, eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm = nn.BatchNorm2d(channels, eps=eps, affine=False)
         self.table = table
 
     def forward(self, maps: Tensor, condition: Tensor) -> Tensor:
@@ -38,6 +37,19 @@ class ConditionalNorm(nn.Module):
         gain, shift = self.table(condition).to(maps.dtype)[:, :, None, None].chunk(2, 1)
         normed: Tensor = self.norm(maps) * (1 + gain) + shift
         return normed
+
+
+class GainAndShift(nn.Module):
+    """Two linear layers side by side, as in BigGAN's code: spectral norm then norms each by itself."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Linear(inputs, channels, bias=False)
+        self.shift = nn.Linear(inputs, channels, bias=False)
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(N, inputs) -> (N, 2 * channels)."""
+        return torch.cat([self.gain(vector), self.shift(vector)], dim=1)
 
 
 class Attention(nn.Module):
@@ -121,11 +133,13 @@ class Down(nn.Module):
         return made
 
 
-def set_weights(module: nn.Module, init: Literal["glorot", "orthogonal", "normal"]) -> None:
+def set_weights(
+    module: nn.Module, init: Literal["glorot", "orthogonal", "normal"], block_gain: float = sqrt(2)
+) -> None:
     """Initialise in place. The tables of norms start at 0: every class has the gain 1 and the shift 0.
 
-    `glorot`: uniform with variance 2 / (fan in + fan out), twice that in the 3x3 convolutions of blocks, as
-    in the authors' code of SNGAN; `orthogonal` as in BigGAN; `normal` as in `ganzoo.api.initialise`.
+    `glorot`: uniform with variance 2 / (fan in + fan out), in the 3x3 convolutions of blocks `block_gain`
+    squared times that; `orthogonal` as in BigGAN; `normal` as in `ganzoo.api.initialise`.
     """
     initialise(module, "normal")  # gains and biases, too
     if init != "normal":
@@ -138,46 +152,6 @@ def set_weights(module: nn.Module, init: Literal["glorot", "orthogonal", "normal
     for part in module.modules():
         if init == "glorot" and isinstance(part, Up | Down):
             for layer in (part.conv1, part.conv2):
-                nn.init.xavier_uniform_(layer.weight, sqrt(2))
+                nn.init.xavier_uniform_(layer.weight, block_gain)
         if isinstance(part, ConditionalNorm) and isinstance(part.table, nn.Embedding):
             nn.init.zeros_(part.table.weight)
-
-
-class SpectralNorm(nn.Module):
-    """A weight over its largest singular value: one power iteration a step (Miyato et al. 2018, algorithm 1).
-
-    torch's own takes its vectors as they are in evaluation. A moving average of G averages them as well, and
-    a mean of unit vectors is shorter: weights came out nine times too large. So only the direction is used
-    here, and evaluation goes on from it.
-    """
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.u: Tensor
-        self.register_buffer("u", torch.randn(weight.shape[0], device=weight.device))
-        self.u.copy_(self.vectors(weight.flatten(1), 15)[0])
-
-    @torch.no_grad()
-    def vectors(self, matrix: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-        """(rows, columns) -> its leading singular vectors, (rows,) and (columns,), starting from `u`."""
-        u = self.u
-        for _ in range(iterations):
-            v = functional.normalize(matrix.T @ u, dim=0)
-            u = functional.normalize(matrix @ v, dim=0)
-        return u, v
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Any shape to the same shape; the first dimension has the outputs."""
-        matrix = weight.flatten(1)
-        u, v = self.vectors(matrix, 1 if self.training else 10)
-        if self.training:
-            self.u.copy_(u)
-        return weight / (u @ (matrix @ v))
-
-
-def put_spectral_norm(
-    module: nn.Module, kinds: tuple[type[nn.Linear] | type[nn.Conv2d] | type[nn.Embedding], ...]
-) -> None:
-    """Spectral norm on every layer of these kinds."""
-    for layer in [item for item in module.modules() if isinstance(item, kinds)]:
-        register_parametrization(layer, "weight", SpectralNorm(layer.weight.detach()))

@@ -17,6 +17,9 @@ class ResnetConfig:
     `attention` is a side in pixels: both nets have self-attention after the block with the largest map of no
     more than `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well. It
     holds what comes of z at one size while the bias of that layer grows; `first_bias=False` leaves it out.
+    `score_bias=False` leaves it out of the last layer of D. `norm_eps` is added to the variance by BatchNorm,
+    `spectral_eps` is the least length of a vector in spectral norm. `block_gain` is for `init="glorot"`: the
+    gain of the 3x3 convolutions of blocks; sqrt 2 in the code of SNGAN, 1 in that of SAGAN.
     """
 
     latent: int = 128
@@ -33,6 +36,10 @@ class ResnetConfig:
     attention: int = 0
     output: Literal["tanh", "sigmoid"] = "tanh"
     init: Literal["glorot", "orthogonal", "normal"] = "glorot"
+    block_gain: float = 2**0.5
+    score_bias: bool = True
+    norm_eps: float = 1e-5
+    spectral_eps: float = 1e-12
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width, self.widening) < 1:
@@ -41,6 +48,8 @@ class ResnetConfig:
             raise ValueError("discriminator_base must be 2 or more")
         if min(self.discriminator_tail, self.attention) < 0:
             raise ValueError("discriminator_tail and attention must be 0 or more")
+        if min(self.block_gain, self.norm_eps, self.spectral_eps) <= 0:
+            raise ValueError("block_gain, norm_eps and spectral_eps must be more than 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +59,15 @@ class ConditionalResnetConfig(ResnetConfig):
     Without `shared_embedding` each norm of G has a gain and a shift for each class. With it, one vector of
     so many values for each class is shared, and each norm makes its gain and shift from that by a linear
     layer. `split_latent` cuts z into equal parts: the first enters at the bottom, one more at each block.
+    `separate_tables` makes that two layers, for the gain and for the shift, as in the authors' code: spectral
+    norm in G then norms each by itself. One layer for both is normed as a whole, which leaves each half about
+    0.7 of that at the start. It is the default because version 0.1 knew nothing else: its runs do not have
+    the setting, and their weights have one layer.
     """
 
     shared_embedding: int = 0
     split_latent: bool = False
+    separate_tables: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,3 +75,5 @@ class ConditionalResnetConfig(ResnetConfig):
             raise ValueError("shared_embedding must be 0 (a table in each norm) or more")
         if self.split_latent and not self.shared_embedding:
             raise ValueError("split_latent needs a shared_embedding, beside which a block gets its part of z")
+        if self.separate_tables and not self.shared_embedding:
+            raise ValueError("separate_tables needs a shared_embedding, of which they make gain and shift")

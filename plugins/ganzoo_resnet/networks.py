@@ -8,6 +8,7 @@ BigGAN (arXiv:1809.11096) one embedding for all norms and a part of z for each b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, prod, sqrt
 
 import torch
@@ -24,14 +25,15 @@ from ganzoo.api import (
     as_maps,
     halvings,
     map_sizes,
+    put_spectral_norm,
 )
 from ganzoo_resnet.blocks import (
     Condition,
     ConditionalNorm,
     Down,
+    GainAndShift,
     MakeNorm,
     Up,
-    put_spectral_norm,
     set_weights,
 )
 from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
@@ -68,7 +70,7 @@ class Upward(nn.Module):
             Up(widths[k + 1], widths[k], sizes[k], norms(len(sizes) - 1 - k), attention=k == chosen)
             for k in reversed(range(len(sizes)))
         )
-        self.norm = nn.BatchNorm2d(widths[0])
+        self.norm = nn.BatchNorm2d(widths[0], eps=config.norm_eps)
         self.to_image = nn.Conv2d(widths[0], channels, 3, padding=1)
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
 
@@ -86,7 +88,8 @@ class Generator(nn.Module):
 
     def __init__(self, config: ResnetConfig, image: Field) -> None:
         super().__init__()
-        self.upward = Upward(config, image, config.latent, lambda block: nn.BatchNorm2d)
+        norm = partial(nn.BatchNorm2d, eps=config.norm_eps)
+        self.upward = Upward(config, image, config.latent, lambda block: norm)
         self.conditions: tuple[Condition, ...] = ((),) * len(self.upward.blocks)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -113,11 +116,16 @@ class ConditionalGenerator(nn.Module):
         self.blocks = blocks
         self.embed = nn.Embedding(classes, width) if width else nn.Identity()
 
-        def norms(block: int) -> MakeNorm:
+        def table(block: int, channels: int) -> nn.Module:
             if not width:
-                return lambda channels: ConditionalNorm(channels, nn.Embedding(classes, 2 * channels))
+                return nn.Embedding(classes, 2 * channels)
             inputs = width + (self.parts[block + 1] if split else 0)
-            return lambda channels: ConditionalNorm(channels, nn.Linear(inputs, 2 * channels, bias=False))
+            if config.separate_tables:
+                return GainAndShift(inputs, channels)
+            return nn.Linear(inputs, 2 * channels, bias=False)
+
+        def norms(block: int) -> MakeNorm:
+            return lambda channels: ConditionalNorm(channels, table(block, channels), config.norm_eps)
 
         self.upward = Upward(config, image, self.parts[0], norms)
 
@@ -160,7 +168,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: ResnetConfig, image: Field) -> None:
         super().__init__()
         self.downward = Downward(config, image)
-        self.score = nn.Linear(self.downward.width, 1)
+        self.score = nn.Linear(self.downward.width, 1, bias=config.score_bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (N,)."""
@@ -174,7 +182,7 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, config: ResnetConfig, image: Field, classes: int) -> None:
         super().__init__()
         self.downward = Downward(config, image)
-        self.score = nn.Linear(self.downward.width, 1)
+        self.score = nn.Linear(self.downward.width, 1, bias=config.score_bias)
         self.embed = nn.Embedding(classes, self.downward.width)
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
@@ -189,11 +197,12 @@ def assemble(
 ) -> Networks:
     """Initial weights, spectral norm, and the record of the pair."""
     for module in (generator, discriminator):
-        set_weights(module, config.init)
+        set_weights(module, config.init, config.block_gain)
     if config.spectral_generator:  # not its embeddings, as in the code of SAGAN and of BigGAN
-        put_spectral_norm(generator, (nn.Linear, nn.Conv2d))
+        put_spectral_norm(generator, (nn.Linear, nn.Conv2d), config.spectral_eps)
     if config.discriminator_norm == "spectral":
-        put_spectral_norm(discriminator, (nn.Linear, nn.Conv2d, nn.Embedding))
+        kinds = (nn.Linear, nn.Conv2d, nn.Embedding)
+        put_spectral_norm(discriminator, kinds, config.spectral_eps)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
     return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
 

@@ -79,6 +79,7 @@ SIZED_BIGGAN = RecipeSpec(
         **NORMED,
         "architecture.shared_embedding": 64,
         "architecture.split_latent": True,
+        "architecture.separate_tables": True,
         "architecture.init": "orthogonal",
     },
 )
@@ -88,7 +89,7 @@ SIZED_BIGGAN = RecipeSpec(
 SNGAN_PAPER = RecipeSpec(
     name="sngan-paper",
     summary="SNGAN's residual nets for CIFAR-10 (32x32) with the numbers of the authors' configuration: Adam "
-    "2e-4 down to 0, five steps of D.",
+    "2e-4 down to 0, five steps of D. Not reproduced: uniform noise of 1/128 on real pixels.",
     paper=f"{SNGAN}, table 4",
     architecture="sn-resnet",
     loss="hinge",
@@ -97,6 +98,7 @@ SNGAN_PAPER = RecipeSpec(
         "train.batch_size": 64,
         "train.generator_batch_size": 128,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 256,
         "architecture.discriminator_width": 128,
@@ -104,6 +106,8 @@ SNGAN_PAPER = RecipeSpec(
         "architecture.discriminator_base": 8,
         "architecture.discriminator_tail": 2,
         "architecture.init": "glorot",
+        "architecture.score_bias": False,
+        "architecture.norm_eps": 2e-5,  # Chainer's
         **both_sides(
             optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=0.0, lr_final=0.0
         ),
@@ -111,8 +115,12 @@ SNGAN_PAPER = RecipeSpec(
     },
 )
 
+# What the three papers with classes do, which matters where some classes are rare.
+LABELS = "uniformly drawn labels of generated samples (here those of the real batch)"
+
 # SNGAN's table 6, which the other two papers build on.
 IMAGENET: Mapping[str, Any] = {
+    "train.precision": "fp32",
     "architecture.latent": 128,
     "architecture.generator_width": 64,
     "architecture.discriminator_width": 64,
@@ -127,7 +135,7 @@ IMAGENET: Mapping[str, Any] = {
 PROJECTION_PAPER = RecipeSpec(
     name="projection-paper",
     summary="Projection as in the authors' configuration for ImageNet (128x128): Adam 2e-4, five steps of D. "
-    "Not reproduced: uniform noise of 1/128 on real pixels.",
+    f"Not reproduced: uniform noise of 1/128 on real pixels, {LABELS}.",
     paper=PROJECTION,
     architecture="sn-resnet-conditional",
     loss="hinge",
@@ -138,6 +146,7 @@ PROJECTION_PAPER = RecipeSpec(
         "train.n_critic": 5,
         **IMAGENET,
         "architecture.discriminator_hidden": "inputs",
+        "architecture.norm_eps": 2e-5,
         **both_sides(
             optimizer="adam", lr=2e-4, betas=(0.0, 0.9), decay="linear", decay_from=8 / 9, lr_final=0.0
         ),
@@ -148,7 +157,9 @@ PROJECTION_PAPER = RecipeSpec(
 SAGAN_PAPER = RecipeSpec(
     name="sagan-paper",
     summary="SAGAN for ImageNet (128x128): attention at 32x32, spectral norm in both nets, Adam 1e-4 (G) and "
-    "4e-4 (D), batch 256. Not reproduced: the authors' code, whose keys and values are pooled by 2x2.",
+    "4e-4 (D), batch 256. Not reproduced: the attention of the authors' code, which pools keys and values "
+    "by 2x2 and gives values half of the channels (here an eighth, as in the paper's text), "
+    f"{LABELS}.",
     paper=SAGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
@@ -159,6 +170,7 @@ SAGAN_PAPER = RecipeSpec(
         **IMAGENET,
         "architecture.attention": 32,
         "architecture.spectral_generator": True,
+        "architecture.block_gain": 1.0,
         "generator.lr": 1e-4,
         "discriminator.lr": 4e-4,
         **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="none"),
@@ -166,11 +178,13 @@ SAGAN_PAPER = RecipeSpec(
 )
 
 # Table 1, row 8, for ImageNet: 165,000 steps of G, 2 x 2048 images each. The nets for 32x32 are those of
-# ajbrock/BigGAN-PyTorch BigGAN.py: 4 x 96 channels everywhere. 20 latents for each part, as at 128x128.
+# ajbrock/BigGAN-PyTorch BigGAN.py: 4 x 96 channels everywhere. 20 latents for each part, as at 128x128. Both
+# values of 1e-6 are those of its scripts/launch_BigGAN_bs256x8.sh.
 BIGGAN_PAPER = RecipeSpec(
     name="biggan-paper",
     summary="BigGAN's numbers (table 1, row 8) on the 32x32 nets of the authors' PyTorch code: width 96, "
-    "batch 2048, shared embedding, split latents. Not reproduced: orthogonal regularisation, truncation.",
+    "batch 2048, shared embedding, split latents. Not reproduced: orthogonal regularisation, truncation, "
+    f"{LABELS}.",
     paper=BIGGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
@@ -178,6 +192,7 @@ BIGGAN_PAPER = RecipeSpec(
         "train.images": 675_840_000,
         "train.batch_size": 2048,
         "train.n_critic": 2,
+        "train.precision": "fp32",
         "architecture.latent": 80,
         "architecture.generator_width": 384,
         "architecture.discriminator_width": 384,
@@ -187,10 +202,12 @@ BIGGAN_PAPER = RecipeSpec(
         "architecture.spectral_generator": True,
         "architecture.shared_embedding": 128,
         "architecture.split_latent": True,
+        "architecture.separate_tables": True,
         "architecture.init": "orthogonal",
+        "architecture.spectral_eps": 1e-6,
         "generator.lr": 5e-5,
         "discriminator.lr": 2e-4,
-        **both_sides(optimizer="adam", betas=(0.0, 0.999), decay="none"),
+        **both_sides(optimizer="adam", betas=(0.0, 0.999), eps=1e-6, decay="none"),
         # A decay of 0.9999 for each step of G.
         "ema.half_life": round(2 * 2048 * log(0.5) / log(0.9999)),
         "ema.ramp": 0.0,

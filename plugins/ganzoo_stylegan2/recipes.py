@@ -36,14 +36,15 @@ SIZED_STYLEGAN2 = RecipeSpec(
 )
 
 # NVlabs/stylegan2 run_training.py, config-f, and NVlabs/stylegan2-ada-pytorch train.py, cfg stylegan2: FFHQ
-# at 1024x1024, mirrored. A lazy regulariser in each k-th step is a step of its own there, and rate and betas
-# of that side's Adam are changed by c = k / (k + 1): lr * c and beta ** c (k = 4 for G, 16 for D).
-G, D = 4 / 5, 16 / 17
+# at 1024x1024, mirrored. A lazy regulariser in each k-th step is a step of its own there: k + 1 steps for k
+# batches, for which rate and betas of that side's Adam are changed by c = k / (k + 1): lr * c and beta ** c.
+# Here the regulariser is added to the loss of its step, k steps for k batches: 2e-3 and 0.99 as they are.
 STYLEGAN2_PAPER = RecipeSpec(
     name="stylegan2-paper",
     summary="StyleGAN2's config F for FFHQ (1024x1024): R1 of gamma 10 in each 16th step, path lengths in "
-    "each 4th, Adam 2e-3 corrected for both. Not reproduced: steps of their own for the regularisers (here "
-    "they are added to the loss of their step), one crossing of styles for a whole batch (here one each).",
+    "each 4th, Adam 2e-3. Not reproduced: steps of their own for the regularisers, and the correction of "
+    "rate and betas for them (here they are added to the loss of their step), one crossing of styles for a "
+    "whole batch (here one each).",
     paper=STYLEGAN2,
     architecture="stylegan2",
     loss="non-saturating",
@@ -52,6 +53,7 @@ STYLEGAN2_PAPER = RecipeSpec(
         "train.images": 25_000_000,
         "train.batch_size": 32,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 512,
         "architecture.style": 512,
         "architecture.mapping_layers": 8,
@@ -62,11 +64,7 @@ STYLEGAN2_PAPER = RecipeSpec(
         "architecture.style_mixing": 0.9,
         "architecture.average": 0.995,
         "architecture.group": 4,
-        **both_sides(optimizer="adam", decay="none"),
-        "generator.lr": 2e-3 * G,
-        "generator.betas": (0.0, 0.99**G),
-        "discriminator.lr": 2e-3 * D,
-        "discriminator.betas": (0.0, 0.99**D),
+        **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.99), decay="none"),
         "terms.r1.gamma": 10.0,
         "terms.r1.every": 16,
         "terms.path-length.weight": 2.0,

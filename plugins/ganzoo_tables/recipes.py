@@ -38,7 +38,9 @@ CTGAN_PAPER = RecipeSpec(
     name="ctgan-paper",
     summary="CTGAN as in section 4.4 and the authors' ctgan.py: 256x256 nets, packs of 10, Adam 2e-4. "
     "300 epochs are those of 5,000 rows: --images 300 times your rows. Not reproduced: modes by variational "
-    "inference (here EM and BIC), condition term before the noise (here after), slope by the condition.",
+    "inference (here EM and BIC), condition term before the noise (here after), slope by the condition, real "
+    "rows in another order than generated ones of the same conditions (here the same), samples with the "
+    "statistics of their own batch (here running ones).",
     paper=CTGAN,
     architecture="tabular",
     loss="wgan-gp",
@@ -47,6 +49,7 @@ CTGAN_PAPER = RecipeSpec(
         "train.images": 1_500_000,
         "train.batch_size": 500,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "train.pack": 10,
         "architecture.latent": 128,
         "architecture.generator_hidden": (256, 256),

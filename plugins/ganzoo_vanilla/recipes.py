@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 from ganzoo.api import RecipeSpec, both_sides
 
 PAPER = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
@@ -30,7 +32,8 @@ VANILLA = RecipeSpec(
 )
 
 # goodfeli/adversarial mnist.yaml. Its discriminator minimises half of the cross entropy: half the
-# rate here. pylearn2's noise is N(0, 1) when the file names none. 250 epochs of its 50,000 images.
+# rate here. Its `noise: 'uniform'` is U(-sqrt 3, sqrt 3), of variance 1 (Generator.get_noise in __init__.py).
+# 250 epochs of its 50,000 images.
 VANILLA_PAPER = RecipeSpec(
     name="vanilla-paper",
     summary="Vanilla GAN as in the authors' mnist.yaml: maxout, dropout, SGD with momentum. "
@@ -42,7 +45,10 @@ VANILLA_PAPER = RecipeSpec(
         "train.images": 12_500_000,
         "train.batch_size": 100,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
+        "architecture.latent_distribution": "uniform",
+        "architecture.latent_range": (-sqrt(3), sqrt(3)),
         "architecture.generator_hidden": (1200, 1200),
         "architecture.generator_norm": "none",
         "architecture.output": "sigmoid",

@@ -54,14 +54,16 @@ SIZED_WGAN = RecipeSpec(
 WGAN_PAPER = RecipeSpec(
     name="wgan-paper",
     summary="WGAN as in Algorithm 1, on the DCGAN of the authors' main.py (64x64). "
-    "Not reproduced: 100 critic steps at the start and at every 500th generator step.",
+    "Not reproduced: 100 critic steps at the start and at every 500th generator step, samples with the "
+    "statistics of their own batch (here running ones).",
     paper=WGAN,
     architecture="dcgan",
     loss="wgan",
     settings={
-        "train.images": 75_000_000,
+        "train.images": 75_826_050,
         "train.batch_size": 64,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
@@ -122,11 +124,12 @@ WGAN_GP_MLP = RecipeSpec(
     },
 )
 
-# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 images. 28 = 4 doubled to 7, 14, 28.
+# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 images. 28 = 4 doubled to 7, 14, 28. Its
+# pixels are in 0..1: slopes are twice those at pixels in -1..1, and 10 (2 s - 1)^2 = 40 (s - 0.5)^2.
 WGAN_GP_PAPER = RecipeSpec(
     name="wgan-gp-paper",
     summary="WGAN-GP as in the authors' gan_mnist.py: 5x5 convolutions, no norm, Adam 1e-4, 5 critic steps. "
-    "Not reproduced: pixels in 0..1 (here -1..1, the slopes are halved).",
+    "Not reproduced: pixels in 0..1 (here -1..1; target and weight of the penalty are converted).",
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
@@ -134,6 +137,7 @@ WGAN_GP_PAPER = RecipeSpec(
         "train.images": 50_000_000,
         "train.batch_size": 50,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
@@ -145,7 +149,8 @@ WGAN_GP_PAPER = RecipeSpec(
         "architecture.output": "sigmoid",
         "architecture.init": "he",
         **both_sides(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
-        "terms.gradient-penalty.weight": 10.0,
+        "terms.gradient-penalty.weight": 40.0,
+        "terms.gradient-penalty.target": 0.5,
         "ema.half_life": 0,
     },
 )
@@ -163,6 +168,7 @@ WGAN_GP_RESNET_PAPER = RecipeSpec(
         "train.batch_size": 64,
         "train.generator_batch_size": 128,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 128,
         "architecture.discriminator_width": 128,

@@ -92,7 +92,7 @@ def test_an_augmentation_sees_what_the_discriminator_reads_and_keeps_its_state(
     plan = resolve("test-images", registry, overrides=settings)
     assert plan.settings()["augment"] == {"name": "kinds-dist/dimmer"}
     setup = prepare(plan)
-    dimmer = setup.phases.augmentation
+    dimmer = setup.phases.objective.augmentation
     assert isinstance(dimmer, torch.nn.Module)
     real = {name: torch.ones(8, 1, 8, 8) for name in ("a_image", "b_image")}
     before = float(dimmer.strength)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quality.run import report, run
+from benchmarks.quality import report, run
 from ganzoo.api import RecipeSpec
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import load_registry
@@ -26,7 +26,7 @@ def row(
         "reference": {"real": {"n": 5000, "fed": 3.25, "coverage": 0.97}},
         "protocol": {
             "n_real": 5000, "split": "held-out part", "weights": "EMA", "seed": 0, "extractor": "network",
-            "images": "64x64",
+            "preprocessing": "64x64",
         },
     }  # fmt: skip
 

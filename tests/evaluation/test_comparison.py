@@ -15,7 +15,7 @@ from ganzoo.api import ArraySource, DataError, Field
 from ganzoo.config.plan import Plan
 from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.errors import UsageError
-from ganzoo.evaluation import samples
+from ganzoo.evaluation import comparison as comparison_module
 from ganzoo.evaluation.baselines import reference_rows
 from ganzoo.evaluation.comparison import EXTRACTOR, Comparison, feature_space_of, reference_samples
 from ganzoo.evaluation.corruptions import NOISE, corrupted
@@ -90,7 +90,7 @@ def store_of(fields: dict[Field, Any]) -> Dataset:
 def reals_of(fields: dict[Field, Any], field: Field, *, held_out: bool = False) -> RealData:
     dataset = store_of(fields)
     label = next((one for one in fields if one.dtype == "int64"), None)
-    parts = {"store": dataset, "training": dataset, "exam": dataset}
+    parts = {"dataset": dataset, "training": dataset, "test": dataset}
     return RealData(field=field, label=label, held_out=held_out, stacked=False, name="these", **parts)
 
 
@@ -300,8 +300,8 @@ def test_nothing_is_computed_that_no_metric_asks_for(
 
 
 def test_neighbours_are_looked_for_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    known, calls = samples.nearest, []
-    monkeypatch.setattr(samples, "nearest", lambda *pair: calls.append(1) or known(*pair))  # type: ignore[func-returns-value]
+    known, calls = comparison_module.nearest, []
+    monkeypatch.setattr(comparison_module, "nearest", lambda *pair: calls.append(1) or known(*pair))  # type: ignore[func-returns-value]
     assert len(scored(run.path, "--no-reference")["files"]) == 2
     assert len(calls) == 2  # among training images, among held-out ones
 

@@ -88,9 +88,9 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
     assert protocol["split"].startswith("held-out part of")
     assert protocol["split"].endswith(data)
     assert f"sha256:{SHA256}" in protocol["extractor"]
-    assert "64x64 bicubic" in protocol["images"]
+    assert "64x64 bicubic" in protocol["preprocessing"]
     assert "standard deviation" in protocol["scale"]
-    assert (protocol["weights"], protocol["images"], protocol["recipe"]) == ("EMA", 160, "vanilla")
+    assert (protocol["weights"], protocol["preprocessing"], protocol["recipe"]) == ("EMA", 160, "vanilla")
     assert (protocol["seed"], protocol["truncation"]) == (0, "none")
     assert 0 < protocol["classifier_accuracy"] <= 1
     assert protocol["classifier"].startswith("classifier of")
@@ -291,6 +291,27 @@ def test_against_the_training_data_as_papers_do(run: Run) -> None:
     said = ganzoo("evaluate", run.path, "--n", "20", "--against", "training", "--metric", "memorisation")
     assert said.code == 2
     assert "None of the metrics applies" in said.err
+
+
+def test_all_real_samples_whatever_the_number_of_generated_ones(run: Run) -> None:
+    """As `fid50k_full`: so many samples against the whole training set."""
+    only = ("--against", "training", "--metric", "frechet")
+    every = scored(run.path, *only, "--n-real", "all")
+    assert (every["n"], every["protocol"]["n_real"]) == (200, 300)
+    assert not any("only" in note for note in every["notes"])
+    some = scored(run.path, *only, "--n-real", "50")
+    assert (some["n"], some["protocol"]["n_real"]) == (200, 50)
+    usual = scored(run.path, *only)
+    assert usual["protocol"]["n_real"] == 200
+    assert len({document["scores"]["fed"] for document in (every, some, usual)}) == 3
+    # Of held-out samples, more than there are.
+    more = scored(run.path, "--metric", "frechet", "--n-real", "1000")
+    assert more["protocol"]["n_real"] == 250
+    assert any("only 250 real samples" in note for note in more["notes"])
+    for wrong in ("9", "none", "-1"):
+        said = ganzoo("evaluate", run.path, "--n-real", wrong)
+        assert said.code == 2
+        assert "neither a number from 10 on nor all" in said.err
 
 
 def test_no_image_of_an_earlier_evaluation_stays(run: Run, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_fid_is_what_the_inception_network_says(data: str, tmp_path: Path) -> No
     assert protocol["extractor"].startswith("Inception")
     assert protocol["extractor"].endswith(f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}")
     assert protocol["scale"] == "as they are"
-    assert "299x299" in protocol["images"]
+    assert "299x299" in protocol["preprocessing"]
     # Without that network nothing has its names.
     assert ganzoo("evaluate", DCGAN, *quick, *only[:2]).document["scores"].keys() == {"fed"}
     ended([DCGAN, *quick[:-1], *only[2:]], 2, "None of the metrics applies")

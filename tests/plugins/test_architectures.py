@@ -43,6 +43,10 @@ VARIANTS = [
     ("dcgan", {"head": "smooth", "discriminator_norm": "spectral", "init": "default", "kernel": 3}),
     ("dcgan", {"stages": 1, "generator_norm": "none", "discriminator_norm": "none", "bias": False}),
     ("dcgan", {"discriminator_extra": 2, "discriminator_norm": "spectral"}),
+    ("dcgan", {"bottom_activation": False, "head": "smooth", "discriminator_norm": "spectral", "slope": 0.1}),
+    ("dcgan", {"bottom_activation": False, "generator_norm": "none", "spectral_score": False}),
+    ("mlp", {"latent_distribution": "uniform", "latent_range": (0.0, 1.0)}),
+    ("conditional-mlp", {"latent_range": (-2.0, 1.0)}),
     ("conditional-conv", {"conditioning": "concat", "discriminator_norm": "batch", "kernel": 5}),
     ("conditional-conv", {"pooling": "sum", "discriminator_norm": "spectral", "init": "normal"}),
     ("conditional-mlp", {"generator_dropout": 0.5, "discriminator_norm": "spectral", "output": "tanh"}),
@@ -56,6 +60,10 @@ VARIANTS = [
     (
         "sn-resnet-conditional",
         {"shared_embedding": 4, "split_latent": True, "discriminator_hidden": "inputs"},
+    ),
+    (
+        "sn-resnet-conditional",
+        {"shared_embedding": 4, "spectral_generator": True, "separate_tables": True, "score_bias": False},
     ),
 ]
 

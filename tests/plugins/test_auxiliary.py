@@ -324,7 +324,7 @@ def test_each_term_moves_the_networks_of_its_role(registry: Registry) -> None:
     """D learns from guess-label and G from show-label, and neither from the other's."""
     for recipe in ("acgan", "infogan"):
         setup = prepare(resolve(recipe, registry, overrides={**TRAINED, "train.images": 64}))
-        penalties = setup.phases.penalties
+        penalties = setup.phases.objective.penalties
         assert [p.name.split("/")[-1].split("-")[0] for p in penalties["discriminator"]] == ["guess"]
         assert [p.name.split("/")[-1].split("-")[0] for p in penalties["generator"]] == ["show"]
 

@@ -288,9 +288,9 @@ def test_inception_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made(pixels), expected)
     gray = noise(3, 26, 27, 1)
     np.testing.assert_array_equal(made(gray), made(gray.repeat(3, axis=3)))
-    extractor_probabilities = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
-    assert extractor_probabilities.shape == (2, 1, 1008)
-    assert extractor_probabilities.argmax(2).tolist() == [[3], [3]]
+    guesses = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
+    assert guesses.shape == (2, 1, 1008)
+    assert guesses.argmax(2).tolist() == [[3], [3]]
 
 
 class Alien(torch.nn.Module):

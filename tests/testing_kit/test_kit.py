@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo import testing
 from ganzoo.registry.registry import load_registry
 from ganzoo.testing.check import CHECKS
 from ganzoo.testing.runner import check_plugin
@@ -226,3 +227,8 @@ def test_a_bad_plugin_fails_its_check_and_no_other(install: Install, check: str)
     install("bad", "bad", source)
     found = failures("bad")
     assert set(found) == {check}, found
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_what_the_kit_offers_can_be_imported(name: str) -> None:
+    assert getattr(testing, name) is not None

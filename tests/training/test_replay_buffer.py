@@ -144,13 +144,15 @@ def test_codes_stay_with_the_samples_that_were_made_of_them(registry: Registry) 
     }
     setup = prepare(resolve("infogan", registry, overrides=options))
     phases, views = setup.phases, []
-    penalty = phases.penalties["discriminator"][0]
+    penalty = phases.objective.penalties["discriminator"][0]
 
     def seen(view: Any) -> Tensor:
         views.append(view)
         return torch.zeros(())
 
-    phases.penalties["discriminator"] = [penalty.__class__(penalty.name, penalty.role, seen, 1, False)]
+    phases.objective.penalties["discriminator"] = [
+        penalty.__class__(penalty.name, penalty.role, seen, 1, False)
+    ]
     made: dict[bytes, int] = {}
     older = 0
     for step in range(8):

@@ -37,8 +37,8 @@ def gradients(setup: TrainingSetup, learn: bool = False) -> list[Tensor]:
     setup.training.engine.random.manual_seed(3)
     phases, draws = setup.phases, StepRandom(setup.training.engine)
     draws.begin(Shard(0, 8, 8))
-    drawn = phases._drawn(real, phases.engine.noise(phases.noise_fields, 8), learn)
-    loss = phases._total("discriminator", real, drawn, 0, draws)
+    drawn = phases.draw(real, phases.engine.noise(phases.noise_fields, 8), learn=learn)
+    loss = phases.total("discriminator", real, drawn, 0, draws)
     return list(torch.autograd.grad(loss, setup.training.discriminator.parameters))
 
 

@@ -29,13 +29,12 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.lock import only_process
 from ganzoo.runs.run import Run, list_runs
 from ganzoo.training.ema import Ema
-from ganzoo.training.phases import GeneratedBatch
 from ganzoo.training.player import learning_rate, momentum
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.shards import Shard, StepRandom
-from ganzoo.training.view import GameView
+from ganzoo.training.view import Generated
 from tests.conftest import FAMILIES, TINY
 
 Tiny = Callable[..., Plan]
@@ -107,9 +106,9 @@ def snapshot(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
     return [value.detach().clone() for module in modules.values() for value in module.parameters()]
 
 
-def drawn_for(setup: TrainingSetup, real: Batch, count: int, learn: bool) -> GeneratedBatch:
+def drawn_for(setup: TrainingSetup, real: Batch, count: int, learn: bool) -> list[Generated]:
     phases = setup.phases
-    return phases._drawn(real, phases.engine.noise(phases.noise_fields, count), learn)
+    return phases.draw(real, phases.engine.noise(phases.noise_fields, count), learn=learn)
 
 
 def phase(setup: TrainingSetup, role: str) -> None:
@@ -143,15 +142,7 @@ def test_generated_samples_are_detached_when_the_discriminator_learns(
     drawn = drawn_for(setup, real, 4, learn=True)
     draws = StepRandom(training.engine)
     draws.begin(Shard(0, 4, 4))
-    view = GameView(
-        training.networks,
-        training.networks.games[0],
-        draws,
-        learns=learns,
-        real=real,
-        fake=drawn.fakes[0],
-        noise=drawn.noises[0],
-    )
+    view = setup.phases.view(0, learns, real, drawn[0], draws)
     assert view.fake["image"].requires_grad is wanted
     assert view.fake_outputs["score"].requires_grad
     assert view.real_outputs["score"].requires_grad is not wanted
@@ -188,7 +179,7 @@ def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
         for step in (0, 1):
             draws = StepRandom(setup.training.engine)
             draws.begin(Shard(0, 8, 8))
-            totals[-1].append(setup.phases._total("discriminator", real, drawn, step, draws).item())
+            totals[-1].append(setup.phases.total("discriminator", real, drawn, step, draws).item())
     means = always.training.meter.read()
     penalty = means["gradient-penalty"]
     assert totals[1][0] - totals[0][0] == pytest.approx(3 * penalty, rel=0.2)

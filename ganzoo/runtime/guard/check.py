@@ -2,9 +2,9 @@
 
 A file is data from anywhere: a seal can be forged. So each one must be a plain graph of known operators
 that keeps all its weights inside and whose tensors have a reasonable size. `model.py` reads the file,
-`sizes.py` works out shapes; the judgement is here. `contract.py` says what inputs and outputs mean,
-`trial.py` runs a file from elsewhere once, in a process of its own. A tensor whose size cannot be worked
-out before anything runs is refused. What no check can promise is that onnxruntime has no flaws.
+`shape_inference.py` works out shapes; the judgement is here. `signature.py` says what inputs and outputs
+mean, `trial.py` runs a file from elsewhere once, in a process of its own. A tensor whose size cannot be
+worked out before anything runs is refused. What no check can promise is that onnxruntime has no flaws.
 """
 
 from __future__ import annotations

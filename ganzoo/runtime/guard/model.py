@@ -1,7 +1,7 @@
 """The structure of an .onnx file without onnx or protobuf: graph, nodes, tensors; no judgement.
 
 Owns the step from fields to records, and refuses what one reader would see and another would not: a
-value in two places, or in a place for another type. What may be in a graph is __init__.py.
+value in two places, or in a place for another type. What may be in a graph is check.py.
 """
 
 from __future__ import annotations

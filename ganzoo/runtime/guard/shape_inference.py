@@ -2,7 +2,7 @@
 
 Owns what is followed: shapes through every operator that may be in a file, and the small tensors that
 shapes are made of. A shape that cannot be worked out is None, and so is what depends on it. The rules
-for the operators are rules.py; what is unknown or too large is refused in __init__.py.
+for the operators are shape_rules.py; what is unknown or too large is refused in check.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.runtime.guard.model import MOST_VALUES, Graph, Node, Value
-from ganzoo.runtime.guard.operands import Known, Operands, Shape, integer, integers, shape_of, values_of
-from ganzoo.runtime.guard.shape_rules import RULES, cuts
+from ganzoo.runtime.guard.shape_rules import (
+    RULES,
+    Known,
+    Operands,
+    Shape,
+    cuts,
+    integer,
+    integers,
+    shape_of,
+    values_of,
+)
 
 __all__ = ["Step", "steps"]
 

@@ -99,16 +99,13 @@ def _try(data: bytes, contract: Contract) -> str:
 
         onnx.checker.check_model(data)
     import numpy as np
-    import onnxruntime
 
     from ganzoo import sampling
-    from ganzoo.runtime.ort_session import plain_options
+    from ganzoo.runtime.ort_session import cpu_session
 
     noise = [field for field in contract.inputs if field.dtype == "float32"]
     labels = [field.name for field in contract.inputs if field.dtype == "int64"]
-    options = plain_options()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(data, threads=1)
     names = [field.name for field in contract.outputs]
     # Of a free batch, 2 finds what was frozen at 1.
     for rows in [contract.batch] if contract.batch else [1, 2]:

@@ -24,10 +24,10 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-4, atol=1e-4 * max(1.0, float(b.abs().max())))
 
 
-def _spread(networks: Networks, seed: int = 0) -> Networks:
+def _spread(networks: Networks) -> Networks:
     """Networks whose parameters are moved a little: zeros at the start would hide what depends on them."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         for net in every_net(networks).values():
             for value in net.module.parameters():
                 value.add_(torch.randn_like(value), alpha=0.1)

@@ -95,7 +95,7 @@ class Table:
         self.modules = list(getattr(training, self.spec.role).modules.values())
         penalties = [
             item
-            for item in self.prepared.phases.penalties[self.spec.role]
+            for item in self.prepared.phases.objective.penalties[self.spec.role]
             if item.name.split("/")[-1] == self.name
         ]
         if not penalties:
@@ -112,16 +112,8 @@ class Table:
         draws = StepRandom(training.engine)
         draws.begin(Shard(0, BATCH, BATCH))
         noise = training.engine.noise(phases.noise_fields, BATCH)
-        drawn = phases._drawn(self.real, noise, learn=True)
-        return GameView(
-            training.networks,
-            training.networks.games[0],
-            draws,
-            learns=self.spec.role,
-            real=self.real,
-            fake=drawn.fakes[0],
-            noise=noise,
-        )
+        drawn = phases.draw(self.real, noise, learn=True)[0]
+        return phases.view(0, self.spec.role, self.real, drawn, draws)
 
     def value(self) -> Tensor:
         """The term's value for the batch, from the same random numbers each time."""
@@ -223,7 +215,7 @@ def _differentiated() -> Iterator[list[bool]]:
 def keeps_no_clock(target: TermTarget) -> None:
     """The same batch and the same state give the same value: when it is due is the loop's business."""
     table = Table(target)
-    modules = table.prepared.phases._modules()  # networks too: spectral norm changes as it is used
+    modules = table.prepared.phases.modules  # networks too: spectral norm changes as it is used
     states = [{key: value.clone() for key, value in module.state_dict().items()} for module in modules]
     values = []
     for _ in range(5):

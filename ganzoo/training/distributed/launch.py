@@ -16,21 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ganzoo.errors import ExitCode, FailedError, GanzooError, UsageError
+from ganzoo.errors import CODE_OF_STATUS, ExitCode, FailedError, GanzooError, UsageError
 from ganzoo.runs.run import Run
 from ganzoo.util import system
 
 _PR_SET_PDEATHSIG = 1  # from sys/prctl.h
 
 _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
-
-_CODES = {
-    "done": ExitCode.OK,
-    "paused": ExitCode.OK,
-    "diverged": ExitCode.DIVERGED,
-    "preempted": ExitCode.PREEMPTED,
-    "interrupted": ExitCode.INTERRUPTED,
-}
 
 
 # Set for the processes: those that were asked to stop then end with 0, which torchrun would take for a
@@ -80,10 +72,10 @@ def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: 
         stopped = ExitCode.INTERRUPTED if error.sigval == signal.SIGINT else ExitCode.PREEMPTED
         after = _record(run_dir)
         # Unchanged, it tells of an earlier start: the signal came before training began.
-        return stopped if after == before else _CODES.get(after.get("status", ""), stopped)
+        return stopped if after == before else CODE_OF_STATUS.get(after.get("status", ""), stopped)
     finally:
         del os.environ[LAUNCHED]
-    return _CODES.get(_record(run_dir).get("status", ""), ExitCode.OK)
+    return CODE_OF_STATUS.get(_record(run_dir).get("status", ""), ExitCode.OK)
 
 
 def _code_of(rank: int, code: int) -> int:

@@ -1,28 +1,38 @@
 """One image file to one uint8 array, whatever its mode, orientation and size.
 
-Only five formats are opened, each by a decoder that Pillow has in every build. Files come from
-anywhere, so all that a decoder may raise on a damaged one is turned into ValueError, and what one file
-may cost is bounded: its pixels, its bytes, and the memory of all that are decoded at the same time.
+Datasets and `ganzoo generate --input` read images by `decode_image`, so a generator is given the pixels that
+it was trained on. Files come from anywhere: only five formats are opened, what a decoder raises on a damaged
+file becomes ValueError, and pixels, bytes and memory are bounded.
 """
 
 from __future__ import annotations
 
+import os
+import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from ganzoo_datasets.limits import IMAGE_BYTES, PIXELS, Budget, opened
+from ganzoo.images import MODES
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+
+IMAGE_BYTES = 1 << 27
+"""The largest image file. A few formats are read whole, and a sparse file costs nobody anything."""
+
+PIXELS = 1024 * 1024 * 1024 // 4 // 3
+"""Pillow's own limit for the pixels of an image, kept even where a program has switched it off."""
+
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,6 +48,32 @@ _TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can h
 _LARGE = 1 << 20  # pixels from which on an image is shrunk in strips, without whole copies
 _GAP = 3  # shrinking by whole steps stops at this multiple of the final size, at no visible cost
 
+
+class Budget:
+    """An amount that the threads of a process share; who wants more than is free waits.
+
+    A wish for more than there is gets all of it, alone.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = self._free = total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def spend(self, amount: int) -> Iterator[None]:
+        """Hold that much while the block runs."""
+        amount = min(amount, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= amount)
+            self._free -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += amount
+                self._changed.notify_all()
+
+
 # Pillow keeps up to 4 bytes for each pixel. Threads decode within these bounds, however many they are.
 _pixels_at_once = Budget(40 << 20)
 _bytes_at_once = Budget(64 << 20)
@@ -48,18 +84,24 @@ with suppress(AttributeError, ValueError):
     Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 
+Fit = Literal["crop", "pad", "stretch"]
+"""The centre is cut out; white is put around (transparent with 4 channels); or the aspect ratio changes."""
+
+FITS: tuple[Fit, ...] = get_args(Fit)
+
+
 @dataclass(frozen=True)
-class Frame:
+class ImageFrame:
     """The shape of every sample: pixels, channels (1, 3 or 4), and how an image is fitted in."""
 
     height: int
     width: int
     channels: int
-    fit: Literal["crop", "pad", "stretch"]
+    fit: Fit
 
 
 @dataclass(frozen=True)
-class Header:
+class ImageHeader:
     """What a file says of itself before its pixels are decoded; sizes after EXIF rotation."""
 
     height: int
@@ -73,7 +115,7 @@ def silence_pillow() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def read_header(path: Path) -> Header | None:
+def read_image_header(path: Path) -> ImageHeader | None:
     """Size and mode from the header alone; None when the file is not a readable image."""
     try:
         with _image(path) as image:
@@ -81,16 +123,16 @@ def read_header(path: Path) -> Header | None:
             # Asking a PNG without EXIF for it would decode the whole image.
             if ("exif" in image.info or image.format != "PNG") and _orientation(image) >= 5:
                 width, height = height, width
-            return Header(height, width, image.mode in _GRAY or _gray_palette(image))
+            return ImageHeader(height, width, image.mode in _GRAY or _gray_palette(image))
     except Exception:
         return None
 
 
-def decode(path: Path, frame: Frame) -> NDArray[np.uint8]:
+def decode_image(path: Path, frame: ImageFrame) -> NDArray[np.uint8]:
     """Pixels (channels, height, width) of the first frame of an image.
 
     ValueError when the file is damaged, is no plain file of one of the five formats, or is larger than
-    the limits of `limits.py` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower); OSError when it
+    the limits `IMAGE_BYTES` and `PIXELS` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower); OSError when it
     cannot be opened at all.
     """
     try:
@@ -121,7 +163,7 @@ def _image(path: Path) -> Iterator[Image.Image]:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     PngImagePlugin.MAX_TEXT_MEMORY = min(PngImagePlugin.MAX_TEXT_MEMORY, _TEXT_BYTES)
     PngImagePlugin.MAX_TEXT_CHUNK = min(PngImagePlugin.MAX_TEXT_CHUNK, _TEXT_BYTES)
-    with opened(path) as (file, size):
+    with _opened(path) as (file, size):
         if not size:
             raise ValueError("the file is empty")
         if size > IMAGE_BYTES:
@@ -131,6 +173,23 @@ def _image(path: Path) -> Iterator[Image.Image]:
             if image.width * image.height > limit:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than the limit of {limit:,}")
             yield image
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file and its size. OSError when it cannot be opened, ValueError when it is not a plain file.
+
+    A pipe without a writer would be waited for, and a device may never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")
+    # Between the question and the opening, the file may have become a pipe.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        yield file, status.st_size
 
 
 @contextmanager
@@ -149,7 +208,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _shrunk(image: Image.Image, frame: Frame, turn: int) -> Image.Image:
+def _shrunk(image: Image.Image, frame: ImageFrame, turn: int) -> Image.Image:
     """A large image in its final mode, averaged over whole steps down to `_GAP` times its final size.
 
     In strips: to convert all of it at once would take several times the memory of its pixels.
@@ -157,7 +216,7 @@ def _shrunk(image: Image.Image, frame: Frame, turn: int) -> Image.Image:
     height, width = (frame.width, frame.height) if turn >= 5 else (frame.height, frame.width)
     step = max(1, int(min(image.width / width, image.height / height) / _GAP))
     rows = step * max(1, _LARGE // (step * image.width))
-    result = Image.new(_MODES[frame.channels], (-(-image.width // step), -(-image.height // step)))
+    result = Image.new(MODES[frame.channels], (-(-image.width // step), -(-image.height // step)))
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(image.height, top + rows)))
         result.paste(_plain(strip, frame.channels).reduce(step), (0, top // step))
@@ -173,7 +232,7 @@ def _plain(image: Image.Image, channels: int) -> Image.Image:
         if channels != 4:
             white = Image.new("RGBA", image.size, (255, 255, 255, 255))
             image = Image.alpha_composite(white, image).convert("RGB")
-    mode = _MODES[channels]
+    mode = MODES[channels]
     return image if image.mode == mode else image.convert(mode)
 
 
@@ -183,7 +242,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
 
 
-def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
+def _fitted(image: Image.Image, frame: ImageFrame) -> Image.Image:
     """The image at the size of the frame; untouched when it has that size already."""
     if image.size == (frame.width, frame.height):
         return image
