@@ -100,7 +100,7 @@ def read_newest(
             if path.name.isdigit():  # the others are what a killed process leaves behind
                 warn(f"checkpoint {path.name} is damaged and was passed over: {error}")
             continue
-        return _tensors(path / STATE, lambda _: None), manifest
+        return _tensors(path / STATE, check), manifest
     raise UsageError(
         "There is no sound checkpoint in this run.",
         where=str(folder),
