@@ -97,7 +97,9 @@ def live(
 
     if not dataclasses.is_dataclass(options):
         return options, []
-    changed = {item.name: made(item.name, getattr(options, item.name)) for item in dataclasses.fields(options)}
+    changed = {
+        item.name: made(item.name, getattr(options, item.name)) for item in dataclasses.fields(options)
+    }
     if not numbers:
         return options, []
     result = copy.copy(options)
