@@ -65,8 +65,8 @@ def page() -> str:
     lines = [
         "# Hooks, records, checks",
         "",
-        "`python tools/make_reference.py` writes this page from signatures and docstrings; do not edit it. The",
-        "pages of [the guide](index.md) explain the records, with examples.",
+        "`python tools/make_reference.py` writes this page from signatures and docstrings; do not edit it.",
+        "The pages of [the guide](index.md) explain the records, with examples.",
         "",
         "## Hooks and their records",
         "",
@@ -76,8 +76,8 @@ def page() -> str:
         *hooks(),
         "## Checks of the conformance kit",
         "",
-        "`ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` run these checks in this order. A check is",
-        "not run if a check that it needs has failed, or a check of a record that its subject uses.",
+        "`ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` run these checks in this order. A",
+        "check is not run if a check that it needs has failed, or a check of a record that its subject uses.",
         "",
         *checks(),
     ]
