@@ -34,12 +34,12 @@ def ganzoo_losses() -> list[LossSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def ganzoo_terms() -> list[TermSpec]:  # type: ignore[empty-body]
-    """Penalties and constraints that stand beside a loss."""
+    """Penalties and constraints that are used together with a loss."""
 
 
 @hookspec
 def ganzoo_augmentations() -> list[AugmentationSpec]:  # type: ignore[empty-body]
-    """What is done to images before discriminators see them."""
+    """Changes of images before discriminators see them."""
 
 
 @hookspec

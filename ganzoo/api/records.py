@@ -1,4 +1,4 @@
-"""Whether a plugin's records are what the core takes them for. Nothing is imported or called for that."""
+"""Checks the records of a plugin, without importing or calling any of its code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganzoo.errors import PluginError
 NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
-# Options of the core that stand in the same tables of settings as a plugin's.
+# Options of the core in the tables of settings that also have a plugin's options.
 RESERVED: Mapping[str, frozenset[str]] = {
     "ganzoo_architectures": frozenset({"name"}),
     "ganzoo_losses": frozenset({"name"}),
@@ -27,7 +27,7 @@ _CHOICES = {"role": ("discriminator", "generator"), "kind": ("penalty", "constra
 
 
 def check_spec(hook: str, spec: object, record: type[Any]) -> None:
-    """PluginError when a hook's answer is not a record, or one with a value that it cannot have."""
+    """PluginError when a hook returned something else than a record, or a record with an invalid value."""
     if not isinstance(spec, record):
         raise PluginError(f"{hook} must return {record.__name__} records, it returned {type(spec).__name__}")
     name = getattr(spec, "name", "")
@@ -49,11 +49,13 @@ def check_spec(hook: str, spec: object, record: type[Any]) -> None:
             raise PluginError(f"the config of '{name}' must be a dataclass, not {config!r}")
         clash = RESERVED.get(hook, frozenset()) & {item.name for item in dataclasses.fields(config)}
         if clash:
-            raise PluginError(f"the option '{min(clash)}' of '{name}' is one of the core's: rename it")
+            raise PluginError(
+                f"the option '{min(clash)}' of '{name}' is an option of the core, too: rename it"
+            )
 
 
 def _problem(field: str, value: object) -> str:
-    """What a record's field has to hold, when it does not; empty when it does."""
+    """What the field of a record must contain; empty when `value` is valid."""
     if field in _TEXTS:
         return "" if isinstance(value, str) else "text"
     if field in _FLAGS:
