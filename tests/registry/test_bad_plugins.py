@@ -103,7 +103,11 @@ POINTS: dict[str, tuple[bytes, str, str]] = {
     "not-text": (b"[ganzoo]\nx = \xff\xfe\xe9\n", "?", "UnicodeDecodeError"),
     "twice": (b"[ganzoo]\nx = {module}\nx = os\n", "x", ""),
     "same-name": (b"[ganzoo]\nx = {module}\nx = {module}_b\n", "x", "has the same name"),
-    "two-names": (b"[ganzoo]\nx = {module}\ny = {module}\n", "y", "names the same object as plugin 'two-names/x'"),
+    "two-names": (
+        b"[ganzoo]\nx = {module}\ny = {module}\n",
+        "y",
+        "names the same object as plugin 'two-names/x'",
+    ),
     "odd-name": (b"[ganzoo]\nx\x1b[31m = no_such_module\n", "x\\x1b[31m", "no_such_module"),
     "twins": (b"[ganzoo]\nx = {module}\ny = {module}_b\n", "y", "'x' of the same distribution also offers"),
 }
