@@ -1,4 +1,4 @@
-"""Discriminators that judge several samples together: `train.pack` (Lin et al. 2018, PacGAN)."""
+"""Discriminators that score several samples together: `train.pack` (Lin et al. 2018, PacGAN)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ganzoo.registry.registry import calling, factory_of
 __all__ = ["packed"]
 
 _PACKS_LABELS = "packs-labels"
-"""A tag of networks whose discriminators also take the labels of a pack, (N / pack, pack)."""
+"""A tag of networks whose discriminators also accept the labels of a pack, (N / pack, pack)."""
 
 
 def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
-    """The same generators, with discriminators that judge `train.pack` samples together.
+    """The same generators, with discriminators that score `train.pack` samples together.
 
-    Lin et al. 2018 (PacGAN, section 3): to the network a pack is one sample with so many times the channels,
-    so it is built from data that has these. SettingsError where that cannot be, as with most labels. Terms
-    that compare what D writes with each sample reject the tag `packed`.
+    Lin et al. 2018 (PacGAN, section 3): the network treats a pack as one sample with `pack` times as many
+    channels, and is built from a description of such data. SettingsError if that is impossible, as with most
+    labels. Terms that compare outputs of D with single samples reject the tag `packed`.
     """
     pack, item = plan.train.pack, plan.architecture.item
     fields = tuple(
@@ -43,9 +43,9 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
             reason = error.what
     if reason:
         raise SettingsError(
-            f"The architecture '{item.name}' cannot judge {pack} samples together.",
+            f"The architecture '{item.name}' cannot score {pack} samples together.",
             where=f"train.pack (from {plan.origin(('train', 'pack'))}): {reason}",
             fix="train.pack=1, or another architecture",
         )
-    judges = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
-    return replace(networks, discriminators=judges, tags=(*networks.tags, "packed"))
+    discriminators = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
+    return replace(networks, discriminators=discriminators, tags=(*networks.tags, "packed"))

@@ -13,8 +13,8 @@ import torch
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import Key, layer
 from ganzoo.errors import DivergedError, UsageError
-from ganzoo.runs.checkpoint import has_any, has_sound
-from ganzoo.runs.run import Run, is_unborn, safe_name
+from ganzoo.runs.checkpoint import has_any, has_valid
+from ganzoo.runs.run import Run, is_unused, safe_name
 from ganzoo.runs.validation import is_complete
 from ganzoo.util.files import storage
 
@@ -48,10 +48,10 @@ def run_progress(path: Path, plan: Plan) -> RunProgress:
     UsageError when there is something else, DivergedError for a run that would diverge again.
     """
     with storage(path):
-        if is_unborn(path):
+        if is_unused(path):
             return "new"
     run = Run.open(path)
-    sound = has_sound(run.checkpoints)
+    sound = has_valid(run.checkpoints)
     if not has_any(run.checkpoints) and not is_complete(run.settings_file):
         return "new"  # ended while it wrote its first files
     _check_settings(run, plan)

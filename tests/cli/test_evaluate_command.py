@@ -133,7 +133,7 @@ def test_a_run_on_its_way(run: Run, tmp_path: Path) -> None:
         assert "This run has no checkpoint yet" in said.err
         assert "later" in said.err
     said = ganzoo("evaluate", begun.path, *FRECHET)  # it was killed
-    assert "no sound checkpoint" in said.err
+    assert "no valid checkpoint" in said.err
 
 
 # --- folders ----------------------------------------------------------------------------------------

@@ -98,10 +98,10 @@ def test_a_folder_that_cannot_be_listed(
     ("made", "message"),
     [
         ("1 / 0", "division by zero"),
-        ("None", "gave nothing"),
+        ("None", "returned None"),
         ("ArraySource(fields=(ROW,), arrays={'row': [[0.0, 1.0]]})", "NumPy arrays"),
         ("items(lambda index: {}['row'])", "KeyError"),
-        ("items(lambda index: np.zeros(2))", "read an item as ndarray"),
+        ("items(lambda index: np.zeros(2))", "returned ndarray for an item"),
     ],
 )
 def test_mistakes_of_a_dataset_plugin_name_it(

@@ -88,7 +88,7 @@ def killed_until_done(plan: Plan, folder: Path, seed: int, atomic: bool) -> int:
 
 
 def newest(run_dir: Path) -> int:
-    """The images of the newest sound checkpoint, whatever its folder is called."""
+    """The images of the newest valid checkpoint, whatever its folder is called."""
     from ganzoo.errors import UsageError
     from ganzoo.runs.checkpoint import read_newest
 
