@@ -76,7 +76,7 @@ def conditions_of(real_data: RealData, inputs: Mapping[str, Any]) -> Labels | No
 def targets_of(
     real_data: RealData, reads: Sequence[Field], n: int, n_real: int, seed: int
 ) -> NDArray[np.intp] | None:
-    """For each of `n` samples, the index of its target among `n_real` real ones, or None if there are none."""
+    """For each of `n` samples, the index of its target among `n_real` real ones; None without targets."""
     present = {field.name for field in real_data.dataset.fields}
     inputs = [field for field in reads if field.source == "data" and field.dtype == "float32"]
     if real_data.unpaired or not inputs or any(field.name not in present for field in inputs):
