@@ -1,4 +1,4 @@
-"""The moving average of the generators, which samples and exports are made from."""
+"""The moving average (EMA) of the generators. Samples and exports use it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ganzoo.training.compute.device import Scalar
 class Ema:
     """Averaged copies of the generators, in eval mode.
 
-    Parameters and running statistics are averaged with one factor: statistics of the raw weights
-    do not fit averaged weights. Counters are copied. With `half_life` 0 the raw modules are used.
+    Parameters and running statistics are averaged with the same factor, because statistics of the raw
+    weights do not fit averaged weights. Counters are copied. With `half_life` 0 the raw modules are used.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: EmaSettings) -> None:
@@ -37,7 +37,7 @@ class Ema:
         self._weight = Scalar(pairs[0][0].device if pairs else torch.device("cpu"))
 
     def schedule(self, images: int, seen: int) -> None:
-        """Set the weight of the next update: after `images` more images, `seen` in all."""
+        """Set the weight of the next update, which comes `images` images after the last; `seen` in total."""
         half_life = self.settings.half_life
         if self.settings.ramp > 0:
             half_life = min(half_life, self.settings.ramp * seen)

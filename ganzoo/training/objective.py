@@ -1,4 +1,4 @@
-"""A plan's loss and terms, made by their plugins' factories and sorted by what they do."""
+"""The loss and terms of a plan: made by the plugins' factories, grouped by role."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def make_objective(plan: Plan, device: torch.device) -> Objective:
 
 
 def _loss(plan: Plan) -> Loss:
-    """The plan's loss, tried on made-up scores: a plugin's mistake must not surface in mid-run."""
+    """The plan's loss, tested on zeros so that a plugin's mistake shows before training."""
     item, scores = plan.loss.item, torch.zeros(2)
     factory = factory_of(item)
     with calling(item):

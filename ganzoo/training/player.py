@@ -1,4 +1,4 @@
-"""One side of the game: its parameters, optimiser, schedule and constraints."""
+"""All networks of one role (generators or discriminators): parameters, optimiser, schedule, constraints."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Constraint = Callable[[nn.Module], None]
 
 
 class Player:
-    """All generators, or all discriminators, with the optimiser that moves them.
+    """All generators, or all discriminators, with their optimiser.
 
-    `slowed` is a factor on the learning rate, lowered when a run is rolled back. One that `skips` wants
-    steps taken back whose gradient is not finite.
+    `slowed` is a factor on the learning rate; each rollback of the run halves it. `skips`: steps whose
+    gradient is not finite are undone.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Player:
         self.optimizer = make_optimizer(self.parameters, settings, self._rate.value)
 
     def schedule(self, progress: float, images: int, steps: int) -> None:
-        """Set learning rate and momentum for a point of the run (`progress` is in 0..1)."""
+        """Set learning rate and momentum for this point of the run (`progress` is in 0..1)."""
         self._rate.set(self.slowed * learning_rate(self.settings, progress, steps))
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate.value
@@ -61,15 +61,15 @@ class Player:
                 group["momentum"] = momentum(self.settings, images)
 
     def clear(self) -> None:
-        """Forget the gradients of the last step."""
+        """Delete the gradients of the last step."""
         self.optimizer.zero_grad(set_to_none=True)
 
     def add_gradients(self, loss: Tensor) -> None:
-        """Add the loss's gradients to those since `clear`; only this side's parameters get any."""
+        """Add the gradients of the loss to those since `clear`, for the parameters of this player only."""
         torch.autograd.backward(loss, inputs=self.parameters)
 
     def step(self) -> Tensor:
-        """One step along the gradients of all ranks; returns their norm, a scalar on the device."""
+        """Take a step with the summed gradients of all ranks; returns their norm, a scalar on the device."""
         gradients = [value.grad for value in self.parameters if value.grad is not None]
         self.ranks.add_up(gradients)
         norms = torch._foreach_norm(gradients) if gradients else [torch.zeros(())]
@@ -99,8 +99,8 @@ class Player:
             name, _, slot = key.rpartition(".")
             index = position[name]
             if value.shape == self.parameters[index].shape:
-                # The fused kernels walk parameter and moments side by side in memory, so moments
-                # need the parameter's layout (channels last, say), which a file does not keep.
+                # The fused kernels need moments in the memory layout of the parameter (for example
+                # channels last), which a file does not keep.
                 value = torch.empty_like(self.parameters[index]).copy_(value)
             slots.setdefault(index, {})[slot] = value
         groups = self.optimizer.state_dict()["param_groups"]
@@ -110,9 +110,9 @@ class Player:
 def make_optimizer(
     parameters: Sequence[Tensor], settings: OptimizerSettings, rate: float | Tensor
 ) -> torch.optim.Optimizer:
-    """The torch optimiser of these settings; Adam and SGD run as one fused kernel.
+    """The torch optimiser for these settings; Adam and SGD run as one fused kernel.
 
-    With a `rate` that is a tensor on CUDA, steps can be captured in a graph.
+    If `rate` is a tensor on CUDA, steps can be captured in a CUDA graph.
     """
     capturable = isinstance(rate, Tensor)
     if settings.optimizer == "adam":
@@ -140,7 +140,7 @@ def make_optimizer(
 
 
 def learning_rate(settings: OptimizerSettings, progress: float, steps: int) -> float:
-    """The rate at a share `progress` of the run, after `steps` optimiser steps."""
+    """The learning rate at `progress` (0..1) of the run, after `steps` optimiser steps."""
     if settings.decay == "exponential":
         return max(settings.lr_final, settings.lr * settings.decay_rate**-steps)
     if settings.decay == "none" or progress <= settings.decay_from:
@@ -151,7 +151,7 @@ def learning_rate(settings: OptimizerSettings, progress: float, steps: int) -> f
 
 
 def momentum(settings: OptimizerSettings, images: int) -> float:
-    """The momentum after so many images."""
+    """The momentum after `images` images."""
     if settings.momentum_final is None:
         return settings.momentum
     share = min(1.0, images / settings.momentum_images)

@@ -111,9 +111,9 @@ def test_what_was_asked_for_and_does_not_apply_is_said(run: Run) -> None:
 
 
 def test_too_few_samples_for_a_distance(run: Run) -> None:
-    few = "fed says little with 60 samples, fewer than its 320 features: take more"
+    few = "fed is not reliable with 60 samples, fewer than its 320 features: take more"
     assert few in notes(run.path, *FRECHET)
-    assert not any("says little" in note for note in notes(run.path, *QUICK, "--metric", "prdc"))
+    assert not any("is not reliable" in note for note in notes(run.path, *QUICK, "--metric", "prdc"))
     # 100 real samples: as many generated ones as anybody likes do not help.
     assert any("with 100 samples" in note for note in notes(run.path, *FRECHET, "--n", "400"))
 

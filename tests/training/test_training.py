@@ -319,7 +319,7 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
         with pytest.raises(UsageError, match=f"would change {path}"):
             resume(*reopened(run, registry, **more, **{path: value}), NullReporter())
     np.save(images, np.zeros((40, 28, 28), np.uint8))
-    with pytest.raises(DataError, match="not what the run was started with"):
+    with pytest.raises(DataError, match="not the data that the run was started with"):
         resume(*reopened(run, registry, **more), NullReporter())
     with pytest.raises(UsageError, match="not a run directory"):
         Run.open(tmp_path)
