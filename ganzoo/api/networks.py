@@ -6,7 +6,7 @@ Part of `ganzoo.api`. Importing this imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ganzoo.fields import Field
@@ -28,12 +28,16 @@ class Net:
     A discriminator may score `pack` samples together. It then writes N / pack scores: the core calls it
     with (N / pack, pack * C, ...) in place of (N, C, ...), and with labels (N / pack, pack). With
     `train.pack` the core sets `pack` itself.
+
+    `rates` gives parts of the module learning rates of their own: a factor for each prefix of parameter
+    names (`{"mapping": 0.01}`, StyleGAN2). Users can set others with `generator.rates`.
     """
 
     module: nn.Module
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ("score",)
     pack: int = 1
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

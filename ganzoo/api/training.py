@@ -60,6 +60,11 @@ class View(Protocol):
         """The noise fields that `fake` was made from; `real` and `fake` do not contain them."""
         ...
 
+    @property
+    def progress(self) -> Tensor:
+        """How much of the run is done, 0..1: a scalar on the device, for weights that change over a run."""
+        ...
+
     def discriminate(self, batch: Batch) -> Batch:
         """Run this game's discriminator on another batch; `score` is among the keys."""
         ...

@@ -107,3 +107,8 @@ def _problems(shape: str, points: tuple[tuple[float, float], ...], images: bool)
         yield "has positions outside of the run: they are shares in 0..1, or images with 'images' at the end"
     if shape == "exponential" and min(values) * max(values) <= 0:
         yield "is exponential: its values must be all above 0, or all below"
+
+
+def number_at(value: float | Schedule, progress: float, images: int) -> float:
+    """A setting that is a number or a schedule, at this point of the run."""
+    return value.at(progress, images) if isinstance(value, Schedule) else value

@@ -30,6 +30,7 @@ NOT_TOML = (ValueError, RecursionError)
 
 IMAGES = 200_000  # the default length of a run
 
+_RATE = re.compile(r"[\w.-]+=\d+\.?\d*(e[-+]?\d+)?")
 _BEST = re.compile(r"(min|max):[\w.-]+")
 
 Count = Annotated[int, Bound(ge=1)]
@@ -92,6 +93,13 @@ class TrainSettings:
         highest = self.keep_best.startswith("max:")
         return None if value is None else (self.keep_best, -value if highest else value)
 
+    def share(self, images: int, seconds: float) -> float:
+        """How much of the run is done, in 0..1: by images or by minutes, whichever is more."""
+        share = images / self.images if self.images is not None else 0.0
+        if self.minutes is not None:
+            share = max(share, seconds / (60.0 * self.minutes))
+        return min(1.0, share)
+
     @property
     def best_name(self) -> str:
         """The name of the value that `keep_best` compares."""
@@ -111,10 +119,14 @@ class OptimizerSettings:
 
     `linear` and `cosine` keep `lr` until the fraction `decay_from` of the run and reach `lr_final` at its
     end; `exponential` divides by `decay_rate` after each step, not below `lr_final`. Momentum rises
-    linearly to `momentum_final` over `momentum_images`.
+    linearly to `momentum_final` over `momentum_images`. During the first `warmup` images the rate rises from
+    0. `adamw` subtracts its weight decay from the weights (Loshchilov and Hutter 2019), `adam` adds it to the
+    gradient. Before a step, each value of the gradient is limited to +-`clip_value`, then the norm of the
+    whole gradient to `clip_norm`; 0 is no limit. `rates` gives parts of the networks rates of their own:
+    `mapping=0.01` multiplies the rate of all parameters whose name begins with `mapping`.
     """
 
-    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     lr: NonNegative = 2e-4
     betas: tuple[Annotated[float, Bound(ge=0, lt=1)], Annotated[float, Bound(ge=0, lt=1)]] = (0.5, 0.999)
     eps: Annotated[float, Bound(gt=0)] = 1e-8
@@ -126,6 +138,32 @@ class OptimizerSettings:
     decay_from: Share = 0.0
     decay_rate: Annotated[float, Bound(ge=1)] = 1.0
     lr_final: NonNegative = 0.0
+    warmup: Annotated[int, Bound(ge=0)] = 0
+    clip_norm: NonNegative = 0.0
+    clip_value: NonNegative = 0.0
+    rates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.rates:
+            if not _RATE.fullmatch(text):
+                raise ValueError(f"rates are PREFIX=FACTOR, like mapping=0.01, not '{text}'")
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """The factor on the learning rate for each prefix of parameter names."""
+        return {prefix: float(factor) for prefix, _, factor in (text.partition("=") for text in self.rates)}
+
+    @property
+    def host_schedules(self) -> list[str]:
+        """Scheduled options that kernels take as numbers of the host: a captured graph would keep them."""
+        names = ("betas", "eps", "weight_decay", "momentum", "clip_value")
+        values = {name: getattr(self, name) for name in names}
+        moving = [
+            name
+            for name, value in values.items()
+            if any(isinstance(v, Schedule) for v in (value if isinstance(value, tuple) else (value,)))
+        ]
+        return moving + (["momentum"] if self.momentum_final is not None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +175,11 @@ class EmaSettings:
 
     half_life: NonNegative = 0.0
     ramp: NonNegative = 0.05
+
+    @property
+    def active(self) -> bool:
+        """Whether the run keeps an average."""
+        return isinstance(self.half_life, Schedule) or self.half_life > 0
 
 
 @dataclass(frozen=True, kw_only=True)

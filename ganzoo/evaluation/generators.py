@@ -127,7 +127,7 @@ def of_run(
     fields = declared(trained.networks, run.info)
 
     plan = trained.plan
-    averaged = plan.ema.half_life > 0 and not raw
+    averaged = plan.ema.active and not raw
     return EvaluatedGenerator(
         name=str(path),
         data=plan.data.source,

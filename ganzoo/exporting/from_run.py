@@ -69,7 +69,7 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
         "data_fingerprint": record["data"]["fingerprint"],
         "data_options": _public(plan.dataset.options),
         "samples": record["data"]["count"],
-        "ema": plan.ema.half_life > 0,
+        "ema": plan.ema.active,
         "seed": record["seed"],
         "command": _command(record["command"]),
         "seconds": record.get("seconds", 0.0),

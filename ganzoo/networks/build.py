@@ -16,6 +16,7 @@ from ganzoo.errors import PluginError, SettingsError
 from ganzoo.fields import DataInfo
 from ganzoo.networks.apply import declared, example, inputs_of, noise_fields
 from ganzoo.networks.pacgan import packed
+from ganzoo.networks.scheduled import ScheduledNumber, live, scheduled_numbers
 from ganzoo.registry.registry import calling, factory_of
 
 
@@ -30,19 +31,34 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     where = f"architecture {plan.architecture.item.qualified}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.train.seed)
+        options, numbers = live(plan.architecture.options, "architecture")
         with calling(plan.architecture.item):
-            networks = build(plan.architecture.options, info)
+            networks = build(options, info)
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_fields(networks, info, where)
         if plan.train.pack > 1:
             torch.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
+        _check_schedules(numbers, networks)
         _check_combination(plan, networks)
         _check_augmentation(plan, networks, info)
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
     return networks
+
+
+def _check_schedules(numbers: list[ScheduledNumber], networks: Networks) -> None:
+    """SettingsError for a scheduled option that no network holds: it would keep its first value."""
+    nets = (*networks.generators.values(), *networks.discriminators.values())
+    held = {id(number) for number in scheduled_numbers(net.module for net in nets)}
+    for number in numbers:
+        if id(number) not in held:
+            raise SettingsError(
+                f"'{number.path}' cannot be a schedule: no network holds it as an attribute.",
+                where=f"{number.path} = {number.schedule}",
+                fix="give it a number",
+            )
 
 
 def _check_fields(networks: Networks, info: DataInfo, where: str) -> None:

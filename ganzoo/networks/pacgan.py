@@ -8,6 +8,7 @@ from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import DataInfo
+from ganzoo.networks.scheduled import live
 from ganzoo.registry.registry import calling, factory_of
 
 __all__ = ["packed"]
@@ -38,7 +39,8 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
     else:
         try:
             with calling(item):
-                built = factory_of(item)(plan.architecture.options, replace(info, fields=fields))
+                options, _ = live(plan.architecture.options, "architecture")
+                built = factory_of(item)(options, replace(info, fields=fields))
         except DataError as error:
             reason = error.what
     if reason:

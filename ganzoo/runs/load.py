@@ -11,6 +11,7 @@ from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.networks.build import build_networks
+from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import has_any, read_newest, read_one
 from ganzoo.runs.lock import is_held
@@ -55,6 +56,8 @@ def load_trained(
     else:
         tensors, manifest = read_one(run.checkpoints, None if which == "best" else which)
     modules = {name: net.module for name, net in networks.generators.items()}
+    for number in scheduled_numbers(modules.values()):
+        number.move(plan.train.share(manifest["images"], manifest["seconds"]), manifest["images"])
     load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
     return Trained(plan, networks, manifest["images"])
 

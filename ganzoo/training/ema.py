@@ -8,6 +8,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from ganzoo.config.schedule import number_at
 from ganzoo.config.settings import EmaSettings
 from ganzoo.training.compute.device import Scalar
 
@@ -21,7 +22,7 @@ class Ema:
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: EmaSettings) -> None:
         self.settings = settings
-        self.active = settings.half_life > 0
+        self.active = settings.active
         self.source = dict(modules)
         self.modules = {
             name: deepcopy(module).eval().requires_grad_(False) if self.active else module
@@ -36,9 +37,9 @@ class Ema:
         self._copied = [pair for pair in pairs if not pair[0].is_floating_point()]
         self._weight = Scalar(pairs[0][0].device if pairs else torch.device("cpu"))
 
-    def schedule(self, images: int, seen: int) -> None:
+    def schedule(self, progress: float, images: int, seen: int) -> None:
         """Set the weight of the next update, which comes `images` images after the last; `seen` in total."""
-        half_life = self.settings.half_life
+        half_life = number_at(self.settings.half_life, progress, seen)
         if self.settings.ramp > 0:
             half_life = min(half_life, self.settings.ramp * seen)
         self._weight.set(1.0 - 0.5 ** (images / max(half_life, 1e-8)))

@@ -57,7 +57,8 @@ def train_loop(
         images, steps = training.images, training.steps
         training.discriminator.schedule(progress, images, steps * n_critic)
         training.generator.schedule(progress, images, steps)
-        training.ema.schedule(n_critic * count, images + n_critic * count)
+        training.ema.schedule(progress, n_critic * count, images + n_critic * count)
+        phases.move_schedules(progress, images)
 
         starts = [images + turn * count + share.start for turn in range(n_critic)]
         picked = [

@@ -21,6 +21,7 @@ from ganzoo.training.microbatches import MicroBatching
 from ganzoo.training.objective import Objective
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.schedules import Schedules
 from ganzoo.training.shards import Shard, StepRandom, shards
 from ganzoo.training.step_snapshot import StepSnapshot
 from ganzoo.training.view import GameView, Generated, generated
@@ -108,6 +109,7 @@ class Phases:
     joint: Collection[str] = ()
     memory: MicroBatching = field(default_factory=MicroBatching)
     replay: ReplayBuffer | None = None
+    schedules: Schedules | None = None
 
     def __post_init__(self) -> None:
         self.noise_fields = noise_fields(self.networks)
@@ -182,6 +184,11 @@ class Phases:
         nets = (*self.networks.generators.values(), *self.networks.discriminators.values())
         return [*(net.module for net in nets), *self.objective.stateful.values()]
 
+    def move_schedules(self, progress: float, images: int) -> None:
+        """Give scheduled numbers the values of the next cycle."""
+        if self.schedules is not None:
+            self.schedules.move(progress, images)
+
     def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
         """The terms that are due in each step of a cycle. Cycles with the same terms do the same work."""
         turns = [("discriminator", steps * n_critic + turn) for turn in range(n_critic)]
@@ -221,6 +228,7 @@ class Phases:
             joint=played.discriminator in self.joint,
             augmentation=self.objective.augmentation,
             images=self.images,
+            progress=None if self.schedules is None else self.schedules.progress,
         )
 
     def _replayed(self, replay: ReplayBuffer, drawn: list[Generated], shard: Shard) -> list[Generated]:

@@ -281,9 +281,8 @@ def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -
     if not plan.train.graphs:
         on_result("off")
         return Eager()
-    if any(
-        player.settings.momentum_final is not None for player in (training.generator, training.discriminator)
-    ):
-        on_result("eager: the momentum changes from step to step")
+    moving = {*training.generator.settings.host_schedules, *training.discriminator.settings.host_schedules}
+    if moving:
+        on_result(f"eager: {', '.join(sorted(moving))} of an optimiser changes from step to step")
         return Eager()
     return Graphs(training.engine, on_result)

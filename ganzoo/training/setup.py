@@ -16,6 +16,7 @@ from ganzoo.data.open_data import open_data
 from ganzoo.errors import SettingsError, UsageError
 from ganzoo.networks.apply import declared, independent_of_batch, noise_fields
 from ganzoo.networks.build import build_networks
+from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.training.compute.conv_as_matmul import use_matmul_convolutions
 from ganzoo.training.compute.device import Engine, choose_threads, kept_threads
 from ganzoo.training.compute.double_backward import use_lean_gradients
@@ -27,6 +28,7 @@ from ganzoo.training.objective import Objective, make_objective
 from ganzoo.training.phases import MEASURED, ROLES, Meter, Phases
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.schedules import Schedules
 from ganzoo.training.state import Training
 from ganzoo.util import system
 
@@ -147,9 +149,17 @@ def prepare(
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
         replay=replay,
+        schedules=_schedules(training, objective),
     )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
     return TrainingSetup(plan, dataset, training, phases, batches)
+
+
+def _schedules(training: Training, objective: Objective) -> Schedules:
+    """All scheduled numbers: those that the networks and their averages hold, and those of the objective."""
+    modules = [*training.generator.modules.values(), *training.discriminator.modules.values()]
+    numbers = [*objective.numbers, *scheduled_numbers([*modules, *training.ema.modules.values()])]
+    return Schedules(training.engine.device, numbers)
 
 
 def _replay(plan: Plan, networks: Networks, dataset: Dataset, engine: Engine) -> ReplayBuffer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +43,7 @@ class GameView:
         joint: bool = False,
         augmentation: Augmentation | None = None,
         images: Collection[str] = (),
+        progress: Callable[[], Tensor] | None = None,
     ) -> None:
         self._generators = networks.generators
         self._generator = networks.generators[game.generator]
@@ -53,11 +54,17 @@ class GameView:
         self._joint = joint
         self._augmentation = augmentation
         self._images = [name for name in self._discriminator.reads if name in images]
+        self._progress = progress
         self.real = real
         self.fake = drawn.fake
         if not self._generator_learns:
             self.fake = {name: value.detach() for name, value in drawn.fake.items()}
         self.written = self._generator.writes
+
+    @property
+    def progress(self) -> Tensor:
+        """The done share of the run, a scalar on the device."""
+        return torch.zeros(()) if self._progress is None else self._progress()
 
     @cached_property
     def real_outputs(self) -> Batch:

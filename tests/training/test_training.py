@@ -202,7 +202,9 @@ def test_learning_rates() -> None:
     assert learning_rate(exponential, 0.0, 250_000) == pytest.approx(0.1 / math.e, rel=1e-5)
     assert learning_rate(exponential, 0.0, 10**8) == 1e-6
     rising = OptimizerSettings(momentum=0.5, momentum_final=0.7, momentum_images=100)
-    assert [momentum(rising, images) for images in (0, 50, 100, 500)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
+    assert [momentum(rising, 0.0, images) for images in (0, 50, 100, 500)] == pytest.approx(
+        [0.5, 0.6, 0.7, 0.7]
+    )
 
 
 def test_average_has_its_half_life_and_copies_counters() -> None:
@@ -213,7 +215,7 @@ def test_average_has_its_half_life_and_copies_counters() -> None:
     module[1].running_mean += 8.0  # type: ignore[operator]
     module[1].num_batches_tracked += 5  # type: ignore[operator]
     for step in range(10):
-        ema.schedule(10, 10 * (step + 1))
+        ema.schedule(0.0, 10, 10 * (step + 1))
         ema.update()
     averaged = ema.modules["g"]
     assert float(averaged[0].weight) == pytest.approx(0.5)  # type: ignore[index]

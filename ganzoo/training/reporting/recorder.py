@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganzoo.config.plan import Plan
+from ganzoo.config.schedule import number_at
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
@@ -75,12 +76,8 @@ class Recorder:
 
     @property
     def share(self) -> float:
-        """How much of the run is done, in 0..1: by images or by minutes, whichever is more."""
-        settings = self.plan.train
-        share = self.training.images / settings.images if settings.images is not None else 0.0
-        if settings.minutes is not None:
-            share = max(share, self.training.seconds / (60.0 * settings.minutes))
-        return min(1.0, share)
+        """How much of the run is done, in 0..1."""
+        return self.plan.train.share(self.training.images, self.training.seconds)
 
     def elapsed(self) -> float:
         """Seconds of training, including those before a resume; the same on all ranks if they end the run."""
@@ -226,7 +223,8 @@ class Recorder:
         raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
 
     def _diverged(self, what: str) -> DivergedError:
-        rates = self.plan.generator.lr, self.plan.discriminator.lr
+        here = self._share, self.training.images
+        rates = [number_at(side.lr, *here) for side in (self.plan.generator, self.plan.discriminator)]
         lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
         fix = f"start again with lower learning rates, for example {lower}"
         if not self.training.rollbacks and has_any(self.run.checkpoints):
