@@ -59,7 +59,9 @@ def _classes(source: ArraySource, config: FashionUnpairedConfig) -> ArraySource:
     unknown = [name for name in (config.a, config.b) if name not in fashion.CLASSES]
     if unknown or config.a == config.b:
         raise DataError(
-            f"There is no class '{unknown[0]}' of clothes." if unknown else "data.a and data.b are the same.",
+            f"There is no class '{unknown[0]}' of clothes."
+            if unknown
+            else "data.a and data.b are the same class.",
             where=f"data.a is {config.a}, data.b is {config.b}",
             fix=f"choose two of: {', '.join(fashion.CLASSES)}",
         )

@@ -120,7 +120,7 @@ def source_of(
         arrays={"row": rows.repeat(own.shape[1], axis=0), "condition": own.ravel()},
         weights=weights_of(counts, columns)[own].ravel(),
         identity=identity,
-        notes=(f"each of {len(own):,} rows is used once for each of its {own.shape[1]} category columns",),
+        notes=(f"each of {len(own):,} rows is used once per category column ({own.shape[1]})",),
     )
 
 

@@ -285,7 +285,7 @@ def test_both_scores_of_consistency_learn_and_images_of_a_sample_move_alike() ->
 
 
 def test_consistency_needs_images() -> None:
-    with pytest.raises(SettingsError, match="moves images"):
+    with pytest.raises(SettingsError, match="writes images"):
         term("consistency")(view_of(lambda image: image.sum(1), shape=(4,)))
 
 
@@ -342,7 +342,7 @@ def test_mode_seeking_needs_one_float_noise_and_two_samples() -> None:
     with pytest.raises(SettingsError, match="one float noise"):
         term("mode-seeking")(seeking(1.0, other=torch.randn(4, 2)))
     assert term("mode-seeking")(seeking(1.0, code=torch.arange(4))).item() == pytest.approx(1, rel=1e-4)
-    with pytest.raises(SettingsError, match="two are needed"):
+    with pytest.raises(SettingsError, match="two samples"):
         term("mode-seeking")(seeking(1.0, n=1))
 
 

@@ -186,7 +186,7 @@ def test_a_dry_run_says_how_columns_are_read(tmp_path: Path) -> None:
     assert said.code == 0, said.err
     assert "category, 2 values: Bonn, Ulm" in said.out
     assert "number, 20 to 31" in said.out
-    assert "note: column 'age' has another whole number in each row" in said.err
+    assert "note: column 'age' has a different whole number in each row" in said.err
 
 
 # --- mixtures -----------------------------------------------------------------------------------
