@@ -91,8 +91,8 @@ def test_half_of_the_threads_beside_other_processes() -> None:
 def test_a_judge_s_lesson_is_announced(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     first, second = (ganzoo("evaluate", run.path, *QUICK, "--metric", "classes") for _ in range(2))
-    assert "note: the classifier learns the data: once" in first.err
-    assert "classifier learns" not in second.err
+    assert "note: the classifier is trained on the data, once" in first.err
+    assert "classifier is trained" not in second.err
 
 
 # --- notes ------------------------------------------------------------------------------------------

@@ -403,7 +403,7 @@ def test_a_bundle_whose_data_is_elsewhere_now(bundle: Path, run: Run, data: str)
         for source in (bundle, run.path):
             said = ganzoo("evaluate", source, "--n", "20")
             assert said.code == 3
-            assert "nothing at that path" in said.err
+            assert "path does not exist" in said.err
             assert "--data SOURCE" in said.err
             assert "Traceback" not in said.err
         assert scored(bundle, "--data", f"idx:{away}", "--metric", "frechet")["n"] == 200
