@@ -1,8 +1,8 @@
-"""One image file to one uint8 array, whatever its mode, orientation and size.
+"""Decodes one image file to one uint8 array, whatever its mode, orientation and size.
 
-Datasets and `ganzoo generate --input` read images by `decode_image`, so a generator is given the pixels that
-it was trained on. Files come from anywhere: only five formats are opened, what a decoder raises on a damaged
-file becomes ValueError, and pixels, bytes and memory are bounded.
+Datasets and `ganzoo generate --input` both read images with `decode_image`, so a generator gets the same
+pixels as in training. Files are not trusted: only five formats are opened, an exception of a decoder on a
+damaged file becomes ValueError, and pixels, bytes and memory are limited.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 
 IMAGE_BYTES = 1 << 27
-"""The largest image file. A few formats are read whole, and a sparse file costs nobody anything."""
+"""The largest image file. Some formats are read as a whole, and a huge sparse file is easy to make."""
 
 PIXELS = 1024 * 1024 * 1024 // 4 // 3
-"""Pillow's own limit for the pixels of an image, kept even where a program has switched it off."""
+"""Pillow's own limit for the pixels of an image, which applies even if a program has switched it off."""
 
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
@@ -45,14 +45,14 @@ _TURNS = {
 }
 
 _TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can hold 64 MiB of them
-_LARGE = 1 << 20  # pixels from which on an image is shrunk in strips, without whole copies
-_GAP = 3  # shrinking by whole steps stops at this multiple of the final size, at no visible cost
+_LARGE = 1 << 20  # pixels; larger images are shrunk in strips, without copies of the whole image
+_GAP = 3  # shrinking by whole factors stops at this multiple of the final size, without a visible difference
 
 
 class Budget:
-    """An amount that the threads of a process share; who wants more than is free waits.
+    """An amount that the threads of a process share; a thread that wants more than is free waits.
 
-    A wish for more than there is gets all of it, alone.
+    A request for more than the total gets the total, alone.
     """
 
     def __init__(self, total: int) -> None:
@@ -61,7 +61,7 @@ class Budget:
 
     @contextmanager
     def spend(self, amount: int) -> Iterator[None]:
-        """Hold that much while the block runs."""
+        """Reserve `amount` while the block runs."""
         amount = min(amount, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= amount)
@@ -74,25 +74,26 @@ class Budget:
                 self._changed.notify_all()
 
 
-# Pillow keeps up to 4 bytes for each pixel. Threads decode within these bounds, however many they are.
+# Pillow keeps up to 4 bytes for each pixel. All threads together decode within these limits.
 _pixels_at_once = Budget(40 << 20)
 _bytes_at_once = Budget(64 << 20)
 
-# Pillow's own blocks of 16 MiB stay with the thread that had them: eight threads kept 2.7 GB of
-# images at the pixel limit. Larger ones go back to the system when the image is closed.
+# Pillow's own blocks of 16 MiB stay with the thread that allocated them: eight threads kept 2.7 GB for
+# images at the pixel limit. Larger blocks go back to the system when the image is closed.
 with suppress(AttributeError, ValueError):
     Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 
 Fit = Literal["crop", "pad", "stretch"]
-"""The centre is cut out; white is put around (transparent with 4 channels); or the aspect ratio changes."""
+"""`crop` keeps the centre, `pad` adds a white border (transparent with 4 channels), `stretch` changes the
+aspect ratio."""
 
 FITS: tuple[Fit, ...] = get_args(Fit)
 
 
 @dataclass(frozen=True)
 class ImageFrame:
-    """The shape of every sample: pixels, channels (1, 3 or 4), and how an image is fitted in."""
+    """The shape of every sample: pixels, channels (1, 3 or 4), and how an image is fitted into it."""
 
     height: int
     width: int
@@ -102,7 +103,7 @@ class ImageFrame:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a file says of itself before its pixels are decoded; sizes after EXIF rotation."""
+    """What the header of an image file declares; height and width are those after EXIF rotation."""
 
     height: int
     width: int
@@ -110,7 +111,7 @@ class ImageHeader:
 
 
 def silence_pillow() -> None:
-    """No warnings of Pillow's: damaged EXIF is passed over here, and too many pixels are refused."""
+    """Switch off Pillow's warnings: this module ignores damaged EXIF and refuses images above its limit."""
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -120,7 +121,7 @@ def read_image_header(path: Path) -> ImageHeader | None:
     try:
         with _image(path) as image:
             width, height = image.size
-            # Asking a PNG without EXIF for it would decode the whole image.
+            # Looking for EXIF in a PNG that has none would decode the whole image.
             if ("exif" in image.info or image.format != "PNG") and _orientation(image) >= 5:
                 width, height = height, width
             return ImageHeader(height, width, image.mode in _GRAY or _gray_palette(image))
@@ -131,14 +132,14 @@ def read_image_header(path: Path) -> ImageHeader | None:
 def decode_image(path: Path, frame: ImageFrame) -> NDArray[np.uint8]:
     """Pixels (channels, height, width) of the first frame of an image.
 
-    ValueError when the file is damaged, is no plain file of one of the five formats, or is larger than
-    the limits `IMAGE_BYTES` and `PIXELS` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower); OSError when it
-    cannot be opened at all.
+    ValueError when the file is damaged, is not a regular file of one of the five formats, or exceeds
+    the limits `IMAGE_BYTES` and `PIXELS` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower). OSError when it
+    cannot be opened.
     """
     try:
         with _image(path) as image, _pixels(image):
             turn = _orientation(image)
-            # A large one has its strips made plain one by one.
+            # The strips of a large image are converted one by one.
             large = image.width * image.height > _LARGE
             small = _shrunk(image, frame, turn) if large else _plain(image, frame.channels)
             if turn in _TURNS:
@@ -158,8 +159,8 @@ def decode_image(path: Path, frame: ImageFrame) -> NDArray[np.uint8]:
 
 @contextmanager
 def _image(path: Path) -> Iterator[Image.Image]:
-    """The image, its header read and found to be within the limits."""
-    # Switches of the whole process, which some other code may have turned.
+    """The opened image; its header is read and within the limits."""
+    # Global settings of Pillow, which other code may have changed.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     PngImagePlugin.MAX_TEXT_MEMORY = min(PngImagePlugin.MAX_TEXT_MEMORY, _TEXT_BYTES)
     PngImagePlugin.MAX_TEXT_CHUNK = min(PngImagePlugin.MAX_TEXT_CHUNK, _TEXT_BYTES)
@@ -177,13 +178,13 @@ def _image(path: Path) -> Iterator[Image.Image]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """The file and its size. OSError when it cannot be opened, ValueError when it is not a plain file.
+    """The file and its size. OSError when it cannot be opened, ValueError when it is not a regular file.
 
-    A pipe without a writer would be waited for, and a device may never end.
+    Opening a pipe without a writer would block, and a device may never end.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
-    # Between the question and the opening, the file may have become a pipe.
+    # Between the check and the opening, the file may have become a pipe.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
@@ -194,14 +195,14 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 
 @contextmanager
 def _pixels(image: Image.Image) -> Iterator[None]:
-    """The image's pixels, loaded; they are gone again before another thread gets their share of memory."""
+    """Load the image's pixels; they are freed before another thread gets their share of the memory."""
     with _pixels_at_once.spend(image.width * image.height), closing(image):
         image.load()
         yield
 
 
 def _orientation(image: Image.Image) -> int:
-    """How its EXIF says to turn it, 1 to 8. Damaged EXIF is passed over: the pixels are good."""
+    """The EXIF orientation, 1 to 8. Damaged EXIF is ignored: the pixels are good."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
@@ -209,9 +210,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _shrunk(image: Image.Image, frame: ImageFrame, turn: int) -> Image.Image:
-    """A large image in its final mode, averaged over whole steps down to `_GAP` times its final size.
+    """A large image in its final mode, averaged over squares of pixels down to `_GAP` times its final size.
 
-    In strips: to convert all of it at once would take several times the memory of its pixels.
+    In strips: converting the whole image at once would take several times the memory of its pixels.
     """
     height, width = (frame.width, frame.height) if turn >= 5 else (frame.height, frame.width)
     step = max(1, int(min(image.width / width, image.height / height) / _GAP))
@@ -224,7 +225,7 @@ def _shrunk(image: Image.Image, frame: ImageFrame, turn: int) -> Image.Image:
 
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:
-    """The image in mode L, RGB or RGBA, for 1, 3 or 4 channels; transparency onto white for 1 and 3."""
+    """The image in mode L, RGB or RGBA, for 1, 3 or 4 channels; 1 and 3 put transparent pixels on white."""
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.has_transparency_data:
@@ -243,7 +244,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _fitted(image: Image.Image, frame: ImageFrame) -> Image.Image:
-    """The image at the size of the frame; untouched when it has that size already."""
+    """The image in the size of the frame; unchanged if it has that size already."""
     if image.size == (frame.width, frame.height):
         return image
     if frame.fit == "stretch":
@@ -253,7 +254,7 @@ def _fitted(image: Image.Image, frame: ImageFrame) -> Image.Image:
         scale = max(across, down)
         width, height = frame.width / scale, frame.height / scale
         left, top = (image.width - width) / 2, (image.height - height) / 2
-        # Rounding must not put the box a hair outside the image, which Pillow refuses.
+        # Rounding must not move the box slightly outside the image, which Pillow refuses.
         box = (
             max(left, 0.0),
             max(top, 0.0),
@@ -274,12 +275,12 @@ def _fitted(image: Image.Image, frame: ImageFrame) -> Image.Image:
 def _resized(
     image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]
 ) -> Image.Image:
-    """Antialiased; `reducing_gap` first shrinks large images by whole steps, at no visible cost."""
+    """Resize with antialiasing; `reducing_gap` first shrinks large images by whole factors."""
     return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=float(_GAP))
 
 
 def _gray_palette(image: Image.Image) -> bool:
-    """Whether a palette, read with the header, holds shades of gray only."""
+    """Whether the image has a palette, read with the header, of gray shades only."""
     palette = image.palette
     if image.mode != "P" or palette is None or palette.mode != "RGB" or palette.rawmode not in (None, "RGB"):
         return False

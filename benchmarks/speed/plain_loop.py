@@ -110,6 +110,11 @@ class PlainView:
         """Scores of the generated batch."""
         return self.discriminate(self.fake)
 
+    @property
+    def progress(self) -> Tensor:
+        """Not followed here: no term of the compared recipes asks for it."""
+        return torch.zeros(())
+
     def discriminate(self, batch: Batch) -> Batch:
         """Scores of a batch."""
         return apply(self.critic, batch)

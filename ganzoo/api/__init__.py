@@ -1,9 +1,9 @@
-"""All that a plugin imports.
+"""The public API for plugins. A plugin imports nothing else of ganzoo.
 
-A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch, a discriminator
-reads some fields and writes a score. Importing this imports neither torch nor numpy, so that listing a
-zoo of plugins is quick; the layers among its names (`Bounded`, `initialise` ...) bring torch in when they
-are first used, and so do `nearest`, `squared_distances` and `decode_image` with numpy and Pillow.
+A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch. A discriminator
+reads some fields and writes a score. Importing this module imports neither torch nor numpy, so that
+listing many plugins is quick. The first use of a layer (`Bounded`, `initialise` ...) imports torch; the
+first use of `nearest`, `squared_distances` or `decode_image` imports numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ __all__ = [
 ]
 
 API_VERSION = 2
-"""Raised when a record changes in a way that old plugins cannot follow.
+"""Version of the plugin API. It increases when a record changes in a way that breaks old plugins.
 
 A plugin module sets `GANZOO_API_VERSION`; without it, version 1 is assumed."""
 
@@ -123,11 +123,11 @@ API_VERSIONS = (1, 2)
 
 hookimpl = pluggy.HookimplMarker("ganzoo")
 
-# The names that they had in 0.1; gone in 0.3.
+# Names of version 0.1; they will be removed in 0.3.
 _DEPRECATED = {"Evidence": Comparison, "Judge": Classifier, "Lesson": ClassifierData}
 
-if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
-    _later = lazy_names(
+if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name in this module
+    _lazy = lazy_names(
         __name__,
         {
             "ganzoo.api.layers": (
@@ -144,4 +144,4 @@ if not TYPE_CHECKING:  # a type checker would take any name at all for one of th
     )  # fmt: skip
 
     def __getattr__(name):
-        return _DEPRECATED[name] if name in _DEPRECATED else _later(name)
+        return _DEPRECATED[name] if name in _DEPRECATED else _lazy(name)

@@ -1,7 +1,7 @@
-"""The records with which a plugin says what it offers: names, options, and where the code is.
+"""The records that a plugin returns: names, options, and where the code is.
 
-Data only, re-exported by `ganzoo.api`: importing this imports neither torch nor numpy. A kind of record is
-its class here and its place in `SPECS`: hook, name in messages, table of settings and checks are its own.
+Data only, part of `ganzoo.api`. Importing this imports neither torch nor numpy. A kind of record is its
+class here and its place in `SPECS`: the class names its hook and its word in messages, and holds its checks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ NO_BATCH_NORM: Mapping[str, str] = {
         "gradient, and BatchNorm makes a score depend on the whole batch"
     )
 }
-"""What a penalty on the discriminator's gradient at single samples `rejects`: the tag is found, no
-architecture has to name it."""
+"""For the `rejects` of a penalty on the discriminator's gradient at single samples. The core detects this
+tag; an architecture need not name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What all records share.
+    """The fields that all records have.
 
     `name` matches `[a-z0-9]+([._-][a-z0-9]+)*`. `summary` is one line. `paper` cites the source. A record
     with a value of the wrong type is a PluginError when it is made.
@@ -62,9 +62,9 @@ class _Buildable(Spec):
 
     `config` is a frozen dataclass of options with defaults. The factory of a record without `config`
     gets None in its place: `factory(None)`, for architectures `factory(None, data)`, for datasets
-    `factory(argument, None)`. `defaults` are settings that come with this choice, by dotted path
-    (`{"train.batch_size": 128, "generator.lr": 1e-4}`); a path into a table that has no such option
-    (`architecture.discriminator_norm`, say) is passed over.
+    `factory(argument, None)`. `defaults` are settings by dotted path that apply when this record is chosen
+    (`{"train.batch_size": 128, "generator.lr": 1e-4}`). A path to an option that the chosen records do not
+    have (for example `architecture.discriminator_norm`) is ignored.
     """
 
     factory: str
@@ -98,10 +98,10 @@ class LossSpec(_Buildable):
 
     `paired`: the generator's loss needs the scores of real samples too. `rejects` maps a tag of
     `Networks`, or `unpaired` of the data, to the reason why this loss cannot work with it, and what to do
-    instead. `tags` say what others must know of it. One has a meaning so far, `no-sign`: the sign of a score
-    does not tell real samples from generated ones, because only differences of scores count, or because
-    0 is not half way between its targets. Where that depends on options, let `config` have a property
-    `tags` with further ones.
+    instead. `tags` name properties of the loss for other parts. So far only `no-sign` has a meaning: the
+    sign of a score does not separate real from generated samples, because only differences of scores count,
+    or because 0 is not half way between the targets. If tags depend on options, give `config` a property
+    `tags` with the additional ones.
     """
 
     record = "loss"
@@ -115,15 +115,15 @@ class LossSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class TermSpec(_Buildable):
-    """A regulariser beside the loss.
+    """A regulariser in addition to the loss.
 
     `kind="penalty"`: `factory(config) -> fn(view: View) -> Tensor`, a scalar added to the loss of
     `role`. `kind="constraint"`: `factory(config) -> fn(module) -> None`, applied in place to each
     network of `role` after its optimiser step. A penalty may be lazy: with `every=k` the loop adds
     it in each k-th step, times k. `second_order` says that it differentiates through a gradient:
     it then runs in float32. A penalty (or loss) that keeps state is an nn.Module with buffers: it is
-    moved to the device and saved with the run. Of several processes each calls it with its share of the
-    batch, and buffers of floating point get their mean over the processes after each cycle.
+    moved to the device and saved with the run. With several processes, each one calls it with its shard of
+    the batch; after each cycle, floating-point buffers are averaged over the processes.
     """
 
     record = "term"
@@ -139,11 +139,12 @@ class TermSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationSpec(_Buildable):
-    """What is done to images before any discriminator sees them, real and generated ones alike.
+    """Changes real and generated images in the same way before any discriminator sees them.
 
-    `factory(config) -> Augmentation`. Chosen by `--augment NAME`. One that keeps state (how strong it is,
-    say) is an nn.Module with buffers: it is moved to the device and saved with the run. `config` may have a
-    property `rejects`: a mapping as in `LossSpec`, also of the loss's tags, for these options.
+    `factory(config) -> Augmentation`. Chosen by `--augment NAME`. An augmentation that keeps state (its
+    strength, for example) is an nn.Module with buffers: it is moved to the device and saved with the run.
+    `config` may have a property `rejects`: a mapping as in `LossSpec` that depends on the options and may
+    also reject tags of the loss.
     """
 
     record = "augmentation"
@@ -155,13 +156,13 @@ class AugmentationSpec(_Buildable):
 class DatasetSpec(_Buildable):
     """A kind of data, chosen by `--data NAME` or `--data NAME:ARGUMENT`.
 
-    `factory(argument: str, config) -> ArraySource | ItemSource`; `argument` describes what follows
-    the colon, empty when nothing does. An argument described as `PATH` is kept as an absolute path in
-    a run's settings. `held_out` names a factory with the same parameters for samples of the same fields
-    that training does not see, which evaluation compares with; it may return None when this data has none.
-    `stacked`: each channel of an image is an image of its own, drawn independently of the others, and
-    label k is that of channel k. `unpaired`: the fields of a sample have nothing to do with each other, so
-    what a generator makes of one is not to be compared with another.
+    `factory(argument: str, config) -> ArraySource | ItemSource`. The record's `argument` describes the text
+    after the colon; empty if there is none. An argument described as `PATH` is stored as an absolute path in
+    a run's settings. `held_out` names a factory with the same parameters for held-out samples of the same
+    fields, which evaluation compares with; it may return None if this data has none. `stacked`: each channel
+    of an image is an image of its own, drawn independently of the others, and label k belongs to channel k.
+    `unpaired`: the fields of a sample are unrelated, so evaluation does not compare what a generator makes
+    from one field with another field.
     """
 
     record = "dataset"
@@ -176,7 +177,7 @@ class DatasetSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeSpec(Spec):
-    """A named run: data only. `settings` are by dotted path; the length is counted in images."""
+    """A named combination of architecture, loss, data and `settings` (by dotted path); it has no code."""
 
     record = "recipe"
     hook = "ganzoo_recipes"
@@ -202,9 +203,9 @@ class ExtractorSpec(_Buildable):
     """A network whose features of images are compared, in place of pixels.
 
     `factory(config) -> Extractor`; with `trained`, `factory(config, data: ClassifierData) -> Classifier`, a
-    network that is trained on the spot on labelled data. `distance` names its Frechet distance in results:
-    `fid` is for the one network of that name. With `scaled` each dimension of the features is divided by its
-    standard deviation over the real samples.
+    network that is first trained on labelled data. `distance` is the name of its Frechet distance in
+    results; `fid` is reserved for the Inception network of the FID paper. With `scaled`, each dimension of
+    the features is divided by its standard deviation over the real samples.
     """
 
     record = "extractor"
@@ -219,13 +220,13 @@ class ExtractorSpec(_Buildable):
 class MetricSpec(_Buildable):
     """Scores of generated samples. `factory(config) -> fn(comparison: Comparison) -> dict[str, float]`.
 
-    `needs` names what the comparison must have, or the metric is left out: `image`, `points` (1-D or 2-D),
-    `rows` (vectors), `labels` (samples of the data name a class), `classifier` (images and labels),
+    `needs` names what the comparison must have; without it the metric is skipped: `image`, `points` (1-D or
+    2-D), `rows` (vectors), `labels` (samples of the data have a class), `classifier` (images and labels),
     `conditioned` (the generator reads a class), `targets` (it makes one image of a pair from the other),
-    `training` (the training samples, apart from those compared with), or the name of the extractor's
-    distance (`fid`). `better` says for each score which way is good; a score's name may hold `{distance}`.
-    `reference`: also computed for the baselines, real samples and corrupted ones. `quick`: also computed in
-    training, see `train.eval_every`. `slow`: only when it is chosen by name.
+    `training` (training samples besides the real samples compared with), or the name of the extractor's
+    distance (`fid`). `better` says for each score whether lower or higher is better; a score's name may
+    contain `{distance}`. `reference`: also computed for the baselines, real and corrupted samples. `quick`:
+    also computed in training, see `train.eval_every`. `slow`: computed only when it is chosen by name.
     """
 
     record = "metric"

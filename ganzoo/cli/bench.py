@@ -1,6 +1,6 @@
-"""`ganzoo bench`: how fast things are on this machine.
+"""`ganzoo bench`: the speed of generators on this machine.
 
-Owns the options and the table. What is measured, and how, is in ganzoo/bench/, imported when called.
+Owns the options and the table. The measurement is in ganzoo/bench/, which is imported on use.
 """
 
 from __future__ import annotations
@@ -24,14 +24,24 @@ def command() -> None:
 @command.command("run")
 @click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option(
-    "--batch", "batches", type=int, multiple=True, metavar="N", help="Samples a call [1, 8, 64]; repeatable."
+    "--batch",
+    "batches",
+    type=int,
+    multiple=True,
+    metavar="N",
+    help="Samples per call (repeatable) [1, 8, 64].",
 )
-@click.option("--threads", type=int, metavar="N", help="CPU threads of each engine [one for each core].")
+@click.option("--threads", type=int, metavar="N", help="CPU threads of each engine [one per core].")
 @click.option(
-    "--seconds", type=float, default=2.0, show_default=True, metavar="S", help="Time measured for each row."
+    "--seconds",
+    type=float,
+    default=2.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds of measurement for each row.",
 )
 @click.option(
-    "--generator", default="generator", show_default=True, help="Which one, where there are several."
+    "--generator", default="generator", show_default=True, help="Which generator, if the bundle has several."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
@@ -44,10 +54,10 @@ def run(
     generator: str,
     as_json: bool,
 ) -> None:
-    """Time an exported generator with onnxruntime, and beside it the same network in torch.
+    """Measure the speed of an exported generator in onnxruntime, and of the same network in torch.
 
-    BUNDLE is the folder that `ganzoo export` wrote, or one .onnx file of it. A call starts from noise that
-    lies ready and ends with the samples in host memory. The rows take turns.
+    BUNDLE is the folder that `ganzoo export` wrote, or one of its .onnx files. A call starts with noise in
+    host memory and ends with the samples in host memory. The rows are timed in turns.
     """
     from ganzoo.bench.inference import BATCHES, measure
 
@@ -90,5 +100,5 @@ def _print_speed(report: Report, *, by_default: bool) -> None:
     for note in report.notes:
         click.secho(f"note: {note}", fg="yellow")
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    why = "one for each core, see --threads" if by_default else "as asked"
+    why = "one per core, see --threads" if by_default else "from --threads"
     click.echo(f"{report.threads} CPU threads for each engine ({why}). {versions}")

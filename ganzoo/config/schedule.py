@@ -65,7 +65,7 @@ class Schedule:
 
     def _between(self, share: float, first: float, last: float) -> float:
         if self.shape == "exponential":
-            return first * (last / first) ** share
+            return first * math.pow(last / first, share)
         if self.shape == "cosine":
             share = 0.5 * (1.0 - math.cos(math.pi * share))
         return first + share * (last - first)
@@ -81,7 +81,8 @@ def parse_schedule(text: str) -> Schedule:
     text = " ".join(text.split())
     if match := _RAMP.fullmatch(text):
         shape, first, last, start, stop, images = match.groups()
-        points = ((float(start or 0), float(first)), (float(stop or 1), float(last)))
+        ends = [(float(start or 0), float(first)), (float(stop or 1), float(last))]
+        points = tuple(ends)
     elif match := _POINTS.fullmatch(text):
         shape, listed, images = "piecewise", *match.groups()
         pairs = (item.split(":") for item in listed.split(","))
@@ -106,3 +107,8 @@ def _problems(shape: str, points: tuple[tuple[float, float], ...], images: bool)
         yield "has positions outside of the run: they are shares in 0..1, or images with 'images' at the end"
     if shape == "exponential" and min(values) * max(values) <= 0:
         yield "is exponential: its values must be all above 0, or all below"
+
+
+def number_at(value: float | Schedule, progress: float, images: int) -> float:
+    """A setting that is a number or a schedule, at this point of the run."""
+    return value.at(progress, images) if isinstance(value, Schedule) else value

@@ -1,4 +1,4 @@
-"""Reference rows: their scores are computed once for each set of real samples, and kept."""
+"""Reference rows: scores of real samples, computed once for each set of real samples and cached."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Rows = dict[str, dict[str, float]]
 def reference_rows(
     scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, real: Sampled, training: Sampled | None
 ) -> Rows:
-    """Scores of real samples, and of real samples made worse, under the same protocol, each with its `n`."""
+    """Scores of real samples and of corrupted real samples, with the same protocol, each with its `n`."""
     key = _key(scorer, feature_space, real_data, len(real))
     rows = _read(key)
     if rows is not None:
         return rows
     rows, other = {}, training
-    if other is None:  # no held-out part: one half of the data against the other
+    if other is None:  # no held-out samples: compare one half of the data with the other
         half = len(real) // 2
         real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
     classes = len(real_data.label.classes) if real_data.label is not None else 0

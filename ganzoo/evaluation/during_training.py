@@ -1,4 +1,4 @@
-"""Quick scores while a run trains: the same data, features and formulas as afterwards, fewer samples."""
+"""Quick scores while a run trains: with the same data, features and formulas, but fewer samples."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Score = Callable[[Make], Mapping[str, float]]
 def scoring(
     plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None
 ) -> Callable[[Sequence[Field], Field, Dataset], Score]:
-    """What a session is given for `train.eval_every`.
+    """The scoring factory that a training session needs for `train.eval_every`.
 
-    Errors when there is nothing to compare with come before training: DataError, UsageError. Scores of
-    samples that are not finite are a DivergedError. A metric that fails is left out: `note` is told once.
+    DataError or UsageError before training when there is nothing to compare with. DivergedError when samples
+    are not finite. A metric that fails is left out, and `note` gets one message about it.
     """
     broken: set[str] = set()
 
@@ -39,7 +39,7 @@ def scoring(
         if item.qualified not in broken:
             broken.add(item.qualified)
             where = f" ({error.where})" if error.where else ""
-            note(f"training goes on without the scores of '{item.name}': {error.what}{where}")
+            note(f"training continues without the scores of '{item.name}': {error.what}{where}")
 
     def opened(reads: Sequence[Field], field: Field, dataset: Dataset) -> Score:
         n, seed = plan.train.eval_samples, plan.train.seed
@@ -53,7 +53,7 @@ def scoring(
         labels = conditions_of(real_data, inputs)
         real, training = reference_samples(feature_space, real_data, n)
         scorer.check(conditioned=labels is not None, training=training is not None)
-        features = real.features  # an extractor that does not work here is noticed before training
+        features = real.features  # an extractor that does not work here fails before training
         for text in [
             *real_data.notes,
             *too_few(feature_space.distance, min(n, len(real)), features.shape[1]),

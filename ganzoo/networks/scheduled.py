@@ -1,7 +1,7 @@
 """Numbers that a schedule changes while a run trains, as networks, losses, terms and augmentations hold them.
 
-A factory gets its options with a `ScheduledNumber` in place of each schedule. In arithmetic with tensors that is
-a scalar tensor on the device, changed in place between cycles: so a captured CUDA graph reads its value anew.
+A factory gets its options with a `ScheduledNumber` in place of each schedule. In arithmetic with tensors it
+is a scalar tensor on the device, changed in place between cycles: a captured CUDA graph reads it anew.
 """
 
 from __future__ import annotations

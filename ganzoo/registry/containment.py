@@ -1,8 +1,8 @@
-"""Running a plugin's code so that what it does to the process is undone, and that it ends.
+"""Runs a plugin's code with a time limit and undoes its changes to the process.
 
-Undone are: another working directory, other signal handlers, standard streams that were replaced, closed
-or written to. What a plugin prints while it is loaded goes to stderr. This is no security boundary: a plugin
-that must not run is switched off by `--no-plugin`.
+Restored are the working directory, signal handlers, and standard streams that were replaced or closed.
+What a plugin prints while it is loaded goes to stderr. This is not a security boundary: use `--no-plugin`
+for a plugin that must not run.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
 class TookTooLongError(BaseException):
-    """The block under `limited` did not end in time. No Exception, which plugins like to catch."""
+    """The block under `limited` did not end in time. Not an Exception, because plugins often catch those."""
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TookTooLongError in the block once it has taken `seconds`; 0 sets no limit.
+    """Raise TookTooLongError in the block after `seconds`; 0 sets no limit.
 
-    By one SIGALRM, so in the main thread of POSIX systems alone. An alarm of the caller's is put back, and
-    comes late rather than never. Code that catches the error and goes on is not stopped, nor is C code that
-    never returns to Python.
+    Uses one SIGALRM, so it works only in the main thread of POSIX systems. An alarm of the caller is set
+    again afterwards and may come late. Code that catches the error and continues is not stopped; neither is
+    C code that never returns to Python.
     """
     if seconds <= 0 or not hasattr(signal, "setitimer") or not _in_main_thread():
         yield
         return
-    rung, started = False, time.monotonic()
+    timed_out, started = False, time.monotonic()
 
-    def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal rung
-        rung = True
+    def on_alarm(number: int, frame: FrameType | None) -> None:
+        nonlocal timed_out
+        timed_out = True
         raise TookTooLongError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    others, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    callers_alarm, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
-        if others:
-            left = others - (time.monotonic() - started)
+        if callers_alarm:
+            left = callers_alarm - (time.monotonic() - started)
             signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
-        if rung:  # what the block made of the error does not matter
+        if timed_out:  # even if the block caught the error
             raise TookTooLongError from None
 
 
@@ -61,7 +61,7 @@ def limited(seconds: float) -> Iterator[None]:
 def contained() -> Iterator[threading.Event]:
     """Undo what the block does to streams, working directory and signal handlers.
 
-    The event is set by a real Ctrl-C; a plugin may raise KeyboardInterrupt, too.
+    The event is set by a real Ctrl-C, because a plugin may raise KeyboardInterrupt, too.
     """
     interrupted = threading.Event()
     with contextlib.ExitStack() as stack:
@@ -79,7 +79,7 @@ def _in_main_thread() -> bool:
 @contextlib.contextmanager
 def _kept_folder() -> Iterator[None]:
     before = None
-    with contextlib.suppress(OSError):  # it was removed
+    with contextlib.suppress(OSError):  # the directory was removed
         before = Path.cwd()
     try:
         yield
@@ -95,12 +95,12 @@ def _kept_handlers(interrupted: threading.Event) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in known}
     on_interrupt: Any = before[signal.SIGINT]
 
-    def pressed(number: int, frame: FrameType | None) -> None:
+    def on_ctrl_c(number: int, frame: FrameType | None) -> None:
         interrupted.set()
         on_interrupt(number, frame)
 
     if callable(on_interrupt):
-        signal.signal(signal.SIGINT, pressed)
+        signal.signal(signal.SIGINT, on_ctrl_c)
     try:
         yield
     finally:
@@ -112,7 +112,7 @@ def _kept_handlers(interrupted: threading.Event) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_streams() -> Iterator[None]:
-    """Give plugins stderr for both of their streams, also below Python, and nothing to read."""
+    """Send plugins' stdout and stderr to stderr, also that of C code, and give them an empty stdin."""
     current = {name: getattr(sys, name) for name in _STREAMS}
     original = {name: getattr(sys, f"__{name}__") for name in _STREAMS}
     handles: dict[int, int] = {}

@@ -1,6 +1,6 @@
 """Records by name: lookup, qualified names, ambiguity, suggestions, and lazy loading of factories.
 
-Finding plugins is `discovery.py`'s work; what the records mean is decided by those who use them.
+`discovery.py` finds the plugins.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Item(Generic[SpecCo]):
 
     @property
     def name(self) -> str:
-        """The bare name, unique unless two distributions offer it."""
+        """The bare name; unique unless two distributions offer it."""
         return self.spec.name
 
     @property
     def qualified(self) -> str:
-        """`distribution/name`, which always works."""
+        """`distribution/name`, which is always unique."""
         return f"{self.plugin.dist}/{self.spec.name}"
 
 
@@ -67,11 +67,11 @@ class Registry:
         return [Item(item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)]
 
     def find(self, record: type[SpecT], name: str, near: str = "") -> Item[SpecT]:
-        """The one item of that record type and (qualified or bare) name.
+        """The item of that record type and (qualified or bare) name.
 
-        A bare name that two distributions offer means the one of distribution `near`, if it is among
-        them: what a record names is first of all what its own distribution offers. UsageError when
-        there is none, with suggestions, or when a bare name means two items.
+        If two distributions offer a bare name, distribution `near` comes first: a name in a record means
+        what the record's own distribution offers. UsageError when there is no such item, with
+        suggestions, or when a bare name is ambiguous.
         """
         kind = record.record
         matches = self.matches(record, name)
@@ -89,23 +89,23 @@ class Registry:
             raise UsageError(
                 f"There is no {kind} '{name}'.",
                 where=self._where_else(name),
-                fix=suggest(name, known) or f"ganzoo list --kind {kind} shows the {len(known)} there are",
+                fix=suggest(name, known) or f"ganzoo list --kind {kind} shows all {len(known)}",
             )
         return matches[0]
 
     def canonical(self, record: type[SpecT], name: str, near: str = "") -> str:
-        """The shortest name that means the same item: bare where that is unique."""
+        """The shortest unique name of the item: the bare name if possible."""
         item = self.find(record, name, near)
         return item.name if len(self.matches(record, item.name)) == 1 else item.qualified
 
     def matches(self, record: type[SpecT], name: str) -> list[Item[SpecT]]:
-        """The items of that record type that the name can mean: none, one or several."""
+        """All items of that record type with that (qualified or bare) name."""
         return [item for item in self.of_kind(record) if name in (item.name, item.qualified)]
 
     def plugins_named(self, name: str) -> list[Plugin]:
-        """The plugins of that entry point, as NAME or DISTRIBUTION/NAME, or else all of that distribution.
+        """The plugins with that entry point (NAME or DISTRIBUTION/NAME), else all of that distribution.
 
-        UsageError when there is none; those that did not load count.
+        Includes plugins that did not load. UsageError when there is none.
         """
         found = [plugin for plugin in self.plugins if name in (plugin.name, f"{plugin.dist}/{plugin.name}")]
         found = found or [plugin for plugin in self.plugins if plugin.dist == name]
@@ -124,21 +124,21 @@ class Registry:
 
 
 def load_registry(block: Iterable[str] = ()) -> Registry:
-    """Discover the plugins of this environment; `block` names plugins that must not be imported."""
+    """Discover the plugins of this environment; plugins named in `block` are not imported."""
     return Registry(discover(Selection.from_environment(block)))
 
 
 def factory_of(item: Item[Any], name: str = "factory") -> Any:
-    """Import the factory that the record names; PluginError says which plugin failed and why."""
+    """Import the factory of a record. PluginError says which plugin failed and why."""
     with calling(item):
         return pkgutil.resolve_name(getattr(item.spec, name))
 
 
 @contextmanager
 def calling(item: Item[Any]) -> Iterator[None]:
-    """The block runs a plugin's code: what it raises becomes a PluginError that names the plugin.
+    """Turn exceptions of the block, which runs a plugin's code, into a PluginError that names the plugin.
 
-    With GANZOO_STRICT set the plugin's own exception comes through, for its author's debugger.
+    With GANZOO_STRICT set, the plugin's own exception is raised, for debugging.
     """
     try:
         yield
@@ -151,5 +151,5 @@ def calling(item: Item[Any]) -> Iterator[None]:
         raise PluginError(
             f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {printable(str(error), 2000)}",
             where=f"{place} of {item.plugin.dist} {item.plugin.version}",
-            fix="tell the plugin's author; GANZOO_STRICT=1 shows the traceback",
+            fix="report it to the plugin's author; GANZOO_STRICT=1 shows the traceback",
         ) from error

@@ -1,4 +1,4 @@
-"""Weights in a checkpoint's flat table of tensors: which ones belong to whom, and loading them strictly."""
+"""Weights in a checkpoint's flat mapping of tensors: selecting those of a network, loading them strictly."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ganzoo.errors import UsageError
 
 
 def averaged_generators(flat: Mapping[str, Tensor]) -> Batch:
-    """The generators' weights to sample and export from: the average where there is one."""
+    """The generators' weights for sampling and export: the EMA if there is one."""
     return under("ema", flat) or raw_generators(flat)
 
 
 def raw_generators(flat: Mapping[str, Tensor]) -> Batch:
-    """The generators' weights as the last step left them."""
+    """The generators' weights after the last step, without EMA."""
     return under("networks.generator", flat)
 
 

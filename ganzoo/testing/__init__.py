@@ -1,7 +1,7 @@
-"""The conformance kit for plugins: what an author runs before a release, and ganzoo over its own plugins.
+"""The conformance kit for plugins: authors run it before a release, and ganzoo on its own plugins.
 
-Three ways in: `ganzoo plugin check NAME`; `class TestMine(PluginSuite): plugin = "mine"` in a test file;
-and `check_plugin(name)`, which yields a `Result` for each check. `CHECKS` are the functions themselves.
+There are three ways to run it: `ganzoo plugin check NAME`; `class TestMine(PluginSuite): plugin = "mine"` in
+a test file; and `check_plugin(name)`, which yields a `Result` for each check. `CHECKS` holds the checks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ __getattr__ = lazy_names(
     __name__,
     {
         "ganzoo.testing.runner": ("CHECKS", "Result", "Session", "check_plugin", "session_of"),
-        "ganzoo.testing.pytest_suite": ("PluginSuite",),  # for which alone pytest is needed
+        "ganzoo.testing.pytest_suite": ("PluginSuite",),  # only this one needs pytest
     },
 )

@@ -1,6 +1,6 @@
-"""What a run will cost, for `--dry-run`: parameters, floating-point work, memory.
+"""What a run will cost, for `--dry-run`: parameters, floating-point operations, memory.
 
-Work and saved activations are counted by really running both phases on a few samples; both grow in
+Operations and saved activations are counted while both phases run on a few samples. Both counts grow in
 proportion to the batch.
 """
 
@@ -25,7 +25,7 @@ PROBE = 4
 
 @dataclass(frozen=True)
 class Cycle:
-    """Counts for one cycle: floating-point work, and bytes that the backward passes keep, by role."""
+    """Counts for one cycle: floating-point operations, and bytes saved for the backward passes, by role."""
 
     work: Work
     saved: Mapping[str, float]
@@ -37,9 +37,9 @@ class Cycle:
 
 
 def count_cycle(setup: TrainingSetup) -> Cycle:
-    """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
+    """Run both phases on a few samples. This changes the weights: do not train with `setup` afterwards."""
     settings, phases, names = setup.plan.train, setup.phases, set(setup.batches.names)
-    phases.replay = None  # copies, no work; and a pool may be smaller than the probe
+    phases.replay = None  # it only copies; and a pool may be smaller than the probe
     count, probe = settings.batch_size, PROBE * settings.pack
     generator_count = settings.generator_batch_size or count
     work: Work = {}
@@ -64,7 +64,7 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
 
 
 def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty]) -> tuple[Work, float]:
-    """Work of one phase on `PROBE` packs with these penalties, all due, and bytes that it keeps."""
+    """Operations of one phase on `PROBE` packs with all these penalties, and bytes saved for backward."""
     kept: dict[int, int] = {}
     count = PROBE * phases.memory.pack
 
@@ -86,11 +86,11 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
 
 
 def estimate(setup: TrainingSetup) -> dict[str, Any]:
-    """Counts for a prepared run, which is used up by it (its weights take a few steps).
+    """Counts for a run that is set up. This changes its weights: do not train with `setup` afterwards.
 
-    `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
-    is an estimate of weights, gradients, optimiser state, activations, the pool of earlier samples and the
-    data, where that is kept on the device.
+    `flops_per_image` is the work of a whole cycle, divided by its real images. `memory_mb` is an estimate of
+    weights, gradients, optimiser state, activations, the pool of earlier samples, and the data where it is
+    kept on the device.
     """
     training, settings = setup.training, setup.plan.train
     pool = setup.phases.replay
@@ -102,7 +102,7 @@ def estimate(setup: TrainingSetup) -> dict[str, Any]:
         "generators": parameter_count(nets.generators.values()),
         "discriminators": parameter_count(nets.discriminators.values()),
     }
-    # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
+    # Weight, gradient and two Adam moments are 16 bytes per parameter; the EMA adds 4.
     weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
     activations = max(cycle.saved.values())
     stored = sum(array.nbytes for array in setup.dataset.arrays.values())

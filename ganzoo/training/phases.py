@@ -1,7 +1,7 @@
-"""The two phases of the game: one step of the discriminators, one step of the generators.
+"""The two phases of a cycle: one step of the discriminators, one step of the generators.
 
 A phase is a function of (parameters, random stream, real batch). It never waits for the device, so that
-a CUDA graph can hold it: what it measures goes to the meter as tensors, read at log ticks only.
+it can be captured as a CUDA graph: measurements go to the meter as tensors, and only log ticks read them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ganzoo.training.microbatches import MicroBatching
 from ganzoo.training.objective import Objective
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.schedules import Schedules
 from ganzoo.training.shards import Shard, StepRandom, shards
 from ganzoo.training.step_snapshot import StepSnapshot
 from ganzoo.training.view import GameView, Generated, generated
@@ -32,13 +33,13 @@ MEASURED = (
     "score_fake",
     *(f"{what}_{role}" for what in ("loss", "gradient_norm") for role in ROLES),
 )
-"""What each run's log has, beside its penalties by name and, where steps may be skipped, their share."""
+"""Values in every run's log. It also has its penalties by name and, with `on_nan` "skip", skipped steps."""
 
 
 class Meter:
-    """Sums of what the phases measure, kept on the device until a log tick reads their means.
+    """Sums of the measurements of the phases, kept on the device until a log tick reads their means.
 
-    A `tolerant` meter leaves out what is not finite. Means are those of all ranks.
+    A `tolerant` meter ignores values that are not finite. Means are over all ranks.
     """
 
     def __init__(self, ranks: Ranks | None = None, tolerant: bool = False) -> None:
@@ -48,9 +49,9 @@ class Meter:
         self.counts: dict[str, Tensor] = {}
 
     def add(self, name: str, value: Tensor, weight: float = 1.0) -> None:
-        """Add the mean of a tensor of any shape, measured in a whole step or in a part of that weight.
+        """Add the mean of a tensor of any shape, with the weight of its shard (1 for a whole step).
 
-        In place: a CUDA graph repeats it.
+        It works in place, so that a CUDA graph can replay it.
         """
         value = value.detach().float().mean()
         if name not in self.sums:
@@ -64,7 +65,7 @@ class Meter:
             self.counts[name].add_(weight)
 
     def totals(self) -> tuple[Batch, Batch]:
-        """Sums and counts of all ranks together, in the order of their names."""
+        """Sums and counts over all ranks, sorted by name."""
         names = sorted(self.sums)
         if not names:
             return {}, {}
@@ -74,7 +75,7 @@ class Meter:
         return dict(zip(names, sums, strict=True)), dict(zip(names, counts, strict=True))
 
     def means(self) -> dict[str, float]:
-        """The means since the last `read`; this waits for the device."""
+        """The means since the last `read`. This waits for the device."""
         sums, counts = self.totals()
         if not sums:
             return {}
@@ -83,7 +84,7 @@ class Meter:
         return {name: total / count for name, total, count in means if count}
 
     def read(self) -> dict[str, float]:
-        """The means, and begin new ones."""
+        """Return the means and reset them."""
         means = self.means()
         if self.sums:
             torch._foreach_zero_([*self.sums.values(), *self.counts.values()])
@@ -92,10 +93,10 @@ class Meter:
 
 @dataclass(eq=False, kw_only=True)
 class Phases:
-    """Both phases over one set of networks, with the loss and terms of a plan.
+    """Both phases for one set of networks, with the loss and terms of a plan.
 
-    `joint` names the discriminators that may judge real and generated samples in one batch. An
-    augmentation changes those of the fields `images` that a discriminator reads.
+    `joint` names the discriminators that may score real and generated samples in one batch. `images` names
+    the fields that the augmentation changes, if a discriminator reads them.
     """
 
     networks: Networks
@@ -108,6 +109,7 @@ class Phases:
     joint: Collection[str] = ()
     memory: MicroBatching = field(default_factory=MicroBatching)
     replay: ReplayBuffer | None = None
+    schedules: Schedules | None = None
 
     def __post_init__(self) -> None:
         self.noise_fields = noise_fields(self.networks)
@@ -115,19 +117,19 @@ class Phases:
         self._kept_noise: Batch = {}
 
     def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
-        """One step of all discriminators on `count` real samples and as many generated ones.
+        """One step of all discriminators on `count` real samples and `count` generated ones.
 
-        `count` is the global batch, `real` this rank's share of it. `last`: the generators' phase is
-        next, which may reuse the generated samples.
+        `count` is the global batch size, `real` is this rank's share. `last`: the generators' phase comes
+        next and may reuse the generated samples.
         """
         self._learn("discriminator", real, count, step, keep=last and self.reuse_fakes)
 
     def generator(self, real: Batch, count: int, step: int) -> None:
-        """One step of all generators; `real` gives conditions, and scores to paired losses."""
+        """One step of all generators; `real` has their conditions, and the real samples for paired losses."""
         self._learn("generator", real, count, step, keep=False)
 
     def _learn(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
-        """Gradients of this rank's share of the batch, part after part, then one step."""
+        """Add up the gradients of this rank's share of the batch, shard by shard; then take one step."""
         player, random = self.players[role], StepRandom(self.engine)
         noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
         snapshot = StepSnapshot(player, self.modules) if player.skips else None
@@ -144,7 +146,7 @@ class Phases:
             except (RuntimeError, MemoryError) as error:
                 self._kept.clear()
                 self.memory.halve(error, len(self.engine.ranks.share(count)))
-            self.memory.release()  # only here has the error let go of what it held
+            self.memory.release()  # not inside `except`: the error still holds the tensors there
         self._kept_noise = noise if keep else {}
         if not keep:
             self._kept.clear()
@@ -162,7 +164,7 @@ class Phases:
     ) -> None:
         share = self.engine.ranks.share(count)
         shared = shards(share, count, self.memory.at_once, self.memory.pack)
-        # The graphs of several parts would need as much memory as the whole: their samples are made again.
+        # The autograd graphs of all shards need as much memory as the whole batch: generate samples again.
         keep = keep and len(shared) == 1
         learns = keep or role == "generator"
         for shard in shared:
@@ -178,12 +180,17 @@ class Phases:
 
     @property
     def modules(self) -> list[nn.Module]:
-        """All that has a state: networks, and what of the objective has one."""
+        """All modules with a state: the networks, and the stateful modules of the objective."""
         nets = (*self.networks.generators.values(), *self.networks.discriminators.values())
         return [*(net.module for net in nets), *self.objective.stateful.values()]
 
+    def move_schedules(self, progress: float, images: int) -> None:
+        """Give scheduled numbers the values of the next cycle."""
+        if self.schedules is not None:
+            self.schedules.move(progress, images)
+
     def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
-        """The terms of each step of a cycle: cycles with equal ones do the same work."""
+        """The terms that are due in each step of a cycle. Cycles with the same terms do the same work."""
         turns = [("discriminator", steps * n_critic + turn) for turn in range(n_critic)]
         return tuple(
             tuple(penalty.name for penalty in self.objective.penalties[role] if step % penalty.every == 0)
@@ -198,18 +205,18 @@ class Phases:
         needed: set[str] = set()
         for game in self.networks.games:
             generator = self.networks.generators[game.generator]
-            judged = self.networks.discriminators[game.discriminator].reads
-            needed |= set(generator.reads) | (set(judged) - set(generator.writes))
+            scored = self.networks.discriminators[game.discriminator].reads
+            needed |= set(generator.reads) | (set(scored) - set(generator.writes))
         return sorted(needed & data)
 
     def draw(self, real: Batch, noise: Batch, *, learn: bool) -> list[Generated]:
-        """What the generator of each game makes; with the graph where they `learn` from it."""
+        """Generated samples of each game; with an autograd graph if the generators `learn` from them."""
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             generators = [self.networks.generators[game.generator] for game in self.networks.games]
             return [Generated(noise, generated(net, real, noise)) for net in generators]
 
     def view(self, game: int, role: str, real: Batch, drawn: Generated, random: StepRandom) -> GameView:
-        """What loss and terms see of a game when this role learns."""
+        """What losses and terms can read of a game in a step of this role."""
         played = self.networks.games[game]
         return GameView(
             self.networks,
@@ -221,10 +228,11 @@ class Phases:
             joint=played.discriminator in self.joint,
             augmentation=self.objective.augmentation,
             images=self.images,
+            progress=None if self.schedules is None else self.schedules.progress,
         )
 
     def _replayed(self, replay: ReplayBuffer, drawn: list[Generated], shard: Shard) -> list[Generated]:
-        """Some samples exchanged for earlier ones, together with all that those were made from."""
+        """Exchange some samples for earlier ones from the pool, together with their noise."""
         mixed = [replay.mixed(game, {**made.noise, **made.fake}, shard) for game, made in enumerate(drawn)]
         return [
             Generated({name: both[name] for name in made.noise}, {name: both[name] for name in made.fake})
@@ -240,7 +248,7 @@ class Phases:
         random: StepRandom,
         weight: float = 1.0,
     ) -> Tensor:
-        """What this role is to minimise in a step, of a shard of that weight in the batch."""
+        """What this role minimises in a step, for a shard of that weight in the batch."""
         total = torch.zeros((), device=self.engine.device)
         for game, made in enumerate(drawn):
             view = self.view(game, role, real, made, random)

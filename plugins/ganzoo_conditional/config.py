@@ -10,9 +10,9 @@ from typing import Literal
 class MlpConfig:
     """Options of `conditional-mlp`; the defaults are the layers of Mirza and Osindero 2014, section 4.1.
 
-    `generator_dropout` is before the joint layer and the output, `dropout` in the discriminator before
-    the joint layer and the score; both act in training only. `latent_range`: the interval onto which the
-    generator maps uniform z, which is drawn from -1..1.
+    `generator_dropout` is applied before the joint layer and the output of G, `dropout` before the joint
+    layer and the score of D; both in training only. `latent_range`: the interval onto which the generator
+    maps uniform z, which is drawn from -1..1.
     """
 
     latent: int = 100
@@ -46,11 +46,11 @@ class MlpConfig:
 class ConvConfig:
     """Options of `conditional-conv`.
 
-    Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps;
-    the image is halved as often as its shorter side stays at 4 or more. The generator reads the
+    Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps.
+    The image is halved as often as its shorter side stays at 4 pixels or more. The generator reads the
     label as a vector of `label_width` beside z. `conditioning="projection"` adds <emb(label), features>
-    to the score; `"concat"` gives the discriminator the label as one more plane of the image.
-    `pooling` is what the features are: all values of the last map, or their sums over it.
+    to the score; `"concat"` gives the discriminator the label as one more channel of the image.
+    `pooling`: the features are all values of the last map ("none"), or each channel's sum over it ("sum").
     """
 
     latent: int = 100

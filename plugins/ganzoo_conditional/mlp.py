@@ -1,4 +1,4 @@
-"""Architecture `conditional-mlp`: the nets of Mirza and Osindero 2014 (arXiv:1411.1784, section 4.1)."""
+"""Architecture `conditional-mlp`: networks of Mirza and Osindero 2014 (arXiv:1411.1784, section 4.1)."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """(N, C, H, W), (N,) -> (N,)."""
-        named = self.from_label(label).unflatten(1, self.label_shape).amax(2)
-        score: Tensor = self.joint(torch.cat([self.from_image(image.flatten(1)), named], dim=1))
+        embedded = self.from_label(label).unflatten(1, self.label_shape).amax(2)
+        score: Tensor = self.joint(torch.cat([self.from_image(image.flatten(1)), embedded], dim=1))
         return score.flatten()
 
 

@@ -34,5 +34,5 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized, and as published."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

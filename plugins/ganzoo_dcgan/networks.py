@@ -1,6 +1,6 @@
 """The networks of Radford et al. 2015 (arXiv:1511.06434, section 3 and figure 1), for any image size.
 
-A map of stage k has ceil(side / 2**k) pixels. Where doubling gives one pixel too many, it is cropped.
+A map of stage k has sides of ceil(side / 2**k) pixels; a pixel too many after doubling is cropped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Generator(nn.Module):
         sizes = map_sizes(sides[0], sides[1], stages)
         smooth = config.head == "smooth"
         norm = config.generator_norm == "batch"
-        # Widths by stage; stage 0 (full size) is hidden with a smooth head and the image without.
+        # Widths by stage. Stage 0 (full size) is a hidden map with a smooth head, else the image.
         widths = [
             config.generator_width * min(8, 2 ** (k if smooth else k - 1)) for k in range(1, stages + 1)
         ]
@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
         return score.flatten()
 
 
-def halved(image: Field, wanted: int) -> int:
+def stage_count(image: Field, wanted: int) -> int:
     """How often to halve this image; SettingsError when it has too few pixels for `wanted` times."""
     _, height, width = image.shape
     if min(height, width) >> wanted == 0:
@@ -111,7 +111,7 @@ def halved(image: Field, wanted: int) -> int:
 def build(config: DcganConfig, data: DataInfo) -> Networks:
     """Factory of the architecture `dcgan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
-    stages = halved(image, config.stages)
+    stages = stage_count(image, config.stages)
     generator = Generator(config, image, stages)
     discriminator = Discriminator(config, image, stages)
     initialise(generator, config.init)

@@ -1,4 +1,4 @@
-"""A GAN for few images, after FastGAN: skip-layer excitation, and a discriminator that must also draw."""
+"""A GAN for few images, after FastGAN: skip-layer excitation, a discriminator with decoders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="reconstruct",
-            summary="How far a discriminator's own decoders miss real images, which it shall describe.",
+            summary="Reconstruction error of real images by decoders on the features of the discriminator.",
             paper=f"{FASTGAN}, equation 4",
             factory="ganzoo_fastgan.terms:reconstruct",
             config=ReconstructConfig,
@@ -41,5 +41,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

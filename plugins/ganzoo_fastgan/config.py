@@ -10,9 +10,9 @@ class FastConfig:
     """Options of `fastgan`.
 
     The widths are ngf, ndf and the decoders' 32 of the authors' code: G has 16 ngf channels on its smallest
-    maps, then 8, 4, 2, 2, 1, 1/2, 1/4 and 1/8 ngf; D has 8 ndf on its smallest, then half each time.
-    `spectral_generator`: spectral norm on the convolutions of G as well, as in the authors' code. It makes a
-    difference where no BatchNorm follows at once: excitation, blocks with noise, the last layer.
+    maps, then 8, 4, 2, 2, 1, 1/2, 1/4 and 1/8 ngf; D has 8 ndf on its smallest maps, then half each time.
+    `spectral_generator`: spectral norm on the convolutions of G as well, as in the authors' code. It has an
+    effect where BatchNorm does not follow directly: excitation, blocks with noise, the last layer.
     """
 
     latent: int = 64

@@ -1,4 +1,4 @@
-"""R3GAN's networks: a modern residual baseline for the relativistic loss with R1 and R2."""
+"""R3GAN's networks: residual networks for the relativistic loss with R1 and R2."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="r3gan",
-            summary="Residual nets without norms, grouped convolutions in wide blocks; images from 8x8.",
+            summary="Residual networks without norms, with grouped convolutions; images from 8x8.",
             paper=f"{R3GAN}, section 4",
             factory="ganzoo_r3gan.networks:build",
             config=R3Config,
@@ -27,5 +27,5 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

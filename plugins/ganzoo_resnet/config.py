@@ -11,15 +11,16 @@ class ResnetConfig:
     """Options of `sn-resnet`.
 
     The widths are the channels of the largest maps; they double at each halving, up to `widening` times.
-    G has a block for each doubling from a map whose shorter side is 4 to 7 pixels. D halves as often as that
+    G has a block for each doubling, from a map whose shorter side is 4 to 7 pixels. D halves as often as that
     side stays at `discriminator_base` or more, and ends in `discriminator_tail` blocks that do not halve.
-    The first convolution of a block of D has as many channels as its `discriminator_hidden`.
-    `attention` is a side in pixels: both nets have self-attention after the block with the largest map of no
-    more than `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well. It
-    holds what comes of z at one size while the bias of that layer grows; `first_bias=False` leaves it out.
-    `score_bias=False` leaves it out of the last layer of D. `norm_eps` is added to the variance by BatchNorm,
-    `spectral_eps` is the least length of a vector in spectral norm. `block_gain` is for `init="glorot"`: the
-    gain of the 3x3 convolutions of blocks; sqrt 2 in the code of SNGAN, 1 in that of SAGAN.
+    Between its two convolutions a block of D has the channels of its `discriminator_hidden`.
+    `attention` is a side in pixels: both networks have self-attention after the block with the largest map of
+    at most `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well. It
+    limits the effect of z in the first layer while the bias of that layer can grow; `first_bias=False`
+    removes this bias. `score_bias=False` removes the bias of the last layer of D. `norm_eps` is what
+    BatchNorm adds to the variance, `spectral_eps` the smallest length of a vector in spectral norm.
+    `block_gain` is for `init="glorot"`: the gain of the 3x3 convolutions of blocks; sqrt 2 in the code of
+    SNGAN, 1 in that of SAGAN.
     """
 
     latent: int = 128
@@ -56,13 +57,13 @@ class ResnetConfig:
 class ConditionalResnetConfig(ResnetConfig):
     """Options of `sn-resnet-conditional`; the others are those of `sn-resnet`.
 
-    Without `shared_embedding` each norm of G has a gain and a shift for each class. With it, one vector of
-    so many values for each class is shared, and each norm makes its gain and shift from that by a linear
-    layer. `split_latent` cuts z into equal parts: the first enters at the bottom, one more at each block.
-    `separate_tables` makes that two layers, for the gain and for the shift, as in the authors' code: spectral
-    norm in G then norms each by itself. One layer for both is normed as a whole, which leaves each half about
-    0.7 of that at the start. It is the default because version 0.1 knew nothing else: its runs do not have
-    the setting, and their weights have one layer.
+    `shared_embedding=0`: each norm of G has a gain and a shift for each class. Otherwise it is the size of
+    one vector for each class, and each norm computes its gain and shift from this vector by a linear layer.
+    `split_latent` cuts z into equal parts: the first is the input of the first layer, the others those of the
+    blocks. `separate_tables`: two linear layers, one for the gain and one for the shift, as in the authors'
+    code; spectral norm in G then normalises each by itself. One layer for both is normalised as a whole,
+    which makes each half about 0.7 times as large at the start. It is the default because runs of version 0.1
+    have weights of one layer, and do not have this setting.
     """
 
     shared_embedding: int = 0
@@ -74,6 +75,6 @@ class ConditionalResnetConfig(ResnetConfig):
         if self.shared_embedding < 0:
             raise ValueError("shared_embedding must be 0 (a table in each norm) or more")
         if self.split_latent and not self.shared_embedding:
-            raise ValueError("split_latent needs a shared_embedding, beside which a block gets its part of z")
+            raise ValueError("split_latent needs shared_embedding: a block reads its part of z beside it")
         if self.separate_tables and not self.shared_embedding:
-            raise ValueError("separate_tables needs a shared_embedding, of which they make gain and shift")
+            raise ValueError("separate_tables needs shared_embedding: gain and shift are computed from it")

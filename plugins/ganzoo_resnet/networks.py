@@ -1,8 +1,8 @@
-"""Architectures `sn-resnet` and `sn-resnet-conditional`: the residual nets of SNGAN and what came of them.
+"""Architectures `sn-resnet` and `sn-resnet-conditional`: the residual networks of SNGAN and its successors.
 
-Miyato et al. 2018 (arXiv:1802.05957, tables 4 to 6) made them; a class enters by conditional BatchNorm in G
-and by projection in D (Miyato and Koyama 2018, arXiv:1802.05637). SAGAN (arXiv:1805.08318) added attention,
-BigGAN (arXiv:1809.11096) one embedding for all norms and a part of z for each block. Any image from 8x8.
+SNGAN (Miyato et al. 2018, arXiv:1802.05957, tables 4 to 6); conditional BatchNorm in G and projection in D
+(Miyato and Koyama 2018, arXiv:1802.05637); attention of SAGAN (arXiv:1805.08318); one embedding for all norms
+and a part of z for each block as in BigGAN (arXiv:1809.11096). For images from 8x8.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Size = tuple[int, int]
 
 
 def attended(sizes: Sequence[Size], side: int) -> int:
-    """The place of the largest of these maps with no more than side x side pixels; -1 without attention."""
+    """The index of the largest of these maps with at most side x side pixels; -1 without attention."""
     fitting = [place for place, size in enumerate(sizes) if prod(size) <= side * side]
     if side and not fitting:
         raise SettingsError(
@@ -54,7 +54,7 @@ def attended(sizes: Sequence[Size], side: int) -> int:
 
 
 class Upward(nn.Module):
-    """From a vector to an image. `norms(k)` makes the norms of block k; what it knows is decided outside."""
+    """From a vector to an image. `norms(k)` creates the norms of block k, conditional or not."""
 
     def __init__(
         self, config: ResnetConfig, image: Field, inputs: int, norms: Callable[[int], MakeNorm]
@@ -75,7 +75,7 @@ class Upward(nn.Module):
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
 
     def forward(self, vector: Tensor, conditions: Sequence[Condition]) -> Tensor:
-        """(N, inputs) and what each block is told -> (N, C, H, W)."""
+        """(N, inputs) and the condition of each block -> (N, C, H, W)."""
         maps = as_maps(self.project(vector), self.base)
         for block, condition in zip(self.blocks, conditions, strict=True):
             maps = block(maps, condition)
@@ -131,10 +131,10 @@ class ConditionalGenerator(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, C, H, W)."""
-        known: Tensor = self.embed(label)
+        embedded: Tensor = self.embed(label)
         bottom, *rest = z.split_with_sizes(self.parts, 1)
-        told = [torch.cat([known, part], dim=1) for part in rest] or [known] * self.blocks
-        pixels: Tensor = self.upward(bottom, [(item,) for item in told])
+        conditions = [torch.cat([embedded, part], dim=1) for part in rest] or [embedded] * self.blocks
+        pixels: Tensor = self.upward(bottom, [(condition,) for condition in conditions])
         return pixels
 
 
@@ -195,10 +195,10 @@ class ProjectionDiscriminator(nn.Module):
 def assemble(
     config: ResnetConfig, generator: nn.Module, discriminator: nn.Module, conditions: tuple[str, ...] = ()
 ) -> Networks:
-    """Initial weights, spectral norm, and the record of the pair."""
+    """Initialise the weights, add spectral norm, and declare the pair."""
     for module in (generator, discriminator):
         set_weights(module, config.init, config.block_gain)
-    if config.spectral_generator:  # not its embeddings, as in the code of SAGAN and of BigGAN
+    if config.spectral_generator:  # not in embeddings, as in the code of SAGAN and of BigGAN
         put_spectral_norm(generator, (nn.Linear, nn.Conv2d), config.spectral_eps)
     if config.discriminator_norm == "spectral":
         kinds = (nn.Linear, nn.Conv2d, nn.Embedding)

@@ -31,7 +31,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="path-length",
-            summary="A step in the styles of the generator shall change an image equally much everywhere.",
+            summary="Makes a step in style space change the image by the same amount everywhere.",
             paper=f"{STYLEGAN2}, equation 4",
             factory="ganzoo_stylegan2.terms:path_length",
             config=PathLengthConfig,
@@ -44,5 +44,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

@@ -1,6 +1,6 @@
 """Options of the MLP.
 
-Plain dataclasses, read by the core's settings; importing them must not import torch.
+Importing this must not import torch.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 class MlpConfig:
     """Options of `mlp`.
 
-    `discriminator_pieces` linear maps share one maxout unit. `input_dropout` and `dropout` are
-    probabilities of dropping a value in the discriminator, at its input and before each later layer.
-    `output` is passed over for data without a range: its generator ends in a linear layer.
+    A maxout unit is the maximum of `discriminator_pieces` linear maps. `input_dropout` and `dropout` are
+    the probabilities of dropout in the discriminator, at its input and before each later layer.
+    `output` is ignored for data without a range: its generator ends in a linear layer.
     `latent_range`: the interval onto which the generator maps uniform z, which is drawn from -1..1.
-    `init="uniform"` draws weights from U(-r, r), with `r` the two `*_init_range` options, biases 0.
+    `init="uniform"` draws weights from U(-r, r), where r is `*_init_range`; biases are 0.
     """
 
     latent: int = 100

@@ -29,7 +29,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="wgan-resnet",
-            summary="Residual nets of the WGAN-GP paper, made for 32x32, for images from 8x8 pixels.",
+            summary="Residual networks of the WGAN-GP paper (there for 32x32), for images from 8x8 pixels.",
             paper=WGAN_GP + ", appendix F",
             factory="ganzoo_wgan_gp.resnet:build",
             config=ResnetConfig,
@@ -40,7 +40,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_losses() -> list[LossSpec]:
-    """`wgan` and `wgan-gp`: one formula, two constraints."""
+    """`wgan` and `wgan-gp`: the same formula with two different constraints."""
     return [
         LossSpec(
             name="wgan",
@@ -88,7 +88,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="gradient-penalty",
-            summary="Weight times the mean of (slope - target)^2 between real and generated samples.",
+            summary="Weight times the mean of (gradient norm - target)^2 between real and generated samples.",
             paper=WGAN_GP + ", equation 3",
             factory="ganzoo_wgan_gp.terms:gradient_penalty",
             config=GradientPenaltyConfig,
@@ -115,5 +115,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized ones, and the published ones."""
+    """Small ones for a CPU, and the published ones."""
     return list(RECIPES)

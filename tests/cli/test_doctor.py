@@ -41,7 +41,7 @@ def test_one_ganzoo_is_no_problem() -> None:
 def test_the_foreign_package_of_the_index_is_a_problem(tmp_path: Path) -> None:
     code, report = doctor(plant(tmp_path / "site", "0.0.1", FOREIGN))
     assert code == 2
-    (foreign,) = [text for text in report["problems"] if "is another one of the same name" in text]
+    (foreign,) = [text for text in report["problems"] if "is another project with the same name" in text]
     assert f"ganzoo 0.0.1 in {tmp_path / 'site'}" in foreign
     assert "pip uninstall -y ganzoo" in foreign
 
@@ -49,9 +49,9 @@ def test_the_foreign_package_of_the_index_is_a_problem(tmp_path: Path) -> None:
 def test_a_second_installation_is_a_problem(tmp_path: Path) -> None:
     code, report = doctor(plant(tmp_path / "site", "0.1.0", OURS))
     assert code == 2
-    (twice,) = [text for text in report["problems"] if "more than one package called ganzoo" in text]
+    (twice,) = [text for text in report["problems"] if "more than one package named ganzoo" in text]
     assert f"0.1.0 in {tmp_path / 'site'}" in twice
-    assert not any("is another one of the same name" in text for text in report["problems"])
+    assert not any("is another project with the same name" in text for text in report["problems"])
 
 
 def test_a_folder_that_stands_twice_on_the_path_is_one_installation(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_damaged_metadata_are_a_problem_and_no_crash(tmp_path: Path) -> None:
     (site / "ganzoo-0.3.0.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe[")
     code, report = doctor(site)
     assert code == 2
-    assert any("is another one of the same name" in text for text in report["problems"])
+    assert any("is another project with the same name" in text for text in report["problems"])

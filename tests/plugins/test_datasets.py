@@ -98,10 +98,10 @@ def test_a_folder_that_cannot_be_listed(
     ("made", "message"),
     [
         ("1 / 0", "division by zero"),
-        ("None", "gave nothing"),
+        ("None", "returned None"),
         ("ArraySource(fields=(ROW,), arrays={'row': [[0.0, 1.0]]})", "NumPy arrays"),
         ("items(lambda index: {}['row'])", "KeyError"),
-        ("items(lambda index: np.zeros(2))", "read an item as ndarray"),
+        ("items(lambda index: np.zeros(2))", "returned ndarray for an item"),
     ],
 )
 def test_mistakes_of_a_dataset_plugin_name_it(
@@ -170,7 +170,7 @@ def test_damaged_fashion_file_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(DataError, match="cannot be read"):
         fashion.open_fashion_5k()
     copy.write_bytes(lzma.compress(b"other"))
-    with pytest.raises(DataError, match="is not the one"):
+    with pytest.raises(DataError, match="is damaged"):
         fashion.open_fashion_5k()
 
 
@@ -232,7 +232,7 @@ def test_idx_errors(tmp_path: Path) -> None:
         open_idx(str(tmp_path))
     with pytest.raises(DataError, match="needs a path"):
         open_idx("")
-    with pytest.raises(DataError, match="nothing at that path"):
+    with pytest.raises(DataError, match="path does not exist"):
         open_idx(str(tmp_path / "absent"))
     images = tmp_path / "train-images-idx3-ubyte"
     good = np.zeros((3, 4, 4), np.uint8)
@@ -244,7 +244,7 @@ def test_idx_errors(tmp_path: Path) -> None:
         open_idx(str(images))
     write_idx(images, good)
     images.write_bytes(images.read_bytes()[:-1])
-    with pytest.raises(DataError, match="47 values where its header says 48"):
+    with pytest.raises(DataError, match="47 values, but its header says 48"):
         open_idx(str(images))
     write_idx(images, good)
     write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(2, np.uint8))
@@ -291,7 +291,7 @@ def test_npy_rows(tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 8, 8), np.float32), "which value is black"),
+        (np.zeros((2, 8, 8), np.float32), "their range of values is unknown"),
         (np.zeros((2, 8, 8, 2), np.uint8), "cannot have the shape"),
         (np.zeros((2, 8), np.int32), "neither images nor rows"),
         (np.zeros((0, 8, 8), np.uint8), "empty"),
@@ -344,9 +344,9 @@ def test_npz_bad_labels(tmp_path: Path, labels: np.ndarray) -> None:
 def test_npy_and_npz_name_each_other(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
     np.savez(tmp_path / "a.npz", x=np.zeros(3))
-    with pytest.raises(DataError, match="one bare array"):
+    with pytest.raises(DataError, match="single"):
         open_npz(str(tmp_path / "a.npy"))
-    with pytest.raises(DataError, match="several arrays"):
+    with pytest.raises(DataError, match="npz archive"):
         open_npy(str(tmp_path / "a.npz"))
     (tmp_path / "a.npz").write_bytes(b"nothing")
     with pytest.raises(DataError, match="plain arrays"):

@@ -24,7 +24,7 @@ from ganzoo_extractors import efficientnet, weights
 from ganzoo_extractors.config import InceptionConfig
 from ganzoo_extractors.efficientnet import STAGES, EfficientNet, last_block, middle_block
 from ganzoo_extractors.inception import build
-from ganzoo_extractors.resize import sized
+from ganzoo_extractors.resize import resized
 from ganzoo_metrics.distances import frechet_distance
 from ganzoo_metrics.neighbours import fidelity_and_diversity
 
@@ -176,11 +176,11 @@ def test_gray_colour_and_transparency(lite: Extractor) -> None:
 
 def test_images_are_sized_without_aliases() -> None:
     exact = noise(2, 64, 64, 3)
-    np.testing.assert_array_equal(sized(exact, 64), exact)
+    np.testing.assert_array_equal(resized(exact, 64), exact)
     # Every second row is white: made smaller, that is gray and not black or white.
     stripes = np.zeros((1, 256, 256, 1), np.uint8)
     stripes[:, ::2] = 255
-    small = sized(stripes, 64)[0, 4:-4, 4:-4]
+    small = resized(stripes, 64)[0, 4:-4, 4:-4]
     assert np.abs(small.astype(int) - 127).max() < 16
 
 

@@ -384,7 +384,7 @@ def test_the_same_real_samples_are_looked_at_once_and_others_anew(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     looked_at: list[int] = []
-    for module, function in ((distances, "rooted"), (distances, "kernel_within"), (neighbours, "radii")):
+    for module, function in ((distances, "moments"), (distances, "kernel_within"), (neighbours, "radii")):
         known = getattr(module, function)
 
         def counted(x: Array, *ks: int, known: Any = known) -> Any:

@@ -94,17 +94,21 @@ HOOK_HANGS = {"hook-sleeps": hook("x", before="import time; time.sleep(99)")}
 
 # entry_points.txt, with {module} for one that works; the row's name and reason.
 POINTS: dict[str, tuple[bytes, str, str]] = {
-    "value-empty": (b"[ganzoo]\nx =\n", "x", "names no module"),
-    "value-syntax": (b"[ganzoo]\nx = not a module!\n", "x", "names no module"),
+    "value-empty": (b"[ganzoo]\nx =\n", "x", "is not the name of a module"),
+    "value-syntax": (b"[ganzoo]\nx = not a module!\n", "x", "is not the name of a module"),
     "value-missing": (b"[ganzoo]\nx = no_such_module_anywhere\n", "x", "no_such_module_anywhere"),
     "value-attribute": (b"[ganzoo]\nx = {module}:nothing\n", "x", "has no attribute 'nothing'"),
     "no-equals": (b"[ganzoo]\nthis is no entry point\n", "?", "entry_points.txt cannot be read"),
     "not-text": (b"[ganzoo]\nx = \xff\xfe\xe9\n", "?", "UnicodeDecodeError"),
     "twice": (b"[ganzoo]\nx = {module}\nx = os\n", "x", ""),
     "same-name": (b"[ganzoo]\nx = {module}\nx = {module}_b\n", "x", "has the same name"),
-    "two-names": (b"[ganzoo]\nx = {module}\ny = {module}\n", "y", "is the plugin 'two-names/x' already"),
+    "two-names": (
+        b"[ganzoo]\nx = {module}\ny = {module}\n",
+        "y",
+        "names the same object as plugin 'two-names/x'",
+    ),
     "odd-name": (b"[ganzoo]\nx\x1b[31m = no_such_module\n", "x\\x1b[31m", "no_such_module"),
-    "twins": (b"[ganzoo]\nx = {module}\ny = {module}_b\n", "y", "and so does 'x' beside it"),
+    "twins": (b"[ganzoo]\nx = {module}\ny = {module}_b\n", "y", "'x' of the same distribution also offers"),
 }
 METADATA: dict[str, bytes | None] = {
     "no-metadata": None,

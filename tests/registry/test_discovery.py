@@ -138,7 +138,7 @@ def test_listing_imports_neither_torch_nor_onnxruntime(arguments: list[str]) -> 
             "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    name: str = ''\n"
             + textwrap.dedent(loss("fine")).replace('factory="', 'config=Config, factory="'),
             "broken",
-            "'name' of 'fine' is one of the core's",
+            "'name' of 'fine' is an option of the core",
         ),
         (
             "from ganzoo.api import hookimpl\n@hookimpl\ndef ganzoo_time_machines():\n    return []",

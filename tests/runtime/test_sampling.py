@@ -125,7 +125,7 @@ def test_seed_out_of_range(seed: int) -> None:
 
 @pytest.mark.parametrize("field", [Field(name="a", shape=(2,)), Field(name="b", dtype="int64")])
 def test_fields_that_nobody_draws(field: Field) -> None:
-    with pytest.raises(UsageError, match="not a random one"):
+    with pytest.raises(UsageError, match="is not random"):
         draw([field], 1, 0)
 
 

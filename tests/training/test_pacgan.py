@@ -145,7 +145,7 @@ def test_each_process_has_whole_packs(tiny: Tiny) -> None:
 def test_labels_are_not_packed(recipe: str, registry: Registry) -> None:
     plan = resolve(recipe, registry, overrides={"train.pack": 2, "train.batch_size": 8})
     label = Field(name="label", dtype="int64", classes=("a", "b"))
-    with pytest.raises(SettingsError, match="cannot judge 2 samples together"):
+    with pytest.raises(SettingsError, match="cannot score 2 samples together"):
         build_networks(plan, DataInfo(fields=(*IMAGES.fields, label), count=32))
 
 

@@ -283,7 +283,7 @@ def test_an_incomplete_environment_is_named(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("WORLD_SIZE", "two")
     with pytest.raises(UsageError, match="not complete"):
         Ranks.from_environment()
-    with pytest.raises(UsageError, match="one of several already"):
+    with pytest.raises(UsageError, match="already one of several"):
         launch(["train", "vanilla"], tmp_path, 2, 0)
 
 

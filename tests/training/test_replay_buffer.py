@@ -202,7 +202,7 @@ def test_an_estimate_counts_the_pool(tiny: Callable[..., Plan]) -> None:
 
 
 def test_what_a_pool_cannot_do_is_refused(tiny: Callable[..., Plan]) -> None:
-    with pytest.raises(SettingsError, match="replay is 0 or at least batch_size, which is 8"):
+    with pytest.raises(SettingsError, match="replay must be 0 or at least batch_size, which is 8"):
         tiny("dcgan", **{"train.replay": 4})
     plan = tiny("dcgan", **{"train.replay": 8})
     with pytest.raises(UsageError, match="kept by one process, not by 2") as caught:

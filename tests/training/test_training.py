@@ -202,7 +202,9 @@ def test_learning_rates() -> None:
     assert learning_rate(exponential, 0.0, 250_000) == pytest.approx(0.1 / math.e, rel=1e-5)
     assert learning_rate(exponential, 0.0, 10**8) == 1e-6
     rising = OptimizerSettings(momentum=0.5, momentum_final=0.7, momentum_images=100)
-    assert [momentum(rising, images) for images in (0, 50, 100, 500)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
+    assert [momentum(rising, 0.0, images) for images in (0, 50, 100, 500)] == pytest.approx(
+        [0.5, 0.6, 0.7, 0.7]
+    )
 
 
 def test_average_has_its_half_life_and_copies_counters() -> None:
@@ -213,7 +215,7 @@ def test_average_has_its_half_life_and_copies_counters() -> None:
     module[1].running_mean += 8.0  # type: ignore[operator]
     module[1].num_batches_tracked += 5  # type: ignore[operator]
     for step in range(10):
-        ema.schedule(10, 10 * (step + 1))
+        ema.schedule(0.0, 10, 10 * (step + 1))
         ema.update()
     averaged = ema.modules["g"]
     assert float(averaged[0].weight) == pytest.approx(0.5)  # type: ignore[index]
@@ -319,7 +321,7 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
         with pytest.raises(UsageError, match=f"would change {path}"):
             resume(*reopened(run, registry, **more, **{path: value}), NullReporter())
     np.save(images, np.zeros((40, 28, 28), np.uint8))
-    with pytest.raises(DataError, match="not what the run was started with"):
+    with pytest.raises(DataError, match="not the data that the run was started with"):
         resume(*reopened(run, registry, **more), NullReporter())
     with pytest.raises(UsageError, match="not a run directory"):
         Run.open(tmp_path)

@@ -21,7 +21,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="example",
-            summary="Two small convolutional nets for images of any size from 8x8 pixels.",
+            summary="Two small convolutional networks for images of any size from 8x8 pixels.",
             factory="ganzoo_example.networks:build",
             config=NetworksConfig,
             needs=("image",),
@@ -31,7 +31,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_losses() -> list[LossSpec]:
-    """Formulas over scores."""
+    """Formulas for scores."""
     return [
         LossSpec(
             name="example",
@@ -45,11 +45,11 @@ def ganzoo_losses() -> list[LossSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Named runs: data only."""
+    """Named runs. A recipe is data, not code."""
     return [
         RecipeSpec(
             name="example",
-            summary="A first run of ganzoo-example: seconds on a CPU.",
+            summary="A first run with ganzoo-example, which takes seconds on a CPU.",
             architecture="example",
             loss="example",
             data="fashion-5k",

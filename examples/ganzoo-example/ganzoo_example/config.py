@@ -1,4 +1,4 @@
-"""Options with their defaults: they become settings, checked before anything starts."""
+"""Options with their defaults. They are settings of a run and are checked before it starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class NetworksConfig:
-    """Options of the architecture; widths are channels of the largest maps."""
+    """Options of the architecture. The widths are the channels of the largest feature maps."""
 
     latent: int = 32
     generator_width: int = 16
@@ -20,7 +20,7 @@ class NetworksConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Options of the loss: the score that the discriminator is to give to real and to generated samples."""
+    """Options of the loss: the target scores of real and of generated samples."""
 
     real: float = 1.0
     generated: float = 0.0

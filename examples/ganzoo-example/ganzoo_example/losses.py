@@ -1,4 +1,4 @@
-"""The loss: two formulas over scores of any shape."""
+"""The loss: two formulas for scores of any shape."""
 
 from __future__ import annotations
 

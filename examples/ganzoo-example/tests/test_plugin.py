@@ -1,4 +1,4 @@
-"""All checks of ganzoo's conformance kit, and what only this plugin can know."""
+"""All checks of ganzoo's conformance kit, and this plugin's own tests."""
 
 from __future__ import annotations
 
