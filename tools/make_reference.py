@@ -19,12 +19,12 @@ PAGE = Path(__file__).parent.parent / "docs" / "plugins" / "reference.md"
 
 _STAGES = {
     "plugin": "The plugin as a whole",
-    "record": "Each record but recipes",
+    "record": "Each record except recipes",
     "architecture": "Each architecture, with its default options",
     "loss": "Each loss",
     "term": "Each term",
-    "augmentation": "Each augmentation, with its default options, on made-up images",
-    "recipe": "Each recipe, at a batch of 4 on the smallest made-up data that its networks take",
+    "augmentation": "Each augmentation, with its default options, on synthetic images",
+    "recipe": "Each recipe, at a batch of 4 on the smallest synthetic data that its networks take",
 }
 
 
@@ -52,7 +52,7 @@ def hooks() -> Iterator[str]:
 def checks() -> Iterator[str]:
     """A table for each stage of the conformance kit."""
     for stage in STAGES:
-        yield f"### {_STAGES[stage]}\n\n| check | what it asks | needs |\n|---|---|---|"
+        yield f"### {_STAGES[stage]}\n\n| check | what it tests | needs |\n|---|---|---|"
         for check in CHECKS.values():
             if check.stage == stage:
                 needs = ", ".join(f"`{name}`" for name in check.needs)
@@ -65,8 +65,8 @@ def page() -> str:
     lines = [
         "# Hooks, records, checks",
         "",
-        "Made by `python tools/make_reference.py` from signatures and docstrings; do not edit. What records",
-        "mean, with examples, is on the pages of [the guide](index.md).",
+        "`python tools/make_reference.py` writes this page from signatures and docstrings; do not edit it.",
+        "The pages of [the guide](index.md) explain the records, with examples.",
         "",
         "## Hooks and their records",
         "",
@@ -76,8 +76,8 @@ def page() -> str:
         *hooks(),
         "## Checks of the conformance kit",
         "",
-        "What `ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` ask, in this order. A check is not",
-        "run when one that it needs has failed, or one of a part that its subject is made of.",
+        "`ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` run these checks in this order. A",
+        "check is not run if a check that it needs has failed, or a check of a record that its subject uses.",
         "",
         *checks(),
     ]
