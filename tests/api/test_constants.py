@@ -98,9 +98,7 @@ def test_walks_keep_it(generator: runtime.Generator) -> None:
 def test_only_constants_take_a_number(generator: runtime.Generator) -> None:
     with pytest.raises(UsageError, match=r"'z' was given as 0\.5") as wrong:
         generator.generate(2, z=0.5)
-    assert (
-        wrong.value.fix == "the generator needs float32 of shape (2, 3), or 3 numbers for all samples alike"
-    )
+    assert wrong.value.fix == "the generator needs float32 of shape (2, 3), or 3 numbers for all samples"
     with pytest.raises(UsageError, match="no input 'phi'") as caught:
         generator.generate(2, phi=0.5)
     assert caught.value.fix == "its inputs are z, psi, shift"
