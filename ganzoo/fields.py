@@ -6,8 +6,8 @@ Plugins import these names from `ganzoo.api`. Nothing here imports torch or nump
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from ganzoo.errors import DataError
@@ -83,6 +83,16 @@ class Field:
     `classes` names the values of an int64 label field, in order; `shares` are the relative frequencies of the
     classes when labels are drawn, all equal when empty. `columns` describes the table that the rows of a
     float field encode, see `places`.
+
+    `kind` is what a sample is (image, sound, series ...): the name of a media record, which previews,
+    writes, reads and compares such samples. Empty means a plain array. `facts` are the kind's own, as JSON: a
+    sampling rate, frames a second, a vocabulary, units. `original` is the interval of the data's own values
+    that `range` stands for, (0, 4095) for 12-bit images: generated samples are written back in it.
+
+    `axes` names the dimensions of `shape`. An axis in `free` has any size at inference. `free` maps its name
+    to a multiple m: the possible sizes are m, 2m, 3m ... Axes of one name in different fields have the same
+    number of steps: with 16 steps an input with ("height": 1) is 16 high, an output with ("height": 4) is 64.
+    `shape` holds the sizes in training.
     """
 
     name: str
@@ -94,6 +104,11 @@ class Field:
     default: float = 0.0
     shares: tuple[float, ...] = ()
     columns: tuple[Column, ...] = ()
+    kind: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    original: tuple[float, float] | None = None
+    axes: tuple[str, ...] = ()
+    free: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.default, int | float) and math.isfinite(self.default)):
@@ -104,6 +119,26 @@ class Field:
             raise ValueError(f"'{self.name}' has a share below 0")
         if len({column.name for column in self.columns}) < len(self.columns):
             raise ValueError(f"'{self.name}' has two columns of the same name")
+        self._check_kind()
+        self._check_axes()
+
+    def _check_kind(self) -> None:
+        if not isinstance(self.kind, str) or not all(isinstance(key, str) for key in self.facts):
+            raise ValueError(f"the kind of '{self.name}' and the names of its facts are text")
+        if self.original is not None:
+            low, high = self.original
+            if self.range is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(f"the original values of '{self.name}' are an interval, and need a range")
+
+    def _check_axes(self) -> None:
+        if self.axes and (len(self.axes) != len(self.shape) or len(set(self.axes)) < len(self.axes)):
+            raise ValueError(f"'{self.name}' has the axes {self.axes}, its shape is {self.shape}")
+        for axis, multiple in self.free.items():
+            if axis not in self.axes or not isinstance(multiple, int) or multiple < 1:
+                raise ValueError(f"the free axis '{axis}' of '{self.name}' is no axis, or has no multiple")
+            size = self.shape[self.axes.index(axis)]
+            if size % multiple:
+                raise ValueError(f"the axis '{axis}' of '{self.name}' has size {size}, not {multiple} * n")
 
     def check_columns(self) -> None:
         """Raise ValueError unless the columns together have as many values as a row."""
@@ -122,7 +157,8 @@ class Field:
         if self.source != "constant":
             del raw["default"]
         # Files of earlier versions do not have these keys either.
-        return {key: value for key, value in raw.items() if value or key not in ("shares", "columns")}
+        newer = ("shares", "columns", "kind", "facts", "original", "axes", "free")
+        return {key: value for key, value in raw.items() if value or key not in newer}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Field:
@@ -131,9 +167,9 @@ class Field:
         if not isinstance(listed, (list, tuple)) or not all(isinstance(item, Mapping) for item in listed):
             raise ValueError("columns must be a list of records")
         columns = tuple(Column(**_tuples(item)) for item in listed)
-        field = cls(**{**values, "columns": columns})
-        field.check_columns()
-        return field
+        made = cls(**{**values, "columns": columns})
+        made.check_columns()
+        return made
 
 
 def _tuples(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,3 +242,23 @@ def halvings(height: int, width: int, *, smallest: int = 4) -> int:
 def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
     """Sizes of the feature maps, largest first: ceil(side / 2**k) for k = 0..stages."""
     return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]
+
+
+def steps_of(fields: Iterable[Field]) -> dict[str, int]:
+    """How many steps each free axis of these fields has in training; ValueError where two fields differ."""
+    found: dict[str, int] = {}
+    for item in fields:
+        for axis, multiple in item.free.items():
+            steps = item.shape[item.axes.index(axis)] // multiple
+            if found.setdefault(axis, steps) != steps:
+                raise ValueError(f"the axis '{axis}' has {found[axis]} steps, but {steps} in '{item.name}'")
+    return found
+
+
+def resized(item: Field, steps: Mapping[str, int]) -> Field:
+    """The field with its free axes at so many steps; axes that `steps` does not name keep their size."""
+    sizes = {axis: multiple * steps[axis] for axis, multiple in item.free.items() if axis in steps}
+    if not sizes:
+        return item
+    shape = tuple(sizes.get(axis, size) for axis, size in zip(item.axes, item.shape, strict=True))
+    return replace(item, shape=shape)

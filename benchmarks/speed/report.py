@@ -39,9 +39,8 @@ COLUMNS = (
 )
 
 
-def render(results: Mapping[str, Any]) -> str:
+def render(cases: Mapping[str, Any]) -> str:
     """The whole page."""
-    cases = results["cases"]
     last = max(cases.values(), key=lambda case: case["date"])
     parts = [HEADER.format(**last["protocol"], machine=last["machine"], versions=last["versions"])]
     parts += ["## In short", "", _summary(cases), ""]

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API_VERSION",
+    "API_VERSIONS",
     "IMAGE_SUFFIXES",
     "NO_BATCH_NORM",
     "ArchitectureSpec",
@@ -112,10 +113,13 @@ __all__ = [
     "squared_distances",
 ]
 
-API_VERSION = 1
+API_VERSION = 2
 """Version of the plugin API. It increases when a record changes in a way that breaks old plugins.
 
-A plugin module may set `GANZOO_API_VERSION`; without it, version 1 is assumed."""
+A plugin module sets `GANZOO_API_VERSION`; without it, version 1 is assumed."""
+
+API_VERSIONS = (1, 2)
+"""The versions whose plugins load; docs/plugins/upgrading.md says what differs for version 1."""
 
 hookimpl = pluggy.HookimplMarker("ganzoo")
 

@@ -1,13 +1,21 @@
 """The records that a plugin returns: names, options, and where the code is.
 
-Data only, part of `ganzoo.api`. Importing this imports neither torch nor numpy.
+Data only, part of `ganzoo.api`. Importing this imports neither torch nor numpy. A kind of record is its
+class here and its place in `SPECS`: the class names its hook and its word in messages, and holds its checks.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from ganzoo.errors import PluginError
+
+NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 NO_BATCH_NORM: Mapping[str, str] = {
     "batch-norm-in-discriminator": (
@@ -20,19 +28,36 @@ tag; an architecture need not name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Spec:
+class Spec:
     """The fields that all records have.
 
-    `name` matches `[a-z0-9]+([._-][a-z0-9]+)*`. `summary` is one line. `paper` cites the source.
+    `name` matches `[a-z0-9]+([._-][a-z0-9]+)*`. `summary` is one line. `paper` cites the source. A record
+    with a value of the wrong type is a PluginError when it is made.
     """
+
+    record: ClassVar[str]
+    """What this kind of record is called in commands and messages."""
+    hook: ClassVar[str]
+    """The hook that returns such records."""
+    reserved: ClassVar[frozenset[str]] = frozenset()
+    """Options of the core that share a table of settings with the record's own."""
 
     name: str
     summary: str
     paper: str = ""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise PluginError(
+                f"{self.name!r} is not a name: lower-case letters and digits, joined by . _ or -"
+            )
+        for item in dataclasses.fields(self):
+            if problem := _problem(item.name, getattr(self, item.name)):
+                raise PluginError(f"'{item.name}' of '{self.name}' must be {problem}")
+
 
 @dataclass(frozen=True, kw_only=True)
-class _Buildable(_Spec):
+class _Buildable(Spec):
     """A record with a factory, named by an import string and loaded on first use.
 
     `config` is a frozen dataclass of options with defaults. The factory of a record without `config`
@@ -46,10 +71,23 @@ class _Buildable(_Spec):
     config: type[Any] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.config is None:
+            return
+        if not (isinstance(self.config, type) and dataclasses.is_dataclass(self.config)):
+            raise PluginError(f"the config of '{self.name}' must be a dataclass, not {self.config!r}")
+        if clash := self.reserved & {item.name for item in dataclasses.fields(self.config)}:
+            raise PluginError(f"the option '{min(clash)}' of '{self.name}' is one of the core's: rename it")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArchitectureSpec(_Buildable):
     """Networks. `factory(config, data: DataInfo) -> Networks`; `needs` names data fields."""
+
+    record = "architecture"
+    hook = "ganzoo_architectures"
+    reserved = frozenset({"name"})
 
     needs: tuple[str, ...] = ()
 
@@ -65,6 +103,10 @@ class LossSpec(_Buildable):
     or because 0 is not half way between the targets. If tags depend on options, give `config` a property
     `tags` with the additional ones.
     """
+
+    record = "loss"
+    hook = "ganzoo_losses"
+    reserved = frozenset({"name"})
 
     paired: bool = False
     rejects: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +126,10 @@ class TermSpec(_Buildable):
     the batch; after each cycle, floating-point buffers are averaged over the processes.
     """
 
+    record = "term"
+    hook = "ganzoo_terms"
+    reserved = frozenset({"every"})
+
     role: Literal["discriminator", "generator"] = "discriminator"
     kind: Literal["penalty", "constraint"] = "penalty"
     every: int = 1
@@ -101,6 +147,10 @@ class AugmentationSpec(_Buildable):
     also reject tags of the loss.
     """
 
+    record = "augmentation"
+    hook = "ganzoo_augmentations"
+    reserved = frozenset({"name"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(_Buildable):
@@ -115,6 +165,10 @@ class DatasetSpec(_Buildable):
     from one field with another field.
     """
 
+    record = "dataset"
+    hook = "ganzoo_datasets"
+    reserved = frozenset({"source", "flip"})
+
     argument: str = ""
     held_out: str = ""
     stacked: bool = False
@@ -122,8 +176,11 @@ class DatasetSpec(_Buildable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecipeSpec(_Spec):
+class RecipeSpec(Spec):
     """A named combination of architecture, loss, data and `settings` (by dotted path); it has no code."""
+
+    record = "recipe"
+    hook = "ganzoo_recipes"
 
     architecture: str
     loss: str
@@ -151,6 +208,9 @@ class ExtractorSpec(_Buildable):
     the features is divided by its standard deviation over the real samples.
     """
 
+    record = "extractor"
+    hook = "ganzoo_extractors"
+
     distance: str
     scaled: bool = True
     trained: bool = False
@@ -169,8 +229,52 @@ class MetricSpec(_Buildable):
     also computed in training, see `train.eval_every`. `slow`: computed only when it is chosen by name.
     """
 
+    record = "metric"
+    hook = "ganzoo_metrics"
+
     needs: tuple[str, ...] = ()
     better: Mapping[str, Literal["lower", "higher"]] = field(default_factory=dict)
     reference: bool = True
     quick: bool = False
     slow: bool = False
+
+
+SPECS: tuple[type[Spec], ...] = (
+    RecipeSpec,
+    ArchitectureSpec,
+    LossSpec,
+    TermSpec,
+    AugmentationSpec,
+    DatasetSpec,
+    ExtractorSpec,
+    MetricSpec,
+)
+"""All kinds of records, in the order in which they are listed."""
+
+_TEXTS = ("summary", "paper", "argument", "architecture", "loss", "data", "distance")
+_FLAGS = ("paired", "second_order", "scaled", "trained", "reference", "quick", "slow", "stacked", "unpaired")
+_CHOICES = {"role": ("discriminator", "generator"), "kind": ("penalty", "constraint")}
+
+
+def _problem(name: str, value: object) -> str:
+    """What the field `name` of a record has to hold, when it does not; empty when it does."""
+    if name in _TEXTS:
+        return "" if isinstance(value, str) else "text"
+    if name in _FLAGS:
+        return "" if isinstance(value, bool) else "True or False"
+    if name in _CHOICES:
+        return "" if value in _CHOICES[name] else " or ".join(map(repr, _CHOICES[name]))
+    if name == "factory" or (name == "held_out" and value != ""):
+        named = isinstance(value, str) and IMPORT_STRING.fullmatch(value) is not None
+        return "" if named else f"'package.module:function', not {value!r}"
+    if name == "every":
+        return "" if isinstance(value, int) and value >= 1 else "a whole number from 1"
+    if name in ("needs", "tags"):
+        good = isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
+        return "" if good else "a tuple of names"
+    if name in ("defaults", "settings", "rejects", "better"):
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            return "a mapping from text"
+        if name == "rejects" and not all(isinstance(text, str) for text in value.values()):
+            return "a mapping from tags to reasons"
+    return ""

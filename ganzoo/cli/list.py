@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from ganzoo.api.specs import SPECS
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 from ganzoo.util.text import printable
 
 PLURALS = {"loss": "losses"}
-KINDS = ("recipe", "architecture", "loss", "term", "augmentation", "dataset", "extractor", "metric")
+KINDS = tuple(kind.record for kind in SPECS)
 
 
 @click.command("list")

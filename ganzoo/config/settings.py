@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 from pydantic import Field as Bound
 
+from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
 
@@ -252,14 +254,29 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
     """An instance of a config dataclass from checked values.
 
     SettingsError names the path of each wrong value and the layer that set it. `where` is the table's path.
-    For an option of type `tuple[str, ...]`, a single text means a list of one text.
+    For an option of type `tuple[str, ...]`, a single text means a list of one text. A number may be a
+    schedule (`config/schedule.py`): all its values are checked, and the option holds the `Schedule`.
     """
     given = {
         name: (value,) if isinstance(value, str) and name in _texts(cls) else value
         for name, value in values.items()
     }
+    schedules = _schedules(cls, given, where, origins)
+    numbers = {**given, **{name: _first(value) for name, value in schedules.items()}}
+    for name, value in schedules.items():
+        for variant in _variants(value):
+            _validated(cls, {**numbers, name: variant}, where, origins)
+    result = _validated(cls, numbers, where, origins)
+    for name, value in schedules.items():
+        object.__setattr__(result, name, value)  # config dataclasses are frozen
+    return result
+
+
+def _validated(
+    cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Mapping[Key, str]
+) -> ConfigT:
     try:
-        return pydantic.TypeAdapter(cls).validate_python(given)
+        return pydantic.TypeAdapter(cls).validate_python(values)
     except pydantic.ValidationError as error:
         problems = []
         for item in error.errors():
@@ -270,6 +287,55 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
             message = item["msg"].removeprefix("Value error, ")
             problems.append(f"{'.'.join(path)}: {message}{found}" + (f" (from {origin})" if origin else ""))
         raise SettingsError("A setting has an invalid value.", where="; ".join(problems)) from error
+
+
+def _schedules(
+    cls: type[Any], given: Mapping[str, Any], where: str, origins: Mapping[Key, str]
+) -> dict[str, Any]:
+    """The options whose values are schedules, read: a `Schedule`, or a tuple with some among its numbers.
+
+    SettingsError for a text that is meant as one and cannot be read, and for an option that is no number.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        listed = value if isinstance(value, (list, tuple)) else (value,)
+        if not any(map(is_schedule, listed)) or name in _texts(cls) or name not in option_names(cls):
+            continue
+        if not _is_float(cls, name):
+            continue  # a text like any other, or what validation refuses
+        try:
+            read = tuple(parse_schedule(item) if is_schedule(item) else item for item in listed)
+        except ValueError as error:
+            path = (*where.split("."), name)
+            origin = f" (from {origins[path]})" if path in origins else ""
+            raise SettingsError(
+                "A setting has a schedule that cannot be read.", where=f"{'.'.join(path)}: {error}{origin}"
+            ) from error
+        found[name] = read if isinstance(value, (list, tuple)) else read[0]
+    return found
+
+
+def _is_float(cls: type[Any], name: str) -> bool:
+    """Whether an option is a floating-point number, optional or not, or a tuple of such."""
+    kind = typing.get_type_hints(cls)[name]
+    kinds = [kind, *typing.get_args(kind)]
+    return float in kinds
+
+
+def _first(value: Any) -> Any:
+    """A value with the first number of each schedule in its place."""
+    if isinstance(value, tuple):
+        return tuple(map(_first, value))
+    return value.values[0] if isinstance(value, Schedule) else value
+
+
+def _variants(value: Any) -> Iterator[Any]:
+    """The value with each number of each schedule in its place, one after the other."""
+    items = value if isinstance(value, tuple) else (value,)
+    for at, item in enumerate(items):
+        for number in item.values if isinstance(item, Schedule) else ():
+            changed = tuple(number if place == at else _first(other) for place, other in enumerate(items))
+            yield changed if isinstance(value, tuple) else changed[0]
 
 
 def _texts(cls: type[Any]) -> set[str]:
@@ -289,8 +355,10 @@ def unknown_option(path: Key, known: Iterable[str], origin: str) -> SettingsErro
 
 def plain(value: Any) -> Any:
     """A config value converted for TOML and JSON; tables lose their None entries."""
+    if isinstance(value, Schedule):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain(dataclasses.asdict(value))
+        return plain({item.name: getattr(value, item.name) for item in dataclasses.fields(value)})
     if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, (list, tuple)):

@@ -23,6 +23,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.util.text import printable
 
 _HASHED_BYTES = 64 << 20
+_NOT_DATA = ("kind", "facts", "axes", "free")
 _HASHED_SAMPLES = 1024
 
 
@@ -100,7 +101,9 @@ def fingerprint_of(
     digest = hashlib.sha256()
     for field in fields:
         array = arrays[field.name]
-        head = [field.to_json(), str(array.dtype), list(array.shape)]
+        # What a field is called or how it may be used does not change the data.
+        declared = {key: value for key, value in field.to_json().items() if key not in _NOT_DATA}
+        head = [declared, str(array.dtype), list(array.shape)]
         digest.update(json.dumps(head, sort_keys=True).encode())
         if array.nbytes < _HASHED_BYTES:
             digest.update(np.ascontiguousarray(array).data)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 
@@ -122,8 +122,10 @@ def _kept_streams() -> Iterator[None]:
             handles[number] = os.dup(number)
     if len(handles) == 2:
         os.dup2(2, 1)
-    stdin = sys.stdin = _opened(os.devnull, "r")
-    sys.stdout = sys.stderr = _opened(2, "w") if 2 in handles else _opened(os.devnull, "w")
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - closed when they are put back
+    stdin = sys.stdin
+    shield: Any = None if sys.stderr is None else _Shield(sys.stderr)
+    sys.stdout = sys.stderr = shield
     try:
         yield
     finally:
@@ -137,16 +139,22 @@ def _kept_streams() -> Iterator[None]:
             stream = original[name]
             if stream is not None and stream.closed:
                 with contextlib.suppress(OSError):
-                    stream = _opened(number, "r" if number == 0 else "w")
+                    stream = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115
             setattr(sys, f"__{name}__", stream)
             setattr(sys, name, stream if current[name] is original[name] else current[name])
 
 
-def _opened(file: int | str, mode: str) -> TextIO:
-    """A stream that stays open as long as a plugin keeps it; closing it closes no file descriptor."""
-    numbered = isinstance(file, int)
-    stream = open(file, mode, 1, "utf-8", "backslashreplace", closefd=not numbered)  # noqa: SIM115
-    return cast(TextIO, stream)
+class _Shield:
+    """Writes to a stream that the holder cannot close."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def close(self) -> None:
+        """Nothing: it is not the plugin's to close."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _flush() -> None:

@@ -22,18 +22,9 @@ from typing import Any, Literal
 
 import pluggy
 
-from ganzoo.api import API_VERSION, hookspecs
-from ganzoo.api.records import check_spec
-from ganzoo.api.specs import (
-    ArchitectureSpec,
-    AugmentationSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    LossSpec,
-    MetricSpec,
-    RecipeSpec,
-    TermSpec,
-)
+from ganzoo.api import API_VERSION, API_VERSIONS, hookspecs
+from ganzoo.api.hookspecs import HOOKS
+from ganzoo.api.specs import Spec
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.registry.containment import TookTooLongError, contained, limited
 from ganzoo.registry.entry_points import entry_points_one_by_one, named
@@ -43,29 +34,7 @@ GROUP = "ganzoo"
 SECONDS = 20.0
 ENTRY_POINT = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?\s*(\[.*\])?")
 
-Kind = Literal["architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"]
-Spec = (
-    ArchitectureSpec
-    | LossSpec
-    | TermSpec
-    | AugmentationSpec
-    | RecipeSpec
-    | DatasetSpec
-    | ExtractorSpec
-    | MetricSpec
-)
 State = Literal["ok", "disabled", "incompatible", "broken"]
-
-HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
-    "ganzoo_architectures": ("architecture", ArchitectureSpec),
-    "ganzoo_losses": ("loss", LossSpec),
-    "ganzoo_terms": ("term", TermSpec),
-    "ganzoo_augmentations": ("augmentation", AugmentationSpec),
-    "ganzoo_recipes": ("recipe", RecipeSpec),
-    "ganzoo_datasets": ("dataset", DatasetSpec),
-    "ganzoo_extractors": ("extractor", ExtractorSpec),
-    "ganzoo_metrics": ("metric", MetricSpec),
-}
 
 
 class IncompatibleError(PluginError):
@@ -81,7 +50,8 @@ class Plugin:
     version: str
     state: State
     reason: str = ""
-    items: tuple[tuple[Kind, Spec], ...] = ()
+    specs: tuple[Spec, ...] = ()
+    api: int = API_VERSION
 
 
 @dataclass(frozen=True)
@@ -204,14 +174,15 @@ def _entry_points() -> tuple[list[EntryPoint], list[Plugin]]:
 def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection, seconds: float) -> Plugin:
     dist, version = named(point.dist)
 
-    def result(state: State, reason: str = "", items: Sequence[tuple[Kind, Spec]] = ()) -> Plugin:
+    def result(state: State, reason: str = "", specs: Sequence[Spec] = (), api: int = API_VERSION) -> Plugin:
         return Plugin(
             name=printable(point.name, 80),
             dist=dist,
             version=version,
             state=state,
             reason=printable(" ".join(reason.split()), 400),
-            items=tuple(items),
+            specs=tuple(specs),
+            api=api,
         )
 
     refusal = selection.refusal(point.name, dist)
@@ -224,7 +195,7 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection
                 plugin = _import(point)
             doing = "to say what it offers"
             with limited(seconds):
-                items = _register(plugin, f"{dist}/{point.name}", manager)
+                specs = _register(plugin, f"{dist}/{point.name}", manager)
         except TookTooLongError:
             return result("broken", f"took longer than {seconds:g} s {doing}")
         except IncompatibleError as error:
@@ -233,18 +204,19 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection
             if isinstance(error, KeyboardInterrupt) and interrupted.is_set():
                 raise
             return result("broken", _described(error))
-    return result("ok", items=items)
+    return result("ok", specs=specs, api=_api_version(plugin))
 
 
 def _without_duplicates(plugin: Plugin, others: Sequence[Plugin]) -> Plugin:
     """The plugin; it is broken if another plugin of its distribution offers a record with the same name."""
     for other in others:
         if other.dist == plugin.dist:
-            taken = {(kind, spec.name) for kind, spec in other.items}
-            for kind, spec in plugin.items:
-                if (kind, spec.name) in taken:
-                    reason = f"'{other.name}' of the same distribution also offers the {kind} '{spec.name}'"
-                    return dataclasses.replace(plugin, state="broken", reason=reason, items=())
+            taken = {(spec.record, spec.name) for spec in other.specs}
+            for spec in plugin.specs:
+                if (spec.record, spec.name) in taken:
+                    what = f"{spec.record} '{spec.name}'"
+                    reason = f"'{other.name}' of the same distribution also offers the {what}"
+                    return dataclasses.replace(plugin, state="broken", reason=reason, specs=())
     return plugin
 
 
@@ -262,10 +234,16 @@ def _import(point: EntryPoint) -> Any:
     return point.load()
 
 
-def _register(plugin: Any, key: str, manager: pluggy.PluginManager) -> list[tuple[Kind, Spec]]:
-    wanted = getattr(plugin, "GANZOO_API_VERSION", 1)
-    if wanted != API_VERSION:
-        raise IncompatibleError(f"it needs plugin API {wanted}, this ganzoo has {API_VERSION}")
+def _api_version(plugin: Any) -> Any:
+    """The version of the plugin API that a plugin was written for; 1 if it does not say."""
+    return getattr(plugin, "GANZOO_API_VERSION", 1)
+
+
+def _register(plugin: Any, key: str, manager: pluggy.PluginManager) -> list[Spec]:
+    wanted = _api_version(plugin)
+    if wanted not in API_VERSIONS:
+        have = " and ".join(map(str, API_VERSIONS))
+        raise IncompatibleError(f"it needs plugin API {wanted}, this ganzoo has {have}")
     if manager.has_plugin(key):
         raise PluginError("another entry point of its distribution has the same name")
     if manager.is_registered(plugin):
@@ -294,22 +272,24 @@ def _check_hooks(manager: pluggy.PluginManager, key: str) -> None:
         raise PluginError("it implements no ganzoo hook (is @hookimpl missing?)")
 
 
-def _collect(manager: pluggy.PluginManager, module: Any) -> list[tuple[Kind, Spec]]:
+def _collect(manager: pluggy.PluginManager, module: Any) -> list[Spec]:
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
-    items: list[tuple[Kind, Spec]] = []
-    for hook, (kind, record) in HOOKS.items():
+    specs: list[Spec] = []
+    for hook, kind in HOOKS.items():
         for answer in manager.subset_hook_caller(hook, others)():
             if not isinstance(answer, (list, tuple)):
                 raise PluginError(f"{hook} must return a list, it returned {type(answer).__name__}")
             for spec in answer:
-                check_spec(hook, spec, record)
-                items.append((kind, spec))
+                if not isinstance(spec, kind):
+                    found = type(spec).__name__
+                    raise PluginError(f"{hook} must return {kind.__name__} records, it returned {found}")
+                specs.append(spec)
     seen: set[tuple[str, str]] = set()
-    for kind, spec in items:
-        if (kind, spec.name) in seen:
-            raise PluginError(f"it offers the {kind} '{spec.name}' twice")
-        seen.add((kind, spec.name))
-    return items
+    for spec in specs:
+        if (spec.record, spec.name) in seen:
+            raise PluginError(f"it offers the {spec.record} '{spec.name}' twice")
+        seen.add((spec.record, spec.name))
+    return specs
 
 
 def _names(text: str) -> list[str]:

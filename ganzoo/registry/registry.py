@@ -12,32 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from ganzoo.api.specs import (
-    ArchitectureSpec,
-    AugmentationSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    LossSpec,
-    MetricSpec,
-    RecipeSpec,
-    TermSpec,
-)
+from ganzoo.api.specs import Spec
 from ganzoo.errors import GanzooError, PluginError, UsageError
-from ganzoo.registry.discovery import Kind, Plugin, Selection, Spec, discover, is_strict
+from ganzoo.registry.discovery import Plugin, Selection, discover, is_strict
 from ganzoo.util.suggest import suggest
 from ganzoo.util.text import printable
 
-SpecT = TypeVar(
-    "SpecT",
-    ArchitectureSpec,
-    LossSpec,
-    TermSpec,
-    AugmentationSpec,
-    RecipeSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    MetricSpec,
-)
+SpecT = TypeVar("SpecT", bound=Spec)
 SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
 
 
@@ -45,9 +26,13 @@ SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
 class Item(Generic[SpecCo]):
     """A record together with the plugin that offers it."""
 
-    kind: Kind
     spec: SpecCo
     plugin: Plugin
+
+    @property
+    def kind(self) -> str:
+        """What this kind of record is called."""
+        return self.spec.record
 
     @property
     def name(self) -> str:
@@ -69,7 +54,7 @@ class Registry:
     @cached_property
     def items(self) -> tuple[Item[Spec], ...]:
         """Every record, sorted by kind, name and distribution."""
-        every = [Item(kind, spec, plugin) for plugin in self.plugins for kind, spec in plugin.items]
+        every = [Item(spec, plugin) for plugin in self.plugins for spec in plugin.specs]
         return tuple(sorted(every, key=lambda item: (item.kind, item.name, item.plugin.dist)))
 
     @property
@@ -79,9 +64,7 @@ class Registry:
 
     def of_kind(self, record: type[SpecT]) -> list[Item[SpecT]]:
         """All items whose record is of that type."""
-        return [
-            Item(item.kind, item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)
-        ]
+        return [Item(item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)]
 
     def find(self, record: type[SpecT], name: str, near: str = "") -> Item[SpecT]:
         """The item of that record type and (qualified or bare) name.
@@ -90,7 +73,7 @@ class Registry:
         what the record's own distribution offers. UsageError when there is no such item, with
         suggestions, or when a bare name is ambiguous.
         """
-        kind = record.__name__.removesuffix("Spec").lower()
+        kind = record.record
         matches = self.matches(record, name)
         if len(matches) > 1:
             matches = [item for item in matches if item.plugin.dist == near] or matches

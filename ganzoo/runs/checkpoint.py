@@ -100,7 +100,7 @@ def read_newest(
             if path.name.isdigit():  # a killed process leaves folders with other names
                 warn(f"checkpoint {path.name} is damaged and was skipped: {error}")
             continue
-        return _tensors(path / STATE, lambda _: None), manifest
+        return _tensors(path / STATE, check), manifest
     raise UsageError(
         "This run has no valid checkpoint.",
         where=str(folder),

@@ -96,32 +96,21 @@ SYNTHETIC = Plugin(
     dist="ganzoo-testing",
     version=__version__,
     state="ok",
-    items=(
-        (
-            "dataset",
-            DatasetSpec(
-                name="made-up",
-                summary="Random samples of any fields.",
-                factory="ganzoo.testing.synthetic:open_synthetic",
-                argument="JSON",
-            ),
+    specs=(
+        DatasetSpec(
+            name="made-up",
+            summary="Random samples of any fields.",
+            factory="ganzoo.testing.synthetic:open_synthetic",
+            argument="JSON",
         ),
-        (
-            "architecture",
-            ArchitectureSpec(
-                name="made-up",
-                summary="Two small networks for images of any size.",
-                factory="ganzoo.testing.synthetic:build_networks",
-                config=SyntheticConfig,
-                needs=("image",),
-            ),
+        ArchitectureSpec(
+            name="made-up",
+            summary="Two small networks for images of any size.",
+            factory="ganzoo.testing.synthetic:build_networks",
+            config=SyntheticConfig,
+            needs=("image",),
         ),
-        (
-            "loss",
-            LossSpec(
-                name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"
-            ),
-        ),
+        LossSpec(name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"),
     ),
 )
 """The records of this module as a plugin."""

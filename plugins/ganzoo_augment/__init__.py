@@ -5,6 +5,8 @@ from __future__ import annotations
 from ganzoo.api import AugmentationSpec, hookimpl
 from ganzoo_augment.config import AdaConfig, DiffAugmentConfig
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_augmentations() -> list[AugmentationSpec]:

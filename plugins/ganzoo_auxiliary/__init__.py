@@ -12,6 +12,8 @@ from ganzoo_auxiliary.config import (
 )
 from ganzoo_auxiliary.recipes import ACGAN, INFOGAN, RECIPES
 
+GANZOO_API_VERSION = 2
+
 PACKED = "it compares each sample with what D guesses of it, D has one guess for a pack: train.pack=1"
 
 

@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
 from ganzoo_conditional.config import ConvConfig, MlpConfig
 from ganzoo_conditional.recipes import MIRZA, MIYATO, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

@@ -20,7 +20,7 @@ from ganzoo_datasets.config import (
     ToyConfig,
 )
 
-GANZOO_API_VERSION = 1
+GANZOO_API_VERSION = 2
 
 _SIDES = [
     DatasetSpec(

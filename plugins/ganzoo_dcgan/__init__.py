@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
 from ganzoo_dcgan.config import DcganConfig
 from ganzoo_dcgan.recipes import PAPER, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from ganzoo.api import ExtractorSpec, hookimpl
 from ganzoo_extractors.config import InceptionConfig
 
+GANZOO_API_VERSION = 2
+
 LITE0 = "Tan and Le 2019, EfficientNet, arXiv:1905.11946"
 
 

@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, both_sides, hooki
 from ganzoo_fastgan.config import FastConfig, ReconstructConfig
 from ganzoo_fastgan.recipes import FASTGAN, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

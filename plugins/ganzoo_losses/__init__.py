@@ -16,6 +16,8 @@ from ganzoo_losses.config import (
 )
 from ganzoo_losses.recipes import BCR, DRAGAN, HINGE, LECAM, LSGAN, R3GAN, RAGAN, RECIPES
 
+GANZOO_API_VERSION = 2
+
 GOODFELLOW = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
 MESCHEDER = (
     "Mescheder, Geiger and Nowozin 2018, Which Training Methods for GANs do actually Converge?, "

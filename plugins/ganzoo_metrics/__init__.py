@@ -8,6 +8,8 @@ from __future__ import annotations
 from ganzoo.api import MetricSpec, hookimpl
 from ganzoo_metrics.config import ModesConfig, NeighboursConfig
 
+GANZOO_API_VERSION = 2
+
 METRICS = [
     MetricSpec(
         name="frechet",

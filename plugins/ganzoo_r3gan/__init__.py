@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
 from ganzoo_r3gan.config import R3Config
 from ganzoo_r3gan.recipes import R3GAN, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
 from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
 from ganzoo_resnet.recipes import BIGGAN, PROJECTION, RECIPES, SAGAN, SNGAN
 
+GANZOO_API_VERSION = 2
+
 ADAM = both_sides(optimizer="adam", lr=2e-4, betas=(0.0, 0.9))  # of SNGAN's residual nets
 
 

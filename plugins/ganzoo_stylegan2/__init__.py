@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, both_sides, hooki
 from ganzoo_stylegan2.config import PathLengthConfig, StyleConfig
 from ganzoo_stylegan2.recipes import RECIPES, STYLEGAN2
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

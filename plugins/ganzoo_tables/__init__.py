@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, DatasetSpec, RecipeSpec, TermSpec, hook
 from ganzoo_tables.config import ConditionConfig, CsvConfig, TabularConfig, ToyTableConfig
 from ganzoo_tables.recipes import CTGAN, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_datasets() -> list[DatasetSpec]:

@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_translation.config import CycleConfig, IdentityConfig, L1Config, ResnetConfig, UNetConfig
 from ganzoo_translation.recipes import CYCLEGAN, PIX2PIX, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
 from ganzoo_vanilla.config import MlpConfig
 from ganzoo_vanilla.recipes import PAPER, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

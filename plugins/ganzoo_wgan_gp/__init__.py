@@ -12,6 +12,8 @@ from ganzoo_wgan_gp.config import (
 )
 from ganzoo_wgan_gp.recipes import RECIPES, WGAN, WGAN_GP
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:

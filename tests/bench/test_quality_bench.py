@@ -129,6 +129,15 @@ def test_a_grid_stands_with_what_somebody_saw_in_it(page: Path, monkeypatch: pyt
     assert "(results/fashion-5k-dcgan.png)\n\nGarments." in page.read_text(encoding="utf-8")
 
 
+def test_the_page_in_docs_is_made_from_the_kept_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = report.PAGE.read_text(encoding="utf-8")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "results.md")
+    report.write(run.read())
+    assert report.PAGE.read_text(encoding="utf-8") == kept
+
+
 def test_trials_are_of_recipes_that_there_are() -> None:
     known = {item.name for item in load_registry().of_kind(RecipeSpec)}
     rows = list(run.trials(list(report.TITLES), []))

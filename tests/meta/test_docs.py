@@ -81,7 +81,7 @@ class Block(NamedTuple):
     file: str
 
 
-def test_every_test_that_the_page_of_promises_names_exists() -> None:
+def test_every_test_that_the_page_of_reliability_names_exists() -> None:
     named = re.findall(r"test_\w+\.py", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
     assert len(set(named)) > 8
     assert set(named) <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
@@ -161,7 +161,7 @@ def test_every_public_name_is_mentioned() -> None:
 def test_every_field_of_a_record_is_explained(record: type) -> None:
     fields = {item.name for item in dataclasses.fields(record)}
     explained = rows(section(record.__name__))
-    if issubclass(record, specs._Spec):
+    if issubclass(record, specs.Spec):
         explained |= {"name", "summary", "paper"}
     if issubclass(record, specs._Buildable):
         explained |= {"factory", "config", "defaults"}
@@ -252,6 +252,21 @@ def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Reg
     assert held_out.fields == training.fields
     seen = {image.tobytes() for image in training.arrays["image"]}
     assert not seen & {image.tobytes() for image in held_out.arrays["image"]}
+
+
+def test_the_rooms_of_the_architecture_are_those_of_the_import_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    order = [set(layer.split(" | ")) for layer in layers if layer != "__main__"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    rooms = [
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)(?:/|\.py)`", row.split(" | ")[0])
+    ]
+    for layer in order:
+        assert set(rooms[: len(layer)]) == layer
+        del rooms[: len(layer)]
+    assert not rooms
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from ganzoo.api import LossSpec
-from ganzoo.api.records import check_spec
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.registry.containment import TookTooLongError, contained, limited
@@ -343,9 +342,9 @@ def test_records_with_wrong_values(changes: dict[str, object], message: str) -> 
     values = {"name": "a", "summary": "b", "factory": "c:d", **changes}
     if message:
         with pytest.raises(PluginError, match=message):
-            check_spec("ganzoo_losses", LossSpec(**values), LossSpec)
+            LossSpec(**values)
     else:
-        check_spec("ganzoo_losses", LossSpec(**{**values, "factory": "c:d"}), LossSpec)
+        LossSpec(**{**values, "factory": "c:d"})
 
 
 def test_a_factory_that_exits_is_an_error_of_the_plugin(

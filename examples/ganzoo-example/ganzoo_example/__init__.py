@@ -12,7 +12,7 @@ from ganzoo.api import (
 
 from .config import LossConfig, NetworksConfig
 
-GANZOO_API_VERSION = 1
+GANZOO_API_VERSION = 2
 
 
 @hookimpl

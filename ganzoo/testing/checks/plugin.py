@@ -80,7 +80,7 @@ def loads_quickly(target: PluginTarget) -> None:
 @check("plugin")
 def names_are_free(target: PluginTarget) -> None:
     """No other distribution here offers the same names, so that each can be used without its prefix."""
-    mine = {(kind, spec.name) for kind, spec in target.plugin.items}
+    mine = {(spec.record, spec.name) for spec in target.plugin.specs}
     for item in target.registry.items:
         if item.plugin.dist != target.plugin.dist:
             demand(
