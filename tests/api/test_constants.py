@@ -17,7 +17,7 @@ from ganzoo.cli.generate import command
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.exporting.model_card import snippet
 from ganzoo.networks.apply import example
-from ganzoo.networks.build import _check_routes
+from ganzoo.networks.build import _check_fields
 from ganzoo.runtime.inputs import checked, spread
 from ganzoo.training.compute.device import Engine
 from tests.runtime.test_runtime import sealed
@@ -128,7 +128,7 @@ def test_an_integer_cannot_be_one() -> None:
         fields=(Z, Field(name="k", dtype="int64", source="constant", classes=("a",))),
     )
     with pytest.raises(PluginError, match="'k' is int64"):
-        _check_routes(bad, DataInfo(fields=(ROW,), count=1), "here")
+        _check_fields(bad, DataInfo(fields=(ROW,), count=1), "here")
 
 
 def test_the_card_shows_it() -> None:
