@@ -237,9 +237,9 @@ def test_a_batch_of_another_shape_than_declared() -> None:
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended with SIGSEGV"),
         ("raise SystemExit(7)", "ended with the code 7"),
-        ("print('[' * 10_000)", "gave no answer"),
+        ("print('[' * 10_000)", "returned no result"),
         ("import time; time.sleep(60)", "not done after"),
-        ("import sys; sys.stdin.buffer.read(); print('{}')", "gave no answer"),
+        ("import sys; sys.stdin.buffer.read(); print('{}')", "returned no result"),
     ],
 )
 def test_whatever_becomes_of_the_child(code: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,5 +252,5 @@ def test_whatever_becomes_of_the_child(code: str, message: str, monkeypatch: pyt
 
 def test_no_child_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(FailedError, match="could not be tried"):
+    with pytest.raises(FailedError, match="trial of the file could not start"):
         taken(foreign())
