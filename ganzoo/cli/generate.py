@@ -33,7 +33,9 @@ _MOST_CELLS = 10_000
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--label", metavar="CLASS", help="Number or name of the class; random classes without it.")
 @click.option("--classes", is_flag=True, help="One row a class, the same noise in each row.")
-@click.option("--interpolate", "steps", type=int, metavar="STEPS", help="Rows walk between two latents.")
+@click.option(
+    "--interpolate", "steps", type=int, metavar="STEPS", help="Interpolate between two latents in each row."
+)
 @click.option(
     "--input",
     "given",
