@@ -29,14 +29,14 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     build = factory_of(plan.architecture.item)
     where = f"architecture {plan.architecture.item.qualified}"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.train.seed)
+        torch.default_generator.manual_seed(plan.train.seed)
         with calling(plan.architecture.item):
             networks = build(plan.architecture.options, info)
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_routes(networks, info, where)
         if plan.train.pack > 1:
-            torch.manual_seed(plan.train.seed)
+            torch.default_generator.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
         _check_combination(plan, networks)
         _check_augmentation(plan, networks, info)

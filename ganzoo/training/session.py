@@ -214,7 +214,7 @@ def _train(
         if plan.train.on_nan == "rollback" and training.images == 0:
             recorder.checkpoint()
         while True:
-            repeater = repeater_for(plan, training, run, reporter)
+            repeater = repeater_for(setup, run, reporter)
             try:
                 outcome = train_loop(plan, training, setup.phases, setup.batches, repeater, recorder, stop)
                 recorder.finish()
@@ -265,8 +265,9 @@ def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
     return progress
 
 
-def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -> Repeater:
+def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater:
     """Graphs where the device and the plan allow them; run.json says what became of that."""
+    plan, training = setup.plan, setup.training
 
     def told(result: str) -> None:
         with suppress(StorageError):
@@ -287,4 +288,4 @@ def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -
     ):
         told("eager: the momentum changes from step to step")
         return Eager()
-    return Graphs(training.engine, told)
+    return Graphs(training.engine, told, setup.phases.parts())

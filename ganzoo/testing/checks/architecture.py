@@ -27,7 +27,7 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 def _spread(networks: Networks, seed: int = 0) -> Networks:
     """Networks whose parameters are moved a little: zeros at the start would hide what depends on them."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         for net in every_net(networks).values():
             for value in net.module.parameters():
                 value.add_(torch.randn_like(value), alpha=0.1)

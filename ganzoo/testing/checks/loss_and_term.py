@@ -230,7 +230,9 @@ def keeps_no_clock(target: TermTarget) -> None:
         for module, state in zip(modules, states, strict=True):
             module.load_state_dict(state)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # networks in training may draw from torch's own stream, as dropout does
+            torch.default_generator.manual_seed(
+                0
+            )  # networks in training may draw from torch's own stream, as dropout does
             values.append(table.value().item())
     demand(
         max(values) - min(values) <= 1e-5 * max(1.0, *map(abs, values)),
