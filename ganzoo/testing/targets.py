@@ -164,7 +164,7 @@ class ArchitectureTarget(BuiltTarget):
     def batch(self, n: int) -> Batch:
         """Synthetic samples of all fields, the same for the same `n`."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(n)
+            torch.default_generator.manual_seed(n)
             return example(self.fields.values(), n)
 
 

@@ -140,6 +140,19 @@ def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path
     assert other.identity != first.identity
 
 
+def test_the_streams_of_a_run_on_another_device_go_on(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A classifier may learn in the middle of a run that draws its dropout on CUDA."""
+    seeded: list[int] = []
+    for device in (torch.cuda, torch.xpu, torch.mps):
+        for name in ("manual_seed", "manual_seed_all"):
+            monkeypatch.setattr(device, name, seeded.append, raising=False)
+    torch.manual_seed(0)
+    assert seeded  # that is how torch does it
+    seeded.clear()
+    classifier.train(None, classifier_data())
+    assert not seeded
+
+
 def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(classifier, "STEPS", 25)
     before, found = torch.get_num_threads(), set()
