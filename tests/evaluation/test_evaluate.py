@@ -389,7 +389,7 @@ def test_what_the_scores_say_in_words() -> None:
     collapsed = good | {"coverage": 0.1, "modes": 4}
     plain, repeated, dense, modes = conclusions(collapsed, rows)
     assert "cover 10% of the real ones" in plain
-    assert "a few real ones, repeated, cover more, 60%" in repeated
+    assert "a few repeated real samples cover more, 60%" in repeated
     assert "mode collapse" in dense
     assert "4 of 10 (half of the classes)" in modes
     assert "FAILED" in conclusions(collapsed | {"copied": 0.8}, rows)[-1]
