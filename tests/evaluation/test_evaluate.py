@@ -182,11 +182,11 @@ def test_which_weights(run: Run) -> None:
 
 
 def test_only_the_metrics_that_were_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def learn(*_: Any) -> None:
+    def fit(*_: Any) -> None:
         raise AssertionError("nobody asked for a classifier")
 
     monkeypatch.setattr(classifier, "STEPS", 21)  # none of those is kept
-    monkeypatch.setattr(classifier.SmallClassifier, "learn", learn)
+    monkeypatch.setattr(classifier.SmallClassifier, "fit", fit)
     document = scored(run.path, "--metric", "prdc", "--metric", "kid")
     assert document["scores"].keys() == PRDC | {"kid"}
     assert "classifier" not in document["protocol"]
