@@ -62,7 +62,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The device, built for this torch."""
     if sys.platform != "linux":
         pytest.skip("the pretended device is built on Linux only")
-    if torch.version.cuda is not None:
+    if torch.version.cuda or torch.version.hip:
         pytest.skip("this torch is built with CUDA, beside which no other can be registered")
     spec = importlib.util.find_spec("torch")
     assert spec is not None
