@@ -98,9 +98,11 @@ def translate(
     padded = [_padded(value, field) for value in values]
     for shape in dict.fromkeys(value.shape for value in padded):
         rows = [row for row, value in enumerate(padded) if value.shape == shape]
-        given = {**numbers, field.name: np.stack([padded[row] for row in rows])}
-        inputs = loaded.draw_inputs(len(rows), seed, label=label, size=None, **given)
-        results = loaded.run(inputs, batch_size=batch_size)
+        given = {field.name: np.stack([padded[row] for row in rows])}
+        sized = loaded.at(None, given)
+        inputs = sized.draw_inputs(len(rows), seed, label=label, size=None, **given)
+        inputs |= sized.given(len(rows), numbers)
+        results = sized.run(inputs, batch_size=batch_size)
         for item in loaded.outputs:
             for row, one in zip(rows, results[item.name], strict=True):
                 made[item.name][row] = _cropped(one, item, values[row], field, item.name in loaded.layouts)

@@ -207,8 +207,10 @@ def _free_axes(inputs: Sequence[Field], outputs: Sequence[Field]) -> str:
     steps = steps_of((*inputs, *outputs))
     sizes = named_sizes({axis: many * steps[axis] for axis, many in found.items()})
     options = " ".join(f"--size {axis}={2 * many * steps[axis]}" for axis, many in found.items())
+    given = {axis for field in inputs if field.source == "data" for axis in field.free}
+    how = "Inputs of other sizes give others" if given else f"For others: `{options}`"
     multiples = ", ".join(f"{axis} in multiples of {many}" for axis, many in found.items())
-    return f"Sizes are free: {multiples}. Training had {sizes}. For others: `{options}`.\n"
+    return f"Sizes are free: {multiples}. Training had {sizes}. {how}.\n"
 
 
 def _values(field: Field) -> str:

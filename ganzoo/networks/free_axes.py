@@ -47,11 +47,9 @@ def check_free_axes(networks: Networks, info: DataInfo, where: str) -> None:
                 fix="make the axis free in an input, too: the sizes of inputs decide the sizes of outputs",
             )
         if steps:
-            net.module.eval()
             _, usual = _tried(net, inputs)
             for tried in other_steps(steps)[:2]:
                 _check(name, net, [resized(item, tried) for item in inputs], outputs, tried, usual, where)
-            net.module.train()
 
 
 def _check(
@@ -104,11 +102,14 @@ class _FailedError(Exception):
 def _tried(net: Net, inputs: list[Field]) -> tuple[tuple[Tensor, ...], _Calls]:
     """What the network writes for two samples, and the calls of its layers; `_FailedError` when it raises."""
     values = inputs_of(net, example(inputs, 2))
+    net.module.eval()
     with _traced(net.module) as (running, calls), torch.no_grad():
         try:
             result = net.module(*values)
         except Exception as error:
             raise _FailedError(running[-1] if running else _named("", net.module), error) from error
+        finally:
+            net.module.train()
     return (result if isinstance(result, tuple) else (result,)), calls
 
 

@@ -68,7 +68,7 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
             record[kind] = [field.to_json() for field in fields]
         return Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
     with onnx_file.readable(where):
-        generator = Generator(opened.session, opened.record or {}, opened.note, checked=opened.checked)
+        generator = Generator(opened.session, opened.record, opened.note, checked=opened.checked)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
     return generator

@@ -82,26 +82,28 @@ def steps_for(
         if not isinstance(count, (int, np.integer)) or count < 1 or count % multiple:
             near = [max(steps, 1) * multiple, (max(steps, 1) + 1) * multiple]
             raise UsageError(
-                f"{what} has the {axis} {count}, which is no multiple of {multiple}.",
-                fix=f"{axis} {near[0]} or {near[1]}",
+                f"{what} has {axis}={count}, which is not a multiple of {multiple}.",
+                fix=f"{axis}={near[0]} or {axis}={near[1]}",
             )
         if found.setdefault(axis, (int(steps), what))[0] != steps:
             raise UsageError(
-                f"{what} and {found[axis][1]} do not agree on the {axis}.", fix=f"give the {axis} once"
+                f"{what} and {found[axis][1]} do not agree on the axis '{axis}'.", fix="give its size once"
             )
 
     for axis, count in size.items():
         if axis not in multiples:
             raise UsageError(
                 f"The generator has no free axis '{axis}'.",
-                fix=f"its free axes are: {', '.join(multiples) or 'none, all sizes are fixed'}",
+                fix=f"its free axes are: {', '.join(multiples)}"
+                if multiples
+                else "leave the size out: all sizes are fixed",
             )
-        add(axis, count, multiples[axis], "the size")
+        add(axis, count, multiples[axis], "The size")
     for field in inputs:
         shape = getattr(given.get(field.name), "shape", ())
         if len(shape) == len(field.shape) + 1:
             for axis, multiple in field.free.items():
-                add(axis, shape[field.axes.index(axis) + 1], multiple, f"the array for '{field.name}'")
+                add(axis, shape[field.axes.index(axis) + 1], multiple, f"The array for '{field.name}'")
     return {axis: steps for axis, (steps, _) in found.items()}
 
 

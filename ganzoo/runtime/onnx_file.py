@@ -53,7 +53,7 @@ class Opened:
     session: onnxruntime.InferenceSession
     checked: check.Checked
     contract: Contract | None
-    record: dict[str, Any] | None
+    record: dict[str, Any]
     note: str = ""
 
 
@@ -125,10 +125,15 @@ def open_session(data: bytes, provider: str, where: str, *, trust: bool = False)
     if provider not in ("auto", "cpu", "cuda"):
         raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
     ours = _is_ours(data, where, trust)
-    record, contract = _record(data, where) if ours else None, None
-    with readable(where):
-        inputs = fields_in(record, "inputs") if record else ()
-    checked = check.check(data, where, inputs)
+    record: dict[str, Any] = {}
+
+    def declared() -> tuple[Field, ...]:
+        record.update(_record(data, where))
+        with readable(where):
+            return fields_in(record, "inputs")
+
+    checked = check.check(data, where, declared if ours else tuple)
+    contract = None
     if not ours:
         contract = derive(checked.graph, checked.shapes, where)
         run_trial(data, where)

@@ -10,7 +10,7 @@ the graph runs is refused. No check can protect against flaws of onnxruntime its
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganzoo.errors import UsageError
@@ -77,11 +77,11 @@ class Checked:
             raise UsageError(error.what, where=f"sizes: {sizes}", fix="ask for a smaller size") from error
 
 
-def check(data: bytes, where: str = "", inputs: Sequence[Field] = ()) -> Checked:
+def check(data: bytes, where: str = "", inputs: Callable[[], Sequence[Field]] = tuple) -> Checked:
     """The graph in the bytes of an .onnx file; UsageError for a file that ganzoo does not run.
 
-    `inputs` are the fields that our metadata declares: their free axes may be open in the graph. No other
-    dimension but the first may.
+    `inputs` returns the fields that our metadata declares: their free axes may be open in the graph. Other
+    dimensions than the first may not.
     Runs nothing of the file and reads nothing outside it. Takes milliseconds, at most about a second for a
     file that was made to take long.
     """
@@ -104,7 +104,7 @@ def check(data: bytes, where: str = "", inputs: Sequence[Field] = ()) -> Checked
     for node in graph.nodes:
         _check_node(node, where)
     _check_names(graph, where)
-    return _check_sizes(graph, inputs, where)
+    return _check_sizes(graph, inputs(), where)
 
 
 def _check_node(node: Node, where: str) -> None:
