@@ -31,7 +31,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     build = factory_of(plan.architecture.item)
     where = f"architecture {plan.architecture.item.qualified}"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.train.seed)
+        torch.default_generator.manual_seed(plan.train.seed)
         options, numbers = live(plan.architecture.options, "architecture")
         with calling(plan.architecture.item):
             networks = build(options, info)
@@ -39,7 +39,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_fields(networks, info, where)
         if plan.train.pack > 1:
-            torch.manual_seed(plan.train.seed)
+            torch.default_generator.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
         _check_schedules(numbers, networks)
         _check_combination(plan, networks)
