@@ -15,6 +15,7 @@ from ganzoo.config.plan import Plan
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.fields import DataInfo
 from ganzoo.networks.apply import declared, example, inputs_of, noise_fields
+from ganzoo.networks.free_axes import check_free_axes
 from ganzoo.networks.pacgan import packed
 from ganzoo.networks.scheduled import ScheduledNumber, live, scheduled_numbers
 from ganzoo.registry.registry import calling, factory_of
@@ -45,6 +46,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         _check_augmentation(plan, networks, info)
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
+            check_free_axes(networks, info, where)
     return networks
 
 
