@@ -76,16 +76,17 @@ class View(Protocol):
         """
         ...
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
         """U(0, 1) from the run's own random stream, on the run's device.
 
-        If the first dimension is the number of samples of `real`, or twice that, each sample has its own
-        numbers, which do not depend on the process or micro-batch that computes it. Other shapes are drawn
-        once per step, for all processes. Draw in the same order in each call.
+        With `per_sample` the first dimension is the number of samples of `real`, or twice that; each sample
+        has its own numbers, which do not depend on the process or micro-batch that computes it. Without it,
+        the numbers are drawn once per step, the same for all processes and micro-batches. Draw in the same
+        order in each call.
         """
         ...
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         """N(0, 1), otherwise like `uniform`."""
         ...
 

@@ -359,8 +359,9 @@ class View:
         image = torch.einsum("nls,lsp->np", batch["shift"], self.matrices)
         return {"image": image.unflatten(1, (2, 3, 3))}
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         assert shape == self.direction.shape
+        assert per_sample
         return self.direction
 
     def lengths(self, count: int) -> Tensor:
