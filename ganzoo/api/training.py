@@ -37,7 +37,10 @@ class View(Protocol):
 
     @property
     def fake(self) -> Batch:
-        """`real` with the generator's fields replaced by generated ones; detached in discriminator steps."""
+        """`real` with the generator's fields replaced by generated ones; detached in discriminator steps.
+
+        With `train.conditions`, their conditions are not those of `real`.
+        """
         ...
 
     @property
@@ -72,7 +75,8 @@ class View(Protocol):
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         """`batch` with the fields that a generator writes (by default this game's generator).
 
-        The step's noise replaces missing noise fields: `{**view.real, "z": other}` gives other samples.
+        The step's noise replaces missing noise fields. `{**view.fake, "z": other}` gives other samples with
+        the same conditions.
         """
         ...
 

@@ -33,9 +33,16 @@ Array = NDArray[Any]
 _LARGEST = 2**32  # bytes for all inputs together
 
 
-def input_field(loaded: Generator) -> Field | None:
-    """The one input that cannot be drawn at random, or None. UsageError if there are several."""
-    given = [field for field in loaded.inputs if field.dtype == "float32" and not sampling.can_draw(field)]
+def input_field(loaded: Generator, numbers: Mapping[str, Values]) -> Field | None:
+    """The one input that can neither be drawn nor is among the `numbers`; None if there is none.
+
+    UsageError if there are several.
+    """
+    given = [
+        field
+        for field in loaded.inputs
+        if field.dtype == "float32" and not sampling.can_draw(field) and field.name not in numbers
+    ]
     if len(given) > 1:
         raise UsageError(
             f"The generator '{loaded.name}' reads several fields: {', '.join(item.name for item in given)}.",
@@ -62,12 +69,12 @@ def translate(
     or only the result if there is one input. An .npz has arrays and names. UsageError for inputs that cannot
     be read and outputs that cannot be written.
     """
-    field = input_field(loaded)
+    field = input_field(loaded, numbers)
     if field is None:
         raise UsageError(f"The generator '{loaded.name}' reads no images.", fix="leave --input out")
-    output = output or Path("generated")
-    ending = output.suffix.lower()
     result = next((item for item in loaded.outputs if item.is_image), None)
+    output = output or Path("generated" if result else "generated.npz")
+    ending = output.suffix.lower()
     if ending not in ("", ".png", ".npz"):
         raise UsageError(
             f"'{ending}' is not a known file type.",
@@ -78,7 +85,12 @@ def translate(
         raise UsageError(f"'{loaded.name}' writes nothing that can be drawn.", fix="-o results.npz")
     names, values = read_inputs(source, field, _fit(loaded))
     _check_target(names, source, output, folder=ending == "")
-    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
+    fixed = {
+        item.name: numbers[item.name]
+        for item in loaded.inputs
+        if item.name in numbers and not sampling.can_draw(item)
+    }
+    inputs = loaded.draw_inputs(len(values), seed, label=label, **fixed, **{field.name: values})
     inputs |= loaded.given(len(values), numbers)
     made = loaded.run(inputs, batch_size=batch_size)
     if ending == ".npz" or result is None:

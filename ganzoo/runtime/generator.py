@@ -213,8 +213,7 @@ class Generator:
         Rows r * steps to (r + 1) * steps are interpolation r. Inputs that are not noise (a label) are the
         same in all its rows. `fields` gives values of inputs for all rows, as for `generate_all`.
         """
-        inputs = self.draw_walks(count, steps, seed, label=label)
-        inputs |= self.given(count * steps, fields)
+        inputs = self.draw_walks(count, steps, seed, label=label, **fields)
         return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
 
     def draw_inputs(
@@ -265,7 +264,13 @@ class Generator:
         return result
 
     def draw_walks(
-        self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
+        self,
+        count: int,
+        steps: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The inputs of `interpolate`, one interpolation after the other."""
         noise = [
@@ -281,16 +286,21 @@ class Generator:
                 fix="ask for at least 1 interpolation of 2 steps",
             )
         self._check_size(count * steps)
-        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, count, seed, count)
+        given = self.given(count * steps, fields)
+        first = {name: values[::steps] for name, values in given.items()}
+        starts, ends = (
+            self.draw_inputs(count, seed, label=label, **first),
+            sampling.draw(noise, count, seed, count),
+        )
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
             pairs = zip(starts[field.name], ends[field.name], strict=True)
             for index, (a, b) in enumerate(pairs):
                 rows = slice(index * steps, (index + 1) * steps)
                 inputs[field.name][rows] = sampling.interpolate(a, b, steps, field.source)
-        return inputs
+        return inputs | given
 
-    def draw_classes(self, n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+    def draw_classes(self, n: int, seed: int = 0, **fields: Values) -> dict[str, NDArray[Any]]:
         """Inputs for `n` samples of each class, class after class, with the same noise for all classes."""
         if self.label is None:
             raise UsageError(f"The generator '{self.name}' has no classes.")
@@ -298,8 +308,9 @@ class Generator:
         if not count:
             raise UsageError(f"The generator '{self.name}' has no names of classes.", fix="give a label")
         self._check_size(n * count)
-        inputs = self.draw_inputs(n, seed, label=0)
-        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
+        given = self.given(n * count, fields)
+        inputs = self.draw_inputs(n, seed, label=0, **{name: values[:n] for name, values in given.items()})
+        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()} | given
         inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
         return inputs
 

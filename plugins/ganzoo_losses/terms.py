@@ -169,7 +169,7 @@ def mode_seeking(config: ModeSeekingConfig) -> Callable[[View], Tensor]:
         if first.shape[0] < 2:
             raise SettingsError("'mode-seeking' needs two samples or more.", fix="train.batch_size=2")
         second = first.roll(1, 0)
-        other = view.generate({**view.real, key: second})
+        other = view.generate({**view.fake, key: second})
         distance = torch.cat([(view.fake[name] - other[name]).abs().flatten() for name in names]).mean()
         return config.weight / (distance / (first - second).abs().mean() + config.epsilon)
 

@@ -350,6 +350,7 @@ class View:
         self.matrices = torch.randn(layers, 5, 2 * 3 * 3)
         self.noise: Batch = {"z": torch.randn(n, 7), "shift": torch.zeros(n, layers, 5)}
         self.real: Batch = {"image": torch.zeros(n, 2, 3, 3)}
+        self.fake = self.real
         self.direction = torch.randn(n, 2, 3, 3)
         self.rows: list[int] = []
 

@@ -37,9 +37,10 @@ def ganzoo_terms():
 
 def drawn(install: Any, version: int, said: str, micro_batch: int | None) -> list[Tensor]:
     """What a term gets that asks for four numbers in a step of eight samples."""
-    install(f"four-{version}-{micro_batch}-{len(said)}", "four", PLUGIN.format(version=version, said=said))
+    dist = f"four-{version}-{micro_batch}-{len(said)}"
+    install(dist, "four", PLUGIN.format(version=version, said=said))
     settings: dict[str, Any] = {
-        "train.device": "cpu", "train.batch_size": 8, f"terms.four-{version}-{micro_batch}-{len(said)}/four": True,
+        "train.device": "cpu", "train.batch_size": 8, f"terms.{dist}/four": True,
         "architecture.generator_hidden": [8], "architecture.discriminator_hidden": [8],
     }  # fmt: skip
     if micro_batch:
