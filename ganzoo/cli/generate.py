@@ -7,6 +7,7 @@ never imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,8 @@ def command(
         raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    from ganzoo import sampling
+
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
     if given is not None and (classes or steps is not None or count is not None or columns is not None):
         raise UsageError(
@@ -136,7 +139,7 @@ def command(
         options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
         _translate(loaded, given, output, options, as_json)
         return
-    _refuse_without_input(loaded)
+    _refuse_without_input(loaded, numbers)
     output, drawn = _target(loaded, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
@@ -147,7 +150,13 @@ def command(
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
-    inputs = _inputs(loaded, rows, width, seed, label, classes, steps) | loaded.given(cells, numbers)
+    vectors = {
+        field.name: numbers[field.name]
+        for field in loaded.inputs
+        if field.name in numbers and not sampling.can_draw(field)
+    }
+    inputs = _inputs(loaded, rows, width, seed, label, classes, steps, vectors)
+    inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
     if drawn is None:
         _save_arrays(inputs, values, seed, output)
@@ -200,15 +209,20 @@ def _sizes(loaded: Generator, sizes: tuple[str, ...], length: int | None) -> dic
     return named
 
 
-def _refuse_without_input(loaded: Generator) -> None:
-    """UsageError for a generator that needs --input."""
+def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> None:
+    """UsageError for a generator that needs --input, or a vector that --set has not given."""
     from ganzoo.cli.generate_from import input_field
 
-    missing = input_field(loaded)
+    missing = input_field(loaded, numbers)
     if missing is not None:
+        fix = "--input PATH of an image, a folder of images or an .npy array"
+        if len(missing.shape) <= 1:
+            fix = (
+                f"--set {missing.name}={','.join(['0'] * prod(missing.shape))}, or an .npy array for --input"
+            )
         raise UsageError(
             f"The generator '{loaded.name}' needs an input '{missing.name}' of shape {missing.shape}.",
-            fix="--input PATH of an image, a folder of images or an .npy array",
+            fix=fix,
         )
 
 
@@ -269,13 +283,20 @@ def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | No
 
 
 def _inputs(
-    loaded: Generator, rows: int, width: int, seed: int, label: str | None, classes: bool, steps: int | None
+    loaded: Generator,
+    rows: int,
+    width: int,
+    seed: int,
+    label: str | None,
+    classes: bool,
+    steps: int | None,
+    vectors: Mapping[str, Values],
 ) -> dict[str, NDArray[Any]]:
     if steps is not None:
-        return loaded.draw_walks(rows, steps, seed, label=label)
+        return loaded.draw_walks(rows, steps, seed, label=label, **vectors)
     if not classes:
-        return loaded.draw_inputs(rows, seed, label=label)
-    return loaded.draw_classes(width, seed)
+        return loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
+    return loaded.draw_classes(width, seed, **vectors)
 
 
 def _save_image(field: Field, values: NDArray[Any], columns: int | None, output: Path) -> None:

@@ -43,9 +43,16 @@ Array = NDArray[Any]
 _LARGEST = 2**32  # bytes for all inputs together
 
 
-def input_field(loaded: Generator) -> Field | None:
-    """The one input that cannot be drawn at random, or None. UsageError if there are several."""
-    given = [field for field in loaded.inputs if field.dtype == "float32" and not sampling.can_draw(field)]
+def input_field(loaded: Generator, numbers: Mapping[str, Values]) -> Field | None:
+    """The one input that can neither be drawn nor is among the `numbers`; None if there is none.
+
+    UsageError if there are several.
+    """
+    given = [
+        field
+        for field in loaded.inputs
+        if field.dtype == "float32" and not sampling.can_draw(field) and field.name not in numbers
+    ]
     if len(given) > 1:
         raise UsageError(
             f"The generator '{loaded.name}' reads several fields: {', '.join(item.name for item in given)}.",
@@ -72,12 +79,12 @@ def translate(
     or only the result if there is one input. An .npz has arrays and names. UsageError for inputs that cannot
     be read and outputs that cannot be written.
     """
-    field = input_field(loaded)
+    field = input_field(loaded, numbers)
     if field is None:
         raise UsageError(f"The generator '{loaded.name}' reads no images.", fix="leave --input out")
-    output = output or Path("generated")
-    ending = output.suffix.lower()
     result = next((item for item in loaded.outputs if item.is_image), None)
+    output = output or Path("generated" if result else "generated.npz")
+    ending = output.suffix.lower()
     if ending not in ("", ".png", ".npz"):
         raise UsageError(
             f"'{ending}' is not a known file type.",
@@ -94,13 +101,18 @@ def translate(
             fix="-o FOLDER",
         )
     _check_target(names, source, output, folder=ending == "")
+    fixed = {
+        item.name: numbers[item.name]
+        for item in loaded.inputs
+        if item.name in numbers and not sampling.can_draw(item)
+    }
     made: dict[str, list[Array]] = {item.name: [values[0]] * len(values) for item in loaded.outputs}
     padded = [_padded(value, field) for value in values]
     for shape in dict.fromkeys(value.shape for value in padded):
         rows = [row for row, value in enumerate(padded) if value.shape == shape]
         given = {field.name: np.stack([padded[row] for row in rows])}
         sized = loaded.at(None, given)
-        inputs = sized.draw_inputs(len(rows), seed, label=label, size=None, **given)
+        inputs = sized.draw_inputs(len(rows), seed, label=label, size=None, **fixed, **given)
         inputs |= sized.given(len(rows), numbers)
         results = sized.run(inputs, batch_size=batch_size)
         for item in loaded.outputs:

@@ -48,6 +48,13 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     metavar="PATH=VALUE",
     help="Set any setting, see --explain (repeatable).",
 )
+@click.option(
+    "--from",
+    "warm_start",
+    type=click.Path(file_okay=False),
+    metavar="RUN",
+    help="Start with the weights of another run, where names and shapes agree.",
+)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Run directory [runs/<time>-<recipe>-<id>].")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue the run in this directory."

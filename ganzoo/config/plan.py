@@ -97,10 +97,13 @@ class Plan:
         _, colon, argument = self.data.source.partition(":")
         if argument and self.dataset.item.spec.argument == "PATH":
             argument = str(Path(argument).expanduser().absolute())
+        train = plain(self.train)
+        if self.train.warm_start:
+            train["warm_start"] = str(Path(self.train.warm_start).expanduser().absolute())
         tables: dict[str, Any] = {
             "recipe": self.name,
             "complete": True,
-            "train": self.train,
+            "train": train,
             "generator": self.generator,
             "discriminator": self.discriminator,
             "ema": self.ema,

@@ -50,6 +50,22 @@ def noise_fields(networks: Networks) -> tuple[Field, ...]:
     return tuple(field for field in networks.fields if field.source != "data")
 
 
+def conditions(networks: Networks, info: DataInfo) -> dict[str, tuple[Field, ...]]:
+    """The conditions that each generator reads, without generators that read none.
+
+    Conditions are class labels, and float fields of the data of at most one dimension that the
+    discriminator of the generator's game reads, too. Other inputs, such as images, are no conditions.
+    """
+    found: dict[str, dict[str, Field]] = {}
+    for game in networks.games:
+        judged = networks.discriminators[game.discriminator].reads
+        for name in networks.generators[game.generator].reads:
+            field = info.field(name) if name in info else None
+            if field is not None and len(field.shape) <= 1 and (field.dtype == "int64" or name in judged):
+                found.setdefault(game.generator, {})[name] = field
+    return {name: tuple(fields.values()) for name, fields in found.items()}
+
+
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run a network on the fields that it reads; returns the fields that it writes."""
     inputs = inputs_of(net, batch)

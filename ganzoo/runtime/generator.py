@@ -231,8 +231,7 @@ class Generator:
         if (sized := self.at(size, fields)) is not self:
             again = sized.interpolate
             return again(count, steps, seed, label=label, size=None, batch_size=batch_size, **fields)
-        inputs = self.draw_walks(count, steps, seed, label=label)
-        inputs |= self.given(count * steps, fields)
+        inputs = self.draw_walks(count, steps, seed, label=label, **fields)
         return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
 
     def draw_inputs(
@@ -286,7 +285,13 @@ class Generator:
         return result
 
     def draw_walks(
-        self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
+        self,
+        count: int,
+        steps: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The inputs of `interpolate`, one interpolation after the other."""
         noise = [
@@ -302,16 +307,21 @@ class Generator:
                 fix="ask for at least 1 interpolation of 2 steps",
             )
         self._check_size(count * steps)
-        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, count, seed, count)
+        given = self.given(count * steps, fields)
+        first = {name: values[::steps] for name, values in given.items()}
+        starts, ends = (
+            self.draw_inputs(count, seed, label=label, size=None, **first),
+            sampling.draw(noise, count, seed, count),
+        )
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
             pairs = zip(starts[field.name], ends[field.name], strict=True)
             for index, (a, b) in enumerate(pairs):
                 rows = slice(index * steps, (index + 1) * steps)
                 inputs[field.name][rows] = sampling.interpolate(a, b, steps, field.source)
-        return inputs
+        return inputs | given
 
-    def draw_classes(self, n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+    def draw_classes(self, n: int, seed: int = 0, **fields: Values) -> dict[str, NDArray[Any]]:
         """Inputs for `n` samples of each class, class after class, with the same noise for all classes."""
         if self.label is None:
             raise UsageError(f"The generator '{self.name}' has no classes.")
@@ -319,8 +329,10 @@ class Generator:
         if not count:
             raise UsageError(f"The generator '{self.name}' has no names of classes.", fix="give a label")
         self._check_size(n * count)
-        inputs = self.draw_inputs(n, seed, label=0)
-        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
+        given = self.given(n * count, fields)
+        first = {name: values[:n] for name, values in given.items()}
+        inputs = self.draw_inputs(n, seed, label=0, size=None, **first)
+        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()} | given
         inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
         return inputs
 

@@ -28,7 +28,8 @@ class GameView:
 
     Outputs are computed on first use. `learns` names the role whose step this is. In a generator step, real
     samples are scored without an autograd graph; in a discriminator step, generated samples are detached,
-    and with `joint` one call of the discriminator scores both batches.
+    and with `joint` one call of the discriminator scores both batches. `guesses`: random numbers whose shape
+    has a row for each sample are each sample's own unless the term says otherwise (plugin API 1).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class GameView:
         if not self._generator_learns:
             self.fake = {name: value.detach() for name, value in drawn.fake.items()}
         self.written = self._generator.writes
+        self.guesses = False
 
     @property
     def progress(self) -> Tensor:
@@ -101,7 +103,7 @@ class GameView:
             images = {name: batch[name] for name in self._images}
             # Augmentations move pixels by matrix products, which would blur them in bf16.
             with torch.autocast(images[self._images[0]].device.type, enabled=False):
-                batch = {**batch, **self._augmentation(images, self.uniform)}
+                batch = {**batch, **self._augmentation(images, self._each_sample)}
         return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
@@ -116,13 +118,20 @@ class GameView:
             f"samples have {', '.join(self.fake)}; noise is {', '.join(self.noise) or 'absent'}"
         )
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, per_sample: bool | None = None) -> Tensor:
         """U(0, 1) on the run's device."""
-        return self._random.uniform(*shape)
+        return self._random.uniform(*shape, per_sample=self._per_sample(shape, per_sample))
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool | None = None) -> Tensor:
         """N(0, 1) on the run's device."""
-        return self._random.normal(*shape)
+        return self._random.normal(*shape, per_sample=self._per_sample(shape, per_sample))
+
+    def _per_sample(self, shape: tuple[int, ...], said: bool | None) -> bool:
+        return self.guesses and self._random.has_rows(*shape) if said is None else said
+
+    def _each_sample(self, *shape: int) -> Tensor:
+        """U(0, 1) for an augmentation: the rows are samples, unless a term made its own batch of them."""
+        return self._random.uniform(*shape, per_sample=self._random.has_rows(*shape))
 
 
 def generated(net: Net, batch: Batch, noise: Batch) -> Batch:

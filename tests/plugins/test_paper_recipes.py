@@ -334,9 +334,6 @@ def test_stylegan2_learns_as_fast_as_the_authors(registry: Registry, side: str, 
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ("projection-paper", "drawn labels"),
-        ("sagan-paper", "drawn labels"),
-        ("biggan-paper", "drawn labels"),
         ("sngan-paper", "noise of 1/128"),
         ("sagan-paper", "half of the channels"),
         ("infogan-paper", "0.01 in the code"),

@@ -350,6 +350,7 @@ class View:
         self.matrices = torch.randn(layers, 5, 2 * 3 * 3)
         self.noise: Batch = {"z": torch.randn(n, 7), "shift": torch.zeros(n, layers, 5)}
         self.real: Batch = {"image": torch.zeros(n, 2, 3, 3)}
+        self.fake = self.real
         self.direction = torch.randn(n, 2, 3, 3)
         self.rows: list[int] = []
 
@@ -359,8 +360,9 @@ class View:
         image = torch.einsum("nls,lsp->np", batch["shift"], self.matrices)
         return {"image": image.unflatten(1, (2, 3, 3))}
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         assert shape == self.direction.shape
+        assert per_sample
         return self.direction
 
     def lengths(self, count: int) -> Tensor:

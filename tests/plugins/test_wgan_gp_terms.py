@@ -48,11 +48,12 @@ class FakeView:
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         raise AssertionError("no term generates anew")
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
+        assert per_sample
         self.drawn.append(torch.rand(*shape, generator=self.generator))
         return self.drawn[-1]
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         return torch.randn(*shape, generator=self.generator)
 
 
