@@ -50,7 +50,7 @@ _MOST_CELLS = 10_000
     metavar="HxW|AXIS=N",
     multiple=True,
     help="Size of the samples, for generators with free axes: sizes of all free axes in order, or of one by "
-    "name (repeatable). The README.md of the bundle lists the axes.",
+    "name (repeatable). The README.md of the bundle lists the axes. Images of --input are resized to it.",
 )
 @click.option("--length", type=int, metavar="N", help="Size of the only free axis, such as time.")
 @click.option(
@@ -132,11 +132,11 @@ def command(
             "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
         )
     loaded = _load(source, provider, generator, trust)
-    if given is not None and (sizes or length is not None):
-        raise UsageError("--size cannot be used with --input: the sizes of the inputs decide.")
-    loaded = loaded.at(_sizes(loaded, sizes, length))
+    wanted = _sizes(loaded, sizes, length)
+    loaded = loaded.at(wanted)
     if given is not None:
         options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
+        options["resize"] = bool(wanted)
         _translate(loaded, given, output, options, as_json)
         return
     _refuse_without_input(loaded, numbers)

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,11 @@ def translate(
     label: str | None,
     numbers: Mapping[str, Values],
     batch_size: int,
+    resize: bool = False,
 ) -> tuple[Path, int, tuple[int, ...]]:
     """Run the generator on the inputs at `source`; returns the output path, the sample count, the shape.
 
-    `numbers` are the values of other inputs.
+    `numbers` are the values of other inputs. Along free axes images keep their sizes, unless `resize`.
 
     An `output` without a file ending is a folder with one .png per input. A .png shows inputs beside results,
     or only the result if there is one input. An .npz has arrays and names. UsageError for inputs that cannot
@@ -93,7 +95,7 @@ def translate(
         )
     if ending != ".npz" and result is None:
         raise UsageError(f"'{loaded.name}' writes nothing that can be drawn.", fix="-o results.npz")
-    names, values = read_inputs(source, field, _fit(loaded))
+    names, values = read_inputs(source, replace(field, free={}) if resize else field, _fit(loaded))
     if ending and len({value.shape for value in values}) > 1:
         raise UsageError(
             "The inputs have different sizes: their results do not fit into one file.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import ganzoo
 import ganzoo_translation
 from ganzoo.api import ArchitectureSpec, Batch, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.config.resolve import resolve
+from ganzoo.networks.free_axes import check_free_axes
 from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
@@ -369,3 +371,19 @@ def test_both_directions_are_learned(registry: Registry, tmp_path: Path) -> None
     zeros = np.zeros((2, 1, 28, 28), np.float32)
     there = ways["to_b"].generate(2, a=zeros)
     assert ways["to_a"].generate(2, b=there).shape == zeros.shape
+
+
+def test_residual_generators_between_images_of_one_size_have_free_sides() -> None:
+    axes = ("channel", "height", "width")
+    a = Field(name="a", shape=(3, 16, 24), range=(-1.0, 1.0), axes=axes)
+    info = DataInfo(fields=(a, replace(a, name="b")), count=8)
+    for networks in (build("resnet-cycle", info, **RESNET), build("resnet-patch", info, **RESNET)):
+        assert networks.free == {name: {"height": 4, "width": 4} for name in ("a", "b")}
+        check_free_axes(networks, info, "here")
+    for b in (
+        replace(a, name="b", shape=(3, 32, 48)),
+        replace(a, name="b", axes=()),
+        replace(a, name="b", shape=(3, 16, 22)),
+    ):
+        other = DataInfo(fields=(a, b), count=8)
+        assert build("resnet-patch", other, **RESNET).free == {}

@@ -74,7 +74,11 @@ class Checked:
             return _check_sizes(self.graph, inputs, "")
         except UsageError as error:
             sizes = ", ".join(f"'{field.name}' {field.shape}" for field in inputs if field.free)
-            raise UsageError(error.what, where=f"sizes: {sizes}", fix="ask for a smaller size") from error
+            raise UsageError(
+                error.what,
+                where=f"sizes: {sizes}",
+                fix="ask for a smaller size, with --size or smaller inputs",
+            ) from error
 
 
 def check(data: bytes, where: str = "", inputs: Callable[[], Sequence[Field]] = tuple) -> Checked:
