@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ganzoo import sampling
 from ganzoo.errors import UsageError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime import onnx_file
 from ganzoo.runtime.guard.signature import Contract, compare
 from ganzoo.runtime.inputs import Values, checked, labels, spread
@@ -113,12 +113,12 @@ class Generator:
         self._most_rows = most_rows
         self.batch = contract.batch if contract else None
         self.name: str = record["generator"]
-        self.inputs = tuple(Field.from_json(raw) for raw in record["inputs"])
+        self.inputs = tuple(with_pixels(Field.from_json(raw)) for raw in record["inputs"])
         self.layouts: dict[str, str] = {
             raw["name"]: raw["layout"] for raw in record["outputs"] if "layout" in raw
         }
         self.outputs = tuple(
-            Field.from_json({key: value for key, value in raw.items() if key != "layout"})
+            with_pixels(Field.from_json({key: value for key, value in raw.items() if key != "layout"}))
             for raw in record["outputs"]
         )
         self.about: dict[str, Any] = dict(record["about"])
@@ -181,7 +181,7 @@ class Generator:
         """`n` images, uint8 (n, height, width, channels); UsageError when no output is an image."""
         from ganzoo.images import to_pixels
 
-        field = next((field for field in self.outputs if field.is_image), None)
+        field = next((field for field in self.outputs if field.has_pixels), None)
         if field is None:
             raise UsageError(f"The generator '{self.name}' makes no images.", fix="use generate()")
         values = self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[field.name]

@@ -27,6 +27,7 @@ from ganzoo.exporting.export import export_generators
 from ganzoo.exporting.model_card import snippet
 from ganzoo.runtime.generator import load
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo_media.plain import Rows
 from tests.helpers.evaluating import ganzoo
 
 PRICE = Column(name="price, net", centres=(10.0, 100.0), widths=(1.0, 5.0), bounds=(8.0, 104.5), decimals=2)
@@ -58,8 +59,8 @@ def test_rows_are_read_by_their_largest_indicators() -> None:
 
 def test_what_is_compared_are_numbers_and_indicators() -> None:
     expected = [[12.0, 1, 0, 3], [104.5, 0, 1, 2], [80, 0, 1, 5]]
-    assert stored(SHOP, ROWS).tolist() == expected
-    assert stored(SHOP, ROWS).dtype == np.float32
+    assert stored(Rows(), SHOP, ROWS).tolist() == expected
+    assert stored(Rows(), SHOP, ROWS).dtype == np.float32
 
 
 def test_a_csv_is_read_back_as_it_was() -> None:
