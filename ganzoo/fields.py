@@ -255,7 +255,11 @@ def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
 
 def with_pixels(item: Field) -> Field:
     """The field with the axes of pixels if it has their shape, for files that say neither kind nor axes."""
-    return replace(item, axes=PIXELS) if item.is_image and not (item.kind or item.axes) else item
+    return (
+        replace(item, axes=PIXELS)
+        if item.source == "data" and item.is_image and not (item.kind or item.axes)
+        else item
+    )
 
 
 def steps_of(fields: Iterable[Field]) -> dict[str, int]:

@@ -221,13 +221,13 @@ def test_columns_are_described_in_words() -> None:
 def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
-    assert "'generator' makes a table, nothing that can be drawn." in said.err
-    assert "samples.csv" in said.err
+    assert "'generator' makes rows of a table, which cannot be written as '.png'." in said.err
+    assert "use .csv, .npz" in said.err
     images = Path(__file__).parents[2] / "exported" / "vanilla"
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
     assert said.code == 2
-    assert "'generator' makes images, no table." in said.err
-    assert "samples.png" in said.err
+    assert "'generator' makes images, which cannot be written as '.csv'." in said.err
+    assert "use .png, " in said.err
 
 
 def test_the_card_reads_the_table_by_numpy_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
