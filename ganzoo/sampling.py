@@ -64,7 +64,7 @@ def interpolate(a: NDArray[Any], b: NDArray[Any], steps: int, source: str) -> ND
     if a.shape != b.shape:
         raise UsageError(f"Latents of shapes {a.shape} and {b.shape} cannot be connected.")
     if steps < 1:
-        raise UsageError(f"A walk of {steps} steps is empty.", fix="ask for 2 steps or more")
+        raise UsageError(f"An interpolation of {steps} steps is empty.", fix="ask for 2 steps or more")
     t = np.linspace(0.0, 1.0, steps).reshape(-1, *([1] * a.ndim))
     first, last = a.astype(np.float64), b.astype(np.float64)
     left, right = 1.0 - t, t

@@ -78,7 +78,9 @@ class _Buildable(Spec):
         if not (isinstance(self.config, type) and dataclasses.is_dataclass(self.config)):
             raise PluginError(f"the config of '{self.name}' must be a dataclass, not {self.config!r}")
         if clash := self.reserved & {item.name for item in dataclasses.fields(self.config)}:
-            raise PluginError(f"the option '{min(clash)}' of '{self.name}' is one of the core's: rename it")
+            raise PluginError(
+                f"the option '{min(clash)}' of '{self.name}' is an option of the core, too: rename it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

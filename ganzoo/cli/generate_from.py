@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,32 +71,53 @@ def translate(
     output, result = target(loaded, kinds, output, folder=True)
     folder = output.suffix == ""
     names, values = read_inputs(source, field, kinds.of(field.kind), _options(loaded))
+    if not folder and len({value.shape for value in values}) > 1:
+        raise UsageError(
+            "The inputs have different sizes: their results do not fit into one file.",
+            where=str(source),
+            fix="-o FOLDER",
+        )
     _check_target(names, source, output, folder=folder)
-    inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
-    inputs |= loaded.given(len(values), numbers)
-    made = loaded.run(inputs, batch_size=batch_size)
+    made: dict[str, list[Array]] = {item.name: [values[0]] * len(values) for item in loaded.outputs}
+    padded = [_padded(value, field) for value in values]
+    for shape in dict.fromkeys(value.shape for value in padded):
+        rows = [row for row, value in enumerate(padded) if value.shape == shape]
+        given = {field.name: np.stack([padded[row] for row in rows])}
+        sized = loaded.at(None, given)
+        inputs = sized.draw_inputs(len(rows), seed, label=label, size=None, **given)
+        inputs |= sized.given(len(rows), numbers)
+        results = sized.run(inputs, batch_size=batch_size)
+        for item in loaded.outputs:
+            for row, one in zip(rows, results[item.name], strict=True):
+                made[item.name][row] = _cropped(one, item, values[row], field, item.name in loaded.layouts)
+    if any(value.shape != one.shape for value, one in zip(values, padded, strict=True)):
+        multiples = ", ".join(f"{axis} {many}" for axis, many in field.free.items())
+        click.echo(
+            f"note: inputs were padded to multiples ({multiples}), and the results are cropped", err=True
+        )
     if result is None:
-        save_arrays({**made, "names": np.array(names)}, output)
-        return output, len(values), made[loaded.outputs[0].name].shape
-    media, samples = kinds.of(result.kind), made[result.name]
+        arrays = {name: np.stack(results) for name, results in made.items()}
+        save_arrays({**arrays, "names": np.array(names)}, output)
+        return output, len(values), (len(values), *made[loaded.outputs[0].name][0].shape)
+    media, found = kinds.of(result.kind), made[result.name]
     if folder:
-        for at, name in enumerate(names):
-            path = output / f"{name}{media.suffixes[0]}"
-            media.write(result, samples[at : at + 1], path, single=True)
-    elif len(samples) == 1:
-        media.write(result, samples, output, single=True)
+        for name, one in zip(names, found, strict=True):
+            media.write(result, one[None], output / f"{name}{media.suffixes[0]}", single=True)
+    elif len(found) == 1:
+        media.write(result, found[0][None], output, single=True)
     else:
-        beside = [(field, values)] if field.kind == result.kind else []
-        media.write(result, samples, output, columns=3, beside=beside)
-    return output, len(values), samples.shape
+        beside = [(field, np.stack(values))] if field.kind == result.kind else []
+        media.write(result, np.stack(found), output, columns=3, beside=beside)
+    return output, len(values), (len(values), *found[0].shape)
 
 
 def read_inputs(
     source: Path, field: Field, media: Media, options: Mapping[str, Any]
-) -> tuple[list[str], Array]:
-    """Names and float32 values (n, *shape) of a file, a folder of files, or an .npy array.
+) -> tuple[list[str], Sequence[Array]]:
+    """Names and float32 values, one array for each sample, of a file, a folder of files, or an .npy array.
 
-    `options` are those of the training data, which say how samples of another size are resized.
+    Free axes keep the sizes of the inputs. `options` are those of the training data, which say how samples of
+    another size are resized.
     """
     with storage(source):
         if source.suffix.lower() == ".npy":
@@ -119,24 +141,56 @@ def read_inputs(
                     where=str(source),
                     fix=f"known file endings: {', '.join(media.reads)}; sub-folders are not read",
                 )
-        _check_size(len(files), field)
-        parts = [_read_file(path, field, media, options) for path in files]
-    names = [
-        path.stem if len(part) == 1 else f"{path.stem}-{number}"
-        for path, part in zip(files, parts, strict=True)
-        for number in range(len(part))
-    ]
-    _check_size(len(names), field)
-    return names, _settled(field, np.concatenate(parts), source)
+        _check_size(len(files), len(files) * math.prod(field.shape))
+        names: list[str] = []
+        values: list[Array] = []
+        for path in files:
+            part = _settled(field, _read_file(path, field, media, options), path)
+            names += [path.stem if len(part) == 1 else f"{path.stem}-{at}" for at in range(len(part))]
+            values += part
+            _check_size(len(values), sum(value.size for value in values))
+    return names, values
 
 
-def _check_size(count: int, field: Field) -> None:
-    size = 4 * math.prod(field.shape)
-    if count * size >= _LARGEST:
+def _padded(value: Array, field: Field) -> Array:
+    """The sample with its free axes enlarged at their ends to multiples, by reflection."""
+    short = [0] * value.ndim
+    for axis, multiple in field.free.items():
+        at = field.axes.index(axis)
+        short[at] = -value.shape[at] % multiple
+    small = any(extra >= size for extra, size in zip(short, value.shape, strict=True))
+    if not any(short):
+        return value
+    return np.pad(value, [(0, extra) for extra in short], mode="edge" if small else "reflect")
+
+
+def _cropped(value: Array, item: Field, given: Array, field: Field, channels_last: bool) -> Array:
+    """The output sample without what belongs to the padding of the input `given`, of the field `field`."""
+    cuts = [slice(None)] * value.ndim
+    for at, axis in enumerate(item.axes):
+        if axis in item.free and axis in field.free:
+            size = given.shape[field.axes.index(axis)]
+            end = math.ceil(size * item.free[axis] / field.free[axis])
+            cuts[(at - 1) % value.ndim if channels_last else at] = slice(end)
+    return value[tuple(cuts)]
+
+
+def _check_size(count: int, elements: int) -> None:
+    size = 4 * elements
+    if size >= _LARGEST:
         raise UsageError(
-            f"{count:,} inputs need {count * size / 2**30:.1f} GiB of memory; the limit is 4 GiB.",
-            fix=f"use at most {(_LARGEST - 1) // size:,} at a time",
+            f"{count:,} inputs need {size / 2**30:.1f} GiB of memory; the limit is 4 GiB.",
+            fix=f"use at most {(_LARGEST - 1) * count // size:,} at a time",
         )
+
+
+def _matches(shape: tuple[int, ...], field: Field) -> bool:
+    """Whether a sample has the shape of the field, with any size of free axes."""
+    axes = field.axes or ("",) * len(field.shape)
+    return len(shape) == len(field.shape) and all(
+        size == wanted or (axis in field.free and size > 0)
+        for size, wanted, axis in zip(shape, field.shape, axes, strict=True)
+    )
 
 
 def _read_file(path: Path, field: Field, media: Media, options: Mapping[str, Any]) -> Array:
@@ -148,7 +202,7 @@ def _read_file(path: Path, field: Field, media: Media, options: Mapping[str, Any
             where=str(path),
             fix=f"use one of {', '.join(media.reads)}",
         ) from error
-    if not len(found) or found.shape[1:] != field.shape:
+    if not len(found) or not _matches(found.shape[1:], field):
         raise UsageError(
             f"The {media.noun} has the shape {found.shape[1:]}, '{field.name}' needs {field.shape}.",
             where=str(path),
@@ -162,23 +216,24 @@ def _options(loaded: Generator) -> Mapping[str, Any]:
     return options if isinstance(options, Mapping) else {}
 
 
-def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
+def _read_array(path: Path, field: Field) -> tuple[list[str], list[Array]]:
     try:
         array: Array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"The array cannot be read: {error}", where=str(path)) from error
     shape = array.shape[1:]
-    channels_last = field.has_pixels and shape == (*field.shape[1:], field.shape[0]) and shape != field.shape
-    if array.ndim == 0 or not len(array) or (shape != field.shape and not channels_last):
+    fits = _matches(shape, field)
+    channels_last = field.has_pixels and not fits and _matches((*shape[-1:], *shape[:-1]), field)
+    if array.ndim == 0 or not len(array) or not (fits or channels_last):
         raise UsageError(
             f"The array has shape {array.shape}.",
             where=str(path),
             fix=f"'{field.name}' needs {('n', *field.shape)}".replace("'n'", "n"),
         )
-    _check_size(len(array), field)
+    _check_size(len(array), array.size)
     array = np.ascontiguousarray(array.transpose(0, 3, 1, 2) if channels_last else array)
     width = len(str(len(array) - 1))
-    return [f"{number:0{width}d}" for number in range(len(array))], _settled(field, array, path)
+    return [f"{number:0{width}d}" for number in range(len(array))], list(_settled(field, array, path))
 
 
 def _settled(field: Field, array: Array, path: Path) -> Array:

@@ -13,6 +13,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, resized, steps_of
 
 __all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
 
@@ -38,6 +39,7 @@ _TRACED_BATCH = 2  # older torch treats a batch of 1 as a constant
 def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     """The generator as a graph: inputs [batch, *shape] by field name, weights inside, any batch size.
 
+    Free axes are dimensions with names, such as `height` and `4*height`.
     `net.module` does not change: a copy on the CPU, in float32 and eval mode, is exported.
     ExportError when torch cannot trace the module, or when the fields cannot be exported.
     """
@@ -134,7 +136,11 @@ def _simplified(module: nn.Module) -> nn.Module:
 
 def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
-    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(inputs, _TRACED_BATCH).values())
+    # Like the batch, an axis of 1 would be constant; axes of equal sizes could be taken for one.
+    steps = {axis: max(2, count) + at for at, (axis, count) in enumerate(steps_of(inputs).items())}
+    dims = {axis: torch.export.Dim(axis) for axis in steps}
+    traced = [resized(field, steps) for field in inputs]
+    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(traced, _TRACED_BATCH).values())
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -142,7 +148,11 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
                 examples,
                 input_names=[field.name for field in inputs],
                 output_names=[field.name for field in outputs],
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                dynamic_shapes=tuple(
+                    {0: batch}
+                    | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
+                    for field in inputs
+                ),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -227,7 +237,9 @@ def _append_uint8(graph: onnx.GraphProto, field: Field) -> None:
             helper.make_node("Cast", [nhwc], [field.name], to=TensorProto.UINT8),
         ]
     )
-    channels, height, width = field.shape
-    shape: list[str | int | None] = ["batch", height, width, channels]
     position = [output.name for output in graph.output].index(field.name)
+    dims = graph.output[position].type.tensor_type.shape.dim
+    named = [dims[at + 1].dim_param if axis in field.free else "" for at, axis in enumerate(field.axes)]
+    channels, height, width = (name or size for name, size in zip_longest(named, field.shape, fillvalue=""))
+    shape: list[str | int | None] = ["batch", height, width, channels]
     graph.output[position].CopyFrom(helper.make_tensor_value_info(field.name, TensorProto.UINT8, shape))

@@ -1,20 +1,25 @@
-"""The .onnx file behind a generator: its seal, and a session on the right device.
+"""The .onnx file of a generator: its seal, and a session on the right device.
 
-Owns the order of the checks before onnxruntime sees a byte, and the choice of the provider. What a
-graph may hold is onnxguard; fields and sampling are runtime.py.
+Owns the order of the checks before onnxruntime reads the file, and the choice of the provider. The
+package `guard` checks the graph; `generator.py` has fields and sampling.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import StorageError, UsageError
+from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime.guard import check
+from ganzoo.runtime.guard.model import read_metadata
 from ganzoo.runtime.guard.signature import Contract, derive
 from ganzoo.runtime.guard.trial import run_trial
 from ganzoo.runtime.ort_session import open_on_provider
@@ -22,29 +27,33 @@ from ganzoo.runtime.ort_session import open_on_provider
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["METADATA_KEY", "Opened", "find", "open_session", "read", "seal"]
+__all__ = ["FORMAT", "METADATA_KEY", "Opened", "find", "open_session", "read", "seal"]
 
 METADATA_KEY = "ganzoo"
 """The entry of the model's metadata_props that holds our JSON."""
 
+FORMAT = 1
+"""Version of the JSON in the file's metadata; it increases when older runtimes cannot read it."""
+
 _LARGEST_FILE = 2**31 - 1  # bytes; protobuf reads no more
 
-# A last entry of ModelProto.metadata_props (protobuf field 14): sha256 of all bytes in front of it.
+# The last entry of ModelProto.metadata_props (protobuf field 14): sha256 of all bytes before it.
 _SEAL = b"r\x51\n\x0dganzoo_sha256\x12\x40"
 _SEAL_SIZE = len(_SEAL) + 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A session, with what was found in the file.
+    """A session and the results of the checks of its file.
 
-    `note` says why `auto` is on the CPU although there is an NVIDIA driver. `contract` has the fields of
-    a file from elsewhere, and is None for one of ours, whose metadata has them.
+    `note` says why `auto` uses the CPU although there is an NVIDIA driver. `contract` has the fields of
+    a file from another program. It is None for a file of ganzoo, whose metadata, `record`, has the fields.
     """
 
     session: onnxruntime.InferenceSession
     checked: check.Checked
     contract: Contract | None
+    record: dict[str, Any]
     note: str = ""
 
 
@@ -54,7 +63,7 @@ def seal(model: bytes) -> bytes:
 
 
 def find(path: Path, generator: str) -> Path:
-    """The .onnx file meant by a bundle folder or a path; UsageError when there is none."""
+    """The .onnx file of a bundle folder or a path; UsageError if there is none."""
     if path.exists() and not path.is_dir():
         return path
     if not path.is_dir():
@@ -62,13 +71,15 @@ def find(path: Path, generator: str) -> Path:
     names = sorted(file.stem for file in path.glob("*.onnx"))
     if not names:
         raise UsageError(
-            "The folder holds no exported generator.", where=str(path), fix="ganzoo export RUN makes one"
+            "The folder has no exported generator.", where=str(path), fix="ganzoo export RUN makes one"
         )
     if generator not in names:
         if generator != "generator" or len(names) > 1:
             unnamed = generator == "generator"
             raise UsageError(
-                "The bundle has several generators." if unnamed else f"It has no generator '{generator}'.",
+                "The bundle has several generators."
+                if unnamed
+                else f"The bundle has no generator '{generator}'.",
                 where=str(path),
                 fix=f"choose {' or '.join(names)}: --generator NAME, generator=NAME in Python",
             )
@@ -77,13 +88,13 @@ def find(path: Path, generator: str) -> Path:
 
 
 def read(file: Path) -> bytes:
-    """All bytes of the file; StorageError when the disk refuses.
+    """All bytes of the file; StorageError if reading fails.
 
-    UsageError for what is no regular file (a pipe would be waited for, a device never ends) or is larger
-    than any ONNX file.
+    UsageError if it is not a regular file (a pipe would block, a device may never end) or is larger than
+    any ONNX file.
     """
     try:
-        # Opening a device can have effects, so its kind is asked before; a pipe may take its place after.
+        # Opening a device can have side effects, so check before; it may become a pipe, so check again.
         if not stat.S_ISREG(file.stat().st_mode):
             raise UsageError(f"{file.name} is not a regular file.", where=str(file))
         handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -105,26 +116,65 @@ def read(file: Path) -> bytes:
 
 
 def open_session(data: bytes, provider: str, where: str, *, trust: bool = False) -> Opened:
-    """A session on CUDA when it is wanted and comes up, else on the CPU; only its own word is believed.
+    """A session on CUDA if it is wanted and works, else on the CPU.
 
-    UsageError for bytes that are not a sealed file of ours, for a graph that `onnxguard.check` refuses,
-    and for CUDA that was asked for in vain. With `trust` a file without any mark of ours may pass, too,
-    when its fields can be derived and a child process could run it.
+    UsageError for bytes that are not a sealed file of ganzoo, for a graph that `guard.check` refuses,
+    and if `cuda` was requested but does not work. `trust` also accepts a file without a seal if its fields
+    can be derived and a child process can run it.
     """
     if provider not in ("auto", "cpu", "cuda"):
         raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
     ours = _is_ours(data, where, trust)
-    checked = check.check(data, where)
+    record: dict[str, Any] = {}
+
+    def declared() -> tuple[Field, ...]:
+        record.update(_record(data, where))
+        with readable(where):
+            return fields_in(record, "inputs")
+
+    checked = check.check(data, where, declared if ours else tuple)
     contract = None
     if not ours:
         contract = derive(checked.graph, checked.shapes, where)
         run_trial(data, where)
     session, note = open_on_provider(data, provider, where)
-    return Opened(session=session, checked=checked, contract=contract, note=note)
+    return Opened(session=session, checked=checked, contract=contract, record=record, note=note)
+
+
+@contextmanager
+def readable(where: str) -> Iterator[None]:
+    """Turn errors of the block, which reads metadata, into a UsageError."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            "The metadata of the file cannot be read.", where=where, fix="export again"
+        ) from error
+
+
+def fields_in(record: Mapping[str, Any], kind: str) -> tuple[Field, ...]:
+    """The `inputs` or `outputs` in the metadata of a file."""
+    return tuple(
+        with_pixels(Field.from_json({key: value for key, value in raw.items() if key != "layout"}))
+        for raw in record[kind]
+    )
+
+
+def _record(data: bytes, where: str) -> dict[str, Any]:
+    """The metadata of a file of ganzoo, read before onnxruntime opens it."""
+    with readable(where):
+        record: dict[str, Any] = json.loads(read_metadata(data, where).get(METADATA_KEY, "null"))
+        if record["format"] > FORMAT:
+            raise UsageError(
+                f"The file has metadata of format {record['format']}, this ganzoo reads {FORMAT}.",
+                where=where,
+                fix="install a newer ganzoo",
+            )
+    return record
 
 
 def _is_ours(data: bytes, where: str, trust: bool) -> bool:
-    """Whether the file has a sound seal of ours; UsageError for a broken one, and for none without trust."""
+    """Whether the seal is valid. UsageError for an invalid seal, and without `trust` for a missing one."""
     body, mark = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
     if mark == _SEAL + hashlib.sha256(body).hexdigest().encode():
         return True
@@ -136,6 +186,6 @@ def _is_ours(data: bytes, where: str, trust: bool) -> bool:
         raise UsageError(
             "The file is not a generator that ganzoo exported, or it is cut off.",
             where=where,
-            fix="`ganzoo export RUN` makes one; --trust (in Python trust=True) tries a file from elsewhere",
+            fix="`ganzoo export RUN` makes one; --trust (in Python trust=True) tries files of other programs",
         )
     return False

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for (PEP 562)."""
+"""Names of a package that are imported when they are first used (PEP 562)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def lazy_names(package: str, places: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """A `__getattr__` for `package`: `places` has the names that each module holds."""
+    """A `__getattr__` for `package`: `places` maps each module to the names that it defines."""
     modules = {name: module for module, names in places.items() for name in names}
 
     def find(name: str) -> Any:

@@ -26,6 +26,7 @@ from ganzoo.api import (
     encode_image,
     grid,
     image_grid,
+    read_image_header,
     sheet,
     side_by_side,
     silence_pillow,
@@ -118,12 +119,9 @@ class ImageMedia(Media):
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
         """The pixels of one image file, resized as in training."""
-        fit = options.get("fit")
-        channels, height, width = field.shape
-        frame = ImageFrame(height, width, channels, fit if fit in ("crop", "pad", "stretch") else "crop")
         with warnings.catch_warnings():
             silence_pillow()
-            return decode_image(path, frame)[None]
+            return decode_image(path, _frame(path, field, options.get("fit")))[None]
 
     def extractable(self, field: Field) -> bool:
         """Extractors take images of 1, 3 or 4 channels."""
@@ -159,6 +157,19 @@ class ImageMedia(Media):
             return np.concatenate(parts)
 
         return {"blurred": lambda: in_blocks(blurred), "noisy": lambda: in_blocks(noisy)}
+
+
+def _frame(path: Path, field: Field, fit: Any) -> ImageFrame:
+    """The size at which an image is read: its own along free axes, else that of the field."""
+    channels, height, width = field.shape
+    free = [axis in field.free for axis in field.axes[1:]]
+    header = read_image_header(path) if any(free) else None
+    if header is not None:
+        down, across = header.height, header.width
+        # With one free axis the image keeps its aspect ratio.
+        sizes = (down, across) if all(free) else (max(1, round(down * width / across)), width)
+        height, width = sizes if free[0] else (height, max(1, round(across * height / down)))
+    return ImageFrame(height, width, channels, fit if fit in ("crop", "pad", "stretch") else "crop")
 
 
 def shown_pixels(field: Field, samples: Array) -> Pixels:

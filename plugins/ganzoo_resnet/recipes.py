@@ -74,7 +74,7 @@ SMALL_BIGGAN = RecipeSpec(
     name="biggan",
     summary="Small BigGAN that trains in minutes on a CPU: one class embedding for all norms, a part of z "
     f"for each block. {DEPARTS}, no bias in G's first layer, no attention, one step of D, small batches, no "
-    "orthogonal regularisation.",
+    "orthogonal regularisation, gain and shift of a norm share one spectral norm.",
     paper=BIGGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
@@ -83,7 +83,6 @@ SMALL_BIGGAN = RecipeSpec(
         **NORMED,
         "architecture.shared_embedding": 64,
         "architecture.split_latent": True,
-        "architecture.separate_tables": True,
         "architecture.init": "orthogonal",
     },
 )

@@ -225,7 +225,7 @@ def test_sound_is_written_and_read_by_generate(
     assert "The sound cannot be read" in said.err
     said = ganzoo("generate", bundle, "--input", given, "-o", tmp_path / "made.png")
     assert said.code == 2
-    assert "makes sounds, which cannot be written as '.png'" in said.err
+    assert "writes sounds, which cannot be written as '.png'" in said.err
     assert "use a folder, .wav, .npz" in said.err
     # A machine without the plugin: arrays, and a note.
     monkeypatch.setenv("GANZOO_DISABLE", "sound-dist")

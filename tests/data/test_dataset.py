@@ -346,7 +346,7 @@ def test_who_waits_too_long_decodes_too(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(decode_module, "_LOCK_TIMEOUT", 0.1)
     items = Items()
     entry = tmp_path / "locks" / f"{decode_module._key(items.source)}.lock"
-    with decode_module._alone(entry):
+    with decode_module._locked(entry):
         assert open_source(items.source, cache_folder=tmp_path).count == 300
 
 

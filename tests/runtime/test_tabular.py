@@ -221,12 +221,12 @@ def test_columns_are_described_in_words() -> None:
 def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
-    assert "'generator' makes rows of a table, which cannot be written as '.png'." in said.err
+    assert "'generator' writes rows of a table, which cannot be written as '.png'." in said.err
     assert "use .csv, .npz" in said.err
     images = Path(__file__).parents[2] / "exported" / "vanilla"
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
     assert said.code == 2
-    assert "'generator' makes images, which cannot be written as '.csv'." in said.err
+    assert "'generator' writes images, which cannot be written as '.csv'." in said.err
     assert "use .png, " in said.err
 
 
@@ -252,5 +252,5 @@ def test_columns_that_do_not_fit_their_graph_are_refused(bundle: Path, tmp_path:
     entry.value = json.dumps(record)
     path = tmp_path / "bad.onnx"
     path.write_bytes(sealed_bytes(model))
-    with pytest.raises(UsageError, match="cannot be understood"):
+    with pytest.raises(UsageError, match="metadata of the file cannot be read"):
         load(path, provider="cpu")

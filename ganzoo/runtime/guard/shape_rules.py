@@ -1,9 +1,9 @@
-"""For each operator that may be in a file: the shapes of what it writes, out of those of what it reads.
+"""For each allowed operator, a rule that computes the shapes of its outputs from those of its inputs.
 
-`RULES` is the list of operators that ganzoo runs: ordinary, deterministic functions of tensors whose results
-have a size that can be told from shapes, with their multiplications. A rule may raise any of the errors of
-Python's arithmetic for operands that do not fit; readers of operands raise ValueError or LookupError for what
-is not known, and the node's result then is not.
+`RULES` lists the operators that ganzoo runs: deterministic functions of tensors whose output sizes and number
+of multiplications follow from shapes. A rule may raise any arithmetic error of Python for operands that do
+not fit. Functions that read operands raise ValueError or LookupError for unknown values; the node's result is
+then unknown, too.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a tensor: its shape, and its values where they are few and constant."""
+    """The known facts of a tensor: its shape, and its values if they are few and constant."""
 
     shape: Shape | None
     values: NDArray[Any] | None
 
 
 Operands = Sequence[Known | None]
-"""The inputs of a node in their order; None for one that is left out."""
+"""The inputs of a node in order; None for an optional input that is not given."""
 
 Result = tuple[list[Shape | None], int]
-"""The shapes of the outputs, and the multiplications that they take."""
+"""The shapes of the outputs, and the number of multiplications."""
 
 Rule = Callable[[Node, Operands], Result]
 
@@ -49,7 +49,7 @@ def shape_of(operands: Operands, index: int = 0) -> Shape:
 
 
 def is_given(operands: Operands, index: int) -> bool:
-    """Whether the operand at `index` is there."""
+    """Whether the operand at `index` is given."""
     return index < len(operands) and operands[index] is not None
 
 
@@ -62,7 +62,7 @@ def values_of(operands: Operands, index: int) -> NDArray[Any]:
 
 
 def integers(node: Node, name: str, default: Sequence[int] = ()) -> list[int]:
-    """The numbers of an attribute."""
+    """The integers of an attribute."""
     if name not in node.attributes:
         return list(default)
     found = node.attributes[name].integers
@@ -72,19 +72,19 @@ def integers(node: Node, name: str, default: Sequence[int] = ()) -> list[int]:
 
 
 def integer(node: Node, name: str, default: int) -> int:
-    """The number of an attribute."""
+    """The integer of an attribute."""
     return integers(node, name, [default])[0]
 
 
 def listed(node: Node, operands: Operands, index: int, name: str) -> list[int] | None:
-    """Numbers that newer versions of an operator read as an operand, and older ones as an attribute."""
+    """Numbers that are an operand in newer versions of an operator and an attribute in older ones."""
     if is_given(operands, index):
         return [int(value) for value in values_of(operands, index).ravel()]
     return integers(node, name) if name in node.attributes else None
 
 
 def broadcast(*shapes: Shape) -> Shape:
-    """The shape that all of these are spread to."""
+    """The common shape after broadcasting."""
     rank = max(len(shape) for shape in shapes)
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     result = []
@@ -104,7 +104,7 @@ def _same(node: Node, operands: Operands) -> Result:
 
 
 def _normalised(node: Node, operands: Operands) -> Result:
-    """Statistics of a normalisation are not larger than what it reads."""
+    """The statistics of a normalisation are not larger than its input."""
     return [shape_of(operands)] * len(node.outputs), 0
 
 
@@ -182,7 +182,7 @@ def _split(node: Node, operands: Operands) -> Result:
 
 
 def cuts(node: Node, operands: Operands) -> tuple[slice, ...]:
-    """What a Slice takes of each axis."""
+    """The slice of each axis that the operator Slice keeps."""
     x = shape_of(operands)
     starts, ends = (listed(node, operands, index, name) or [] for index, name in ((1, "starts"), (2, "ends")))
     axes = listed(node, operands, 3, "axes") or list(range(len(starts)))
@@ -190,7 +190,7 @@ def cuts(node: Node, operands: Operands) -> tuple[slice, ...]:
     result = [slice(None)] * len(x)
     for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
         size = x[axis % len(x)]
-        # ONNX's end of a backward walk may lie before the first element; Python needs None there.
+        # With a negative step, ONNX's end may lie before the first element; Python needs None there.
         result[axis % len(x)] = slice(start, None if stride < 0 and end < -size else end, stride)
     return tuple(result)
 
@@ -331,7 +331,7 @@ def _window(node: Node, size: Shape, kernel: Sequence[int]) -> Shape:
         count = span // strides[i] + 1
         if integer(node, "ceil_mode", 0):
             count = -(-span // strides[i]) + 1
-            count -= (count - 1) * strides[i] >= size[i] + pads[i]  # a window in the padding alone
+            count -= (count - 1) * strides[i] >= size[i] + pads[i]  # a window with only padding
         result.append(count)
     return tuple(result)
 
@@ -348,7 +348,7 @@ def _convolution(weight: int = 1) -> Rule:
 
 
 def _transposed_convolution(node: Node, operands: Operands) -> Result:
-    """A convolution backwards."""
+    """A transposed convolution."""
     x, w = shape_of(operands), shape_of(operands, 1)
     axes = range(len(x) - 2)
     strides, dilations = (integers(node, name, [1] * len(axes)) for name in ("strides", "dilations"))
@@ -374,14 +374,14 @@ def _transposed_convolution(node: Node, operands: Operands) -> Result:
 
 
 def _pool(node: Node, operands: Operands) -> Result:
-    """A pool over windows."""
+    """Pooling over windows."""
     x, kernel = shape_of(operands), integers(node, "kernel_shape")
     shape = (*x[:2], *_window(node, x[2:], kernel))
     return [shape] * len(node.outputs), math.prod(shape) * math.prod(kernel)
 
 
 def _global_pool(node: Node, operands: Operands) -> Result:
-    """A pool over whole maps."""
+    """Pooling over whole maps."""
     x = shape_of(operands)
     return [x[:2] + (1,) * (len(x) - 2)], 0
 
@@ -391,7 +391,7 @@ def _einsum(node: Node, operands: Operands) -> Result:
     left, arrow, right = node.attributes["equation"].text.replace(" ", "").partition("->")
     shapes = [shape_of(operands, index) for index in range(len(operands))]
     terms = left.split(",")
-    # An ellipsis becomes labels of its own, aligned at their right end.
+    # An ellipsis becomes separate labels, aligned at their right end.
     dots = [len(shape) - len(term) + 3 for term, shape in zip(terms, shapes, strict=True) if "..." in term]
     spread = "".join(chr(0x2460 + place) for place in range(max(dots, default=0)))
     sizes: dict[str, int] = {}
@@ -405,7 +405,7 @@ def _einsum(node: Node, operands: Operands) -> Result:
 
 
 def _recurrent(node: Node, operands: Operands) -> Result:
-    """LSTM, GRU and RNN; time stands in front, or behind the batch where `layout` is 1."""
+    """LSTM, GRU and RNN; time is the first dimension, or the second one if `layout` is 1."""
     x, (directions, gates, hidden) = shape_of(operands), shape_of(operands, 2)
     work = x[0] * x[1] * directions * gates * (hidden + x[2])
     if integer(node, "layout", 0):
@@ -416,25 +416,25 @@ def _recurrent(node: Node, operands: Operands) -> Result:
 
 
 def _grid_sample(node: Node, operands: Operands) -> Result:
-    """Samples of x at the places of a grid."""
+    """Samples of x at the positions of a grid."""
     x, grid = shape_of(operands), shape_of(operands, 1)
     return [(*x[:2], *grid[1:-1])], 0
 
 
 def _col2im(node: Node, operands: Operands) -> Result:
-    """Blocks laid over each other to an image."""
+    """An image as the sum of overlapping blocks."""
     x, block = shape_of(operands), values_of(operands, 2).ravel()
     area = math.prod(int(size) for size in block)
     return [(x[0], x[1] // area, *(int(size) for size in values_of(operands, 1).ravel()))], math.prod(x)
 
 
 def _dft(node: Node, operands: Operands) -> Result:
-    """A Fourier transform; complex numbers are pairs at the end."""
+    """A Fourier transform; complex numbers are pairs in the last dimension."""
     x = list(shape_of(operands))
     axis = int(values_of(operands, 2).ravel()[0]) if is_given(operands, 2) else integer(node, "axis", -2)
     length = int(values_of(operands, 1).ravel()[0]) if is_given(operands, 1) else x[axis]
     x[axis] = length // 2 + 1 if integer(node, "onesided", 0) and not integer(node, "inverse", 0) else length
-    # One-sided and backwards gives real numbers again.
+    # The one-sided inverse transform gives real numbers.
     x[-1] = 1 if integer(node, "onesided", 0) and integer(node, "inverse", 0) else 2
     return [tuple(x)], math.prod(x) * length
 
