@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from ganzoo.config.settings import (
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Plan:
     terms: Mapping[str, TermChoice]
     dropped_terms: tuple[str, ...]
     origins: Mapping[Key, str]
+    kinds: Kinds = field(compare=False)
     augment: Choice | None = None
 
     @property

@@ -11,7 +11,8 @@ from typing import Any
 
 from ganzoo.exporting.verify import Parity
 from ganzoo.fields import Field, multiples_of, steps_of
-from ganzoo.images import MODES, can_draw
+from ganzoo.images import MODES
+from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
 
 __all__ = ["model_card", "snippet"]
@@ -43,12 +44,16 @@ def model_card(
     about: Mapping[str, Any],
     *,
     uint8: bool = False,
-    samples: bool = False,
+    samples: str = "",
+    kinds: Kinds | None = None,
 ) -> str:
-    """README.md of the bundle. `about` may have any entries: each is a row of the table."""
+    """README.md of the bundle. `about` may have any entries: each is a row of the table.
+
+    `samples` is the ending of the file with samples, empty if there is none.
+    """
     parts = [_head(generators, about), f"# {title}\n"]
     if samples:
-        parts.append("![samples](samples.png)\n")
+        parts.append(f"![samples](samples{samples})\n")
     parts.append(
         "| | |\n|---|---|\n" + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items())
     )
@@ -67,20 +72,20 @@ def model_card(
         )
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
-        f"```\nganzoo generate . {usage(generators)}\n```\n"
+        f"```\nganzoo generate . {usage(generators, kinds)}\n```\n"
     )
     return "\n".join(parts)
 
 
-def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> str:
+def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> str:
     """Options of `ganzoo generate` that work with the first of these generators (inputs, outputs)."""
     name, (inputs, outputs) = next(iter(generators.items()))
     chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
     if any(field.source == "data" and field.dtype == "float32" for field in inputs):
-        return f"{chosen}--input IMAGES -o FOLDER"
-    if any(field.columns for field in outputs):
-        return f"{chosen}-n 1000 --seed 0 -o table.csv"
-    return f"{chosen}-n 64 --seed 0 -o {'grid.png' if any(map(can_draw, outputs)) else 'samples.npz'}"
+        return f"{chosen}--input PATH -o FOLDER"
+    suffixes = [suffix for field in outputs if kinds for suffix in kinds.of(field.kind).suffixes[:1]]
+    count = 1000 if any(field.columns for field in outputs) else 64
+    return f"{chosen}-n {count} --seed 0 -o samples{(*suffixes, '.npz')[0]}"
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
@@ -89,10 +94,10 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
     A generator that reads an image reads `input.png`, which the user must put there.
     """
     lines = ["import numpy as np", "import onnxruntime as ort"]
-    image = next((field for field in outputs if field.is_image), None)
-    if image or any(field.is_image for field in inputs):
+    image = next((field for field in outputs if field.has_pixels), None)
+    if image or any(field.has_pixels for field in inputs):
         lines.append("from PIL import Image")
-    given = next((field for field in inputs if field.is_image and field.source == "data"), None)
+    given = next((field for field in inputs if field.has_pixels and field.source == "data"), None)
     lines += [
         "",
         f'session = ort.InferenceSession("{name}.onnx", providers=["CPUExecutionProvider"])',
@@ -168,8 +173,8 @@ def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
         "library_name": "onnx",
         "tags": ["onnx", "gan", "ganzoo"],
     }
-    if any(field.is_image for field in outputs):
-        from_image = any(field.is_image and field.source == "data" for field in inputs)
+    if any(field.has_pixels for field in outputs):
+        from_image = any(field.has_pixels and field.source == "data" for field in inputs)
         values["pipeline_tag"] = "image-to-image" if from_image else "unconditional-image-generation"
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---\n"
 
@@ -178,7 +183,7 @@ def _fields(inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool) -
     lines = ["| | name | type | shape | values |", "|---|---|---|---|---|"]
     for kind, fields in (("input", inputs), ("output", outputs)):
         for field in fields:
-            pixels = kind == "output" and uint8 and field.is_image
+            pixels = kind == "output" and uint8 and field.has_pixels
             named = _shape(field)
             shape = (*named[1:], named[0]) if pixels else named
             dtype, values = ("uint8", "0 to 255") if pixels else (field.dtype, _values(field))

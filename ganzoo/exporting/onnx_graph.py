@@ -63,9 +63,11 @@ def append_uint8(model: onnx.ModelProto, outputs: tuple[Field, ...]) -> None:
 
     ExportError when no output is an image, or an image has no declared range.
     """
-    images = [field for field in outputs if field.is_image]
+    images = [field for field in outputs if field.has_pixels]
     if not images:
-        raise ExportError("uint8 output was requested, but the generator writes no image.")
+        raise ExportError(
+            "uint8 output was requested, but the generator writes no image of 1, 3 or 4 channels."
+        )
     for field in images:
         _append_uint8(model.graph, field)
 

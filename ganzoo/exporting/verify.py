@@ -119,7 +119,7 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
             raise ExportError(f"The {kind}s of the graph are {names}, but {declared} are declared.")
         for value, field in zip(values, fields, strict=True):
             tensor = value.type.tensor_type
-            uint8 = kind == "output" and field.is_image and tensor.elem_type == TensorProto.UINT8
+            uint8 = kind == "output" and field.has_pixels and tensor.elem_type == TensorProto.UINT8
             if not uint8 and tensor.elem_type != _ELEMENT[field.dtype]:
                 found = TensorProto.DataType.Name(tensor.elem_type)
                 raise ExportError(f"The {kind} '{field.name}' is {found}, but {field.dtype} is declared.")

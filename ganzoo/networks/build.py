@@ -6,6 +6,7 @@ The checks concern only fields and shapes; nothing here depends on a particular 
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -38,6 +39,8 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_fields(networks, info, where)
+        fields = plan.kinds.assign(networks.fields, api=plan.architecture.item.plugin.api)
+        networks = replace(networks, fields=fields)
         if plan.train.pack > 1:
             torch.default_generator.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
@@ -195,9 +198,13 @@ def _check_combination(plan: Plan, networks: Networks) -> None:
 def _check_augmentation(plan: Plan, networks: Networks, info: DataInfo) -> None:
     fields = declared(networks, info)
     seen = {read for net in networks.discriminators.values() for read in net.reads}
-    if plan.augment is not None and not any(fields[name].is_image for name in seen if name in fields):
+    if plan.augment is None:
+        return
+    kinds = plan.augment.item.spec.kinds
+    if not any(fields[name].kind in kinds for name in seen if name in fields):
+        nouns = " and ".join(plan.kinds.of(kind).nouns for kind in kinds)
         raise SettingsError(
-            f"The augmentation '{plan.augment.item.name}' changes images, and no discriminator sees any.",
+            f"The augmentation '{plan.augment.item.name}' changes {nouns}, and no discriminator sees any.",
             where=f"augment.name (from {plan.origin(('augment', 'name'))})",
             fix="--augment none",
         )

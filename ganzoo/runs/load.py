@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.fields import DataInfo
 from ganzoo.networks.build import build_networks
 from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.registry.registry import Registry
@@ -23,9 +24,10 @@ Which = int | Literal["newest", "best"]
 
 @dataclass(frozen=True)
 class Trained:
-    """The plan of a run, its networks with the weights of one checkpoint, and the images seen until then."""
+    """The plan of a run, its data, its networks with weights of a checkpoint, the images seen until then."""
 
     plan: Plan
+    info: DataInfo
     networks: Networks
     images: int
 
@@ -49,7 +51,7 @@ def load_trained(
             where=str(run.path),
             fix="try again later: it is still training and saves every train.checkpoint_every images",
         )
-    plan, networks = _rebuilt(run, registry)
+    plan, info, networks = _rebuilt(run, registry)
     tensors: dict[str, Any]
     if which == "newest":
         tensors, manifest = read_newest(run.checkpoints, note)
@@ -59,13 +61,14 @@ def load_trained(
     for number in scheduled_numbers(modules.values()):
         number.move(plan.train.share(manifest["images"], manifest["seconds"]), manifest["images"])
     load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
-    return Trained(plan, networks, manifest["images"])
+    return Trained(plan, info, networks, manifest["images"])
 
 
-def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
+def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, DataInfo, Networks]:
     try:
         plan = resolve(str(run.settings_file), registry)
-        return plan, build_networks(plan, run.info)
+        info = replace(run.info, fields=plan.kinds.assign(run.info.fields))
+        return plan, info, build_networks(plan, info)
     except GanzooError as error:
         wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
         raise UsageError(

@@ -195,7 +195,7 @@ class Generator:
         """`n` images, uint8 (n, height, width, channels); UsageError if no output is an image."""
         from ganzoo.images import to_pixels
 
-        field = next((field for field in self.outputs if field.is_image), None)
+        field = next((field for field in self.outputs if field.has_pixels), None)
         if field is None:
             raise UsageError(f"The generator '{self.name}' makes no images.", fix="use generate()")
         made = self.generate_all(n, seed, label=label, size=size, batch_size=batch_size, **fields)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import StorageError, UsageError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime.guard import check
 from ganzoo.runtime.guard.model import read_metadata
 from ganzoo.runtime.guard.signature import Contract, derive
@@ -155,7 +155,8 @@ def readable(where: str) -> Iterator[None]:
 def fields_in(record: Mapping[str, Any], kind: str) -> tuple[Field, ...]:
     """The `inputs` or `outputs` in the metadata of a file."""
     return tuple(
-        Field.from_json({key: value for key, value in raw.items() if key != "layout"}) for raw in record[kind]
+        with_pixels(Field.from_json({key: value for key, value in raw.items() if key != "layout"}))
+        for raw in record[kind]
     )
 
 

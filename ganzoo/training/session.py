@@ -217,7 +217,7 @@ def _train(
     setup.phases.memory.on_change = on_smaller_micro_batch
     interrupts.hold()
     fields = declared(training.networks, setup.dataset.info)
-    samples = SampleGrids(run.path / "samples", plan, training, setup.batches, fields)
+    samples = SampleGrids(run.path / "samples", plan, training, setup.batches, fields, reporter.note)
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")

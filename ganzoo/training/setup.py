@@ -144,7 +144,7 @@ def prepare(
         engine=engine,
         meter=training.meter,
         objective=objective,
-        images=[name for name, field in declared(networks, dataset.info).items() if field.is_image],
+        images=_augmented(plan, networks, dataset),
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
@@ -154,6 +154,12 @@ def prepare(
     )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
     return TrainingSetup(plan, dataset, training, phases, batches)
+
+
+def _augmented(plan: Plan, networks: Networks, dataset: Dataset) -> list[str]:
+    """The fields that the augmentation changes."""
+    kinds = plan.augment.item.spec.kinds if plan.augment else ()
+    return [name for name, field in declared(networks, dataset.info).items() if field.kind in kinds]
 
 
 def _schedules(training: Training, objective: Objective) -> Schedules:

@@ -15,6 +15,7 @@ from ganzoo.evaluation.comparison import targets_of
 from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.evaluation.generators import inputs_of
 from ganzoo.evaluation.real_data import RealData
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
@@ -58,7 +59,10 @@ def test_samples_are_compared_with_their_own_targets() -> None:
 
 def opened(registry: Registry, name: str, config: Any, field: str) -> RealData:
     spec = registry.find(DatasetSpec, name)
-    return RealData.open(Choice(spec, config), name, Field(name=field, shape=(1, 28, 28), range=(-1, 1)))
+    kinds = Kinds(registry)
+    return RealData.open(
+        Choice(spec, config), name, Field(name=field, shape=(1, 28, 28), range=(-1, 1)), kinds
+    )
 
 
 def test_targets_belong_to_the_inputs(registry: Registry) -> None:

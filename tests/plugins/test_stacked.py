@@ -146,7 +146,9 @@ def test_the_classifier_data_of_stacks_are_stacked(registry: Registry, tmp_path:
     """The record of the data says so: three labels of a colour image need not be those of its channels."""
     source = f"stacked-mnist:{digits(tmp_path)}"
     plan = resolve("dcgan", registry, overrides={"data.source": source, "data.count": 300})
-    real_data = RealData.open(plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)))
+    real_data = RealData.open(
+        plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)), plan.kinds
+    )
     assert real_data.classifier_data(print).stacked
     assert feature_space_of(registry, real_data).stacked
     assert [item.name for item in registry.of_kind(DatasetSpec) if item.spec.stacked] == ["stacked-mnist"]

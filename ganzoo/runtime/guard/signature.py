@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ganzoo.errors import UsageError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime.guard.model import Graph, Value, shown
 
 __all__ = ["Contract", "compare", "derive"]
@@ -143,7 +143,8 @@ def _field(value: Value, kind: str, where: str) -> Field:
         )
     field = Field(name=value.name, shape=shape, dtype=dtype)
     if kind == "output":
-        return replace(field, range=(-1.0, 1.0)) if field.is_image else field
+        image = with_pixels(field)
+        return replace(image, range=(-1.0, 1.0)) if image.has_pixels else field
     if dtype == "float32":
         return replace(field, source="normal")
     if shape:
