@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
-from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
     NO_BATCH_NORM,
@@ -74,6 +74,7 @@ __all__ = [
     "DataError",
     "DataInfo",
     "DatasetSpec",
+    "Export",
     "Extractor",
     "ExtractorSpec",
     "Field",
@@ -92,6 +93,7 @@ __all__ = [
     "Samples",
     "SettingsError",
     "SpectralNorm",
+    "Step",
     "TermSpec",
     "View",
     "as_maps",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
 import logging
 import warnings
@@ -132,7 +133,10 @@ def _simplified(module: nn.Module) -> nn.Module:
 
 def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
+    parameters = inspect.signature(module.forward).parameters.values()
+    together = any(item.kind is item.VAR_POSITIONAL for item in parameters)  # torch then wants one tuple
     examples = tuple(torch.from_numpy(rows) for rows in example_inputs(inputs, _TRACED_BATCH).values())
+    dynamic = tuple({0: batch} for _ in inputs)
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -140,7 +144,7 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
                 examples,
                 input_names=[field.name for field in inputs],
                 output_names=[field.name for field in outputs],
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                dynamic_shapes=(dynamic,) if together else dynamic,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
