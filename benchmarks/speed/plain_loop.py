@@ -123,6 +123,10 @@ class PlainView:
         """The batch with generated samples."""
         return {**batch, **apply(self.generator, {**self.noise, **batch})}
 
+    def apply(self, name: str, batch: Batch) -> Batch:
+        """What one of the two networks writes."""
+        return apply({"generator": self.generator}.get(name, self.critic), {**self.noise, **batch})
+
     def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
         """U(0, 1)."""
         return torch.rand(shape, device=self._device)

@@ -14,7 +14,7 @@ import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
 from ganzoo.api.media import ARRAY, Media, Preview, as_floats
-from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
     NO_BATCH_NORM,
@@ -90,6 +90,7 @@ __all__ = [
     "DataError",
     "DataInfo",
     "DatasetSpec",
+    "Export",
     "Extractor",
     "ExtractorSpec",
     "Field",
@@ -111,6 +112,7 @@ __all__ = [
     "Samples",
     "SettingsError",
     "SpectralNorm",
+    "Step",
     "TermSpec",
     "View",
     "as_floats",

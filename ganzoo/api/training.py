@@ -32,7 +32,10 @@ class View(Protocol):
 
     @property
     def real(self) -> Batch:
-        """Real samples."""
+        """Real samples. In a game with an encoder, also what it writes for them.
+
+        Noise that the discriminator reads is in `real` and `fake`, too.
+        """
         ...
 
     @property
@@ -55,12 +58,12 @@ class View(Protocol):
 
     @property
     def written(self) -> tuple[str, ...]:
-        """The fields that the generator writes, in its order."""
+        """The fields that the generator writes, in its order, and then those of the game's encoder."""
         ...
 
     @property
     def noise(self) -> Batch:
-        """The noise fields that `fake` was made from; `real` and `fake` do not contain them."""
+        """The noise fields that `fake` was made from."""
         ...
 
     @property
@@ -78,6 +81,10 @@ class View(Protocol):
         The step's noise replaces missing noise fields. `{**view.fake, "z": other}` gives other samples with
         the same conditions.
         """
+        ...
+
+    def apply(self, name: str, batch: Batch) -> Batch:
+        """What the network of that name, from either side, writes for a batch; noise as in `generate`."""
         ...
 
     def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:

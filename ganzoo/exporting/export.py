@@ -25,7 +25,7 @@ from ganzoo.exporting.model_card import Signature, model_card, usage
 from ganzoo.exporting.onnx_graph import append_uint8, export_graph
 from ganzoo.exporting.verify import Parity, check
 from ganzoo.fields import DataInfo, Field
-from ganzoo.networks.apply import declared
+from ganzoo.networks.exports import exported
 from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
 
@@ -54,7 +54,7 @@ def export_generators(
     uint8: bool = False,
     kinds: Kinds | None = None,
 ) -> Bundle:
-    """Export every generator, compare it with torch and write the bundle, or nothing if a check fails.
+    """Export what `exported` names, compare it with torch and write the bundle, or nothing if a check fails.
 
     `about` (recipe, data, plugins, images, ema, seed, versions ...) goes unchanged into the metadata of the
     files, into bundle.json, and into the model card, one row per entry. It must be JSON-ready and without
@@ -69,14 +69,12 @@ def export_generators(
     graphs: dict[str, onnx.ModelProto] = {}
     parity: dict[str, Parity] = {}
     signatures: dict[str, Signature] = {}
-    fields = declared(networks, data)
-    for name, net in networks.generators.items():
-        inputs = tuple(fields[read] for read in net.reads)
-        outputs = tuple(fields[written] for written in net.writes)
+    for name, part in exported(networks, data).items():
+        net, inputs, outputs = part.net, part.inputs, part.outputs
         try:
             graph = export_graph(net, inputs, outputs)
             parity[name] = check(graph, net, inputs, outputs)
-            if uint8:
+            if uint8 and (not networks.exports or any(field.is_image for field in outputs)):
                 append_uint8(graph, outputs)
                 pixels = check(graph, net, inputs, outputs)
                 parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
 import logging
 import warnings
@@ -141,6 +142,12 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
     dims = {axis: torch.export.Dim(axis) for axis in steps}
     traced = [resized(field, steps) for field in inputs]
     examples = tuple(torch.from_numpy(rows) for rows in example_inputs(traced, _TRACED_BATCH).values())
+    parameters = inspect.signature(module.forward).parameters.values()
+    together = any(item.kind is item.VAR_POSITIONAL for item in parameters)  # torch then wants one tuple
+    dynamic = tuple(
+        {0: batch} | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
+        for field in inputs
+    )
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -148,11 +155,7 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
                 examples,
                 input_names=[field.name for field in inputs],
                 output_names=[field.name for field in outputs],
-                dynamic_shapes=tuple(
-                    {0: batch}
-                    | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
-                    for field in inputs
-                ),
+                dynamic_shapes=(dynamic,) if together else dynamic,
                 dynamo=True,
                 external_data=False,
                 verbose=False,

@@ -17,7 +17,7 @@ from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import has_any, read_newest, read_one
 from ganzoo.runs.lock import is_held
 from ganzoo.runs.run import Run
-from ganzoo.runs.weights import averaged_generators, load_modules, raw_generators
+from ganzoo.runs.weights import averaged_generators, load_modules, raw_generators, under
 
 Which = int | Literal["newest", "best"]
 
@@ -35,7 +35,7 @@ class Trained:
 def load_trained(
     run: Run, registry: Registry, which: Which, note: Callable[[str], None], *, raw: bool = False
 ) -> Trained:
-    """Build the run's networks and load the generators' weights: the EMA if the run has one.
+    """Build the run's networks and load their weights, for generators the EMA if the run has one.
 
     `which`: the newest valid checkpoint, the best by `train.keep_best`, or the one after that many images.
     `raw` loads the weights without EMA. `note` gets a message for each damaged checkpoint that is skipped.
@@ -58,8 +58,11 @@ def load_trained(
     else:
         tensors, manifest = read_one(run.checkpoints, None if which == "best" else which)
     modules = {name: net.module for name, net in networks.generators.items()}
-    for number in scheduled_numbers(modules.values()):
+    nets = (*networks.generators.values(), *networks.discriminators.values())
+    for number in scheduled_numbers(net.module for net in nets):
         number.move(plan.train.share(manifest["images"], manifest["seconds"]), manifest["images"])
+    judges = {name: net.module for name, net in networks.discriminators.items()}
+    load_modules(judges, under("networks.discriminator", tensors))
     load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
     return Trained(plan, info, networks, manifest["images"])
 

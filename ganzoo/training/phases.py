@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.api.networks import Networks
-from ganzoo.api.training import Batch, View
+from ganzoo.api.training import Batch
 from ganzoo.fields import Field
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
@@ -260,8 +260,12 @@ class Phases:
         needed: set[str] = set()
         for game in self.networks.games:
             generator = self.networks.generators[game.generator]
-            scored = self.networks.discriminators[game.discriminator].reads
-            needed |= set(generator.reads) | (set(scored) - set(generator.writes))
+            scored = set(self.networks.discriminators[game.discriminator].reads)
+            needed |= set(generator.reads)
+            if game.encoder:
+                needed |= scored | set(self.networks.generators[game.encoder].reads)
+            else:
+                needed |= scored - set(generator.writes)
         return sorted(needed & data)
 
     def draw(self, real: Batch, noise: Batch, *, learn: bool, given: Batch | None = None) -> list[Generated]:
@@ -271,11 +275,18 @@ class Phases:
         """
         own = {field.name: noise[field.name] for field in self.noise_fields}
         fakes: dict[str, Batch] = {}
+        encoded: dict[str, Batch] = {"": {}}
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             for name in dict.fromkeys(game.generator for game in self.networks.games):
                 replaced = self.conditions.of(name, {**(given or {}), **noise})
                 fakes[name] = generated(self.networks.generators[name], {**real, **replaced}, own)
-        return [Generated(own, dict(fakes[game.generator])) for game in self.networks.games]
+            for name in {game.encoder: None for game in self.networks.games if game.encoder}:
+                net = self.networks.generators[name]
+                whole = generated(net, real, own)
+                encoded[name] = {key: whole[key] for key in net.writes}
+        return [
+            Generated(own, dict(fakes[game.generator]), encoded[game.encoder]) for game in self.networks.games
+        ]
 
     def view(self, game: int, role: str, real: Batch, drawn: Generated, random: StepRandom) -> GameView:
         """What losses and terms can read of a game in a step of this role."""
@@ -297,7 +308,11 @@ class Phases:
         """Exchange some samples for earlier ones from the pool, together with their noise."""
         mixed = [replay.mixed(game, {**made.noise, **made.fake}, shard) for game, made in enumerate(drawn)]
         return [
-            Generated({name: both[name] for name in made.noise}, {name: both[name] for name in made.fake})
+            Generated(
+                {name: (made.noise if name in made.fake else both)[name] for name in made.noise},
+                {name: both[name] for name in made.fake},
+                made.encoded,
+            )
             for made, both in zip(drawn, mixed, strict=True)
         ]
 
@@ -319,7 +334,7 @@ class Phases:
             total = total + self._regularisers(role, view, step, weight)
         return total
 
-    def _adversarial(self, role: str, view: View, weight: float) -> Tensor:
+    def _adversarial(self, role: str, view: GameView, weight: float) -> Tensor:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):
@@ -328,6 +343,10 @@ class Phases:
                 self.objective.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
+        elif view.encodes:
+            real, fake = view.real_outputs["score"], view.fake_outputs["score"]
+            with Blame("the loss"):
+                loss = self.objective.loss.discriminator(fake, real)
         else:
             fake = view.fake_outputs["score"]
             given = view.real_outputs["score"] if self.objective.paired else None

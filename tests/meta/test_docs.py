@@ -24,6 +24,7 @@ from ganzoo.api import (
     Column,
     Comparison,
     DatasetSpec,
+    Export,
     Extractor,
     ExtractorSpec,
     Field,
@@ -35,6 +36,7 @@ from ganzoo.api import (
     Networks,
     RecipeSpec,
     Samples,
+    Step,
     TermSpec,
     View,
     hookspecs,
@@ -59,7 +61,7 @@ PAGES = [
 RECORDS = [
     *(ArchitectureSpec, LossSpec, TermSpec, AugmentationSpec, RecipeSpec, DatasetSpec, MetricSpec),
     ExtractorSpec,
-    *(Field, Column, Net, Game, Networks, ClassifierData),
+    *(Field, Column, Net, Game, Export, Step, Networks, ClassifierData),
 ]
 PROTOCOLS = {
     "Terms and the View": View,

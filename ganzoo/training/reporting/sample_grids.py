@@ -50,7 +50,7 @@ class SampleGrids:
         """Write the current previews; returns the spread of the first field that is written, see `spread`."""
         generated = self._generate()
         for net in self._training.networks.generators.values():
-            for name in net.writes:
+            for name in (key for key in net.writes if key in generated):
                 field, beside = self.fields[name], self._read_beside(net, name)
                 values = generated[name][: self._count(field)]
                 unrelated = bool(beside) and self._plan.dataset.item.spec.unpaired
@@ -103,7 +103,7 @@ class SampleGrids:
     def _fixed_inputs(self) -> dict[str, Tensor]:
         settings, device = self._plan.train, self._training.engine.device
         nets = self._training.networks.generators.values()
-        names = {name for net in nets for name in net.reads if self.fields[name].source == "data"}
+        names = {name for net in nets for name in net.reads if name in self._batches.names}
         # Whole rows, if the grid has a column for each class.
         classes = max((len(self.fields[name].classes) for name in names), default=0)
         count = settings.samples - (settings.samples % classes if 0 < classes <= settings.samples else 0)
@@ -121,11 +121,16 @@ class SampleGrids:
         return inputs
 
     def _generate(self) -> dict[str, Array]:
-        training, written = self._training, {}
+        training = self._training
+        written: dict[str, Array] = {}
         with evaluating(training), torch.no_grad(), training.engine.autocast():
-            for net in averaged(training):
-                for key, value in apply(net, self.inputs).items():
-                    written[key] = value.float().cpu().numpy()
+            batch, waiting = dict(self.inputs), list(averaged(training))
+            while ready := [net for net in waiting if batch.keys() >= set(net.reads)]:
+                for net in ready:
+                    made = apply(net, batch)
+                    written |= {key: value.float().cpu().numpy() for key, value in made.items()}
+                    batch = {**made, **batch}  # what a network reads stays the run's own inputs
+                waiting = [net for net in waiting if net not in ready]
         return written
 
     def _read_beside(self, net: Net, name: str) -> list[tuple[Field, Array]]:
