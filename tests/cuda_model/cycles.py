@@ -56,7 +56,8 @@ def examine(recipe: str, settings: Mapping[str, Any], fault: str = "") -> Report
     with _pretended(), watch, FakeTensorMode(allow_non_fake_inputs=True):
         try:
             prepared = prepare(resolve(recipe, _registry(), overrides=overrides))
-            prepared.phases.loss = planted(fault, prepared.phases.loss)
+            objective = prepared.phases.objective
+            objective.loss = planted(fault, objective.loss)
             _run(prepared, watch, kernels)
         except Exception as error:
             traceback.print_exc()
@@ -152,7 +153,7 @@ def _pretended() -> Iterator[None]:
             lambda groups, given: plain([(ours, torch.tensor(given.lr)) for ours, _ in groups], given),
         ),
         (device, "choose_device", lambda *_: CUDA),
-        (batches, "_sent", lambda values, place: values.to(place)),  # pinned memory is the driver's
+        (batches, "_on_device", lambda values, place: values.to(place)),  # pinned memory is the driver's
         (setup, "_place", _place),
         *((setup, name, _with_values(getattr(setup, name))) for name in REAL),
     ]
