@@ -255,6 +255,16 @@ def steps_of(fields: Iterable[Field]) -> dict[str, int]:
     return found
 
 
+def multiples_of(fields: Iterable[Field]) -> dict[str, int]:
+    """The free axes, each with its multiple in the first of these fields that has it."""
+    found: dict[str, int] = {}
+    for item in fields:
+        for axis in item.axes:
+            if axis in item.free:
+                found.setdefault(axis, item.free[axis])
+    return found
+
+
 def resized(item: Field, steps: Mapping[str, int]) -> Field:
     """The field with its free axes at so many steps; axes that `steps` does not name keep their size."""
     sizes = {axis: multiple * steps[axis] for axis, multiple in item.free.items() if axis in steps}

@@ -1,11 +1,15 @@
 """Layers that plugins may use, exported through ganzoo.api."""
 
+# mypy: disable-error-code="no-untyped-call"
+# (torch does not annotate Function.apply)
+
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional
 from torch.nn.utils.parametrize import register_parametrization
 
@@ -92,11 +96,69 @@ class Fir(nn.Module):
         return self._filtered(maps)
 
     def _filtered(self, maps: Tensor) -> Tensor:
-        channels = maps.shape[1]
-        kernel = self.kernel.to(maps.dtype).repeat(channels, 1, 1, 1)
-        if self.up:
-            return functional.conv_transpose2d(maps, kernel, stride=2, padding=self.padding, groups=channels)
-        return functional.conv2d(maps, kernel, stride=self.stride, padding=self.padding, groups=channels)
+        kernel = self.kernel.to(maps.dtype).repeat(maps.shape[1], 1, 1, 1)
+        walk = _Walk(self.up, 2 if self.up else self.stride, self.padding)
+        # Penalties of second order, which pay for torch's way, are computed outside autocast.
+        if maps.requires_grad and torch.is_grad_enabled() and not torch.is_autocast_enabled(maps.device.type):
+            filtered: Tensor = _Filtered.apply(maps, kernel, walk)
+            return filtered
+        return _filtered(maps, kernel, walk)
+
+
+class _Walk(NamedTuple):
+    """How a filter walks over maps; `up`: over zeros between the pixels, too."""
+
+    up: bool
+    stride: int
+    padding: int
+
+
+class _Filtered(Function):
+    """Each channel filtered by a kernel that does not learn.
+
+    It is linear in the maps: its gradient is `_Unfiltered`, whose gradient is the filter again. The double
+    backward of torch's grouped convolution does not know that, and runs a convolution for each channel.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, kernel: Tensor, walk: _Walk) -> Tensor:
+        ctx.save_for_backward(kernel)
+        ctx.walk, ctx.shape = walk, maps.shape
+        last = maps.is_contiguous(memory_format=torch.channels_last)
+        ctx.layout = torch.channels_last if last else torch.contiguous_format
+        return _filtered(maps, kernel, walk)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (kernel,) = ctx.saved_tensors
+        return _Unfiltered.apply(grad, kernel, ctx.walk, ctx.shape, ctx.layout), None, None
+
+
+class _Unfiltered(Function):
+    """What the filter hands back to maps of a shape and layout, by torch's kernel for it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, grad: Tensor, kernel: Tensor, walk: _Walk, shape: torch.Size, layout: torch.memory_format
+    ) -> Tensor:
+        ctx.save_for_backward(kernel)
+        ctx.walk = walk
+        maps = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=layout)  # not read
+        sizes = ((walk.stride,) * 2, (walk.padding,) * 2, (1, 1), walk.up, (0, 0), shape[1])
+        found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
+            grad, maps, kernel, None, *sizes, (True, False, False)
+        )
+        return found[0]
+
+    @staticmethod
+    def backward(ctx: Any, change: Tensor) -> Any:
+        (kernel,) = ctx.saved_tensors
+        return _Filtered.apply(change, kernel, ctx.walk), None, None, None, None
+
+
+def _filtered(maps: Tensor, kernel: Tensor, walk: _Walk) -> Tensor:
+    convolve = functional.conv_transpose2d if walk.up else functional.conv2d
+    return convolve(maps, kernel, stride=walk.stride, padding=walk.padding, groups=maps.shape[1])
 
 
 class Maxout(nn.Module):

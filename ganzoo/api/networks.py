@@ -96,6 +96,10 @@ class Networks:
     `fields` declares the fields that the data does not have: the noise that generators read, and
     other fields that they write. `tags` name properties that a loss or term may reject; the core
     itself detects `batch-norm-in-discriminator`.
+
+    `free` makes axes of fields free: for a field name the axes with their multiples (see `Field.free`), such
+    as `{"high": {"height": 4, "width": 4}}`. The architecture says so, because it knows that its generators
+    accept other sizes; the field must name its axes. Generators are tried at three sizes when they are built.
     """
 
     generators: Mapping[str, Net]
@@ -104,6 +108,7 @@ class Networks:
     fields: tuple[Field, ...] = ()
     tags: tuple[str, ...] = ()
     exports: tuple[Export, ...] = ()
+    free: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def pair(

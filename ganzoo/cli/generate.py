@@ -45,6 +45,15 @@ _MOST_CELLS = 10_000
     help="Each row goes from one latent z to another in STEPS.",
 )
 @click.option(
+    "--size",
+    "sizes",
+    metavar="HxW|AXIS=N",
+    multiple=True,
+    help="Size of the samples, for generators with free axes: sizes of all free axes in order, or of one by "
+    "name (repeatable). The README.md of the bundle lists the axes.",
+)
+@click.option("--length", type=int, metavar="N", help="Size of the only free axis, such as time.")
+@click.option(
     "--input",
     "given",
     metavar="PATH",
@@ -93,6 +102,8 @@ def command(
     label: str | None,
     classes: bool,
     steps: int | None,
+    sizes: tuple[str, ...],
+    length: int | None,
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
@@ -121,6 +132,9 @@ def command(
             "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
         )
     loaded = _load(source, provider, generator, trust)
+    if given is not None and (sizes or length is not None):
+        raise UsageError("--size cannot be used with --input: the sizes of the inputs decide.")
+    loaded = loaded.at(_sizes(loaded, sizes, length))
     if given is not None:
         options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
         _translate(loaded, given, output, options, as_json)
@@ -175,6 +189,24 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
             raise UsageError(f"--set takes NAME=NUMBER, not '{text}'.", fix="--set psi=0.7") from None
         numbers[name] = values[0] if len(values) == 1 else values
     return numbers
+
+
+def _sizes(loaded: Generator, sizes: tuple[str, ...], length: int | None) -> dict[str, int]:
+    """The sizes of --size and --length by axis."""
+    axes = tuple(loaded.multiples)
+    named: dict[str, int] = {}
+    for text in (*sizes, *(() if length is None else (f"{length}",))):
+        name, _, value = text.rpartition("=")
+        numbers = value.lower().split("x")
+        names = (name,) if name else axes
+        if len(names) != len(numbers) or not all(number.isdecimal() for number in numbers):
+            said = ", ".join(axes) or "none: all sizes are fixed"
+            raise UsageError(
+                f"'{text}' is no size of this generator; its free axes are {said}.",
+                fix="--size AXIS=N, --size NxN with a number for each axis, or --length N for a single axis",
+            )
+        named |= {axis: int(number) for axis, number in zip(names, numbers, strict=True)}
+    return named
 
 
 def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> None:
@@ -263,7 +295,7 @@ def _inputs(
     if steps is not None:
         return loaded.draw_walks(rows, steps, seed, label=label, **vectors)
     if not classes:
-        return loaded.draw_inputs(rows, seed, label=label, **vectors)
+        return loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
     return loaded.draw_classes(width, seed, **vectors)
 
 

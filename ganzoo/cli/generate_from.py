@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,7 +21,16 @@ from PIL import Image
 from ganzoo import images, sampling
 from ganzoo.cli.common import save_arrays
 from ganzoo.errors import UsageError
-from ganzoo.image_files import FITS, FORMATS, IMAGE_SUFFIXES, Fit, ImageFrame, decode_image, silence_pillow
+from ganzoo.image_files import (
+    FITS,
+    FORMATS,
+    IMAGE_SUFFIXES,
+    Fit,
+    ImageFrame,
+    decode_image,
+    read_image_header,
+    silence_pillow,
+)
 from ganzoo.util.files import storage
 
 if TYPE_CHECKING:
@@ -84,33 +94,58 @@ def translate(
     if ending != ".npz" and result is None:
         raise UsageError(f"'{loaded.name}' writes nothing that can be drawn.", fix="-o results.npz")
     names, values = read_inputs(source, field, _fit(loaded))
+    if ending and len({value.shape for value in values}) > 1:
+        raise UsageError(
+            "The inputs have different sizes: their results do not fit into one file.",
+            where=str(source),
+            fix="-o FOLDER",
+        )
     _check_target(names, source, output, folder=ending == "")
     fixed = {
         item.name: numbers[item.name]
         for item in loaded.inputs
         if item.name in numbers and not sampling.can_draw(item)
     }
-    inputs = loaded.draw_inputs(len(values), seed, label=label, **fixed, **{field.name: values})
-    inputs |= loaded.given(len(values), numbers)
-    made = loaded.run(inputs, batch_size=batch_size)
+    made: dict[str, list[Array]] = {item.name: [values[0]] * len(values) for item in loaded.outputs}
+    padded = [_padded(value, field) for value in values]
+    for shape in dict.fromkeys(value.shape for value in padded):
+        rows = [row for row, value in enumerate(padded) if value.shape == shape]
+        given = {field.name: np.stack([padded[row] for row in rows])}
+        sized = loaded.at(None, given)
+        inputs = sized.draw_inputs(len(rows), seed, label=label, size=None, **fixed, **given)
+        inputs |= sized.given(len(rows), numbers)
+        results = sized.run(inputs, batch_size=batch_size)
+        for item in loaded.outputs:
+            for row, one in zip(rows, results[item.name], strict=True):
+                made[item.name][row] = _cropped(one, item, values[row], field, item.name in loaded.layouts)
+    if any(value.shape != one.shape for value, one in zip(values, padded, strict=True)):
+        multiples = ", ".join(f"{axis} {many}" for axis, many in field.free.items())
+        click.echo(
+            f"note: inputs were padded to multiples ({multiples}), and the results are cropped", err=True
+        )
     if ending == ".npz" or result is None:
-        save_arrays({**made, "names": np.array(names)}, output)
+        arrays = {name: np.stack(results) for name, results in made.items()}
+        save_arrays({**arrays, "names": np.array(names)}, output)
     else:
-        pixels = images.to_pixels(result, made[result.name])
+        found = made[result.name]
+        alike = len({one.shape for one in found}) == 1
+        groups = [np.stack(found)] if alike else [one[None] for one in found]
+        pixels = [image for group in groups for image in images.to_pixels(result, group)]
         if ending == "":
             for name, image in zip(names, pixels, strict=True):
                 images.save(_image(image), output / f"{name}.png")
         elif len(pixels) == 1:
             images.save(_image(pixels[0]), output)
         else:
-            shown = [images.to_pixels(field, values)] if field.is_image else []
-            images.save(images.grid(images.side_by_side([*shown, pixels]), columns=3), output)
-    return output, len(values), made[(result or loaded.outputs[0]).name].shape
+            shown = [images.to_pixels(field, np.stack(values))] if field.is_image else []
+            images.save(images.grid(images.side_by_side([*shown, np.stack(pixels)]), columns=3), output)
+    return output, len(values), (len(values), *made[(result or loaded.outputs[0]).name][0].shape)
 
 
-def read_inputs(source: Path, field: Field, fit: Fit = "crop") -> tuple[list[str], Array]:
-    """Names and float32 values (n, *shape) of an image, a folder of images, or an .npy array.
+def read_inputs(source: Path, field: Field, fit: Fit = "crop") -> tuple[list[str], Sequence[Array]]:
+    """Names and float32 values, one array for each sample, of an image, a folder of images, or an .npy array.
 
+    Free axes keep the sizes of the inputs.
     `fit` says how images of other sizes are resized, as in training.
     """
     with storage(source):
@@ -135,21 +170,66 @@ def read_inputs(source: Path, field: Field, fit: Fit = "crop") -> tuple[list[str
                 f"'{field.name}' has shape {field.shape}, so it cannot be read from images.",
                 fix="--input ARRAY.npy",
             )
-        _check_size(len(files), field)
-        channels, height, width = field.shape
         with warnings.catch_warnings():
             silence_pillow()
-            values = np.stack([_read_image(path, ImageFrame(height, width, channels, fit)) for path in files])
-    return [path.stem for path in files], _as_floats(values, field)
+            frames = [_frame(path, field, fit) for path in files]
+            _check_size(len(files), sum(frame.channels * frame.height * frame.width for frame in frames))
+            pixels = [_read_image(path, frame) for path, frame in zip(files, frames, strict=True)]
+    return [path.stem for path in files], [_as_floats(one, field) for one in pixels]
 
 
-def _check_size(count: int, field: Field) -> None:
-    size = 4 * math.prod(field.shape)
-    if count * size >= _LARGEST:
+def _frame(path: Path, field: Field, fit: Fit) -> ImageFrame:
+    """The size at which an image is read: its own along free axes, else that of the field."""
+    channels, height, width = field.shape
+    free = [axis in field.free for axis in field.axes[1:]] or [False, False]
+    header = read_image_header(path) if any(free) else None
+    if header is not None:
+        down, across = header.height, header.width
+        # With one free axis the image keeps its aspect ratio.
+        sizes = (down, across) if all(free) else (max(1, round(down * width / across)), width)
+        height, width = sizes if free[0] else (height, max(1, round(across * height / down)))
+    return ImageFrame(height, width, channels, fit)
+
+
+def _padded(value: Array, field: Field) -> Array:
+    """The sample with its free axes enlarged at their ends to multiples, by reflection."""
+    short = [0] * value.ndim
+    for axis, multiple in field.free.items():
+        at = field.axes.index(axis)
+        short[at] = -value.shape[at] % multiple
+    small = any(extra >= size for extra, size in zip(short, value.shape, strict=True))
+    if not any(short):
+        return value
+    return np.pad(value, [(0, extra) for extra in short], mode="edge" if small else "reflect")
+
+
+def _cropped(value: Array, item: Field, given: Array, field: Field, channels_last: bool) -> Array:
+    """The output sample without what belongs to the padding of the input `given`, of the field `field`."""
+    cuts = [slice(None)] * value.ndim
+    for at, axis in enumerate(item.axes):
+        if axis in item.free and axis in field.free:
+            size = given.shape[field.axes.index(axis)]
+            end = math.ceil(size * item.free[axis] / field.free[axis])
+            cuts[(at - 1) % value.ndim if channels_last else at] = slice(end)
+    return value[tuple(cuts)]
+
+
+def _check_size(count: int, elements: int) -> None:
+    size = 4 * elements
+    if size >= _LARGEST:
         raise UsageError(
-            f"{count:,} inputs need {count * size / 2**30:.1f} GiB of memory; the limit is 4 GiB.",
-            fix=f"use at most {(_LARGEST - 1) // size:,} at a time",
+            f"{count:,} inputs need {size / 2**30:.1f} GiB of memory; the limit is 4 GiB.",
+            fix=f"use at most {(_LARGEST - 1) * count // size:,} at a time",
         )
+
+
+def _matches(shape: tuple[int, ...], field: Field) -> bool:
+    """Whether a sample has the shape of the field, with any size of free axes."""
+    axes = field.axes or ("",) * len(field.shape)
+    return len(shape) == len(field.shape) and all(
+        size == wanted or (axis in field.free and size > 0)
+        for size, wanted, axis in zip(shape, field.shape, axes, strict=True)
+    )
 
 
 def _read_image(path: Path, frame: ImageFrame) -> NDArray[np.uint8]:
@@ -168,20 +248,21 @@ def _fit(loaded: Generator) -> Fit:
     return next((fit for fit in FITS if fit == named), "crop")
 
 
-def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
+def _read_array(path: Path, field: Field) -> tuple[list[str], list[Array]]:
     try:
         array: Array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"The array cannot be read: {error}", where=str(path)) from error
     shape = array.shape[1:]
-    channels_last = field.is_image and shape == (*field.shape[1:], field.shape[0]) and shape != field.shape
-    if array.ndim == 0 or not len(array) or (shape != field.shape and not channels_last):
+    fits = _matches(shape, field)
+    channels_last = field.is_image and not fits and _matches((*shape[-1:], *shape[:-1]), field)
+    if array.ndim == 0 or not len(array) or not (fits or channels_last):
         raise UsageError(
             f"The array has shape {array.shape}.",
             where=str(path),
             fix=f"'{field.name}' needs {('n', *field.shape)}".replace("'n'", "n"),
         )
-    _check_size(len(array), field)
+    _check_size(len(array), array.size)
     array = np.ascontiguousarray(array.transpose(0, 3, 1, 2) if channels_last else array)
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise UsageError(
@@ -197,7 +278,7 @@ def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
             fix="use values in the range, or uint8 (0..255 is the whole range)",
         )
     width = len(str(len(values) - 1))
-    return [f"{number:0{width}d}" for number in range(len(values))], values
+    return [f"{number:0{width}d}" for number in range(len(values))], list(values)
 
 
 def _as_floats(values: Array, field: Field) -> Array:

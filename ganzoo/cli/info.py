@@ -200,6 +200,11 @@ def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[
 
 
 def _values(field: Any) -> str:
+    free = [f"any {axis} in multiples of {many}" for axis, many in field.free.items()]
+    return "; ".join(part for part in (_range(field), *free) if part)
+
+
+def _range(field: Any) -> str:
     if field.classes:
         return f"{len(field.classes)} classes"
     if field.source == "constant":

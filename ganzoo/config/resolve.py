@@ -12,6 +12,7 @@ from typing import Any
 
 from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.config.plan import Choice, Plan, TermChoice
+from ganzoo.config.schedule import Schedule
 from ganzoo.config.settings import (
     CORE_TABLES,
     IMAGES,
@@ -76,7 +77,7 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         own.setdefault("every", item.spec.every)
         every = build(TermSettings, _only(own, TermSettings), f"terms.{name}", origins).every
         chosen_terms[name] = TermChoice(item, choice(item, f"terms.{name}", own), every)
-    return Plan(
+    plan = Plan(
         name=_display_name(target, lower),
         train=core("train"),
         generator=core("generator"),
@@ -91,6 +92,27 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         dropped_terms=dropped,
         origins=origins,
     )
+    _check_schedules(plan)
+    return plan
+
+
+def _check_schedules(plan: Plan) -> None:
+    """SettingsError for a schedule where nothing changes over a run, or beside `decay`."""
+    for table, options in (("train", plan.train), ("data", plan.data), ("data", plan.dataset.options)):
+        for name in option_names(type(options)) if options is not None else ():
+            if isinstance(getattr(options, name), Schedule):
+                raise SettingsError(
+                    f"'{table}.{name}' cannot be a schedule: it is used once, before training.",
+                    where=f"{table}.{name} = {getattr(options, name)} (from {plan.origin((table, name))})",
+                    fix="give it a number",
+                )
+    for role, optimizer in (("generator", plan.generator), ("discriminator", plan.discriminator)):
+        if isinstance(optimizer.lr, Schedule) and optimizer.decay != "none":
+            raise SettingsError(
+                f"The learning rate of the {role} has a schedule and a decay.",
+                where=f"{role}.lr = {optimizer.lr}; {role}.decay = {optimizer.decay}",
+                fix=f"{role}.decay=none",
+            )
 
 
 def _augmentation(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.exporting.verify import Parity
-from ganzoo.fields import Field
+from ganzoo.fields import Field, multiples_of, steps_of
 from ganzoo.images import MODES, can_draw
 from ganzoo.runtime.onnx_file import METADATA_KEY
 
@@ -55,12 +55,13 @@ def model_card(
     for name, (inputs, outputs) in generators.items():
         check = parity[name]
         sizes = ", ".join(str(size) for size in check.batches)
+        tried = "".join(f", at {named_sizes(size)}" for size in check.sizes)
         measured = f"largest difference {check.max_abs:.2g} of the output's scale"
         if uint8:
             measured += f", {check.off_by_one:.3%} of the uint8 values off by one"
         parts.append(
             f"## {name}.onnx\n\n{_fields(inputs, outputs, uint8=uint8)}\n"
-            f"Checked against torch at batch sizes {sizes}: {measured}.\n"
+            f"{_free_axes(inputs, outputs)}Checked against torch at batch sizes {sizes}{tried}: {measured}.\n"
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
             f"```python\n{snippet(name, inputs, outputs, uint8=uint8)}```\n"
         )
@@ -178,11 +179,38 @@ def _fields(inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool) -
     for kind, fields in (("input", inputs), ("output", outputs)):
         for field in fields:
             pixels = kind == "output" and uint8 and field.is_image
-            shape = (*field.shape[1:], field.shape[0]) if pixels else field.shape
+            named = _shape(field)
+            shape = (*named[1:], named[0]) if pixels else named
             dtype, values = ("uint8", "0 to 255") if pixels else (field.dtype, _values(field))
-            sizes = ", ".join(["batch", *(str(size) for size in shape)])
+            sizes = ", ".join(["batch", *shape])
             lines.append(f"| {kind} | `{field.name}` | {dtype} | [{sizes}] | {values} |")
     return "\n".join(lines) + "\n"
+
+
+def named_sizes(size: Mapping[str, int]) -> str:
+    """Sizes of free axes in words: `height 60, width 64`."""
+    return ", ".join(f"{axis} {count}" for axis, count in size.items())
+
+
+def _shape(field: Field) -> tuple[str, ...]:
+    """The sizes of one sample; a free axis by its name, times its multiple."""
+    names = {axis: axis if many == 1 else f"{many} * {axis}" for axis, many in field.free.items()}
+    axes = field.axes or ("",) * len(field.shape)
+    return tuple(names.get(axis, str(size)) for axis, size in zip(axes, field.shape, strict=True))
+
+
+def _free_axes(inputs: Sequence[Field], outputs: Sequence[Field]) -> str:
+    """A line about free axes, or nothing."""
+    found = multiples_of((*outputs, *inputs))
+    if not found:
+        return ""
+    steps = steps_of((*inputs, *outputs))
+    sizes = named_sizes({axis: many * steps[axis] for axis, many in found.items()})
+    options = " ".join(f"--size {axis}={2 * many * steps[axis]}" for axis, many in found.items())
+    given = {axis for field in inputs if field.source == "data" for axis in field.free}
+    how = "Inputs of other sizes give others" if given else f"For others: `{options}`"
+    multiples = ", ".join(f"{axis} in multiples of {many}" for axis, many in found.items())
+    return f"Sizes are free: {multiples}. Training had {sizes}. {how}.\n"
 
 
 def _values(field: Field) -> str:

@@ -14,6 +14,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, resized, steps_of
 
 __all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
 
@@ -39,6 +40,7 @@ _TRACED_BATCH = 2  # older torch treats a batch of 1 as a constant
 def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     """The generator as a graph: inputs [batch, *shape] by field name, weights inside, any batch size.
 
+    Free axes are dimensions with names, such as `height` and `4*height`.
     `net.module` does not change: a copy on the CPU, in float32 and eval mode, is exported.
     ExportError when torch cannot trace the module, or when the fields cannot be exported.
     """
@@ -135,8 +137,15 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
     batch = torch.export.Dim("batch")
     parameters = inspect.signature(module.forward).parameters.values()
     together = any(item.kind is item.VAR_POSITIONAL for item in parameters)  # torch then wants one tuple
-    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(inputs, _TRACED_BATCH).values())
-    dynamic = tuple({0: batch} for _ in inputs)
+    # Like the batch, an axis of 1 would be constant; axes of equal sizes could be taken for one.
+    steps = {axis: max(2, count) + at for at, (axis, count) in enumerate(steps_of(inputs).items())}
+    dims = {axis: torch.export.Dim(axis) for axis in steps}
+    traced = [resized(field, steps) for field in inputs]
+    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(traced, _TRACED_BATCH).values())
+    dynamic = tuple(
+        {0: batch} | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
+        for field in inputs
+    )
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -229,7 +238,9 @@ def _append_uint8(graph: onnx.GraphProto, field: Field) -> None:
             helper.make_node("Cast", [nhwc], [field.name], to=TensorProto.UINT8),
         ]
     )
-    channels, height, width = field.shape
-    shape: list[str | int | None] = ["batch", height, width, channels]
     position = [output.name for output in graph.output].index(field.name)
+    dims = graph.output[position].type.tensor_type.shape.dim
+    named = [dims[at + 1].dim_param if axis in field.free else "" for at, axis in enumerate(field.axes)]
+    channels, height, width = (name or size for name, size in zip_longest(named, field.shape, fillvalue=""))
+    shape: list[str | int | None] = ["batch", height, width, channels]
     graph.output[position].CopyFrom(helper.make_tensor_value_info(field.name, TensorProto.UINT8, shape))

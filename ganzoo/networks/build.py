@@ -16,6 +16,7 @@ from ganzoo.errors import PluginError, SettingsError
 from ganzoo.fields import DataInfo
 from ganzoo.networks.apply import declared, example, inputs_of, noise_fields
 from ganzoo.networks.exports import exported
+from ganzoo.networks.free_axes import check_free_axes
 from ganzoo.networks.pacgan import packed
 from ganzoo.networks.scheduled import ScheduledNumber, live, scheduled_numbers
 from ganzoo.registry.registry import calling, factory_of
@@ -31,7 +32,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     build = factory_of(plan.architecture.item)
     where = f"architecture {plan.architecture.item.qualified}"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.train.seed)
+        torch.default_generator.manual_seed(plan.train.seed)
         options, numbers = live(plan.architecture.options, "architecture")
         with calling(plan.architecture.item):
             networks = build(options, info)
@@ -39,7 +40,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_fields(networks, info, where)
         if plan.train.pack > 1:
-            torch.manual_seed(plan.train.seed)
+            torch.default_generator.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
         _check_schedules(numbers, networks)
         _check_combination(plan, networks)
@@ -47,6 +48,7 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
             exported(networks, info)
+            check_free_axes(networks, info, where)
     return networks
 
 

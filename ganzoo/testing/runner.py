@@ -5,17 +5,26 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api.specs import (
+    ArchitectureSpec,
+    AugmentationSpec,
+    DatasetSpec,
+    LossSpec,
+    RecipeSpec,
+    TermSpec,
+)
+from ganzoo.config.plan import Choice
+from ganzoo.data.open_data import open_dataset
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
 from ganzoo.testing.checks import CHECKS
-from ganzoo.testing.synthetic import SYNTHETIC
+from ganzoo.testing.synthetic import COUNT, SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,
     AugmentationTarget,
@@ -129,6 +138,13 @@ def session_of(name: str, registry: Registry | None = None, data: Iterable[DataI
         if check.stage == stage
     ]
     return Session(cases)
+
+
+def fields_of(source: str, registry: Registry) -> DataInfo:
+    """What networks may know of that data, opened with its default options, as if it had few samples."""
+    item = registry.find(DatasetSpec, source.partition(":")[0])
+    options = None if item.spec.config is None else item.spec.config()
+    return replace(open_dataset(Choice(item, options), source).info, count=COUNT)
 
 
 def check_plugin(

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -153,7 +154,8 @@ class ArchitectureTarget(BuiltTarget):
             yield resolve(target, self.registry, overrides={**TINY, "data.source": source})
         for recipe in self.registry.of_kind(RecipeSpec):
             if recipe.spec.architecture in (self.item.name, self.item.qualified):
-                yield resolve(target, self.registry, overrides={**TINY, "data.source": recipe.spec.data})
+                with suppress(GanzooError):  # another package's recipe may need data that is not here
+                    yield resolve(target, self.registry, overrides={**TINY, "data.source": recipe.spec.data})
 
     @cached_property
     def fields(self) -> dict[str, Field]:
@@ -171,7 +173,7 @@ class ArchitectureTarget(BuiltTarget):
     def batch(self, n: int) -> Batch:
         """Synthetic samples of all fields, the same for the same `n`."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(n)
+            torch.default_generator.manual_seed(n)
             return example(self.fields.values(), n)
 
 

@@ -42,8 +42,23 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kind = "convolution" if "convolution" in func.__name__ else "product"
             inputs = [value for value in args if isinstance(value, torch.Tensor)]
             key = (kind, "bf16" if inputs[0].dtype == torch.bfloat16 else "fp32")
-            self.work[key] = self.work.get(key, 0) + formula(*args, **(kwargs or {}), out_val=output)
+            count = formula(*args, **(kwargs or {}), out_val=output)
+            if func is torch.ops.aten.convolution_backward.default:
+                count -= _overcounted(args, output)
+            self.work[key] = self.work.get(key, 0) + count
         return output
+
+
+def _overcounted(args: tuple[Any, ...], output: Any) -> float:
+    """What torch's table adds to the weight's gradient of a grouped convolution.
+
+    It counts each output channel with all input channels, not with those of its group alone.
+    """
+    *_, groups, (_, to_weight, _) = args
+    if groups == 1 or not to_weight:
+        return 0
+    formula = flop_registry[torch.ops.aten.convolution_backward]
+    return float(formula(*args[:-1], (False, True, False), out_val=output) * (1 - 1 / groups))
 
 
 def forward_flops(networks: Networks, info: DataInfo) -> float:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import torch
 
+# Plain RuntimeErrors: of torch's CPU allocator, of the CUDA runtime and of MPS, of cuBLAS and cuDNN.
+_OUT_OF_MEMORY = ("allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+
 
 class MicroBatching:
     """The micro-batch size `at_once`, a multiple of `pack`; None: no limit. `on_change` gets new sizes."""
@@ -38,8 +41,9 @@ class MicroBatching:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the error means that memory ran out, on a device or on the host."""
-    # torch's CPU allocator raises a plain RuntimeError.
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def _is_capturing() -> bool:

@@ -151,6 +151,15 @@ class Phases:
         self._learn("generator", real, given or {}, count, step, keep=False)
 
     def _learn(self, role: str, real: Batch, given: Batch, count: int, step: int, keep: bool) -> None:
+        try:
+            self._step(role, real, given, count, step, keep)
+        except BaseException:
+            # What is kept for the other phase may be memory of a failed capture, which no kernel wrote.
+            self._kept.clear()
+            self._kept_noise = {}
+            raise
+
+    def _step(self, role: str, real: Batch, given: Batch, count: int, step: int, keep: bool) -> None:
         """Add up the gradients of this rank's share of the batch, shard by shard; then take one step."""
         player, random = self.players[role], StepRandom(self.engine)
         noise = self._kept_noise or self.engine.noise(self._drawn_fields, count)
@@ -209,6 +218,20 @@ class Phases:
                 drawn = self._replayed(self.replay, drawn, shard)
             total = self.total(role, rows, drawn, step, random, shard.weight)
             self.players[role].add_gradients(total if shard.weight == 1 else total * shard.weight)
+
+    def parts(self) -> dict[str, object]:
+        """The code of plugins that a step runs, by names for messages."""
+        named: dict[str, object] = {
+            "the loss": self.objective.loss,
+            "the augmentation": self.objective.augmentation,
+        }
+        for role in ROLES:
+            named |= {f"the term '{term.name}'": term.function for term in self.objective.penalties[role]}
+            named |= {f"a constraint of the {role}s": self.players[role].constraints}
+        nets = {"generator": self.networks.generators, "discriminator": self.networks.discriminators}
+        for role, those in nets.items():
+            named |= {f"the {role} '{name}'": net.module for name, net in those.items()}
+        return named
 
     @property
     def modules(self) -> list[nn.Module]:

@@ -76,5 +76,5 @@ class ReplayBuffer(nn.Module):
         """Write the new samples into the pool."""
         for pool, places, values in self._new:
             pool.index_copy_(0, places, values)
-        self._new = []
+        self._new, self._chosen = [], []
         self.filled.add_(count).clamp_(max=self.size)

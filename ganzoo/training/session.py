@@ -227,7 +227,7 @@ def _train(
         if plan.train.on_nan == "rollback" and training.images == 0:
             recorder.checkpoint()
         while True:
-            repeater = repeater_for(plan, training, run, reporter)
+            repeater = repeater_for(setup, run, reporter)
             try:
                 outcome = train_loop(plan, training, setup.phases, setup.batches, repeater, recorder, stop)
                 recorder.finish()
@@ -278,8 +278,9 @@ def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
     return progress
 
 
-def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -> Repeater:
+def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater:
     """CUDA graphs if the device and the plan allow them; run.json records the result as `graphs`."""
+    plan, training = setup.plan, setup.training
 
     def on_result(result: str) -> None:
         with suppress(StorageError):
@@ -299,4 +300,4 @@ def repeater_for(plan: Plan, training: Training, run: Run, reporter: Reporter) -
     if moving:
         on_result(f"eager: {', '.join(sorted(moving))} of an optimiser changes from step to step")
         return Eager()
-    return Graphs(training.engine, on_result)
+    return Graphs(training.engine, on_result, setup.phases.parts())

@@ -251,4 +251,6 @@ def _place(networks: Networks, engine: Engine) -> None:
         if engine.device.type == "cpu":
             use_matmul_convolutions(net.module)
         net.module.to(engine.device).train()
-        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for value in (*net.module.parameters(), *net.module.buffers()):
+            if value.ndim == 4:  # the layout is for 2-D convolutions only
+                value.data = value.data.to(memory_format=torch.channels_last)

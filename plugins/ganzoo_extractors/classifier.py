@@ -61,8 +61,7 @@ class SmallClassifier:
         self.name, self.identity = _fingerprint(classifier_data), ""
         self.protocol = f"8-bit images, at most {SIDE}x{SIDE} (bilinear, smoothed)"
         self.accuracy = 0.0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(classifier_data.seed)
+        with _own_random(classifier_data.seed):
             outputs = classifier_data.classes * (1 if self.stacked else parts)
             net = network(1 if self.stacked else channels, outputs)
         # Twice as fast on a CPU as channels first, mostly because of the pooling.
@@ -78,8 +77,7 @@ class SmallClassifier:
             labels = labels.reshape(-1, 1)
         optimiser = torch.optim.AdamW(self.net.parameters(), lr=RATE, weight_decay=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
-        with torch.random.fork_rng(devices=[]), _one_thread():
-            torch.manual_seed(classifier_data.seed)
+        with _own_random(classifier_data.seed), _one_thread():
             self.net.train()
             for rows, (top, left) in _batches(len(maps), classifier_data.seed):
                 batch = functional.pad(_floats(maps[rows]), [SHIFT] * 4, mode="replicate")
@@ -159,6 +157,17 @@ def train(config: None, classifier_data: ClassifierData) -> Classifier:
         if classifier_data.keep:
             classifier.save_to_cache()
     return classifier
+
+
+@contextmanager
+def _own_random(seed: int) -> Iterator[None]:
+    """Random numbers of torch's CPU stream from this seed on; afterwards it goes on as before.
+
+    `torch.manual_seed` seeds the streams of all devices, from which a run that is scored may draw just now.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 @contextmanager

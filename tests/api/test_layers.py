@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganzoo import api
-from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Maxout, Networks
+from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Fir, Maxout, Networks
 
 LAYERS = (
     "Bounded",
@@ -149,3 +151,75 @@ def test_as_maps_keeps_the_values_and_lies_channels_last() -> None:
     maps = api.as_maps(hidden, (3, 4, 2))
     assert torch.equal(maps, hidden.reshape(5, 3, 4, 2))
     assert maps.is_contiguous(memory_format=torch.channels_last)
+
+
+# --- the filter ---------------------------------------------------------------------------------
+
+FILTERS = ({"up": True}, {"stride": 2}, {"padding": 2}, {"up": True, "padding": 0, "gain": 2.0})
+
+
+def by_torch(layer: Fir, maps: Tensor) -> Tensor:
+    """The filter as torch's own convolution."""
+    channels = maps.shape[1]
+    kernel = layer.kernel.to(maps.dtype).repeat(channels, 1, 1, 1)
+    if layer.up:
+        return functional.conv_transpose2d(maps, kernel, stride=2, padding=layer.padding, groups=channels)
+    return functional.conv2d(maps, kernel, stride=layer.stride, padding=layer.padding, groups=channels)
+
+
+def derivatives(filtered: Tensor, maps: Tensor) -> list[Tensor]:
+    """The maps, and the first two gradients of a curved function of them."""
+    weights = torch.linspace(0, 1, filtered.numel(), dtype=filtered.dtype).view(filtered.shape)
+    (slope,) = torch.autograd.grad((weights * filtered.square()).sum(), maps, create_graph=True)
+    return [filtered, slope, *torch.autograd.grad(slope.sin().sum(), maps)]
+
+
+@pytest.mark.parametrize("settings", FILTERS)
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(7, 6), (6, 7)])
+def test_the_filters_gradients_are_those_of_torch(
+    settings: dict[str, Any], memory: torch.memory_format, size: tuple[int, int]
+) -> None:
+    layer = Fir(**settings)
+    maps = torch.randn(2, 3, *size).contiguous(memory_format=memory).requires_grad_()
+    for ours, torchs in zip(
+        derivatives(layer(maps), maps), derivatives(by_torch(layer, maps), maps), strict=True
+    ):
+        torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=1e-6)
+        assert ours.stride() == torchs.stride()
+    layer, exact = layer.double(), torch.randn(2, 2, *size, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, exact)
+    assert torch.autograd.gradgradcheck(layer, exact)
+
+
+class Convolutions(TorchDispatchMode):
+    """Counts them, forward and backward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += "convolution" in func.__name__
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("settings", FILTERS)
+def test_a_penalty_through_the_filter_is_four_convolutions_for_any_number_of_channels(
+    settings: dict[str, Any],
+) -> None:
+    """torch's double backward of a grouped convolution runs one for each channel."""
+    maps = torch.randn(1, 16, 8, 8, requires_grad=True)
+    with Convolutions() as counted:
+        derivatives(Fir(**settings)(maps), maps)
+    assert counted.count == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_filter_learns_under_autocast(dtype: torch.dtype) -> None:
+    maps = torch.randn(2, 3, 6, 6, dtype=dtype, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = Fir(up=True)(maps)
+    made.sum().backward()
+    assert maps.grad is not None
+    torch.testing.assert_close(maps.grad.float().mean(), torch.tensor(4.0), rtol=0.2, atol=0.0)

@@ -91,7 +91,7 @@ def test_cli_rows_become_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (["--classes", "--label", "1"], "--classes"),
         (["--columns", 0], "columns"),
         (["-o", "x.gif"], "not a known file type"),
-        (["--interpolate", 1], "walks"),
+        (["--interpolate", 1], "interpolations"),
         (["--seed", -1], "seed"),
     ],
 )

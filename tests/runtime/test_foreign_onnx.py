@@ -102,7 +102,7 @@ def test_samples_and_labels(free: runtime.Generator) -> None:
     with pytest.raises(UsageError, match="no class 'cat'") as caught:
         free.generate(5, label="cat")
     assert "give a number" in caught.value.fix
-    with pytest.raises(UsageError, match="without names"):
+    with pytest.raises(UsageError, match="no names of classes"):
         free.draw_classes(2)
     with pytest.raises(UsageError, match="could not run"):
         free.generate(5, label=99)

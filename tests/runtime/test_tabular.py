@@ -220,12 +220,12 @@ def test_columns_are_described_in_words() -> None:
 def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
-    assert "'generator' makes a table, nothing that can be drawn." in said.err
+    assert "'generator' writes a table, nothing that can be drawn." in said.err
     assert "samples.csv" in said.err
     images = Path(__file__).parents[2] / "exported" / "vanilla"
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
     assert said.code == 2
-    assert "'generator' makes images, no table." in said.err
+    assert "'generator' writes images, no table." in said.err
     assert "samples.png" in said.err
 
 

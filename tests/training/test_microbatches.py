@@ -15,6 +15,7 @@ from ganzoo.errors import FailedError
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training import setup as preparing
+from ganzoo.training.microbatches import is_out_of_memory
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 
@@ -98,7 +99,7 @@ def test_running_out_in_the_middle_of_a_batch_changes_nothing(
     small_room(monkeypatch, 100, bad)
     reporter = NullReporter()
     run, _ = start(tiny("wgan-gp", **settings), tmp_path / "run", reporter)
-    assert any("2 samples at once" in note for note in reporter.notes)
+    assert any("micro-batches of 2 samples" in note for note in reporter.notes)
     assert weights(run) == pytest.approx(weights(whole), rel=1e-4, abs=1e-6)
 
 
@@ -144,3 +145,24 @@ def test_reused_fakes_go_with_micro_batches(tiny: Tiny, tmp_path: Path) -> None:
     whole, _ = start(tiny("dcgan", **settings), tmp_path / "whole", NullReporter())
     run, _ = start(tiny("dcgan", **settings, **{"train.micro_batch": 3}), tmp_path / "run", NullReporter())
     alike(run, whole)
+
+
+@pytest.mark.parametrize(
+    ("error", "out"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied (4x3 and 2x2)"), False),
+    ],
+)
+def test_out_of_memory_is_told_from_other_errors(error: BaseException, out: bool) -> None:
+    """cuBLAS and cuDNN ask the driver for memory of their own, past torch's allocator."""
+    assert is_out_of_memory(error) is out

@@ -253,3 +253,10 @@ def test_a_rate_for_nothing_is_refused() -> None:
     assert "weight" in str(caught.value.fix)
     with pytest.raises(SettingsError, match="invalid value"):
         options(rates=["mapping"])
+
+
+def test_where_nothing_changes_over_a_run_a_schedule_is_refused(plan: Callable[..., Plan]) -> None:
+    with pytest.raises(SettingsError, match=r"'train\.minutes' cannot be a schedule"):
+        plan(**{"train.minutes": "linear 1 -> 2"})
+    with pytest.raises(SettingsError, match="has a schedule and a decay"):
+        plan(**{"generator.lr": "linear 1e-3 -> 1e-4", "generator.decay": "linear"})

@@ -27,7 +27,7 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 def _spread(networks: Networks) -> Networks:
     """Change all parameters a little: initial zeros would hide what depends on them."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         for net in every_net(networks).values():
             for value in net.module.parameters():
                 value.add_(torch.randn_like(value), alpha=0.1)

@@ -224,7 +224,7 @@ def keeps_no_clock(target: TermTarget) -> None:
         for module, state in zip(modules, states, strict=True):
             module.load_state_dict(state)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # networks in train mode may use torch's default stream (dropout)
+            torch.default_generator.manual_seed(0)  # dropout uses torch's default stream
             values.append(game.value().item())
     demand(
         max(values) - min(values) <= 1e-5 * max(1.0, *map(abs, values)),

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from ganzoo.data.batches import Picked
 from ganzoo.training.compute.device import Engine
+from ganzoo.training.compute.host_state import HostState
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE
 
 Cycle = Callable[[Sequence[Picked]], None]
 
@@ -46,15 +51,20 @@ class Graphs:
     """Captures each kind of cycle as a CUDA graph and replays it.
 
     The inputs of a cycle must be in `picked` or keep their place in memory. If a cycle waits for the device,
-    or cannot be captured for another reason, all cycles run eagerly from then on. `on_result` is called with
-    "captured" or "eager: REASON".
+    changes state of `parts` on the host, or cannot be captured for another reason, all cycles run eagerly
+    from then on. `on_result` is called with "captured" or "eager: REASON".
     """
 
-    def __init__(self, engine: Engine, on_result: Callable[[str], None]) -> None:
+    def __init__(
+        self, engine: Engine, on_result: Callable[[str], None], parts: Mapping[str, object] | None = None
+    ) -> None:
+        """`parts`: the code of plugins that cycles run, by the names that a reason uses."""
         self._engine = engine
         self._on_result = on_result
+        self._parts = parts or {}
         self._runs: Counter[Hashable] = Counter()
         self._captured: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[Tensor]]] = {}
+        self._pool: _POOL_HANDLE | None = None
         self._eager = False
 
     def run(self, key: Hashable, cycle: Cycle, picked: Sequence[Picked]) -> None:
@@ -74,32 +84,39 @@ class Graphs:
             cycle(picked)
             return False
         if self._runs[key] == WARM_UP:
-            if waits := _watched(cycle, picked):
-                self._give_up(waits)
+            before = HostState(self._parts, self._engine.device)
+            if reasons := [*_watched(cycle, picked), *before.changes()]:
+                self._give_up(reasons[0])
             return False
-        state = self._engine.random_state()
+        state, broken = self._engine.random_state(), ""
         try:
             self._captured[key] = self._capture(cycle, picked)
         except RuntimeError as error:
+            broken = _cause(error)
+        # Not in the handler: there the error still holds the activations of the failed capture.
+        if broken:
             # A failed capture may change the random streams: they start from copies.
             self._engine.renew_random(state)
-            self._give_up(_cause(error))
+            self._give_up(broken)
             cycle(picked)
-            return False
-        if len(self._captured) == 1:
+        elif len(self._captured) == 1:
             self._on_result("captured")
-        return True
+        return not broken
 
     def _capture(self, cycle: Cycle, picked: Sequence[Picked]) -> tuple[torch.cuda.CUDAGraph, list[Tensor]]:
         inputs = [{name: value.clone() for name, value in item.items()} for item in picked]
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._engine.random)
-        others = list(self._captured.values())
         # One memory pool for all graphs: they never run at the same time. Only gradients in it outlive a
         # cycle, and the next cycle drops them first.
-        pool = others[0][0].pool() if others else None
-        with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
-            cycle(inputs)
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, stream=torch.cuda.current_stream()):
+                cycle(inputs)
+        except BaseException:
+            _close_pool(self._pool)
+            raise
         return graph, _tensors(inputs)
 
     def _give_up(self, reason: str) -> None:
@@ -108,8 +125,19 @@ class Graphs:
         self._on_result(f"eager: {reason}")
 
 
-def _watched(cycle: Cycle, picked: Sequence[Picked]) -> str:
-    """Run `cycle(picked)`; returns where it waited for the device, or "". A capture would fail there."""
+def _close_pool(pool: _POOL_HANDLE) -> None:
+    """Close the pool of a failed capture: torch does that only for captures that succeed.
+
+    An open pool keeps its memory, and the allocator asks a graph that no longer exists whether to use it.
+    """
+    device = torch.cuda.current_device()
+    with suppress(RuntimeError):  # the capture had ended: the graph frees its share of the pool
+        torch._C._cuda_endAllocateToPool(device, pool)
+        torch._C._cuda_releasePool(device, pool)
+
+
+def _watched(cycle: Cycle, picked: Sequence[Picked]) -> list[str]:
+    """Run `cycle(picked)`; returns where it waited for the device: a capture would fail there."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
@@ -117,10 +145,10 @@ def _watched(cycle: Cycle, picked: Sequence[Picked]) -> str:
             cycle(picked)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    waits = ""
+    waits = []
     for item in caught:
         if "called a synchronizing" in str(item.message):
-            waits = waits or f"the host waits for the device in {item.filename}, line {item.lineno}"
+            waits.append(f"the host waits for the device in {item.filename}, line {item.lineno}")
         elif "Synchronization debug mode" not in str(item.message):  # torch warns that this mode is on
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
     return waits
