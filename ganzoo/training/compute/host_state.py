@@ -1,12 +1,11 @@
-"""What a cycle changes on the host: the replay of a CUDA graph repeats kernels, not Python.
+"""State that a cycle changes on the host. The replay of a CUDA graph repeats kernels, not Python.
 
-A counter in an attribute, a buffer that is bound anew instead of changed in place, a random number drawn on
-the host: a replay keeps the value that the capture saw, and no wait for the device tells of it.
+Examples: a counter in an attribute, a buffer that is assigned anew instead of changed in place, a random
+number drawn on the host. A replay keeps the value of the capture, and no synchronisation shows that.
 """
 
 from __future__ import annotations
 
-import pickle
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +23,7 @@ _COPIED = (np.ndarray, np.random.Generator, np.random.RandomState, random.Random
 class HostState:
     """The state of some objects at one moment, to compare with a later one.
 
-    It is found in attributes, containers, closures and the globals that a function names.
+    It looks into attributes, containers, closures and the globals that a function names.
     """
 
     def __init__(self, parts: Mapping[str, object], device: torch.device) -> None:
@@ -63,7 +62,7 @@ class HostState:
         if isinstance(value, Tensor):
             yield name, ("tensor", self._identity(value))
         elif isinstance(value, _COPIED):
-            yield name, ("copy", pickle.dumps(value))
+            yield name, ("copy", _copied(value))
         elif isinstance(value, torch.Generator):
             yield name, ("copy", _state(value))
         else:
@@ -76,6 +75,17 @@ class HostState:
         self._alive.append(storage)
         host = tensor.device.type == "cpu" and not self._on_host
         return id(tensor), storage._cdata, tensor._version if host else 0
+
+
+def _copied(value: object) -> object:
+    """The content of an array, or the state of a random generator, to compare with a later one."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, np.random.RandomState):
+        return repr(value.get_state())
+    return value.getstate() if isinstance(value, random.Random) else value
 
 
 def _inside(value: object) -> Iterable[tuple[str, object]]:
