@@ -29,7 +29,7 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 @click.option(
     "--data",
     metavar="SOURCE",
-    help="Training data: fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
+    help="Data: fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
 )
 @click.option("--augment", metavar="NAME", help="Augmentation of images for the discriminator, or none.")
 @click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
