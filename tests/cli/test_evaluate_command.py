@@ -61,7 +61,7 @@ def seen_threads(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
     def evaluate(*_: Any) -> None:
         raise UsageError(f"found {torch.get_num_threads()} {os.environ.get('OMP_NUM_THREADS')}")
 
-    monkeypatch.setattr("ganzoo.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("ganzoo.evaluation.evaluate.evaluate", evaluate)
     said = ganzoo("evaluate", EXPORTED / "dcgan", *arguments)
     return next(line for line in said.err.splitlines() if "found" in line).split()[-2:]
 
