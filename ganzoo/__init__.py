@@ -4,7 +4,7 @@
     bundle = ganzoo.export(run)
     images = ganzoo.load(bundle).generate(64, seed=0)
 
-Importing this module imports neither torch nor onnxruntime; each function does when it is called.
+Importing this module imports neither torch nor onnxruntime; each function imports what it needs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def train(
     """Train a recipe, an `architecture+loss` combination or a settings file; returns the run.
 
     `settings` takes further values by dotted path (`{"generator.lr": 1e-4}`). Ctrl-C saves and
-    returns a run whose `record["status"]` is "interrupted". With `auto_resume` the same call goes on with
+    returns a run whose `record["status"]` is "interrupted". With `auto_resume` the same call resumes
     a run that ended early. Errors are `ganzoo.errors.GanzooError`.
     """
     from ganzoo.config.resolve import resolve
@@ -76,7 +76,7 @@ def train(
 
 
 def open_run(path: str | PathLike[str]) -> Run:
-    """An existing run directory, to export it or to read its log."""
+    """Open an existing run directory, to export it or to read its log."""
     from ganzoo.runs.run import Run
 
     return Run.open(Path(path))
@@ -89,10 +89,10 @@ def export(
     uint8: bool = False,
     checkpoint: Literal["newest", "best"] | int = "newest",
 ) -> Bundle:
-    """Export a run's generators to checked ONNX files, in `exported/<recipe>` unless `output` says where.
+    """Export a run's generators to checked ONNX files in the folder `output`, by default `exported/<recipe>`.
 
-    `run` is a run or its directory. `checkpoint` is the newest sound one, the best one of a run with
-    `train.keep_best`, or the one after that many images. With `uint8` images leave the graph as uint8,
+    `run` is a run or its directory. `checkpoint` is the newest valid one, the best one of a run with
+    `train.keep_best`, or the one after that many images. With `uint8` the graph returns images as uint8,
     (N, height, width, channels). Errors are `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
     """
     from ganzoo.exporting.from_run import export_run
@@ -111,11 +111,11 @@ def evaluate(
     seed: int = 0,
     against: Literal["held-out", "training"] = "held-out",
 ) -> Report:
-    """Score samples of a run or a bundle against real samples; `Report.to_json()` has everything.
+    """Score samples of a run or a bundle against real samples; `Report.to_json()` has all results.
 
-    `n` samples are made with `seed`, without it as many as there are real ones, 10,000 at most. `data`
-    replaces the data that it was trained on. `metrics` are names, none means all that apply. Nothing is
-    written. Errors are `ganzoo.errors.GanzooError`.
+    The generator makes `n` samples with `seed`; by default as many as there are real ones, at most 10,000.
+    `data` replaces the data of the run. `metrics` are names of metrics; empty means all that apply. Nothing
+    is written. Errors are `ganzoo.errors.GanzooError`.
     """
     from ganzoo.evaluation.evaluate import Request
     from ganzoo.evaluation.evaluate import evaluate as score
@@ -130,7 +130,7 @@ def load(path: str | PathLike[str] | Bundle, **options: Any) -> Generator:
     """Load an exported generator (a bundle, its folder, or an .onnx file) without torch.
 
     `options` are those of `ganzoo.runtime.load`: `provider`, `generator`, and `trust=True` for a file that
-    was made elsewhere (what that protects from, and what not, is said there).
+    another program made. `ganzoo.runtime.load` says what `trust` protects from and what it does not.
     """
     from ganzoo import runtime
 

@@ -1,3 +1,3 @@
-"""The version, on its own: the build reads it here, and nothing is imported for it."""
+"""The version, in a file of its own: the build reads it without importing anything."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Every error that ganzoo raises on purpose, and the exit code each one ends the command with.
+"""Every error that ganzoo raises on purpose, and the exit code of the command for each of them.
 
 An error says three things: what happened, where it came from, what to do about it.
 """
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a script may rely on; the whole set that `ganzoo` ends with."""
+    """All exit codes of the `ganzoo` command. Scripts may rely on them."""
 
     OK = 0
     FAILURE = 1
@@ -21,11 +21,21 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+CODE_OF_STATUS = {
+    "done": ExitCode.OK,
+    "paused": ExitCode.OK,
+    "diverged": ExitCode.DIVERGED,
+    "preempted": ExitCode.PREEMPTED,
+    "interrupted": ExitCode.INTERRUPTED,
+}
+"""The exit code of a training command, by the run's status in run.json."""
+
+
 class GanzooError(Exception):
     """Base of all errors a user can act on.
 
-    `what` is one sentence; `where` names the file, setting or plugin it came from;
-    `fix` is something the user can do or type.
+    `what` is one sentence. `where` names the file, setting or plugin that the error came from.
+    `fix` is something that the user can do or type.
     """
 
     exit_code: ExitCode = ExitCode.USAGE
@@ -70,7 +80,7 @@ class DivergedError(GanzooError):
 
 
 class PreemptedError(GanzooError):
-    """SIGTERM or SIGUSR1 came when there was nothing to save yet."""
+    """SIGTERM or SIGUSR1 arrived before there was anything to save."""
 
     exit_code = ExitCode.PREEMPTED
 
@@ -88,6 +98,6 @@ class StorageError(GanzooError):
 
 
 class FailedError(GanzooError):
-    """The machine or a plugin failed in the middle of the work: out of memory, an exception in a term."""
+    """The machine or a plugin failed during the run: out of memory, an exception in a term."""
 
     exit_code = ExitCode.FAILURE

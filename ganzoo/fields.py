@@ -1,4 +1,4 @@
-"""Fields of a batch, what an architecture may know of the data, and the sizes of its maps.
+"""Fields of a batch, the facts about the data that an architecture may use, and sizes of feature maps.
 
 Plugins import these names from `ganzoo.api`. Nothing here imports torch or numpy.
 """
@@ -6,8 +6,8 @@ Plugins import these names from `ganzoo.api`. Nothing here imports torch or nump
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from ganzoo.errors import DataError
@@ -15,12 +15,12 @@ from ganzoo.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table, and how the values of a row (a float field) spell it.
+    """One column of a table, and how the values of a row (a float field) encode it.
 
-    A category has the names of its `values`, each with an indicator in the row: the largest counts. A number
-    has an indicator for each of its modes, which lie at `centres`, and a value v in -1..1: it stands for
-    centre + 4 * width * v of its mode (Xu et al. 2019, CTGAN, section 4.2), kept in `bounds` and rounded to
-    `decimals`. ValueError where this is neither or both.
+    A category has the names of its `values`, each with an indicator in the row; the largest indicator is the
+    chosen value. A number has an indicator for each of its modes, with means `centres`, and a value v in
+    -1..1. The number is centre + 4 * width * v of its mode (Xu et al. 2019, CTGAN, section 4.2), clipped to
+    `bounds` and rounded to `decimals`. ValueError for a column that is neither or both.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Column:
 
     def __post_init__(self) -> None:
         numbers = (*self.centres, *self.widths, *self.bounds)
-        whole = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and self.decimals in range(21)
-        whole = whole and isinstance(self.decimals, int)
-        if bool(self.values) == bool(self.centres) or not whole or not all(map(math.isfinite, numbers)):
+        valid = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and self.decimals in range(21)
+        valid = valid and isinstance(self.decimals, int)
+        if bool(self.values) == bool(self.centres) or not valid or not all(map(math.isfinite, numbers)):
             raise ValueError(f"the column '{self.name}' is neither a category nor a number")
         named = isinstance(self.values, tuple)
         if not (named and all(isinstance(text, str) for text in (self.name, *self.values))):
-            raise ValueError("names of columns and of their values are text")
+            raise ValueError("the names of columns and of their values must be text")
 
     @property
     def indicators(self) -> int:
-        """How many values of a row say which category or mode it is."""
+        """The number of values of a row that indicate the category or the mode."""
         return len(self.values or self.centres)
 
 
 class Place(NamedTuple):
-    """Where a row has a column: indicators from `start` to `stop`; a number's value at `value`, else -1."""
+    """Where a column is in a row: indicators `start:stop`; the index `value` of a number's value, else -1."""
 
     start: int
     stop: int
@@ -55,9 +55,10 @@ class Place(NamedTuple):
 
 
 def places(columns: Sequence[Column]) -> list[Place]:
-    """The place of each column: a row has all categories' indicators, then all numbers', then the values.
+    """The place of each column in a row.
 
-    So the k-th of all categories is known by the k-th value of a row.
+    A row has the indicators of all categories, then the indicators of all numbers, then the numbers' values.
+    So the k-th value of a row indicates the k-th of all categories.
     """
     order = sorted(range(len(columns)), key=lambda at: not columns[at].values)
     value = sum(column.indicators for column in columns)
@@ -72,16 +73,26 @@ def places(columns: Sequence[Column]) -> list[Place]:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One named column of a batch, declared once for data check, sampler, ONNX and runtime.
+    """One named entry of a batch, declared once for data check, sampler, ONNX and runtime.
 
     `shape` is that of one sample, without the batch: `(3, 64, 64)` for an RGB image
-    (channels, height, width), `()` for a label. `source` says who fills it: the data set, a
-    random draw (`normal` is N(0, 1), `uniform` is U(-1, 1), or each of an int64 field's classes with equal
-    chance), or nobody: a `constant` float field is `default` everywhere, in training always, and when
-    sampling unless the caller gives another value. `range` is the closed interval that
-    values of a float field lie in; `None` means unbounded. `classes` names the values of an
-    int64 label field, in order; `shares` says how often each comes where nobody asks for one, equally often
-    when empty. `columns` tells which table the rows of a float field spell, see `places`.
+    (channels, height, width), `()` for a label. `source` says where the values come from: the data set, a
+    random draw (`normal` is N(0, 1); `uniform` is U(-1, 1), or for int64 each class with equal probability),
+    or a constant. A `constant` float field always is `default` in training; for sampling the caller may give
+    another value. `range` is the closed interval of the values of a float field; `None` means unbounded.
+    `classes` names the values of an int64 label field, in order; `shares` are the relative frequencies of the
+    classes when labels are drawn, all equal when empty. `columns` describes the table that the rows of a
+    float field encode, see `places`.
+
+    `kind` is what a sample is (image, sound, series ...): the name of a media record, which previews,
+    writes, reads and compares such samples. Empty means a plain array. `facts` are the kind's own, as JSON: a
+    sampling rate, frames a second, a vocabulary, units. `original` is the interval of the data's own values
+    that `range` stands for, (0, 4095) for 12-bit images: generated samples are written back in it.
+
+    `axes` names the dimensions of `shape`. An axis in `free` has any size at inference. `free` maps its name
+    to a multiple m: the possible sizes are m, 2m, 3m ... Axes of one name in different fields have the same
+    number of steps: with 16 steps an input with ("height": 1) is 16 high, an output with ("height": 4) is 64.
+    `shape` holds the sizes in training.
     """
 
     name: str
@@ -93,26 +104,51 @@ class Field:
     default: float = 0.0
     shares: tuple[float, ...] = ()
     columns: tuple[Column, ...] = ()
+    kind: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    original: tuple[float, float] | None = None
+    axes: tuple[str, ...] = ()
+    free: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.default, int | float) and math.isfinite(self.default)):
-            raise ValueError(f"the default of '{self.name}' is no finite number")
+            raise ValueError(f"the default of '{self.name}' is not a finite number")
         if self.shares and (len(self.shares) != len(self.classes) or not 0 < sum(self.shares) < math.inf):
-            raise ValueError(f"the shares of '{self.name}' are not those of its classes")
+            raise ValueError(f"the shares of '{self.name}' must be one number for each class")
         if any(share < 0 for share in self.shares):
             raise ValueError(f"'{self.name}' has a share below 0")
         if len({column.name for column in self.columns}) < len(self.columns):
-            raise ValueError(f"'{self.name}' has two columns of one name")
+            raise ValueError(f"'{self.name}' has two columns of the same name")
+        self._check_kind()
+        self._check_axes()
+
+    def _check_kind(self) -> None:
+        if not isinstance(self.kind, str) or not all(isinstance(key, str) for key in self.facts):
+            raise ValueError(f"the kind of '{self.name}' and the names of its facts are text")
+        if self.original is not None:
+            low, high = self.original
+            if self.range is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(f"the original values of '{self.name}' are an interval, and need a range")
+
+    def _check_axes(self) -> None:
+        if self.axes and (len(self.axes) != len(self.shape) or len(set(self.axes)) < len(self.axes)):
+            raise ValueError(f"'{self.name}' has the axes {self.axes}, its shape is {self.shape}")
+        for axis, multiple in self.free.items():
+            if axis not in self.axes or not isinstance(multiple, int) or multiple < 1:
+                raise ValueError(f"the free axis '{axis}' of '{self.name}' is no axis, or has no multiple")
+            size = self.shape[self.axes.index(axis)]
+            if size % multiple:
+                raise ValueError(f"the axis '{axis}' of '{self.name}' has size {size}, not {multiple} * n")
 
     def check_columns(self) -> None:
-        """ValueError unless the columns fill a row."""
+        """Raise ValueError unless the columns together have as many values as a row."""
         size = sum(column.indicators + bool(column.centres) for column in self.columns)
         if self.columns and self.shape != (size,):
             raise ValueError(f"the columns of '{self.name}' fill {size} values, its shape is {self.shape}")
 
     @property
     def is_image(self) -> bool:
-        """Whether an image can be drawn from it: channels x height x width with 1, 3 or 4 channels."""
+        """Whether the field is an image: channels x height x width with 1, 3 or 4 channels."""
         return self.dtype == "float32" and len(self.shape) == 3 and self.shape[0] in (1, 3, 4)
 
     def to_json(self) -> dict[str, Any]:
@@ -120,19 +156,20 @@ class Field:
         raw = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         if self.source != "constant":
             del raw["default"]
-        # Files of before there were these have no such keys either.
-        return {key: value for key, value in raw.items() if value or key not in ("shares", "columns")}
+        # Files of earlier versions do not have these keys either.
+        newer = ("shares", "columns", "kind", "facts", "original", "axes", "free")
+        return {key: value for key, value in raw.items() if value or key not in newer}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Field:
-        """Read what `to_json` wrote; ValueError or TypeError for what it never writes."""
+        """The inverse of `to_json`; ValueError or TypeError for anything that it never writes."""
         values, listed = _tuples(raw), raw.get("columns", ())
         if not isinstance(listed, (list, tuple)) or not all(isinstance(item, Mapping) for item in listed):
-            raise ValueError("columns are a list of records")
+            raise ValueError("columns must be a list of records")
         columns = tuple(Column(**_tuples(item)) for item in listed)
-        field = cls(**{**values, "columns": columns})
-        field.check_columns()
-        return field
+        made = cls(**{**values, "columns": columns})
+        made.check_columns()
+        return made
 
 
 def _tuples(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,7 +178,7 @@ def _tuples(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class DataInfo:
-    """What an architecture may know of the data: its fields and the number of samples."""
+    """The facts about the data that an architecture may use: its fields and the number of samples."""
 
     fields: tuple[Field, ...]
     count: int
@@ -159,7 +196,7 @@ class DataInfo:
 
     @property
     def signal(self) -> Field:
-        """The one float field, for architectures that imitate whatever the data holds."""
+        """The only float field, for architectures that generate data of any kind; DataError otherwise."""
         floats = [item for item in self.fields if item.dtype == "float32"]
         if len(floats) != 1:
             names = ", ".join(item.name for item in floats) or "none"
@@ -167,13 +204,13 @@ class DataInfo:
         return floats[0]
 
     def image(self, *, smallest: int = 1, otherwise: str = "") -> Field:
-        """The field `image`, for networks that need images of at least `smallest` pixels a side.
+        """The field `image`, for networks that need images of at least `smallest` pixels per side.
 
-        DataError when it is no float field of channels x height x width, or smaller. `otherwise` names
-        an architecture that takes any shape, for the message.
+        DataError when the field is smaller or not a float field of channels x height x width. `otherwise`
+        names an architecture that accepts any shape, for the error message.
         """
         image = self.field("image")
-        instead = f"the architecture '{otherwise}' takes any" if otherwise else ""
+        instead = f"the architecture '{otherwise}' accepts any" if otherwise else ""
         if image.dtype != "float32" or len(image.shape) != 3:
             raise DataError(
                 "This architecture needs images: channels x height x width.",
@@ -191,10 +228,10 @@ class DataInfo:
 
 
 def halvings(height: int, width: int, *, smallest: int = 4) -> int:
-    """How often an image can be halved before its shorter side would fall under `smallest` pixels.
+    """How often an image can be halved until its shorter side would be less than `smallest` pixels.
 
     64 -> 4, 32 -> 3, 28 -> 2 (28, 14, 7). A generator starts from ceil(side / 2**halvings) pixels
-    and crops what it has too much, so any size works.
+    and crops the surplus, so any size works.
     """
     count = 0
     while min(height, width) >> (count + 1) >= smallest:
@@ -203,5 +240,25 @@ def halvings(height: int, width: int, *, smallest: int = 4) -> int:
 
 
 def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
-    """Sizes of the maps from the image down: ceil(side / 2**k) for k = 0..stages."""
+    """Sizes of the feature maps, largest first: ceil(side / 2**k) for k = 0..stages."""
     return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]
+
+
+def steps_of(fields: Iterable[Field]) -> dict[str, int]:
+    """How many steps each free axis of these fields has in training; ValueError where two fields differ."""
+    found: dict[str, int] = {}
+    for item in fields:
+        for axis, multiple in item.free.items():
+            steps = item.shape[item.axes.index(axis)] // multiple
+            if found.setdefault(axis, steps) != steps:
+                raise ValueError(f"the axis '{axis}' has {found[axis]} steps, but {steps} in '{item.name}'")
+    return found
+
+
+def resized(item: Field, steps: Mapping[str, int]) -> Field:
+    """The field with its free axes at so many steps; axes that `steps` does not name keep their size."""
+    sizes = {axis: multiple * steps[axis] for axis, multiple in item.free.items() if axis in steps}
+    if not sizes:
+        return item
+    shape = tuple(sizes.get(axis, size) for axis, size in zip(item.axes, item.shape, strict=True))
+    return replace(item, shape=shape)

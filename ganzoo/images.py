@@ -1,7 +1,7 @@
-"""Values as images: uint8 conversion, grids, plots of 1-D and 2-D data, atomic saving.
+"""Draws samples: conversion to uint8, grids, plots of 1-D and 2-D data, atomic saving.
 
-Uses numpy and Pillow only, so that training, export and the runtime draw alike. Does not decide
-what is drawn when, and never reads images: that is the data side.
+Uses numpy and Pillow only, so that training, export and the runtime draw the same way. Reading image
+files is the task of image_files.py.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ __all__ = [
 ]  # fmt: skip
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Pillow's name for so many channels."""
+"""Pillow's mode by the number of channels."""
 
-_CELL = 56  # px: below that, 28-pixel digits are hard to see on today's screens
+_CELL = 56  # px: smaller images are hard to see on today's screens
 _SIDE = 512
 _MARGIN = 28
-_LARGEST = 89_478_485  # px: more than this and Pillow warns of a decompression bomb when it opens the file
+_BINS = 64
+_LARGEST = 89_478_485  # px: above this, Pillow warns of a decompression bomb when it opens a file
 _WHITE, _FRAME, _INK = (255, 255, 255), (190, 190, 190), (60, 60, 60)
 _REFERENCE, _GENERATED = (176, 176, 176), (0, 114, 178)  # blue of Okabe & Ito's colour-blind palette
 
 
 def to_uint8(images: NDArray[Any], range: tuple[float, float] = (-1.0, 1.0)) -> NDArray[np.uint8]:  # noqa: A002
-    """Float images (N, C, H, W) in `range` -> uint8 (N, H, W, C): rounded, clipped, NaN drawn as low.
+    """Float images (N, C, H, W) in `range` -> uint8 (N, H, W, C): rounded, clipped, NaN becomes 0.
 
-    The same float32 arithmetic as the uint8 output of an exported graph.
+    Uses the same float32 arithmetic as the uint8 output of an exported graph.
     """
     low, high = range
     count, channels, height, width = images.shape
@@ -47,28 +48,28 @@ def to_uint8(images: NDArray[Any], range: tuple[float, float] = (-1.0, 1.0)) -> 
     for start in np.arange(0, count, 64).tolist():  # all at once would take five copies
         part = images[start : start + 64].astype(np.float32)
         scaled = (part - np.float32(low)) * np.float32(255.0 / (high - low))
-        whole = np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0, 255)
-        result[start : start + 64] = whole.astype(np.uint8).transpose(0, 2, 3, 1)
+        rounded = np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0, 255)
+        result[start : start + 64] = rounded.astype(np.uint8).transpose(0, 2, 3, 1)
     return result
 
 
 def to_pixels(field: Field, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """The values of an image field as uint8 (N, H, W, C), which they may be already.
+    """The values of an image field as uint8 (N, H, W, C); uint8 values are returned unchanged.
 
-    Without a declared range they are stretched from their smallest to their largest value.
+    Without a declared range, the smallest value becomes 0 and the largest 255.
     """
     if values.dtype == np.uint8:
         return values
-    known = values[np.isfinite(values)] if field.range is None else np.empty(0)
-    low, high = field.range or ((float(known.min()), float(known.max())) if known.size else (-1.0, 1.0))
+    finite = values[np.isfinite(values)] if field.range is None else np.empty(0)
+    low, high = field.range or ((float(finite.min()), float(finite.max())) if finite.size else (-1.0, 1.0))
     return to_uint8(values, (low, high if high > low else low + 1.0))
 
 
-def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np.uint8]:
-    """Images of several kinds (N, h, w, 1, 3 or 4), one beside the other: (N, H, W, C), white between them.
+def side_by_side(parts: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Arrays of images (N, h, w, 1, 3 or 4), placed side by side with white between them: (N, H, W, C).
 
-    Small images are enlarged by whole factors, smaller kinds by larger ones; C is the largest number of
-    channels among them.
+    Small images are enlarged by whole factors to about the height of the largest. C is the largest number of
+    channels among the arrays.
     """
     count, channels = len(parts[0]), max(part.shape[3] for part in parts)
     height = max(part.shape[1] for part in parts)
@@ -81,7 +82,7 @@ def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np
             colours = large if large.shape[3] >= 3 else large.repeat(3, axis=3)
             opaque = np.full((*colours.shape[:3], 4 - colours.shape[3]), 255, np.uint8)
             large = np.concatenate([colours, opaque], axis=3)[..., :channels]
-        left = gap if index else 0
+        left = 1 if index else 0
         column = np.full((count, height, left + large.shape[2], channels), 255, np.uint8)
         column[:, : large.shape[1], left:] = large
         columns.append(column)
@@ -91,12 +92,12 @@ def side_by_side(parts: Sequence[NDArray[np.uint8]], gap: int = 1) -> NDArray[np
 def grid(
     images: NDArray[np.uint8], columns: int | None = None, padding: int = 2, limit: int | None = None
 ) -> Image.Image:
-    """A sheet of images (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
+    """A grid of images (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
 
-    Small images are enlarged by a whole factor, each pixel a sharp square. With a `limit` on the
-    sheet's pixels only the whole rows that fit are drawn, in fewer columns where not even one fits; at
-    least one image, shrunk if it must be. UsageError when there is nothing to draw or the sheet
-    would have more than 89 million pixels.
+    Small images are enlarged by a whole factor without smoothing. With a `limit` on the pixels of the
+    grid, only full rows that fit are drawn, in fewer columns if not even one row fits. At least one image
+    is drawn, shrunk if necessary. UsageError when there is nothing to draw or the grid would have more
+    than 89 million pixels.
     """
     if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape:
         raise UsageError(f"An array of shape {images.shape} is not a batch of images (N, H, W, 1, 3 or 4).")
@@ -128,14 +129,14 @@ def grid(
 
 
 def scatter(points: NDArray[Any], reference: NDArray[Any] | None = None) -> Image.Image:
-    """Points (N, 2) in colour over the reference points (M, 2) in gray; the frame is the reference's extent.
+    """Points (N, 2) in colour over the reference points (M, 2) in gray, which define the plotted region.
 
-    Both axes have one scale. Points outside the frame, and those that are not finite, are left out.
+    Both axes have the same scale. Points outside the region and points that are not finite are not drawn.
     """
     shown = _finite(points if reference is None else reference, 2)
     low, high = (shown.min(axis=0), shown.max(axis=0)) if len(shown) else (np.full(2, -1.0), np.full(2, 1.0))
     centre, half = (low + high) / 2, 0.55 * max(float((high - low).max()), 1e-6)
-    image, pen = _paper()
+    image, pen = _empty_plot()
     for cloud, colour in ((reference, _REFERENCE), (points, _GENERATED)):
         if cloud is None:
             continue
@@ -149,20 +150,20 @@ def scatter(points: NDArray[Any], reference: NDArray[Any] | None = None) -> Imag
     return image
 
 
-def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None, bins: int = 64) -> Image.Image:
-    """Densities of values (N, 1), outlined in colour over those of the reference (M, 1), filled in gray."""
+def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None) -> Image.Image:
+    """Histogram of values (N, 1) as a coloured outline over that of the reference (M, 1), filled in gray."""
     shown = _finite(values if reference is None else reference, 1)
     low, high = (float(shown.min()), float(shown.max())) if len(shown) else (-1.0, 1.0)
     slack = 0.05 * max(high - low, 1e-6)
-    edges = np.linspace(low - slack, high + slack, bins + 1)
-    image, pen = _paper()
+    edges = np.linspace(low - slack, high + slack, _BINS + 1)
+    image, pen = _empty_plot()
     heights = [
         None if item is None else np.histogram(_finite(item, 1), edges)[0] / max(len(item), 1)
         for item in (reference, values)
     ]
     top = max(max(float(item.max()) for item in heights if item is not None), 1e-12) * 1.05
     span, base = _SIDE - 2 * _MARGIN, _SIDE - _MARGIN
-    x = np.round(_MARGIN + np.arange(bins + 1) / bins * span).astype(int).tolist()
+    x = np.round(_MARGIN + np.arange(_BINS + 1) / _BINS * span).astype(int).tolist()
     for bars, colour in zip(heights, (_REFERENCE, _GENERATED), strict=True):
         if bars is None:
             continue
@@ -178,7 +179,7 @@ def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None, bins:
 
 
 def can_draw(field: Field) -> bool:
-    """Whether `draw` has an image for this field: an image, or points in one or two dimensions."""
+    """Whether `draw` can draw this field: an image, or points in one or two dimensions."""
     return field.is_image or (field.dtype == "float32" and field.shape in ((1,), (2,)))
 
 
@@ -190,7 +191,7 @@ def draw(
     *,
     fit: bool = False,
 ) -> Image.Image | None:
-    """The image that suits the field, or None when there is none.
+    """A grid, scatter plot or histogram of the values; None for fields that cannot be drawn.
 
     `values` is float (N, *field.shape); images may be uint8 (N, H, W, C) already. `reference` is for
     1-D and 2-D data. With `fit`, a grid that would be too large shows fewer images.
@@ -203,9 +204,9 @@ def draw(
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write the image in the format of the path's ending, whole or not at all.
+    """Write the image in the format of the path's extension, completely or not at all.
 
-    UsageError for an unknown ending, StorageError when the disk refuses.
+    UsageError for an unknown extension, StorageError when writing fails.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
@@ -220,21 +221,21 @@ def save(image: Image.Image, path: Path) -> None:
 def _fitting(
     images: NDArray[np.uint8], columns: int, factor: int, padding: int, limit: int
 ) -> tuple[NDArray[np.uint8], int, int]:
-    """The images whose grid has at most `limit` pixels, its columns and its factor."""
+    """The images whose grid has at most `limit` pixels, its columns and its enlarging factor."""
     _, height, width, channels = images.shape
     tall, wide = height * factor + padding, width * factor + padding
     columns = min(columns, (limit // (tall + padding) - padding) // wide)
     if columns >= 1:
         rows = (limit // (columns * wide + padding) - padding) // tall
         return images[: rows * columns], columns, factor
-    # Not even one: the smallest whole factor that brings it below the limit.
+    # Not even one image fits: shrink it by the smallest whole factor that brings it below the limit.
     shrink = 1
     while (-(-height // shrink) + 2 * padding) * (-(-width // shrink) + 2 * padding) > limit and (
         shrink < max(height, width)
     ):
         shrink += 1
-    whole = Image.fromarray(images[0, :, :, 0] if channels == 1 else images[0])
-    small = np.asarray(whole.reduce(shrink))
+    first = Image.fromarray(images[0, :, :, 0] if channels == 1 else images[0])
+    small = np.asarray(first.reduce(shrink))
     return small.reshape(1, *small.shape[:2], channels), 1, 1
 
 
@@ -243,7 +244,7 @@ def _finite(values: NDArray[Any], width: int) -> NDArray[np.float64]:
     return rows[np.isfinite(rows).all(axis=1)]
 
 
-def _paper() -> tuple[Image.Image, ImageDraw.ImageDraw]:
+def _empty_plot() -> tuple[Image.Image, ImageDraw.ImageDraw]:
     image = Image.new("RGB", (_SIDE, _SIDE), _WHITE)
     pen = ImageDraw.Draw(image)
     pen.rectangle((_MARGIN - 1, _MARGIN - 1, _SIDE - _MARGIN, _SIDE - _MARGIN), outline=_FRAME)
@@ -251,7 +252,7 @@ def _paper() -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 
 def _captions(pen: ImageDraw.ImageDraw, x: tuple[float, float], y: tuple[float, float]) -> None:
-    """The ends of both axes, in figures: x below the frame, y above and inside it."""
+    """Write the limits of both axes: x below the frame, y above it."""
     bottom = _SIDE - _MARGIN + 6
     pen.text((_MARGIN, bottom), f"{x[0]:.3g}", fill=_INK)
     pen.text((_SIDE - _MARGIN, bottom), f"{x[1]:.3g}", fill=_INK, anchor="ra")

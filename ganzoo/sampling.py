@@ -1,7 +1,7 @@
 """Random inputs of generators: the same rows for the same seed on every machine.
 
-Owns the step from (seed, field, row) to numbers and the walk between two latents. Does not choose
-fields, run networks or know of torch's random streams, which the training loop uses.
+Computes numbers from (seed, field, row) and interpolates between two latents. Uses none of torch's
+random streams, which belong to the training loop.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ganzoo.fields import Field
 
 __all__ = ["can_draw", "draw", "interpolate"]
 
-_WORDS = 4  # Philox4x64 gives four 64-bit words a counter step
-_BLOCK = 2**15  # values computed at once: more would only cost memory, and miss the cache
+_WORDS = 4  # Philox4x64 gives four 64-bit words for each counter step
+_BLOCK = 2**15  # values computed at once: more would take more memory and not fit into the CPU cache
 _LN2, _TURN = 0.6931471805599453, 6.283185307179586
 _ARTANH = [1 / (2 * k + 1) for k in range(11)]
 _SINE = [(-1) ** k / math.factorial(2 * k + 1) for k in range(12)]
 
 
 def can_draw(field: Field) -> bool:
-    """Whether `draw` can fill it: float noise, a constant, or a label with named classes."""
+    """Whether `draw` can draw the field: float noise, a constant, or a label with named classes."""
     if field.dtype == "int64":
         return bool(field.classes)
     return field.source != "data"
@@ -39,10 +39,10 @@ def draw(fields: Sequence[Field], n: int, seed: int, start: int = 0) -> dict[str
     Noise is float32: N(0, 1) for `normal`, U(-1, 1) for `uniform`. A `constant` is its default. Labels are
     int64, uniform over the classes or by their `shares`. Row i is a function of (seed, field name, field
     shape, i) alone, so a longer draw begins with the shorter one. Only Philox's raw words are used: numpy
-    promises that these never change, and makes no such promise for the methods of `Generator`. From there on
-    only operations that IEEE 754 rounds correctly are used, so every bit is the same on every machine.
+    promises that these never change, and makes no such promise for the methods of `Generator`. All further
+    operations are ones that IEEE 754 rounds correctly, so every bit is the same on every machine.
 
-    UsageError for a seed outside 0..2**64-1, a negative n or start, and a field that nobody draws.
+    UsageError for a seed outside 0..2**64-1, a negative n or start, and a field that cannot be drawn.
     """
     if not 0 <= seed < 2**64:
         raise UsageError(f"The seed {seed} is not in 0..2**64-1.", fix="choose a whole number such as 0")
@@ -54,16 +54,17 @@ def draw(fields: Sequence[Field], n: int, seed: int, start: int = 0) -> dict[str
 
 
 def interpolate(a: NDArray[Any], b: NDArray[Any], steps: int, source: str) -> NDArray[Any]:
-    """`steps` points on the way from `a` to `b`, both ends included: shape (steps, *a.shape), float32.
+    """`steps` points from `a` to `b`, both included: shape (steps, *a.shape), float32.
 
-    `source="normal"` walks on the sphere (White 2016, "Sampling Generative Networks": points on the
-    chord of two Gaussian vectors are shorter than any that a generator saw); anything else is a line.
-    The ends are exact; points on the sphere between them may differ in the last bit between machines.
+    `source="normal"` interpolates on the sphere (White 2016, "Sampling Generative Networks": points on the
+    line between two Gaussian vectors are shorter than any vector of the training). Other sources interpolate
+    linearly. `a` and `b` are exact; points on the sphere between them may differ in the last bit between
+    machines.
     """
     if a.shape != b.shape:
         raise UsageError(f"Latents of shapes {a.shape} and {b.shape} cannot be connected.")
     if steps < 1:
-        raise UsageError(f"A walk of {steps} steps is empty.", fix="ask for 2 steps or more")
+        raise UsageError(f"An interpolation of {steps} steps is empty.", fix="ask for 2 steps or more")
     t = np.linspace(0.0, 1.0, steps).reshape(-1, *([1] * a.ndim))
     first, last = a.astype(np.float64), b.astype(np.float64)
     left, right = 1.0 - t, t
@@ -71,7 +72,7 @@ def interpolate(a: NDArray[Any], b: NDArray[Any], steps: int, source: str) -> ND
         lengths = float(np.linalg.norm(first) * np.linalg.norm(last))
         cosine = float(np.vdot(first, last)) / lengths if lengths else 1.0
         angle = math.acos(min(1.0, max(-1.0, cosine)))
-        if math.sin(angle) > 1e-6:  # parallel vectors span no arc; the line is the same walk
+        if math.sin(angle) > 1e-6:  # parallel vectors span no arc; the line gives the same points
             left, right = np.sin(left * angle) / math.sin(angle), np.sin(right * angle) / math.sin(angle)
     walk = np.empty((steps, *a.shape), dtype=np.float32)
     for rows in _blocks(steps, a.size):
@@ -85,7 +86,7 @@ def interpolate(a: NDArray[Any], b: NDArray[Any], steps: int, source: str) -> ND
 def _column(field: Field, n: int, seed: int, start: int) -> NDArray[Any]:
     if not can_draw(field):
         raise UsageError(
-            f"The field '{field.name}' is not a random one: its values must be given.",
+            f"The field '{field.name}' is not random: its values must be given.",
             where=f"{field.dtype} of shape {field.shape}, source '{field.source}'",
         )
     if field.source == "constant":
@@ -96,7 +97,7 @@ def _column(field: Field, n: int, seed: int, start: int) -> NDArray[Any]:
         count = rows.stop - rows.start
         words = _words(field.name, count, size + size % 2, seed, start + rows.start)
         if field.dtype == "int64" and field.shares:
-            ends = np.cumsum(field.shares)  # added one by one: the same bits everywhere
+            ends = np.cumsum(field.shares)  # added in order: the same bits on every machine
             column[rows] = ends[:-1].searchsorted(_doubles(words[:, :size]) * ends[-1], "right")
         elif field.dtype == "int64":
             column[rows] = words[:, :size] % np.uint64(len(field.classes))  # bias: under classes / 2**64
@@ -108,14 +109,14 @@ def _column(field: Field, n: int, seed: int, start: int) -> NDArray[Any]:
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:
-    """Slices that cover `rows` rows of `width` values, each of about `_BLOCK` values or one row."""
+    """Slices that cover `rows` rows of `width` values; each has about `_BLOCK` values, or one row."""
     step = max(1, _BLOCK // max(width, 1))
     for first in range(0, rows, step):
         yield slice(first, min(first + step, rows))
 
 
 def _normal(unit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Box and Muller's N(0, 1) from U[0, 1): each pair of columns becomes a pair."""
+    """N(0, 1) from U[0, 1) by Box and Muller: each pair of columns becomes a pair."""
     radius = np.sqrt(-2.0 * _log(1.0 - unit[:, 0::2]))  # 1 - u is exact, and in (0, 1]
     turns = unit[:, 1::2]
     normal = np.empty_like(unit)
@@ -124,12 +125,12 @@ def _normal(unit: NDArray[np.float64]) -> NDArray[np.float64]:
     return normal
 
 
-# numpy's log, cos and sin differ in the last bit between machines. These two are as close to the true
-# value (under 1e-15) and use only operations that are rounded correctly everywhere.
+# numpy's log, cos and sin differ in the last bit between machines. These two functions are as exact (errors
+# under 1e-15) and use only operations that every machine rounds correctly.
 
 
 def _log(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of positive x = m * 2**e, m around 1: log m = 2 artanh((m - 1) / (m + 1))."""
+    """The logarithm of positive x = m * 2**e with m near 1: log m = 2 artanh((m - 1) / (m + 1))."""
     mantissa, exponent = np.frexp(x)
     small = mantissa < math.sqrt(0.5)
     mantissa = np.where(small, 2.0 * mantissa, mantissa)
@@ -138,7 +139,7 @@ def _log(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sine(turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sine of an angle in full turns, by Taylor's series within a quarter of a turn."""
+    """The sine of an angle in full turns, by the Taylor series within a quarter of a turn."""
     turns = turns - np.rint(turns)
     turns = np.where(np.abs(turns) > 0.25, np.copysign(0.5, turns) - turns, turns)
     angle = _TURN * turns
@@ -153,7 +154,7 @@ def _polynomial(x: NDArray[np.float64], coefficients: Sequence[float]) -> NDArra
 
 
 def _words(name: str, n: int, size: int, seed: int, start: int) -> NDArray[np.uint64]:
-    """The first `size` random words of each row; every row starts at a counter step of its own."""
+    """The first `size` random words of each row; every row starts at its own counter step."""
     steps = -(-size // _WORDS)
     stream = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
     philox = np.random.Philox(counter=start * steps, key=np.array([seed, stream], dtype=np.uint64))

@@ -1,7 +1,7 @@
-"""Rows of a float field read as the table that they spell: by column, as numbers, as CSV.
+"""Decodes the rows of a float field into a table: by column, as numbers, as CSV.
 
-Needs numpy and the standard library alone, so that an exported generator writes tables anywhere.
-What the values of a row mean is said by `Field.columns`.
+Needs only numpy and the standard library, so that an exported generator writes tables anywhere.
+`Field.columns` defines the meaning of a row's values.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["as_numbers", "decode", "described", "high_cardinality", "to_csv", "w
 
 Rows = NDArray[Any]
 
-SHOWN = 4  # values of a category that is described
-FEW = 10  # values: a category of no more is never crowded
+SHOWN = 4  # values of a category that a description lists
+FEW = 10  # values: a category with at most so many never has high cardinality
 
 
 def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
-    """Rows (n, d) by column: numbers as float64 (n,), categories as text (n,), objects."""
+    """Rows (n, d) by column: numbers as float64 (n,), categories as an object array of text (n,)."""
     return {
         column.name: np.array(column.values, dtype=object)[_which(place, rows)]
         if column.values
@@ -34,14 +34,14 @@ def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
     }
 
 
-def as_numbers(field: Field, rows: Rows, left_out: Collection[str] = ()) -> NDArray[np.float32]:
-    """Rows (n, d) as what can be compared: a number for each number, 0 or 1 for each value of a category.
+def as_numbers(field: Field, rows: Rows, excluded: Collection[str] = ()) -> NDArray[np.float32]:
+    """Rows (n, d) as numbers that can be compared: numbers as they are, categories as one-hot vectors.
 
-    Without the columns whose names are `left_out`; `widths` says how many values each of the others has.
+    Columns whose names are in `excluded` are dropped; `widths` gives the number of values of the others.
     """
     parts: list[NDArray[Any]] = []
     for column, place in zip(field.columns, places(field.columns), strict=True):
-        if column.name in left_out:
+        if column.name in excluded:
             continue
         if column.values:
             parts.append(_which(place, rows)[:, None] == np.arange(len(column.values)))
@@ -51,27 +51,27 @@ def as_numbers(field: Field, rows: Rows, left_out: Collection[str] = ()) -> NDAr
 
 
 def described(field: Field) -> dict[str, str]:
-    """Each column in a few words, by its name; {} for what is no table."""
-    return {column.name: _in_words(column) for column in field.columns}
+    """A short description of each column, by its name; {} for a field that is not a table."""
+    return {column.name: _description(column) for column in field.columns}
 
 
-def widths(field: Field, left_out: Collection[str] = ()) -> tuple[int, ...]:
-    """How many of the values of `as_numbers` each column has, in their order; () for what is no table."""
-    return tuple(len(column.values) or 1 for column in field.columns if column.name not in left_out)
+def widths(field: Field, excluded: Collection[str] = ()) -> tuple[int, ...]:
+    """How many values of `as_numbers` each column has, in order; () for a field that is not a table."""
+    return tuple(len(column.values) or 1 for column in field.columns if column.name not in excluded)
 
 
 def high_cardinality(field: Field, count: int) -> tuple[str, ...]:
-    """Names of categories that comparing `count` rows says nothing of: fewer than two rows for each value.
+    """Names of categories with too many values to compare `count` rows: fewer than two rows for each value.
 
-    Most of their values are in one of two samples alone, so every row would be far from every other one, and
-    near to those that share a value by chance. None where no column would be left.
+    Most of their values occur in only one of two samples. Every row would be far from every other row, and
+    near to rows that share a value by chance. Empty if no column would be left.
     """
     names = [column.name for column in field.columns if max(FEW, count / 2) < len(column.values)]
     return tuple(names) if len(names) < len(field.columns) else ()
 
 
 def to_csv(field: Field, rows: Rows) -> bytes:
-    """The table as a CSV file in UTF-8: a header, then a line for each of the rows (n, d)."""
+    """The table as a CSV file in UTF-8: a header, then one line for each of the rows (n, d)."""
     table = decode(field, rows)
     columns = [
         table[column.name].tolist()
@@ -86,7 +86,7 @@ def to_csv(field: Field, rows: Rows) -> bytes:
     return text.getvalue().encode()
 
 
-def _in_words(column: Column) -> str:
+def _description(column: Column) -> str:
     if column.values:
         more = ", ..." if len(column.values) > SHOWN else ""
         return f"category, {len(column.values):,} values: {', '.join(column.values[:SHOWN])}{more}"

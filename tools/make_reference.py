@@ -10,20 +10,21 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from ganzoo.api import hookspecs, specs
-from ganzoo.registry.discovery import HOOKS
+import ganzoo.testing.checks  # noqa: F401  its modules add their checks to CHECKS
+from ganzoo.api import specs
+from ganzoo.api.hookspecs import HOOKS
 from ganzoo.testing.check import CHECKS, STAGES
 
-PAGE = Path(__file__).parent / "plugins" / "reference.md"
+PAGE = Path(__file__).parent.parent / "docs" / "plugins" / "reference.md"
 
 _STAGES = {
     "plugin": "The plugin as a whole",
-    "record": "Each record but recipes",
+    "record": "Each record except recipes",
     "architecture": "Each architecture, with its default options",
     "loss": "Each loss",
     "term": "Each term",
-    "augmentation": "Each augmentation, with its default options, on made-up images",
-    "recipe": "Each recipe, at a batch of 4 on the smallest made-up data that its networks take",
+    "augmentation": "Each augmentation, with its default options, on synthetic images",
+    "recipe": "Each recipe, at a batch of 4 on the smallest synthetic data that its networks take",
 }
 
 
@@ -35,9 +36,8 @@ def text_of(thing: object) -> str:
 
 def hooks() -> Iterator[str]:
     """A section for each hook."""
-    for name, (_, record) in HOOKS.items():
-        hook = getattr(hookspecs, name)
-        yield f"### `{name}`\n\n`{name}() -> {inspect.signature(hook).return_annotation}`: {text_of(hook)}\n"
+    for name, record in HOOKS.items():
+        yield f"### `{name}`\n\n`{name}() -> list[{record.__name__}]`\n"
         yield f"`{record.__name__}`: {text_of(record)}\n"
         yield "| field | type | default |\n|---|---|---|"
         for item in dataclasses.fields(record):
@@ -52,7 +52,7 @@ def hooks() -> Iterator[str]:
 def checks() -> Iterator[str]:
     """A table for each stage of the conformance kit."""
     for stage in STAGES:
-        yield f"### {_STAGES[stage]}\n\n| check | what it asks | needs |\n|---|---|---|"
+        yield f"### {_STAGES[stage]}\n\n| check | what it tests | needs |\n|---|---|---|"
         for check in CHECKS.values():
             if check.stage == stage:
                 needs = ", ".join(f"`{name}`" for name in check.needs)
@@ -65,8 +65,8 @@ def page() -> str:
     lines = [
         "# Hooks, records, checks",
         "",
-        "Made by `python tools/make_reference.py` from signatures and docstrings; do not edit. What records",
-        "mean, with examples, is on the pages of [the guide](../plugins.md).",
+        "`python tools/make_reference.py` writes this page from signatures and docstrings; do not edit it.",
+        "The pages of [the guide](index.md) explain the records, with examples.",
         "",
         "## Hooks and their records",
         "",
@@ -76,8 +76,8 @@ def page() -> str:
         *hooks(),
         "## Checks of the conformance kit",
         "",
-        "What `ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` ask, in this order. A check is not",
-        "run when one that it needs has failed, or one of a part that its subject is made of.",
+        "`ganzoo plugin check NAME` and `ganzoo.testing.PluginSuite` run these checks in this order. A",
+        "check is not run if a check that it needs has failed, or a check of a record that its subject uses.",
         "",
         *checks(),
     ]

@@ -24,14 +24,15 @@ from typing import Any
 import click
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
+from benchmarks.records import as_lines
 from benchmarks.speed import stubs
 
 N = 5000
 BATCH = 64
-RESULTS = Path(__file__).parent / "quality_peer.json"
+RESULTS = Path(__file__).parents[1] / "quality_peer.json"
 
 
 def fashion() -> tuple[Any, Any]:
@@ -162,7 +163,7 @@ def main(checkout: Path, only_train: Path | None, **options: Any) -> None:
         ]
     about = {"machine": machine.describe(), "versions": machine.versions(), "commit": machine.commit()}
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    RESULTS.write_text(json.dumps({**about, "date": day, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(as_lines({**about, "date": day, "rows": rows}), encoding="utf-8")
     click.echo(json.dumps(rows, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Makes docs/results.md from quality.json. Nothing is measured here; poor rows stay in."""
+"""Writes docs/results.md from benchmarks/quality.json. It measures nothing and leaves no poor row out."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from typing import Any
 from ganzoo.cli.evaluate import ARROWS
 from ganzoo_metrics import METRICS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "results.md"
 GRIDS = ROOT / "docs" / "results"
-SEEN = Path(__file__).parent / "quality_seen.toml"  # what the grids show, in words, by somebody who looked
+SEEN = ROOT / "benchmarks" / "quality_seen.toml"  # what a person saw in the grids
 
 Row = Mapping[str, Any]
 
 HEADER = """# What the recipes reach
 
-Made by `python benchmarks/quality/run.py` from `benchmarks/quality.json`; do not edit. How scores are
-computed is said in [evaluation.md](evaluation.md). **FED is not FID**: it compares with nothing outside this project.
+`python benchmarks/quality/run.py` writes this page from `benchmarks/quality.json`; do not edit it.
+[evaluation.md](evaluation.md) explains the scores. **FED is not FID**: do not compare it with figures from
+outside this project.
 
-A row is a recipe as it is installed, trained and evaluated through the command line with each seed. A
-figure is the median over the seeds (lowest to highest). *Minutes* are those of training on the threads named,
-whatever else the machine did then. Grids are of the first seed, the run's last, unpicked.
+Each row is a recipe with its installed settings, trained and evaluated through the command line, once for
+each seed. A figure is the median over the seeds (lowest to highest). *Minutes* are the training time on the
+given number of threads; other work may have run on the machine. The grids are the last ones of the first
+seed; they were not selected.
 """
 TITLES = {
     "fashion-5k": "The embedded 5,000 images of Fashion-MNIST, against the 5,000 held out",
@@ -51,7 +53,7 @@ SCORES = {
     "ctgan": ("column_distance", "column_ks", "pair_correlation"),
     "stacked-mnist": ("modes", "reverse_kl", "fed", "precision", "recall", "density", "coverage"),
 }  # fmt: skip
-PEER = Path(__file__).parent / "quality_peer.json"
+PEER = ROOT / "benchmarks" / "quality_peer.json"
 FIRST = 6  # scores in the first table of a section
 BETTER = {score.format(distance="fed"): way for spec in METRICS for score, way in spec.better.items()}
 
@@ -69,7 +71,7 @@ def write(rows: Sequence[Row]) -> None:
 
 
 def keep_grid(run_dir: Path, trial: str) -> None:
-    """Keep the last grid of a run, where it drew any: rows of a table are none."""
+    """Keep the last grid of a run. A run on tables draws none."""
     GRIDS.mkdir(exist_ok=True)
     for newest in sorted((run_dir / "samples").glob("0*.png"))[-1:]:
         shutil.copyfile(newest, GRIDS / f"{trial}.png")
@@ -117,9 +119,9 @@ def _section(suite: str, rows: Sequence[Row]) -> Iterator[str]:
 def _beside(found: Mapping[str, Any]) -> Iterator[str]:
     names = ("fed", "precision", "recall", "density", "coverage")
     yield (
-        "The embedded images, one thread each, CPU seconds of the whole process, one seed; made by "
-        f"`python -m benchmarks.quality.peer`. {found['machine']}; {found['versions']}; commit "
-        f"{found['commit']}; {found['date']}."
+        "Both train on the embedded images with one thread and one seed; CPU seconds are those of the whole "
+        f"process. Measured by `python -m benchmarks.quality.peer`. {found['machine']}; {found['versions']}; "
+        f"commit {found['commit']}; {found['date']}."
     )
     rows = [
         [row["who"], _digits(row["cpu_seconds"]), *[_digits(row[name]) for name in names]]
@@ -133,12 +135,12 @@ def _protocol(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         f"{rows[0]['n']:,} generated samples against {protocol['n_real']:,} of the {protocol['split']}; "
         f"{protocol['weights']} weights; sampling seed {protocol['seed']}. "
-        f"Extractor: {protocol['extractor']}; {protocol['images']}. "
+        f"Extractor: {protocol['extractor']}; {protocol['preprocessing']}. "
         f"Classifier's accuracy on real samples: {protocol.get('classifier_accuracy', 'no classifier')}."
     )
     places: dict[tuple[str, str, str], set[str]] = {}
     for row in rows:
-        # Rows from before rescoring was told apart have one commit for both.
+        # Older rows have one commit for training and scoring.
         scored = row.get("scored_by", row["commit"])
         commit = row["commit"] if scored == row["commit"] else f"{row['commit']} (scored by {scored})"
         places.setdefault((row["machine"], row["versions"], row["date"]), set()).add(commit)

@@ -16,13 +16,14 @@ from typing import Any
 import click
 from filelock import FileLock
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
 from benchmarks.quality import report
+from benchmarks.records import as_lines
 from ganzoo.util.files import write_bytes
 
-RESULTS = Path(__file__).parent / "quality.json"
+RESULTS = Path(__file__).parents[1] / "quality.json"
 ZOO = (
     "vanilla", "dcgan", "cgan", "wgan", "wgan-gp", "rpgan", "lsgan", "hinge", "ragan", "dragan", "lecam",
     "bcr", "sngan", "projection", "sagan", "biggan", "acgan", "infogan", "stylegan2", "r3gan", "fastgan",
@@ -100,7 +101,7 @@ class Bench:
         versions = record["versions"]
         training = _circumstances() if before.get("seconds") != record["seconds"] else known(trial, seed)
         words = ["evaluate", str(run_dir), "--n", str(trial.n), *trial.evaluated, "--json"]
-        report = json.loads(without_places(self._ganzoo(*words), source))
+        scored = json.loads(without_places(self._ganzoo(*words), source))
         row = {
             "trial": trial.name,
             "suite": trial.suite,
@@ -115,7 +116,7 @@ class Bench:
             "versions": ", ".join(f"{name} {versions[name.lower()]}" for name in VERSIONS),
             **training,
             "scored_by": machine.commit(),
-            **{key: report[key] for key in ("n", "scores", "reference", "protocol")},
+            **{key: scored[key] for key in ("n", "scores", "reference", "protocol")},
         }
         keep(row)
         if seed == 0:
@@ -170,8 +171,7 @@ def keep(row: Mapping[str, Any]) -> None:
     with FileLock(RESULTS.with_suffix(".lock")):
         rows = {(old["trial"], old["seed"]): old for old in read()}
         rows[row["trial"], row["seed"]] = dict(row)
-        text = json.dumps([rows[key] for key in sorted(rows)], indent=1, ensure_ascii=False)
-        write_bytes(RESULTS, f"{text}\n".encode())
+        write_bytes(RESULTS, as_lines([rows[key] for key in sorted(rows)]).encode())
 
 
 def read() -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ganzoo.bench.step_gate import StepGate
+from benchmarks.speed.step_gate import StepGate
 
 METADATA = {
     "METADATA": "Metadata-Version: 2.1\nName: ganzoo-benchmarks\nVersion: 0\n",
@@ -44,7 +44,7 @@ def train(case_name: str, name: str, gate: StepGate) -> None:
 
         train_peer(name, CASES[case_name], places, gate)
         return
-    from ganzoo.bench.loops import ganzoo_loop, plain_loop
+    from benchmarks.speed.loops import ganzoo_loop, plain_loop
     from ganzoo.config.resolve import resolve
     from ganzoo.registry.registry import load_registry
 

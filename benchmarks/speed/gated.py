@@ -7,7 +7,7 @@ from typing import Any
 
 import torch.utils.data
 
-from ganzoo.bench.step_gate import StepGate
+from benchmarks.speed.step_gate import StepGate
 
 
 def install(gate: StepGate, peeks: int = 0) -> None:

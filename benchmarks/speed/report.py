@@ -1,4 +1,4 @@
-"""Makes RESULTS.md from results.json. Nothing is measured here; rows that ganzoo lost stay in."""
+"""Writes RESULTS.md from results.json. It measures nothing and leaves no lost row out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Row = Mapping[str, Any]
 
 HEADER = """# Training speed beside other projects' own loops
 
-Made by `python benchmarks/speed/run.py`; do not edit. [README](README.md) says how it is measured and what is
-not identical.
+`python benchmarks/speed/run.py` writes this page; do not edit it. [README](README.md) says how the loops are
+measured, and what is not identical.
 
-Every contender is a process of its own with {threads} CPU thread(s). All contenders of a case take turns
+Each loop runs in a process of its own with {threads} CPU thread(s). All loops of a case take turns
 in each of {rounds} rounds of about {seconds:g} s, in rotated order. Figures are medians over the rounds
 (lowest..highest).
 
-- *x others*: against the fastest loop that is not ganzoo's, the median of ratios within a round, in
-  images per {clock}. *x peers*: the same without the plain loop, which is this project's own measure of
-  what a careful person would write by hand.
-- *won*: the strict rule, the slowest own round beats the fastest round of any other loop.
+- *x others*: the factor over the fastest loop that is not ganzoo's: the median of ratios within a round, in
+  images per {clock}. *x peers*: the same without the plain loop, a loop of this project that shows what a
+  careful person would write by hand.
+- *won*: the strict rule: the slowest round of ganzoo is faster than the fastest round of any other loop.
 - A step is one batch of real images with its share of generator steps. *First step* counts from the
   start of the process; ganzoo's first step is a whole cycle of critic steps and a generator step.
 
@@ -39,9 +39,8 @@ COLUMNS = (
 )
 
 
-def render(results: Mapping[str, Any]) -> str:
+def render(cases: Mapping[str, Any]) -> str:
     """The whole page."""
-    cases = results["cases"]
     last = max(cases.values(), key=lambda case: case["date"])
     parts = [HEADER.format(**last["protocol"], machine=last["machine"], versions=last["versions"])]
     parts += ["## In short", "", _summary(cases), ""]
@@ -101,7 +100,7 @@ def _notes(case: Mapping[str, Any]) -> list[str]:
     ]
     if "peaks" in case:
         peaks = ", ".join(f"{name} {rate:.0f}" for name, rate in case["peaks"].items())
-        notes.append(f"- floor: the arithmetic alone at this machine's peaks, in GFLOP/s: {peaks}")
+        notes.append(f"- floor: the arithmetic alone at the peaks of this machine, in GFLOP/s: {peaks}")
     before, after = case["load"]
     notes.append(
         f"- batch {case['batch']}, {case['n_critic']} discriminator step(s) a generator step; "

@@ -63,7 +63,7 @@ def routed(setup: TrainingSetup) -> Callable[[int], None]:
         real = batches.take("discriminator", step * count, count)
         phases.discriminator(real, count, step, last=True)
         phases.generator({}, count, step)
-        training.ema.schedule(count, (step + 1) * count)
+        training.ema.schedule(0.0, count, (step + 1) * count)
         training.ema.update()
 
     return cycle
@@ -101,7 +101,7 @@ def by_hand(setup: TrainingSetup) -> Callable[[int], None]:
         torch.autograd.backward(g_loss, inputs=g_weights)
         g_adam.step()
         sums[3] += g_loss.detach()
-        training.ema.schedule(count, (step + 1) * count)
+        training.ema.schedule(0.0, count, (step + 1) * count)
         training.ema.update()
 
     return cycle

@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
+from benchmarks.records import as_lines
 from benchmarks.speed import report, rounds
 from benchmarks.speed.cases import CASES
 from benchmarks.speed.places import Checkout, Places
@@ -56,7 +57,7 @@ class Job:
 @click.option("--seconds-per-round", "seconds", default=6.0)
 @click.option("--threads", default=1, type=click.IntRange(1))
 @click.option("--device", default="cpu")
-@click.option("--out", default=str(Path(__file__).parent), type=click.Path(path_type=Path))
+@click.option("--out", default=str(Path(__file__).parents[1]), type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Compare networks and first losses instead of measuring.")
 def main(
     peers: tuple[str, ...],
@@ -85,7 +86,7 @@ def main(
     for job in _jobs(places, cases, recipes):
         measured = _measure(job, places, protocol)
         _save(out, job.name, measured)
-        click.echo(report.render({"cases": {job.name: measured}}).partition("## In short")[2])
+        click.echo(report.render({job.name: measured}).partition("## In short")[2])
 
 
 def _checkout(text: str) -> tuple[str, Checkout]:
@@ -179,21 +180,19 @@ def _without_paths(text: str, places: Places) -> str:
     """The same for readers elsewhere, who have other folders."""
     for name, checkout in places.peers.items():
         text = text.replace(checkout.path, name)
-    return text.replace(str(Path(__file__).parents[1]), ".")
+    return text.replace(str(Path(__file__).parents[2]), ".")
 
 
 def _save(out: Path, name: str, measured: dict[str, Any]) -> None:
     """Put the job into results.json, beside those measured before, and make the page anew."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "results.json"
-    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"cases": {}}
-    results["cases"][name] = measured
+    cases = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    cases[name] = measured
     known = [*CASES, *OFFLINE]
-    results["cases"] = dict(
-        sorted(results["cases"].items(), key=lambda item: known.index(item[0]) if item[0] in known else 99)
-    )
-    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (out / "RESULTS.md").write_text(report.render(results), encoding="utf-8")
+    cases = dict(sorted(cases.items(), key=lambda item: known.index(item[0]) if item[0] in known else 99))
+    file.write_text(as_lines(cases), encoding="utf-8")
+    (out / "RESULTS.md").write_text(report.render(cases), encoding="utf-8")
 
 
 def _check(places: Places, cases: tuple[str, ...]) -> None:

@@ -1,14 +1,13 @@
-"""All that a plugin imports.
+"""The public API for plugins. A plugin imports nothing else of ganzoo.
 
-A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch, a discriminator
-reads some fields and writes a score. Importing this imports neither torch nor numpy, so that listing a
-zoo of plugins is quick; the layers among its names (`Bounded`, `initialise` ...) bring torch in when they
-are first used, and so do `nearest` and `squared_distances` with numpy.
+A batch is a `dict[str, Tensor]`. A generator replaces some fields of a batch. A discriminator
+reads some fields and writes a score. Importing this module imports neither torch nor numpy, so that
+listing many plugins is quick. The first use of a layer (`Bounded`, `initialise` ...) imports torch; the
+first use of `nearest`, `squared_distances` or `decode_image` imports numpy and Pillow.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -17,6 +16,7 @@ from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extrac
 from ganzoo.api.networks import Game, Net, Networks
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
+    NO_BATCH_NORM,
     ArchitectureSpec,
     AugmentationSpec,
     DatasetSpec,
@@ -30,14 +30,36 @@ from ganzoo.api.specs import (
 from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import Column, DataInfo, Field, halvings, map_sizes, places
+from ganzoo.util.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
-    from ganzoo.api.layers import Bounded, Crop, Fir, Maxout, as_maps, doubling, initialise
+    from ganzoo.api.layers import (
+        Bounded,
+        Crop,
+        Fir,
+        Maxout,
+        SpectralNorm,
+        as_maps,
+        doubling,
+        initialise,
+        put_spectral_norm,
+    )
+    from ganzoo.image_files import (
+        IMAGE_SUFFIXES,
+        ImageFrame,
+        ImageHeader,
+        decode_image,
+        read_image_header,
+        silence_pillow,
+    )
     from ganzoo.util.cache import cache_folder, keep_cached, read_cached
 
 __all__ = [
     "API_VERSION",
+    "API_VERSIONS",
+    "IMAGE_SUFFIXES",
+    "NO_BATCH_NORM",
     "ArchitectureSpec",
     "ArraySource",
     "Augmentation",
@@ -57,6 +79,8 @@ __all__ = [
     "Field",
     "Fir",
     "Game",
+    "ImageFrame",
+    "ImageHeader",
     "ItemSource",
     "Loss",
     "LossSpec",
@@ -67,11 +91,13 @@ __all__ = [
     "RecipeSpec",
     "Samples",
     "SettingsError",
+    "SpectralNorm",
     "TermSpec",
     "View",
     "as_maps",
     "both_sides",
     "cache_folder",
+    "decode_image",
     "doubling",
     "halvings",
     "hookimpl",
@@ -80,34 +106,42 @@ __all__ = [
     "map_sizes",
     "nearest",
     "places",
+    "put_spectral_norm",
     "read_cached",
+    "read_image_header",
+    "silence_pillow",
     "squared_distances",
 ]
 
-API_VERSION = 1
-"""Raised when a record changes in a way that old plugins cannot follow.
+API_VERSION = 2
+"""Version of the plugin API. It increases when a record changes in a way that breaks old plugins.
 
-A plugin module may set `GANZOO_API_VERSION`; without it, version 1 is assumed."""
+A plugin module sets `GANZOO_API_VERSION`; without it, version 1 is assumed."""
+
+API_VERSIONS = (1, 2)
+"""The versions whose plugins load; docs/plugins/upgrading.md says what differs for version 1."""
 
 hookimpl = pluggy.HookimplMarker("ganzoo")
 
+# Names of version 0.1; they will be removed in 0.3.
+_DEPRECATED = {"Evidence": Comparison, "Judge": Classifier, "Lesson": ClassifierData}
 
-_LATER = {
-    **dict.fromkeys(
-        ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise"), "ganzoo.api.layers"
-    ),
-    **dict.fromkeys(("nearest", "squared_distances"), "ganzoo.api.distances"),
-    **dict.fromkeys(("cache_folder", "keep_cached", "read_cached"), "ganzoo.util.cache"),
-}
-
-# The names that they had in 0.1; gone in 0.3.
-_DEPRECATED = {"Evidence": "Comparison", "Judge": "Classifier", "Lesson": "ClassifierData"}
-
-if not TYPE_CHECKING:  # a type checker would take any name at all for one of this module
+if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name in this module
+    _lazy = lazy_names(
+        __name__,
+        {
+            "ganzoo.api.layers": (
+                "Bounded", "Crop", "Fir", "Maxout", "SpectralNorm", "as_maps", "doubling", "initialise",
+                "put_spectral_norm",
+            ),
+            "ganzoo.api.distances": ("nearest", "squared_distances"),
+            "ganzoo.util.cache": ("cache_folder", "keep_cached", "read_cached"),
+            "ganzoo.image_files": (
+                "IMAGE_SUFFIXES", "ImageFrame", "ImageHeader", "decode_image", "read_image_header",
+                "silence_pillow",
+            ),
+        },
+    )  # fmt: skip
 
     def __getattr__(name):
-        if name in _DEPRECATED:
-            return globals()[_DEPRECATED[name]]
-        if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(_LATER[name]), name)
+        return _DEPRECATED[name] if name in _DEPRECATED else _lazy(name)

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
-_ROWS = 500  # of a matrix of distances at once: 500 x 10,000 float32 are 20 MB
+_ROWS = 500  # rows of the distance matrix that are computed at once: 500 x 10,000 float32 are 20 MB
 
 
 def squared_distances(first: Vectors, second: Vectors) -> Iterator[tuple[slice, Vectors]]:
     """Squared Euclidean distances (rows, m) between (n, d) and (m, d), for slices of the rows of `first`.
 
-    The array may be changed by the caller.
+    The caller may change the arrays.
     """
-    # Around a common middle the squares are small, and little is lost in their differences.
-    middle = first.mean(0)
-    a, b = first - middle, second - middle
+    # Subtracting a common mean makes the squares small, so their differences lose little precision.
+    mean = first.mean(0)
+    a, b = first - mean, second - mean
     squares_a, squares_b = np.square(a).sum(1), np.square(b).sum(1)
     for start in range(0, len(a), _ROWS):
         rows = slice(start, min(start + _ROWS, len(a)))
@@ -31,11 +31,11 @@ def squared_distances(first: Vectors, second: Vectors) -> Iterator[tuple[slice, 
 
 
 def nearest(queries: Vectors, among: Vectors) -> tuple[NDArray[np.intp], Vectors]:
-    """For each query (n, d) the place of the nearest of the others (m, d), and the distance to it."""
-    places = np.empty(len(queries), np.intp)
+    """For each query (n, d), the index of its nearest neighbour in `among` (m, d), and their distance."""
+    indices = np.empty(len(queries), np.intp)
     lengths = np.empty(len(queries), np.float32)
     for rows, distances in squared_distances(queries, among):
-        places[rows] = distances.argmin(1)
-        # What squared_distances gives is rounded, and a copy would not be at 0.
-        lengths[rows] = np.linalg.norm(queries[rows] - among[places[rows]], axis=1)
-    return places, lengths
+        indices[rows] = distances.argmin(1)
+        # squared_distances has rounding errors: the distance to an exact copy would not be 0.
+        lengths[rows] = np.linalg.norm(queries[rows] - among[indices[rows]], axis=1)
+    return indices, lengths

@@ -1,6 +1,6 @@
-"""What extractors, classifiers and metrics are given, and what they have to be; re-exported by `ganzoo.api`.
+"""Interfaces of extractors, classifiers and metrics, and of the data that they receive.
 
-Importing this imports neither torch nor numpy.
+Part of `ganzoo.api`. Importing this imports neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Extractor(Protocol):
-    """Features of images. `identity` names network and weights, with the sha256 of the weights.
+    """Computes features of images. `identity` names network and weights, with the sha256 of the weights.
 
-    `protocol` says what is done to images before: size, filter, range.
+    `protocol` describes the preprocessing of images: size, filter, range.
     """
 
     identity: str
@@ -29,22 +29,22 @@ class Extractor(Protocol):
 
 
 class Classifier(Extractor, Protocol):
-    """A network trained to classify labelled data. `accuracy` is that on held-out samples."""
+    """A network trained to classify labelled data. `accuracy` is measured on held-out samples."""
 
     accuracy: float
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images (n, height, width, channels) -> (n, parts, classes), a part for each label."""
+        """Images (n, height, width, channels) -> class probabilities (n, labels, classes)."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierData:
-    """What a classifier is trained and tested on: images (n, height, width, channels), labels (n, parts).
+    """Training and test data of a classifier: images (n, height, width, channels), labels (n, labels).
 
-    `stacked`: label k is that of channel k, see `DatasetSpec`. `keep`: the same data may come again, so the
-    trained classifier goes into the cache; False where the images are generated ones. `note` takes a line
-    for the user, before anything that takes long.
+    `stacked`: label k belongs to channel k, see `DatasetSpec`. `keep`: the same data may come again, so the
+    trained classifier goes into the cache; False for generated images. `note` shows the user a line of
+    text, for example before a step that takes long.
     """
 
     pixels: NDArray[np.uint8]
@@ -69,7 +69,9 @@ class ClassifierData:
 
 
 class Samples(Protocol):
-    """Samples of one field, in the order in which they were made."""
+    """Samples of one field, in the order in which they were made; hashed by identity."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def values(self) -> NDArray[Any]:
@@ -78,27 +80,27 @@ class Samples(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The classes of real samples, or those that a generator was conditioned on: (n, parts)."""
+        """The classes of real samples, or those that a generator was conditioned on: (n, labels)."""
         ...
 
     @property
     def features(self) -> NDArray[np.float32]:
-        """(n, d), scaled as the extractor's record says; of what is no image, the scaled values."""
+        """Features (n, d), scaled as the extractor's record says; without images, the scaled values."""
         ...
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """What the classifier takes them for: (n, parts, classes)."""
+        """The classifier's class probabilities: (n, labels, classes)."""
         ...
 
     @property
     def extractor_probabilities(self) -> NDArray[np.float32]:
-        """What the extractor takes them for, where it is a classifier: (n, classes)."""
+        """The extractor's class probabilities, if it is a classifier: (n, classes)."""
         ...
 
 
 class Comparison(Protocol):
-    """What a metric sees: generated samples, and the real ones that they are compared with."""
+    """The input of a metric: generated samples, and the real samples that they are compared with."""
 
     @property
     def fake(self) -> Samples:
@@ -107,14 +109,14 @@ class Comparison(Protocol):
 
     @property
     def real(self) -> Samples:
-        """The samples that they are compared with, held out from training where the data allows."""
+        """The real samples that they are compared with, held out from training if the data allows it."""
         ...
 
     @property
     def training(self) -> Samples | None:
-        """Samples that the generator learned from, as many as `real` has if there are so many.
+        """Samples of the training set, as many as `real` has if there are enough.
 
-        None when `real` are such, or it learned from other data.
+        None when `real` itself is training data, or when the generator was trained on other data.
         """
         ...
 
@@ -122,16 +124,16 @@ class Comparison(Protocol):
     def targets(self) -> NDArray[np.intp] | None:
         """For each generated sample the index in `real` of its target, the sample that it should equal, (n,).
 
-        None unless the generator makes one field of a sample from the others, from paired data.
+        None unless the generator makes one field of a sample from other fields of paired data.
         """
         ...
 
     @property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
-        """Of each generated sample: its nearest training sample, the nearest real one, a ratio; (n,) each.
+        """For each generated sample: its nearest training sample, its nearest real one, a ratio; (n,) each.
 
-        Both are looked for among equally many and given by their places in `training` and `real`. The ratio
-        is the distance to the first over that to the second, 1 where they are equal. None without `training`.
+        Both are searched among equally many samples and given as indices into `training` and `real`. The
+        ratio is the first distance over the second, 1 where they are equal. None without `training`.
         """
         ...
 
@@ -142,17 +144,17 @@ class Comparison(Protocol):
 
     @property
     def stacked(self) -> bool:
-        """Whether the data's record says that its images are stacks, see `DatasetSpec`."""
+        """Whether each channel of an image is an image of its own, see `DatasetSpec`."""
         ...
 
     @property
     def random(self) -> np.random.Generator:
-        """For metrics that draw subsets; the same for the same seed."""
+        """A random generator for metrics that draw subsets; the same for the same seed."""
         ...
 
     def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-        """Train a new classifier on these; its accuracy on the whole held-out part of the data.
+        """Train a new classifier on these samples; returns its accuracy on all held-out data.
 
-        On the training data where nothing is held out.
+        Without held-out data, the accuracy is measured on the training data.
         """
         ...

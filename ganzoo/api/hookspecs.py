@@ -1,62 +1,32 @@
-"""The hooks that a plugin may implement: signatures and docstrings, nothing else.
+"""The hooks that a plugin may implement, one for each kind of record in `ganzoo.api.specs`.
 
-Each hook takes no arguments and returns a list of records from `ganzoo.api`. None runs inside a
-training step, so the order in which plugins are found never changes a result.
+Each hook takes no arguments and returns a list of records of its kind. No hook runs inside a training step,
+so the order in which plugins are found never changes a result.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import pluggy
 
-from ganzoo.api.specs import (
-    ArchitectureSpec,
-    AugmentationSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    LossSpec,
-    MetricSpec,
-    RecipeSpec,
-    TermSpec,
-)
+from ganzoo.api.specs import SPECS, Spec
 
 hookspec = pluggy.HookspecMarker("ganzoo")
 
 
-@hookspec
-def ganzoo_architectures() -> list[ArchitectureSpec]:  # type: ignore[empty-body]
-    """Generators and discriminators, built from the fields of the data."""
+def _hook(kind: type[Spec]) -> Callable[[], list[Any]]:
+    def hook() -> list[Any]:
+        raise AssertionError("a hook specification is never called")
+
+    hook.__name__ = hook.__qualname__ = kind.hook
+    hook.__doc__ = inspect.getdoc(kind)
+    return hookspec(hook)
 
 
-@hookspec
-def ganzoo_losses() -> list[LossSpec]:  # type: ignore[empty-body]
-    """Adversarial losses: formulas over scores."""
+HOOKS: dict[str, type[Spec]] = {kind.hook: kind for kind in SPECS}
+"""The kind of record that each hook returns, in the order in which kinds are listed."""
 
-
-@hookspec
-def ganzoo_terms() -> list[TermSpec]:  # type: ignore[empty-body]
-    """Penalties and constraints that stand beside a loss."""
-
-
-@hookspec
-def ganzoo_augmentations() -> list[AugmentationSpec]:  # type: ignore[empty-body]
-    """What is done to images before discriminators see them."""
-
-
-@hookspec
-def ganzoo_recipes() -> list[RecipeSpec]:  # type: ignore[empty-body]
-    """Named runs: architecture + loss + data + settings."""
-
-
-@hookspec
-def ganzoo_datasets() -> list[DatasetSpec]:  # type: ignore[empty-body]
-    """Kinds of data that `--data` can name."""
-
-
-@hookspec
-def ganzoo_extractors() -> list[ExtractorSpec]:  # type: ignore[empty-body]
-    """Networks whose features of images are compared."""
-
-
-@hookspec
-def ganzoo_metrics() -> list[MetricSpec]:  # type: ignore[empty-body]
-    """Scores of generated samples."""
+globals().update({name: _hook(kind) for name, kind in HOOKS.items()})

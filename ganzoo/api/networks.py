@@ -1,4 +1,4 @@
-"""Networks as an architecture hands them over: modules with the fields that they read and write, and games.
+"""The networks that an architecture returns: modules, the fields that they read and write, and games.
 
 Part of `ganzoo.api`. Importing this imports no torch.
 """
@@ -6,7 +6,7 @@ Part of `ganzoo.api`. Importing this imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ganzoo.fields import Field
@@ -20,20 +20,24 @@ class Net:
     """A module with the fields that it reads and writes.
 
     `module.forward` is called with the fields of `reads`, in that order, as plain tensors by position.
-    It has no other parameters; two or more are named as the fields, so that none is mistaken for
-    another, a single one as it likes: its field's name may be known only from the data. It returns one
-    tensor (or a tuple of tensors, in the order of `writes`). Discriminators write `score`, of any
-    shape. A generator writes no field that it reads.
+    It has no other parameters. Two or more parameters must have the names of the fields, so that none is
+    confused with another. A single one may have any name: its field's name may be known only from the data.
+    It returns one tensor (or a tuple of tensors, in the order of `writes`). Discriminators write `score`, of
+    any shape. A generator writes no field that it reads.
 
-    A discriminator may judge `pack` samples together, and then writes one score for N / pack rows: the
-    core hands it (N / pack, pack * C, ...) in place of (N, C, ...), and labels as (N / pack, pack). With
-    `train.pack` the core sets this itself.
+    A discriminator may score `pack` samples together. It then writes N / pack scores: the core calls it
+    with (N / pack, pack * C, ...) in place of (N, C, ...), and with labels (N / pack, pack). With
+    `train.pack` the core sets `pack` itself.
+
+    `rates` gives parts of the module learning rates of their own: a factor for each prefix of parameter
+    names (`{"mapping": 0.01}`, StyleGAN2). Users can set others with `generator.rates`.
     """
 
     module: nn.Module
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ("score",)
     pack: int = 1
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +50,11 @@ class Game:
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """What an architecture builds.
+    """The networks of an architecture.
 
     `fields` declares the fields that the data does not have: the noise that generators read, and
-    anything that they write beside data fields. `tags` name properties that a loss or term may
-    reject; `batch-norm-in-discriminator` is found by the core.
+    other fields that they write. `tags` name properties that a loss or term may reject; the core
+    itself detects `batch-norm-in-discriminator`.
     """
 
     generators: Mapping[str, Net]
@@ -69,10 +73,10 @@ class Networks:
         writes: str,
         conditions: tuple[str, ...] = (),
     ) -> Networks:
-        """The common case: one generator and one discriminator of the field that it `writes`.
+        """The common case: one generator that `writes` one field, and one discriminator of that field.
 
-        The generator reads `latent` and the fields of `conditions`; the discriminator reads the
-        written field and the same conditions. In that order.
+        The generator reads `latent` and then the fields of `conditions`. The discriminator reads the
+        written field and then the same conditions.
         """
         return cls(
             generators={

@@ -1,4 +1,4 @@
-"""What a dataset hands over: arrays, or items to decode.
+"""What a dataset's factory returns: arrays, or items to decode.
 
 Part of `ganzoo.api`. Importing this imports no numpy.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySource:
-    """Data that is in memory, or memory-mapped, already.
+    """Data that is already in memory, or memory-mapped.
 
-    Arrays have the samples in the first dimension. A float32 field with a `range` may be stored as
+    The first dimension of each array counts the samples. A float32 field with a `range` may be stored as
     uint8: 0..255 is then mapped onto that range on the device. `identity` goes into the run record.
-    With `weights` (N,) training sees samples in proportion to them; evaluation sees each as often as any.
+    With `weights` (N,) training draws samples in proportion to them; evaluation uses all equally.
     """
 
     fields: tuple[Field, ...]
@@ -34,11 +34,11 @@ class ArraySource:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemSource:
-    """Data that must be decoded item by item; the core decodes once into a cache.
+    """Data that must be decoded item by item; the core decodes it once into a cache.
 
-    `read(i)` returns one sample's arrays by field name, images as uint8; it raises OSError or
-    ValueError for an item that cannot be used: such items are counted, listed and left out.
-    `fingerprint` changes whenever the decoded result would.
+    `read(i)` returns the arrays of one sample by field name, images as uint8. It raises OSError or
+    ValueError for an item that cannot be used; such items are counted, listed and skipped.
+    `fingerprint` must change whenever the decoded result changes.
     """
 
     fields: tuple[Field, ...]

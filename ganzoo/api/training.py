@@ -1,4 +1,4 @@
-"""What losses, terms and augmentations are given in a step of the training, and what they have to be.
+"""Interfaces of losses, terms and augmentations, and of the data that they receive in a training step.
 
 Part of `ganzoo.api`. Importing this imports no torch.
 """
@@ -16,38 +16,38 @@ Batch = dict[str, "Tensor"]
 
 
 class Loss(Protocol):
-    """A formula over scores. Both methods return a scalar that is minimised."""
+    """A function of scores. Both methods return a scalar that is minimised."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Loss of the discriminator, from its scores of real and generated samples."""
         ...
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """Loss of the generator; `real` is given to losses whose record says `paired`."""
+        """Loss of the generator; `real` is None unless the loss's record says `paired`."""
         ...
 
 
 class View(Protocol):
-    """What a term sees of one game in one step. Both batches have the same fields."""
+    """The input of a term: one game in one step. `real` and `fake` have the same fields."""
 
     @property
     def real(self) -> Batch:
-        """The samples of the data."""
+        """Real samples."""
         ...
 
     @property
     def fake(self) -> Batch:
-        """`real` with the fields that the generator wrote; detached when the discriminator learns."""
+        """`real` with the generator's fields replaced by generated ones; detached in discriminator steps."""
         ...
 
     @property
     def real_outputs(self) -> Batch:
-        """What the discriminator wrote for `real`, with its graph when the discriminator learns."""
+        """The discriminator's outputs for `real`, with a gradient graph in discriminator steps."""
         ...
 
     @property
     def fake_outputs(self) -> Batch:
-        """What the discriminator wrote for `fake`, with its graph."""
+        """The discriminator's outputs for `fake`, with a gradient graph."""
         ...
 
     @property
@@ -57,7 +57,12 @@ class View(Protocol):
 
     @property
     def noise(self) -> Batch:
-        """What `fake` was made from: this step's noise fields, which no batch has."""
+        """The noise fields that `fake` was made from; `real` and `fake` do not contain them."""
+        ...
+
+    @property
+    def progress(self) -> Tensor:
+        """How much of the run is done, 0..1: a scalar on the device, for weights that change over a run."""
         ...
 
     def discriminate(self, batch: Batch) -> Batch:
@@ -65,37 +70,37 @@ class View(Protocol):
         ...
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
-        """`batch` with the fields that a generator (this game's when unnamed) writes.
+        """`batch` with the fields that a generator writes (by default this game's generator).
 
-        Noise that the batch does not bring is the step's: `{**view.real, "z": other}` makes other samples.
+        The step's noise replaces missing noise fields: `{**view.real, "z": other}` gives other samples.
         """
         ...
 
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1) from the run's own random stream, on the run's device.
 
-        With as many rows as `real` has samples, or twice as many, each sample has numbers of its own,
-        the same in whichever process or micro-batch it is computed. Other shapes are drawn once for a
-        step, for all processes. Ask in the same order in each call.
+        If the first dimension is the number of samples of `real`, or twice that, each sample has its own
+        numbers, which do not depend on the process or micro-batch that computes it. Other shapes are drawn
+        once per step, for all processes. Draw in the same order in each call.
         """
         ...
 
     def normal(self, *shape: int) -> Tensor:
-        """N(0, 1), otherwise as `uniform`."""
+        """N(0, 1), otherwise like `uniform`."""
         ...
 
 
 class Augmentation(Protocol):
-    """Changes images before a discriminator sees them, differentiably, twice where penalties need that."""
+    """Changes images before a discriminator sees them; differentiable, for some penalties twice."""
 
     def __call__(self, images: Batch, uniform: Callable[..., Tensor]) -> Batch:
         """Images (N, C, H, W) in float32 by field name -> the same fields, changed.
 
-        What moves pixels has to move those of all fields alike. `uniform(N, ...)` gives random numbers from
-        the run's own stream, different for each sample; ask in the same order in each call.
+        Geometric changes must be the same for all fields of a sample. `uniform(N, ...)` gives random numbers
+        from the run's own stream, different for each sample; draw in the same order in each call.
         """
         ...
 
     def observe(self, real_scores: Tensor) -> None:
-        """Told the scores of real samples in each step of the discriminator; may change buffers."""
+        """Receives the scores of real samples in each discriminator step; may change buffers."""
         ...

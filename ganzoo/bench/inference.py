@@ -1,7 +1,7 @@
-"""Speed of an exported generator: onnxruntime beside torch, timed in turns.
+"""Speed of an exported generator in onnxruntime and in torch, timed in turns.
 
-Owns the clock and the rows. Works without torch, then for onnxruntime alone; what cannot be measured
-becomes a note. The network that torch runs is eager.py's, printing cli/bench.py's.
+Owns the timing and the rows. Without torch it times onnxruntime only; what cannot be measured becomes a
+note. torch_generator.py builds the torch network, cli/bench.py prints the result.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ganzoo import runtime, sampling
 from ganzoo._version import __version__
 from ganzoo.errors import FailedError, GanzooError, UsageError
 from ganzoo.runtime import onnx_file
+from ganzoo.runtime.ort_session import cpu_session
 
 if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
@@ -32,8 +33,8 @@ __all__ = ["BATCHES", "Report", "Row", "core_count", "measure"]
 
 BATCHES = (1, 8, 64)
 
-_TURNS = 5  # that a row's time is spread over
-_SETTLING = 0.25  # of a turn, not timed: the other engine's threads still spin for some 50 ms (seen here)
+_TURNS = 5  # turns over which the time of a row is spread
+_SETTLING = 0.25  # share of a turn that is not timed: the other engine's threads spin for about 50 ms
 _SHORT, _SHORT_CALLS, _CALLS = 0.1, 20, 3  # calls under 0.1 s are made at least 20 times, others 3 times
 
 Arrays = dict[str, NDArray[Any]]
@@ -51,7 +52,7 @@ class Row:
     expected: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The figures: milliseconds a call, and the batch by the median call."""
+        """The results: milliseconds per call, and images per second of the median call."""
         p50, p99 = np.percentile(self.seconds, [50, 99]).tolist()
         return {
             "engine": self.engine,
@@ -63,12 +64,12 @@ class Row:
         }
 
     def warm_up(self) -> None:
-        """The first calls choose kernels and take memory; the last of them tells how long a call is."""
+        """Make the first calls, which choose kernels and allocate memory; the last one gives `expected`."""
         for _ in range(3):
             self.expected = _timed(self.call)
 
     def turn(self, seconds: float) -> None:
-        """Call for so long, at least once."""
+        """Call for that many seconds, at least once."""
         settled = time.perf_counter() + _SETTLING * seconds
         while self.expected < seconds and time.perf_counter() < settled:
             self.call()
@@ -79,14 +80,14 @@ class Row:
                 return
 
     def is_done(self, seconds: float) -> bool:
-        """Whether the time is spent and the calls are enough for a median."""
+        """Whether the time is used up and there are enough calls for a median."""
         fewest = _SHORT_CALLS if self.expected < _SHORT else _CALLS
         return len(self.seconds) >= fewest and sum(self.seconds) >= seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All rows, by batch size; `notes` says why a row is missing."""
+    """All rows, sorted by batch size; `notes` says why a row is missing."""
 
     source: str
     generator: runtime.Generator
@@ -97,7 +98,7 @@ class Report:
     versions: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; `calls` counts the timed calls of each of the `rows`."""
+        """A JSON-ready dictionary; `calls` is the number of timed calls of each of the `rows`."""
         return {
             "bundle": self.source,
             "generator": self.generator.name,
@@ -123,10 +124,10 @@ def measure(
 ) -> Report:
     """Time the generator of a bundle folder or .onnx file at each batch size.
 
-    A call takes arrays in host memory, drawn beforehand, and ends with its outputs there. `threads` are
-    those of either engine on the CPU, by default `core_count()`; `seconds` is the time for each row.
-    `begin` is told how many rows there are as soon as all is found to be in order.
-    UsageError for a wrong wish or file, FailedError when no row can be measured.
+    A call starts with arrays in host memory, drawn before, and ends with its outputs there. `threads` is the
+    number of CPU threads of each engine, by default `core_count()`; `seconds` is the time for each row.
+    `begin` is called with the number of rows after all checks have passed.
+    UsageError for a wrong argument or file, FailedError when no row can be measured.
     """
     batches, threads = sorted(set(batches)), core_count() if threads is None else threads
     _check(batches, threads, seconds)
@@ -164,7 +165,7 @@ def measure(
 
 
 def core_count() -> int:
-    """Cores that this process may use: what both engines take by themselves. Hyper-threads do not count."""
+    """Cores that this process may use, which is the default of both engines. Hyper-threads do not count."""
     if sys.platform != "linux":
         return os.cpu_count() or 1
     usable = os.sched_getaffinity(0)
@@ -187,7 +188,9 @@ def _check(batches: Sequence[int], threads: int, seconds: float) -> None:
 def _find(source: Path, generator: str) -> Path:
     if (source / "run.json").is_file() and not any(source.glob("*.onnx")):
         raise UsageError(
-            "This is a run; what is measured is a bundle.", where=str(source), fix=f"ganzoo export {source}"
+            "This is a run, but only bundles can be measured.",
+            where=str(source),
+            fix=f"ganzoo export {source}",
         )
     return onnx_file.find(source, generator)
 
@@ -199,13 +202,13 @@ def _timed(call: Callable[[], Arrays]) -> float:
 
 
 def _take_turns(rows: Sequence[Row], seconds: float, notes: list[str]) -> list[Row]:
-    """Time the rows one after the other, again and again: noise of the machine then hits all alike."""
+    """Time the rows in turns, several times: then other load on the machine affects all rows alike."""
     able = []
     for row in rows:
         try:
             row.warm_up()
             able.append(row)
-        except Exception as error:  # out of memory has many classes; other rows may still fit
+        except Exception as error:  # out of memory has many exception classes; other rows may still fit
             notes.append(
                 f"No row for {row.engine} on {row.provider} at batch {row.batch}: {_first_line(error)}"
             )
@@ -220,7 +223,7 @@ def _take_turns(rows: Sequence[Row], seconds: float, notes: list[str]) -> list[R
 
 
 def _inputs(generator: runtime.Generator, batch: int) -> Arrays:
-    """Values for all inputs; those that nobody draws are zeros, which take as long as any others."""
+    """Values for all inputs; inputs that cannot be drawn are zeros, which take as long as other values."""
     fixed: dict[str, Any] = {
         item.name: np.zeros((batch, *item.shape), item.dtype)
         for item in generator.inputs
@@ -230,13 +233,8 @@ def _inputs(generator: runtime.Generator, batch: int) -> Arrays:
 
 
 def _with_threads(data: bytes, threads: int) -> runtime.Generator:
-    """The generator on the CPU; `data` must have passed `runtime.from_bytes`, which offers no threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    """The generator on the CPU with that many threads; `data` must have passed `runtime.from_bytes`."""
+    session = cpu_session(data, threads)
     record = session.get_modelmeta().custom_metadata_map[onnx_file.METADATA_KEY]
     return runtime.Generator(session, json.loads(record))
 
@@ -249,7 +247,7 @@ def _onnxruntime_row(generator: runtime.Generator, inputs: Arrays) -> Row:
 def _torch_version() -> str:
     try:
         import torch
-    except Exception as error:  # a broken torch fails in many ways, and one that is missing is no fault
+    except Exception as error:  # a broken torch fails in many ways, and torch may be missing
         raise UsageError(f"torch cannot be imported: {error}.") from error
     return str(torch.__version__)
 
@@ -261,7 +259,7 @@ def _torch_rows(
     registry: Registry,
     notes: list[str],
 ) -> list[Row]:
-    """Rows for each device that torch has; UsageError when the network cannot be built again."""
+    """Rows for each device that torch has; UsageError when the network cannot be rebuilt."""
     import torch
 
     from ganzoo.bench.torch_generator import caller, rebuilt

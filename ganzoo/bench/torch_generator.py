@@ -1,7 +1,7 @@
-"""The torch network behind an exported generator, built again from what the file says of its origin.
+"""The torch network of an exported generator, rebuilt from the metadata of its file.
 
-Owns the rebuilding, the check that it is the same network, and the calls to be timed. Imports torch:
-inference.py imports this only where there is torch.
+Owns the rebuilding, the check that it is the same network, and the calls to time. Imports torch:
+inference.py imports this file only if torch is installed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ganzoo.runtime.generator import Generator
 
 __all__ = ["caller", "full_precision", "rebuilt"]
 
-_CLOSE = 1e-3  # of the largest value, between torch and the file; a network of other layers is far off
+_CLOSE = 1e-3  # allowed difference between torch and the file, relative to the largest value
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @contextlib.contextmanager
 def full_precision(threads: int) -> Iterator[None]:
-    """The block uses so many CPU threads, and no TF32 on CUDA, as onnxruntime does here."""
+    """In the block, torch uses that many CPU threads, and no TF32 on CUDA, like onnxruntime here."""
     convolution: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # torch sets it late
     backends = (convolution, torch.backends.cuda.matmul)
     before = torch.get_num_threads(), [backend.fp32_precision for backend in backends]
@@ -53,9 +53,9 @@ def full_precision(threads: int) -> Iterator[None]:
 def rebuilt(generator: Generator, data: bytes, inputs: Arrays, registry: Registry) -> nn.Module:
     """The generator as a module on the CPU in eval mode; `data` are the bytes of its file.
 
-    Weights come from the file by name. Those that the exporter folded into others stay as the
-    architecture initialises them, which changes the values but not the work. GanzooError when the
-    architecture is not here, or builds what is visibly another network; `inputs` serve to try it.
+    Weights are loaded from the file by name. Weights that the exporter folded into others keep their initial
+    values, which changes the outputs but not the work. GanzooError when the architecture is not installed,
+    or builds a different network; `inputs` are used to test it.
     """
     item = registry.find(ArchitectureSpec, str(generator.about.get("architecture", "")))
     options, is_guess = _options(generator.about, item, registry)
@@ -68,7 +68,7 @@ def rebuilt(generator: Generator, data: bytes, inputs: Arrays, registry: Registr
     net.module.eval().requires_grad_(False)
     wanted, loaded = _load(net.module, data)
     if is_guess and not loaded:
-        raise UsageError("The file says no options of its architecture, and its weights have other names.")
+        raise UsageError("The file has no options of its architecture, and its weights have other names.")
     with calling(item):
         found = caller(net.module, generator, inputs, "cpu")()
     _compare(found, generator.run(inputs), same_weights=loaded == wanted)
@@ -76,7 +76,7 @@ def rebuilt(generator: Generator, data: bytes, inputs: Arrays, registry: Registr
 
 
 def caller(module: nn.Module, generator: Generator, inputs: Arrays, device: str) -> Callable[[], Arrays]:
-    """A function that does with torch what `generator.run(inputs)` does: from host memory to host memory."""
+    """A function that does the same as `generator.run(inputs)` with torch: from host to host memory."""
     rows = [torch.from_numpy(inputs[field.name]) for field in generator.inputs]
 
     def call() -> Arrays:
@@ -94,7 +94,7 @@ def caller(module: nn.Module, generator: Generator, inputs: Arrays, device: str)
 
 
 def _options(about: Mapping[str, Any], item: Item[Any], registry: Registry) -> tuple[Any, bool]:
-    """The options of the architecture, and whether they are only those that the recipe has today."""
+    """The options of the architecture, and whether they are a guess from the recipe as it is today."""
     given = about.get("options")
     if isinstance(given, Mapping):
         config = item.spec.config
@@ -106,23 +106,23 @@ def _options(about: Mapping[str, Any], item: Item[Any], registry: Registry) -> t
 
 
 def _data_of(generator: Generator) -> DataInfo:
-    """What the file tells of the data that the network was made for."""
+    """The data that the network was built for, from the metadata of the file."""
     given = [field for field in generator.inputs if field.source == "data"]
     return DataInfo(fields=(*generator.outputs, *given), count=generator.about.get("samples", 1))
 
 
 def _load(module: nn.Module, data: bytes) -> tuple[set[str], set[str]]:
-    """Copy the file's weights into the module; returns the names it has and those it found.
+    """Copy the file's weights into the module; returns the module's names, and those found in the file.
 
-    UsageError when a weight has another shape there.
+    UsageError when a weight has another shape in the file.
     """
     tensors = {tensor.name: tensor for tensor in onnx.load_model_from_string(data).graph.initializer}
     state = {name: value for name, value in module.state_dict().items() if value.is_floating_point()}
     for name in state.keys() & tensors.keys():
         if tuple(tensors[name].dims) != tuple(state[name].shape):
             raise UsageError(
-                f"'{name}' has the shape {tuple(state[name].shape)} in the network that is built here, "
-                f"{tuple(tensors[name].dims)} in the file."
+                f"'{name}' has shape {tuple(state[name].shape)} in the network built here, "
+                f"but {tuple(tensors[name].dims)} in the file."
             )
         state[name].copy_(torch.from_numpy(numpy_helper.to_array(tensors[name]).copy()))
     return set(state), state.keys() & tensors.keys()
@@ -137,11 +137,11 @@ def _compare(found: Arrays, expected: Arrays, *, same_weights: bool) -> None:
         gap = np.abs(found[name].astype(np.float64) - values).max()
         allowed = 1 if values.dtype == np.uint8 else _CLOSE * max(1.0, float(np.abs(values).max()))
         if same_weights and not gap <= allowed:
-            raise UsageError(f"The network built here makes other values of '{name}' from the same weights.")
+            raise UsageError(f"The network built here writes other values of '{name}' with the same weights.")
 
 
 def _pixels(field: Field, values: Tensor) -> Tensor:
-    """Floats (N, C, H, W) -> uint8 (N, H, W, C), as the end of the exported graph does."""
+    """Floats (N, C, H, W) -> uint8 (N, H, W, C), like the end of the exported graph."""
     low, high = field.range or (-1.0, 1.0)
     scaled = ((values - low) * (255.0 / (high - low))).round().clamp(0, 255)
     return scaled.permute(0, 2, 3, 1).to(torch.uint8)

@@ -1,7 +1,7 @@
 """The command line: a lazy group, so that `--help` and `list` import only what they need.
 
-Each command lives in a file of its own, loaded when it is called. GanzooErrors become a message on
-stderr and an exit code here and nowhere else.
+Each command has its own file, which is loaded when the command is called. Only this file turns a GanzooError
+into a message on stderr and an exit code.
 """
 
 from __future__ import annotations
@@ -16,21 +16,18 @@ import click
 from ganzoo._version import __version__
 from ganzoo.errors import ExitCode, GanzooError
 
-# Name -> (module, line for --help): help must not import the commands.
+# Name -> (module, line for --help): --help must not import the commands.
 COMMANDS = {
-    "list": ("ganzoo.cli.list", "Show the recipes, architectures, losses, terms and datasets there are."),
-    "info": ("ganzoo.cli.info", "Show one of them: source, options with defaults, what it needs."),
+    "list": ("ganzoo.cli.list", "List recipes, architectures, losses, terms, datasets and more."),
+    "info": ("ganzoo.cli.info", "Show one of them: plugin, options with defaults, what it needs."),
     "train": ("ganzoo.cli.train", "Train a recipe, a combination (dcgan+wgan-gp), or a settings file."),
     "runs": ("ganzoo.cli.runs", "Show the runs in a folder."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run or a bundle against real samples, with reference rows."),
-    "export": ("ganzoo.cli.export", "Export a run's generators to checked ONNX files."),
+    "export": ("ganzoo.cli.export", "Export the generators of a run to checked ONNX files."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
-    "bench": (
-        "ganzoo.cli.bench",
-        "Measure the speed of training, or of an exported generator.",
-    ),
-    "plugin": ("ganzoo.cli.plugin", "For authors: write a plugin package, or check one."),
-    "doctor": ("ganzoo.cli.doctor", "Say what this machine and installation can do, and what is wrong."),
+    "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
+    "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
+    "doctor": ("ganzoo.cli.doctor", "Show what this machine and installation can do, and any problems."),
     "completion": ("ganzoo.cli.completion", "Print the completion script for a shell."),
 }
 
@@ -91,7 +88,7 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo("Interrupted.", err=True)
         code = int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader (`head`, say) has seen enough; Python would complain again at shutdown.
+        # The reader (for example `head`) has closed the pipe; Python would print an error at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = int(ExitCode.OK)
     except OSError as error:
@@ -103,6 +100,6 @@ def main(arguments: list[str] | None = None) -> Any:
         if is_strict():
             raise
         click.secho(f"Error: {type(error).__name__}: {error}", fg="red", err=True)
-        click.echo("  try:   GANZOO_STRICT=1 shows where; please report it", err=True)
+        click.echo("  try:   set GANZOO_STRICT=1 to see the traceback, and please report it", err=True)
         code = int(ExitCode.FAILURE)
     sys.exit(code if isinstance(code, int) else int(ExitCode.OK))

@@ -1,4 +1,4 @@
-"""What several commands share: the registry of this invocation, tables, completion of names."""
+"""What several commands share: the registry of this call, tables, completion of names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 LONGEST = 2000
-"""Characters of a text of a plugin's that are shown; --json has all of it."""
+"""The most characters shown of a text from a plugin; --json shows all of it."""
 
 
 def registry_of(ctx: click.Context) -> Registry:
@@ -27,15 +27,15 @@ def registry_of(ctx: click.Context) -> Registry:
 
 
 def which_checkpoint(ctx: click.Context, param: click.Parameter, value: str) -> Any:
-    """`newest`, `best`, or how many images a checkpoint has seen."""
+    """`newest`, `best`, or the number of images at a checkpoint."""
     digits = value.replace(",", "").replace("_", "")
     if value not in ("newest", "best") and not (digits.isascii() and digits.isdecimal()):
-        raise click.BadParameter(f"'{value}' is not newest, best, or a number of images.", ctx, param)
+        raise click.BadParameter(f"'{value}' is not 'newest', 'best' or a number of images.", ctx, param)
     return value if value in ("newest", "best") else int(digits)
 
 
 def echo_json(value: Any) -> None:
-    """One JSON document on one line of stdout; what JSON cannot hold is written as text."""
+    """Print one JSON document on one line of stdout; values that JSON does not have become text."""
     click.echo(json.dumps(value, default=str))
 
 
@@ -57,7 +57,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fix
 
 
 def _escape(cell: str) -> str:
-    """As it stands: neither markup nor anything that a terminal would act on. Lines stay lines."""
+    """The text without markup and without control characters; line breaks stay."""
     from rich.markup import escape
 
     return escape("\n".join(printable(line, LONGEST) for line in cell[: 2 * LONGEST].split("\n")))
@@ -80,13 +80,13 @@ def complete_names(kind: str) -> Any:
 
 
 def save_arrays(arrays: Mapping[str, Any], output: Path) -> None:
-    """Write arrays by name as an .npz file; UsageError for a name that cannot stand in one."""
+    """Write arrays by name as an .npz file; UsageError for a name that it cannot have."""
     import numpy as np
 
     from ganzoo.util.files import write_bytes
 
     if {"file", "allow_pickle"} & arrays.keys() or any("/" in name or "\\" in name for name in arrays):
-        raise UsageError("A field of the generator has a name that no array in an .npz file can have.")
+        raise UsageError("A field of the generator has a name that is not possible in an .npz file.")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_bytes(output, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""`ganzoo completion SHELL`: click's completion script, ready to be sourced."""
+"""`ganzoo completion SHELL`: print click's completion script."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""`ganzoo doctor`: what this machine and installation can do, and what is wrong with it."""
+"""`ganzoo doctor`: what this machine and installation can do, and what is wrong with them."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ import click
 from ganzoo._version import __version__
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode
+from ganzoo.registry.entry_points import named
 from ganzoo.util.cache import cache_folder
 
 PACKAGES = (
@@ -25,11 +26,11 @@ PACKAGES = (
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Say what this machine and installation can do. Ends with code 2 when something is wrong."""
+    """Show what this machine and installation can do. The exit code is 2 if there are problems."""
     packages = {name: _version(name) for name in PACKAGES}
-    findings, problems = _torch_side()
-    runtime, more = _runtime_side(packages)
-    problems += more
+    findings, problems = _torch_findings()
+    runtime, more = _onnxruntime_findings(packages)
+    problems += more + _name_problems()
     registry = registry_of(ctx)
     for plugin in registry.not_loaded:
         if plugin.state != "disabled":
@@ -56,7 +57,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     return ExitCode.USAGE if problems else ExitCode.OK
 
 
-def _torch_side() -> tuple[dict[str, Any], list[str]]:
+def _torch_findings() -> tuple[dict[str, Any], list[str]]:
     try:
         import torch
     except Exception as error:  # a broken torch fails in many ways; doctor must report them all
@@ -74,7 +75,7 @@ def _torch_side() -> tuple[dict[str, Any], list[str]]:
     }, []
 
 
-def _runtime_side(packages: dict[str, str | None]) -> tuple[dict[str, Any], list[str]]:
+def _onnxruntime_findings(packages: dict[str, str | None]) -> tuple[dict[str, Any], list[str]]:
     problems = []
     if packages["onnxruntime"] and packages["onnxruntime-gpu"]:
         problems.append(
@@ -85,9 +86,38 @@ def _runtime_side(packages: dict[str, str | None]) -> tuple[dict[str, Any], list
         import onnxruntime
 
         providers = onnxruntime.get_available_providers()
-    except Exception as error:  # the half-removed wheel of facts is an AttributeError or an ImportError
+    except Exception as error:  # a half-removed wheel raises AttributeError or ImportError
         return {"onnxruntime": "none"}, [*problems, f"onnxruntime cannot be used: {error}"]
     return {"onnxruntime": f"built with {', '.join(providers)}"}, problems
+
+
+def _name_problems() -> list[str]:
+    """Problems with distributions named ganzoo; another project has this name on the package index."""
+    found: dict[tuple[str, str], Distribution] = {}
+    for dist in distributions(name="ganzoo"):  # a folder may be on sys.path twice
+        place, number = str(dist.locate_file("")), named(dist)[1]
+        found.setdefault((place, number), dist)
+    problems = [
+        f"the package ganzoo {number} in {place} is another project with the same name, or damaged: "
+        f"{sys.executable} -m pip uninstall -y ganzoo, then install this ganzoo from its checkout or wheel"
+        for (place, number), dist in found.items()
+        if not _is_ours(dist)
+    ]
+    if len(found) > 1:
+        places = ", ".join(f"{number} in {place}" for place, number in found)
+        problems.append(
+            f"more than one package named ganzoo is installed, and Python uses the first: {places}. "
+            f"Run {sys.executable} -m pip uninstall -y ganzoo until none is left, then install ganzoo again"
+        )
+    return problems
+
+
+def _is_ours(dist: Distribution) -> bool:
+    """Whether the distribution provides this command; an editable one lists no files, but entry points."""
+    try:
+        return any(point.value == "ganzoo.cli:main" for point in dist.entry_points)
+    except Exception:  # its metadata is damaged
+        return False
 
 
 def _version(name: str) -> str | None:

@@ -23,81 +23,103 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 SCORES, IMAGE = "evaluation.json", "nearest.png"
 
 
+def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "all":
+        return value
+    if value.isascii() and value.isdecimal() and int(value) >= 10:
+        return int(value)
+    raise click.BadParameter(f"'{value}' is neither 'all' nor a number of at least 10.", ctx, param)
+
+
 @click.command("evaluate")
 @click.argument("source", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
-@click.option("--data", metavar="SOURCE", help="Compare with this [the data that it was trained on].")
+@click.option("--data", metavar="SOURCE", help="Compare with this data [its training data source].")
 @click.option(
     "--against",
     type=click.Choice(["held-out", "training"]),
     default="held-out",
     show_default=True,
-    help="Compare with these samples of the data; many papers take those of the training.",
+    help="Compare with held-out or with training samples. Many papers use training samples.",
 )
 @click.option(
     "--n",
     type=click.IntRange(min=10),
     metavar="N",
-    help="Samples to generate [as many as there are held-out ones, 10,000 at most].",
+    help="Number of samples to generate [the number of held-out samples, at most 10,000].",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--n-real",
+    callback=_number_or_all,
+    metavar="N|all",
+    help="Number of real samples to compare with; 'all' is as in fid50k_full [as many as --n].",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the generated samples."
+)
 @click.option(
     "--checkpoint",
     callback=which_checkpoint,
     metavar="WHICH",
     default="newest",
     show_default=True,
-    help="Of a run: newest, best (by train.keep_best), or a number of images.",
+    help="For a run: newest, best (by train.keep_best), or a number of images.",
 )
-@click.option("--raw", is_flag=True, help="Of a run: the last weights, not their moving average.")
+@click.option("--raw", is_flag=True, help="For a run: use raw weights, not their moving average (EMA).")
 @click.option(
     "--extractor",
     metavar="NAME",
     default="",
-    help="What looks at images, see ganzoo list --kind extractor [efficientnet-lite0].",
+    help="Network for image features, see ganzoo list --kind extractor [efficientnet-lite0].",
 )
 @click.option(
     "--fid-weights",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="inception-2015-12-05.pt: compute FID and IS, as papers do.",
+    help="The file inception-2015-12-05.pt: compute FID and IS as in papers.",
 )
 @click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME", help="Only this one (repeatable), no image."
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Compute only this metric, and write no image (repeatable).",
 )
-@click.option("--no-reference", is_flag=True, help="No reference rows.")
+@click.option("--no-reference", is_flag=True, help="Do not compute reference rows.")
 @click.option(
-    "--generator", default="generator", show_default=True, help="Which one, where there are several."
+    "--generator", default="generator", show_default=True, help="Which generator, if there are several."
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Of the CPU [$OMP_NUM_THREADS, else all cores, or half of them when other processes are busy].",
+    help="CPU threads [$OMP_NUM_THREADS; else all cores, or half of them if other processes are busy].",
 )
-@click.option("--trust", is_flag=True, help="Take an .onnx file made elsewhere, see ganzoo generate --help.")
+@click.option(
+    "--trust", is_flag=True, help="Accept an .onnx file from elsewhere, see ganzoo generate --help."
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="For evaluation.json and nearest.png [RUN/evaluation, for a bundle evaluation-NAME].",
+    help="Folder for evaluation.json and nearest.png [RUN/evaluation; evaluation-NAME for a bundle].",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Score the samples of RUN (a run directory) or BUNDLE (an exported generator) against real ones.
+    """Score the samples of RUN (a run directory) or BUNDLE (an exported generator) against real samples.
 
-    Beside the scores stand those of other real samples, of blurred, noisy, repeated ones and of half of the
-    classes, under the same protocol: a score without them says little. The first evaluation of a data set
-    takes longer; what does not depend on the model is kept in the cache.
+    For comparison, reference rows show the same scores for real samples: unchanged, blurred, noisy, repeated,
+    and of half of the classes. The first evaluation with some data takes longer, because results that do not
+    depend on the generator are then cached.
     """
-    # From here on: what is imported by and by asks for the number when it is loaded.
+    # Now, because libraries that are imported later read the number of threads on import.
     with system.limited_threads(_threads(options.pop("threads"))):
         _evaluate(registry_of(ctx), **options)
 
 
 def _threads(wanted: int | None) -> int | None:
-    """As asked; otherwise None where the user's variable says it, or where the machine is quiet."""
+    """The wanted number, or half of the cores on a busy machine. None keeps the libraries' default."""
     if wanted is not None or os.environ.get("OMP_NUM_THREADS"):
         return wanted
     spare = system.fair_share(system.cores())
@@ -112,11 +134,13 @@ def _evaluate(
     weights = options.pop("fid_weights")
     if weights is not None:
         if options["extractor"] not in ("", "inception"):
-            raise UsageError("--fid-weights is for the extractor 'inception'.", fix="leave one of them out")
+            raise UsageError(
+                "--fid-weights works only with the extractor 'inception'.", fix="leave one of them out"
+            )
         options["extractor"] = "inception"
     if not source.exists():
-        raise UsageError("There is no such run or bundle.", where=str(source), fix="ganzoo runs lists runs")
-    folder = output or _usual_folder(source, options["generator"])
+        raise UsageError("There is no such run or bundle.", where=str(source), fix="list runs: ganzoo runs")
+    folder = output or _default_folder(source, options["generator"])
     request = Request(
         source=source,
         weights=weights,
@@ -126,10 +150,10 @@ def _evaluate(
         **options,
     )
     if not as_json:
-        click.echo("sampling and comparing (up to a minute or two the first time) ...", err=True)
+        click.echo("sampling and comparing (the first time this may take two minutes) ...", err=True)
     report = evaluate(request, registry)
     if request.image is None:
-        with storage(folder):  # that of an earlier evaluation does not stay beside these scores
+        with storage(folder):  # delete the image of an earlier evaluation
             (folder / IMAGE).unlink(missing_ok=True)
     written = _write(report, folder)
     if as_json:
@@ -138,8 +162,8 @@ def _evaluate(
         _print(report, written)
 
 
-def _usual_folder(source: Path, generator: str) -> Path:
-    """In a run itself. Of a bundle beside where one stands, by its name; numbered where that is another's."""
+def _default_folder(source: Path, generator: str) -> Path:
+    """A folder in the run; for a bundle in the current folder, with a number if the name is taken."""
     if (source / "run.json").is_file():
         return source / "evaluation"
     home = _home(source)
@@ -150,13 +174,13 @@ def _usual_folder(source: Path, generator: str) -> Path:
 
 
 def _home(source: Path) -> Path:
-    """The folder of a bundle, also for a file in it; a file by itself."""
+    """The folder of a bundle, also for a file in it; otherwise the path itself."""
     whole = source.resolve()
     return whole.parent if (whole.parent / "bundle.json").is_file() and whole.is_file() else whole
 
 
 def _scored(folder: Path) -> Path | None:
-    """Whose scores lie in the folder, if any do."""
+    """The run or bundle whose scores are in the folder, or None."""
     try:
         return _home(Path(json.loads((folder / SCORES).read_bytes())["name"]))
     except (OSError, ValueError, KeyError, TypeError):
@@ -195,7 +219,7 @@ def _print(report: Report, written: list[str]) -> None:
 
 
 def shown(value: float | None) -> str:
-    """A score in a table: three or four digits that matter."""
+    """A score as text for a table, with three or four significant digits."""
     if value is None:
         return ""
     if float(value).is_integer() and abs(value) < 1e6:

@@ -1,4 +1,4 @@
-"""`ganzoo export`: a run's generators as a checked ONNX bundle."""
+"""`ganzoo export`: write the generators of a run as a checked ONNX bundle."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
 
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: exported/<recipe>.")
-@click.option("--uint8", is_flag=True, help="The graph writes uint8 images, height x width x channels.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the bundle [exported/<recipe>]."
+)
+@click.option("--uint8", is_flag=True, help="Let the graph write uint8 images (height, width, channels).")
 @click.option(
     "--checkpoint",
     callback=which_checkpoint,
     metavar="WHICH",
     default="newest",
     show_default=True,
-    help="newest, best (by train.keep_best), or a number of images.",
+    help="Which checkpoint: newest, best (by train.keep_best), or a number of images.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -34,8 +36,8 @@ def command(
 ) -> None:
     """Export the generators of RUN (a run directory) to ONNX.
 
-    The graph is checked and compared with torch at several batch sizes; when a check fails, nothing
-    is left behind and the exit code is 5.
+    The graph is checked and compared with torch at several batch sizes. If a check fails, nothing is
+    written and the exit code is 5.
     """
     from ganzoo.exporting.from_run import export_run
     from ganzoo.runs.run import Run

@@ -1,6 +1,6 @@
-"""`ganzoo generate`: sample an exported generator into an image or an array file.
+"""`ganzoo generate`: sample an exported generator into an image, a table or an array file.
 
-Owns the options and what a grid shows. Sampling is runtime.py, drawing is images.py; torch is
+Owns the options and the layout of a grid. ganzoo/runtime/ does the sampling, images.py the drawing. torch is
 never imported.
 """
 
@@ -28,48 +28,63 @@ _MOST_CELLS = 10_000
 @click.command()
 @click.argument("source", metavar="BUNDLE_OR_ONNX", type=click.Path(path_type=Path))
 @click.option(
-    "-n", "count", type=int, help="Samples [64]; with --classes in each row, with --interpolate rows [8]."
+    "-n",
+    "count",
+    type=int,
+    help="Number of samples [64]; with --classes samples per row [8], with --interpolate rows [8].",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same samples.")
-@click.option("--label", metavar="CLASS", help="Number or name of the class; random classes without it.")
-@click.option("--classes", is_flag=True, help="One row a class, the same noise in each row.")
-@click.option("--interpolate", "steps", type=int, metavar="STEPS", help="Rows walk between two latents.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same samples.")
+@click.option("--label", metavar="CLASS", help="Number or name of the class [random classes].")
+@click.option("--classes", is_flag=True, help="One row per class, with the same noise in each row.")
+@click.option(
+    "--interpolate",
+    "steps",
+    type=int,
+    metavar="STEPS",
+    help="Each row goes from one latent z to another in STEPS.",
+)
 @click.option(
     "--input",
     "given",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="What a generator from image to image reads: an image, a folder of them, or an .npy array.",
+    help="Input of an image-to-image generator: an image, a folder of images, or an .npy array.",
 )
 @click.option(
     "--set",
     "constants",
     metavar="NAME=VALUE",
     multiple=True,
-    help="A number for an input that is constant unless chosen, or all numbers of another, as in style=1,0; "
-    "the bundle's README.md names the inputs; repeatable.",
+    help="Value of an input: a number for a constant such as psi=0.7, or all numbers of a vector such as "
+    "style=1,0. The README.md of the bundle lists the inputs (repeatable).",
 )
-@click.option("--psi", type=float, help="Truncation, for generators that take it: the same as --set psi=.")
+@click.option("--psi", type=float, help="Truncation psi, for generators that have it; short for --set psi=.")
 @click.option(
-    "--generator", default="generator", show_default=True, help="Which one, where there are several."
+    "--generator", default="generator", show_default=True, help="Which generator, if the bundle has several."
 )
-@click.option("--provider", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where onnxruntime computes.",
+)
 @click.option("--batch-size", type=int, default=64, show_default=True, help="Samples computed at once.")
 @click.option(
     "--trust",
     is_flag=True,
-    help="Also take a file that was made elsewhere, if it passes a strict check and a trial run in a process "
-    "with limits. That keeps it from reading other files and from filling the memory; it does not "
-    "protect against flaws of onnxruntime itself.",
+    help="Also accept a file from elsewhere, if it passes a strict check and a trial run in a limited "
+    "process. The file can then neither read other files nor fill the memory. This does not protect against "
+    "bugs of onnxruntime.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="A .png, .csv or .npz, by what it makes; with --input also a folder [generated].",
+    help="A .png, .csv or .npz file; with --input also a folder [generated, with a fitting ending].",
 )
-@click.option("--columns", type=int, help="Images in a row of the grid.")
-@click.option("--json", "as_json", is_flag=True, help="Say what was written as one line of JSON.")
+@click.option("--columns", type=int, help="Number of images per row of the grid.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
 def command(
     source: Path,
     count: int | None,
@@ -90,17 +105,17 @@ def command(
 ) -> None:
     """Sample an exported generator with onnxruntime, without torch.
 
-    Writes a grid (.png), a table (.csv), or the arrays by field name (.npz). With --input, an image for each
-    input.
+    Writes a grid of images (.png), a table (.csv), or arrays by field name (.npz). With --input, writes one
+    image per input.
     """
     if classes and (steps is not None or label is not None):
-        raise UsageError("--classes shows all classes: it goes with neither --label nor --interpolate.")
+        raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
     if given is not None and (classes or steps is not None or count is not None or columns is not None):
         raise UsageError(
-            "--input says what is generated: it goes with no -n, --classes, --interpolate, --columns."
+            "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
         )
     loaded = _load(source, provider, generator, trust)
     if given is not None:
@@ -113,7 +128,7 @@ def command(
     cells = rows * width
     if drawn is not None and drawn.is_image and cells > _MOST_CELLS:
         raise UsageError(
-            f"A grid of {cells:,} images is too large; {_MOST_CELLS:,} is the limit.", fix="-o samples.npz"
+            f"A grid of {cells:,} images is too large; the limit is {_MOST_CELLS:,}.", fix="-o samples.npz"
         )
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
@@ -127,21 +142,21 @@ def command(
     else:
         in_rows = width if classes or steps is not None else None
         _save_image(drawn, values[drawn.name], columns or in_rows, output)
-    _say(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+    _report(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
 
 
-def _say(
+def _report(
     loaded: Generator, output: Path, count: int, seed: int, shape: tuple[int, ...], as_json: bool
 ) -> None:
     if as_json:
-        said = {"output": str(output), "n": count, "seed": seed}
-        echo_json({**said, "provider": loaded.provider, "shape": list(shape)})
+        result = {"output": str(output), "n": count, "seed": seed}
+        echo_json({**result, "provider": loaded.provider, "shape": list(shape)})
     else:
         click.echo(f"wrote {output}")
 
 
 def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
-    """What --set says, by name."""
+    """The values of --set by name."""
     numbers: dict[str, Values] = {}
     for text in constants:
         name, _, value = text.partition("=")
@@ -154,14 +169,13 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
 
 
 def _refuse_without_input(loaded: Generator) -> None:
-    """UsageError for a generator that reads what nobody draws at random."""
+    """UsageError for a generator that needs --input."""
     from ganzoo.cli.generate_from import input_field
 
     missing = input_field(loaded)
     if missing is not None:
         raise UsageError(
-            f"The generator '{loaded.name}' makes something of '{missing.name}', "
-            f"of the shape {missing.shape}.",
+            f"The generator '{loaded.name}' needs an input '{missing.name}' of shape {missing.shape}.",
             fix="--input PATH of an image, a folder of images or an .npy array",
         )
 
@@ -175,11 +189,11 @@ def _translate(
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
     target, n, shape = translate(loaded, given, output, **options)
-    _say(loaded, target, n, options["seed"], shape, as_json)
+    _report(loaded, target, n, options["seed"], shape, as_json)
 
 
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
-    """As `runtime.load`, whose warning is printed as a line of ours instead."""
+    """Like `runtime.load`, but without its warning, which the command prints itself."""
     from ganzoo import runtime
     from ganzoo.runtime import onnx_file
 
@@ -188,7 +202,7 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
 
 
 def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:
-    """Where to write, and the field that is drawn or written there; no field for arrays."""
+    """The output file, and the field that is drawn or written there; None for arrays."""
     from ganzoo import images
 
     table = next((field for field in loaded.outputs if field.columns), None)
@@ -199,20 +213,20 @@ def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]
     ending = output.suffix.lower()
     if ending not in (*shown, ".npz"):
         raise UsageError(
-            f"'{ending}' is not an output.", where=str(output), fix="end it in .png, .csv or .npz"
+            f"'{ending}' is not a known file type.", where=str(output), fix="use .png, .csv or .npz"
         )
     if ending in shown and shown[ending] is None:
         made, other = ("images", ".png") if image else ("a table", ".csv") if table else ("", ".npz")
         what = "no table" if ending == ".csv" else "nothing that can be drawn"
         made += ", " * bool(made)
-        raise UsageError(f"'{loaded.name}' makes {made}{what}.", fix=f"-o samples{other}")
+        raise UsageError(f"'{loaded.name}' writes {made}{what}.", fix=f"-o samples{other}")
     return output, shown.get(ending)
 
 
 def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | None) -> tuple[int, int]:
-    """Rows and columns of what is generated; an ordinary draw is one column."""
+    """Rows and columns of the samples; without --classes and --interpolate there is one column."""
     if count is not None and count < 1:
-        raise UsageError(f"{count} samples were asked for.", fix="ask for 1 or more")
+        raise UsageError(f"{count} is not a number of samples.", fix="-n 1 or more")
     if classes:
         if not loaded.classes:
             raise UsageError(f"The generator '{loaded.name}' has no classes.", fix="leave --classes out")
@@ -250,7 +264,7 @@ def _save_table(field: Field, values: NDArray[Any], output: Path) -> None:
 def _save_arrays(
     inputs: dict[str, NDArray[Any]], values: dict[str, NDArray[Any]], seed: int, output: Path
 ) -> None:
-    """Outputs by field name, the labels that were used, and the seed."""
+    """Write outputs by field name, the labels that were used, and the seed."""
     import numpy as np
 
     labels = {name: rows for name, rows in inputs.items() if rows.dtype == np.int64}

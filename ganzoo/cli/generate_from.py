@@ -1,6 +1,7 @@
-"""`ganzoo generate --input`: images or an array go through a generator that reads them; names are kept.
+"""`ganzoo generate --input`: run a generator on images or an array; results keep the names of the inputs.
 
-Owns how input files become values of a field, and where results go. Sampling is runtime.py.
+Owns how input files become values of a field, and where results are written. ganzoo/runtime/ does the
+sampling.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ganzoo import images, sampling
 from ganzoo.cli.common import save_arrays
 from ganzoo.errors import UsageError
+from ganzoo.image_files import FITS, FORMATS, IMAGE_SUFFIXES, Fit, ImageFrame, decode_image, silence_pillow
 from ganzoo.util.files import storage
 
 if TYPE_CHECKING:
@@ -28,13 +30,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-_LARGEST = 2**32  # bytes of all inputs together
+_LARGEST = 2**32  # bytes for all inputs together
 
 
 def input_field(loaded: Generator) -> Field | None:
-    """The one field that nobody can draw at random; None where all can be. UsageError for several."""
+    """The one input that cannot be drawn at random, or None. UsageError if there are several."""
     given = [field for field in loaded.inputs if field.dtype == "float32" and not sampling.can_draw(field)]
     if len(given) > 1:
         raise UsageError(
@@ -54,13 +54,13 @@ def translate(
     numbers: Mapping[str, Values],
     batch_size: int,
 ) -> tuple[Path, int, tuple[int, ...]]:
-    """Send what is at `source` through the generator; where the results are, how many, and their shape.
+    """Run the generator on the inputs at `source`; returns the output path, the sample count, the shape.
 
-    `numbers` are those of other inputs.
+    `numbers` are the values of other inputs.
 
-    An `output` without an ending is a folder with a .png for each input; a .png shows inputs beside results,
-    for one input the result alone; an .npz has arrays and names. UsageError for what cannot be read or
-    written.
+    An `output` without a file ending is a folder with one .png per input. A .png shows inputs beside results,
+    or only the result if there is one input. An .npz has arrays and names. UsageError for inputs that cannot
+    be read and outputs that cannot be written.
     """
     field = input_field(loaded)
     if field is None:
@@ -70,13 +70,13 @@ def translate(
     result = next((item for item in loaded.outputs if item.is_image), None)
     if ending not in ("", ".png", ".npz"):
         raise UsageError(
-            f"'{ending}' is not an output.",
+            f"'{ending}' is not a known file type.",
             where=str(output),
-            fix="a folder, or a name that ends in .png or .npz",
+            fix="use a folder, .png or .npz",
         )
     if ending != ".npz" and result is None:
-        raise UsageError(f"'{loaded.name}' makes nothing that can be drawn.", fix="-o results.npz")
-    names, values = read_inputs(source, field)
+        raise UsageError(f"'{loaded.name}' writes nothing that can be drawn.", fix="-o results.npz")
+    names, values = read_inputs(source, field, _fit(loaded))
     _check_target(names, source, output, folder=ending == "")
     inputs = loaded.draw_inputs(len(values), seed, label=label, **{field.name: values})
     inputs |= loaded.given(len(values), numbers)
@@ -96,20 +96,23 @@ def translate(
     return output, len(values), made[(result or loaded.outputs[0]).name].shape
 
 
-def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
-    """Names and float32 values (n, *shape) of an image, a folder of images, or an .npy array."""
+def read_inputs(source: Path, field: Field, fit: Fit = "crop") -> tuple[list[str], Array]:
+    """Names and float32 values (n, *shape) of an image, a folder of images, or an .npy array.
+
+    `fit` says how images of other sizes are resized, as in training.
+    """
     with storage(source):
         if source.suffix.lower() == ".npy":
             return _read_array(source, field)
         if source.is_dir():
             files = sorted(
-                path for path in source.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()
+                path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
             )
             if not files:
                 raise UsageError(
                     "The folder has no images.",
                     where=str(source),
-                    fix=f"the endings {', '.join(SUFFIXES)} are known; sub-folders are not entered",
+                    fix=f"known file endings: {', '.join(IMAGE_SUFFIXES)}; sub-folders are not read",
                 )
         elif source.is_file():
             files = [source]
@@ -117,11 +120,14 @@ def read_inputs(source: Path, field: Field) -> tuple[list[str], Array]:
             raise UsageError("There is no image or folder at that path.", where=str(source))
         if not field.is_image:
             raise UsageError(
-                f"'{field.name}' has the shape {field.shape}, which no image file has.",
+                f"'{field.name}' has shape {field.shape}, so it cannot be read from images.",
                 fix="--input ARRAY.npy",
             )
         _check_size(len(files), field)
-        values = np.stack([_read_image(path, field) for path in files])
+        channels, height, width = field.shape
+        with warnings.catch_warnings():
+            silence_pillow()
+            values = np.stack([_read_image(path, ImageFrame(height, width, channels, fit)) for path in files])
     return [path.stem for path in files], _as_floats(values, field)
 
 
@@ -129,36 +135,25 @@ def _check_size(count: int, field: Field) -> None:
     size = 4 * math.prod(field.shape)
     if count * size >= _LARGEST:
         raise UsageError(
-            f"{count:,} inputs would take {count * size / 2**30:.1f} GiB of memory; 4 GiB is the limit.",
-            fix=f"at most {(_LARGEST - 1) // size:,} at a time",
+            f"{count:,} inputs need {count * size / 2**30:.1f} GiB of memory; the limit is 4 GiB.",
+            fix=f"use at most {(_LARGEST - 1) // size:,} at a time",
         )
 
 
-def _read_image(path: Path, field: Field) -> NDArray[np.uint8]:
-    """Pixels (channels, height, width): turned as its EXIF says, cut to the centre and resized if need be."""
-    channels, height, width = field.shape
+def _read_image(path: Path, frame: ImageFrame) -> NDArray[np.uint8]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-            with Image.open(path, formats=FORMATS) as opened:
-                image = ImageOps.exif_transpose(opened)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            if channels != 4:
-                white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-                image = Image.alpha_composite(white, image)
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
-        image = image.convert(images.MODES[channels])
-        if image.size != (width, height):
-            image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-    except Exception as error:  # decoders raise SyntaxError, struct.error and more on bad bytes
+        return decode_image(path, frame)
+    except (OSError, ValueError) as error:
         raise UsageError(
-            f"The image cannot be read: {error}", where=str(path), fix=f"one of {', '.join(FORMATS)}"
+            f"The image cannot be read: {error}", where=str(path), fix=f"use one of {', '.join(FORMATS)}"
         ) from error
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _fit(loaded: Generator) -> Fit:
+    """How images were resized in training; "crop" for older bundles, which do not say."""
+    options = loaded.about.get("data_options")
+    named = options.get("fit") if isinstance(options, Mapping) else None
+    return next((fit for fit in FITS if fit == named), "crop")
 
 
 def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
@@ -170,14 +165,16 @@ def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
     channels_last = field.is_image and shape == (*field.shape[1:], field.shape[0]) and shape != field.shape
     if array.ndim == 0 or not len(array) or (shape != field.shape and not channels_last):
         raise UsageError(
-            f"The array has the shape {array.shape}.",
+            f"The array has shape {array.shape}.",
             where=str(path),
             fix=f"'{field.name}' needs {('n', *field.shape)}".replace("'n'", "n"),
         )
     _check_size(len(array), field)
     array = np.ascontiguousarray(array.transpose(0, 3, 1, 2) if channels_last else array)
     if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise UsageError(f"The array holds {array.dtype}.", where=str(path), fix="uint8 or float32")
+        raise UsageError(
+            f"The array has the type {array.dtype}.", where=str(path), fix="use uint8 or float32"
+        )
     values = _as_floats(array, field)
     low, high = field.range or (-math.inf, math.inf)
     if not (np.isfinite(values).all() and values.min() >= low and values.max() <= high):
@@ -185,14 +182,14 @@ def _read_array(path: Path, field: Field) -> tuple[list[str], Array]:
             "The array has values that are not finite"
             + ("." if field.range is None else f" or outside {low:g}..{high:g}."),
             where=str(path),
-            fix="uint8 stands for the whole range",
+            fix="use values in the range, or uint8 (0..255 is the whole range)",
         )
     width = len(str(len(values) - 1))
     return [f"{number:0{width}d}" for number in range(len(values))], values
 
 
 def _as_floats(values: Array, field: Field) -> Array:
-    """0..255 onto the field's range, from the middle outwards as in training; floats as they are."""
+    """Map 0..255 to the field's range, relative to its middle as in training; floats do not change."""
     if values.dtype != np.uint8 or field.range is None:
         return values.astype(np.float32)
     low, high = field.range
@@ -201,11 +198,13 @@ def _as_floats(values: Array, field: Field) -> Array:
 
 
 def _check_target(names: Sequence[str], source: Path, output: Path, *, folder: bool) -> None:
-    """UsageError where results would overwrite each other, or what they are made of. Makes a `folder`."""
+    """UsageError if results would overwrite each other or the inputs. Creates the output `folder`."""
     inputs = source if source.is_dir() else source.parent
     taken = [inputs] if folder else [source, *(inputs.iterdir() if source.is_dir() else ())]
     if output.resolve() in {path.resolve() for path in taken}:
-        raise UsageError("The results would overwrite the inputs.", where=str(output), fix="another -o")
+        raise UsageError(
+            "The results would overwrite the inputs.", where=str(output), fix="choose another -o"
+        )
     if not folder:
         return
     name, times = Counter(names).most_common(1)[0]

@@ -1,4 +1,4 @@
-"""`ganzoo info NAME`: everything about one record; torch is imported for `--networks` alone."""
+"""`ganzoo info NAME`: everything about one record; torch is imported only for `--networks`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ganzoo.util.text import printable
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
 
-# Entries that are shown as a line each, and those that are tables: title, columns.
+# Entries shown as one line each, and entries shown as tables: title, columns.
 _LINES = ("paper", "plugin", "needs", "second_order", "role", "rejects", "used by", "run it with")
 _TABLES = {
     "options": ("name", "default"),
@@ -35,22 +35,22 @@ _TABLES = {
 
 @click.command("info")
 @click.argument("name", shell_complete=complete_names("any"))
-@click.option("--kind", type=click.Choice(KINDS), help="Only this kind, when a name has several.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only this kind, if several kinds have the name.")
 @click.option(
     "--networks",
     is_flag=True,
-    help="Of a recipe or architecture also its fields and networks, which takes torch and the data.",
+    help="For a recipe or architecture, also show its fields and networks (needs torch and the data).",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, name: str, kind: str | None, networks: bool, as_json: bool) -> None:
-    """Show what NAME is: source, paper, options with defaults, what it needs and what uses it."""
+    """Show what NAME is: plugin, paper, options with defaults, what it needs and what uses it."""
     registry = registry_of(ctx)
     found = [
         item for item in registry.items if name in (item.name, item.qualified) and kind in (None, item.kind)
     ]
     if not found:
-        fix = suggest(name, {item.name for item in registry.items}) or "ganzoo list shows all names"
+        fix = suggest(name, {item.name for item in registry.items}) or "list all names: ganzoo list"
         raise UsageError(f"There is nothing called '{name}' in the zoo.", fix=fix)
     found.sort(key=lambda item: KINDS.index(item.kind))
     plans = _plans(registry)
@@ -140,8 +140,8 @@ def _used(plan: Plan) -> set[str]:
 
 
 def _settings(plan: Plan | None, item: Item[RecipeSpec]) -> dict[str, dict[str, Any]]:
-    """What a recipe sets or brings along, and its origin; the core's own defaults are left out."""
-    if plan is None:  # it does not resolve here: what it says itself
+    """The settings of a recipe and their origins, without the defaults of ganzoo's core."""
+    if plan is None:  # it does not resolve here: show its own settings
         settings = dict(item.spec.settings)
         return {"settings": settings, "origins": dict.fromkeys(settings, f"recipe {item.name}")}
     values = {path: value for path, value in layer("", plan.settings()).values.items() if len(path) > 1}
@@ -154,7 +154,7 @@ def _settings(plan: Plan | None, item: Item[RecipeSpec]) -> dict[str, dict[str, 
 
 
 def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[str, Any]:
-    """Fields, networks and what they do not go with; nothing for what has no networks."""
+    """Fields, networks, and losses and terms they cannot be combined with; empty for other kinds."""
     plan = plans.get(item.qualified) if item.kind == "recipe" else None
     if isinstance(item.spec, ArchitectureSpec):
         plan = next((p for p in plans.values() if p.architecture.item.qualified == item.qualified), None)
@@ -203,7 +203,7 @@ def _values(field: Any) -> str:
     if field.classes:
         return f"{len(field.classes)} classes"
     if field.source == "constant":
-        return f"{field.default:g} unless chosen"
+        return f"{field.default:g} by default"
     return "" if field.range is None else f"{field.range[0]:g} to {field.range[1]:g}"
 
 
@@ -212,7 +212,7 @@ def _defaults(config: type[Any]) -> dict[str, Any]:
 
 
 def _explained(config: type[Any]) -> list[str]:
-    """What the class of the options says of them, a text for each paragraph; inherited ones come last."""
+    """The docstring paragraphs of the options class; those of base classes come last."""
     written = [
         inspect.cleandoc(cls.__doc__)
         for cls in config.__mro__

@@ -1,4 +1,4 @@
-"""`ganzoo list`: what the zoo holds, and what could not be loaded."""
+"""`ganzoo list`: all records of the plugins, and the plugins that did not load."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any
 
 import click
 
+from ganzoo.api.specs import SPECS
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 from ganzoo.util.text import printable
 
 PLURALS = {"loss": "losses"}
-KINDS = ("recipe", "architecture", "loss", "term", "augmentation", "dataset", "extractor", "metric")
+KINDS = tuple(kind.record for kind in SPECS)
 
 
 @click.command("list")
-@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
-@click.option("--plugin", help="Only what this plugin offers: NAME, DISTRIBUTION/NAME or DISTRIBUTION.")
+@click.option("--kind", type=click.Choice(KINDS), help="Show only this kind.")
+@click.option("--plugin", help="Show only this plugin: NAME, DISTRIBUTION/NAME or DISTRIBUTION.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
-    """Show what the zoo holds: recipes, architectures, losses, terms, augmentations, datasets and so on.
+    """List all recipes, architectures, losses, terms, augmentations, datasets, extractors and metrics.
 
     Plugins that did not load are listed with the reason.
     """
@@ -64,7 +65,7 @@ def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: b
 
 
 def _shown(item: Item[Any], items: list[Item[Any]]) -> str:
-    """The bare name, qualified where two plugins offer it."""
+    """The name; with its distribution if two plugins have it."""
     twins = sum((item.kind, item.name) == (other.kind, other.name) for other in items)
     return item.name if twins == 1 else item.qualified
 

@@ -1,4 +1,4 @@
-"""`ganzoo plugin`: for authors of plugins. `new` writes a package, `check` runs the conformance kit."""
+"""`ganzoo plugin`, for plugin authors: `new` creates a package, `check` runs the conformance kit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
-from ganzoo.scaffold import KINDS, LICENSES, PAGES, Names, write_plugin
+from ganzoo.scaffold import DEFAULT_KINDS, KINDS, LICENSES, PAGES, Names, write_plugin
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "does not apply", "bloc
 
 @click.group("plugin")
 def command() -> None:
-    """Write a plugin package, or check one."""
+    """Create a plugin package, or check one."""
 
 
 @command.command("new")
@@ -33,19 +33,28 @@ def command() -> None:
 @click.option(
     "--kind",
     "kinds",
-    default="architecture,loss,recipe",
+    default=",".join(DEFAULT_KINDS),
     show_default=True,
-    help=f"What it offers: {', '.join(KINDS)}.",
+    help=f"Kinds of records in it, with commas: {', '.join(KINDS)}.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder [./ganzoo-NAME].")
-@click.option("--license", "licence", type=click.Choice(LICENSES), default="MIT", show_default=True)
-@click.option("--author", default="", help="For the licence.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the package [./ganzoo-NAME]."
+)
+@click.option(
+    "--license",
+    "licence",
+    type=click.Choice(LICENSES),
+    default="MIT",
+    show_default=True,
+    help="License of the package.",
+)
+@click.option("--author", default="", help="Name in the license text.")
 @click.pass_context
 def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence: str, author: str) -> None:
-    """Write a plugin package called ganzoo-NAME that works: it can be installed, tested, trained, exported.
+    """Create a working plugin package ganzoo-NAME, which you can install, test, train and export.
 
-    Every record in it is called NAME, a term NAME-penalty. It is yours: change what you like, and keep its
-    tests green.
+    Its records have the name NAME; a term has the name NAME-penalty. Change the code as you like; its tests
+    should still pass.
     """
     names = Names.of(name)
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
@@ -61,20 +70,20 @@ def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence:
 
 
 def _refuse(unknown: list[str]) -> NoReturn:
-    """UsageError: there is no such kind, or no template for it."""
+    """UsageError: the kind does not exist, or it has no template."""
     odd = [kind for kind in unknown if kind not in PAGES]
     if odd or not unknown:
-        raise UsageError(f"'{', '.join(odd)}' is no kind of record.", fix=f"--kind {','.join(KINDS)}")
+        raise UsageError(f"'{', '.join(odd)}' is not a kind of record.", fix=f"--kind {','.join(KINDS)}")
     pages = " and ".join(f"docs/plugins/{PAGES[kind]}.md" for kind in unknown)
     raise UsageError(
         f"There is no template for the kind '{', '.join(unknown)}'.",
         where=f"there are templates for: {', '.join(KINDS)}",
-        fix=f"begin with one of those, and write the record after {pages}",
+        fix=f"start with one of these, and write the record as described in {pages}",
     )
 
 
 def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:
-    """UsageError when something of that name is installed already."""
+    """UsageError when something with that name is installed already."""
     taken = [f"the plugin {p.dist}/{p.name}" for p in registry.plugins if p.name == names.name]
     taken += [f"the distribution {p.dist}" for p in registry.plugins if p.dist == names.dist]
     taken += [
@@ -86,24 +95,31 @@ def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:
         taken.append(f"the package {names.package}")
     if taken:
         raise UsageError(
-            f"'{names.name}' is taken here.", where=taken[0], fix="another name, or uninstall that one"
+            f"The name '{names.name}' is taken.",
+            where=taken[0],
+            fix="choose another name, or uninstall that one",
         )
 
 
 @command.command("check")
 @click.argument("name")
-@click.option("--verbose", is_flag=True, help="Checks that passed or do not apply, too.")
+@click.option(
+    "--data", "sources", metavar="SOURCE", multiple=True, help="Data that its networks fit (repeatable)."
+)
+@click.option("--verbose", is_flag=True, help="Also show checks that passed or do not apply.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
-def check(ctx: click.Context, name: str, verbose: bool, as_json: bool) -> int:
-    """Hold the plugin NAME to what ganzoo expects of one: the conformance kit, over all that it offers.
+def check(ctx: click.Context, name: str, sources: tuple[str, ...], verbose: bool, as_json: bool) -> int:
+    """Run the conformance kit on the plugin NAME: it checks each record of the plugin.
 
-    Trains each recipe for a few cycles on made-up data, resumes it and exports it. Ends with exit code 2
-    when a check fails.
+    Each recipe is trained for a few cycles on synthetic data, resumed and exported. Networks that fit no
+    images, rows or labels need --data, whose fields are then filled with synthetic values. The exit code is 2
+    if a check fails.
     """
-    from ganzoo.testing.runner import session_of
+    from ganzoo.testing.runner import fields_of, session_of
 
-    session = session_of(name, registry_of(ctx))
+    registry = registry_of(ctx)
+    session = session_of(name, registry, data=[fields_of(source, registry) for source in sources])
     results, watched = [], not as_json and sys.stderr.isatty()
     for number, case in enumerate(session.cases, 1):
         if watched:
@@ -129,7 +145,7 @@ def _show(name: str, results: list[Result], verbose: bool) -> None:
         )
     counts = {status: sum(result.status == status for result in results) for status in _MARKS}
     seconds = sum(result.seconds for result in results)
-    not_run = f", {counts['blocked']} not run for that" if counts["blocked"] else ""
+    not_run = f", {counts['blocked']} not run because of that" if counts["blocked"] else ""
     click.echo(
         f"{counts['passed']} checks passed, {counts['failed']} failed{not_run}, "
         f"{counts['skipped']} do not apply, in {seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""How `ganzoo train` speaks: a progress bar on a terminal, plain lines in a pipe, JSON for scripts."""
+"""The output of `ganzoo train`: a progress bar on a terminal, plain lines in a pipe, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ganzoo.training.state import Training
 
 
-# Of the scores in a log line, those for which there is room.
+# The scores of a log line that are shown.
 SHOWN = ("fed", "coverage", "modes", "quality", "column_distance")
 
 
@@ -50,7 +50,7 @@ def _duration(seconds: float) -> str:
 
 
 class PlainReporter:
-    """One line about every twentieth part of the run, on stderr."""
+    """One line for about every twentieth of the run, on stderr."""
 
     parts = 20
 
@@ -60,7 +60,7 @@ class PlainReporter:
         self._scores = ""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
-        """Say what is trained and where it goes."""
+        """Print what is trained, and the run directory."""
         click.echo(_headline(run, plan, training), err=True)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
@@ -69,7 +69,7 @@ class PlainReporter:
         self._left = seconds * (1 - share) / max(share, 1e-9)
 
     def tick(self, record: Mapping[str, Any]) -> None:
-        """Print a line when the next part has begun."""
+        """Print a line if the next part of the run has begun."""
         part = int(self._share * self.parts)
         if part > self._shown:
             self._shown = part
@@ -80,7 +80,7 @@ class PlainReporter:
             )
 
     def _score(self, record: Mapping[str, Any]) -> str:
-        """The newest scores, which stand until there are newer ones."""
+        """The newest scores, which are shown until there are newer ones."""
         scores = {name: value for name, value in record.get("scores", {}).items() if name != "n"}
         if scores:
             self._scores = "".join(f"  {name} {value:.3g}" for name, value in scores.items() if name in SHOWN)
@@ -92,7 +92,7 @@ class PlainReporter:
         click.secho(f"note: {text}", fg="yellow", err=True)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class BarReporter(PlainReporter):
@@ -117,7 +117,7 @@ class BarReporter(PlainReporter):
         self._rate = 0.0
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
-        """Say what is trained, then open the bar."""
+        """Print what is trained, then open the bar."""
         super().start(run, plan, training)
         self._mark = (time.perf_counter(), training.images)
         self._bar.start()
@@ -145,7 +145,7 @@ class BarReporter(PlainReporter):
         self._bar.console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar; it stays on the terminal."""
         self._bar.stop()
 
 
@@ -153,27 +153,27 @@ class JsonReporter:
     """JSON lines on stdout: `start`, `tick` and `note` events; the command adds `done`."""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
-        """The first event names the run directory."""
+        """Write the first event, with the run directory."""
         self._event("start", run=str(run.path), recipe=plan.name, **run.record["parameters"])
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
-        """Scripts read the ticks."""
+        """Do nothing: scripts read the ticks."""
 
     def tick(self, record: Mapping[str, Any]) -> None:
-        """A log line as an event."""
+        """Write a log line as an event."""
         self._event("tick", **record)
 
     def note(self, text: str) -> None:
-        """A note as an event."""
+        """Write a note as an event."""
         self._event("note", text=text)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     @staticmethod
     def _event(event: str, **values: Any) -> None:
         try:
             click.echo(json.dumps({"event": event, **values}))
         except BrokenPipeError:
-            # Nobody reads any more (`| head -1`): that must not cost the run.
+            # The reader has closed the pipe (`| head -1`); the run must continue.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

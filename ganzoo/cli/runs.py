@@ -1,4 +1,4 @@
-"""`ganzoo runs`: the runs of a folder, with status and newest losses."""
+"""`ganzoo runs`: the runs in a folder, with their status and newest losses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def command(folder: Path, as_json: bool) -> None:
 
 
 def _status(run: Run) -> str:
-    """As the run says of itself; one that nobody works on any more cannot say so."""
+    """The status in run.json; "killed" if it says that the run is active but no process holds its lock."""
     status: str = run.record["status"]
     alive = status not in ("starting", "training") or is_held(run.path)
     return status if alive else "killed"

@@ -1,4 +1,4 @@
-"""`ganzoo train`: options into overrides, then the session; ends with the outcome's exit code."""
+"""`ganzoo train`: turns options into overrides and runs a session; the outcome gives the exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
-from ganzoo.errors import ExitCode, UsageError
+from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
 
 if TYPE_CHECKING:
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 
 _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 
-CODES = {
-    "done": ExitCode.OK,
-    "paused": ExitCode.OK,
-    "interrupted": ExitCode.INTERRUPTED,
-    "preempted": ExitCode.PREEMPTED,
-}
-
 
 @click.command("train")
 @click.argument("recipe", required=False, shell_complete=complete_names("recipe"))
@@ -38,48 +31,68 @@ CODES = {
     metavar="SOURCE",
     help="fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
 )
-@click.option("--augment", metavar="NAME", help="What to do to images before the discriminator; or none.")
-@click.option("--images", type=click.IntRange(min=1), help="Length, in real images shown.")
-@click.option("--minutes", type=float, help="Length, in minutes; the schedule follows the clock.")
-@click.option("--batch-size", type=click.IntRange(min=1))
-@click.option("--seed", type=click.IntRange(min=0))
+@click.option("--augment", metavar="NAME", help="Augmentation of images for the discriminator, or none.")
+@click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
+@click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and noise.")
 @click.option("--device", help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting (repeatable).")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/<time>-<recipe>-<id>.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run directory.")
 @click.option(
-    "--pause-at", type=click.IntRange(min=1), metavar="IMAGES", help="Save and stop there, to resume later."
+    "--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="auto is bf16 if the device supports it."
 )
-@click.option("--auto-resume", is_flag=True, help="Begin the run, or go on with it, whichever is there.")
 @click.option(
-    "--on-nan", type=click.Choice(["stop", "skip", "rollback"]), help="When gradients are not finite [stop]."
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Set any setting, see --explain (repeatable).",
+)
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Run directory [runs/<time>-<recipe>-<id>].")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue the run in this directory."
+)
+@click.option(
+    "--pause-at",
+    type=click.IntRange(min=1),
+    metavar="IMAGES",
+    help="Save and stop after this many images, to resume later.",
+)
+@click.option("--auto-resume", is_flag=True, help="Start the run, or continue it if it exists.")
+@click.option(
+    "--on-nan",
+    type=click.Choice(["stop", "skip", "rollback"]),
+    help="What to do when gradients are not finite [stop].",
 )
 @click.option(
     "--eval-every",
     type=click.IntRange(min=1),
     metavar="IMAGES",
-    help="Quick scores of 1,000 samples, in the log and the progress line [off].",
+    help="Compute quick scores of 1,000 samples, for the log and the progress line [off].",
 )
 @click.option(
-    "--keep-best", metavar="min:NAME", help="Keep the best checkpoint, too: min:fed, max:coverage, ..."
+    "--keep-best", metavar="min:NAME", help="Also keep the best checkpoint: min:fed, max:coverage, ..."
 )
-@click.option("--devices", type=click.IntRange(min=1), metavar="N", help="Processes on this machine.")
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of processes on this machine, one per GPU.",
+)
 @click.option(
     "--max-restarts",
     type=click.IntRange(min=0),
     metavar="N",
-    help="With --devices: start again after a death [0].",
+    help="With --devices: restart at most N times after a process ends with an error [0].",
 )
-@click.option("--dry-run", is_flag=True, help="Show plan, parameters, work and memory; train nothing.")
-@click.option("--explain", is_flag=True, help="Show where each setting comes from; train nothing.")
+@click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
+@click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
-    """Train RECIPE: a recipe's name, a combination such as dcgan+wgan-gp, or a settings file.
+    """Train RECIPE: the name of a recipe, a combination such as dcgan+wgan-gp, or a settings file.
 
-    Everything about the run goes into its run directory. Ctrl-C saves; --resume goes on exactly. With
-    --auto-resume the same command line, given again after any death, goes on with the same run.
+    All files of the run are in its run directory. Ctrl-C saves and stops; --resume continues exactly. With
+    --auto-resume, you can repeat the same command after any failure to continue the run.
     """
     from ganzoo.config.resolve import resolve
     from ganzoo.runs.run import Run
@@ -93,11 +106,14 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if resume is not None:
         if recipe is not None or request.run_dir is not None:
             raise UsageError(
-                "--resume takes its recipe and directory from the run.", fix=f"--resume {resume} alone"
+                "--resume takes the recipe and the directory from the run.",
+                fix=f"use --resume {resume} without them",
             )
         recipe = str(Run.open(resume).settings_file)
     if recipe is None:
-        raise UsageError("Which recipe?", fix="ganzoo list --kind recipe; for a start: ganzoo train wgan-gp")
+        raise UsageError(
+            "Which recipe?", fix="list recipes: ganzoo list --kind recipe; a first run: ganzoo train wgan-gp"
+        )
     if max_restarts is not None and devices is None:
         raise UsageError("--max-restarts needs --devices.", fix="--devices 1 restarts a single process")
     plan = resolve(recipe, registry, overrides=overrides)
@@ -115,7 +131,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """Which run, and how to speak of it."""
+    """Which run to start or resume, and the form of the output."""
 
     run_dir: Path | None
     resume: Path | None
@@ -136,22 +152,22 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
         follow_launcher()
     as_json = request.as_json
     reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
-    judged = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
+    scores = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
-            run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at, judged)
+            run, outcome = resume(Run.open(request.resume), plan, reporter, request.pause_at, scores)
         else:
             begin = start_or_resume if request.auto_resume else start
-            run, outcome = begin(plan, request.run_dir, reporter, request.pause_at, judged)
+            run, outcome = begin(plan, request.run_dir, reporter, request.pause_at, scores)
     finally:
         reporter.close()
     if run.writes:
-        _tell(run, outcome, as_json)
+        _print_outcome(run, outcome, as_json)
     Ranks.from_environment().leave()
-    return int(ExitCode.OK if LAUNCHED in os.environ else CODES[outcome])
+    return int(ExitCode.OK if LAUNCHED in os.environ else CODE_OF_STATUS[outcome])
 
 
-def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:
+def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
     images, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
@@ -165,11 +181,13 @@ def _tell(run: Run, outcome: Outcome, as_json: bool) -> None:
             click.echo(f"samples: {newest}")
         click.echo(f"next:    ganzoo export {run.path}")
     else:
-        click.echo(f"{outcome} after {images:,} images, saved. Go on with: ganzoo train --resume {run.path}")
+        click.echo(
+            f"{outcome} after {images:,} images, saved. Continue with: ganzoo train --resume {run.path}"
+        )
 
 
 def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max_restarts: int) -> int:
-    """The same command in several processes; whichever of them begins, the others and restarts go on."""
+    """Run the same command in several processes; they and their restarts use --auto-resume."""
     from ganzoo.runs.run import check_free, fresh_path
     from ganzoo.training.distributed.launch import launch
     from ganzoo.training.resume import usual_path
@@ -187,7 +205,7 @@ def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max
 
 
 def _words(command: click.Command, given: dict[str, Any]) -> list[str]:
-    """The command line that these parameters came from."""
+    """The command line for these parameters."""
     words = []
     for parameter in command.params:
         value = given.get(parameter.name or "")
@@ -220,7 +238,7 @@ def _explain(plan: Plan, as_json: bool) -> None:
     rows = [
         {"path": ".".join(path), "value": value, "origin": plan.origin(path)}
         for path, value in values.items()
-        if len(path) > 1  # the recipe's name stands above, and it is complete
+        if len(path) > 1  # without the recipe's name, which is the title
     ]
     if as_json:
         echo_json({"recipe": plan.name, "settings": rows})
@@ -259,8 +277,8 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
-        ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP for each real image"),
-        ("memory", f"about {counts['memory_mb']:,.0f} MB beside torch itself"),
+        ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real image"),
+        ("memory", f"about {counts['memory_mb']:,.0f} MB, without torch itself"),
     ]
     table(f"{plan.name}: plan (nothing was trained)", ("", ""), rows)
     for note in notes:

@@ -1,1 +1,1 @@
-"""Settings and what they come to: names and overrides -> a plan."""
+"""Settings, and their resolution: names and overrides -> a plan."""

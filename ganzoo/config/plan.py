@@ -1,6 +1,6 @@
-"""A plan: the records of a fully resolved run, its settings and where each value came from.
+"""A plan: the records of a fully resolved run, its settings and the origin of each value.
 
-`recipes.py` makes plans; nothing here looks up names or opens anything.
+`resolve.py` makes plans. This module looks up no names and opens no files.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ganzoo.api.specs import TermSpec
 from ganzoo.config.settings import (
@@ -26,6 +26,8 @@ from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -33,6 +35,16 @@ class Choice:
 
     item: Item[Any]
     options: Any
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of a loss: those of its record and those of its options."""
+        return (*self.item.spec.tags, *_property(self.options, "tags", ()))
+
+    @property
+    def rejects(self) -> Mapping[str, str]:
+        """The tags that an augmentation with these options cannot work with, and the reasons."""
+        return _property(self.options, "rejects", {})
 
 
 @dataclass(frozen=True)
@@ -74,8 +86,8 @@ class Plan:
     def settings(self) -> dict[str, Any]:
         """Nested tables, ready for TOML: training from them repeats the run.
 
-        Names are qualified, and `complete` says that the recipe need not be looked up again, so a
-        run outlives a renamed recipe and a second plugin with the same names.
+        Names are qualified, and `complete` says that the recipe need not be looked up again. So a run
+        still works when a recipe is renamed or another plugin offers the same names.
         """
         terms: dict[str, Any] = {
             term.item.qualified: {"every": term.every, **_options(term.options)}
@@ -107,18 +119,18 @@ class Plan:
         return result
 
     def is_default(self, path: Key) -> bool:
-        """Whether nobody has set the value at that path: not the recipe, not the user."""
+        """Whether neither the recipe nor the user has set the value at that path."""
         return self._as_set(path) not in self.origins
 
     def _as_set(self, path: Key) -> Key:
-        """The path under which `origins` would have it: a term by the name that it was asked for."""
+        """The path as a key of `origins`, where a term has the name that was used in the settings."""
         if path[0] != "terms":
             return path
         names = {term.item.qualified: name for name, term in self.terms.items()}
         return ("terms", names.get(path[1], path[1]), *path[2:])
 
     def origin(self, path: Key) -> str:
-        """The layer that the value at that path comes from."""
+        """The layer that set the value at that path."""
         path = self._as_set(path)
         owners = {
             "architecture": self.architecture,
@@ -139,7 +151,7 @@ class Plan:
         missing = [name for name in self.architecture.item.spec.needs if name not in info]
         if not missing:
             return
-        fix = "choose other data with --data, or a recipe that does without"
+        fix = "choose other data with --data, or a recipe that does not need it"
         if "label" in missing:
             fix = (
                 "put the images into one sub-folder for each class (folder:PATH), "
@@ -151,6 +163,12 @@ class Plan:
             where=f"data {self.data.source} has: {', '.join(field.name for field in info.fields)}",
             fix=fix,
         )
+
+
+def _property(options: Any, name: str, default: T) -> T:
+    """The property `name` of a config; `default` if it has none, or only an option of that name."""
+    found = isinstance(getattr(type(options), name, None), property)
+    return getattr(options, name) if found else default
 
 
 def _options(options: Any) -> dict[str, Any]:

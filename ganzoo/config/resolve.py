@@ -1,6 +1,6 @@
-"""Recipe + overrides -> a plan: every name looked up, every setting checked, its origin known.
+"""Recipe + overrides -> a plan: looks up every name, checks every setting and notes its origin.
 
-No data is opened and no network is built here; torch is not imported. Layers, from low to high:
+Opens no data, builds no networks and does not import torch. Layers, from lowest to highest priority:
 core, dataset, architecture, loss, terms, recipe, settings file, command line.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.config.plan import Choice, Plan, TermChoice
+from ganzoo.config.schedule import Schedule
 from ganzoo.config.settings import (
     CORE_TABLES,
     IMAGES,
@@ -34,8 +35,8 @@ _KINDS_OF_FILES = {".csv": "csv", ".npy": "npy", ".npz": "npz"}
 def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | Layer | None = None) -> Plan:
     """The plan for a recipe name, `architecture+loss[+term...]`, or a settings file.
 
-    `overrides` is the top layer, or has dotted paths as keys. UsageError and SettingsError name what
-    is wrong.
+    `overrides` is the top layer, or a mapping from dotted paths. UsageError and SettingsError say what is
+    wrong.
     """
     lower, upper = _requested(target, registry)
     top = overrides if isinstance(overrides, Layer) else layer("overrides", overrides or {})
@@ -47,7 +48,7 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         "loss": registry.find(LossSpec, _last(requested, "loss", "name")),
         **augmentation,
     }
-    requested = _drop_foreign_options(requested, registry, owners)
+    requested = _drop_replaced_options(requested, registry, owners)
     defaults = [
         _canonical_terms(_defaults(item, owners), registry, item.plugin.dist) for item in owners.values()
     ]
@@ -76,7 +77,7 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         own.setdefault("every", item.spec.every)
         every = build(TermSettings, _only(own, TermSettings), f"terms.{name}", origins).every
         chosen_terms[name] = TermChoice(item, choice(item, f"terms.{name}", own), every)
-    return Plan(
+    plan = Plan(
         name=_display_name(target, lower),
         train=core("train"),
         generator=core("generator"),
@@ -91,12 +92,33 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         dropped_terms=dropped,
         origins=origins,
     )
+    _check_schedules(plan)
+    return plan
+
+
+def _check_schedules(plan: Plan) -> None:
+    """SettingsError for a schedule where nothing changes over a run, or beside `decay`."""
+    for table, options in (("train", plan.train), ("data", plan.data), ("data", plan.dataset.options)):
+        for name in option_names(type(options)) if options is not None else ():
+            if isinstance(getattr(options, name), Schedule):
+                raise SettingsError(
+                    f"'{table}.{name}' cannot be a schedule: it is used once, before training.",
+                    where=f"{table}.{name} = {getattr(options, name)} (from {plan.origin((table, name))})",
+                    fix="give it a number",
+                )
+    for role, optimizer in (("generator", plan.generator), ("discriminator", plan.discriminator)):
+        if isinstance(optimizer.lr, Schedule) and optimizer.decay != "none":
+            raise SettingsError(
+                f"The learning rate of the {role} has a schedule and a decay.",
+                where=f"{role}.lr = {optimizer.lr}; {role}.decay = {optimizer.decay}",
+                fix=f"{role}.decay=none",
+            )
 
 
 def _augmentation(
     layers: list[Layer], registry: Registry
 ) -> tuple[list[Layer], dict[str, Item[AugmentationSpec]]]:
-    """The augmentation by its table, where one is chosen; else the layers without options for one."""
+    """The layers, and the chosen augmentation by its table. Without one, its options are dropped."""
     name = _last(layers, "augment", "name", otherwise=NO_AUGMENTATION)
     if name != NO_AUGMENTATION:
         return layers, {"augment": registry.find(AugmentationSpec, name)}
@@ -106,7 +128,7 @@ def _augmentation(
 
 
 def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer]]:
-    """The layers that the target stands for: (recipe or combination, settings file)."""
+    """The layers of the target: those of the recipe or combination, and those of a settings file."""
     path = Path(target)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -115,7 +137,7 @@ def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer
         base = tables.pop("recipe", None)
         if not isinstance(base, str):
             raise SettingsError(
-                "A settings file names what it starts from.",
+                "A settings file must name the recipe that it starts from.",
                 where=target,
                 fix='begin it with: recipe = "dcgan"',
             )
@@ -165,12 +187,12 @@ def _combination(target: str, registry: Registry) -> Layer:
 
 
 def _dataset(source: str, registry: Registry) -> Item[DatasetSpec]:
-    """What kind of data a source is; a path alone, which is a common slip, is told from a wrong name."""
+    """The dataset of a source. A path without a kind, a common mistake, gets its own error message."""
     name, _, argument = source.partition(":")
     if not argument and not registry.matches(DatasetSpec, name) and Path(name).exists():
         kind = "folder" if Path(name).is_dir() else _KINDS_OF_FILES.get(Path(name).suffix.lower())
         raise UsageError(
-            "A path alone does not say what kind of data it is.",
+            "A path does not say what kind of data it is.",
             where=f"--data {source}",
             fix=f"--data {kind}:{source}"
             if kind
@@ -193,13 +215,13 @@ def _last(layers: Sequence[Layer], *key: str, otherwise: str | None = None) -> A
     return found[-1]
 
 
-def _drop_foreign_options(
+def _drop_replaced_options(
     layers: Sequence[Layer], registry: Registry, owners: Mapping[str, Item[Any]]
 ) -> list[Layer]:
-    """Leave out options that a layer meant for another dataset, architecture or loss.
+    """Drop options that a layer set for a dataset, architecture or loss that a higher layer replaces.
 
-    When `--data folder:...` replaces a recipe's data, the recipe's options for its own data must
-    not reach the folder. Terms belong to the loss they were chosen with.
+    When `--data folder:...` replaces a recipe's data, the recipe's options for its own data must not
+    apply to the folder. Terms belong to the loss that they were chosen with.
     """
     result = list(layers)
     for table, final in owners.items():
@@ -219,7 +241,7 @@ def _drop_foreign_options(
 
 
 def _defaults(item: Item[Any], owners: Mapping[str, Item[Any]]) -> Layer:
-    """What a record brings along, without options that the chosen records do not have."""
+    """The default settings of a record, without options that the chosen records do not have."""
     kept: dict[Key, Any] = {}
     for path, value in layer("", item.spec.defaults).values.items():
         owner = owners.get(path[0])
@@ -229,7 +251,7 @@ def _defaults(item: Item[Any], owners: Mapping[str, Item[Any]]) -> Layer:
 
 
 def _canonical_terms(entry: Layer, registry: Registry, near: str = "") -> Layer:
-    """The layer with one name for each term, however it was written."""
+    """The layer with canonical names of terms, whether they were written bare or qualified."""
     values: dict[Key, Any] = {}
     for key, value in entry.values.items():
         if key[0] == "terms" and len(key) > 1:
@@ -239,7 +261,7 @@ def _canonical_terms(entry: Layer, registry: Registry, near: str = "") -> Layer:
 
 
 def _terms(layers: Sequence[Layer], registry: Registry) -> tuple[dict[str, Item[TermSpec]], tuple[str, ...]]:
-    """The terms in use, and those that a layer switched off with `terms.NAME=false`."""
+    """The terms of the run, and the names of those that a layer switched off with `terms.NAME=false`."""
     wanted: dict[str, bool] = {}
     for entry in layers:
         for key, value in entry.values.items():
@@ -261,7 +283,7 @@ def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:
 
 
 def _choose_length(layers: Sequence[Layer], values: dict[Key, Any], origins: dict[Key, str]) -> None:
-    """Leave the length that was set last: `--minutes` replaces a recipe's images, and the reverse."""
+    """Keep only the length that was set last: `--minutes` replaces a recipe's images, and vice versa."""
     images, minutes = ("train", "images"), ("train", "minutes")
     depth: dict[Key, int] = {
         key: max((at for at, entry in enumerate(layers) if key in entry.values), default=-1)

@@ -1,7 +1,7 @@
 """Settings: the core's own tables, layers of values with their origin, and validation.
 
-A value has a path (`train.batch_size`) and an origin (the layer that set it last). Which layers
-there are, and what names mean, is decided in `recipes.py`.
+A value has a path (`train.batch_size`) and an origin (the layer that set it last). `resolve.py`
+defines the layers and looks up names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,17 +18,19 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 from pydantic import Field as Bound
 
+from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
 
 ConfigT = TypeVar("ConfigT")
 Key = tuple[str, ...]
 
-# tomllib raises more than its own error: for numbers of thousands of digits, and for deep nesting.
+# tomllib raises further errors for numbers of thousands of digits and for deep nesting.
 NOT_TOML = (ValueError, RecursionError)
 
-IMAGES = 200_000  # the length of a run that nobody gave one
+IMAGES = 200_000  # the default length of a run
 
+_RATE = re.compile(r"[\w.-]+=\d+\.?\d*(e[-+]?\d+)?")
 _BEST = re.compile(r"(min|max):[\w.-]+")
 
 Count = Annotated[int, Bound(ge=1)]
@@ -39,17 +42,17 @@ NonNegative = Annotated[float, Bound(ge=0)]
 class TrainSettings:
     """The run. Lengths are counted in real images shown to the discriminator.
 
-    Of `images` and `minutes` the one that was set last counts, both when they were set together.
-    With `reuse_fakes` the generators learn from the samples that the discriminators' last step
-    generated, which saves a generator's forward pass; without, they draw fresh ones. `replay`: half of
-    the time the discriminators see one of so many earlier samples in place of a new one. `graphs`: on
-    CUDA a cycle is captured once and replayed, where its code allows that. `micro_batch`: compute so many
-    samples at once and accumulate gradients; it is halved where memory runs out. `keep_best`: beside the
-    newest checkpoints keep that with the lowest `min:NAME` or highest `max:NAME` of the log.
-    `eval_every`: after so many images compute quick scores of `eval_samples` samples. `on_nan`: when
-    gradients are not finite, stop; skip the step; or roll back to the last checkpoint at half the learning
-    rates, three times at most. `pack`: discriminators judge so many samples together, as one (Lin et al.
-    2018, PacGAN).
+    If layers set `images` and `minutes`, the last one applies; if one layer sets both, both apply.
+    `reuse_fakes`: the generators learn from the samples of the discriminators' last step, which saves a
+    forward pass of the generator; otherwise they draw new samples. `replay`: the size of a buffer of earlier
+    samples; half of the samples that the discriminators see then come from it. `graphs`: on CUDA, capture a
+    cycle once as a graph and replay it, if its code allows that. `micro_batch`: the number of samples
+    computed at once, with accumulated gradients; it is halved when memory runs out. `keep_best`: in addition
+    to the newest checkpoints, keep the one with the lowest `min:NAME` or highest `max:NAME` of the log.
+    `eval_every`: the number of images after which quick scores of `eval_samples` samples are computed.
+    `on_nan`: when gradients are not finite, stop; skip the step; or roll back to the last checkpoint with
+    half the learning rates, at most three times. `pack`: the number of samples that discriminators score
+    together, as one (Lin et al. 2018, PacGAN).
     """
 
     images: Count | None = None
@@ -80,24 +83,31 @@ class TrainSettings:
         if self.keep_best and not _BEST.fullmatch(self.keep_best):
             raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
         if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
-            raise ValueError("with reuse_fakes, generator_batch_size is batch_size: leave it out")
+            raise ValueError("with reuse_fakes, generator_batch_size must equal batch_size: do not set it")
         if 0 < self.replay < self.batch_size:
-            raise ValueError(f"replay is 0 or at least batch_size, which is {self.batch_size}")
+            raise ValueError(f"replay must be 0 or at least batch_size, which is {self.batch_size}")
 
     def score(self, values: Mapping[str, float]) -> tuple[str, float] | None:
-        """What `keep_best` compares, lower is better; None without it, or where nothing has that name."""
+        """Name and value that `keep_best` compares; lower is better. None if there is no such value."""
         value = values.get(self.best_name)
         highest = self.keep_best.startswith("max:")
         return None if value is None else (self.keep_best, -value if highest else value)
 
+    def share(self, images: int, seconds: float) -> float:
+        """How much of the run is done, in 0..1: by images or by minutes, whichever is more."""
+        share = images / self.images if self.images is not None else 0.0
+        if self.minutes is not None:
+            share = max(share, seconds / (60.0 * self.minutes))
+        return min(1.0, share)
+
     @property
     def best_name(self) -> str:
-        """The name of what `keep_best` compares."""
+        """The name of the value that `keep_best` compares."""
         return self.keep_best.partition(":")[2]
 
     @property
     def length(self) -> str:
-        """The length in words."""
+        """The length of the run as text."""
         parts = [f"{self.images:,} images"] if self.images is not None else []
         parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
         return " or ".join(parts)
@@ -105,14 +115,18 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
-    """One side's optimiser and the course of its learning rate over the run.
+    """The optimiser of the generator or the discriminator, and its learning rate schedule.
 
-    `linear` and `cosine` go from `lr` at the share `decay_from` of the run to `lr_final` at its
+    `linear` and `cosine` keep `lr` until the fraction `decay_from` of the run and reach `lr_final` at its
     end; `exponential` divides by `decay_rate` after each step, not below `lr_final`. Momentum rises
-    linearly to `momentum_final` over `momentum_images`.
+    linearly to `momentum_final` over `momentum_images`. During the first `warmup` images the rate rises from
+    0. `adamw` subtracts its weight decay from the weights (Loshchilov and Hutter 2019), `adam` adds it to the
+    gradient. Before a step, each value of the gradient is limited to +-`clip_value`, then the norm of the
+    whole gradient to `clip_norm`; 0 is no limit. `rates` gives parts of the networks rates of their own:
+    `mapping=0.01` multiplies the rate of all parameters whose name begins with `mapping`.
     """
 
-    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     lr: NonNegative = 2e-4
     betas: tuple[Annotated[float, Bound(ge=0, lt=1)], Annotated[float, Bound(ge=0, lt=1)]] = (0.5, 0.999)
     eps: Annotated[float, Bound(gt=0)] = 1e-8
@@ -124,22 +138,53 @@ class OptimizerSettings:
     decay_from: Share = 0.0
     decay_rate: Annotated[float, Bound(ge=1)] = 1.0
     lr_final: NonNegative = 0.0
+    warmup: Annotated[int, Bound(ge=0)] = 0
+    clip_norm: NonNegative = 0.0
+    clip_value: NonNegative = 0.0
+    rates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.rates:
+            if not _RATE.fullmatch(text):
+                raise ValueError(f"rates are PREFIX=FACTOR, like mapping=0.01, not '{text}'")
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """The factor on the learning rate for each prefix of parameter names."""
+        return {prefix: float(factor) for prefix, _, factor in (text.partition("=") for text in self.rates)}
+
+    @property
+    def host_schedules(self) -> list[str]:
+        """Scheduled options that kernels take as numbers of the host: a captured graph would keep them."""
+        names = ("betas", "eps", "weight_decay", "momentum", "clip_value")
+        values = {name: getattr(self, name) for name in names}
+        moving = [
+            name
+            for name, value in values.items()
+            if any(isinstance(v, Schedule) for v in (value if isinstance(value, tuple) else (value,)))
+        ]
+        return moving + (["momentum"] if self.momentum_final is not None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmaSettings:
-    """Moving average of the generators. `half_life` is in images, 0 switches it off.
+    """Exponential moving average of the generators. `half_life` is in images; 0 switches it off.
 
-    At the start the half-life is at most `ramp` times the images seen so far.
+    At the start, the half-life is at most `ramp` times the images seen so far.
     """
 
     half_life: NonNegative = 0.0
     ramp: NonNegative = 0.05
 
+    @property
+    def active(self) -> bool:
+        """Whether the run keeps an average."""
+        return isinstance(self.half_life, Schedule) or self.half_life > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Which data, and what the core itself does to it. `source` is `NAME` or `NAME:ARGUMENT`."""
+    """The data: `source` is `NAME` or `NAME:ARGUMENT`; `flip` mirrors half of the samples left to right."""
 
     source: str = ""
     flip: bool = False
@@ -147,14 +192,14 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NameSettings:
-    """The core's part of the tables `architecture`, `loss` and `augment`."""
+    """The core's option in the tables `architecture`, `loss` and `augment`."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TermSettings:
-    """The core's part of a table in `terms`: compute the term in each `every`-th step, times `every`."""
+    """The core's option in the tables of `terms`: compute the term in each `every`-th step, times `every`."""
 
     every: Count = 1
 
@@ -173,7 +218,7 @@ CORE_TABLES: Mapping[str, type[Any]] = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Values by path, and where they come from."""
+    """Values by path, and the place that they come from."""
 
     origin: str
     values: Mapping[Key, Any]
@@ -183,7 +228,7 @@ class Layer:
         return self.values.get(key)
 
     def without(self, table: str, keep: Iterable[str] = ()) -> Layer:
-        """The same layer with the options of one table left out."""
+        """The same layer without the options of one table."""
         kept = {k: v for k, v in self.values.items() if k[0] != table or (len(k) > 1 and k[1] in keep)}
         return Layer(self.origin, kept)
 
@@ -197,7 +242,7 @@ def layer(origin: str, nested: Mapping[str, Any]) -> Layer:
             if not value and prefix[:1] == ("terms",) and len(prefix) == 2:
                 values[prefix] = True
             for key, inner in value.items():
-                # Only paths are dotted: deeper keys are names, which may hold dots themselves.
+                # Only top-level keys are dotted paths: deeper keys are names, which may contain dots.
                 walk((*prefix, key) if prefix else split(key), inner)
         else:
             values[prefix] = value
@@ -213,18 +258,18 @@ def split(path: str) -> Key:
     try:
         node: Any = tomllib.loads(f"{path} = 0")
     except NOT_TOML as error:
-        raise SettingsError(f"'{path}' is not a path of settings.") from error
+        raise SettingsError(f"'{path}' is not the path of a setting.") from error
     parts: list[str] = []
     while isinstance(node, dict) and node:
         (part, node), *_ = node.items()
         parts.append(part)
     if not parts:
-        raise SettingsError(f"'{path}' is not a path of settings.")
+        raise SettingsError(f"'{path}' is not the path of a setting.")
     return tuple(parts)
 
 
 def parse_assignment(text: str) -> tuple[Key, Any]:
-    """`path=value` as given to `--set`; the value is TOML where it parses, else a string."""
+    """`path=value` as given to `--set`; the value is TOML if it parses, else a string."""
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
         raise SettingsError(f"--set takes path=value, not '{text}'.", fix="--set train.batch_size=128")
@@ -236,7 +281,7 @@ def parse_assignment(text: str) -> tuple[Key, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A settings file. SettingsError when it cannot be read as TOML."""
+    """Read a settings file. SettingsError when it cannot be read as TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (*NOT_TOML, OSError) as error:
@@ -244,22 +289,37 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def option_names(*classes: type[Any] | None) -> list[str]:
-    """The options that those config classes have."""
+    """The names of the options of config classes."""
     return [item.name for cls in classes if cls is not None for item in dataclasses.fields(cls)]
 
 
 def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Mapping[Key, str]) -> ConfigT:
     """An instance of a config dataclass from checked values.
 
-    SettingsError names the path of each wrong value and the layer it came from. `where` is the
-    table's path. A single text stands for a list of one where an option is `tuple[str, ...]`.
+    SettingsError names the path of each wrong value and the layer that set it. `where` is the table's path.
+    For an option of type `tuple[str, ...]`, a single text means a list of one text. A number may be a
+    schedule (`config/schedule.py`): all its values are checked, and the option holds the `Schedule`.
     """
     given = {
         name: (value,) if isinstance(value, str) and name in _texts(cls) else value
         for name, value in values.items()
     }
+    schedules = _schedules(cls, given, where, origins)
+    numbers = {**given, **{name: _first(value) for name, value in schedules.items()}}
+    for name, value in schedules.items():
+        for variant in _variants(value):
+            _validated(cls, {**numbers, name: variant}, where, origins)
+    result = _validated(cls, numbers, where, origins)
+    for name, value in schedules.items():
+        object.__setattr__(result, name, value)  # config dataclasses are frozen
+    return result
+
+
+def _validated(
+    cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Mapping[Key, str]
+) -> ConfigT:
     try:
-        return pydantic.TypeAdapter(cls).validate_python(given)
+        return pydantic.TypeAdapter(cls).validate_python(values)
     except pydantic.ValidationError as error:
         problems = []
         for item in error.errors():
@@ -269,13 +329,60 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
             found = f", not {item['input']!r}" if parts else ""
             message = item["msg"].removeprefix("Value error, ")
             problems.append(f"{'.'.join(path)}: {message}{found}" + (f" (from {origin})" if origin else ""))
-        raise SettingsError(
-            "A setting has a value that it cannot have.", where="; ".join(problems)
-        ) from error
+        raise SettingsError("A setting has an invalid value.", where="; ".join(problems)) from error
+
+
+def _schedules(
+    cls: type[Any], given: Mapping[str, Any], where: str, origins: Mapping[Key, str]
+) -> dict[str, Any]:
+    """The options whose values are schedules, read: a `Schedule`, or a tuple with some among its numbers.
+
+    SettingsError for a text that is meant as one and cannot be read, and for an option that is no number.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        listed = value if isinstance(value, (list, tuple)) else (value,)
+        if not any(map(is_schedule, listed)) or name in _texts(cls) or name not in option_names(cls):
+            continue
+        if not _is_float(cls, name):
+            continue  # a text like any other, or what validation refuses
+        try:
+            read = tuple(parse_schedule(item) if is_schedule(item) else item for item in listed)
+        except ValueError as error:
+            path = (*where.split("."), name)
+            origin = f" (from {origins[path]})" if path in origins else ""
+            raise SettingsError(
+                "A setting has a schedule that cannot be read.", where=f"{'.'.join(path)}: {error}{origin}"
+            ) from error
+        found[name] = read if isinstance(value, (list, tuple)) else read[0]
+    return found
+
+
+def _is_float(cls: type[Any], name: str) -> bool:
+    """Whether an option is a floating-point number, optional or not, or a tuple of such."""
+    kind = typing.get_type_hints(cls)[name]
+    kinds = [kind, *typing.get_args(kind)]
+    return float in kinds
+
+
+def _first(value: Any) -> Any:
+    """A value with the first number of each schedule in its place."""
+    if isinstance(value, tuple):
+        return tuple(map(_first, value))
+    return value.values[0] if isinstance(value, Schedule) else value
+
+
+def _variants(value: Any) -> Iterator[Any]:
+    """The value with each number of each schedule in its place, one after the other."""
+    items = value if isinstance(value, tuple) else (value,)
+    for at, item in enumerate(items):
+        for number in item.values if isinstance(item, Schedule) else ():
+            changed = tuple(number if place == at else _first(other) for place, other in enumerate(items))
+            yield changed if isinstance(value, tuple) else changed[0]
 
 
 def _texts(cls: type[Any]) -> set[str]:
-    """The options that are lists of texts; types may be written, or evaluated already."""
+    """The options that are lists of texts; their types may be strings or evaluated."""
     return {
         item.name for item in dataclasses.fields(cls) if item.type in ("tuple[str, ...]", tuple[str, ...])
     }
@@ -290,9 +397,11 @@ def unknown_option(path: Key, known: Iterable[str], origin: str) -> SettingsErro
 
 
 def plain(value: Any) -> Any:
-    """A config value as TOML and JSON can hold it; tables lose their None entries."""
+    """A config value converted for TOML and JSON; tables lose their None entries."""
+    if isinstance(value, Schedule):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain(dataclasses.asdict(value))
+        return plain({item.name: getattr(value, item.name) for item in dataclasses.fields(value)})
     if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, (list, tuple)):

@@ -1,5 +1,5 @@
-"""From what a data-set plugin hands over to batches on the device.
+"""From the source that a dataset plugin returns to batches on the device.
 
-`dataset` brings a source into checked arrays, `decode` fills and finds the cache of decoded items,
-`batches` says which samples come when and puts them onto the device.
+`dataset` turns a source into checked arrays, `decode` keeps the cache of decoded items, `batches`
+chooses the order of the samples and copies them to the device.
 """

@@ -1,8 +1,8 @@
-"""Which samples come when, and how they get onto the device.
+"""The order of the samples, and their way to the device.
 
 The order of the data is a function of (seed, stream, position) alone: `position` counts the samples
-a stream has taken, so one integer resumes it. Streams are independent orders over the same data.
-Augmentation other than the horizontal flip is not done here.
+that a stream has taken, so one integer resumes it. Streams are independent orders over the same data.
+The only augmentation in this module is the horizontal flip.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ganzoo.fields import Field
 _KEPT_EPOCHS = 8
 
 Picked = dict[str, Tensor]
-"""What `Batches.pick` chose, on the device: rows as they are stored, or only their indices."""
+"""The samples that `Batches.select` chose, on the device: stored rows, or only their indices."""
 
 _INDICES, _MIRRORED = "#indices", "#mirrored"
 
@@ -32,8 +32,8 @@ _INDICES, _MIRRORED = "#indices", "#mirrored"
 def order(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.int64]:
     """The order of one epoch: a permutation of 0..count-1, shape (count,).
 
-    A pure function of its arguments. It sorts raw PCG64 output, which NumPy keeps the same for ever
-    (NEP 19), unlike `Generator.permutation`, which may change with its version.
+    A pure function of its arguments. It sorts raw PCG64 output, which NumPy never changes (NEP 19);
+    `Generator.permutation` may change between versions.
     """
     return np.argsort(_bits(seed, f"order/{stream}", epoch, count), kind="stable").astype(
         np.int64, copy=False
@@ -43,21 +43,21 @@ def order(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.int64]:
 def weighted(
     seed: int, stream: str, epoch: int, ends: NDArray[np.float64], order: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The samples of an epoch in proportion to weights, whose sums up to each sample are `ends` (count,).
+    """The samples of an epoch in proportion to their weights, with cumulative sums `ends` (count,).
 
-    A comb of `count` equal steps is laid over the weights, at a random offset: so a sample that is due 2.3
-    times comes twice or three times. `order` shuffles them.
+    Systematic sampling: `count` equally spaced points with a random offset select among the weights. So a
+    sample with an expected number of 2.3 comes two or three times. `order` shuffles the result.
     """
     offset = float(_bits(seed, f"weights/{stream}", epoch, 1)[0] >> np.uint64(11)) * 2.0**-53
-    teeth = (np.arange(len(order)) + offset) * (ends[-1] / len(order))
-    visits: NDArray[np.int64] = ends[:-1].searchsorted(teeth, "right")[order]
-    return visits
+    points = (np.arange(len(order)) + offset) * (ends[-1] / len(order))
+    samples: NDArray[np.int64] = ends[:-1].searchsorted(points, "right")[order]
+    return samples
 
 
 def indices(seed: int, stream: str, position: int, n: int, count: int) -> NDArray[np.int64]:
     """The `n` sample indices from `position` on, shape (n,).
 
-    Each epoch of `count` positions visits every index exactly once; a batch may cross epochs.
+    Each epoch of `count` positions has every index exactly once; a batch may span several epochs.
     """
     parts = [
         order(seed, stream, epoch, count)[start:stop] for epoch, start, stop in _spans(position, n, count)
@@ -73,7 +73,7 @@ def _bits(seed: int, purpose: str, epoch: int, count: int) -> NDArray[np.uint64]
 
 
 def _spans(position: int, n: int, count: int) -> Iterator[tuple[int, int, int]]:
-    """(epoch, start, stop) for each epoch that positions position..position+n-1 touch."""
+    """(epoch, start, stop) for each epoch in the positions position..position+n-1."""
     if position < 0 or n < 1 or count < 1:
         raise ValueError(f"position {position}, n {n} and count {count} must be at least 0, 1 and 1")
     end = position + n
@@ -85,11 +85,11 @@ def _spans(position: int, n: int, count: int) -> Iterator[tuple[int, int, int]]:
 
 
 class Batches:
-    """Batches of a store as tensors on one device.
+    """Batches of a dataset as tensors on one device.
 
-    Arrays that fit are copied to the device once and indexed there, images as uint8; others are
-    indexed on the host. "Fit" means: below `resident_bytes`, which is half of the free memory on
-    CUDA unless given. On a CPU the arrays of the store are used as they are.
+    If the arrays have fewer than `resident_bytes` bytes (default on CUDA: half of the free memory), they
+    are copied to the device once and indexed there, images as uint8. Otherwise they are indexed on the
+    host. On a CPU the arrays of the dataset are used directly.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Batches:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields that there are batches of."""
+        """The names of the fields."""
         return tuple(self._fields)
 
     def take(
@@ -127,15 +127,15 @@ class Batches:
     ) -> dict[str, Tensor]:
         """The `n` samples of `stream` from `position` on; all fields unless `names` are given.
 
-        Images come as float32 (n, channels, height, width) in their field's range, labels as int64
-        (n,). With `flip`, half of the samples are mirrored left to right, in all their images; which
-        ones depends on (seed, stream, position) alone. Each call returns fresh tensors.
+        Images are float32 (n, channels, height, width) in their field's range, labels int64 (n,). With
+        `flip`, all images of half of the samples are mirrored left to right; the choice depends on
+        (seed, stream, position) alone. Each call returns new tensors.
         """
         names = tuple(self._fields) if names is None else tuple(names)
         return self.materialize(self.select(stream, position, n, names), names)
 
     def select(self, stream: str, position: int, n: int, names: Sequence[str]) -> Picked:
-        """Choose the samples that `take` would give; `materialize` makes the batch of them."""
+        """Choose the samples that `take` would return; `materialize` makes the batch from them."""
         unknown = [name for name in names if name not in self._fields]
         if unknown:
             raise DataError(
@@ -143,20 +143,20 @@ class Batches:
             )
         if not names:
             return {}
-        picks, mirrors = [], []
+        index_parts, mirrored_parts = [], []
         for epoch, start, stop in _spans(position, n, self.count):
             permutation, mirrored = self._epoch(stream, epoch)
-            picks.append(permutation[start:stop])
+            index_parts.append(permutation[start:stop])
             if mirrored is not None:
-                mirrors.append(mirrored[start:stop])
-        indices = _joined(picks)
+                mirrored_parts.append(mirrored[start:stop])
+        indices = _joined(index_parts)
         picked = {_INDICES: indices} if self.resident else {name: self._rows(name, indices) for name in names}
-        if mirrors:
-            picked[_MIRRORED] = _joined(mirrors)
+        if mirrored_parts:
+            picked[_MIRRORED] = _joined(mirrored_parts)
         return picked
 
     def materialize(self, picked: Picked, names: Sequence[str]) -> dict[str, Tensor]:
-        """The batch of what was picked. Works on the device alone, so that a CUDA graph can hold it."""
+        """The batch of the selected samples. Works only on the device, so that CUDA can capture it."""
         mirrored = picked.get(_MIRRORED)
         return {
             name: self._scaled(
@@ -170,16 +170,16 @@ class Batches:
     def _epoch(self, stream: str, epoch: int) -> tuple[Tensor, Tensor | None]:
         key = (stream, epoch)
         if key not in self._epochs:
-            visits = order(self.seed, stream, epoch, self.count)
+            samples = order(self.seed, stream, epoch, self.count)
             if self._ends is not None:
-                visits = weighted(self.seed, stream, epoch, self._ends, visits)
-            permutation = torch.from_numpy(visits)
+                samples = weighted(self.seed, stream, epoch, self._ends, samples)
+            permutation = torch.from_numpy(samples)
             if self.resident:
-                permutation = _sent(permutation, self.device)
+                permutation = _on_device(permutation, self.device)
             mirrored = None
             if self.flip:
-                coins = _bits(self.seed, f"flip/{stream}", epoch, self.count) >> np.uint64(63)
-                mirrored = _sent(torch.from_numpy(coins.astype(np.bool_)), self.device)
+                bits = _bits(self.seed, f"flip/{stream}", epoch, self.count) >> np.uint64(63)
+                mirrored = _on_device(torch.from_numpy(bits.astype(np.bool_)), self.device)
             self._epochs[key] = (permutation, mirrored)
             while len(self._epochs) > _KEPT_EPOCHS:
                 self._epochs.popitem(last=False)
@@ -188,24 +188,24 @@ class Batches:
 
     def _rows(self, name: str, indices: Tensor) -> Tensor:
         rows = torch.from_numpy(self._host[name].take(indices.numpy(), axis=0))
-        return _sent(rows, self.device)
+        return _on_device(rows, self.device)
 
     def _scaled(self, field: Field, values: Tensor, mirrored: Tensor | None) -> Tensor:
         if mirrored is not None and field.is_image:
             values = torch.where(mirrored[:, None, None, None], values.flip(-1), values)
         if values.dtype == torch.uint8 and field.range is not None:
             low, high = field.range
-            # From the middle outwards: both ends of -1..1 and 0..1 come out exact, on every device.
+            # Centred arithmetic gives both ends of -1..1 and 0..1 exactly, on every device.
             values = values.float().sub_(127.5).mul_((high - low) / 255)
             if low + high != 0:
                 values.add_((low + high) / 2)
         return values
 
 
-def _sent(values: Tensor, device: torch.device) -> Tensor:
+def _on_device(values: Tensor, device: torch.device) -> Tensor:
     """The values on the device; the host does not wait for a copy to CUDA.
 
-    Pinned memory comes from PyTorch's caching allocator, which holds it until the copy is done.
+    Pinned memory comes from PyTorch's caching allocator, which keeps it until the copy is done.
     """
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
@@ -215,7 +215,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 def _budget(device: torch.device) -> int:
-    """Bytes that the data may take on the device when nobody says otherwise."""
+    """The default for the bytes that the data may take on the device."""
     if device.type != "cuda":
         return 0
     free, _ = torch.cuda.mem_get_info(device)
@@ -223,7 +223,7 @@ def _budget(device: torch.device) -> int:
 
 
 def _copied(array: NDArray[np.generic], device: torch.device) -> Tensor:
-    """A copy on the device, made in blocks: the data may be larger than the host's free memory."""
+    """A copy on the device, made in blocks, because the data may exceed the host's free memory."""
     first = torch.from_numpy(np.array(array[:1]))
     copy = torch.empty(array.shape, dtype=first.dtype, device=device)
     start = 0

@@ -1,7 +1,7 @@
-"""Brings what a data set hands over into checked arrays, one for each field.
+"""Turns the source that a dataset plugin returns into checked arrays, one for each field.
 
-The result, a `Dataset`, is what training, evaluation and export know of the data. It does not know
-where the data came from, and it holds no tensors: those are the business of `batches`.
+Training, evaluation and export use the result, a `Dataset`. It has NumPy arrays; `batches` makes
+tensors from them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.util.text import printable
 
 _HASHED_BYTES = 64 << 20
+_NOT_DATA = ("kind", "facts", "axes", "free")
 _HASHED_SAMPLES = 1024
 
 
@@ -30,9 +31,9 @@ _HASHED_SAMPLES = 1024
 class Dataset:
     """Checked data: for each field an array with `count` samples in its first dimension.
 
-    Arrays are uint8 (a float field with a range; 0..255 stands for that range), float32 or int64,
+    Arrays are uint8 (a float field with a range; 0..255 means that range), float32 or int64,
     and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
-    reason. `fingerprint` tells whether two stores hold the same data, see `fingerprint_of`. `weights` are
+    reason. Datasets with the same data have the same `fingerprint`, see `fingerprint_of`. `weights` are
     those of `ArraySource`.
     """
 
@@ -47,7 +48,7 @@ class Dataset:
 
     @property
     def info(self) -> DataInfo:
-        """What architectures may know."""
+        """The facts that architectures may use."""
         return DataInfo(fields=self.fields, count=self.count)
 
 
@@ -57,12 +58,12 @@ def open_source(
     cache_folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Check a source, decoding its items first where it has items.
+    """Check a source; if it has items, decode them first.
 
-    Decoded items are kept in `cache_folder`, else in $GANZOO_CACHE, else in the user's cache folder,
+    Decoded items are stored in `cache_folder`, by default in $GANZOO_CACHE, else in the user's cache folder,
     and memory-mapped from there. `progress(done, total)` is called while items are decoded.
     DataError when arrays do not fit the fields, when more than 1 % of the items are unusable, or
-    when nothing is left.
+    when no items are left.
     """
     _check_fields(source)
     skipped: tuple[tuple[str, str], ...] = ()
@@ -91,16 +92,18 @@ def fingerprint_of(
     identity: str,
     weights: NDArray[np.float64] | None = None,
 ) -> str:
-    """sha256 over the declarations of the fields, their data, and weights of samples where there are any.
+    """sha256 of the declarations of the fields, their data, and the weights of samples if there are any.
 
-    An array below 64 MiB counts with all its bytes, so that equal data from another path or with
-    other file times has an equal fingerprint. A larger one counts with its shape, `identity` and
-    1,024 samples spread evenly over it (no more than 64 MiB), which a change elsewhere escapes.
+    All bytes of an array below 64 MiB are hashed, so equal data from another path or with other file
+    times has an equal fingerprint. For a larger array, its shape, `identity` and 1,024 evenly spread
+    samples (at most 64 MiB) are hashed; a change of other samples is not detected.
     """
     digest = hashlib.sha256()
     for field in fields:
         array = arrays[field.name]
-        head = [field.to_json(), str(array.dtype), list(array.shape)]
+        # What a field is called or how it may be used does not change the data.
+        declared = {key: value for key, value in field.to_json().items() if key not in _NOT_DATA}
+        head = [declared, str(array.dtype), list(array.shape)]
         digest.update(json.dumps(head, sort_keys=True).encode())
         if array.nbytes < _HASHED_BYTES:
             digest.update(np.ascontiguousarray(array).data)
@@ -123,9 +126,9 @@ def _check_fields(source: ArraySource | ItemSource) -> None:
     for field in source.fields:
         if field.source != "data":
             raise DataError(
-                f"The field '{field.name}' says that a random draw fills it, not the data.",
+                f"The field '{field.name}' is declared as random noise, not as data.",
                 where=where,
-                fix="noise is declared by the architecture, in Networks.fields",
+                fix="the architecture declares noise, in Networks.fields",
             )
         try:
             field.check_columns()
@@ -150,12 +153,12 @@ def _checked(source: ArraySource) -> dict[str, Array]:
         weights.shape != (lengths[names[0]],)
         or not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any())
     ):
-        raise DataError("The weights are not one finite number of 0 or more for each sample.", where=where)
+        raise DataError("The weights must be one finite number of 0 or more for each sample.", where=where)
     return {field.name: _conformed(field, source.arrays[field.name], where) for field in source.fields}
 
 
 def _conformed(field: Field, array: Array, where: str) -> Array:
-    """The array in its stored type; no copy when it has that type already."""
+    """The array in its stored type; no copy if it has that type already."""
     place = f"{where}, field '{field.name}'"
     if array.shape[1:] != field.shape:
         raise DataError(

@@ -1,9 +1,9 @@
 """Decodes the items of a source once, into a cache of plain .npy files.
 
-An entry is a folder named after everything that decides its content, with one .npy file for each
-field and a `manifest.json`. It is built under another name and renamed when it is whole, so an entry
-that can be seen is complete, and processes that build the same one do not disturb each other. A lock
-beside the entries lets only one of them do that work, where the file system has locks.
+An entry is a folder with one .npy file for each field and a `manifest.json`; its name is a hash of
+everything that its content depends on. It is built under another name and renamed when it is complete. So
+a visible entry is complete, and processes that build the same entry do not disturb each other. If the file
+system has locks, only one of them does the work.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _VERSION = 1
 _MANIFEST = "manifest.json"
 _BUILDING = ".building-"
 _STALE_SECONDS = 24 * 3600
-_PATIENCE = 3600.0  # seconds to wait for another process that decodes the same items
+_LOCK_TIMEOUT = 3600.0  # seconds to wait for another process that decodes the same items
 _THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 32 * _THREADS
 _SHOWN = 10
@@ -51,7 +51,7 @@ _REASON = 200  # characters; decoders quote what they read
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """Arrays by field name, the items left out with the reason, and what the user should know."""
+    """Arrays by field name, the skipped items with the reasons, and notes for the user."""
 
     arrays: dict[str, Array]
     skipped: tuple[tuple[str, str], ...]
@@ -59,10 +59,10 @@ class Decoded:
 
 
 def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progress | None = None) -> Decoded:
-    """The source's samples, from the cache if they are there.
+    """The source's samples, from the cache if they are in it.
 
-    Without a cache that can be written the samples stay in memory, and a note says so.
-    `progress(done, total)` is called at each 1 % or more often, in the caller's thread, and at the
+    If the cache cannot be written, the samples stay in memory, and a note says so.
+    `progress(done, total)` is called every 1 % or more often, in the caller's thread, and at the
     end. DataError when more than 1 % of the items cannot be used, or none can.
     """
     if not source.items:
@@ -73,15 +73,15 @@ def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progres
     found = _load(entry, source.fields)
     if found is None:
         try:
-            with _alone(root / "locks" / f"{key}.lock"):
-                # Another process may have made it in the meantime.
+            with _locked(root / "locks" / f"{key}.lock"):
+                # Another process may have built it in the meantime.
                 found = _load(entry, source.fields)
                 if found is None:
                     damaged = entry.exists()
                     _build(source, entry, progress)
                     found = _load(entry, source.fields)
                     if damaged:
-                        notes.append("the decoded copy was damaged and has been made again")
+                        notes.append("the decoded copy was damaged and was built again")
         except OSError as error:
             notes.append(f"decoded samples stay in memory, the cache cannot be written: {error}")
         if found is None:
@@ -90,23 +90,23 @@ def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progres
         first = "; ".join(f"{item}: {reason}" for item, reason in found.skipped[:_NOTED])
         more = len(found.skipped) - _NOTED
         notes.append(
-            f"{len(found.skipped):,} of {len(source.items):,} items cannot be used and were left out: {first}"
+            f"{len(found.skipped):,} of {len(source.items):,} items cannot be used and were skipped: {first}"
             + (f"; and {more:,} more" if more > 0 else "")
         )
     return Decoded(arrays=found.arrays, skipped=found.skipped, notes=tuple(notes))
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock; without it where it cannot be had: then work is done twice, and nothing worse.
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock if possible. Without it, two processes may do the same work; that does no harm.
 
-    The system frees the lock of a process that was killed.
+    The system releases the lock of a process that was killed.
     """
     lock = FileLock(path)
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError, NotImplementedError, Timeout):
             path.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(lock.acquire(timeout=_PATIENCE))
+            held.enter_context(lock.acquire(timeout=_LOCK_TIMEOUT))
         yield
 
 
@@ -124,7 +124,7 @@ def _sample(source: ItemSource, index: int) -> dict[str, Array] | str:
     try:
         raw = source.read(index)
     except (OSError, ValueError) as error:
-        # The system's own words without the path, which the item's name tells.
+        # The system's message without the path, because the item's name is reported anyway.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return printable(str(reason), _REASON)
     sample: dict[str, Array] = {}
@@ -143,7 +143,7 @@ def _sample(source: ItemSource, index: int) -> dict[str, Array] | str:
 
 
 def _chunks(source: ItemSource, skipped: Skipped, progress: Progress | None) -> Iterator[dict[str, Array]]:
-    """Stacked good samples in order; the others are appended to `skipped`. DataError if too many are."""
+    """Stacks of usable samples in order; other items go into `skipped`. DataError if there are too many."""
     total = len(source.items)
     step = max(1, min(total // 100, _CHUNK))
     dtypes: dict[str, np.dtype[Any]] = {}
@@ -156,7 +156,7 @@ def _chunks(source: ItemSource, skipped: Skipped, progress: Progress | None) -> 
                     found = {name: values.dtype for name, values in sample.items()}
                     dtypes = dtypes or found
                     if found != dtypes:
-                        sample = "its types differ from those of the items before"
+                        sample = "its types differ from those of earlier items"
                 if isinstance(sample, str):
                     skipped.append((printable(source.items[row]), sample))
                 else:
@@ -199,7 +199,7 @@ def _in_memory(source: ItemSource, progress: Progress | None) -> Decoded:
 
 
 def _build(source: ItemSource, entry: Path, progress: Progress | None) -> None:
-    """Decode into a folder of its own, then rename it to `entry`. OSError when that cannot be written."""
+    """Decode into a temporary folder, then rename it to `entry`. OSError when that cannot be written."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     _sweep(entry.parent)
     work = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=entry.parent))
@@ -216,7 +216,7 @@ def _build(source: ItemSource, entry: Path, progress: Progress | None) -> None:
         (work / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         if _load(entry, source.fields) is None:
             shutil.rmtree(entry, ignore_errors=True)
-            # Another process may put the same entry there first; its copy is as good as this one.
+            # Another process may create the same entry first; its copy is equally good.
             with contextlib.suppress(OSError):
                 work.replace(entry)
     finally:
@@ -226,9 +226,10 @@ def _build(source: ItemSource, entry: Path, progress: Progress | None) -> None:
 def _write_fields(
     source: ItemSource, work: Path, skipped: Skipped, progress: Progress | None
 ) -> dict[str, int]:
-    """Append chunk after chunk to one .npy file for each field; returns the sizes of the files.
+    """Append all chunks to one .npy file for each field; returns the sizes of the files.
 
-    Written, not memory-mapped: a full disk is then an error instead of a killed process.
+    The files are not memory-mapped for writing: a full disk then raises an error instead of killing the
+    process.
     """
     count, shapes, names = 0, {}, {field.name: f"{number}.npy" for number, field in enumerate(source.fields)}
     with contextlib.ExitStack() as stack:
@@ -242,7 +243,7 @@ def _write_fields(
                 files[name].write(values.tobytes())
             count += len(next(iter(chunk.values())))
         for name, file in files.items():
-            # The header is padded for a count of any length, so it can be written over.
+            # The header has padding for a count of any length, so it can be overwritten.
             file.seek(0)
             _write_header(file, count, *shapes[name])
             file.flush()
@@ -256,7 +257,7 @@ def _write_header(file: BinaryIO, count: int, dtype: np.dtype[Any], shape: tuple
 
 
 def _load(entry: Path, fields: tuple[Field, ...]) -> Decoded | None:
-    """The entry, memory-mapped; None when it is not there or is not whole."""
+    """The entry, memory-mapped; None if it does not exist or is incomplete."""
     try:
         manifest = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
         for name, size in manifest["files"].items():
@@ -269,12 +270,12 @@ def _load(entry: Path, fields: tuple[Field, ...]) -> Decoded | None:
         skipped = tuple((str(item), str(reason)) for item, reason in manifest["skipped"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
-    whole = all(arrays[field.name].shape[1:] == field.shape for field in fields)
-    return Decoded(arrays=arrays, skipped=skipped) if whole else None
+    complete = all(arrays[field.name].shape[1:] == field.shape for field in fields)
+    return Decoded(arrays=arrays, skipped=skipped) if complete else None
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed process left behind a day ago or earlier."""
+    """Remove what a killed process left at least a day ago."""
     for path in folder.glob(f"{_BUILDING}*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:

@@ -1,4 +1,4 @@
-"""From a plan to its store: the dataset plugin's factory is called here and nowhere else."""
+"""Opens the data of a plan. Only this module calls the factories of dataset plugins."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Progress = Callable[[int, int], None]
 
 
 def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
-    """Open the data that a plan names. DataError says what is wrong with it, PluginError with the plugin.
+    """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin.
 
     `progress(done, total)` is called while images are decoded for the first time.
     """
     return open_dataset(plan.dataset, plan.data.source, progress)
 
 
-def open_held_out(choice: Choice, source: str, progress: Progress | None = None) -> Dataset | None:
-    """The samples of a data set that training does not see, None where it has none; errors as `open_data`."""
+def open_held_out(choice: Choice, source: str) -> Dataset | None:
+    """Open the held-out samples of a dataset; None if it has none. Errors as in `open_data`."""
     if not choice.item.spec.held_out:
         return None
-    return _open(choice, source, "held_out", progress)
+    return _open(choice, source, "held_out", None)
 
 
 def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Dataset:
-    """Open a data set, `NAME` or `NAME:ARGUMENT`; errors as `open_data`."""
+    """Open a dataset, `NAME` or `NAME:ARGUMENT`. Errors as in `open_data`."""
     dataset = _open(choice, source, "factory", progress)
     if dataset is None:
-        raise _broken(choice.item, "gave nothing", "return an ArraySource or an ItemSource")
+        raise _broken(choice.item, "returned None", "return an ArraySource or an ItemSource")
     return dataset
 
 
@@ -51,23 +51,23 @@ def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> D
             raise DataError(
                 f"The data cannot be read: {error.strerror or error}.",
                 where=str(error.filename or named),
-                fix="check that the files are there and that you may read them",
+                fix="check that the files exist and that you may read them",
             ) from error
     if source is None:
         return None
     if isinstance(source, ItemSource):
         source = dataclasses.replace(source, read=_guarded(item, source.read))
     elif not isinstance(source, ArraySource):
-        raise _broken(item, f"gave {type(source).__name__}", "return an ArraySource or an ItemSource")
+        raise _broken(item, f"returned {type(source).__name__}", "return an ArraySource or an ItemSource")
     elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
-        raise _broken(item, "gave something else than NumPy arrays", "hand over arrays, not lists")
+        raise _broken(item, "returned something else than NumPy arrays", "return arrays, not lists")
     return open_source(source, progress=progress)
 
 
 def _guarded(
     item: Item[Any], read: Callable[[int], Mapping[str, Array]]
 ) -> Callable[[int], Mapping[str, Array]]:
-    """`read`, which is the plugin's code; what says that an item is unreadable goes on to the decoder."""
+    """The plugin's `read`. OSError and ValueError, for unusable items, are passed on; others are wrapped."""
 
     def guarded(index: int) -> Mapping[str, Array]:
         try:
@@ -78,7 +78,9 @@ def _guarded(
             with calling(item):
                 raise
         if not isinstance(sample, Mapping):
-            raise _broken(item, f"read an item as {type(sample).__name__}", "return the arrays by field name")
+            raise _broken(
+                item, f"returned {type(sample).__name__} for an item", "return the arrays by field name"
+            )
         return sample
 
     return guarded

@@ -1,7 +1,7 @@
-"""Whether arrays are what their fields declare: used for whole arrays and for single items alike.
+"""Checks that whole arrays or single items fit the declarations of their fields.
 
-Problems are returned as one phrase, because an array that is wrong ends the command, while a wrong
-item is only counted.
+Problems are returned as text, because a wrong array ends the command, while a wrong item is only
+counted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ganzoo.fields import Field
 
 Array = NDArray[Any]
 
-_SLACK = 1e-5
-"""How far a float may lie outside its range, relative to the width of the range: rounding only."""
+_TOLERANCE = 1e-5
+"""How far a float may lie outside its range, relative to the width of the range, for rounding errors."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -25,9 +25,9 @@ _BLOCK_BYTES = 1 << 24
 
 
 def stored_dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any] | str:
-    """The type in which values of `dtype` are kept for this field, or what is wrong with them.
+    """The type in which values of `dtype` are stored for this field, or a description of the problem.
 
-    Labels become int64, floats float32; uint8 stays as it is for a float field with a range.
+    Labels become int64, floats float32; uint8 stays uint8 for a float field with a range.
     """
     if field.dtype == "int64":
         return np.dtype(np.int64) if dtype.kind in "iu" else f"{dtype} where whole numbers are declared"
@@ -39,7 +39,7 @@ def stored_dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any] | str:
 
 
 def value_problem(field: Field, values: Array) -> str:
-    """What is wrong with values of a right type; empty when nothing is."""
+    """The problem with values of the right type; empty if there is none."""
     if values.dtype == np.uint8 and field.dtype == "float32":
         return ""
     if field.dtype == "int64":
@@ -57,14 +57,14 @@ def value_problem(field: Field, values: Array) -> str:
         return f"values {low_value:g}..{high_value:g}, too large for float32"
     if field.range is not None:
         low_end, high_end = field.range
-        slack = _SLACK * (high_end - low_end)
-        if low_value < low_end - slack or high_value > high_end + slack:
+        tolerance = _TOLERANCE * (high_end - low_end)
+        if low_value < low_end - tolerance or high_value > high_end + tolerance:
             return f"values {low_value:g}..{high_value:g} outside the range {low_end:g}..{high_end:g}"
     return ""
 
 
 def blocks(array: Array) -> Iterator[Array]:
-    """The array in runs of samples of about 16 MiB, so that a memory-mapped one is never read whole."""
+    """The array in blocks of samples of about 16 MiB, so that a memory-mapped one is never read whole."""
     step = max(1, _BLOCK_BYTES // max(1, array.nbytes // len(array)))
     for start in range(0, len(array), step):
         yield array[start : start + step]

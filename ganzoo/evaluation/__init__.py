@@ -1,1 +1,1 @@
-"""Samples -> features -> metrics -> a report."""
+"""Evaluation: samples -> features -> metrics -> a report."""

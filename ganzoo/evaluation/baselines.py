@@ -1,22 +1,19 @@
-"""Reference rows: their scores are computed once for each set of real samples, and kept."""
+"""Reference rows: scores of real samples, computed once for each set of real samples and cached."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from ganzoo._version import __version__
-from ganzoo.errors import StorageError
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.corruptions import BLUR, NOISE, REPEATED, SHARE, corrupted
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.metrics import Scorer
 from ganzoo.evaluation.real_data import FEWEST, RealData
 from ganzoo.evaluation.samples import Sampled
-from ganzoo.util.cache import cache_folder
-from ganzoo.util.files import write_json
+from ganzoo.util.cache import keep_cached, read_cached
 
 Rows = dict[str, dict[str, float]]
 
@@ -24,13 +21,13 @@ Rows = dict[str, dict[str, float]]
 def reference_rows(
     scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, real: Sampled, training: Sampled | None
 ) -> Rows:
-    """Scores of real samples, and of real samples made worse, under the same protocol, each with its `n`."""
+    """Scores of real samples and of corrupted real samples, with the same protocol, each with its `n`."""
     key = _key(scorer, feature_space, real_data, len(real))
     rows = _read(key)
     if rows is not None:
         return rows
     rows, other = {}, training
-    if other is None:  # no held-out part: one half of the data against the other
+    if other is None:  # no held-out samples: compare one half of the data with the other
         half = len(real) // 2
         real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
     classes = len(real_data.label.classes) if real_data.label is not None else 0
@@ -38,7 +35,7 @@ def reference_rows(
         fake = make()
         if row := scorer.scores(Comparison(feature_space, fake, real, training, 0), reference=True):
             rows[name] = {"n": len(fake), **row}
-    _keep(key, {"rows": rows})
+    keep_cached("references", key, json.dumps(rows).encode())
     return rows
 
 
@@ -54,17 +51,5 @@ def _key(scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, n: in
 
 
 def _read(key: str) -> Rows | None:
-    try:
-        kept = json.loads((cache_folder() / "references" / f"{key}.json").read_text(encoding="utf-8"))
-        return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in kept["rows"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _keep(key: str, content: Mapping[str, Any]) -> None:
-    folder = cache_folder() / "references"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / f"{key}.json", dict(content))
-    except (OSError, StorageError):
-        return
+    kept = read_cached("references", key)
+    return None if kept is None else json.loads(kept)

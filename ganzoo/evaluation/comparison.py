@@ -1,4 +1,4 @@
-"""Which network looks at samples of some data, and the evidence that it gives."""
+"""The feature space for some data, and what metrics compare: generated, real and training samples."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def feature_space_of(
     weights: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpace:
-    """The lens for samples of this data: an extractor for images, a classifier where there are labels.
+    """The feature space for this data: an extractor for images, and a classifier if there are labels.
 
-    `note` is told when a classifier learns. UsageError for an extractor that cannot look at them, and for
-    `weights` that nothing reads.
+    `note` gets a message when a classifier is trained. UsageError for an extractor that cannot be used with
+    this data, and for `weights` that the extractor does not read.
     """
     if not real_data.field.is_image:
         if extractor or weights is not None:
             raise UsageError(
-                f"An extractor looks at images: of '{real_data.field.name}' values are compared.",
+                f"Extractors are for images. Here the values of '{real_data.field.name}' are compared.",
                 where=extractor or str(weights),
                 fix="leave --extractor and --fid-weights out",
             )
@@ -53,14 +53,14 @@ def feature_space_of(
         given = {"weights": str(weights)} if weights is not None else {}
         options = build(item.spec.config, given, f"extractor {item.name}", {})
     elif weights is not None:
-        raise UsageError(f"The extractor '{item.name}' reads no file of weights.", where=str(weights))
+        raise UsageError(f"The extractor '{item.name}' reads no weights file.", where=str(weights))
     classifiers = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
     named = [found for found in classifiers if found.name == CLASSIFIER] or classifiers
     labelled = real_data.label is not None and bool(named)
     if item.spec.trained:
         if not labelled:
-            raise UsageError(f"The extractor '{item.name}' learns from labels: this data has none.")
-        named = [item]  # one classifier for features and opinions
+            raise UsageError(f"The extractor '{item.name}' needs labels to train, and this data has none.")
+        named = [item]  # one classifier for both features and class probabilities
     classifier, classifier_data = (
         (named[0], partial(real_data.classifier_data, note)) if labelled else (None, None)
     )
@@ -68,30 +68,32 @@ def feature_space_of(
 
 
 def conditions_of(real_data: RealData, inputs: Mapping[str, Any]) -> Labels | None:
-    """The classes among a generator's inputs, (n, parts); None where it is asked for none."""
+    """The classes among a generator's inputs, (n, parts); None for an unconditional generator."""
     conditioned = inputs.get(real_data.label.name) if real_data.label is not None else None
     return None if conditioned is None else in_parts(conditioned)
 
 
-def targets_of(real_data: RealData, reads: Sequence[Field], n: int, seed: int) -> NDArray[np.intp] | None:
-    """Of `n` samples the real ones that they should be; see `ganzoo.api.Comparison`."""
-    there = {field.name for field in real_data.dataset.fields}
-    made_of = [field for field in reads if field.source == "data" and field.dtype == "float32"]
-    if real_data.unpaired or not made_of or any(field.name not in there for field in made_of):
+def targets_of(
+    real_data: RealData, reads: Sequence[Field], n: int, n_real: int, seed: int
+) -> NDArray[np.intp] | None:
+    """For each of `n` samples, the index of its target among `n_real` real ones; None without targets."""
+    present = {field.name for field in real_data.dataset.fields}
+    inputs = [field for field in reads if field.source == "data" and field.dtype == "float32"]
+    if real_data.unpaired or not inputs or any(field.name not in present for field in inputs):
         return None
-    return shuffled(len(real_data.rows(n)), n, seed)
+    return shuffled(len(real_data.rows(n_real)), n, seed)
 
 
 def reference_samples(
     feature_space: FeatureSpace, real_data: RealData, n: int
 ) -> tuple[Sampled, Sampled | None]:
-    """The samples to compare with, and as many of the training; None when these are such themselves."""
+    """The samples to compare with, and as many training samples; None if the first are training samples."""
     real = real_data.real(feature_space, n)
     return real, real_data.trained_on(feature_space, real)
 
 
 class Comparison:
-    """Generated samples and those that they are compared with: `ganzoo.api.Comparison`."""
+    """Generated samples and the samples they are compared with: `ganzoo.api.Comparison`."""
 
     def __init__(
         self,
@@ -109,18 +111,18 @@ class Comparison:
 
     @property
     def random(self) -> np.random.Generator:
-        """The same stream each time that it is asked for."""
+        """A new generator with the same seed each time."""
         return np.random.Generator(np.random.PCG64(self._seed))
 
     @cached_property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
-        """See `ganzoo.api.Comparison`. Both sets are equally large: among more samples the nearest is nearer."""
+        """See `ganzoo.api.Comparison`. Both sets have equal size: in a larger set the nearest is nearer."""
         if self.training is None:
             return None
         count = min(len(self.training), len(self.real))
         ours, to_training = nearest(self.fake.features, self.training.features[:count])
         others, to_others = nearest(self.fake.features, self.real.features[:count])
-        # A copy of samples in both, as rows of few values often are, says nothing either way.
+        # A sample that is as near to both sets (rows with few values often are) counts as 1.
         ratio = np.where(to_training == to_others, 1, to_training / np.maximum(to_others, 1e-12))
         return ours, others, ratio.astype(np.float32)
 
@@ -134,7 +136,7 @@ class Comparison:
         return self.classifier_accuracy(pixels, labels)
 
     def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: Labels) -> float:
-        """Train a classifier on these; its accuracy on the whole held-out part."""
+        """Train a classifier on these samples; returns its accuracy on all held-out samples."""
         classifier_data = replace(
             self._feature_space.classifier_data(), pixels=pixels, labels=labels, keep=False
         )

@@ -1,4 +1,4 @@
-"""Real samples made worse in known ways (blurred, noisy, repeated), which scores are held beside."""
+"""Corrupted real samples (blurred, noisy, repeated), whose scores are shown beside those of a generator."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ganzoo.fields import Field
 BLUR, NOISE = 1.0, 25.0  # pixels, of 255
 
 
-REPEATED, SHARE = 100, 10  # different samples, and at most one in so many
+REPEATED, SHARE = 100, 10  # at most 100 different samples, and at most one tenth of all
 
 
-_BLOCK = 32  # samples that are made worse at once: their numbers take many times the memory of images
+_BLOCK = 32  # samples that are corrupted at once: as floats they take many times the memory of images
 
 
 def corrupted(other: Sampled, field: Field, classes: int) -> Mapping[str, Callable[[], Sampled]]:
-    """Real samples by the name of their reference row; all but the first are worse in a known way.
+    """Real samples by the name of their reference row; all rows but the first are corrupted in a known way.
 
-    There is no row `few_classes` where fewer than ten samples, or all, are of the first half of the classes.
+    `few_classes` is missing if fewer than ten samples, or all of them, have a class of the first half.
     """
     random = np.random.Generator(np.random.PCG64(_ORDER + 2))
 
@@ -41,12 +41,12 @@ def corrupted(other: Sampled, field: Field, classes: int) -> Mapping[str, Callab
 
         def disturb(block: Array) -> Array:
             noise = spread * random.standard_normal(block.shape)
-            worse: Array = (
+            changed: Array = (
                 np.rint((block + noise).clip(0, 255)).astype(np.uint8)
                 if field.is_image
                 else (block + noise.astype(np.float32))
             )
-            return worse
+            return changed
 
         return other.changed(_in_blocks(other.values, disturb))
 
@@ -66,5 +66,5 @@ def corrupted(other: Sampled, field: Field, classes: int) -> Mapping[str, Callab
     return rows
 
 
-def _in_blocks(values: Array, worse: Callable[[Array], Array]) -> Array:
-    return np.concatenate([worse(values[start : start + _BLOCK]) for start in range(0, len(values), _BLOCK)])
+def _in_blocks(values: Array, change: Callable[[Array], Array]) -> Array:
+    return np.concatenate([change(values[start : start + _BLOCK]) for start in range(0, len(values), _BLOCK)])

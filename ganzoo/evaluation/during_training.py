@@ -1,4 +1,4 @@
-"""Quick scores while a run trains: the same data, lens and formulas as afterwards, with fewer samples."""
+"""Quick scores while a run trains: with the same data, features and formulas, but fewer samples."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from ganzoo.evaluation.comparison import (
     reference_samples,
     targets_of,
 )
-from ganzoo.evaluation.generators import inputs_of
+from ganzoo.evaluation.generators import Make, inputs_of
 from ganzoo.evaluation.metrics import Metric, Scorer, chosen_metrics
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.report import too_few
 from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
-from ganzoo.training.scores import Make, ScoringFactory
+
+Score = Callable[[Make], Mapping[str, float]]
 
 
-def scoring(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None) -> ScoringFactory:
-    """What a session is given for `train.eval_every`.
+def scoring(
+    plan: Plan, registry: Registry, note: Callable[[str], None] = lambda _: None
+) -> Callable[[Sequence[Field], Field, Dataset], Score]:
+    """The scoring factory that a training session needs for `train.eval_every`.
 
-    Errors when there is nothing to compare with come before training: DataError, UsageError. Scores of
-    samples that are not finite are a DivergedError. A metric that fails is left out: `note` is told once.
+    DataError or UsageError before training when there is nothing to compare with. DivergedError when samples
+    are not finite. A metric that fails is left out, and `note` gets one message about it.
     """
     broken: set[str] = set()
 
@@ -36,15 +39,13 @@ def scoring(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
         if item.qualified not in broken:
             broken.add(item.qualified)
             where = f" ({error.where})" if error.where else ""
-            note(f"training goes on without the scores of '{item.name}': {error.what}{where}")
+            note(f"training continues without the scores of '{item.name}': {error.what}{where}")
 
-    def opened(
-        reads: Sequence[Field], field: Field, dataset: Dataset
-    ) -> Callable[[Make], Mapping[str, float]]:
+    def opened(reads: Sequence[Field], field: Field, dataset: Dataset) -> Score:
         n, seed = plan.train.eval_samples, plan.train.seed
         real_data = RealData.open(plan.dataset, plan.data.source, field, training=dataset)
         feature_space = feature_space_of(registry, real_data, note=note)
-        targets = targets_of(real_data, reads, n, seed)
+        targets = targets_of(real_data, reads, n, n, seed)
         scorer = Scorer(
             chosen_metrics(registry, (), quick=True), feature_space, real_data, targets=targets is not None
         )
@@ -52,7 +53,7 @@ def scoring(plan: Plan, registry: Registry, note: Callable[[str], None] = lambda
         labels = conditions_of(real_data, inputs)
         real, training = reference_samples(feature_space, real_data, n)
         scorer.check(conditioned=labels is not None, training=training is not None)
-        features = real.features  # an extractor that does not work here is noticed before training
+        features = real.features  # an extractor that does not work here fails before training
         for text in [
             *real_data.notes,
             *too_few(feature_space.distance, min(n, len(real)), features.shape[1]),

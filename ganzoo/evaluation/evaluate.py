@@ -1,7 +1,7 @@
-"""Scores of trained generators, with what is needed to believe them.
+"""Scores of trained generators, with their protocol and the caveats that a reader needs.
 
-Owns what is compared with what, and under which protocol. Features, classifiers and formulas are plugins;
-training is not known here: a run is read from its directory, a bundle through the runtime.
+Owns what is compared with what, and the protocol. Features, classifiers and formulas are plugins. Knows
+nothing of training: a run is read from its directory, a bundle through the runtime.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganzoo._version import __version__
 from ganzoo.api.specs import DatasetSpec
@@ -35,29 +35,36 @@ from ganzoo.evaluation.samples import Sampled, stored
 from ganzoo.registry.registry import Registry
 from ganzoo.util.files import storage
 
+if TYPE_CHECKING:
+    from ganzoo.runs.load import Which
+
 __all__ = ["Request", "evaluate"]
 
-NAMED = 8  # runs or bundles in a message, where a folder of many was given
+NAMED = 8  # runs or bundles that a message names when the folder holds several
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to evaluate, and how. `n` samples; without it as many as there are held-out ones, 10,000 at most.
+    """What to evaluate, and how.
 
-    `data`: compare with this in place of what it was trained on. `metrics` names those to compute, all that
-    apply without it. `weights` is the file of an extractor that needs one. `against`: the held-out samples,
-    where there are such, or those of the training, as papers often do. `image`: where to draw samples
-    beside their nearest neighbours, whichever metrics are asked for; nowhere where nothing is held out, or
-    where it learned from other data.
+    `n`: how many samples to generate; by default the number of held-out samples, at most 10,000.
+    `n_real`: how many real samples to compare with; by default `n`, or all if there are fewer. "all" is as in
+    papers that compare 50,000 samples with the whole training set (`fid50k_full`).
+    `data`: compare with this data instead of the data it was trained on. `metrics`: names of the metrics to
+    compute; by default all that apply. `weights`: the weights file of an extractor that needs one. `against`:
+    compare with the held-out samples (if there are any) or with the training samples, as papers often do.
+    `image`: the file for samples beside their nearest neighbours, for any `metrics`; not written without
+    held-out samples, or if the generator was trained on other data.
     """
 
     source: Path
     data: str | None = None
     against: Literal["held-out", "training"] = "held-out"
     n: int | None = None
+    n_real: int | Literal["all"] | None = None
     seed: int = 0
     generator: str = "generator"
-    checkpoint: Any = "newest"
+    checkpoint: Which = "newest"
     raw: bool = False
     extractor: str = ""
     weights: Path | None = None
@@ -71,7 +78,7 @@ class Request:
 def evaluate(request: Request, registry: Registry) -> Report:
     """Score a run or a bundle against real samples.
 
-    UsageError when there is no such thing or nothing to compare it with, DataError when the data has
+    UsageError when `source` does not exist or there is nothing to compare with, DataError when the data has
     samples of another shape.
     """
     begun = time.perf_counter()
@@ -80,13 +87,17 @@ def evaluate(request: Request, registry: Registry) -> Report:
     real_data = _real_data(evaluated, request, registry)
     feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
     n = request.n or min(real_data.dataset.count, MOST)
-    if (fewest := min(n, real_data.dataset.count)) < FEWEST:
-        raise UsageError(f"{fewest} samples say nothing.", fix="1,000 or more, real ones as well")
-    inputs = inputs_of(evaluated.reads, n, request.seed, real_data.arrays(n, evaluated.reads))
+    n_real = real_data.dataset.count if request.n_real == "all" else request.n_real or n
+    n_real = min(n_real, real_data.dataset.count)
+    if (fewest := min(n, n_real)) < FEWEST:
+        raise UsageError(
+            f"{fewest} samples are too few to score.", fix="use 1,000 or more samples, and real ones"
+        )
+    inputs = inputs_of(evaluated.reads, n, request.seed, real_data.arrays(n_real, evaluated.reads))
     conditioned = conditions_of(real_data, inputs)
-    real, training = reference_samples(feature_space, real_data, n)
+    real, training = reference_samples(feature_space, real_data, n_real)
     learned = training if evaluated.learned_from(real_data.training) else None
-    targets = targets_of(real_data, evaluated.reads, n, request.seed)
+    targets = targets_of(real_data, evaluated.reads, n, n_real, request.seed)
     scorer = Scorer(metrics, feature_space, real_data, targets=targets is not None)
     scorer.check(conditioned=conditioned is not None, training=learned is not None)
     feature_space.prepare()
@@ -96,7 +107,7 @@ def evaluate(request: Request, registry: Registry) -> Report:
     scores = scorer.scores(comparison)
     rows = reference_rows(scorer, feature_space, real_data, real, training) if request.references else {}
     if request.image is not None:
-        with storage(request.image):  # no image of an earlier evaluation stays beside these scores
+        with storage(request.image):  # delete the image of an earlier evaluation
             request.image.unlink(missing_ok=True)
         nearest_image_grid(comparison, real_data.field, request.image)
     notes = [*_caveats(evaluated, real_data, feature_space, n, request), *real_data.notes]
@@ -120,20 +131,20 @@ def _evaluated(request: Request, registry: Registry) -> EvaluatedGenerator:
     if (path / "run.json").is_file() or (path / "checkpoints").is_dir():
         return of_run(path, request.generator, registry, request.checkpoint, request.note, raw=request.raw)
     if request.raw or request.checkpoint != "newest":
-        raise UsageError("A bundle holds one set of weights: no checkpoint can be chosen.", where=str(path))
+        raise UsageError("A bundle has one set of weights: no checkpoint can be chosen.", where=str(path))
     return of_bundle(path, request.generator, trust=request.trust)
 
 
 def _check_folder(path: Path) -> None:
-    """UsageError for a folder of runs or bundles: it names them."""
+    """UsageError for a folder that holds runs or bundles; the message names them."""
     with storage(path):
         if not path.is_dir() or _is_one(path):
             return
         inside = [str(child) for child in sorted(path.iterdir()) if child.is_dir() and _is_one(child)]
     if inside:
-        more = f" ... ({len(inside):,} in all)" if len(inside) > NAMED else ""
+        more = f" ... ({len(inside):,} in total)" if len(inside) > NAMED else ""
         raise UsageError(
-            "This folder holds runs or bundles: one of them can be evaluated.",
+            "This folder holds runs or bundles: evaluate one of them.",
             where=str(path),
             fix=f"one of {', '.join(inside[:NAMED])}{more}",
         )
@@ -150,7 +161,7 @@ def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Regist
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None
     if item.spec.config is not None:
-        # Other data of the same kind is opened as its own was: with the same size of images, say.
+        # Other data of the same kind is opened with the options of the training data, such as the image size.
         same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
         own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})
@@ -161,41 +172,42 @@ def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Regist
         if request.data is not None:
             raise
         raise DataError(
-            f"What it was trained on cannot be compared with: {error.what}",
+            f"The data it was trained on cannot be used: {error.what}",
             where=error.where,
-            fix="--data SOURCE, if it is elsewhere now",
+            fix="--data SOURCE, if the data is elsewhere now",
         ) from error
 
 
 def _caveats(
     evaluated: EvaluatedGenerator, real_data: RealData, feature_space: FeatureSpace, n: int, request: Request
 ) -> list[str]:
-    """What a reader should know before believing the figures."""
+    """What a reader should know about these scores."""
     caveats = []
     if evaluated.status != "done":
-        caveats.append(f"the run is not complete (status: {evaluated.status}): these are scores on its way")
+        caveats.append(f"the run is not complete (status: {evaluated.status}): scores may still change")
     learned = evaluated.learned_from(real_data.training)
     if not learned:
-        why = "it was trained on other data" if request.data else "the training data is not what it was"
-        caveats.append(f"{why}: nothing is said about memorisation")
+        why = "it was trained on other data" if request.data else "the training data has changed"
+        caveats.append(f"{why}: memorisation is not measured")
     elif not evaluated.fingerprint:
         caveats.append(
-            "the file does not say what it was trained on: memorisation is of this data, if it was"
+            "the file does not say what it was trained on: memorisation is valid only if it was this data"
         )
     if not real_data.held_out:
-        why = "as was asked" if request.against == "training" else "this data has no held-out part"
-        rewards = ", which rewards copying it" if learned else ""
+        why = "as requested" if request.against == "training" else "this data has no held-out part"
+        rewards = ", which rewards copies" if learned else ""
         caveats.append(
             f"{why}: the samples are compared with the training data itself{rewards}; the reference columns "
-            "compare its halves, so mind their n"
+            "compare halves of it, so their n is smaller"
         )
     if feature_space.classifier_used and real_data.test is real_data.training:
         caveats.append(
-            "classifier_accuracy is on the images that the classifier learned from: none are held out"
+            "classifier_accuracy is measured on the classifier's own training images: none are held out"
         )
-    if n > real_data.dataset.count:
+    wanted = n if request.n_real is None else request.n_real
+    if wanted != "all" and wanted > real_data.dataset.count:
         caveats.append(
-            f"there are only {real_data.dataset.count:,} real samples: reference rows have so many"
+            f"there are only {real_data.dataset.count:,} real samples: reference rows have at most that many"
         )
     return caveats
 
@@ -203,7 +215,7 @@ def _caveats(
 def _about_metrics(
     scorer: Scorer, comparison: Comparison, scores: Mapping[str, float], request: Request
 ) -> list[str]:
-    """What was asked for and is not there, and a distance of too few samples."""
+    """Notes about requested metrics that do not apply, and about too few samples for a distance."""
     excluded = scorer.excluded(
         conditioned=comparison.fake.labels is not None, training=comparison.training is not None
     )

@@ -19,15 +19,15 @@ from ganzoo.util.cache import keep_cached, read_cached
 
 Array = NDArray[Any]
 
-VALUES = "frechet"  # the name of the Frechet distance of values themselves
+VALUES = "frechet"  # the name of the Frechet distance between the values themselves
 
 
 class FeatureSpace:
-    """Features and class probabilities of samples of one field.
+    """Features and class probabilities for samples of one field.
 
-    `extractor` is None for what is no image: its values are the features. `scaled`: features are to be
-    divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`: how
-    many features each column of a table has, which are scaled together; () where each is by itself.
+    `extractor` is None for samples that are not images: their values are the features. `scaled`: features
+    are divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`:
+    how many features each column of a table has, which are scaled together; () if each is scaled alone.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class FeatureSpace:
 
     @cached_property
     def extractor(self) -> Extractor | None:
-        """The network, built when it is first needed."""
+        """The extractor, built on first use."""
         if self._item is None:
             return None
         if self._item.spec.trained:
@@ -63,27 +63,27 @@ class FeatureSpace:
         return made
 
     def prepare(self) -> None:
-        """Build the extractor now: one that does not work is noticed before the work begins."""
+        """Build the extractor now, so that a broken one fails before samples are generated."""
         _ = self.extractor
 
     @cached_property
     def classifier(self) -> Classifier:
-        """The classifier of this data, trained when it is first needed."""
+        """The classifier for this data, trained on first use."""
         return self.fitted(self.classifier_data())
 
     @property
     def classifier_used(self) -> bool:
-        """Whether that classifier was asked anything."""
+        """Whether the classifier has been trained and used."""
         return "classifier" in self.__dict__
 
     def fitted(self, classifier_data: ClassifierData) -> Classifier:
-        """A classifier that learned this, `classifier_data()` or a like one."""
+        """A classifier trained on this data: `classifier_data()`, or a changed copy of it."""
         assert self._classifier is not None  # noqa: S101
         made: Classifier = self._call(self._classifier, None, classifier_data)
         return made
 
     def classifier_data(self) -> ClassifierData:
-        """What the classifier of this data learns from. PluginError where there is none."""
+        """The data that the classifier is trained on. PluginError if there is none."""
         if self._classifier_data is None:
             raise PluginError(
                 "There is no classifier for this data.", fix="name `classifier` in the metric's needs"
@@ -91,7 +91,7 @@ class FeatureSpace:
         return self._classifier_data()
 
     def raw_features(self, values: Array, key: str = "") -> NDArray[np.float32]:
-        """Features (n, d) as the extractor gives them; kept on disk under `key`, if it names the samples."""
+        """Features (n, d) from the extractor, not scaled. With a `key`, they are cached on disk."""
         if self._item is None:
             return values.reshape(len(values), -1).astype(np.float32)
         extractor = self.extractor
@@ -117,13 +117,13 @@ class FeatureSpace:
             features = np.asarray(extractor(values), np.float32)
         if features.ndim != 2 or len(features) != len(values):
             raise PluginError(
-                f"The extractor '{self._item.name}' gave features of shape {features.shape}.",
+                f"The extractor '{self._item.name}' returned features of shape {features.shape}.",
                 where=self._item.qualified,
                 fix=f"return ({len(values)}, d)",
             )
         if not np.isfinite(features).all():
             raise PluginError(
-                f"The extractor '{self._item.name}' gave features that are not finite.",
+                f"The extractor '{self._item.name}' returned features that are not finite.",
                 where=self._item.qualified,
             )
         return features

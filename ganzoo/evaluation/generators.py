@@ -1,4 +1,4 @@
-"""What is evaluated: the generators of a run, or an exported bundle. Both sample the same inputs."""
+"""What is evaluated: a generator of a run or of an exported bundle. Both use the same inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,13 @@ from ganzoo.fields import Field
 from ganzoo.registry.registry import Registry
 from ganzoo.runtime import onnx_file
 
+if TYPE_CHECKING:
+    from ganzoo.runs.load import Which
+
 Array = NDArray[Any]
+
+Make = Callable[[Mapping[str, Array]], Array]
+"""Inputs (n, *shape) by field name -> samples (n, *shape)."""
 
 _BATCH = 250
 
@@ -27,9 +33,9 @@ _BATCH = 250
 class EvaluatedGenerator:
     """A generator that can be sampled.
 
-    `data` names what it was trained on, with `data_options`; `about` says which weights these are; `status`
-    is that of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
-    floats or images as uint8.
+    `data` and `data_options` name the data it was trained on; `about` says which weights these are; `status`
+    is the status of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
+    as floats or uint8 images.
     """
 
     name: str
@@ -39,19 +45,18 @@ class EvaluatedGenerator:
     about: Mapping[str, Any]
     reads: Sequence[Field]
     field: Field
-    make: Callable[[Mapping[str, Array]], Array]
+    make: Make
     status: str = "done"
 
     def learned_from(self, training: Dataset) -> bool:
-        """Whether it was trained on this data; True where that is not known."""
+        """Whether it was trained on this data; True if that is unknown."""
         return self.fingerprint in ("", training.fingerprint)
 
 
 def inputs_of(reads: Sequence[Field], n: int, seed: int, real: Mapping[str, Array]) -> dict[str, Array]:
-    """Noise drawn as `ganzoo generate` draws it; fields of the data from real samples, shuffled.
+    """Noise drawn as in `ganzoo generate`; fields of the data from real samples, shuffled.
 
-    So labels are as frequent as among those. A generator that reads what `real` lacks gets labels at
-    random.
+    So labels are as frequent as among the real samples. Labels that `real` does not have are drawn at random.
     """
     drawn = [field for field in reads if field.source != "data" or field.name not in real]
     inputs = sampling.draw(drawn, n, seed)
@@ -63,13 +68,13 @@ def inputs_of(reads: Sequence[Field], n: int, seed: int, real: Mapping[str, Arra
 
 
 def shuffled(count: int, n: int, seed: int) -> NDArray[np.intp]:
-    """Which of `count` real samples each of `n` generated ones has its given fields from."""
+    """For each of `n` generated samples, which of `count` real samples it takes its inputs from."""
     order = np.random.Generator(np.random.PCG64(seed))
     return np.concatenate([order.permutation(count) for _ in range(-(-n // count))])[:n]
 
 
 def of_bundle(path: Path, generator: str, *, trust: bool = False) -> EvaluatedGenerator:
-    """The subject for a bundle or an .onnx file; torch is not needed. Errors as in `runtime.load`."""
+    """The generator of a bundle or an .onnx file; torch is not needed. Errors as in `runtime.load`."""
     file = onnx_file.find(path, generator)
     loaded = runtime.from_bytes(onnx_file.read(file), provider="auto", where=str(file), trust=trust)
     field = loaded.outputs[0]
@@ -101,12 +106,12 @@ def of_run(
     path: Path,
     generator: str,
     registry: Registry,
-    which: Any,
+    which: Which,
     note: Callable[[str], None],
     *,
     raw: bool = False,
 ) -> EvaluatedGenerator:
-    """The subject for a run directory, with torch on the CPU."""
+    """The generator of a run directory, with torch on the CPU."""
     from ganzoo.config.settings import plain
     from ganzoo.networks.apply import declared, sampled
     from ganzoo.runs.load import load_trained
@@ -122,7 +127,7 @@ def of_run(
     fields = declared(trained.networks, run.info)
 
     plan = trained.plan
-    averaged = plan.ema.half_life > 0 and not raw
+    averaged = plan.ema.active and not raw
     return EvaluatedGenerator(
         name=str(path),
         data=plan.data.source,

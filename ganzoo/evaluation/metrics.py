@@ -1,4 +1,4 @@
-"""Which metrics apply to a case, and their scores."""
+"""Which metrics apply to a comparison, and their scores."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ganzoo.registry.registry import Item, Registry, calling, factory_of
 
 Metric = Item[MetricSpec]
 
-# What metrics may need, as it is said to users; any other need is an extractor, named by its distance.
+# What metrics may need, in words for users. Any other need is an extractor, named by its distance.
 NEEDS = {
     "image": "images",
     "points": "points of one or two numbers",
     "rows": "rows of numbers",
     "labels": "labels in the data",
     "classifier": "images with labels",
-    "conditioned": "a generator that is asked for classes",
-    "targets": "pairs of images, and a generator that makes one of the other",
-    "training": "held-out samples, and a generator that learned from this data",
+    "conditioned": "a generator that reads classes",
+    "targets": "pairs of images, and a generator that makes one image from the other",
+    "training": "held-out samples, and a generator that was trained on this data",
 }
 
-# The names that needs had in 0.1; gone in 0.3.
+# Names of needs in 0.1; they are removed in 0.3.
 _OLD_NEEDS = {"judge": "classifier", "asked": "conditioned", "answers": "targets"}
 
 
@@ -36,9 +36,9 @@ def _needs(item: Metric) -> list[str]:
 
 
 def chosen_metrics(registry: Registry, names: Sequence[str], *, quick: bool = False) -> list[Metric]:
-    """The metrics of those names; without names all that are not slow, or those that are quick.
+    """The metrics with those names; without names all that are not slow, or with `quick` the quick ones.
 
-    Quick ones come first: they are what is looked at first.
+    Quick metrics come first, because users read them first.
     """
     if names:
         named = [_named(registry, name) for name in names]
@@ -48,7 +48,7 @@ def chosen_metrics(registry: Registry, names: Sequence[str], *, quick: bool = Fa
 
 
 def _named(registry: Registry, name: str) -> Metric:
-    """The metric of that name. UsageError, also for a score of that name: it says whose it is."""
+    """The metric with that name. UsageError if there is none; for the name of a score it names the metric."""
     if not registry.matches(MetricSpec, name):
         distances = {VALUES, *(item.spec.distance for item in registry.of_kind(ExtractorSpec))}
         for item in registry.of_kind(MetricSpec):
@@ -73,7 +73,7 @@ class Scorer:
         *,
         targets: bool = False,
     ) -> None:
-        """`targets`: the evidence will have those."""
+        """`targets`: whether comparisons will have targets."""
         self.metrics = metrics
         self._feature_space = feature_space
         self._has = _abilities(feature_space, real_data) | ({"targets"} if targets else set())
@@ -81,16 +81,16 @@ class Scorer:
 
     @property
     def identity(self) -> list[str]:
-        """What decides the scores of given samples: the metrics' names and versions."""
+        """Names and versions of the metrics, which decide the scores of given samples."""
         return [f"{item.qualified} {item.plugin.version}" for item in self.metrics]
 
     @property
     def needs_classifier(self) -> bool:
-        """Whether any of the metrics that apply asks a classifier."""
+        """Whether any of the metrics that apply needs a classifier."""
         return "classifier" in self._has and any("classifier" in _needs(item) for item in self.metrics)
 
     def better(self, scores: Iterable[str]) -> dict[str, str]:
-        """Which way is good, `lower` or `higher`, for those of these scores of which the metrics say so."""
+        """Which direction is good, `lower` or `higher`, for each of these scores whose metric says so."""
         ways = {
             name.replace("{distance}", self._feature_space.distance): way
             for item in self.metrics
@@ -101,13 +101,13 @@ class Scorer:
     def check(self, *, conditioned: bool, training: bool) -> None:
         """UsageError when none of the metrics applies to samples of this data.
 
-        `conditioned`: the generator reads classes; `training`: there are training samples beside the real ones.
+        `conditioned`: the generator reads classes. `training`: there are training samples and held-out ones.
         """
         if all(self._lacking(item, conditioned, training) for item in self.metrics):
             raise self._none_applies(conditioned, training)
 
     def excluded(self, *, conditioned: bool, training: bool) -> list[str]:
-        """The metrics that do not apply, each with what it needs, in words."""
+        """The metrics that do not apply, and what each of them needs, in words."""
         lacking = {item.name: self._lacking(item, conditioned, training) for item in self.metrics}
         return [
             f"'{name}' needs {' and '.join(NEEDS.get(need, f'the extractor of {need}') for need in needs)}"
@@ -122,10 +122,11 @@ class Scorer:
         reference: bool = False,
         failed: Callable[[Metric, GanzooError], None] | None = None,
     ) -> dict[str, float]:
-        """The scores of a case; for a reference row only those that are meant for one.
+        """The scores of a comparison; for a `reference` row only the metrics that are meant for one.
 
-        PluginError when a metric fails, gives no numbers or a score of another one's name; `failed`, where
-        it is given, is told instead, and the metric is left out. UsageError when none applies.
+        PluginError when a metric fails, returns no finite numbers, or uses the score name of another metric.
+        With `failed`, that function gets the error instead, and the metric is left out. UsageError when no
+        metric applies.
         """
         conditioned, training = comparison.fake.labels is not None, comparison.training is not None
         found: dict[str, float] = {}
@@ -168,7 +169,7 @@ class Scorer:
             values = self._function(item)(comparison)
         if not isinstance(values, Mapping):
             raise PluginError(
-                f"The metric '{item.name}' gave {type(values).__name__}, not scores by name.",
+                f"The metric '{item.name}' returned {type(values).__name__}, not scores by name.",
                 where=item.qualified,
             )
         return {str(name): _number(item, name, value) for name, value in values.items()}
@@ -181,19 +182,19 @@ class Scorer:
 
 
 def _check_names(item: Metric, names: Iterable[str], owners: Mapping[str, Metric]) -> None:
-    """PluginError when a score has the name of another metric's, which it would replace."""
+    """PluginError when a score has the same name as a score of another metric."""
     for name in names:
         if name == "n":
             raise PluginError(
-                f"The metric '{item.name}' gives a score 'n', which is the number of samples.",
+                f"The metric '{item.name}' returns a score 'n', but 'n' is the number of samples.",
                 where=item.qualified,
-                fix="its author has to choose another name; --metric names those to compute",
+                fix="its author must choose another name; choose other metrics with --metric",
             )
         if other := owners.get(name):
             raise PluginError(
-                f"The metrics '{other.name}' and '{item.name}' both give a score '{name}'.",
+                f"The metrics '{other.name}' and '{item.name}' both return a score '{name}'.",
                 where=f"{other.qualified} and {item.qualified}",
-                fix="leave one of them out: --metric names those to compute",
+                fix="leave one of them out: choose metrics with --metric",
             )
 
 
@@ -204,15 +205,15 @@ def _number(item: Metric, name: str, value: Any) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise PluginError(
-            f"The metric '{item.name}' gave no finite number as '{name}': {value!r:.100}.",
+            f"The metric '{item.name}' returned no finite number as '{name}': {value!r:.100}.",
             where=item.qualified,
-            fix="leave out a score that these samples do not have",
+            fix="leave a score out where these samples do not have it",
         )
     return number
 
 
 def _abilities(feature_space: FeatureSpace, real_data: RealData) -> set[str]:
-    """What metrics may ask for, whatever the samples."""
+    """The needs of metrics that this data and its feature space meet, for any samples."""
     shape = real_data.field.shape
     has = {feature_space.distance} | ({"image"} if real_data.field.is_image else set())
     has |= {"points"} if shape in ((1,), (2,)) else set()

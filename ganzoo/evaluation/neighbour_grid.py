@@ -1,4 +1,4 @@
-"""Generated samples beside their nearest real neighbours: whether a model copies can be seen."""
+"""An image of generated samples and their nearest real neighbours, which shows whether a model copies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ COLUMNS = 20
 
 ROWS = ("sample", "nearest\ntraining image", "nearest\nheld-out image")
 HALVES = ("the first samples", "the most suspicious ones: close to a training image")
-_LEFT, _TOP = 120, 24  # pixels for words
+_LEFT, _TOP = 120, 24  # pixels for captions
 
 
 def nearest_image_grid(comparison: Comparison, field: Field, path: Path) -> None:
-    """Three rows: samples, the nearest training image of each, the nearest held-out one.
+    """Write three rows: samples, the nearest training image of each, the nearest held-out image of each.
 
-    The left half are the first samples; the right half those that are nearest to a training image in
-    comparison with held-out ones. Nothing is drawn of what is no image, or where there is nothing to
-    compare with.
+    The left half shows the first samples. The right half shows those that are nearest to a training image,
+    relative to held-out ones. Nothing is written for other samples than images, or without training samples.
     """
     if not field.is_image or comparison.training is None or comparison.neighbours is None:
         return
@@ -44,7 +43,7 @@ def nearest_image_grid(comparison: Comparison, field: Field, path: Path) -> None
 
 
 def _captioned(grid: Image.Image) -> Image.Image:
-    """The grid on white, with words that name its rows and its halves."""
+    """The grid on white, with captions for its rows and its halves."""
     sheet = Image.new("RGB", (_LEFT + grid.width, _TOP + grid.height), "white")
     sheet.paste(grid, (_LEFT, _TOP), grid if grid.mode == "RGBA" else None)
     pen = ImageDraw.Draw(sheet)

@@ -1,7 +1,7 @@
-"""The real samples that generated ones are compared with, and real ones made worse in known ways.
+"""The real samples that generated ones are compared with.
 
-A score means little by itself. Beside it stand those of other real samples (the floor that the number
-of samples allows), of blurred and noisy ones, of a part of the classes, and of few images repeated.
+Owns which samples of a data source are used, in which order. corruptions.py changes real samples for the
+reference rows.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ganzoo.fields import Field
 
 Array = NDArray[Any]
 
-MOST = 10_000  # real samples to compare with, unless more are asked for
-FEWEST = 10  # fewer say nothing
-_ORDER = 20_201_121  # seed of the choice of real samples: the same for all models and seeds
+MOST = 10_000  # samples by default
+FEWEST = 10  # samples that can be scored
+_ORDER = 20_201_121  # seed for the choice of real samples: the same for all models and seeds
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealData:
-    """The data of an evaluation: where it comes from, and its rows in the order in which they are used."""
+    """The data of an evaluation: the samples to compare with, the training samples, and the test samples."""
 
     field: Field
     label: Field | None
@@ -46,16 +46,16 @@ class RealData:
 
     @property
     def excluded(self) -> tuple[str, ...]:
-        """Columns of a table that have too many values to be compared, see `tables.crowded`."""
+        """Columns of a table with too many values to compare, see `tabular.high_cardinality`."""
         return tabular.high_cardinality(self.field, self.dataset.count)
 
     @property
     def notes(self) -> list[str]:
-        """A word on each of these."""
+        """A note about each excluded column."""
         values = {column.name: len(column.values) for column in self.field.columns}
         return [
             f"the column '{name}' has {values[name]:,} values in {self.dataset.count:,} real rows: "
-            "scores leave it out"
+            "scores do not use it"
             for name in self.excluded
         ]
 
@@ -69,29 +69,29 @@ class RealData:
         training: Dataset | None = None,
         against_training: bool = False,
     ) -> RealData:
-        """Open the data, unless `training` is it, and its held-out part.
+        """Open the data and its held-out part; `training` is the training data if it is open already.
 
-        The samples to compare with are the held-out ones, unless there are none or `against_training`.
-        DataError when they have no samples of the field.
+        The samples to compare with are the held-out ones, unless there are none or `against_training` is set.
+        DataError when they do not have this field with this shape.
         """
         training = open_dataset(choice, source) if training is None else training
         test = open_held_out(choice, source)
         held_out = None if against_training else test
         dataset = training if held_out is None else held_out
-        there = {item.name: item for item in dataset.fields}
-        own = there.get(field.name)
+        present = {item.name: item for item in dataset.fields}
+        own = present.get(field.name)
         if own is None or own.shape != field.shape:
             shapes = ", ".join(f"{item.name} {item.shape}" for item in dataset.fields)
             raise DataError(
-                f"The generator makes '{field.name}' of shape {field.shape}, the data has: {shapes}.",
+                f"The generator writes '{field.name}' of shape {field.shape}, the data has: {shapes}.",
                 where=source,
                 fix="--data with samples of the same shape",
             )
         if [(c.name, c.values) for c in own.columns] != [(c.name, c.values) for c in field.columns]:
             raise DataError(
-                "The generator makes a table with other columns, or other values in them.",
+                "The generator writes a table with other columns, or with other values in them.",
                 where=f"{source} has: {', '.join(column.name for column in own.columns)}",
-                fix="--data with the table that it was trained on, or one like it",
+                fix="--data with the table that it was trained on, or a similar one",
             )
         labels = [item for item in dataset.fields if item.dtype == "int64" and item.classes]
         return cls(
@@ -107,27 +107,27 @@ class RealData:
         )
 
     def rows(self, n: int) -> Array:
-        """The rows of the `n` real samples that are used, of all when there are no more."""
+        """The indices of `n` real samples, or of all if there are fewer."""
         order = np.random.Generator(np.random.PCG64(_ORDER)).permutation(self.dataset.count)
         return order[: min(n, self.dataset.count)]
 
     def arrays(self, n: int, reads: Sequence[Field]) -> dict[str, Array]:
-        """Those fields of the data that a generator reads, of those samples, as its inputs by name.
+        """The fields of these samples that a generator reads, as inputs by name.
 
-        DataError when they have another shape than it knows, or more classes.
+        DataError when they have another shape or more classes than the generator expects.
         """
-        rows, there = self.rows(n), {item.name: item for item in self.dataset.fields}
+        rows, present = self.rows(n), {item.name: item for item in self.dataset.fields}
         found = {}
         for known in reads:
-            item = there.get(known.name)
+            item = present.get(known.name)
             if known.source != "data" or item is None:
                 continue
             if item.shape != known.shape or (known.classes and len(item.classes) > len(known.classes)):
                 raise DataError(
-                    f"The generator knows '{known.name}' of shape {known.shape} with {len(known.classes)} "
-                    f"classes, this data has shape {item.shape} and {len(item.classes)}.",
+                    f"The generator expects '{known.name}' of shape {known.shape} with {len(known.classes)} "
+                    f"classes; this data has shape {item.shape} and {len(item.classes)} classes.",
                     where=self.dataset.identity,
-                    fix="--data with labels that the generator knows",
+                    fix="--data with the labels that the generator was trained with",
                 )
             values = self.dataset.arrays[item.name][rows]
             found[item.name] = values.astype(np.int64) if item.dtype == "int64" else as_floats(item, values)
@@ -138,14 +138,14 @@ class RealData:
         return self._take(feature_space, self.dataset, self.rows(n), "real", None)
 
     def trained_on(self, feature_space: FeatureSpace, real: Sampled) -> Sampled | None:
-        """As many training samples, if there are so many; None when the real ones are such themselves."""
+        """As many training samples as `real`, or fewer; None if `real` are training samples themselves."""
         if not self.held_out:
             return None
         order = np.random.Generator(np.random.PCG64(_ORDER + 1)).permutation(self.training.count)
         return self._take(feature_space, self.training, order[: len(real)], "training", real)
 
     def classifier_data(self, note: Callable[[str], None]) -> ClassifierData:
-        """What a classifier learns from; its exam is the held-out part, where there is one."""
+        """The training data of a classifier; it is tested on the held-out part, if there is one."""
         assert self.label is not None  # noqa: S101
         return ClassifierData(
             pixels=stored(self.field, self.training.arrays[self.field.name]),
@@ -167,7 +167,7 @@ class RealData:
 
 
 def as_floats(field: Field, array: Array) -> Array:
-    """Values of a float field as a generator reads them."""
+    """Values of a float field as inputs of a generator: uint8 is mapped to the field's range."""
     if array.dtype != np.uint8 or field.range is None:
         return array.astype(np.float32)
     low, high = field.range

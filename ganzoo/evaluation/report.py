@@ -1,4 +1,4 @@
-"""The outcome of an evaluation: scores, the reference rows beside them, and under which protocol."""
+"""The result of an evaluation: scores, reference rows and the protocol."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`scores` and each of the `reference` rows are by the names of scores; `better` says which way is good.
+    """`scores` and each row of `reference` map score names to values; `better` says which direction is good.
 
-    `protocol` is what has to be known to repeat them; `notes` are for the reader.
+    `protocol` is what one must know to repeat the evaluation; `notes` are for the reader.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Report:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; what is not finite is null."""
+        """A JSON-ready dictionary; values that are not finite are null."""
         return {
             "name": self.name,
             "n": self.n,
@@ -43,37 +43,37 @@ def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def too_few(distance: str, n: int, features: int) -> list[str]:
-    """A word on a Frechet distance of fewer samples than features: their covariance is not of full rank."""
-    few = f"{distance} says little with {n:,} samples, fewer than its {features:,} features: take more"
+    """A note if a Frechet distance has fewer samples than features: the covariance has not full rank."""
+    few = f"{distance} is not reliable with {n:,} samples, fewer than its {features:,} features: use more"
     return [few] if n < features else []
 
 
 def conclusions(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What the scores say in words, where they say it clearly."""
-    said = []
+    """What the scores mean in words, where they are clear."""
+    found = []
     coverage, density = scores.get("coverage"), scores.get("density")
     others, repeated = (reference.get(name, {}).get("coverage") for name in ("real", "repeated"))
     if coverage is not None and others is not None:
-        said.append(f"the samples cover {coverage:.0%} of the real ones; other real ones cover {others:.0%}")
+        found.append(f"the samples cover {coverage:.0%} of the real ones; other real ones cover {others:.0%}")
     collapsed = coverage is not None and repeated is not None and coverage < repeated
     if collapsed:
-        said.append(
-            f"collapsed, or not realistic at all: a few real ones, repeated, cover more, {repeated:.0%}"
+        found.append(
+            f"collapsed, or not realistic at all: a few repeated real samples cover more, {repeated:.0%}"
         )
         if density is not None and density > 0.3:
-            said.append(f"the density of {density:.2f} is that of a few good samples: mode collapse")
+            found.append(f"the density of {density:.2f} is that of a few good samples: mode collapse")
     few = reference.get("few_classes", {}).get("modes")
     modes, all_modes = scores.get("modes"), reference.get("real", {}).get("modes")
     if modes is not None and all_modes is not None and modes < all_modes:
         half = " (half of the classes)" if few is not None and modes <= few else ""
-        said.append(f"modes are missing: {modes:.0f} of {all_modes:.0f}{half}")
+        found.append(f"modes are missing: {modes:.0f} of {all_modes:.0f}{half}")
     ratio, copied = scores.get("memorisation"), scores.get("copied")
     if ratio is not None and copied is not None:
         good = ratio >= 0.9 and copied <= 0.01
-        if not (good and collapsed):  # what is far from everything real passes, and that means nothing
-            said.append(
+        if not (good and collapsed):  # samples far from all real ones pass, which means nothing
+            found.append(
                 f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} "
                 "times as far from the nearest training sample as from the nearest held-out one; "
-                f"{copied:.1%} are at least twice as near to a training sample, beyond chance"
+                f"{copied:.1%} more than expected by chance are at least twice as near to a training sample"
             )
-    return said
+    return found

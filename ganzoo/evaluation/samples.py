@@ -1,4 +1,4 @@
-"""What metrics see: generated and real samples, looked at through one lens."""
+"""What metrics read: generated and real samples, with their features in one feature space."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Labels = NDArray[np.int64]
 
 
 class Sampled:
-    """Samples with features and opinions, each computed once, when it is asked for: `ganzoo.api.Samples`.
+    """Samples with features and class probabilities, each computed once on first use: `ganzoo.api.Samples`.
 
-    Features are divided by their standard deviations over `real`; None stands for these samples themselves.
-    Under `key` their features are kept on disk.
+    Features are divided by their standard deviations over `real`; None means over these samples themselves.
+    With a `key`, their features are cached on disk.
     """
 
     def __init__(
@@ -44,15 +44,16 @@ class Sampled:
 
     @cached_property
     def raw_features(self) -> NDArray[np.float32]:
-        """Features before they are scaled."""
+        """Features before scaling."""
         return self._feature_space.raw_features(self.values, self._key)
 
     @cached_property
     def spread(self) -> NDArray[np.float32]:
-        """The standard deviation of each feature before scaling, (d,); 1 where there is none.
+        """The standard deviation of each feature before scaling, (d,); 1 for a constant feature.
 
-        Those of one column count together: a category is then as important as a number, whichever number of
-        values it has, and two rows that differ in it are as far apart for a rare value as for a frequent one.
+        The features of one table column share one value. So a category counts as much as a number, however
+        many values it has, and two rows that differ in it are as far apart for a rare value as for a frequent
+        one.
         """
         variance = self.raw_features.var(0, dtype=np.float64)
         if widths := self._feature_space.widths:
@@ -63,19 +64,19 @@ class Sampled:
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
-        """(n, d), each dimension in standard deviations of the real samples where the lens scales them."""
+        """(n, d), in standard deviations of the real samples if the feature space is scaled."""
         if not self._feature_space.scaled:
             return self.raw_features
-        return self.raw_features / self._measure.spread
+        return self.raw_features / self._scaled_by.spread
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
-        """The classifier's opinion, (n, parts, classes)."""
+        """Class probabilities from the classifier, (n, parts, classes)."""
         return self._feature_space.classifier.probabilities(self.values)
 
     @cached_property
     def extractor_probabilities(self) -> NDArray[np.float32]:
-        """The extractor's opinion, (n, classes), where it is a classifier."""
+        """Class probabilities from the extractor, (n, classes), if it is a classifier."""
         return self._feature_space.extractor_probabilities(self.values)
 
     @property
@@ -84,24 +85,24 @@ class Sampled:
         return self.extractor_probabilities
 
     def changed(self, values: Array) -> Sampled:
-        """Other values in place of these."""
-        return Sampled(self._feature_space, values, self.labels, real=self._measure)
+        """The same samples with other values."""
+        return Sampled(self._feature_space, values, self.labels, real=self._scaled_by)
 
     def subset(self, rows: Array | slice) -> Sampled:
-        """Some of the samples; what is computed of them is computed of all."""
+        """Some of the samples; features and probabilities are computed for all of them together."""
         return _Subset(self, rows)
 
     @property
-    def _measure(self) -> Sampled:
+    def _scaled_by(self) -> Sampled:
         return self if self._real is None else self._real
 
 
 class _Subset(Sampled):
-    """Some rows of other samples, which computed them already, or will need the rest of them anyway."""
+    """Some rows of other samples, whose features are computed already or are needed anyway."""
 
     def __init__(self, whole: Sampled, rows: Array | slice) -> None:
         labels = None if whole.labels is None else whole.labels[rows]
-        super().__init__(whole._feature_space, whole.values[rows], labels, real=whole._measure)
+        super().__init__(whole._feature_space, whole.values[rows], labels, real=whole._scaled_by)
         self._whole, self._rows = whole, rows
 
     @cached_property
@@ -118,11 +119,11 @@ class _Subset(Sampled):
 
 
 def stored(field: Field, array: Array, excluded: Collection[str] = ()) -> Array:
-    """Samples (n, *shape) as metrics take them: images as uint8 (n, h, w, c), others as float32.
+    """Samples (n, *shape) in the form for metrics: images as uint8 (n, h, w, c), others as float32.
 
-    Rows of a table are read, without the columns `excluded`: see `tables.as_numbers`.
+    Rows of a table become numbers, without the columns `excluded`: see `tabular.as_numbers`.
 
-    DivergedError for numbers that are not finite: no score of theirs would mean anything.
+    DivergedError for numbers that are not finite: their scores would mean nothing.
     """
     if array.dtype != np.uint8 and not np.isfinite(array).all():
         raise DivergedError("Generated samples are not finite numbers.", where=f"field '{field.name}'")

@@ -1,1 +1,1 @@
-"""Trained generators -> verified ONNX bundles."""
+"""Export: trained generators -> verified ONNX bundles."""

@@ -1,6 +1,6 @@
-"""The folder that an export leaves: written beside its destination, then swapped in whole.
+"""The folder that an export writes: first beside its destination, then moved there as a whole.
 
-Owns the files' names, bundle.json and what may be replaced. Does not make or judge the graphs.
+Owns the file names, bundle.json, and which folders may be replaced. Does not make or check the graphs.
 """
 
 from __future__ import annotations
@@ -40,15 +40,18 @@ def write_bundle(
 ) -> list[Path]:
     """Write `<generator>.onnx` for each graph, bundle.json, README.md and samples.png; returns their paths.
 
-    The graphs carry our metadata. An older bundle at the destination is replaced, and comes back when
-    anything fails; between two renames, for microseconds, there is none. UsageError as in
-    `check_destination`, StorageError when the disk refuses.
+    The graphs must have ganzoo's metadata. An older bundle at the destination is replaced; if anything fails,
+    it is restored. Between two renames, for microseconds, there is no bundle. UsageError as in
+    `check_destination`, StorageError when the disk cannot be written.
     """
     contents: dict[str, bytes] = {}
     generators: dict[str, Any] = {}
     for name, model in graphs.items():
         if not _NAME.fullmatch(name):
-            raise PluginError(f"'{name}' cannot name a file.", fix="letters, digits, dots and hyphens")
+            raise PluginError(
+                f"The generator name '{name}' cannot be a file name.",
+                fix="use letters, digits, dots and hyphens",
+            )
         data = contents[f"{name}.onnx"] = sealed_bytes(model)
         record = json.loads(_metadata(model))
         generators[name] = {
@@ -73,11 +76,11 @@ def write_bundle(
 
 
 def check_destination(destination: Path) -> None:
-    """UsageError unless nothing is there, an empty folder, or a bundle with no other files in it."""
+    """UsageError unless the destination is missing, an empty folder, or a bundle without other files."""
     if not os.path.lexists(destination):
         return
     if not destination.is_dir():
-        raise UsageError("The destination is a file.", where=str(destination), fix="name a folder")
+        raise UsageError("The destination is a file.", where=str(destination), fix="choose a folder")
     with storage(destination):
         present = {entry.name for entry in destination.iterdir()}
     if not present:
@@ -89,13 +92,13 @@ def check_destination(destination: Path) -> None:
         ours = set()
     if not ours:
         raise UsageError(
-            "The destination holds files and is no bundle.",
+            "The destination is a folder with other files, not a bundle.",
             where=str(destination),
             fix="choose another folder",
         )
     if present - ours:
         raise UsageError(
-            f"The old bundle holds a file that is not its own: {min(present - ours)}.",
+            f"The old bundle contains a file that is not part of it: {min(present - ours)}.",
             where=str(destination),
             fix="move it away, or choose another folder",
         )

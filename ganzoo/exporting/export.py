@@ -1,7 +1,7 @@
 """Trained generators -> a bundle of checked ONNX files.
 
-Ties graph, checks, card and bundle together. Knows nothing of run directories: the caller gives the
-networks, the data's fields and what is worth noting of the run. Importing this imports torch and onnx.
+Calls the export of the graph, the checks, the model card and the bundle. Knows nothing of run directories:
+the caller gives the networks, the fields of the data, and facts about the run. Imports torch and onnx.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A finished export: its folder, its files, and how close each generator came to torch.
+    """A finished export: its folder, its files, and how close each generator is to torch.
 
-    `usage` has options of `ganzoo generate` that suit it.
+    `usage` is a set of options of `ganzoo generate` that work with it.
     """
 
     path: Path
@@ -46,15 +46,16 @@ class Bundle:
 def export_generators(
     networks: Networks, data: DataInfo, destination: Path, *, about: Mapping[str, Any], uint8: bool = False
 ) -> Bundle:
-    """Export every generator, check it against torch and write the bundle, or nothing at all.
+    """Export every generator, compare it with torch and write the bundle, or nothing if a check fails.
 
-    `about` (recipe, data, plugins, images, ema, seed, versions ...) goes as it is into the files' metadata,
-    into bundle.json and, a row an entry, into the card; it must be JSON-ready and free of local paths.
-    A `license` in it becomes the card's. With `uint8`, image outputs are uint8 NHWC; `max_abs` is then
-    that of the floats before. The networks must have passed `build_networks`.
+    `about` (recipe, data, plugins, images, ema, seed, versions ...) goes unchanged into the metadata of the
+    files, into bundle.json, and into the model card, one row per entry. It must be JSON-ready and without
+    local paths. A `license` in it is the license of the card. With `uint8`, image outputs are uint8 NHWC;
+    `max_abs` is then measured on the floats before the conversion. The networks must have passed
+    `build_networks`.
 
     ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
-    StorageError for the disk.
+    StorageError when the disk cannot be written.
     """
     check_destination(destination)
     graphs: dict[str, onnx.ModelProto] = {}
@@ -108,9 +109,9 @@ def _add_metadata(
 
 
 def _samples(graphs: Mapping[str, onnx.ModelProto]) -> Image.Image | None:
-    """An image from the first generator that can be sampled and drawn, made as any user would make it.
+    """An image of samples from the first generator whose samples can be drawn, through the runtime.
 
-    Up to 16 classes get a row of 8 each; else 64 random samples (2048 where these are points).
+    With up to 16 classes, one row of 8 per class; otherwise 64 random samples (2048 if they are points).
     """
     for graph in graphs.values():
         generator = runtime.from_bytes(sealed_bytes(graph), provider="cpu", where="the new export")

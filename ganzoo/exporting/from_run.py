@@ -1,6 +1,6 @@
-"""From a run directory to a bundle: networks built again, averaged weights loaded, facts gathered.
+"""From a run directory to a bundle: rebuild the networks, load averaged weights, collect facts.
 
-This is the only part of exporting that knows run directories.
+This is the only file of the export that knows run directories.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def export_run(
     registry: Registry | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
-    """Export the generators of a checkpoint, averaged where the run keeps an average.
+    """Export the generators of a checkpoint, with averaged weights if the run keeps an average.
 
-    `checkpoint`: the newest sound one, the best by `train.keep_best`, or that after so many images.
-    `note` is told of damaged checkpoints that were passed over. Errors are those of
-    `export_generators`; UsageError when the run's plugins or files are gone.
+    `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
+    `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
+    UsageError when the run's plugins or files are missing.
     """
     trained = load_trained(run, registry or load_registry(), checkpoint, note)
     about = {**describe(run, trained.plan), "images": trained.images}
@@ -42,20 +42,20 @@ def export_run(
 
 
 def _command(arguments: list[str]) -> str:
-    """The command line without local paths; what does not start with ganzoo's command is Python."""
+    """The command line without local paths; if it does not start with ganzoo's command, it was Python."""
     if not arguments or Path(arguments[0]).name not in ("ganzoo", "ganzoo.exe", "__main__.py"):
         return "ganzoo.train from Python"
-    return shlex.join(["ganzoo", *(_without_places(word) for word in arguments[1:])])
+    return shlex.join(["ganzoo", *(_without_folders(word) for word in arguments[1:])])
 
 
-def _without_places(word: str) -> str:
-    """Of a path the last name stays, and what stands before it: `csv:/home/me/people.csv`, `--out=a/b`."""
+def _without_folders(word: str) -> str:
+    """Remove the folders of a path: `csv:/home/me/x.csv` -> `csv:x.csv`, `--out=a/b` -> `--out=b`."""
     path = re.sub(r"^(?:[\w.-]+[=:])*", "", word)
     return word.removesuffix(path) + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def describe(run: Run, plan: Plan) -> dict[str, Any]:
-    """What a deployed file should say of its origin. Holds no local paths."""
+    """Facts about the origin of a deployed file, without local paths."""
     record = run.record
     scheme, _, argument = plan.data.source.partition(":")
     options = plan.architecture.options
@@ -69,7 +69,7 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
         "data_fingerprint": record["data"]["fingerprint"],
         "data_options": _public(plan.dataset.options),
         "samples": record["data"]["count"],
-        "ema": plan.ema.half_life > 0,
+        "ema": plan.ema.active,
         "seed": record["seed"],
         "command": _command(record["command"]),
         "seconds": record.get("seconds", 0.0),
@@ -80,6 +80,6 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
 
 
 def _public(options: Any) -> dict[str, Any]:
-    """Options without those that may be paths."""
+    """Options without values that may be paths."""
     values = {} if options is None else plain(options)
     return {name: value for name, value in values.items() if not re.search(r"[/\\]", str(value))}

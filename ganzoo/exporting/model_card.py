@@ -1,7 +1,6 @@
-"""The model card of a bundle: what it is, how to use it without ganzoo, how far it was checked.
+"""The model card of a bundle: what it is, how to use it without ganzoo, how it was checked.
 
-Text only. The YAML head is the one that the Hugging Face Hub reads; its values are written as JSON,
-which YAML contains.
+Text only. The Hugging Face Hub reads the YAML header; its values are written as JSON, which is valid YAML.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ganzoo.runtime.onnx_file import METADATA_KEY
 
 __all__ = ["model_card", "snippet"]
 
-# As `tables.decode`: categories' indicators, then those of numbers' modes, then the numbers' values.
+# As `tabular.decode`: indicators of categories, then indicators of number modes, then values of numbers.
 _TABLE = """
 columns = record["outputs"][{at}]["columns"]
 rows, start, table = outputs["{name}"].astype(float), 0, {{}}
@@ -46,7 +45,7 @@ def model_card(
     uint8: bool = False,
     samples: bool = False,
 ) -> str:
-    """README.md of the bundle. `about` may hold anything: each entry is a row of the table."""
+    """README.md of the bundle. `about` may have any entries: each is a row of the table."""
     parts = [_head(generators, about), f"# {title}\n"]
     if samples:
         parts.append("![samples](samples.png)\n")
@@ -66,14 +65,14 @@ def model_card(
             f"```python\n{snippet(name, inputs, outputs, uint8=uint8)}```\n"
         )
     parts.append(
-        "With ganzoo, labels by name, interpolation and the same noise on every machine:\n\n"
+        "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
         f"```\nganzoo generate . {usage(generators)}\n```\n"
     )
     return "\n".join(parts)
 
 
 def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> str:
-    """Options of `ganzoo generate` that suit the first of these generators (inputs, outputs)."""
+    """Options of `ganzoo generate` that work with the first of these generators (inputs, outputs)."""
     name, (inputs, outputs) = next(iter(generators.items()))
     chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
     if any(field.source == "data" and field.dtype == "float32" for field in inputs):
@@ -84,9 +83,9 @@ def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> 
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
-    """Python lines that sample the file with onnxruntime and numpy alone, run in the bundle's folder.
+    """Python code that samples the file with onnxruntime and numpy only; run it in the bundle's folder.
 
-    What is made of an image is made of `input.png`, which the user puts there.
+    A generator that reads an image reads `input.png`, which the user must put there.
     """
     lines = ["import numpy as np", "import onnxruntime as ort"]
     image = next((field for field in outputs if field.is_image), None)
@@ -131,7 +130,7 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
 
 
 def _reading(field: Field) -> list[str]:
-    """Python that makes a batch of one from an image file."""
+    """Python code that reads an image file as a batch of one."""
     channels, height, width = field.shape
     mode = MODES[channels]
     low, high = field.range or (-1.0, 1.0)
@@ -144,7 +143,7 @@ def _reading(field: Field) -> list[str]:
 
 
 def _sampler(field: Field, at: int, count: int) -> str:
-    """Python that draws `count` samples of the input number `at`."""
+    """Python code that draws `count` samples of input number `at`."""
     shape = (count, *field.shape)
     if field.shares:
         shares = f'np.array(record["inputs"][{at}]["shares"])'
@@ -199,12 +198,12 @@ def _values(field: Field) -> str:
     if field.source == "uniform":
         return "drawn from U(-1, 1)"
     if field.source == "constant":
-        return f"{field.default:g} unless chosen otherwise"
+        return f"{field.default:g} by default"
     return f"{field.range[0]:g} to {field.range[1]:g}" if field.range else "unbounded"
 
 
 def _cell(value: Any) -> str:
-    """One table cell: mappings as `key value` pairs, lists with commas, no line breaks or bars."""
+    """One table cell: mappings as `key value` pairs, lists with commas, no line breaks, bars escaped."""
     if isinstance(value, Mapping):
         text = ", ".join(f"{key} {_cell(item) or 'none'}" for key, item in value.items())
     elif isinstance(value, (list, tuple)):

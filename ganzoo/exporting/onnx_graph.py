@@ -1,7 +1,7 @@
 """From a torch generator to an ONNX graph with the declared inputs and outputs.
 
-Owns the copy that is exported, the trace, the clean-up and the uint8 tail. Does not judge the
-result (checks.py) and writes no file (bundle.py).
+Owns the copy that is exported, the trace, the clean-up and the uint8 conversion. Does not check the result
+(verify.py) and writes no file (bundle.py).
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from ganzoo.fields import Field
 
 __all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
 
-_TRACED_BATCH = 2  # a batch of 1 is taken for a constant by older torch
+_TRACED_BATCH = 2  # older torch treats a batch of 1 as a constant
 
 
 def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
-    """The generator as a graph: inputs [batch, *shape] by field name, weights inside, batch size free.
+    """The generator as a graph: inputs [batch, *shape] by field name, weights inside, any batch size.
 
-    `net.module` is left as it is: a copy on the CPU, in float32 and eval mode is exported.
-    ExportError when torch cannot trace the module, or when the fields do not allow a graph.
+    `net.module` does not change: a copy on the CPU, in float32 and eval mode, is exported.
+    ExportError when torch cannot trace the module, or when the fields cannot be exported.
     """
     if not inputs:
         raise ExportError(
-            "The generator reads no field, so it has no batch.", fix="let it read a noise field"
+            "The generator reads no field, so it has no batch size.", fix="let it read a noise field"
         )
     both = {field.name for field in inputs} & {field.name for field in outputs}
     if both:
@@ -57,20 +57,20 @@ def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]
 
 
 def append_uint8(model: onnx.ModelProto, outputs: tuple[Field, ...]) -> None:
-    """Let the image outputs be uint8 [batch, height, width, channels] under the same name, in place.
+    """Convert the image outputs to uint8 [batch, height, width, channels] with the same names, in place.
 
-    ExportError when there is no image, or one without a declared range.
+    ExportError when no output is an image, or an image has no declared range.
     """
     images = [field for field in outputs if field.is_image]
     if not images:
-        raise ExportError("uint8 output was asked for, but the generator writes no image.")
+        raise ExportError("uint8 output was requested, but the generator writes no image.")
     for field in images:
         _append_uint8(model.graph, field)
 
 
 def frozen_copy(module: nn.Module) -> nn.Module:
     """A copy on the CPU in float32 and eval mode."""
-    # Old-style weight and spectral norm keep a computed weight, which deepcopy refuses to copy.
+    # Old-style weight norm and spectral norm keep a computed weight, which deepcopy cannot copy.
     memo = {
         id(value): value.detach().clone()
         for part in module.modules()
@@ -80,21 +80,21 @@ def frozen_copy(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, memo).to("cpu", torch.float32).eval().requires_grad_(False)
 
 
-def example_inputs(fields: Sequence[Field], n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+def example_inputs(fields: Sequence[Field], n: int) -> dict[str, NDArray[Any]]:
     """`n` rows for every input, in the order of `fields`; row i does not depend on `n`.
 
-    Data fields, which nobody samples, get uniform values in their range, or N(0, 1) without one.
+    Data fields that cannot be sampled get uniform values in their range, or N(0, 1) without a range.
     """
     result: dict[str, NDArray[Any]] = {}
     for field in fields:
         if sampling.can_draw(field):
-            result |= sampling.draw([field], n, seed)
+            result |= sampling.draw([field], n, seed=0)
         elif field.dtype == "float32" and field.range is not None:
             low, high = field.range
-            unit = sampling.draw([replace(field, source="uniform")], n, seed)[field.name]
+            unit = sampling.draw([replace(field, source="uniform")], n, seed=0)[field.name]
             result[field.name] = (low + (unit + 1.0) * ((high - low) / 2.0)).astype(np.float32)
         elif field.dtype == "float32":
-            result |= sampling.draw([replace(field, source="normal")], n, seed)
+            result |= sampling.draw([replace(field, source="normal")], n, seed=0)
         else:
             raise ExportError(
                 f"The input '{field.name}' is int64 without named classes: its values are unknown.",
@@ -104,9 +104,9 @@ def example_inputs(fields: Sequence[Field], n: int, seed: int = 0) -> dict[str, 
 
 
 def _simplified(module: nn.Module) -> nn.Module:
-    """The same function with fewer nodes, in place.
+    """Change the module in place so that the same function has fewer nodes.
 
-    Parametrisations would stay in the graph and recompute the weight at each call; an in-place
+    Parametrisations would stay in the graph and recompute the weight in each call; an in-place
     activation after a view becomes ScatterND (measured: 2.3 times slower).
     """
     for part in list(module.modules()):
@@ -134,7 +134,7 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
     batch = torch.export.Dim("batch")
     examples = tuple(torch.from_numpy(rows) for rows in example_inputs(inputs, _TRACED_BATCH).values())
     try:
-        with _hushed():
+        with _quiet():
             program = torch.onnx.export(
                 module,
                 examples,
@@ -158,8 +158,8 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """The exporter prints its progress, warns of its own deprecations and of torchvision's absence."""
+def _quiet() -> Iterator[None]:
+    """Hide the exporter's output: progress, its own deprecation warnings, a warning about torchvision."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -182,7 +182,7 @@ def _root_cause(error: BaseException) -> str:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out what torch notes about its own work: stack traces with local paths among it."""
+    """Remove torch's notes about the export, which include stack traces with local paths."""
     graph = model.graph
     del model.metadata_props[:], graph.metadata_props[:]
     model.doc_string = graph.doc_string = ""
@@ -193,9 +193,9 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _append_uint8(graph: onnx.GraphProto, field: Field) -> None:
-    """Let the output `field` be uint8 NHWC: (x - low) * 255 / (high - low), rounded, clipped, cast.
+    """Convert the output `field` to uint8 NHWC: (x - low) * 255 / (high - low), rounded, clipped, cast.
 
-    Clip stands before Cast, which would wrap around otherwise.
+    Clip comes before Cast, because Cast would wrap around.
     """
     if field.range is None:
         raise ExportError(

@@ -1,6 +1,6 @@
-"""What an exported graph must pass before anybody gets it: structure, signature, parity with torch.
+"""The checks that an exported graph must pass: structure, signature, parity with torch.
 
-Raises ExportError with the figures. Does not repair anything and writes no file.
+Raises ExportError with the measured values. Repairs nothing and writes no file.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ganzoo.errors import ExportError
 from ganzoo.exporting.onnx_graph import example_inputs, frozen_copy
 from ganzoo.fields import Field
 from ganzoo.images import to_uint8
-from ganzoo.runtime.ort_session import quiet_session
+from ganzoo.runtime.ort_session import cpu_session
 
 __all__ = ["BATCHES", "Parity", "check", "check_signature", "check_structure", "measure_parity"]
 
 BATCHES = (1, 2, 7, 64)
-"""2 is the traced size; the others find what the trace froze."""
+"""2 is the traced size; the others find sizes that the trace made constant."""
 
 TOLERANCE = 1e-4
-_OFF_BY_ONE = 1e-3  # share of uint8 values that may differ by one level: rounding at a tie
+_OFF_BY_ONE = 1e-3  # share of uint8 values that may differ by one level, because of rounding
 
-_INLINE = "leave nothing random inside the generator: noise is a field that it reads"
+_INLINE = "draw nothing at random inside the generator: let it read a noise field"
 _REFUSED = {
     "ScatterND": "replace x[:, i] = y and in-place operators on a view by torch.cat or torch.where",
     "If": "do not branch on the values of tensors",
@@ -45,12 +45,12 @@ _ELEMENT = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How close onnxruntime (CPU) came to torch.
+    """How close onnxruntime (CPU) is to torch.
 
     `max_abs` is the largest |onnxruntime - torch| of any float output at any of the `batches`, in units
-    of the output's scale: half the width of its range (1 for -1..1), or max(1, largest |torch|) when it
-    is unbounded. `off_by_one` is the share of uint8 values that differ by one level. Of a bundle with
-    uint8 outputs, `max_abs` is that of the same graph before the floats become uint8.
+    of the output's scale: half the width of its range (1 for -1..1), or max(1, largest |torch|) if it is
+    unbounded. `off_by_one` is the share of uint8 values that differ by one level. For a bundle with uint8
+    outputs, `max_abs` is measured before the floats become uint8.
     """
 
     max_abs: float
@@ -70,7 +70,7 @@ def check(model: onnx.ModelProto, net: Net, inputs: tuple[Field, ...], outputs: 
 
 
 def check_structure(model: onnx.ModelProto) -> None:
-    """One self-contained, deterministic graph of standard operators that onnx itself calls valid."""
+    """ExportError unless it is one self-contained, deterministic, valid graph of standard operators."""
     domains = {node.domain for node in model.graph.node} | {item.domain for item in model.opset_import}
     foreign = domains - {"", "ai.onnx"}
     if foreign or model.functions:
@@ -81,10 +81,12 @@ def check_structure(model: onnx.ModelProto) -> None:
         drops = node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
         if node.op_type.startswith("Random") or drops:
             raise ExportError(
-                f"The graph draws random numbers of its own: {node.op_type}.", where=node.name, fix=_INLINE
+                f"The graph draws random numbers: {node.op_type}.", where=node.name, fix=_INLINE
             )
         if node.op_type in _REFUSED:
-            raise ExportError(f"The graph holds {node.op_type}.", where=node.name, fix=_REFUSED[node.op_type])
+            raise ExportError(
+                f"The graph contains {node.op_type}.", where=node.name, fix=_REFUSED[node.op_type]
+            )
     if any(
         tensor.external_data or tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)
     ):
@@ -95,11 +97,11 @@ def check_structure(model: onnx.ModelProto) -> None:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # the checker, shape inference and protobuf (over 2 GB) have no common base
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ExportError(f"onnx finds the graph invalid: {first}") from error
+        raise ExportError(f"onnx reports an invalid graph: {first}") from error
 
 
 def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> None:
-    """Names, order, types and shapes as declared, with a free batch size in front.
+    """ExportError unless names, order, types and shapes are as declared, with any batch size first.
 
     An image output may be uint8 [batch, height, width, channels] instead of float.
     """
@@ -109,17 +111,17 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
     ):
         names, declared = [value.name for value in values], [field.name for field in fields]
         if names != declared:
-            raise ExportError(f"The {kind}s of the graph are {names}, those declared are {declared}.")
+            raise ExportError(f"The {kind}s of the graph are {names}, but {declared} are declared.")
         for value, field in zip(values, fields, strict=True):
             tensor = value.type.tensor_type
             uint8 = kind == "output" and field.is_image and tensor.elem_type == TensorProto.UINT8
             if not uint8 and tensor.elem_type != _ELEMENT[field.dtype]:
                 found = TensorProto.DataType.Name(tensor.elem_type)
-                raise ExportError(f"The {kind} '{field.name}' is {found}, declared is {field.dtype}.")
+                raise ExportError(f"The {kind} '{field.name}' is {found}, but {field.dtype} is declared.")
             shape = (*field.shape[1:], field.shape[0]) if uint8 else field.shape
             found_shape = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
             fits = len(found_shape) == len(shape) + 1 and isinstance(found_shape[0], str)
-            # A symbol in place of a number (recurrent nets) is settled by the shapes seen in the parity runs.
+            # A symbol instead of a number (recurrent networks): the parity runs check the actual shapes.
             if not fits or any(
                 a != b for a, b in zip(found_shape[1:], shape, strict=True) if isinstance(a, int)
             ):
@@ -132,12 +134,15 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
 def measure_parity(
     model: onnx.ModelProto, module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]
 ) -> Parity:
-    """Run onnxruntime and torch on the same rows at several batch sizes and compare.
+    """Run onnxruntime and torch on the same rows at several batch sizes and compare the results.
 
-    The difference may be 1e-4 of the output's scale (see `Parity`); uint8 values may differ by 1 in at most
-    0.1 % of all places. The first row must come out alike whether alone or among others.
+    The difference may be 1e-4 of the output's scale (see `Parity`); at most 0.1 % of all uint8 values may
+    differ by 1. The first row must give the same output alone and in a batch.
     """
-    session = quiet_session(model.SerializeToString())
+    try:
+        session = cpu_session(model.SerializeToString())
+    except Exception as error:  # onnxruntime has its own exception class for each kind of failure
+        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
     plain = frozen_copy(module)
     worst, off_by_one = 0.0, dict.fromkeys((field.name for field in outputs), 0)
     seen = dict.fromkeys(off_by_one, 0)
@@ -147,7 +152,7 @@ def measure_parity(
         expected = _run_torch(plain, rows, outputs)
         try:
             found = dict(zip(expected, session.run(list(expected), rows), strict=True))
-        except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
+        except Exception as error:  # onnxruntime has its own exception class for each kind of failure
             raise ExportError(f"onnxruntime cannot run the graph at batch {batch}: {error}") from error
         for field in outputs:
             mine, theirs = found[field.name], expected[field.name]
@@ -165,7 +170,7 @@ def measure_parity(
     for name, count in off_by_one.items():
         if count > max(1.0, _OFF_BY_ONE * seen[name]):
             raise ExportError(
-                f"{count} of {seen[name]} uint8 values of '{name}' differ from torch, over 0.1 %."
+                f"{count} of {seen[name]} uint8 values of '{name}' differ from torch, more than 0.1 %."
             )
     share = max((off_by_one[name] / seen[name] for name in seen if seen[name]), default=0.0)
     return Parity(max_abs=worst, off_by_one=share)
@@ -182,7 +187,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
 def _run_torch(
     module: nn.Module, rows: Mapping[str, NDArray[Any]], outputs: tuple[Field, ...]
 ) -> dict[str, Any]:
-    """What the module makes of `rows`, which are in the order of its inputs."""
+    """The module's outputs for `rows`, which are in the order of its inputs."""
     batch = len(next(iter(rows.values())))
     try:
         with torch.no_grad():
@@ -195,8 +200,8 @@ def _run_torch(
     for field, tensor in zip(outputs, tensors, strict=True):
         if tuple(tensor.shape) != (batch, *field.shape):
             raise ExportError(
-                f"torch gives '{field.name}' the shape {tuple(tensor.shape)} at batch {batch}.",
-                where=f"declared is {field.shape} a sample",
+                f"torch returns '{field.name}' with shape {tuple(tensor.shape)} at batch {batch}.",
+                where=f"declared is {field.shape} per sample",
             )
     return {field.name: tensor.numpy() for field, tensor in zip(outputs, tensors, strict=True)}
 
@@ -208,7 +213,7 @@ def _scale(field: Field, values: NDArray[Any]) -> float:
 
 
 def _gap(field: Field, a: NDArray[Any], b: NDArray[Any], scale: float, what: str) -> float:
-    """The largest |a - b| / scale; ExportError when it is over the tolerance, or not a number."""
+    """The largest |a - b| / scale; ExportError when it is above the tolerance, or not a number."""
     if a.shape != b.shape:
         raise ExportError(f"'{field.name}' {what}: shape {a.shape}, expected {b.shape}.")
     gap = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max()) / scale
@@ -223,7 +228,7 @@ def _gap(field: Field, a: NDArray[Any], b: NDArray[Any], scale: float, what: str
 def _level_flips(field: Field, a: NDArray[Any], b: NDArray[Any], what: str) -> int:
     """How many uint8 values differ; ExportError when one differs by more than a level."""
     if a.shape != b.shape:
-        raise ExportError(f"'{field.name}' at {what} has shape {b.shape}, the graph gives {a.shape}.")
+        raise ExportError(f"'{field.name}' at {what} has shape {b.shape}, the graph returns {a.shape}.")
     steps = np.abs(a.astype(np.int16) - b.astype(np.int16))
     if steps.max() > 1:
         raise ExportError(f"'{field.name}' at {what} differs by {steps.max()} grey levels, 1 is allowed.")

@@ -1,1 +1,1 @@
-"""Networks: built from a plan, held to their contract, and called."""
+"""Networks: building them from a plan, checking their contract, and calling them."""

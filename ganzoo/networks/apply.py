@@ -1,4 +1,4 @@
-"""Calling networks: fields in, fields out, the noise that they read, and batches to try them on."""
+"""Calls networks with the fields that they read, and makes example batches for checks."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _AT_ONCE = 250  # samples that a generator makes in one call
 
 
 def declared(networks: Networks, info: DataInfo) -> dict[str, Field]:
-    """All fields of a run by name: those of the data, and those that the architecture adds."""
+    """All fields of a run by name: those of the data and those of the architecture."""
     return {field.name: field for field in (*info.fields, *networks.fields)}
 
 
 def noise_fields(networks: Networks) -> tuple[Field, ...]:
-    """The fields that the sampler fills: with random numbers, or with a constant."""
+    """The fields that the sampler fills with random numbers or a constant."""
     return tuple(field for field in networks.fields if field.source != "data")
 
 
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run a net on the fields that it reads; returns the fields that it writes."""
-    inputs = _inputs(net, batch)
+    """Run a network on the fields that it reads; returns the fields that it writes."""
+    inputs = inputs_of(net, batch)
     with Blame(f"the network {type(net.module).__name__}"):
         output = net.module(*inputs)
     values = output if isinstance(output, tuple) else (output,)
     return dict(zip(net.writes, values, strict=True))
 
 
-def _inputs(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
-    """The fields that a net reads, its packs of samples side by side in channels, columns or labels."""
+def inputs_of(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
+    """The fields that a network reads, with the samples of a pack joined along channels or columns."""
     values = [batch[name] for name in net.reads]
     if net.pack == 1:
         return values
@@ -52,9 +52,9 @@ def _inputs(net: Net, batch: Mapping[str, Tensor]) -> list[Tensor]:
 def sampled(
     net: Net, inputs: Mapping[str, NDArray[Any]], device: torch.device | str = "cpu"
 ) -> NDArray[np.float32]:
-    """The first field that a net on `device` writes for inputs (n, ...) by name: (n, *shape).
+    """The first field that a network on `device` writes, (n, *shape), for inputs (n, ...) by name.
 
-    Computed without gradients, a part after the other.
+    Computed without gradients, a few samples at a time.
     """
     parts = []
     with torch.no_grad():
@@ -68,7 +68,7 @@ def sampled(
 
 
 def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
-    """A batch of `n` made-up samples within -1..1, classes and constants, for checks and counting."""
+    """A batch of `n` random samples within -1..1, with classes and constants, for checks and counting."""
     batch: dict[str, Tensor] = {}
     for field in fields:
         if field.dtype == "int64":
@@ -83,8 +83,8 @@ def example(fields: Iterable[Field], n: int) -> dict[str, Tensor]:
 def independent_of_batch(networks: Networks, info: DataInfo) -> set[str]:
     """The discriminators whose score of a sample does not depend on the rest of the batch.
 
-    They may judge real and generated samples in one call. Found by trying: BatchNorm, statistics
-    over a minibatch, or noise of a network's own all make a score change with the batch.
+    They may score real and generated samples in one call. This is found by a test: BatchNorm, statistics
+    over a minibatch, or noise inside a network all make a score change with the batch.
     """
     with torch.random.fork_rng(devices=[]):
         fields = declared(networks, info).values()
@@ -96,7 +96,7 @@ def independent_of_batch(networks: Networks, info: DataInfo) -> set[str]:
 
 
 def _is_independent_of_batch(net: Net, batch: dict[str, Tensor]) -> bool:
-    """Compare the scores of two samples (or packs) with those of the same two beside two others."""
+    """Compare the scores of two samples (or packs) in a batch of two with those in a batch of four."""
     changed = deepcopy(net.module).train()
     for part in changed.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
@@ -105,10 +105,10 @@ def _is_independent_of_batch(net: Net, batch: dict[str, Tensor]) -> bool:
             part.eval()
     with torch.no_grad():
         for value in changed.parameters():
-            value.add_(torch.randn_like(value), alpha=0.1)  # a last layer of zeros would hide everything
+            value.add_(torch.randn_like(value), alpha=0.1)  # a last layer of zeros would hide any effect
     outputs = []
     for samples in (batch, {name: value[: 2 * net.pack] for name, value in batch.items()}):
-        # Power iterations and running statistics move with each call: both start from the same.
+        # Power iterations and running statistics change in each call: both calls use the same start.
         module = deepcopy(changed)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             outputs.append(apply(replace(net, module=module), samples))
@@ -121,5 +121,5 @@ def _is_independent_of_batch(net: Net, batch: dict[str, Tensor]) -> bool:
 
 
 def parameter_count(nets: Iterable[Net]) -> int:
-    """The number of trained values in these nets."""
+    """The number of trained values in these networks."""
     return sum(value.numel() for net in nets for value in net.module.parameters())

@@ -1,6 +1,6 @@
-"""Building what an architecture offers, and holding it to its contract before any training.
+"""Builds the networks of an architecture and checks their contract before any training.
 
-The checks are about fields and shapes only; nothing here knows a particular GAN.
+The checks concern only fields and shapes; nothing here depends on a particular GAN.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from ganzoo.api.networks import Net, Networks
 from ganzoo.config.plan import Plan
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.fields import DataInfo
-from ganzoo.networks.apply import _inputs, declared, example, noise_fields
+from ganzoo.networks.apply import declared, example, inputs_of, noise_fields
 from ganzoo.networks.pacgan import packed
+from ganzoo.networks.scheduled import ScheduledNumber, live, scheduled_numbers
 from ganzoo.registry.registry import calling, factory_of
 
 
 def build_networks(plan: Plan, info: DataInfo) -> Networks:
     """Build the plan's networks on the CPU, initialised from the plan's seed, and check them.
 
-    The global random state is left as it was. PluginError when the networks break the contract,
+    The global random state is unchanged. PluginError when the networks break the contract,
     SettingsError when the loss or a term cannot work with them.
     """
     plan.check_data(info)
@@ -30,14 +31,16 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     where = f"architecture {plan.architecture.item.qualified}"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(plan.train.seed)
+        options, numbers = live(plan.architecture.options, "architecture")
         with calling(plan.architecture.item):
-            networks = build(plan.architecture.options, info)
+            networks = build(options, info)
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
-        _check_routes(networks, info, where)
+        _check_fields(networks, info, where)
         if plan.train.pack > 1:
             torch.default_generator.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
+        _check_schedules(numbers, networks)
         _check_combination(plan, networks)
         _check_augmentation(plan, networks, info)
         with calling(plan.architecture.item):
@@ -45,20 +48,33 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
     return networks
 
 
-def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
+def _check_schedules(numbers: list[ScheduledNumber], networks: Networks) -> None:
+    """SettingsError for a scheduled option that no network holds: it would keep its first value."""
+    nets = (*networks.generators.values(), *networks.discriminators.values())
+    held = {id(number) for number in scheduled_numbers(net.module for net in nets)}
+    for number in numbers:
+        if id(number) not in held:
+            raise SettingsError(
+                f"'{number.path}' cannot be a schedule: no network holds it as an attribute.",
+                where=f"{number.path} = {number.schedule}",
+                fix="give it a number",
+            )
+
+
+def _check_fields(networks: Networks, info: DataInfo, where: str) -> None:
     fields = declared(networks, info)
     written = {name for net in networks.generators.values() for name in net.writes}
     for field in networks.fields:
         if field.source == "data" and field.name not in written:
             raise PluginError(
-                f"The field '{field.name}' is declared as one of the data, which does not have it.",
+                f"The field '{field.name}' is declared as a field of the data, which does not have it.",
                 where=where,
                 fix='a noise field is declared with source="normal" or source="uniform"',
             )
     for field in noise_fields(networks):
         if field.name in info:
             raise PluginError(
-                f"The noise field '{field.name}' has the name of a field of the data.",
+                f"The noise field '{field.name}' has the same name as a field of the data.",
                 where=where,
                 fix="give it another name",
             )
@@ -96,7 +112,7 @@ def _check_routes(networks: Networks, info: DataInfo, where: str) -> None:
 
 
 def _check_games(networks: Networks, data: set[str], where: str) -> None:
-    """Games name networks that exist, which find what they read in a batch of real samples."""
+    """Check that games name existing networks, and that real batches have the fields that these read."""
     noise = {field.name for field in noise_fields(networks)}
     for game in networks.games:
         if game.generator not in networks.generators or game.discriminator not in networks.discriminators:
@@ -116,12 +132,12 @@ def _check_games(networks: Networks, data: set[str], where: str) -> None:
                 raise PluginError(
                     f"The discriminator '{name}' reads {kind} '{read}', which real samples do not have.",
                     where=where,
-                    fix="let it read fields of the data, which generators may write, and nothing else",
+                    fix="let it read only fields of the data, which generators may write",
                 )
 
 
 def _check_forward(name: str, net: Net, where: str) -> None:
-    """Fields go to `forward` by position: several must be named as the reads, in their order."""
+    """Fields go to `forward` by position: if there are several, parameters must have the names of `reads`."""
     parameters = inspect.signature(net.module.forward).parameters
     by_position = all(
         item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters.values()
@@ -137,24 +153,24 @@ def _check_forward(name: str, net: Net, where: str) -> None:
 
 
 def _check_shapes(networks: Networks, info: DataInfo, where: str) -> None:
-    """Run every network on two samples; generators must write what is declared."""
+    """Run every network on two samples; generators must write the declared shapes."""
     fields = declared(networks, info)
     for name, net in (*networks.generators.items(), *networks.discriminators.items()):
         net.module.eval()
         with torch.no_grad():
-            output = net.module(*_inputs(net, example(fields.values(), 2 * net.pack)))
+            output = net.module(*inputs_of(net, example(fields.values(), 2 * net.pack)))
         net.module.train()
         values = output if isinstance(output, tuple) else (output,)
         if len(values) != len(net.writes):
             raise PluginError(
-                f"'{name}' returns {len(values)} tensors, it is declared to write {', '.join(net.writes)}.",
+                f"'{name}' returns {len(values)} tensors, but declares to write {', '.join(net.writes)}.",
                 where=where,
             )
         for key, value in zip(net.writes, values, strict=True):
             wanted = (2, *fields[key].shape) if name in networks.generators else (2, *value.shape[1:])
             if tuple(value.shape) != wanted:
                 raise PluginError(
-                    f"'{name}' wrote '{key}' of shape {tuple(value.shape)}, declared is {wanted}.",
+                    f"'{name}' wrote '{key}' of shape {tuple(value.shape)}, its declared shape is {wanted}.",
                     where=where,
                 )
 
@@ -186,7 +202,7 @@ def _check_augmentation(plan: Plan, networks: Networks, info: DataInfo) -> None:
 
 
 def tags_of(networks: Networks) -> set[str]:
-    """The tags that the architecture names, and those that are found."""
+    """The tags that the architecture names, and those that the core detects."""
     modules = [part for net in networks.discriminators.values() for part in net.module.modules()]
     batch_norm = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in modules)
     return {*networks.tags, *({"batch-norm-in-discriminator"} if batch_norm else ())}

@@ -1,4 +1,4 @@
-"""Discriminators that judge several samples together: `train.pack` (Lin et al. 2018, PacGAN)."""
+"""Discriminators that score several samples together: `train.pack` (Lin et al. 2018, PacGAN)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import DataInfo
+from ganzoo.networks.scheduled import live
 from ganzoo.registry.registry import calling, factory_of
 
 __all__ = ["packed"]
 
 _PACKS_LABELS = "packs-labels"
-"""A tag of networks whose discriminators also take the labels of a pack, (N / pack, pack)."""
+"""A tag of networks whose discriminators also accept the labels of a pack, (N / pack, pack)."""
 
 
 def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
-    """The same generators, with discriminators that judge `train.pack` samples together.
+    """The same generators, with discriminators that score `train.pack` samples together.
 
-    Lin et al. 2018 (PacGAN, section 3): to the network a pack is one sample with so many times the channels,
-    so it is built from data that has these. SettingsError where that cannot be, as with most labels. Terms
-    that compare what D writes with each sample reject the tag `packed`.
+    Lin et al. 2018 (PacGAN, section 3): the network treats a pack as one sample with `pack` times as many
+    channels, and is built from a description of such data. SettingsError if that is impossible, as with most
+    labels. Terms that compare outputs of D with single samples reject the tag `packed`.
     """
     pack, item = plan.train.pack, plan.architecture.item
     fields = tuple(
@@ -38,14 +39,15 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
     else:
         try:
             with calling(item):
-                built = factory_of(item)(plan.architecture.options, replace(info, fields=fields))
+                options, _ = live(plan.architecture.options, "architecture")
+                built = factory_of(item)(options, replace(info, fields=fields))
         except DataError as error:
             reason = error.what
     if reason:
         raise SettingsError(
-            f"The architecture '{item.name}' cannot judge {pack} samples together.",
+            f"The architecture '{item.name}' cannot score {pack} samples together.",
             where=f"train.pack (from {plan.origin(('train', 'pack'))}): {reason}",
             fix="train.pack=1, or another architecture",
         )
-    judges = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
-    return replace(networks, discriminators=judges, tags=(*networks.tags, "packed"))
+    discriminators = {name: replace(net, pack=pack) for name, net in built.discriminators.items()}
+    return replace(networks, discriminators=discriminators, tags=(*networks.tags, "packed"))

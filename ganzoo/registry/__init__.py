@@ -1,1 +1,1 @@
-"""Plugins of this environment, and their records by name."""
+"""The plugins of this environment, and their records by name."""

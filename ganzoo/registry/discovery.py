@@ -1,9 +1,9 @@
-"""From entry points to plugin records: who is there, in which state, and what each one offers.
+"""Discovers plugins by their entry points: the state of each one and the records that it offers.
 
-Each plugin is imported, registered and asked inside its own `try`, so one that fails becomes a row
-with a reason and never breaks the rest; `isolation.py` undoes what it does to the process. Importing a
-plugin, and asking it, may take 20 s each, or as many seconds as GANZOO_PLUGIN_TIMEOUT says (0: no
-limit); `isolation.TimeLimit` says where that works. Looking names up is `registry.py`'s work.
+Each plugin is imported, registered and called inside its own `try`. A plugin that fails becomes a row
+with a reason and never breaks the others; `containment.py` undoes its changes to the process. Importing a
+plugin and calling its hooks may take 20 s each, or GANZOO_PLUGIN_TIMEOUT seconds (0: no limit);
+`containment.limited` says where the limit works. `registry.py` looks names up.
 """
 
 from __future__ import annotations
@@ -22,20 +22,11 @@ from typing import Any, Literal
 
 import pluggy
 
-from ganzoo.api import API_VERSION, hookspecs
-from ganzoo.api.records import check_spec
-from ganzoo.api.specs import (
-    ArchitectureSpec,
-    AugmentationSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    LossSpec,
-    MetricSpec,
-    RecipeSpec,
-    TermSpec,
-)
+from ganzoo.api import API_VERSION, API_VERSIONS, hookspecs
+from ganzoo.api.hookspecs import HOOKS
+from ganzoo.api.specs import Spec
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.registry.containment import TimeLimit, TookTooLongError, contained
+from ganzoo.registry.containment import TookTooLongError, contained, limited
 from ganzoo.registry.entry_points import entry_points_one_by_one, named
 from ganzoo.util.text import printable
 
@@ -43,29 +34,7 @@ GROUP = "ganzoo"
 SECONDS = 20.0
 ENTRY_POINT = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?\s*(\[.*\])?")
 
-Kind = Literal["architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"]
-Spec = (
-    ArchitectureSpec
-    | LossSpec
-    | TermSpec
-    | AugmentationSpec
-    | RecipeSpec
-    | DatasetSpec
-    | ExtractorSpec
-    | MetricSpec
-)
 State = Literal["ok", "disabled", "incompatible", "broken"]
-
-HOOKS: Mapping[str, tuple[Kind, type[Any]]] = {
-    "ganzoo_architectures": ("architecture", ArchitectureSpec),
-    "ganzoo_losses": ("loss", LossSpec),
-    "ganzoo_terms": ("term", TermSpec),
-    "ganzoo_augmentations": ("augmentation", AugmentationSpec),
-    "ganzoo_recipes": ("recipe", RecipeSpec),
-    "ganzoo_datasets": ("dataset", DatasetSpec),
-    "ganzoo_extractors": ("extractor", ExtractorSpec),
-    "ganzoo_metrics": ("metric", MetricSpec),
-}
 
 
 class IncompatibleError(PluginError):
@@ -74,14 +43,15 @@ class IncompatibleError(PluginError):
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """One entry point: where it comes from, what became of it, and the records it offers."""
+    """One entry point: where it comes from, its state, and the records that it offers."""
 
     name: str
     dist: str
     version: str
     state: State
     reason: str = ""
-    items: tuple[tuple[Kind, Spec], ...] = ()
+    specs: tuple[Spec, ...] = ()
+    api: int = API_VERSION
 
 
 @dataclass(frozen=True)
@@ -94,7 +64,7 @@ class Selection:
 
     @classmethod
     def from_environment(cls, block: Iterable[str] = ()) -> Selection:
-        """Read GANZOO_PLUGINS (allow-list, empty allows none), GANZOO_DISABLE and GANZOO_STRICT."""
+        """Read GANZOO_PLUGINS (allow-list; empty allows none), GANZOO_DISABLE and GANZOO_STRICT."""
         allowed = os.environ.get("GANZOO_PLUGINS")
         return cls(
             allow=None if allowed is None else frozenset(_names(allowed)),
@@ -113,7 +83,7 @@ class Selection:
 
 
 def is_strict() -> bool:
-    """Whether GANZOO_STRICT asks for errors instead of rows and messages."""
+    """Whether GANZOO_STRICT is set: problems of plugins raise errors instead of being listed."""
     return os.environ.get("GANZOO_STRICT", "") not in ("", "0")
 
 
@@ -145,7 +115,7 @@ def discover(selection: Selection) -> list[Plugin]:
     points, found = _entry_points()
     seconds = time_limit()
     for point in points:
-        found.append(_without_twins(_load(point, manager, selection, seconds), found))
+        found.append(_without_duplicates(_load(point, manager, selection, seconds), found))
     found.sort(key=lambda plugin: (plugin.dist, plugin.name))
     if selection.strict:
         for plugin in found:
@@ -158,11 +128,11 @@ def discover(selection: Selection) -> list[Plugin]:
 
 
 def _trace(manager: pluggy.PluginManager) -> None:
-    """Write each hook call to stderr: whose it is, what it returned, how long it took."""
-    begun: list[float] = []
+    """Write each hook call to stderr: its plugin, what it returned, how long it took."""
+    started: list[float] = []
 
     def before(hook: str, implementations: Sequence[pluggy.HookImpl], options: Mapping[str, Any]) -> None:
-        begun.append(time.perf_counter())
+        started.append(time.perf_counter())
 
     def after(
         outcome: pluggy.Result[Any],
@@ -170,7 +140,7 @@ def _trace(manager: pluggy.PluginManager) -> None:
         implementations: Sequence[pluggy.HookImpl],
         options: Mapping[str, Any],
     ) -> None:
-        milliseconds = (time.perf_counter() - begun.pop()) * 1000
+        milliseconds = (time.perf_counter() - started.pop()) * 1000
         for implementation in implementations:
             if outcome.exception is not None:
                 answer = _described(outcome.exception)
@@ -185,12 +155,12 @@ def _trace(manager: pluggy.PluginManager) -> None:
 
 
 def _entry_points() -> tuple[list[EntryPoint], list[Plugin]]:
-    """The entry points of the group, and distributions whose entry points cannot be read."""
+    """The entry points of the group, and the distributions whose entry points cannot be read."""
     unreadable: list[Plugin] = []
     try:
         points = list(entry_points(group=GROUP))
     except Exception:
-        # One damaged distribution ends that call for all.
+        # One damaged distribution makes that call fail for all.
         points, problems = entry_points_one_by_one(GROUP)
         unreadable = [
             Plugin(name="?", dist=dist, version=version, state="broken", reason=reason)
@@ -204,47 +174,49 @@ def _entry_points() -> tuple[list[EntryPoint], list[Plugin]]:
 def _load(point: EntryPoint, manager: pluggy.PluginManager, selection: Selection, seconds: float) -> Plugin:
     dist, version = named(point.dist)
 
-    def result(state: State, reason: str = "", items: Sequence[tuple[Kind, Spec]] = ()) -> Plugin:
+    def result(state: State, reason: str = "", specs: Sequence[Spec] = (), api: int = API_VERSION) -> Plugin:
         return Plugin(
             name=printable(point.name, 80),
             dist=dist,
             version=version,
             state=state,
             reason=printable(" ".join(reason.split()), 400),
-            items=tuple(items),
+            specs=tuple(specs),
+            api=api,
         )
 
     refusal = selection.refusal(point.name, dist)
     if refusal:
         return result("disabled", refusal)
-    with contained() as outcome:
+    with contained() as interrupted:
         doing = "to import"
         try:
-            with TimeLimit(seconds):
+            with limited(seconds):
                 plugin = _import(point)
             doing = "to say what it offers"
-            with TimeLimit(seconds):
-                items = _register(plugin, f"{dist}/{point.name}", manager)
+            with limited(seconds):
+                specs = _register(plugin, f"{dist}/{point.name}", manager)
         except TookTooLongError:
             return result("broken", f"took longer than {seconds:g} s {doing}")
         except IncompatibleError as error:
             return result("incompatible", error.what)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and outcome.interrupted:
+            if isinstance(error, KeyboardInterrupt) and interrupted.is_set():
                 raise
             return result("broken", _described(error))
-    return result("ok", items=items)
+    return result("ok", specs=specs, api=_api_version(plugin))
 
 
-def _without_twins(plugin: Plugin, others: Sequence[Plugin]) -> Plugin:
-    """The plugin, broken when another one of its distribution offers a record of the same full name."""
+def _without_duplicates(plugin: Plugin, others: Sequence[Plugin]) -> Plugin:
+    """The plugin; it is broken if another plugin of its distribution offers a record with the same name."""
     for other in others:
         if other.dist == plugin.dist:
-            taken = {(kind, spec.name) for kind, spec in other.items}
-            for kind, spec in plugin.items:
-                if (kind, spec.name) in taken:
-                    reason = f"it offers the {kind} '{spec.name}', and so does '{other.name}' beside it"
-                    return dataclasses.replace(plugin, state="broken", reason=reason, items=())
+            taken = {(spec.record, spec.name) for spec in other.specs}
+            for spec in plugin.specs:
+                if (spec.record, spec.name) in taken:
+                    what = f"{spec.record} '{spec.name}'"
+                    reason = f"'{other.name}' of the same distribution also offers the {what}"
+                    return dataclasses.replace(plugin, state="broken", reason=reason, specs=())
     return plugin
 
 
@@ -258,18 +230,24 @@ def _described(error: BaseException) -> str:
 
 def _import(point: EntryPoint) -> Any:
     if not ENTRY_POINT.fullmatch(point.value):
-        raise PluginError(f"its entry point is '{point.value}', which names no module")
+        raise PluginError(f"its entry point '{point.value}' is not the name of a module")
     return point.load()
 
 
-def _register(plugin: Any, key: str, manager: pluggy.PluginManager) -> list[tuple[Kind, Spec]]:
-    wanted = getattr(plugin, "GANZOO_API_VERSION", 1)
-    if wanted != API_VERSION:
-        raise IncompatibleError(f"it wants plugin API {wanted}, this ganzoo has {API_VERSION}")
+def _api_version(plugin: Any) -> Any:
+    """The version of the plugin API that a plugin was written for; 1 if it does not say."""
+    return getattr(plugin, "GANZOO_API_VERSION", 1)
+
+
+def _register(plugin: Any, key: str, manager: pluggy.PluginManager) -> list[Spec]:
+    wanted = _api_version(plugin)
+    if wanted not in API_VERSIONS:
+        have = " and ".join(map(str, API_VERSIONS))
+        raise IncompatibleError(f"it needs plugin API {wanted}, this ganzoo has {have}")
     if manager.has_plugin(key):
         raise PluginError("another entry point of its distribution has the same name")
     if manager.is_registered(plugin):
-        raise PluginError(f"what it names is the plugin '{manager.get_name(plugin)}' already")
+        raise PluginError(f"its entry point names the same object as plugin '{manager.get_name(plugin)}'")
     try:
         manager.register(plugin, name=key)
         _check_hooks(manager, key)
@@ -287,29 +265,31 @@ def _check_hooks(manager: pluggy.PluginManager, key: str) -> None:
     if unknown:
         raise IncompatibleError(f"it implements hooks that this ganzoo does not have: {', '.join(unknown)}")
     found = {caller.name for caller in callers}
-    bare = [name for name in HOOKS if callable(getattr(plugin, name, None)) and name not in found]
-    if bare:
-        raise PluginError(f"its function {bare[0]} lacks @hookimpl")
+    unmarked = [name for name in HOOKS if callable(getattr(plugin, name, None)) and name not in found]
+    if unmarked:
+        raise PluginError(f"its function {unmarked[0]} lacks @hookimpl")
     if not callers:
         raise PluginError("it implements no ganzoo hook (is @hookimpl missing?)")
 
 
-def _collect(manager: pluggy.PluginManager, module: Any) -> list[tuple[Kind, Spec]]:
+def _collect(manager: pluggy.PluginManager, module: Any) -> list[Spec]:
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
-    items: list[tuple[Kind, Spec]] = []
-    for hook, (kind, record) in HOOKS.items():
+    specs: list[Spec] = []
+    for hook, kind in HOOKS.items():
         for answer in manager.subset_hook_caller(hook, others)():
             if not isinstance(answer, (list, tuple)):
                 raise PluginError(f"{hook} must return a list, it returned {type(answer).__name__}")
             for spec in answer:
-                check_spec(hook, spec, record)
-                items.append((kind, spec))
+                if not isinstance(spec, kind):
+                    found = type(spec).__name__
+                    raise PluginError(f"{hook} must return {kind.__name__} records, it returned {found}")
+                specs.append(spec)
     seen: set[tuple[str, str]] = set()
-    for kind, spec in items:
-        if (kind, spec.name) in seen:
-            raise PluginError(f"it offers the {kind} '{spec.name}' twice")
-        seen.add((kind, spec.name))
-    return items
+    for spec in specs:
+        if (spec.record, spec.name) in seen:
+            raise PluginError(f"it offers the {spec.record} '{spec.name}' twice")
+        seen.add((spec.record, spec.name))
+    return specs
 
 
 def _names(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Metadata of installed distributions, read so that a damaged one harms no other."""
+"""Reads the metadata of installed distributions; a damaged one does not affect the others."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ UNKNOWN = "unknown"
 
 
 def named(dist: Distribution | None) -> tuple[str, str]:
-    """Name and version of a distribution; `unknown` for what its metadata does not tell."""
+    """Name and version of a distribution; `unknown` where its metadata lacks them."""
     found = {"Name": "", "Version": ""}
     try:
         if dist is not None:
             metadata = dist.metadata
             found.update({key: str(metadata[key]) for key in found if key in metadata})
-    except Exception:  # METADATA is missing or is no text
+    except Exception:  # METADATA is missing or is not text
         found = dict.fromkeys(found, "")
     return printable(found["Name"], 80) or UNKNOWN, printable(found["Version"], 80) or UNKNOWN
 
 
 def entry_points_one_by_one(group: str) -> tuple[list[EntryPoint], list[tuple[str, str, str]]]:
-    """The entry points of a group that can be read, and the distributions for which that fails.
+    """The entry points of a group, and the distributions whose entry points cannot be read.
 
-    The second is (name, version, reason). Of several distributions with one name the first on sys.path
-    counts, as for `importlib.metadata.entry_points`.
+    The latter are (name, version, reason). If several distributions have the same name, the first one on
+    sys.path is used, as in `importlib.metadata.entry_points`.
     """
     points: list[EntryPoint] = []
     problems: list[tuple[str, str, str]] = []

@@ -1,6 +1,6 @@
 """Records by name: lookup, qualified names, ambiguity, suggestions, and lazy loading of factories.
 
-Finding plugins is `plugins.py`'s work; what the records mean is decided by those who use them.
+`discovery.py` finds the plugins.
 """
 
 from __future__ import annotations
@@ -12,32 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from ganzoo.api.specs import (
-    ArchitectureSpec,
-    AugmentationSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    LossSpec,
-    MetricSpec,
-    RecipeSpec,
-    TermSpec,
-)
+from ganzoo.api.specs import Spec
 from ganzoo.errors import GanzooError, PluginError, UsageError
-from ganzoo.registry.discovery import Kind, Plugin, Selection, Spec, discover, is_strict
+from ganzoo.registry.discovery import Plugin, Selection, discover, is_strict
 from ganzoo.util.suggest import suggest
 from ganzoo.util.text import printable
 
-SpecT = TypeVar(
-    "SpecT",
-    ArchitectureSpec,
-    LossSpec,
-    TermSpec,
-    AugmentationSpec,
-    RecipeSpec,
-    DatasetSpec,
-    ExtractorSpec,
-    MetricSpec,
-)
+SpecT = TypeVar("SpecT", bound=Spec)
 SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
 
 
@@ -45,18 +26,22 @@ SpecCo = TypeVar("SpecCo", bound=Spec, covariant=True)
 class Item(Generic[SpecCo]):
     """A record together with the plugin that offers it."""
 
-    kind: Kind
     spec: SpecCo
     plugin: Plugin
 
     @property
+    def kind(self) -> str:
+        """What this kind of record is called."""
+        return self.spec.record
+
+    @property
     def name(self) -> str:
-        """The bare name, unique unless two distributions offer it."""
+        """The bare name; unique unless two distributions offer it."""
         return self.spec.name
 
     @property
     def qualified(self) -> str:
-        """`distribution/name`, which always works."""
+        """`distribution/name`, which is always unique."""
         return f"{self.plugin.dist}/{self.spec.name}"
 
 
@@ -69,7 +54,7 @@ class Registry:
     @cached_property
     def items(self) -> tuple[Item[Spec], ...]:
         """Every record, sorted by kind, name and distribution."""
-        every = [Item(kind, spec, plugin) for plugin in self.plugins for kind, spec in plugin.items]
+        every = [Item(spec, plugin) for plugin in self.plugins for spec in plugin.specs]
         return tuple(sorted(every, key=lambda item: (item.kind, item.name, item.plugin.dist)))
 
     @property
@@ -79,18 +64,16 @@ class Registry:
 
     def of_kind(self, record: type[SpecT]) -> list[Item[SpecT]]:
         """All items whose record is of that type."""
-        return [
-            Item(item.kind, item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)
-        ]
+        return [Item(item.spec, item.plugin) for item in self.items if isinstance(item.spec, record)]
 
     def find(self, record: type[SpecT], name: str, near: str = "") -> Item[SpecT]:
-        """The one item of that record type and (qualified or bare) name.
+        """The item of that record type and (qualified or bare) name.
 
-        A bare name that two distributions offer means the one of distribution `near`, if it is among
-        them: what a record names is first of all what its own distribution offers. UsageError when
-        there is none, with suggestions, or when a bare name means two items.
+        If two distributions offer a bare name, distribution `near` comes first: a name in a record means
+        what the record's own distribution offers. UsageError when there is no such item, with
+        suggestions, or when a bare name is ambiguous.
         """
-        kind = record.__name__.removesuffix("Spec").lower()
+        kind = record.record
         matches = self.matches(record, name)
         if len(matches) > 1:
             matches = [item for item in matches if item.plugin.dist == near] or matches
@@ -106,23 +89,23 @@ class Registry:
             raise UsageError(
                 f"There is no {kind} '{name}'.",
                 where=self._where_else(name),
-                fix=suggest(name, known) or f"ganzoo list --kind {kind} shows the {len(known)} there are",
+                fix=suggest(name, known) or f"ganzoo list --kind {kind} shows all {len(known)}",
             )
         return matches[0]
 
     def canonical(self, record: type[SpecT], name: str, near: str = "") -> str:
-        """The shortest name that means the same item: bare where that is unique."""
+        """The shortest unique name of the item: the bare name if possible."""
         item = self.find(record, name, near)
         return item.name if len(self.matches(record, item.name)) == 1 else item.qualified
 
     def matches(self, record: type[SpecT], name: str) -> list[Item[SpecT]]:
-        """The items of that record type that the name can mean: none, one or several."""
+        """All items of that record type with that (qualified or bare) name."""
         return [item for item in self.of_kind(record) if name in (item.name, item.qualified)]
 
     def plugins_named(self, name: str) -> list[Plugin]:
-        """The plugins of that entry point, as NAME or DISTRIBUTION/NAME, or else all of that distribution.
+        """The plugins with that entry point (NAME or DISTRIBUTION/NAME), else all of that distribution.
 
-        UsageError when there is none; those that did not load count.
+        Includes plugins that did not load. UsageError when there is none.
         """
         found = [plugin for plugin in self.plugins if name in (plugin.name, f"{plugin.dist}/{plugin.name}")]
         found = found or [plugin for plugin in self.plugins if plugin.dist == name]
@@ -141,21 +124,21 @@ class Registry:
 
 
 def load_registry(block: Iterable[str] = ()) -> Registry:
-    """Discover the plugins of this environment; `block` names plugins that must not be imported."""
+    """Discover the plugins of this environment; plugins named in `block` are not imported."""
     return Registry(discover(Selection.from_environment(block)))
 
 
 def factory_of(item: Item[Any], name: str = "factory") -> Any:
-    """Import the factory that the record names; PluginError says which plugin failed and why."""
+    """Import the factory of a record. PluginError says which plugin failed and why."""
     with calling(item):
         return pkgutil.resolve_name(getattr(item.spec, name))
 
 
 @contextmanager
 def calling(item: Item[Any]) -> Iterator[None]:
-    """The block runs a plugin's code: what it raises becomes a PluginError that names the plugin.
+    """Turn exceptions of the block, which runs a plugin's code, into a PluginError that names the plugin.
 
-    With GANZOO_STRICT set the plugin's own exception comes through, for its author's debugger.
+    With GANZOO_STRICT set, the plugin's own exception is raised, for debugging.
     """
     try:
         yield
@@ -168,5 +151,5 @@ def calling(item: Item[Any]) -> Iterator[None]:
         raise PluginError(
             f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {printable(str(error), 2000)}",
             where=f"{place} of {item.plugin.dist} {item.plugin.version}",
-            fix="tell the plugin's author; GANZOO_STRICT=1 shows the traceback",
+            fix="report it to the plugin's author; GANZOO_STRICT=1 shows the traceback",
         ) from error

@@ -1,1 +1,1 @@
-"""The run directory: record, checkpoints, weights. What passes between training, export and evaluation."""
+"""The run directory: record, checkpoints, weights. Training writes it; export and evaluation read it."""

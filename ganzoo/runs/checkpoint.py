@@ -1,10 +1,10 @@
-"""Checkpoints: one safetensors file and a manifest, written so that a crash leaves the old one.
+"""Checkpoints: one safetensors file and a manifest. After a crash while writing, the old one remains.
 
     checkpoints/000000064000/ state.safetensors  manifest.json
 
-The manifest is written last and holds the size and sha256 of the state, so a folder whose manifest
-holds true is a checkpoint, whatever its name: where a rename is not one step, or was never reached,
-nothing is lost. The newest such folder is used.
+The manifest is written last and holds the size and sha256 of the state. A folder whose state fits its
+manifest is a valid checkpoint, whatever its name: so nothing is lost if a rename is not atomic or never
+happened. The newest such folder is used.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from ganzoo.util.files import storage, sync_folder, write_synced
 FORMAT = 2
 STATE = "state.safetensors"
 
-# The format allows a header of 100 MB; ours have some 150 bytes a tensor.
+# The format allows a header of 100 MB; ours have about 150 bytes per tensor.
 _LARGEST_HEADER = 16 << 20
 _NAME = re.compile(r"(?:\.(?:tmp|old)-)?(\d+)")
 
 Kinds = Mapping[str, tuple[str, tuple[int, ...]]]
 """Type ("F32") and shape of each tensor of a file, known before any of them takes memory."""
 
-_UNSOUND = (OSError, ValueError, KeyError, TypeError, OverflowError, SafetensorError)
+_INVALID = (OSError, ValueError, KeyError, TypeError, OverflowError, SafetensorError)
 
 
 def on_host(tensors: Mapping[str, Tensor], images: int) -> dict[str, Tensor]:
-    """The tensors in the host's memory, in the order of their names. DivergedError for one not finite."""
+    """The tensors in CPU memory, in the order of their names. DivergedError for one that is not finite."""
     host = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     for name, value in host.items():
         if value.is_floating_point() and value.numel() and not _is_finite(value):
@@ -51,7 +51,7 @@ def on_host(tensors: Mapping[str, Tensor], images: int) -> dict[str, Tensor]:
 
 
 def _is_finite(value: Tensor) -> bool:
-    """By the extremes, which a NaN takes over: a tenth of the time of asking each number."""
+    """Test minimum and maximum, which are NaN if any value is: a tenth of the time of testing each value."""
     return all(bool(torch.isfinite(extreme)) for extreme in value.aminmax())
 
 
@@ -63,11 +63,11 @@ def write_checkpoint(
     keep: int,
     score: tuple[str, float] | None = None,
 ) -> Path:
-    """Write one checkpoint, then prune to the newest `keep` and the one with the lowest `score`.
+    """Write one checkpoint, then remove all but the newest `keep` and the one with the lowest `score`.
 
-    A score comes with the name of what was measured; only those of the newest name are compared.
-    The state's bytes depend on the tensors alone. DivergedError when one is not finite, StorageError
-    when the disk does not take it; in both cases older checkpoints are as they were.
+    A score has a name; only scores with the newest name are compared. The bytes of the state depend on the
+    tensors alone. DivergedError when a tensor is not finite, StorageError when writing fails; in both cases
+    older checkpoints are unchanged.
     """
     target, content = folder / f"{images:012d}", save(on_host(tensors, images))
     manifest = {
@@ -88,84 +88,83 @@ def read_newest(
     warn: Callable[[str], None] = lambda _: None,
     check: Callable[[Kinds], None] = lambda _: None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and manifest of the newest sound checkpoint; damaged ones are passed over aloud.
+    """Tensors and manifest of the newest valid checkpoint; damaged ones are skipped with a warning.
 
-    `check` sees names, types and shapes before any tensor is read, and raises what is to be said of
-    them. UsageError when there is no sound checkpoint.
+    `check` gets names, types and shapes before any tensor is read, and raises an error if they are wrong.
+    UsageError when there is no valid checkpoint.
     """
     for path in reversed(_candidates(folder)):
         try:
             manifest = _verified(path)
-        except _UNSOUND as error:
-            if path.name.isdigit():  # the others are what a killed process leaves behind
-                warn(f"checkpoint {path.name} is damaged and was passed over: {error}")
+        except _INVALID as error:
+            if path.name.isdigit():  # a killed process leaves folders with other names
+                warn(f"checkpoint {path.name} is damaged and was skipped: {error}")
             continue
         return _tensors(path / STATE, check), manifest
     raise UsageError(
-        "There is no sound checkpoint in this run.",
+        "This run has no valid checkpoint.",
         where=str(folder),
         fix="train again from the run's settings.toml",
     )
 
 
-def read_one(
-    folder: Path, images: int | None, check: Callable[[Kinds], None] = lambda _: None
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and manifest of the checkpoint after so many images, or of the best when None.
+def read_one(folder: Path, images: int | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and manifest of the checkpoint after `images` images, or of the best one if None.
 
     UsageError when there is none, or when it is damaged.
     """
-    there = [path for path in _candidates(folder) if path.name.isdigit()]
+    found = [path for path in _candidates(folder) if path.name.isdigit()]
     if images is None:
-        path = _best(there)
+        path = _best(found)
         missing = "No checkpoint of this run has a score."
-        fix = "train with --set train.keep_best=min:NAME (or max:NAME), a value of the log"
+        fix = "train with --set train.keep_best=min:NAME (or max:NAME), where NAME is a value of the log"
     else:
-        path = next((path for path in there if int(path.name) == images), None)
+        path = next((path for path in found if int(path.name) == images), None)
         missing = f"The run has no checkpoint after {images:,} images."
-        fix = f"there are: {', '.join(str(int(path.name)) for path in there) or 'none'}"
+        fix = f"its checkpoints are: {', '.join(str(int(path.name)) for path in found) or 'none'}"
     if path is None:
         raise UsageError(missing, where=str(folder), fix=fix)
     try:
         manifest = _verified(path)
-    except _UNSOUND as error:
+    except _INVALID as error:
         raise UsageError(f"The checkpoint is damaged: {error}", where=str(path)) from error
-    return _tensors(path / STATE, check), manifest
+    return _tensors(path / STATE, lambda _: None), manifest
 
 
-def has_sound(folder: Path) -> bool:
-    """Whether there is anything to go on from."""
-    return any(_is_sound(path) for path in reversed(_candidates(folder)))
+def has_valid(folder: Path) -> bool:
+    """Whether there is a valid checkpoint to resume from."""
+    return any(_is_valid(path) for path in reversed(_candidates(folder)))
 
 
 def settle(folder: Path, images: int) -> None:
-    """Clear up before training goes on after `images`: what a killed process left, and what is damaged.
+    """Clean up before training resumes after `images`: leftovers of a killed process, damaged checkpoints.
 
-    A whole checkpoint gets its name. Newer ones were passed over as damaged and would push the sound ones
-    out: they are put aside under another name. Only the process that holds the run's lock may do this.
+    A complete checkpoint under a temporary name gets its final name. Newer ones were skipped as damaged
+    and would count among the newest that are kept: they are renamed to `.damaged-...`. Only the process that
+    holds the run's lock may call this.
     """
     for path in reversed(_candidates(folder)):
-        plain = folder / path.name.rpartition("-")[2]
+        final = folder / path.name.rpartition("-")[2]
         with suppress(OSError):
-            if path == plain:
-                if int(plain.name) > images:
-                    aside = folder / f".damaged-{plain.name}"
-                    files.disk.remove(aside)
-                    files.disk.rename(path, aside)
-            elif _is_sound(path) and not _is_sound(plain):
-                files.disk.remove(plain)
-                files.disk.rename(path, plain)
+            if path == final:
+                if int(final.name) > images:
+                    damaged = folder / f".damaged-{final.name}"
+                    files.disk.remove(damaged)
+                    files.disk.rename(path, damaged)
+            elif _is_valid(path) and not _is_valid(final):
+                files.disk.remove(final)
+                files.disk.rename(path, final)
             else:
                 files.disk.remove(path)
 
 
 def has_any(folder: Path) -> bool:
-    """Whether there are checkpoints, sound or not."""
+    """Whether there are checkpoints, valid or damaged."""
     return any(path.name.isdigit() for path in _candidates(folder))
 
 
 def _write(target: Path, content: bytes, manifest: bytes) -> None:
-    """The folder in full under another name, then under its own. OSError leaves what was there before."""
+    """Write the folder under a temporary name, then rename it. OSError leaves the old one in place."""
     temporary, replaced = (target.with_name(f".{kind}-{target.name}") for kind in ("tmp", "old"))
     try:
         files.disk.remove(temporary)
@@ -190,24 +189,24 @@ def _write(target: Path, content: bytes, manifest: bytes) -> None:
 
 def _prune(folder: Path, keep: int) -> None:
     """Remove all but the newest and the best. A folder that cannot be removed does no harm."""
-    there = [path for path in _candidates(folder) if path.name.isdigit()]
-    stay = {*there[-keep:], _best(there)}
-    # What was put aside is of no use once the run has come as far again.
-    aside = [path for path in folder.glob(".damaged-*") if path.name[9:] <= there[-1].name]
-    for path in (*there, *aside):
-        if path not in stay:
+    found = [path for path in _candidates(folder) if path.name.isdigit()]
+    kept = {*found[-keep:], _best(found)}
+    # Damaged checkpoints are useless once the run has again reached the same number of images.
+    damaged = [path for path in folder.glob(".damaged-*") if path.name[9:] <= found[-1].name]
+    for path in (*found, *damaged):
+        if path not in kept:
             with suppress(OSError):
                 files.disk.remove(path)
 
 
 def _best(paths: list[Path]) -> Path | None:
     scored = [(score, path) for path in paths if (score := read_manifest(path).get("score"))]
-    alike = [(value, path) for (name, value), path in scored if name == scored[-1][0][0]]
-    return min(alike, default=(0, None))[1]
+    comparable = [(value, path) for (name, value), path in scored if name == scored[-1][0][0]]
+    return min(comparable, default=(0, None))[1]
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """Folders that may be checkpoints, oldest first; of equal ones, that with the plain name last."""
+    """Folders that may be checkpoints, oldest first; of equal ones, the one with the final name last."""
     if not folder.is_dir():
         return []
     matched = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir())
@@ -215,16 +214,16 @@ def _candidates(folder: Path) -> list[Path]:
     return [path for *_, path in sorted(found)]
 
 
-def _is_sound(path: Path) -> bool:
+def _is_valid(path: Path) -> bool:
     try:
         _verified(path)
-    except _UNSOUND:
+    except _INVALID:
         return False
     return True
 
 
 def _verified(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint whose state is what the manifest says; ValueError otherwise."""
+    """The manifest of a checkpoint, if the state fits it; ValueError otherwise."""
     manifest = read_manifest(path)
     if not manifest:
         raise ValueError(f"{MANIFEST} is missing or was changed")
@@ -243,7 +242,7 @@ def _verified(path: Path) -> dict[str, Any]:
             raise ValueError("the checksum differs from the manifest")
     if int(path.name.rpartition("-")[2]) != manifest["images"]:
         raise ValueError(f"it holds the state after {manifest['images']} images")
-    with safe_open(state, framework="pt") as opened:  # a header that does not fit the file is found here
+    with safe_open(state, framework="pt") as opened:  # raises for a header that does not fit the file
         opened.keys()
     return {**manifest, "images": int(manifest["images"]), "seconds": float(manifest["seconds"])}
 

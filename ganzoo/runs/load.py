@@ -1,4 +1,4 @@
-"""A run's generators as they were trained: networks built again, weights of a checkpoint loaded."""
+"""Loads a run's trained generators: builds the networks again and loads the weights of a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.networks.build import build_networks
+from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import has_any, read_newest, read_one
 from ganzoo.runs.lock import is_held
@@ -22,7 +23,7 @@ Which = int | Literal["newest", "best"]
 
 @dataclass(frozen=True)
 class Trained:
-    """The plan of a run, its networks with the weights of one checkpoint, and how far that had come."""
+    """The plan of a run, its networks with the weights of one checkpoint, and the images seen until then."""
 
     plan: Plan
     networks: Networks
@@ -32,11 +33,11 @@ class Trained:
 def load_trained(
     run: Run, registry: Registry, which: Which, note: Callable[[str], None], *, raw: bool = False
 ) -> Trained:
-    """Build the run's networks and load the generators' weights, averaged where the run keeps an average.
+    """Build the run's networks and load the generators' weights: the EMA if the run has one.
 
-    `which`: the newest sound checkpoint, the best by `train.keep_best`, or that after so many images. `raw`
-    takes the weights without average. `note` is told of damaged checkpoints that were passed over.
-    UsageError when the run's plugins or files are gone, or it has only begun.
+    `which`: the newest valid checkpoint, the best by `train.keep_best`, or the one after that many images.
+    `raw` loads the weights without EMA. `note` gets a message for each damaged checkpoint that is skipped.
+    UsageError when the run's plugins or files are missing, or when it has no checkpoint yet.
     """
     if (
         run.record["status"] in ("starting", "training")
@@ -46,7 +47,7 @@ def load_trained(
         raise UsageError(
             "This run has no checkpoint yet.",
             where=str(run.path),
-            fix="try again later: it is being trained, and train.checkpoint_every says when it is saved",
+            fix="try again later: it is still training and saves every train.checkpoint_every images",
         )
     plan, networks = _rebuilt(run, registry)
     tensors: dict[str, Any]
@@ -55,6 +56,8 @@ def load_trained(
     else:
         tensors, manifest = read_one(run.checkpoints, None if which == "best" else which)
     modules = {name: net.module for name, net in networks.generators.items()}
+    for number in scheduled_numbers(modules.values()):
+        number.move(plan.train.share(manifest["images"], manifest["seconds"]), manifest["images"])
     load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
     return Trained(plan, networks, manifest["images"])
 
@@ -66,7 +69,7 @@ def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
     except GanzooError as error:
         wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
         raise UsageError(
-            f"The run's networks cannot be built here: {error.what}",
+            f"The run's networks cannot be built: {error.what}",
             where=error.where or str(run.path),
             fix=f"install the plugins it was trained with: {wanted}",
         ) from error

@@ -1,8 +1,8 @@
-"""The run directory: what passes between training, export and evaluation.
+"""The run directory, which training writes and export and evaluation read.
 
     run.json  settings.toml  log.jsonl  samples/  checkpoints/
 
-Checkpoint files themselves are read and written by `train/checkpoint.py`.
+`checkpoint.py` reads and writes the checkpoints.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from ganzoo.util.text import printable
 
 FORMAT = 1
 
-# What may lie in a directory whose run has not begun.
-_BEFORE_BIRTH = (".lock", ".owner.json", "settings.toml")
+# Files that a directory may contain before its run has started.
+_BEFORE_START = (".lock", ".owner.json", "settings.toml")
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 
 
 class Run:
     """One training run on disk. `record` is the content of run.json.
 
-    Of several ranks only the main one `writes`.
+    With several ranks, only the main one `writes`.
     """
 
     def __init__(self, path: Path, record: dict[str, Any], *, writes: bool = True) -> None:
@@ -54,33 +54,33 @@ class Run:
         *,
         writes: bool = True,
     ) -> Run:
-        """Make a run directory, named by time and recipe unless a path is given.
+        """Create a run directory, named by time and recipe unless a path is given.
 
-        What is at the path already is somebody else's business: see `check_free`. StorageError when it
-        cannot be written.
+        Does not check whether something exists at the path, see `check_free`. StorageError when it cannot
+        be written.
         """
         path = path or fresh_path(recipe)
         run = cls(path, {"format": FORMAT, "recipe": recipe, "status": "starting", **record}, writes=writes)
         if writes:
             with storage(path):
-                for part in ("samples", "checkpoints"):
-                    (path / part).mkdir(parents=True, exist_ok=True)
+                for folder in ("samples", "checkpoints"):
+                    (path / folder).mkdir(parents=True, exist_ok=True)
         run.write_settings(settings)
         run.update(created=datetime.now(UTC).isoformat(timespec="seconds"))
         return run
 
     @classmethod
     def open(cls, path: str | Path, *, writes: bool = True) -> Run:
-        """Read an existing run directory. UsageError when it is not one that this version reads.
+        """Read an existing run directory. UsageError when this version cannot read it.
 
-        Where run.json or settings.toml is damaged, what the newest checkpoint knows takes its place.
+        If run.json or settings.toml is damaged, the copy in the newest checkpoint replaces it.
         """
         path = Path(path)
         try:
             record = json.loads((path / "run.json").read_text(encoding="utf-8"))
             fix = ""
         except OSError:
-            record, fix = None, "ganzoo runs lists the runs there are"
+            record, fix = None, "ganzoo runs lists the existing runs"
         except (ValueError, RecursionError):
             record, fix = None, "restore it, or train again"
         if record is None or not is_complete(path / "settings.toml"):
@@ -114,7 +114,7 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of checkpoints, each named by the images seen."""
+        """The folder of checkpoints, which are named by the number of images seen."""
         return self.path / "checkpoints"
 
     @property
@@ -124,7 +124,7 @@ class Run:
         return DataInfo(fields=tuple(Field.from_json(raw) for raw in data["fields"]), count=data["count"])
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace settings.toml, where it is different."""
+        """Write settings.toml unless it has these settings already."""
         content = tomli_w.dumps(dict(settings)).encode()
         with storage(self.settings_file):
             same = self.settings_file.is_file() and self.settings_file.read_bytes() == content
@@ -132,7 +132,7 @@ class Run:
             write_bytes(self.settings_file, content)
 
     def sweep(self) -> None:
-        """Remove what processes left that were killed while they wrote. Only under the run's lock."""
+        """Remove temporary files of processes that were killed. Only for the holder of the run's lock."""
         for folder in (self.path, self.path / "samples"):
             for file in folder.glob(".*.tmp"):
                 if _TEMPORARY.fullmatch(file.name):
@@ -140,9 +140,9 @@ class Run:
                         file.unlink()
 
     def write_bad_files(self, skipped: Iterable[tuple[str, str]]) -> None:
-        """List what the data held and could not be used in bad_files.txt: item, tab, reason.
+        """List the items of the data that could not be used in bad_files.txt: item, tab, reason.
 
-        No file is written when there is nothing to list.
+        No file is written if there are none.
         """
         lines = [f"{printable(item)}\t{printable(reason)}\n" for item, reason in skipped]
         if lines:
@@ -158,7 +158,7 @@ class Run:
             ) from error
 
     def trained_settings(self) -> dict[str, Any]:
-        """The settings in the newest checkpoint's manifest; those of settings.toml where there is none."""
+        """The settings in the newest checkpoint's manifest; without a checkpoint, those of settings.toml."""
         folder = self.path / "checkpoints"
         for checkpoint in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []:
             settings = read_manifest(checkpoint).get("settings")
@@ -167,7 +167,7 @@ class Run:
         return self.settings()
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines of log.jsonl, a record for each tick. A line that a crash tore is left out."""
+        """The records of log.jsonl, one for each tick. A line that a crash cut off is skipped."""
         file = self.path / "log.jsonl"
         if not file.exists():
             return []
@@ -178,7 +178,7 @@ class Run:
         return [record for record in records if is_log_line(record)]
 
     def export(self, output: str | Path | None = None, *, uint8: bool = False) -> Any:
-        """Deprecated, gone in 0.3: `ganzoo.export(run)`. Plugins that 0.1 scaffolded call it in their tests."""
+        """Deprecated, gone in 0.3: use `ganzoo.export(run)`. Tests in plugins scaffolded by 0.1 call this."""
         return importlib.import_module("ganzoo").export(self, output, uint8=uint8)
 
     def __repr__(self) -> str:
@@ -186,7 +186,7 @@ class Run:
 
 
 def list_runs(folder: Path) -> list[Run]:
-    """The readable run directories in a folder, oldest first."""
+    """The run directories in a folder that can be read, oldest first."""
     if not folder.is_dir():
         return []
     runs = []
@@ -200,7 +200,7 @@ def list_runs(folder: Path) -> list[Run]:
 
 
 def fresh_path(recipe: str) -> Path:
-    """A new directory under `runs`, named by time and recipe."""
+    """A new path under `runs`, named by time and recipe."""
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{stamp}-{safe_name(recipe)}-{secrets.token_hex(2)}"
 
@@ -211,21 +211,21 @@ def safe_name(recipe: str) -> str:
 
 
 def check_free(path: Path) -> None:
-    """UsageError when there is something at the path that a new run would mix with."""
+    """UsageError when the path has files that a new run would mix with."""
     with storage(path):
-        if is_unborn(path):
+        if is_unused(path):
             return
     raise UsageError(
         "The run directory exists and is not empty.",
         where=str(path),
-        fix=f"choose another --run-dir, or go on with: ganzoo train --resume {path}",
+        fix=f"choose another --run-dir, or resume the run: ganzoo train --resume {path}",
     )
 
 
-def is_unborn(path: Path) -> bool:
-    """Whether there is nothing at the path, or only what a process left that ended before its run began.
+def is_unused(path: Path) -> bool:
+    """Whether the path is empty, or has only files of a process that ended before its run started.
 
-    Such a process had locked the folder; files without a lock are somebody's own.
+    Such a process had locked the folder; files without a lock belong to the user.
     """
     if not path.exists():
         return True
@@ -237,14 +237,14 @@ def is_unborn(path: Path) -> bool:
     for entry in entries:
         if entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir()):
             continue
-        torn = entry.name == "run.json" and not is_json(entry)
-        if entry.name not in _BEFORE_BIRTH and not torn and not _TEMPORARY.fullmatch(entry.name):
+        incomplete = entry.name == "run.json" and not is_json(entry)
+        if entry.name not in _BEFORE_START and not incomplete and not _TEMPORARY.fullmatch(entry.name):
             return False
     return True
 
 
 def _recovered(path: Path) -> dict[str, Any] | None:
-    """The record in the newest checkpoint's manifest; settings.toml comes back, too."""
+    """The record in the newest checkpoint's manifest; also restores settings.toml."""
     folder = path / "checkpoints"
     for checkpoint in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []:
         manifest = read_manifest(checkpoint)

@@ -1,6 +1,6 @@
-"""What the files of a run say, checked before anything believes them: run.json, manifests, log lines.
+"""Checks the files of a run before other code uses them: run.json, manifests, log lines.
 
-Files may be torn, edited or made by someone who means harm; whatever they hold, this says so in words.
+Files may be incomplete, edited or malicious; any problem becomes a clear error message.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LARGEST_MANIFEST = 4 << 20  # bytes
 
 
 def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """The text of a checkpoint's manifest, with a checksum of what it says."""
+    """The text of a checkpoint's manifest, with a checksum of its content."""
     return json.dumps({**manifest, "seal": _seal(manifest)}, indent=2).encode()
 
 
 def read_manifest(checkpoint: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint folder; empty when it is missing, cannot be read, or was changed."""
+    """The manifest of a checkpoint folder; empty if it is missing, cannot be read, or was changed."""
     file = checkpoint / MANIFEST
     try:
         if file.stat().st_size <= _LARGEST_MANIFEST:
@@ -43,7 +43,7 @@ def _seal(manifest: Mapping[str, Any]) -> str:
 
 
 def is_json(file: Path) -> bool:
-    """Whether the file is in full enough to be read."""
+    """Whether the file is valid JSON."""
     try:
         json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -52,7 +52,7 @@ def is_json(file: Path) -> bool:
 
 
 def is_complete(settings: Path) -> bool:
-    """Whether the settings file is one of ours, in full enough to be read."""
+    """Whether the file is valid TOML with the mark of a run's resolved settings, `complete = true`."""
     try:
         return tomllib.loads(settings.read_text(encoding="utf-8")).get("complete") is True
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def is_complete(settings: Path) -> bool:
 
 
 def check_record(record: dict[str, Any], path: Path) -> None:
-    """UsageError when entries of run.json are missing or of another kind than this version writes."""
+    """UsageError when entries of run.json are missing or have another type than this version writes."""
     import pydantic
 
     try:
@@ -84,7 +84,7 @@ class _Data:
 
 @dataclass
 class _Record:
-    """What other commands read of run.json; it has more."""
+    """The entries of run.json that other commands read; it has more."""
 
     recipe: str
     status: str
@@ -105,7 +105,7 @@ class _Record:
 
 
 def is_log_line(record: Any) -> bool:
-    """Whether a line of log.jsonl is one that ganzoo writes."""
+    """Whether a line of log.jsonl has the form that ganzoo writes."""
     return (
         isinstance(record, dict)
         and isinstance(record.get("images"), int)

@@ -1,4 +1,4 @@
-"""Weights in a checkpoint's flat table of tensors: which ones belong to whom, and loading them strictly."""
+"""Weights in a checkpoint's flat mapping of tensors: selecting those of a network, loading them strictly."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ganzoo.errors import UsageError
 
 
 def averaged_generators(flat: Mapping[str, Tensor]) -> Batch:
-    """The generators' weights to sample and export from: the average where there is one."""
-    return _under("ema", flat) or raw_generators(flat)
+    """The generators' weights for sampling and export: the EMA if there is one."""
+    return under("ema", flat) or raw_generators(flat)
 
 
 def raw_generators(flat: Mapping[str, Tensor]) -> Batch:
-    """The generators' weights as the last step left them."""
-    return _under("networks.generator", flat)
+    """The generators' weights after the last step, without EMA."""
+    return under("networks.generator", flat)
 
 
 def load_modules(modules: Mapping[str, nn.Module], flat: Mapping[str, Tensor]) -> None:
     """Load `<module>.<key>` tensors into modules; names, shapes and dtypes must agree exactly."""
     for name, module in modules.items():
-        own = _under(name, flat)
+        own = under(name, flat)
         target = module.state_dict()
         different = sorted(own.keys() ^ target.keys())
         different += [
@@ -39,6 +39,7 @@ def load_modules(modules: Mapping[str, nn.Module], flat: Mapping[str, Tensor]) -
         module.load_state_dict(own)
 
 
-def _under(prefix: str, flat: Mapping[str, Tensor]) -> Batch:
+def under(prefix: str, flat: Mapping[str, Tensor]) -> Batch:
+    """The tensors named `<prefix>.<key>`, by key."""
     start = f"{prefix}."
     return {key.removeprefix(start): value for key, value in flat.items() if key.startswith(start)}

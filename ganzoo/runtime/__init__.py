@@ -1,4 +1,4 @@
-"""Exported generators by onnxruntime and numpy alone: no torch, no pluggy, no onnx."""
+"""Runs exported generators with only onnxruntime and numpy: no torch, no pluggy, no onnx."""
 
 from ganzoo.runtime.generator import FORMAT, Generator, from_bytes, load
 

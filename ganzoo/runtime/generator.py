@@ -1,7 +1,7 @@
 """Load an exported generator and sample it, with onnxruntime and numpy only.
 
-Owns the metadata and the batches. Whether callers ask for what exists is asked.py, opening the file
-onnxfile.py; this side never imports torch and reads no run directories.
+Owns the metadata and the batches. `inputs.py` checks the values that a caller gives, `onnx_file.py` opens
+the file. Nothing here imports torch or reads run directories.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Generator", "from_bytes", "load"]
 
 FORMAT = 1
-"""Version of the JSON in the file's metadata; raised when an older runtime cannot follow."""
+"""Version of the JSON in the file's metadata; it increases when older runtimes cannot read it."""
 
 _LARGEST_RESULT = 2**32  # bytes
 
@@ -37,20 +37,20 @@ _LARGEST_RESULT = 2**32  # bytes
 def load(
     path: Path | str, *, provider: str = "auto", generator: str = "generator", trust: bool = False
 ) -> Generator:
-    """The generator in a bundle folder or an .onnx file.
+    """Load the generator in a bundle folder or an .onnx file.
 
-    `provider` is `auto` (CUDA where it comes up, else the CPU), `cpu` or `cuda`. `generator` chooses among
-    those of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
-    export, that was changed since, or that is too new, and for CUDA that does not come up. A warning
-    where `auto` falls back to the CPU on a machine with an NVIDIA driver.
+    `provider` is `auto` (CUDA if it works, else the CPU), `cpu` or `cuda`. `generator` selects one of the
+    generators of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
+    export, that was changed since, or that is too new, and for CUDA that does not work. A warning
+    if `auto` falls back to the CPU on a machine with an NVIDIA driver.
 
-    `trust=True` also takes a file that was made elsewhere and has no mark of ours. It must pass the checks
-    that all files pass (a plain graph of known operators, all weights inside, no huge tensors) and a trial:
-    a child process with limits on time and memory opens it and computes one batch. So a file cannot read
-    other files, fill the memory or hang, as far as checks and trial can see. They do not protect against
-    flaws of onnxruntime itself, sizes that only some inputs bring about, or images that are not what
-    the file's maker says. Float inputs become N(0, 1), int64 inputs labels that must be given, outputs of
-    1, 3 or 4 channels images in -1..1.
+    `trust=True` also accepts a file that another program made and that has no seal of ganzoo. It must pass
+    the checks of all files (a plain graph of known operators, all weights inside, no huge tensors) and a
+    trial: a child process with limits on time and memory opens it and computes one batch. So a file cannot
+    read other files, fill the memory or hang, as far as checks and trial can detect. They do not protect
+    against flaws of onnxruntime itself, against sizes that only some inputs cause, or against images that
+    differ from what the file's author claims. Float inputs become N(0, 1), int64 inputs become labels that
+    must be given, outputs with 1, 3 or 4 channels become images in -1..1.
     """
     file = onnx_file.find(Path(path), generator)
     result = from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
@@ -60,7 +60,7 @@ def load(
 
 
 def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: bool = False) -> Generator:
-    """The generator in the bytes of an .onnx file; errors and `trust` as in `load`, but no warning."""
+    """Load the generator in the bytes of an .onnx file; errors and `trust` as in `load`, but no warning."""
     opened = onnx_file.open_session(data, provider, where, trust=trust)
     found = opened.contract
     record: dict[str, Any] = {"generator": "generator", "about": {}, "parity": {}}
@@ -74,16 +74,16 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
         record = json.loads(raw)
         if record["format"] > FORMAT:
             raise UsageError(
-                f"The file has metadata of format {record['format']}, this ganzoo knows {FORMAT}.",
+                f"The file has metadata of format {record['format']}, this ganzoo reads {FORMAT}.",
                 where=where,
-                fix="pip install -U ganzoo",
+                fix="install a newer ganzoo",
             )
         generator = Generator(opened.session, record, opened.note, most_rows=most_rows)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
-            "The metadata of the file cannot be understood.", where=where, fix="export again"
+            "The metadata of the file cannot be read.", where=where, fix="export again"
         ) from error
     return generator
 
@@ -91,11 +91,11 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
 class Generator:
     """An exported generator, ready to sample.
 
-    `inputs` and `outputs` are its fields; `layouts` names the outputs that come as uint8 images
-    ("uint8-nhwc"); `about` is what the export noted of the run; `classes` are the label's names, empty
-    without one. `engine` is onnxruntime with its version, `provider` the one that it really uses;
-    `provider_note` says why that is not CUDA where it might be, and is empty otherwise. `batch` is the
-    number of samples that a file from elsewhere always computes at once, None where it is free.
+    `inputs` and `outputs` are its fields; `layouts` names the outputs that are uint8 images
+    ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
+    classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
+    `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
+    `batch` is the fixed batch size of a file from another program; None if the size is free.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Generator:
         self.provider: str = session.get_providers()[0]
         self.provider_note = provider_note
         labels = [field for field in self.inputs if field.dtype == "int64" and field.shape == ()]
-        # A file from elsewhere has labels, too, but no names of classes.
+        # A file from another program may have labels, but no names of classes.
         named = [field for field in labels if field.classes or contract]
         self.label = next(iter(named), None)
         self.classes: tuple[str, ...] = self.label.classes if self.label else ()
@@ -155,11 +155,11 @@ class Generator:
     ) -> dict[str, NDArray[Any]]:
         """`n` samples of every output by field name. Row i depends on the seed and i, not on n.
 
-        `label` is a class, by number or name, or a number for each sample; random when left out.
-        `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of drawing them; for an
-        input that is constant unless given, a number is enough (`psi=0.7`); for another, the numbers of one
-        sample hold for all (`style=(1, 0)`).
-        UsageError for values that the generator cannot take, and for inputs and outputs of 4 GiB or more.
+        `label` is a class, by number or name, or a number for each sample; random by default.
+        `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of random ones. A constant
+        input accepts a single number (`psi=0.7`). Other inputs also accept the numbers of one sample, which
+        then apply to all samples (`style=(1, 0)`).
+        UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more.
         """
         given, drawn = self._given(n, label, fields)
 
@@ -178,7 +178,7 @@ class Generator:
         batch_size: int = 64,
         **fields: Values,
     ) -> NDArray[np.uint8]:
-        """`n` images, uint8 (n, height, width, channels); UsageError when no output is an image."""
+        """`n` images, uint8 (n, height, width, channels); UsageError if no output is an image."""
         from ganzoo.images import to_pixels
 
         field = next((field for field in self.outputs if field.is_image), None)
@@ -190,7 +190,7 @@ class Generator:
     def table(
         self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, batch_size: int = 64
     ) -> dict[str, NDArray[Any]]:
-        """`n` rows of a table by column: numbers as float64, categories as text; UsageError for no table."""
+        """`n` table rows by column: numbers as float64, categories as text; UsageError without a table."""
         from ganzoo.tabular import decode
 
         field = next((field for field in self.outputs if field.columns), None)
@@ -208,10 +208,10 @@ class Generator:
         batch_size: int = 64,
         **fields: Values,
     ) -> NDArray[Any]:
-        """`count` walks of `steps` samples between two latents each: first output, (count * steps, *shape).
+        """`count` interpolations of `steps` samples each: the first output, (count * steps, *shape).
 
-        Rows r * steps to (r + 1) * steps are walk r. What is not noise (a label) stays the same on a walk.
-        `fields` gives values of inputs for all rows, as for `generate_all`.
+        Rows r * steps to (r + 1) * steps are interpolation r. Inputs that are not noise (a label) are the
+        same in all its rows. `fields` gives values of inputs for all rows, as for `generate_all`.
         """
         inputs = self.draw_walks(count, steps, seed, label=label)
         inputs |= self.given(count * steps, fields)
@@ -225,20 +225,20 @@ class Generator:
         label: int | str | Sequence[int] | None = None,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
-        """The values of all inputs for `n` samples, those given checked and the others drawn."""
+        """The values of all inputs for `n` samples: given values are checked, the others are drawn."""
         given, drawn = self._given(n, label, fields)
         return {**sampling.draw(drawn, n, seed), **given}
 
     def _given(
         self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, Values]
     ) -> tuple[dict[str, NDArray[Any]], list[Field]]:
-        """The checked values of the inputs that were given, and the inputs that are to be drawn."""
+        """The checked values of the given inputs, and the inputs to draw."""
         if n < 1:
-            raise UsageError(f"{n} samples were asked for.", fix="ask for 1 or more")
+            raise UsageError(f"{n} samples cannot be made.", fix="ask for 1 or more")
         self._check_size(n)
         if label is not None:
             if self.label is None:
-                raise UsageError(f"The generator '{self.name}' takes no label.", fix="leave the label out")
+                raise UsageError(f"The generator '{self.name}' takes no label.", fix="do not give a label")
             if self.label.name in fields:
                 raise UsageError(f"The label is given twice: as `label` and as `{self.label.name}`.")
             fields = {**fields, self.label.name: labels(n, label, self.classes)}
@@ -253,7 +253,7 @@ class Generator:
         return given, drawn
 
     def given(self, n: int, fields: Mapping[str, Values]) -> dict[str, NDArray[Any]]:
-        """The checked values of inputs for `n` samples; see `asked.spread` for numbers in place of arrays."""
+        """The checked values of inputs for `n` samples; `inputs.spread` allows numbers in place of arrays."""
         known = {field.name: field for field in self.inputs}
         result: dict[str, NDArray[Any]] = {}
         for name, values in fields.items():
@@ -267,23 +267,26 @@ class Generator:
     def draw_walks(
         self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The inputs of `interpolate`, walk after walk."""
+        """The inputs of `interpolate`, one interpolation after the other."""
         noise = [
             field
             for field in self.inputs
             if field.source in ("normal", "uniform") and field.dtype == "float32"
         ]
         if not noise:
-            raise UsageError(f"The generator '{self.name}' reads no noise: there is nothing to walk through.")
+            raise UsageError(f"The generator '{self.name}' reads no noise: it cannot interpolate.")
         if count < 1 or steps < 2:
-            raise UsageError(f"{count} walks of {steps} steps are none.", fix="at least 1 walk of 2 steps")
+            raise UsageError(
+                f"{count} interpolations of {steps} steps cannot be made.",
+                fix="ask for at least 1 interpolation of 2 steps",
+            )
         self._check_size(count * steps)
         starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, count, seed, count)
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
             pairs = zip(starts[field.name], ends[field.name], strict=True)
-            for walk, (a, b) in enumerate(pairs):
-                rows = slice(walk * steps, (walk + 1) * steps)
+            for index, (a, b) in enumerate(pairs):
+                rows = slice(index * steps, (index + 1) * steps)
                 inputs[field.name][rows] = sampling.interpolate(a, b, steps, field.source)
         return inputs
 
@@ -293,7 +296,7 @@ class Generator:
             raise UsageError(f"The generator '{self.name}' has no classes.")
         count = len(self.classes)
         if not count:
-            raise UsageError(f"The generator '{self.name}' has labels without names.", fix="give a label")
+            raise UsageError(f"The generator '{self.name}' has no names of classes.", fix="give a label")
         self._check_size(n * count)
         inputs = self.draw_inputs(n, seed, label=0)
         inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
@@ -301,7 +304,7 @@ class Generator:
         return inputs
 
     def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
-        """All outputs for inputs as `draw_inputs` returns them, computed `batch_size` rows at a time."""
+        """All outputs for inputs like those of `draw_inputs`, computed `batch_size` rows at a time."""
         count = len(next(iter(inputs.values())))
         self._check_size(count)
 
@@ -313,9 +316,9 @@ class Generator:
     def _run(
         self, count: int, rows: Callable[[int, int], dict[str, NDArray[Any]]], batch_size: int
     ) -> dict[str, NDArray[Any]]:
-        """All outputs for `count` samples; `rows` gives the inputs from one row up to another."""
+        """All outputs for `count` samples; `rows(start, stop)` returns the inputs of these rows."""
         if batch_size < 1:
-            raise UsageError(f"A batch of {batch_size} is empty.", fix="64 suits most machines")
+            raise UsageError(f"The batch size cannot be {batch_size}.", fix="64 suits most machines")
         results = {field.name: self._empty(field, count) for field in self.outputs}
         step = self.batch or min(batch_size, self._most_rows)
         for start in range(0, count, step):
@@ -325,15 +328,15 @@ class Generator:
                 inputs = {name: _padded(values, self.batch) for name, values in inputs.items()}
             try:
                 parts = self._session.run(list(results), inputs)
-            except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
-                said = ascii(str(error))[1:-1]
+            except Exception as error:  # onnxruntime has an exception class for each kind of failure
+                message = ascii(str(error))[1:-1]
                 raise UsageError(
-                    f"onnxruntime could not run the generator: {said}", fix="a smaller batch size"
+                    f"onnxruntime could not run the generator: {message}", fix="a smaller batch size"
                 ) from error
             for target, part in zip(results.values(), parts, strict=True):
                 wanted = (self.batch or stop - start, *target.shape[1:])
                 if part.shape != wanted:
-                    raise UsageError(f"The generator gave an array of shape {part.shape}, not {wanted}.")
+                    raise UsageError(f"The generator returned an array of shape {part.shape}, not {wanted}.")
                 target[start:stop] = part[: stop - start]
         return results
 
@@ -343,14 +346,14 @@ class Generator:
         return np.empty((count, *field.shape), dtype=field.dtype)
 
     def _check_size(self, n: int) -> None:
-        """Inputs count, too: a single sample may have noise that is larger than its output."""
+        """UsageError if inputs and outputs are too large; a sample's noise may be larger than its output."""
         fields = [field for field in (*self.inputs, *self.outputs) if field.name not in self.layouts]
         size = sum(math.prod(field.shape) * np.dtype(field.dtype).itemsize for field in fields)
         size += sum(math.prod(field.shape) for field in self.outputs if field.name in self.layouts)
         if n * size >= _LARGEST_RESULT:
             raise UsageError(
                 f"{n} samples would take {n * size / 2**30:.1f} GiB of memory; 4 GiB is the limit.",
-                fix=f"ask for at most {(_LARGEST_RESULT - 1) // size} at a time, each time with another seed",
+                fix=f"make at most {(_LARGEST_RESULT - 1) // size} at a time, each time with another seed",
             )
 
 

@@ -1,6 +1,6 @@
-"""Whether what a caller asks of a generator exists: labels by number or name, arrays for inputs.
+"""Checks the values that a caller gives to a generator: labels by number or name, arrays for inputs.
 
-Needs numpy alone, as runtime.py does; all that is wrong is a UsageError that names what there is.
+Needs only numpy. Each error is a UsageError that names the allowed values.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ganzoo.fields import Field
 __all__ = ["Values", "checked", "labels", "spread"]
 
 Values = NDArray[Any] | float | Sequence[float]
-"""What a caller gives for an input: a value for each sample, or numbers that hold for all of them."""
+"""The value of an input: an array with a value for each sample, or numbers that apply to all samples."""
 
-_NAMEABLE = 8
-"""Values of an input that a person would give one by one."""
+_FEW = 8
+"""The largest number of values that a person would type for one sample."""
 
 
 def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -> NDArray[np.int64]:
@@ -41,7 +41,7 @@ def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -
 
 
 def _number(label: str, classes: tuple[str, ...]) -> int:
-    """The class of that name, or else the number that the text spells."""
+    """The index of the class with that name, or else the text as a number."""
     if label in classes:
         return classes.index(label)
     try:
@@ -53,33 +53,33 @@ def _number(label: str, classes: tuple[str, ...]) -> int:
 
 
 def spread(field: Field, values: Values, n: int) -> Any:
-    """The numbers of one sample for all `n`: as many as the field has, or one for a constant. Arrays stay."""
+    """Repeat the numbers of one sample `n` times; a constant field needs only one. Arrays are unchanged."""
     if isinstance(values, np.ndarray):
         return values
     numbers = np.asarray(values, dtype=object)
     if not all(isinstance(number, (int, float, np.number)) for number in numbers.flat):
         return values
-    whole = np.asarray(values, dtype=float)
-    one = field.source == "constant" and whole.ndim == 0
-    if whole.size != prod(field.shape) and not one:
+    sample = np.asarray(values, dtype=float)
+    one = field.source == "constant" and sample.ndim == 0
+    if sample.size != prod(field.shape) and not one:
         return values
-    if field.dtype == "int64" and (whole != np.rint(whole)).any():
+    if field.dtype == "int64" and (sample != np.rint(sample)).any():
         return values
-    return np.full((n, *field.shape), whole if one else whole.reshape(field.shape), dtype=field.dtype)
+    return np.full((n, *field.shape), sample if one else sample.reshape(field.shape), dtype=field.dtype)
 
 
 def checked(field: Field, values: Any, n: int) -> NDArray[Any]:
-    """The values, which must be an array (n, *field.shape) of the declared dtype, with classes that exist."""
+    """The values; UsageError unless they are an array (n, *field.shape) of the declared dtype and classes."""
     shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", None)
     if shape != (n, *field.shape) or dtype != field.dtype:
         given = f"{values!r:.60}" if dtype is None else f"{dtype} of shape {shape}"
         size = prod(field.shape)
-        alike = f", or {size} number{'s' * (size != 1)} for all samples alike" if size <= _NAMEABLE else ""
+        one = f", or {size} number{'s' * (size != 1)} for all samples" if size <= _FEW else ""
         raise UsageError(
             f"'{field.name}' was given as {given}.",
-            fix=f"the generator needs {field.dtype} of shape {(n, *field.shape)}{alike}",
+            fix=f"the generator needs {field.dtype} of shape {(n, *field.shape)}{one}",
         )
-    if field.classes:  # onnxruntime takes -1 for the last class without a word
+    if field.classes:  # onnxruntime silently treats -1 as the last class
         wrong = values[(values < 0) | (values >= len(field.classes))]
         if wrong.size:
             raise UsageError(f"There is no class {int(wrong.flat[0])}.", fix=_listed(field.classes))

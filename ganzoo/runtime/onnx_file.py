@@ -1,7 +1,7 @@
-"""The .onnx file behind a generator: its seal, and a session on the right device.
+"""The .onnx file of a generator: its seal, and a session on the right device.
 
-Owns the order of the checks before onnxruntime sees a byte, and the choice of the provider. What a
-graph may hold is onnxguard; fields and sampling are runtime.py.
+Owns the order of the checks before onnxruntime reads the file, and the choice of the provider. The
+package `guard` checks the graph; `generator.py` has fields and sampling.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ METADATA_KEY = "ganzoo"
 
 _LARGEST_FILE = 2**31 - 1  # bytes; protobuf reads no more
 
-# A last entry of ModelProto.metadata_props (protobuf field 14): sha256 of all bytes in front of it.
+# The last entry of ModelProto.metadata_props (protobuf field 14): sha256 of all bytes before it.
 _SEAL = b"r\x51\n\x0dganzoo_sha256\x12\x40"
 _SEAL_SIZE = len(_SEAL) + 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A session, with what was found in the file.
+    """A session and the results of the checks of its file.
 
-    `note` says why `auto` is on the CPU although there is an NVIDIA driver. `contract` has the fields of
-    a file from elsewhere, and is None for one of ours, whose metadata has them.
+    `note` says why `auto` uses the CPU although there is an NVIDIA driver. `contract` has the fields of
+    a file from another program. It is None for a file of ganzoo, whose metadata has the fields.
     """
 
     session: onnxruntime.InferenceSession
@@ -54,7 +54,7 @@ def seal(model: bytes) -> bytes:
 
 
 def find(path: Path, generator: str) -> Path:
-    """The .onnx file meant by a bundle folder or a path; UsageError when there is none."""
+    """The .onnx file of a bundle folder or a path; UsageError if there is none."""
     if path.exists() and not path.is_dir():
         return path
     if not path.is_dir():
@@ -62,13 +62,15 @@ def find(path: Path, generator: str) -> Path:
     names = sorted(file.stem for file in path.glob("*.onnx"))
     if not names:
         raise UsageError(
-            "The folder holds no exported generator.", where=str(path), fix="ganzoo export RUN makes one"
+            "The folder has no exported generator.", where=str(path), fix="ganzoo export RUN makes one"
         )
     if generator not in names:
         if generator != "generator" or len(names) > 1:
             unnamed = generator == "generator"
             raise UsageError(
-                "The bundle has several generators." if unnamed else f"It has no generator '{generator}'.",
+                "The bundle has several generators."
+                if unnamed
+                else f"The bundle has no generator '{generator}'.",
                 where=str(path),
                 fix=f"choose {' or '.join(names)}: --generator NAME, generator=NAME in Python",
             )
@@ -77,13 +79,13 @@ def find(path: Path, generator: str) -> Path:
 
 
 def read(file: Path) -> bytes:
-    """All bytes of the file; StorageError when the disk refuses.
+    """All bytes of the file; StorageError if reading fails.
 
-    UsageError for what is no regular file (a pipe would be waited for, a device never ends) or is larger
-    than any ONNX file.
+    UsageError if it is not a regular file (a pipe would block, a device may never end) or is larger than
+    any ONNX file.
     """
     try:
-        # Opening a device can have effects, so its kind is asked before; a pipe may take its place after.
+        # Opening a device can have side effects, so check before; it may become a pipe, so check again.
         if not stat.S_ISREG(file.stat().st_mode):
             raise UsageError(f"{file.name} is not a regular file.", where=str(file))
         handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -105,11 +107,11 @@ def read(file: Path) -> bytes:
 
 
 def open_session(data: bytes, provider: str, where: str, *, trust: bool = False) -> Opened:
-    """A session on CUDA when it is wanted and comes up, else on the CPU; only its own word is believed.
+    """A session on CUDA if it is wanted and works, else on the CPU.
 
-    UsageError for bytes that are not a sealed file of ours, for a graph that `onnxguard.check` refuses,
-    and for CUDA that was asked for in vain. With `trust` a file without any mark of ours may pass, too,
-    when its fields can be derived and a child process could run it.
+    UsageError for bytes that are not a sealed file of ganzoo, for a graph that `guard.check` refuses,
+    and if `cuda` was requested but does not work. `trust` also accepts a file without a seal if its fields
+    can be derived and a child process can run it.
     """
     if provider not in ("auto", "cpu", "cuda"):
         raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
@@ -124,7 +126,7 @@ def open_session(data: bytes, provider: str, where: str, *, trust: bool = False)
 
 
 def _is_ours(data: bytes, where: str, trust: bool) -> bool:
-    """Whether the file has a sound seal of ours; UsageError for a broken one, and for none without trust."""
+    """Whether the seal is valid. UsageError for an invalid seal, and without `trust` for a missing one."""
     body, mark = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
     if mark == _SEAL + hashlib.sha256(body).hexdigest().encode():
         return True
@@ -136,6 +138,6 @@ def _is_ours(data: bytes, where: str, trust: bool) -> bool:
         raise UsageError(
             "The file is not a generator that ganzoo exported, or it is cut off.",
             where=where,
-            fix="`ganzoo export RUN` makes one; --trust (in Python trust=True) tries a file from elsewhere",
+            fix="`ganzoo export RUN` makes one; --trust (in Python trust=True) tries files of other programs",
         )
     return False

@@ -1,4 +1,4 @@
-"""Sessions of onnxruntime: options, the choice of the provider, and words for what it refuses."""
+"""Sessions of onnxruntime: options, the choice of the provider, and messages for its errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.errors import ExportError, UsageError
+from ganzoo.errors import UsageError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -17,8 +17,18 @@ if TYPE_CHECKING:
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
-def plain_options() -> onnxruntime.SessionOptions:
-    """Options for a session that prints nothing and takes its bytes for ONNX, whatever they look like."""
+def cpu_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A CPU session that prints nothing; by default a thread for each core. Raises onnxruntime's errors."""
+    import onnxruntime
+
+    options = _options()
+    if threads is not None:
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+    return onnxruntime.InferenceSession(data, options, providers=[_CPU])
+
+
+def _options() -> onnxruntime.SessionOptions:
+    """Options for a session that prints nothing and reads its bytes only as ONNX, not as other formats."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -28,32 +38,27 @@ def plain_options() -> onnxruntime.SessionOptions:
 
 
 def open_on_provider(data: bytes, provider: str, where: str) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session, and why it is on the CPU where it might not be."""
-    import onnxruntime
-
-    options = plain_options()
+    """A session, and a note if `auto` uses the CPU although there is an NVIDIA driver."""
     note = ""
     if provider == "cuda" or (provider == "auto" and _has_driver()):
-        session, reason = _try_cuda(data, options)
+        session, reason = _try_cuda(data)
         if session is not None:
             return session, ""
         if provider == "cuda":
             raise UsageError(f"CUDA cannot be used: {reason}.", fix="--provider cpu, or auto")
         note = f"There is an NVIDIA driver, but CUDA cannot be used: {reason}."
     try:
-        return onnxruntime.InferenceSession(data, options, providers=[_CPU]), note
-    except Exception as error:  # onnxruntime raises a class of its own for each kind of failure
-        said = ascii(" ".join(str(error)[:300].split()))[1:-1]  # names in the file may hold anything
-        raise UsageError(f"onnxruntime cannot load the file: {said}", where=where) from error
+        return cpu_session(data), note
+    except Exception as error:  # onnxruntime has an exception class for each kind of failure
+        message = ascii(" ".join(str(error)[:300].split()))[1:-1]  # may quote any text of the file
+        raise UsageError(f"onnxruntime cannot load the file: {message}", where=where) from error
 
 
-def _try_cuda(
-    data: bytes, options: onnxruntime.SessionOptions
-) -> tuple[onnxruntime.InferenceSession | None, str]:
-    """A session on CUDA, or none and why."""
+def _try_cuda(data: bytes) -> tuple[onnxruntime.InferenceSession | None, str]:
+    """A session on CUDA, or None and the reason."""
     import onnxruntime
 
-    if not _has_driver():  # without one, onnxruntime would only complain of a library
+    if not _has_driver():  # without one, onnxruntime would only report a missing library
         return None, "this machine has no NVIDIA driver"
     if _CUDA not in onnxruntime.get_available_providers():
         return None, "this onnxruntime was built without it (install onnxruntime-gpu in its place)"
@@ -61,10 +66,10 @@ def _try_cuda(
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
-        # TF32 would keep 10 bits of the mantissa: far outside the parity that the export promised.
+        # TF32 keeps only 10 bits of the mantissa: far outside the parity that the export measured.
         providers: list[Any] = [(_CUDA, {"use_tf32": "0"}), _CPU]
-        session = onnxruntime.InferenceSession(data, options, providers=providers)
-    except Exception as error:  # as above; on any failure the CPU is tried
+        session = onnxruntime.InferenceSession(data, _options(), providers=providers)
+    except Exception as error:  # as above; after any failure, `auto` uses the CPU
         return None, f"onnxruntime says: {' '.join(str(error)[:300].split()).rstrip('.')}"
     finally:
         onnxruntime.set_default_logger_severity(2)
@@ -77,19 +82,9 @@ def _try_cuda(
 
 
 def _has_driver() -> bool:
-    """Whether CUDA is worth a try: onnxruntime lists the provider on machines without any GPU, too."""
+    """Whether there is an NVIDIA driver: onnxruntime lists its provider even on machines without a GPU."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return False
     return True
-
-
-def quiet_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """A CPU session that does not print; ExportError when onnxruntime refuses the graph."""
-    import onnxruntime
-
-    try:
-        return onnxruntime.InferenceSession(graph, plain_options(), providers=[_CPU])
-    except Exception as error:
-        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error

@@ -1,11 +1,10 @@
-"""`ganzoo plugin new`: a package that works, written from the templates beside this file.
+"""`ganzoo plugin new`: writes a working package from the templates beside this file.
 
-Owns which files there are and what stands in them. Names that are taken are refused by the caller.
+Owns the files and their contents. The caller checks that the name is free.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
 
 KINDS = ("architecture", "loss", "term", "dataset", "metric", "recipe")
+DEFAULT_KINDS = ("architecture", "loss", "recipe")
 PAGES = {"augmentation": "augmentations", "extractor": "extractors"}
 """Kinds without a template, and the page of docs/plugins about each."""
 LICENSES = ("MIT", "BSD-3-Clause", "none")
@@ -31,24 +31,24 @@ _MODULES = {
     "metric": "metrics",
 }
 _CONFIGS = {"architecture": "NetworksConfig", "loss": "LossConfig", "term": "TermConfig"}
-# What a recipe takes where the package does not bring its own.
-_INSTEAD = {"architecture": "mlp", "loss": "non-saturating", "dataset": "fashion-5k"}
+# What a recipe uses if the package does not have its own.
+_FALLBACKS = {"architecture": "mlp", "loss": "non-saturating", "dataset": "fashion-5k"}
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names that follow from a plugin's: of its distribution and of its import package."""
+    """The name of a plugin, and the names of its distribution and import package."""
 
     name: str
 
     @classmethod
     def of(cls, text: str) -> Names:
-        """UsageError when it cannot be a name. `ganzoo-` in front is left away: it comes by itself."""
+        """UsageError when it is not a valid name. A prefix `ganzoo-` is removed, because `dist` adds it."""
         name = text.removeprefix("ganzoo-")
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
             raise UsageError(
-                f"'{text}' cannot be the name of a plugin.",
-                fix="lower-case letters and digits, joined by -, a letter first: my-gan",
+                f"'{text}' is not a valid name of a plugin.",
+                fix="use lower-case letters and digits, joined by -, a letter first: my-gan",
             )
         return cls(name)
 
@@ -64,13 +64,13 @@ class Names:
 
 
 def write_plugin(names: Names, kinds: Collection[str], folder: Path, *, licence: str, author: str) -> None:
-    """Write the package into a folder, which must not exist yet. UsageError when it does.
+    """Write the package into a folder. UsageError when the folder exists.
 
-    A recipe is always there, so that the package can be trained and tested; what it does not bring along
-    is ganzoo's.
+    There is always a recipe, so that the package can be trained and tested. The recipe uses ganzoo's own
+    records for what the package does not have.
     """
     if folder.exists():
-        raise UsageError(f"'{folder}' exists already.", fix="another folder with --output")
+        raise UsageError(f"'{folder}' exists already.", fix="choose another folder with --output")
     files = package_files(names, {*kinds, "recipe"}, licence=licence, author=author)
     with storage(folder):
         for path, text in files.items():
@@ -80,7 +80,7 @@ def write_plugin(names: Names, kinds: Collection[str], folder: Path, *, licence:
 
 
 def package_files(names: Names, kinds: Collection[str], *, licence: str, author: str) -> dict[str, str]:
-    """The files by path, for records of these kinds."""
+    """The contents of all files by path, for records of these kinds."""
     chosen = [kind for kind in KINDS if kind in kinds]
     package = names.package
     values = _values(names, chosen, licence, author)
@@ -107,11 +107,11 @@ def package_files(names: Names, kinds: Collection[str], *, licence: str, author:
 
 
 def _values(names: Names, kinds: list[str], licence: str, author: str) -> Mapping[str, str]:
-    """What stands in for the templates' names."""
+    """The values of the names in the templates."""
     configs = [_CONFIGS[kind] for kind in kinds if kind in _CONFIGS]
     records = [f"{kind.capitalize()}Spec" for kind in kinds]
     imports = [*sorted(records), "both_sides", "hookimpl"]
-    chosen = {kind: names.name if kind in kinds else instead for kind, instead in _INSTEAD.items()}
+    chosen = {kind: names.name if kind in kinds else instead for kind, instead in _FALLBACKS.items()}
     values = {
         "name": names.name,
         "identifier": names.name.replace("-", "_"),
@@ -120,7 +120,6 @@ def _values(names: Names, kinds: list[str], licence: str, author: str) -> Mappin
         "kinds": ", ".join(kinds),
         "license_line": "" if licence == "none" else f'license = "{licence}"\n',
         "author": author,
-        "year": str(datetime.datetime.now(datetime.UTC).year),
         "api_version": str(API_VERSION),
         "imports": "".join(f"    {name},\n" for name in imports),
         "config_import": f"\nfrom .config import {', '.join(sorted(configs))}\n" if configs else "",

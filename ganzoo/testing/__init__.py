@@ -1,19 +1,19 @@
-"""The conformance kit for plugins: what an author runs before a release, and ganzoo over its own plugins.
+"""The conformance kit for plugins: authors run it before a release, and ganzoo on its own plugins.
 
-Three ways in: `ganzoo plugin check NAME`; `class TestMine(PluginSuite): plugin = "mine"` in a test file;
-and `check_plugin(name)`, which yields a `Result` for each check. `CHECKS` are the functions themselves.
+There are three ways to run it: `ganzoo plugin check NAME`; `class TestMine(PluginSuite): plugin = "mine"` in
+a test file; and `check_plugin(name)`, which yields a `Result` for each check. `CHECKS` holds the checks.
 """
 
 from __future__ import annotations
 
-import importlib
+from ganzoo.util.lazy import lazy_names
 
 __all__ = ["CHECKS", "PluginSuite", "Result", "Session", "check_plugin", "session_of"]
 
-_PLACES = {"PluginSuite": "suite"}  # for which alone pytest is needed
-
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES.get(name, 'running')}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ganzoo.testing.runner": ("CHECKS", "Result", "Session", "check_plugin", "session_of"),
+        "ganzoo.testing.pytest_suite": ("PluginSuite",),  # only this one needs pytest
+    },
+)

@@ -1,7 +1,7 @@
-"""What a check is, and how checks find each other: one record a function, in the order of their stages.
+"""What a check is, and the register of all checks.
 
-A check takes a subject and returns when it is content. It fails by `Failed`, by an error of ganzoo's, or
-by whatever the plugin's own code raises.
+A check is a function of a target. It passes if it returns, and fails if it raises: `Failed`, an error of
+ganzoo, or any error of the plugin's code.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Stage = Literal["plugin", "record", "architecture", "loss", "term", "augmentation", "recipe"]
-"""What a check looks at: the plugin as a whole, one of its records, or what a kind of record makes."""
+"""What a check tests: the plugin as a whole, one of its records, or what a record of that kind builds."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class Failed(AssertionError):  # noqa: N818 - pytest shows assertion errors as failures, others as errors
-    """What is wrong, and what to do about it."""
+    """A failed check: what is wrong, and how to fix it."""
 
     def __init__(self, what: str, fix: str = "") -> None:
         super().__init__(f"{what}\n  try:   {fix}" if fix else what)
 
 
 class NotApplicable(Exception):  # noqa: N818 - no error
-    """The check has nothing to look at here; the text says why."""
+    """The check does not apply here; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A check function with its stage, and the checks of the same subject that must pass first."""
+    """A check function with its stage, and the checks of the same target that must pass first."""
 
     name: str
     stage: Stage
@@ -39,7 +39,7 @@ class Check:
 
     @property
     def about(self) -> str:
-        """The first sentence of its docstring."""
+        """The first paragraph of its docstring."""
         return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
 
 
@@ -48,7 +48,7 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(stage: Stage, *needs: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Make a function a check of that stage, named after the function."""
+    """Decorator: register a function as a check of that stage, with the function's name."""
 
     def record(function: Callable[[Any], None]) -> Callable[[Any], None]:
         name = function.__name__.replace("_", "-")
@@ -59,6 +59,6 @@ def check(stage: Stage, *needs: str) -> Callable[[Callable[[Any], None]], Callab
 
 
 def demand(condition: bool, what: str, fix: str = "") -> None:
-    """Failed with that text unless the condition holds."""
+    """Raise Failed with that text unless the condition is true."""
     if not condition:
         raise Failed(what, fix)

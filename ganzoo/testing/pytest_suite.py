@@ -14,10 +14,10 @@ _SESSIONS: dict[type, Session] = {}
 
 
 class PluginSuite:
-    """All checks of a plugin, each a test of its own: `class TestMine(PluginSuite): plugin = "mine"`.
+    """All checks of a plugin, one test for each: `class TestMine(PluginSuite): plugin = "mine"`.
 
-    `plugin` is the name of its entry point. `data` names fields that its networks can be built for, where
-    made-up images, rows and labels do not suit them.
+    `plugin` is the name of its entry point. `data` names fields that its networks can be built for, if the
+    synthetic images, rows and labels do not fit.
     """
 
     plugin: ClassVar[str]
@@ -29,9 +29,9 @@ class PluginSuite:
         metafunc.parametrize("case", cases, ids=[str(case).replace(" ", "-") for case in cases])
 
     def test_plugin(self, case: CheckCase) -> None:
-        """Fails with the check's text; skipped where there is nothing to look at."""
+        """Fails with the check's text; skipped if the check does not apply, or needs one that failed."""
         result = _session(type(self)).result(case)
-        if result.status == "skipped":
+        if result.status in ("skipped", "blocked"):
             pytest.skip(result.text)
         if result.status == "failed":
             pytest.fail(f"{case}\n{result.text}", pytrace=False)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api.specs import (
+    ArchitectureSpec,
+    AugmentationSpec,
+    DatasetSpec,
+    LossSpec,
+    RecipeSpec,
+    TermSpec,
+)
+from ganzoo.config.plan import Choice
+from ganzoo.data.open_data import open_dataset
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Registry, load_registry
-from ganzoo.testing.check import (
-    CHECKS,
-    STAGES,
-    Check,
-    Failed,
-    NotApplicable,
-)
-from ganzoo.testing.synthetic import SYNTHETIC
+from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
+from ganzoo.testing.checks import CHECKS
+from ganzoo.testing.synthetic import COUNT, SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,
     AugmentationTarget,
@@ -33,12 +37,12 @@ from ganzoo.testing.targets import (
 )
 
 Status = Literal["passed", "failed", "skipped", "blocked"]
-"""`skipped`: there is nothing to look at. `blocked`: a check that it builds upon has failed."""
+"""`skipped`: the check does not apply. `blocked`: a check that it needs has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one check of one subject; `text` says why it has not passed."""
+    """The result of one check of one target; `text` says why it did not pass."""
 
     check: str
     target: str
@@ -49,7 +53,7 @@ class Result:
 
 @dataclass(frozen=True)
 class CheckCase:
-    """One check of one subject."""
+    """One check of one target."""
 
     check: Check
     target: Target
@@ -59,14 +63,14 @@ class CheckCase:
 
 
 class Session:
-    """The checks of one plugin. Each runs once; those that need a failed one are skipped."""
+    """The checks of one plugin. Each runs once; checks that need a failed check are blocked."""
 
     def __init__(self, cases: Sequence[CheckCase]) -> None:
         self.cases = tuple(cases)
         self._results: dict[str, Result] = {}
 
     def result(self, case: CheckCase) -> Result:
-        """The result of a case, after those that it needs."""
+        """The result of a case; the checks that it needs run first."""
         if str(case) not in self._results:
             self._results[str(case)] = self._run(case)
         return self._results[str(case)]
@@ -90,7 +94,7 @@ class Session:
             return _result(case, "failed", text, time.perf_counter() - begun)
 
     def _needed(self, case: CheckCase) -> Iterator[CheckCase]:
-        """Those that the check names, and all of what its subject is made of."""
+        """The checks that this check names, and all checks of the parts of its target."""
         for other in self.cases:
             same = other.target is case.target
             if other.check.name in case.check.needs if same else _is_part(other.target, case.target):
@@ -98,9 +102,9 @@ class Session:
 
 
 def _is_part(part: Target, whole: Target) -> bool:
-    """Whether the second is made of the first: of its own record, terms and recipes of networks and losses.
+    """Whether `part` is a part of `whole`: its record; for a recipe, also what it names.
 
-    Which of a plugin's networks a term is tried in is only known when it is.
+    A term depends on all networks and losses, because the networks for its test are chosen later.
     """
     if part.stage == "record":
         return part.name == str(whole)
@@ -114,9 +118,9 @@ def _result(case: CheckCase, status: Status, text: str = "", seconds: float = 0.
 
 
 def session_of(name: str, registry: Registry | None = None, data: Iterable[DataInfo] = ()) -> Session:
-    """All checks of the plugin of that name: of its entry point, or of its distribution.
+    """All checks of the plugin with that name (of its entry point or its distribution).
 
-    `data` are fields that its networks can be built for, where the made-up ones do not suit them.
+    `data` names fields that its networks can be built for, if the synthetic ones do not fit.
     UsageError when there is no such plugin, PluginError when it did not load.
     """
     registry = registry or load_registry()
@@ -136,10 +140,17 @@ def session_of(name: str, registry: Registry | None = None, data: Iterable[DataI
     return Session(cases)
 
 
+def fields_of(source: str, registry: Registry) -> DataInfo:
+    """What networks may know of that data, opened with its default options, as if it had few samples."""
+    item = registry.find(DatasetSpec, source.partition(":")[0])
+    options = None if item.spec.config is None else item.spec.config()
+    return replace(open_dataset(Choice(item, options), source).info, count=COUNT)
+
+
 def check_plugin(
     name: str, registry: Registry | None = None, data: Iterable[DataInfo] = ()
 ) -> Iterator[Result]:
-    """The results of all checks of a plugin, one after the other; errors are those of `session_of`."""
+    """Yield the results of all checks of a plugin, one after the other; errors as in `session_of`."""
     session = session_of(name, registry, data)
     for case in session.cases:
         yield session.result(case)
@@ -149,7 +160,9 @@ def _found(name: str, registry: Registry) -> Plugin:
     matches = registry.plugins_named(name)
     if len(matches) > 1:
         both = " and ".join(f"{plugin.dist}/{plugin.name}" for plugin in matches)
-        raise UsageError(f"'{name}' means {len(matches)} plugins.", where=both, fix="name one of them")
+        raise UsageError(
+            f"{len(matches)} plugins have the name '{name}'.", where=both, fix="use one of these names"
+        )
     return matches[0]
 
 

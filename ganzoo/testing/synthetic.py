@@ -1,6 +1,6 @@
-"""What a plugin is tried with when it brings nothing of its own: made-up data, small networks, a loss.
+"""Synthetic data, small networks and a loss, for tests of plugins that do not have their own.
 
-These come as the records of a plugin `testing` that is installed nowhere: the kit adds it to its registry.
+They are records of a plugin `testing`, which is not installed: the kit adds it to its registry.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ CLASSES = ("a", "b", "c")
 SHAPES: tuple[tuple[int, ...], ...] = (
     (1, 8, 8), (1, 16, 16), (3, 32, 32), (1, 64, 64), (3, 64, 64), (3, 128, 128), (2,), (1,), (3,), (8,),
 )  # fmt: skip
-"""Of the float fields of made-up data, in the order in which they are tried."""
+"""Shapes of float fields of the synthetic data, in the order in which they are tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticConfig:
-    """Options of the made-up networks: the shape of a sample's score."""
+    """Options of the synthetic networks: the shape of the score of a sample."""
 
     score: Literal["flat", "column", "map"] = "flat"
 
 
 def candidates(needs: Sequence[str]) -> Iterator[DataInfo]:
-    """Data to try an architecture with, the smallest first: fields of its `needs` in many shapes.
+    """Data to test an architecture with, the smallest first: the fields that it `needs`, in many shapes.
 
-    A field is a label where its name says so; one float field is added where no need names any.
+    A field is a label if its name says so; if `needs` has no float field, one is added.
     """
     labels = [name for name in needs if any(word in name for word in ("label", "class", "condition"))]
     floats = [name for name in needs if name not in labels] or ["image"]
@@ -53,17 +53,17 @@ def _bounds(shape: tuple[int, ...]) -> tuple[float, float] | None:
 
 
 def source_of(info: DataInfo) -> str:
-    """What `data.source` has to be for made-up samples of these fields."""
+    """The value of `data.source` for synthetic samples with these fields."""
     text = json.dumps([field.to_json() for field in info.fields])
     return f"{SYNTHETIC.dist}/made-up:{text}"
 
 
-def open_synthetic(argument: str, config: None) -> ArraySource:
-    """Factory of the dataset `made-up`: random samples of the fields that `argument` describes as JSON."""
+def open_synthetic(argument: str, config: None = None) -> ArraySource:
+    """Factory of the dataset `made-up`: random samples with the fields that `argument` describes in JSON."""
     try:
         fields = tuple(Field.from_json(raw) for raw in json.loads(argument))
     except (ValueError, TypeError) as error:
-        raise DataError(f"These are no fields: {argument!r:.200}") from error
+        raise DataError(f"These are not fields: {argument!r:.200}") from error
     random = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
     for field in fields:
@@ -84,7 +84,7 @@ def build_networks(config: SyntheticConfig, data: DataInfo) -> Networks:
     return build(config.score, data)
 
 
-def build_loss(config: None) -> Any:
+def build_loss(config: None = None) -> Any:
     """Factory of the loss `made-up`."""
     from ganzoo.testing.synthetic_networks import Logistic
 
@@ -96,32 +96,21 @@ SYNTHETIC = Plugin(
     dist="ganzoo-testing",
     version=__version__,
     state="ok",
-    items=(
-        (
-            "dataset",
-            DatasetSpec(
-                name="made-up",
-                summary="Random samples of any fields.",
-                factory="ganzoo.testing.synthetic:open_synthetic",
-                argument="JSON",
-            ),
+    specs=(
+        DatasetSpec(
+            name="made-up",
+            summary="Random samples of any fields.",
+            factory="ganzoo.testing.synthetic:open_synthetic",
+            argument="JSON",
         ),
-        (
-            "architecture",
-            ArchitectureSpec(
-                name="made-up",
-                summary="Two small networks for images of any size.",
-                factory="ganzoo.testing.synthetic:build_networks",
-                config=SyntheticConfig,
-                needs=("image",),
-            ),
+        ArchitectureSpec(
+            name="made-up",
+            summary="Two small networks for images of any size.",
+            factory="ganzoo.testing.synthetic:build_networks",
+            config=SyntheticConfig,
+            needs=("image",),
         ),
-        (
-            "loss",
-            LossSpec(
-                name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"
-            ),
-        ),
+        LossSpec(name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"),
     ),
 )
 """The records of this module as a plugin."""

@@ -1,4 +1,4 @@
-"""The made-up networks and loss, on which the kit tries losses and terms that come without a recipe."""
+"""The synthetic networks and loss, with which the kit tests losses and terms that have no recipe."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Discriminator(nn.Module):
         self.maps = nn.Conv2d(WIDTH, 1, 3, 1, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) -> scores of the shape that was asked for, and what they are made from."""
+        """(N, C, H, W) -> scores of the configured shape, and the features they are computed from."""
         features: Tensor = self.features(image)
         maps: Tensor = self.maps(features)
         column = maps.flatten(1).mean(1, keepdim=True)
@@ -53,26 +53,26 @@ class Logistic:
     """E softplus(-D(x)) + E softplus(D(x')); the generator minimises E softplus(-D(x'))."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Of scores of any shape."""
+        """The loss for scores of any shape."""
         return functional.softplus(-real).mean() + functional.softplus(fake).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """Of scores of any shape."""
+        """The loss for scores of any shape."""
         return functional.softplus(-fake).mean()
 
 
 def build(score: str, data: DataInfo) -> Networks:
-    """The pair for the field `image`."""
+    """A generator and a discriminator for the field `image`."""
     image = data.image()
-    judge = Net(module=Discriminator(image, score), reads=("image",), writes=("score", "features"))
+    discriminator = Net(module=Discriminator(image, score), reads=("image",), writes=("score", "features"))
     return Networks(
         generators={"generator": Net(module=Generator(image), reads=("z",), writes=("image",))},
-        discriminators={"discriminator": judge},
+        discriminators={"discriminator": discriminator},
         fields=(Field(name="z", shape=(WIDTH,), source="normal"),),
     )
 
 
 def scores(shape: tuple[int, ...], level: float) -> Tensor:
-    """Scores around that level, each another, with a graph."""
+    """Different scores around that level, which require gradients."""
     spread = torch.linspace(-0.2, 0.2, prod(shape)).reshape(shape)
     return (level + spread).requires_grad_()

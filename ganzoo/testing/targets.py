@@ -1,4 +1,4 @@
-"""What checks look at: a plugin, and what its records make, built once and shared by their checks."""
+"""The targets of checks: a plugin, its records, and what these build, once for all their checks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,7 +41,7 @@ from ganzoo.training.session import resume, start
 BATCH = 4
 MADE = f"{SYNTHETIC.dist}/made-up"
 TINY = {
-    "train.device": "cpu",  # where equal runs are equal to the byte
+    "train.device": "cpu",  # here equal runs give equal bytes
     "train.precision": "fp32",
     "train.threads": 1,
     "train.batch_size": BATCH,
@@ -51,16 +52,16 @@ TINY = {
     "train.sample_every": 10**9,
     "train.checkpoint_every": 10**9,
 }
-"""How a recipe is shrunk; its networks and their options stay."""
+"""Settings that shrink a recipe; its networks and their options stay."""
 
 
 class Target:
-    """Something of a plugin that checks look at."""
+    """Something of a plugin that checks test."""
 
     stage: Stage
 
     def __init__(self, name: str, registry: Registry, data: Sequence[DataInfo] = ()) -> None:
-        """`data`: what the plugin's author says that its networks can be built for."""
+        """`data`: fields that the networks can be built for, as the plugin's author says."""
         self.name = name
         self.registry = registry
         self.data = tuple(data)
@@ -80,7 +81,7 @@ class PluginTarget(Target):
 
     @cached_property
     def entry_point(self) -> EntryPoint:
-        """Where it comes in; NotApplicable for a plugin that is not installed."""
+        """Its entry point; NotApplicable for a plugin that is not installed."""
         for point in entry_points(group=GROUP):
             if (named(point.dist)[0], point.name) == (self.plugin.dist, self.plugin.name):
                 return point
@@ -98,10 +99,10 @@ class RecordTarget(Target):
 
 
 class BuiltTarget(Target):
-    """Something that is built for data: the smallest made-up data that it takes, or its author's."""
+    """Something that is built for data: the smallest synthetic data that fits, or the author's."""
 
     def plans(self) -> Iterator[Plan]:
-        """Plans to try, those for the smallest data first."""
+        """Plans to try, with the smallest data first."""
         raise NotImplementedError
 
     @cached_property
@@ -114,10 +115,10 @@ class BuiltTarget(Target):
                 return plan
             except (DataError, SettingsError) as error:
                 refusals.append(str(error).replace("\n", " "))
-        last = f" The last refusal: {refusals[-1]}" if refusals else ""
+        last = f" The last error: {refusals[-1]}" if refusals else ""
         raise Failed(
-            f"It could be built for none of {len(refusals)} kinds of small data.{last}",
-            "let the suite name data that it takes: `data = DataInfo(fields=(...), count=32)`",
+            f"It cannot be built for any of {len(refusals)} kinds of small data.{last}",
+            "name data that fits in the suite: `data = DataInfo(fields=(...), count=32)`",
         )
 
     @cached_property
@@ -126,12 +127,12 @@ class BuiltTarget(Target):
         return open_data(self.plan).info
 
     def networks(self, seed: int = 0) -> Networks:
-        """Fresh networks, initialised from that seed."""
+        """New networks, initialised with that seed."""
         plan = replace(self.plan, train=replace(self.plan.train, seed=seed))
         return build_networks(plan, self.info)
 
     def _made_up(self, needs: Sequence[str]) -> Iterator[str]:
-        """Sources of made-up data."""
+        """Sources of synthetic data."""
         for info in (*self.data, *candidates(needs)):
             yield source_of(info)
 
@@ -146,21 +147,22 @@ class ArchitectureTarget(BuiltTarget):
         self.item = item
 
     def plans(self) -> Iterator[Plan]:
-        """With the made-up loss; on made-up data, then on that of recipes that use it."""
+        """Plans with the synthetic loss, on synthetic data, then on the data of recipes that use it."""
         target = f"{self.item.qualified}+{MADE}"
         for source in self._made_up(self.item.spec.needs):
             yield resolve(target, self.registry, overrides={**TINY, "data.source": source})
         for recipe in self.registry.of_kind(RecipeSpec):
             if recipe.spec.architecture in (self.item.name, self.item.qualified):
-                yield resolve(target, self.registry, overrides={**TINY, "data.source": recipe.spec.data})
+                with suppress(GanzooError):  # another package's recipe may need data that is not here
+                    yield resolve(target, self.registry, overrides={**TINY, "data.source": recipe.spec.data})
 
     @cached_property
     def fields(self) -> dict[str, Field]:
-        """All that its networks read and write, by name."""
+        """All fields that its networks read and write, by name."""
         return declared(self.networks(), self.info)
 
     def batch(self, n: int) -> Batch:
-        """Made-up samples of all fields, the same for the same `n`."""
+        """Synthetic samples of all fields, the same for the same `n`."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(n)
             return example(self.fields.values(), n)
@@ -176,7 +178,7 @@ class LossTarget(Target):
         self.item = item
 
     def loss(self) -> Any:
-        """A fresh one."""
+        """A new instance of the loss."""
         spec = self.item.spec
         return factory_of(self.item)(spec.config() if spec.config else None)
 
@@ -191,7 +193,7 @@ class TermTarget(BuiltTarget):
         self.item = item
 
     def plans(self) -> Iterator[Plan]:
-        """Those of recipes that use it, shrunk; then made-up networks."""
+        """Shrunk plans of recipes that use it, then one with synthetic networks."""
         for recipe in self.registry.of_kind(RecipeSpec):
             try:
                 plan = resolve(recipe.qualified, self.registry)
@@ -203,7 +205,7 @@ class TermTarget(BuiltTarget):
         yield self.made_up("flat")
 
     def made_up(self, score: str) -> Plan:
-        """Made-up networks with scores of that shape."""
+        """A plan with synthetic networks, with scores of that shape."""
         source = source_of(next(candidates(("image",))))
         options = {"architecture.score": score, "data.source": source}
         return resolve(f"{MADE}+{MADE}+{self.item.qualified}", self.registry, overrides={**TINY, **options})
@@ -219,7 +221,7 @@ class AugmentationTarget(Target):
         self.item = item
 
     def augmentation(self) -> Any:
-        """A fresh one that was told scores of a sure discriminator: one that adapts does something then."""
+        """A new instance that has seen high real scores, so that an adaptive augmentation does something."""
         spec = self.item.spec
         augment = factory_of(self.item)(spec.config() if spec.config else None)
         for _ in range(8):
@@ -229,7 +231,7 @@ class AugmentationTarget(Target):
 
 @dataclass(frozen=True)
 class Exported:
-    """A generator's graph, and what it was made from."""
+    """The graph of a generator, and its network and fields."""
 
     graph: onnx.ModelProto
     net: Net
@@ -238,7 +240,7 @@ class Exported:
 
 
 class RecipeTarget(BuiltTarget):
-    """A recipe, shrunk to a batch of 4 and to the smallest data that its networks take."""
+    """A recipe, shrunk to a batch of 4 and to the smallest data that fits its networks."""
 
     stage: Stage = "recipe"
 
@@ -249,14 +251,14 @@ class RecipeTarget(BuiltTarget):
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     def plans(self) -> Iterator[Plan]:
-        """On made-up data, then on its own."""
+        """Plans on synthetic data, then on its own data."""
         own = resolve(self.item.qualified, self.registry)
         for source in (*self._made_up(own.architecture.item.spec.needs), own.data.source):
             yield self.shrunk(source, cycles=4)
 
     @cached_property
     def parts(self) -> frozenset[tuple[str, str]]:
-        """What it is made of, by stage and name; nothing when it does not resolve."""
+        """The records that it names, by stage and name; nothing if it does not resolve."""
         try:
             plan = resolve(self.item.qualified, self.registry)
         except GanzooError:
@@ -266,14 +268,14 @@ class RecipeTarget(BuiltTarget):
         return frozenset((item.kind, item.name) for item in items)
 
     def shrunk(self, source: str, cycles: int) -> Plan:
-        """So many cycles on that data, pairs judged together in place of larger packs."""
+        """That many cycles on that data, with packs of at most two."""
         pack = min(2, resolve(self.item.qualified, self.registry).train.pack)
         length = {"data.source": source, "train.images": cycles * BATCH, "train.pack": pack}
         return resolve(self.item.qualified, self.registry, overrides={**TINY, **length})
 
     @cached_property
     def whole(self) -> Run:
-        """A run of 4 cycles in one piece."""
+        """A run of 4 cycles without a pause."""
         return start(self.plan, self.folder / "whole", NullReporter())[0]
 
     def in_parts(self) -> Run:
@@ -289,7 +291,7 @@ class RecipeTarget(BuiltTarget):
 
     @cached_property
     def exported(self) -> dict[str, Exported]:
-        """The ONNX graph of each generator, which no check has seen yet."""
+        """The ONNX graph of each generator, not checked yet."""
         fields = declared(self.trained.networks, self.info)
         parts = {}
         for name, net in self.trained.networks.generators.items():
@@ -299,7 +301,7 @@ class RecipeTarget(BuiltTarget):
 
 
 def fields_written(net: Net, batch: Batch) -> Batch:
-    """What a net makes of a batch in eval mode, without a graph."""
+    """The outputs of a network for a batch, in eval mode and without an autograd graph."""
     module = deepcopy(net.module).eval()
     with torch.no_grad():
         return apply(replace(net, module=module), batch)

@@ -1,1 +1,1 @@
-"""Training: the loop and all that belongs to it. Everything outside starts at `session.py`."""
+"""Training: the loop and what it needs. Other packages enter it through `session.py`."""

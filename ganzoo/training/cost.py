@@ -1,6 +1,6 @@
-"""What a run will cost, for `--dry-run`: parameters, floating-point work, memory.
+"""What a run will cost, for `--dry-run`: parameters, floating-point operations, memory.
 
-Work and saved activations are counted by really running both phases on a few samples; both grow in
+Operations and saved activations are counted while both phases run on a few samples. Both counts grow in
 proportion to the batch.
 """
 
@@ -16,7 +16,8 @@ from torch import Tensor
 from ganzoo.api.training import Batch
 from ganzoo.networks.apply import parameter_count
 from ganzoo.training.flops import FlopCounter, Work
-from ganzoo.training.phases import Penalty, Phases
+from ganzoo.training.objective import Penalty
+from ganzoo.training.phases import Phases
 from ganzoo.training.setup import TrainingSetup
 
 PROBE = 4
@@ -24,7 +25,7 @@ PROBE = 4
 
 @dataclass(frozen=True)
 class Cycle:
-    """Counts for one cycle: floating-point work, and bytes that the backward passes keep, by role."""
+    """Counts for one cycle: floating-point operations, and bytes saved for the backward passes, by role."""
 
     work: Work
     saved: Mapping[str, float]
@@ -36,9 +37,9 @@ class Cycle:
 
 
 def count_cycle(setup: TrainingSetup) -> Cycle:
-    """Run both phases on a few samples. The prepared run is used up: its weights take steps."""
+    """Run both phases on a few samples. This changes the weights: do not train with `setup` afterwards."""
     settings, phases, names = setup.plan.train, setup.phases, set(setup.batches.names)
-    phases.replay = None  # copies, no work; and a pool may be smaller than the probe
+    phases.replay = None  # it only copies; and a pool may be smaller than the probe
     count, probe = settings.batch_size, PROBE * settings.pack
     generator_count = settings.generator_batch_size or count
     work: Work = {}
@@ -48,7 +49,7 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
         ("generator", generator_count, 1),
     ):
         real = setup.batches.take(role, 0, probe, phases.reads(role, names))
-        penalties = phases.penalties[role]
+        penalties = phases.objective.penalties[role]
         counted, kept = _count_phase(phases, role, real, penalties)
         saved[role] = kept / probe * samples
         shares = [(counted, 1.0)]
@@ -63,7 +64,7 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
 
 
 def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty]) -> tuple[Work, float]:
-    """Work of one phase on `PROBE` packs with these penalties, all due, and bytes that it keeps."""
+    """Operations of one phase on `PROBE` packs with all these penalties, and bytes saved for backward."""
     kept: dict[int, int] = {}
     count = PROBE * phases.memory.pack
 
@@ -71,7 +72,8 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
         kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
         return value
 
-    before, phases.penalties = phases.penalties, {**phases.penalties, role: penalties}
+    objective = phases.objective
+    before, objective.penalties = objective.penalties, {**objective.penalties, role: penalties}
     try:
         with FlopCounter() as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             if role == "discriminator":
@@ -79,16 +81,16 @@ def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty
             else:
                 phases.generator(real, count, 0)
     finally:
-        phases.penalties = before
+        objective.penalties = before
     return counter.work, sum(kept.values())
 
 
 def estimate(setup: TrainingSetup) -> dict[str, Any]:
-    """Counts for a prepared run, which is used up by it (its weights take a few steps).
+    """Counts for a run that is set up. This changes its weights: do not train with `setup` afterwards.
 
-    `flops_per_image` is for one real image, everything that its cycle does counted in; `memory_mb`
-    is an estimate of weights, gradients, optimiser state, activations, the pool of earlier samples and the
-    data, where that is kept on the device.
+    `flops_per_image` is the work of a whole cycle, divided by its real images. `memory_mb` is an estimate of
+    weights, gradients, optimiser state, activations, the pool of earlier samples, and the data where it is
+    kept on the device.
     """
     training, settings = setup.training, setup.plan.train
     pool = setup.phases.replay
@@ -100,7 +102,7 @@ def estimate(setup: TrainingSetup) -> dict[str, Any]:
         "generators": parameter_count(nets.generators.values()),
         "discriminators": parameter_count(nets.discriminators.values()),
     }
-    # Weight, gradient and two Adam moments are 16 bytes a parameter; the average adds 4.
+    # Weight, gradient and two Adam moments are 16 bytes per parameter; the EMA adds 4.
     weights = 16 * sum(parameters.values()) + (4 * parameters["generators"] if training.ema.active else 0)
     activations = max(cycle.saved.values())
     stored = sum(array.nbytes for array in setup.dataset.arrays.values())

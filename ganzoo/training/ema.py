@@ -1,4 +1,4 @@
-"""The moving average of the generators, which samples and exports are made from."""
+"""The moving average (EMA) of the generators. Samples and exports use it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from ganzoo.config.schedule import number_at
 from ganzoo.config.settings import EmaSettings
 from ganzoo.training.compute.device import Scalar
 
@@ -15,13 +16,13 @@ from ganzoo.training.compute.device import Scalar
 class Ema:
     """Averaged copies of the generators, in eval mode.
 
-    Parameters and running statistics are averaged with one factor: statistics of the raw weights
-    do not fit averaged weights. Counters are copied. With `half_life` 0 the raw modules are used.
+    Parameters and running statistics are averaged with the same factor, because statistics of the raw
+    weights do not fit averaged weights. Counters are copied. With `half_life` 0 the raw modules are used.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: EmaSettings) -> None:
         self.settings = settings
-        self.active = settings.half_life > 0
+        self.active = settings.active
         self.source = dict(modules)
         self.modules = {
             name: deepcopy(module).eval().requires_grad_(False) if self.active else module
@@ -36,9 +37,9 @@ class Ema:
         self._copied = [pair for pair in pairs if not pair[0].is_floating_point()]
         self._weight = Scalar(pairs[0][0].device if pairs else torch.device("cpu"))
 
-    def schedule(self, images: int, seen: int) -> None:
-        """Set the weight of the next update: after `images` more images, `seen` in all."""
-        half_life = self.settings.half_life
+    def schedule(self, progress: float, images: int, seen: int) -> None:
+        """Set the weight of the next update, which comes `images` images after the last; `seen` in total."""
+        half_life = number_at(self.settings.half_life, progress, seen)
         if self.settings.ramp > 0:
             half_life = min(half_life, self.settings.ramp * seen)
         self._weight.set(1.0 - 0.5 ** (images / max(half_life, 1e-8)))

@@ -1,4 +1,4 @@
-"""Counting floating-point work as it is done."""
+"""Counting floating-point operations while they run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Work = dict[tuple[str, str], float]
 
 
 class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations of matrix products and convolutions, all backward passes included.
+    """Counts floating-point operations of matrix products and convolutions, also in backward passes.
 
-    torch's own FlopCounterMode follows modules and fails inside the `autograd.grad` of a penalty;
-    this mode uses only its table of formulas.
+    torch's own FlopCounterMode tracks modules and fails inside the `autograd.grad` of a penalty.
+    This mode uses only its table of formulas.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def operations(self) -> float:
-        """All of them together."""
+        """The sum of all operations."""
         return sum(self.work.values())
 
     def __torch_dispatch__(

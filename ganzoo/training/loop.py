@@ -1,7 +1,7 @@
-"""The one loop that trains every GAN here.
+"""The loop that trains every GAN.
 
-The loop owns *when*: phases, schedules, averaging, recording, stopping. Losses own the formula,
-terms the regularisers, the recorder what is written, the repeater how a cycle reaches the device.
+The loop decides when things happen: phases, schedules, averaging, recording, stopping. Losses own the
+formula, terms the regularisers. The recorder writes files, and the repeater runs cycles on the device.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ def train_loop(
     recorder: Recorder,
     stop: Callable[[], Outcome | None],
 ) -> Outcome:
-    """Train until the run is complete or `stop` names a reason; resuming continues exactly.
+    """Train until the run is complete or `stop` returns a reason. A resumed run continues exactly.
 
-    One cycle is `n_critic` steps of the discriminators and one of the generators. Real samples come
-    in an order that is a function of (seed, images seen); the generators' phase has its own stream. Of
-    several ranks each takes its share of every batch.
+    One cycle is `n_critic` steps of the discriminators and one step of the generators. The order of real
+    samples is a function of (seed, images seen); the generators' phase has its own order. With several
+    ranks, each takes its share of every batch.
     """
     settings = plan.train
     n_critic, count = settings.n_critic, settings.batch_size
     generator_count = settings.generator_batch_size or count
     share, generator_share = (training.engine.ranks.share(size) for size in (count, generator_count))
-    judged = phases.reads("discriminator", set(batches.names))
-    conditions = phases.reads("generator", set(batches.names))
+    discriminator_fields = phases.reads("discriminator", set(batches.names))
+    generator_fields = phases.reads("generator", set(batches.names))
 
     def cycle(picked: Sequence[Picked]) -> None:
         for turn in range(n_critic):
-            real = batches.materialize(picked[turn], judged)
+            real = batches.materialize(picked[turn], discriminator_fields)
             phases.discriminator(real, count, training.steps * n_critic + turn, turn + 1 == n_critic)
         if not settings.reuse_fakes:
-            real = batches.materialize(picked[n_critic], conditions)
+            real = batches.materialize(picked[n_critic], generator_fields)
         phases.generator(real, generator_count, training.steps)
         training.average_statistics()
         training.ema.update()
@@ -57,13 +57,16 @@ def train_loop(
         images, steps = training.images, training.steps
         training.discriminator.schedule(progress, images, steps * n_critic)
         training.generator.schedule(progress, images, steps)
-        training.ema.schedule(n_critic * count, images + n_critic * count)
+        training.ema.schedule(progress, n_critic * count, images + n_critic * count)
+        phases.move_schedules(progress, images)
 
         starts = [images + turn * count + share.start for turn in range(n_critic)]
-        picked = [batches.select("discriminator", start, len(share), judged) for start in starts]
+        picked = [
+            batches.select("discriminator", start, len(share), discriminator_fields) for start in starts
+        ]
         if not settings.reuse_fakes:
             start = steps * generator_count + generator_share.start
-            picked.append(batches.select("generator", start, len(generator_share), conditions))
+            picked.append(batches.select("generator", start, len(generator_share), generator_fields))
         repeater.run(phases.due(steps, n_critic), cycle, picked)
 
         training.images += n_critic * count

@@ -1,7 +1,7 @@
-"""How many samples a step computes at once: all of its share, until memory runs out.
+"""The size of micro-batches: a rank's whole share of the batch, until memory runs out.
 
-Then the micro-batch is halved, and gradients are accumulated. Losses are means over samples, so this
-changes nothing but rounding, except for layers that look at a whole batch (BatchNorm).
+Then the micro-batch is halved, and gradients are accumulated. Losses are means over samples, so only
+rounding changes, except for layers that use the whole batch (BatchNorm).
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ _OUT_OF_MEMORY = ("allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 
 
 class MicroBatching:
-    """The size of micro-batches, a multiple of `pack`; `told` hears of each change. None is a whole share."""
+    """The micro-batch size `at_once`, a multiple of `pack`; None: no limit. `on_change` gets new sizes."""
 
     def __init__(self, at_once: int | None = None, pack: int = 1) -> None:
         self.at_once = at_once
         self.pack = pack
-        self.told: Callable[[int], None] = lambda _: None
+        self.on_change: Callable[[int], None] = lambda _: None
 
     def halve(self, error: BaseException, count: int) -> None:
-        """Compute less at once after this error, of a share of `count` samples.
+        """Halve the micro-batch after this error, for a share of `count` samples.
 
-        Raises the error again where it is not about memory, or where one sample (or pack) is too much.
+        Raises the error again if it is not about memory, or if one sample (or pack) is too much.
         """
         current = min(self.at_once or count, count)
         if not is_out_of_memory(error) or current <= self.pack or _is_capturing():
             raise error
         self.at_once = -(-current // (2 * self.pack)) * self.pack
-        self.told(self.at_once)
+        self.on_change(self.at_once)
 
     def release(self) -> None:
-        """Give back what the failed attempt held."""
+        """Free the cached memory of the failed attempt."""
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a device or on the host."""
+    """Whether the error means that memory ran out, on a device or on the host."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def _is_capturing() -> bool:
-    """A CUDA graph that is being captured cannot be mended: its repeater goes on without it."""
+    """Whether a CUDA graph is being captured. Its repeater then handles the error: it runs eagerly."""
     return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()

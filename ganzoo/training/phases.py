@@ -1,28 +1,30 @@
-"""The two phases of the game: one step of the discriminators, one step of the generators.
+"""The two phases of a cycle: one step of the discriminators, one step of the generators.
 
 A phase is a function of (parameters, random stream, real batch). It never waits for the device, so that
-a CUDA graph can hold it: what it measures goes to the meter as tensors, read at log ticks only.
+it can be captured as a CUDA graph: measurements go to the meter as tensors, and only log ticks read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from ganzoo.api.networks import Networks
-from ganzoo.api.training import Augmentation, Batch, Loss, View
+from ganzoo.api.training import Batch, View
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.distributed.ranks import Ranks
 from ganzoo.training.microbatches import MicroBatching
+from ganzoo.training.objective import Objective
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.schedules import Schedules
 from ganzoo.training.shards import Shard, StepRandom, shards
 from ganzoo.training.step_snapshot import StepSnapshot
-from ganzoo.training.view import GameView, generated
+from ganzoo.training.view import GameView, Generated, generated
 from ganzoo.util.error_notes import Blame
 
 ROLES = ("generator", "discriminator")
@@ -31,32 +33,13 @@ MEASURED = (
     "score_fake",
     *(f"{what}_{role}" for what in ("loss", "gradient_norm") for role in ROLES),
 )
-"""What each run's log has, beside its penalties by name and, where steps may be skipped, their share."""
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """A term of one role, ready to be computed."""
-
-    name: str
-    role: str
-    function: Callable[[View], Tensor]
-    every: int
-    second_order: bool
-
-
-@dataclass(frozen=True)
-class GeneratedBatch:
-    """What the generators made of one part of a batch: of each game the samples, and their noise."""
-
-    noises: list[Batch]
-    fakes: list[Batch]
+"""Values in every run's log. It also has its penalties by name and, with `on_nan` "skip", skipped steps."""
 
 
 class Meter:
-    """Sums of what the phases measure, kept on the device until a log tick reads their means.
+    """Sums of the measurements of the phases, kept on the device until a log tick reads their means.
 
-    A `tolerant` meter leaves out what is not finite. Means are those of all ranks.
+    A `tolerant` meter ignores values that are not finite. Means are over all ranks.
     """
 
     def __init__(self, ranks: Ranks | None = None, tolerant: bool = False) -> None:
@@ -66,9 +49,9 @@ class Meter:
         self.counts: dict[str, Tensor] = {}
 
     def add(self, name: str, value: Tensor, weight: float = 1.0) -> None:
-        """Add the mean of a tensor of any shape, measured in a whole step or in a part of that weight.
+        """Add the mean of a tensor of any shape, with the weight of its shard (1 for a whole step).
 
-        In place: a CUDA graph repeats it.
+        It works in place, so that a CUDA graph can replay it.
         """
         value = value.detach().float().mean()
         if name not in self.sums:
@@ -82,7 +65,7 @@ class Meter:
             self.counts[name].add_(weight)
 
     def totals(self) -> tuple[Batch, Batch]:
-        """Sums and counts of all ranks together, in the order of their names."""
+        """Sums and counts over all ranks, sorted by name."""
         names = sorted(self.sums)
         if not names:
             return {}, {}
@@ -92,7 +75,7 @@ class Meter:
         return dict(zip(names, sums, strict=True)), dict(zip(names, counts, strict=True))
 
     def means(self) -> dict[str, float]:
-        """The means since the last `read`; this waits for the device."""
+        """The means since the last `read`. This waits for the device."""
         sums, counts = self.totals()
         if not sums:
             return {}
@@ -101,82 +84,64 @@ class Meter:
         return {name: total / count for name, total, count in means if count}
 
     def read(self) -> dict[str, float]:
-        """The means, and begin new ones."""
+        """Return the means and reset them."""
         means = self.means()
         if self.sums:
             torch._foreach_zero_([*self.sums.values(), *self.counts.values()])
         return means
 
 
+@dataclass(eq=False, kw_only=True)
 class Phases:
-    """Both phases over one set of networks, with the loss and terms of a plan."""
+    """Both phases for one set of networks, with the loss and terms of a plan.
 
-    def __init__(
-        self,
-        networks: Networks,
-        players: Mapping[str, Player],
-        engine: Engine,
-        meter: Meter,
-        loss: Loss,
-        penalties: Mapping[str, list[Penalty]],
-        *,
-        augmentation: Augmentation | None = None,
-        images: Collection[str] = (),
-        paired: bool = False,
-        reuse_fakes: bool = False,
-        joint: Collection[str] = (),
-        memory: MicroBatching | None = None,
-        stateful: Collection[nn.Module] = (),
-        replay: ReplayBuffer | None = None,
-    ) -> None:
-        """`joint` names the discriminators that may judge real and generated samples in one batch.
+    `joint` names the discriminators that may score real and generated samples in one batch. `images` names
+    the fields that the augmentation changes, if a discriminator reads them.
+    """
 
-        An augmentation changes those of the fields `images` that a discriminator reads.
-        """
-        self.networks = networks
-        self.players = players
-        self.engine = engine
-        self.meter = meter
-        self.loss = loss
-        self.penalties = penalties
-        self.augmentation = augmentation
-        self.images = frozenset(images)
-        self.paired = paired
-        self.reuse_fakes = reuse_fakes
-        self.joint = frozenset(joint)
-        self.memory = memory or MicroBatching()
-        self.stateful = tuple(stateful)
-        self.replay = replay
+    networks: Networks
+    players: Mapping[str, Player]
+    engine: Engine
+    meter: Meter
+    objective: Objective
+    images: Collection[str] = ()
+    reuse_fakes: bool = False
+    joint: Collection[str] = ()
+    memory: MicroBatching = field(default_factory=MicroBatching)
+    replay: ReplayBuffer | None = None
+    schedules: Schedules | None = None
+
+    def __post_init__(self) -> None:
         self.noise_fields = noise_fields(self.networks)
-        self._kept: dict[Shard, GeneratedBatch] = {}
+        self._kept: dict[Shard, list[Generated]] = {}
         self._kept_noise: Batch = {}
 
     def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
-        """One step of all discriminators on `count` real samples and as many generated ones.
+        """One step of all discriminators on `count` real samples and `count` generated ones.
 
-        `count` is the global batch, `real` this rank's share of it. `last`: the generators' phase is
-        next, which may reuse the generated samples.
+        `count` is the global batch size, `real` is this rank's share. `last`: the generators' phase comes
+        next and may reuse the generated samples.
         """
         self._learn("discriminator", real, count, step, keep=last and self.reuse_fakes)
 
     def generator(self, real: Batch, count: int, step: int) -> None:
-        """One step of all generators; `real` gives conditions, and scores to paired losses."""
+        """One step of all generators; `real` has their conditions, and the real samples for paired losses."""
         self._learn("generator", real, count, step, keep=False)
 
     def _learn(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
         try:
             self._step(role, real, count, step, keep)
         except BaseException:
-            # What is kept for the other phase may be memory of a broken capture, which no kernel wrote.
+            # Samples kept for the other phase may be memory of a failed capture, which no kernel wrote.
             self._kept.clear()
             self._kept_noise = {}
             raise
 
     def _step(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
-        """Gradients of this rank's share of the batch, part after part, then one step."""
+        """Add up the gradients of this rank's share of the batch, shard by shard; then take one step."""
         player, random = self.players[role], StepRandom(self.engine)
         noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
-        snapshot = StepSnapshot(player, self._modules()) if player.skips else None
+        snapshot = StepSnapshot(player, self.modules) if player.skips else None
         replay = self.replay if role == "discriminator" else None
         if replay is not None:
             replay.begin(self.engine, count)
@@ -190,7 +155,7 @@ class Phases:
             except (RuntimeError, MemoryError) as error:
                 self._kept.clear()
                 self.memory.halve(error, len(self.engine.ranks.share(count)))
-            self.memory.release()  # only here has the error let go of what it held
+            self.memory.release()  # not inside `except`: the error still holds the tensors there
         self._kept_noise = noise if keep else {}
         if not keep:
             self._kept.clear()
@@ -208,93 +173,109 @@ class Phases:
     ) -> None:
         share = self.engine.ranks.share(count)
         shared = shards(share, count, self.memory.at_once, self.memory.pack)
-        # The graphs of several parts would need as much memory as the whole: their samples are made again.
+        # The autograd graphs of all shards need as much memory as the whole batch: generate samples again.
         keep = keep and len(shared) == 1
         learns = keep or role == "generator"
         for shard in shared:
             random.begin(shard)
             rows = shard.rows(real, share.start)
-            drawn = self._kept.get(shard) or self._drawn(rows, shard.rows(noise), learns)
+            drawn = self._kept.get(shard) or self.draw(rows, shard.rows(noise), learn=learns)
             if keep:
                 self._kept[shard] = drawn
             if self.replay is not None and role == "discriminator":
                 drawn = self._replayed(self.replay, drawn, shard)
-            total = self._total(role, rows, drawn, step, random, shard.weight)
+            total = self.total(role, rows, drawn, step, random, shard.weight)
             self.players[role].add_gradients(total if shard.weight == 1 else total * shard.weight)
 
     def parts(self) -> dict[str, object]:
-        """All that a step computes with and that a plugin wrote, by names for messages."""
-        named: dict[str, object] = {"the loss": self.loss, "the augmentation": self.augmentation}
+        """What plugins wrote of a step, by names for messages."""
+        objective = self.objective
+        named: dict[str, object] = {
+            "the loss": objective.loss,
+            "the augmentation": objective.augmentation,
+        }
         for role in ROLES:
-            named |= {f"the term '{term.name}'": term.function for term in self.penalties[role]}
+            named |= {f"the term '{term.name}'": term.function for term in objective.penalties[role]}
             named |= {f"a constraint of the {role}s": self.players[role].constraints}
         nets = {"generator": self.networks.generators, "discriminator": self.networks.discriminators}
         for role, those in nets.items():
             named |= {f"the {role} '{name}'": net.module for name, net in those.items()}
         return named
 
-    def _modules(self) -> list[nn.Module]:
+    @property
+    def modules(self) -> list[nn.Module]:
+        """All modules with a state: the networks, and the stateful modules of the objective."""
         nets = (*self.networks.generators.values(), *self.networks.discriminators.values())
-        return [*(net.module for net in nets), *self.stateful]
+        return [*(net.module for net in nets), *self.objective.stateful.values()]
+
+    def move_schedules(self, progress: float, images: int) -> None:
+        """Give scheduled numbers the values of the next cycle."""
+        if self.schedules is not None:
+            self.schedules.move(progress, images)
 
     def due(self, steps: int, n_critic: int) -> tuple[tuple[str, ...], ...]:
-        """The terms of each step of a cycle: cycles with equal ones do the same work."""
+        """The terms that are due in each step of a cycle. Cycles with the same terms do the same work."""
         turns = [("discriminator", steps * n_critic + turn) for turn in range(n_critic)]
         return tuple(
-            tuple(penalty.name for penalty in self.penalties[role] if step % penalty.every == 0)
+            tuple(penalty.name for penalty in self.objective.penalties[role] if step % penalty.every == 0)
             for role, step in (*turns, ("generator", steps))
         )
 
     def reads(self, role: str, data: set[str]) -> list[str]:
         """The data fields that a phase of this role needs."""
         nets = [*self.networks.generators.values(), *self.networks.discriminators.values()]
-        if role == "discriminator" or self.paired or self.penalties["generator"]:
+        if role == "discriminator" or self.objective.paired or self.objective.penalties["generator"]:
             return sorted({name for net in nets for name in (*net.reads, *net.writes)} & data)
         needed: set[str] = set()
         for game in self.networks.games:
             generator = self.networks.generators[game.generator]
-            judged = self.networks.discriminators[game.discriminator].reads
-            needed |= set(generator.reads) | (set(judged) - set(generator.writes))
+            scored = self.networks.discriminators[game.discriminator].reads
+            needed |= set(generator.reads) | (set(scored) - set(generator.writes))
         return sorted(needed & data)
 
-    def _drawn(self, real: Batch, noise: Batch, learn: bool) -> GeneratedBatch:
+    def draw(self, real: Batch, noise: Batch, *, learn: bool) -> list[Generated]:
+        """Generated samples of each game; with an autograd graph if the generators `learn` from them."""
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             generators = [self.networks.generators[game.generator] for game in self.networks.games]
-            fakes = [generated(net, real, noise) for net in generators]
-            return GeneratedBatch([noise] * len(fakes), fakes)
+            return [Generated(noise, generated(net, real, noise)) for net in generators]
 
-    def _replayed(self, replay: ReplayBuffer, drawn: GeneratedBatch, shard: Shard) -> GeneratedBatch:
-        """Some samples exchanged for earlier ones, together with all that those were made from."""
-        games = zip(drawn.noises, drawn.fakes, strict=True)
-        mixed = [replay.mixed(game, {**noise, **fake}, shard) for game, (noise, fake) in enumerate(games)]
-        return GeneratedBatch(
-            [{name: both[name] for name in noise} for noise, both in zip(drawn.noises, mixed, strict=True)],
-            [{name: both[name] for name in fake} for fake, both in zip(drawn.fakes, mixed, strict=True)],
+    def view(self, game: int, role: str, real: Batch, drawn: Generated, random: StepRandom) -> GameView:
+        """What losses and terms can read of a game in a step of this role."""
+        played = self.networks.games[game]
+        return GameView(
+            self.networks,
+            played,
+            random,
+            learns=role,
+            real=real,
+            drawn=drawn,
+            joint=played.discriminator in self.joint,
+            augmentation=self.objective.augmentation,
+            images=self.images,
+            progress=None if self.schedules is None else self.schedules.progress,
         )
 
-    def _total(
+    def _replayed(self, replay: ReplayBuffer, drawn: list[Generated], shard: Shard) -> list[Generated]:
+        """Exchange some samples for earlier ones from the pool, together with their noise."""
+        mixed = [replay.mixed(game, {**made.noise, **made.fake}, shard) for game, made in enumerate(drawn)]
+        return [
+            Generated({name: both[name] for name in made.noise}, {name: both[name] for name in made.fake})
+            for made, both in zip(drawn, mixed, strict=True)
+        ]
+
+    def total(
         self,
         role: str,
         real: Batch,
-        drawn: GeneratedBatch,
+        drawn: list[Generated],
         step: int,
         random: StepRandom,
         weight: float = 1.0,
     ) -> Tensor:
+        """What this role minimises in a step, for a shard of that weight in the batch."""
         total = torch.zeros((), device=self.engine.device)
-        for game, noise, fake in zip(self.networks.games, drawn.noises, drawn.fakes, strict=True):
-            view = GameView(
-                self.networks,
-                game,
-                random,
-                learns=role,
-                real=real,
-                fake=fake,
-                noise=noise,
-                joint=game.discriminator in self.joint,
-                augmentation=self.augmentation,
-                images=self.images,
-            )
+        for game, made in enumerate(drawn):
+            view = self.view(game, role, real, made, random)
             with self.engine.autocast():
                 total = total + self._adversarial(role, view, weight)
             total = total + self._regularisers(role, view, step, weight)
@@ -304,22 +285,22 @@ class Phases:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):
-                loss = self.loss.discriminator(real, fake)
-            if self.augmentation is not None:
-                self.augmentation.observe(real.detach())
+                loss = self.objective.loss.discriminator(real, fake)
+            if self.objective.augmentation is not None:
+                self.objective.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
         else:
             fake = view.fake_outputs["score"]
-            given = view.real_outputs["score"] if self.paired else None
+            given = view.real_outputs["score"] if self.objective.paired else None
             with Blame("the loss"):
-                loss = self.loss.generator(fake, given)
+                loss = self.objective.loss.generator(fake, given)
         self.meter.add(f"loss_{role}", loss, weight)
         return loss
 
     def _regularisers(self, role: str, view: GameView, step: int, weight: float) -> Tensor:
         total = torch.zeros((), device=self.engine.device)
-        for penalty in self.penalties[role]:
+        for penalty in self.objective.penalties[role]:
             if step % penalty.every == 0:
                 # A bf16 double backward was off by up to 15 % in a conv critic's gradients.
                 blame = Blame(f"the term '{penalty.name}'", view.contents)

@@ -1,4 +1,4 @@
-"""One side of the game: its parameters, optimiser, schedule and constraints."""
+"""All networks of one role (generators or discriminators): parameters, optimiser, schedule, constraints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from ganzoo.api.networks import Net
 from ganzoo.api.training import Batch
+from ganzoo.config.schedule import Schedule, number_at
 from ganzoo.config.settings import OptimizerSettings
+from ganzoo.errors import SettingsError
 from ganzoo.training.compute.device import Scalar
 from ganzoo.training.distributed.ranks import Ranks
 
@@ -18,10 +20,10 @@ Constraint = Callable[[nn.Module], None]
 
 
 class Player:
-    """All generators, or all discriminators, with the optimiser that moves them.
+    """All generators, or all discriminators, with their optimiser.
 
-    `slowed` is a factor on the learning rate, lowered when a run is rolled back. One that `skips` wants
-    steps taken back whose gradient is not finite.
+    `slowed` is a factor on the learning rate; each rollback of the run halves it. `skips`: steps whose
+    gradient is not finite are undone.
     """
 
     def __init__(
@@ -39,47 +41,68 @@ class Player:
         self.ranks = ranks or Ranks()
         self.skips = skips
         self.slowed = 1.0
-        named = [
-            (f"{name}.{key}", value)
-            for name, module in self.modules.items()
-            for key, value in module.named_parameters()
-            if value.requires_grad
-        ]
+        groups = _groups(nets, settings.factors)
+        named = [item for group in groups.values() for item in group]
         self.names = [name for name, _ in named]
         self.parameters = [value for _, value in named]
         device = self.parameters[0].device if self.parameters else torch.device("cpu")
-        self._rate = Scalar(device)
-        self._rate.set(settings.lr)
-        self.optimizer = make_optimizer(self.parameters, settings, self._rate.value)
+        self._rates = {factor: Scalar(device) for factor in groups}
+        self._clip_norm = Scalar(device)
+        self._clip_value = 0.0
+        for factor, rate in self._rates.items():
+            rate.set(factor * number_at(settings.lr, 0.0, 0))
+        grouped = [([value for _, value in group], self._rates[f].value) for f, group in groups.items()]
+        self.optimizer = make_optimizer(grouped, settings)
 
     def schedule(self, progress: float, images: int, steps: int) -> None:
-        """Set learning rate and momentum for a point of the run (`progress` is in 0..1)."""
-        self._rate.set(self.slowed * learning_rate(self.settings, progress, steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate.value
+        """Set learning rate, momentum and whatever else has a schedule for this point of the run."""
+        settings = self.settings
+        rate = self.slowed * learning_rate(settings, progress, steps, images)
+        self._clip_norm.set(number_at(settings.clip_norm, progress, images))
+        self._clip_value = number_at(settings.clip_value, progress, images)
+        for factor, group in zip(self._rates, self.optimizer.param_groups, strict=True):
+            self._rates[factor].set(factor * rate)
+            group["lr"] = self._rates[factor].value
             if "momentum" in group:
-                group["momentum"] = momentum(self.settings, images)
+                group["momentum"] = momentum(settings, progress, images)
+            if "betas" in group:
+                group["betas"] = tuple(number_at(beta, progress, images) for beta in settings.betas)
+            for name in ("eps", "weight_decay"):
+                if name in group:
+                    group[name] = number_at(getattr(settings, name), progress, images)
 
     def clear(self) -> None:
-        """Forget the gradients of the last step."""
+        """Delete the gradients of the last step."""
         self.optimizer.zero_grad(set_to_none=True)
 
     def add_gradients(self, loss: Tensor) -> None:
-        """Add the loss's gradients to those since `clear`; only this side's parameters get any."""
+        """Add the gradients of the loss to those since `clear`, for the parameters of this player only."""
         torch.autograd.backward(loss, inputs=self.parameters)
 
     def step(self) -> Tensor:
-        """One step along the gradients of all ranks; returns their norm, a scalar on the device."""
+        """Take a step with the summed gradients of all ranks; returns their norm, a scalar on the device."""
         gradients = [value.grad for value in self.parameters if value.grad is not None]
         self.ranks.add_up(gradients)
         norms = torch._foreach_norm(gradients) if gradients else [torch.zeros(())]
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        self._clip(gradients, norm)
         self.optimizer.step()
         for constraint in self.constraints:
             with torch.no_grad():
                 for module in self.modules.values():
                     constraint(module)
         return norm
+
+    def _clip(self, gradients: list[Tensor], norm: Tensor) -> None:
+        """Limit values, then the norm, in place. What is not finite stays so, and is noticed."""
+        if not gradients:
+            return
+        if self.settings.clip_value:
+            torch._foreach_clamp_min_(gradients, -self._clip_value)
+            torch._foreach_clamp_max_(gradients, self._clip_value)
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if self.settings.clip_norm:
+            torch._foreach_mul_(gradients, (self._clip_norm.value / norm.clamp(min=1e-12)).clamp(max=1.0))
 
     def state(self) -> Batch:
         """The optimiser's tensors by `<net>.<parameter>.<slot>`."""
@@ -99,48 +122,72 @@ class Player:
             name, _, slot = key.rpartition(".")
             index = position[name]
             if value.shape == self.parameters[index].shape:
-                # The fused kernels walk parameter and moments side by side in memory, so moments
-                # need the parameter's layout (channels last, say), which a file does not keep.
+                # The fused kernels need moments in the memory layout of the parameter (for example
+                # channels last), which a file does not keep.
                 value = torch.empty_like(self.parameters[index]).copy_(value)
             slots.setdefault(index, {})[slot] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
-def make_optimizer(
-    parameters: Sequence[Tensor], settings: OptimizerSettings, rate: float | Tensor
-) -> torch.optim.Optimizer:
-    """The torch optimiser of these settings; Adam and SGD run as one fused kernel.
+def _groups(nets: Mapping[str, Net], factors: Mapping[str, float]) -> dict[float, list[tuple[str, Tensor]]]:
+    """The trained parameters with their names, by the factor on their learning rate.
 
-    With a `rate` that is a tensor on CUDA, steps can be captured in a graph.
+    SettingsError for a prefix that no parameter begins with.
     """
-    capturable = isinstance(rate, Tensor)
-    if settings.optimizer == "adam":
-        return torch.optim.Adam(
-            parameters,
-            lr=rate,
-            betas=settings.betas,
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-            fused=True,
-            capturable=capturable,
+    groups: dict[float, list[tuple[str, Tensor]]] = {}
+    unused = set(factors)
+    for name, net in nets.items():
+        for key, value in net.module.named_parameters():
+            if not value.requires_grad:
+                continue
+            own = {**net.rates, **factors}
+            prefixes = [prefix for prefix in own if key == prefix or key.startswith(f"{prefix}.")]
+            unused -= set(prefixes)
+            factor = own[max(prefixes, key=len)] if prefixes else 1.0
+            groups.setdefault(factor, []).append((f"{name}.{key}", value))
+    if unused:
+        keys = (key for net in nets.values() for key, _ in net.module.named_parameters())
+        parts = sorted({key.partition(".")[0] for key in keys})
+        raise SettingsError(
+            f"No parameter's name begins with '{min(unused)}'.",
+            where="the setting 'rates' of an optimiser",
+            fix=f"the networks have: {', '.join(parts)}",
         )
+    return groups or {1.0: []}
+
+
+def make_optimizer(
+    groups: Sequence[tuple[list[Tensor], float | Tensor]], settings: OptimizerSettings
+) -> torch.optim.Optimizer:
+    """The torch optimiser for groups of (parameters, learning rate); Adam and SGD run as fused kernels.
+
+    With rates that are tensors on CUDA, steps can be captured in a graph.
+    """
+    capturable = isinstance(groups[0][1], Tensor)
+    listed = [{"params": parameters, "lr": rate} for parameters, rate in groups]
+    eps, decay = (number_at(value, 0.0, 0) for value in (settings.eps, settings.weight_decay))
+    if settings.optimizer in ("adam", "adamw"):
+        kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        first, second = (number_at(beta, 0.0, 0) for beta in settings.betas)
+        return kind(
+            listed, betas=(first, second), eps=eps, weight_decay=decay, fused=True, capturable=capturable
+        )
+    start = momentum(settings, 0.0, 0)
     if settings.optimizer == "rmsprop":
-        return torch.optim.RMSprop(
-            parameters,
-            lr=rate,
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-            momentum=settings.momentum,
-            capturable=capturable,
-        )
-    return torch.optim.SGD(
-        parameters, lr=rate, weight_decay=settings.weight_decay, momentum=settings.momentum, fused=True
-    )
+        return torch.optim.RMSprop(listed, eps=eps, weight_decay=decay, momentum=start, capturable=capturable)
+    return torch.optim.SGD(listed, weight_decay=decay, momentum=start, fused=True)
 
 
-def learning_rate(settings: OptimizerSettings, progress: float, steps: int) -> float:
-    """The rate at a share `progress` of the run, after `steps` optimiser steps."""
+def learning_rate(settings: OptimizerSettings, progress: float, steps: int, images: int = 0) -> float:
+    """The rate at a share `progress` of the run, after `steps` optimiser steps and `images` images."""
+    rate = _decayed(settings, progress, steps, images)
+    return rate * min(1.0, images / settings.warmup) if settings.warmup else rate
+
+
+def _decayed(settings: OptimizerSettings, progress: float, steps: int, images: int) -> float:
+    if isinstance(settings.lr, Schedule):
+        return settings.lr.at(progress, images)
     if settings.decay == "exponential":
         return max(settings.lr_final, settings.lr * settings.decay_rate**-steps)
     if settings.decay == "none" or progress <= settings.decay_from:
@@ -150,9 +197,10 @@ def learning_rate(settings: OptimizerSettings, progress: float, steps: int) -> f
     return settings.lr_final + (settings.lr - settings.lr_final) * falling
 
 
-def momentum(settings: OptimizerSettings, images: int) -> float:
-    """The momentum after so many images."""
+def momentum(settings: OptimizerSettings, progress: float, images: int) -> float:
+    """The momentum at a share `progress` of the run, after `images` images."""
     if settings.momentum_final is None:
-        return settings.momentum
+        return number_at(settings.momentum, progress, images)
     share = min(1.0, images / settings.momentum_images)
-    return settings.momentum + (settings.momentum_final - settings.momentum) * share
+    first = number_at(settings.momentum, progress, images)
+    return first + (settings.momentum_final - first) * share

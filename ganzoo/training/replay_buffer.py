@@ -1,7 +1,7 @@
-"""A pool of earlier generated samples, some of which the discriminators see in place of new ones.
+"""A pool of earlier generated samples. The discriminators see some of them in place of new ones.
 
 Shrivastava et al. 2017 (arXiv:1612.07828, section 2.3) with the rule of CycleGAN's code (Zhu et al. 2017,
-section 4): once the pool is full, each new sample is with probability 1/2 exchanged for one of the pool.
+section 4): once the pool is full, each new sample is exchanged for one of the pool with probability 1/2.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from ganzoo.training.shards import Shard
 
 
 class ReplayBuffer(nn.Module):
-    """Pools of `size` samples, one for each game, with all fields that go with a sample.
+    """Pools of `size` samples, one for each game, with all fields of a sample.
 
-    Its buffers are saved and taken back like those of other parts of a run. What a step puts into the pool
-    gets there at its end: parts of a batch that are computed again, and the order of parts, change nothing.
+    Its buffers are saved in checkpoints and undone with a skipped step. New samples enter the pool at the
+    end of a step, so neither the order of shards nor a shard that is computed again changes anything.
     """
 
     filled: Tensor
 
     def __init__(self, size: int, games: Sequence[Sequence[Field]]) -> None:
-        """`games`: the fields of a sample of each game."""
+        """`games`: the fields of a sample, for each game."""
         super().__init__()
         self.size = size
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
-        # A field's name may hold a dot, which the name of a buffer may not.
+        # The name of a field may contain a dot, the name of a buffer may not.
         self._kept = [
             {field.name: f"{game}-{number}" for number, field in enumerate(fields)}
             for game, fields in enumerate(games)
@@ -44,22 +44,22 @@ class ReplayBuffer(nn.Module):
         self._new: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def begin(self, engine: Engine, count: int) -> None:
-        """Draw what happens to each of `count` new samples of each game in this step."""
+        """Draw at random what happens to each of `count` new samples of each game in this step."""
         full = self.filled >= self.size
         following = (self.filled + torch.arange(count, device=engine.device)) % self.size
         self._chosen = []
         for _ in self._kept:
-            # Different places, so that the samples of a step do not push each other out.
+            # Different places, so that the samples of a step do not replace each other.
             places = engine.uniform(self.size).argsort(stable=True)[:count]
             taken = full & (engine.uniform(count) < 0.5)
             self._chosen.append((torch.where(full, places, following), taken))
 
     def restart(self) -> None:
-        """Forget what this step has brought so far: it is computed again."""
+        """Forget the new samples of this step, because it is computed again."""
         self._new = []
 
     def mixed(self, game: int, samples: Batch, shard: Shard) -> Batch:
-        """The samples of a part, some exchanged for those of the pool: (n, ...) by field name."""
+        """The samples of a shard, some exchanged for samples of the pool: (n, ...) by field name."""
         rows = slice(shard.start, shard.stop)
         places, taken = (value[rows] for value in self._chosen[game])
         full = self.filled >= self.size
@@ -73,7 +73,7 @@ class ReplayBuffer(nn.Module):
         return result
 
     def end(self, count: int) -> None:
-        """Take the new samples into the pool."""
+        """Write the new samples into the pool."""
         for pool, places, values in self._new:
             pool.index_copy_(0, places, values)
         self._new, self._chosen = [], []

@@ -1,4 +1,4 @@
-"""What a resumed run may change, how far a run is, and what changed around it."""
+"""Resuming a run: which settings may change, how far the run is, what is different on this machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import torch
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import Key, layer
 from ganzoo.errors import DivergedError, UsageError
-from ganzoo.runs.checkpoint import has_any, has_sound
-from ganzoo.runs.run import Run, is_unborn, safe_name
+from ganzoo.runs.checkpoint import has_any, has_valid
+from ganzoo.runs.run import Run, is_unused, safe_name
 from ganzoo.runs.validation import is_complete
 from ganzoo.util.files import storage
 
-# Settings that a resumed run may change: its length, where and how it computes, and what it writes down.
+# Settings that a resumed run may change: its length, where and how it computes, and what it writes.
 CHANGEABLE = frozenset(
     ("train", name)
     for name in (
@@ -32,7 +32,7 @@ RunProgress = Literal["new", "unfinished", "complete"]
 
 
 def usual_path(plan: Plan) -> Path:
-    """Where the run of this plan is, if nobody says otherwise: the same for the same command line."""
+    """The default run directory of this plan: the same for the same command line."""
     kept = {
         ".".join(path): value
         for path, value in layer("", plan.settings()).values.items()
@@ -43,45 +43,45 @@ def usual_path(plan: Plan) -> Path:
 
 
 def run_progress(path: Path, plan: Plan) -> RunProgress:
-    """How far the run at a path is that `plan` would start or go on with.
+    """How far the run at `path` is, which `plan` would start or continue.
 
-    UsageError when there is something else, DivergedError for a run that would diverge again.
+    UsageError when something else is there, DivergedError for a run that would diverge again.
     """
     with storage(path):
-        if is_unborn(path):
+        if is_unused(path):
             return "new"
     run = Run.open(path)
-    sound = has_sound(run.checkpoints)
+    sound = has_valid(run.checkpoints)
     if not has_any(run.checkpoints) and not is_complete(run.settings_file):
-        return "new"  # ended while it wrote its first files
+        return "new"  # it ended while it wrote its first files
     _check_settings(run, plan)
     if run.record["status"] == "done" and not _is_longer(run, plan):
         return "complete"
     on_nan = layer("", run.settings()).get("train", "on_nan") or "stop"
     if run.record["status"] == "diverged" and on_nan == plan.train.on_nan:
         raise DivergedError(
-            "This run diverged, and would do so again.",
+            "This run diverged, and would diverge again.",
             where=str(path),
-            fix="go on from its last sound checkpoint at half the learning rates: --on-nan rollback; "
+            fix="continue from its last sound checkpoint at half the learning rates: --on-nan rollback; "
             "or start a new run with other settings",
         )
     if not sound and has_any(run.checkpoints):
         raise UsageError(
-            "The run has checkpoints, and none of them can be read.",
+            "The run has checkpoints, but none of them can be read.",
             where=str(run.checkpoints),
-            fix="repair or remove them; or begin anew in another --run-dir",
+            fix="repair or remove them; or start again in another --run-dir",
         )
     return "unfinished" if sound else "new"
 
 
 def check_resumable(run: Run, plan: Plan) -> None:
-    """UsageError when a run is complete and not given more, or when a plan changes what it trains."""
+    """UsageError when a run is complete and the plan is not longer, or when it changes fixed settings."""
     _check_settings(run, plan)
     if run.record["status"] == "done" and not _is_longer(run, plan):
         raise UsageError(
             "This run is complete.",
             where=str(run.path),
-            fix=f"ganzoo export {run.path}; or give it more: --resume {run.path} --images N",
+            fix=f"ganzoo export {run.path}; or train it further: --resume {run.path} --images N",
         )
 
 
@@ -98,7 +98,7 @@ def _check_settings(run: Run, plan: Plan) -> None:
         raise UsageError(
             f"The run has seen {seen:,} images already, more than {plan.train.images:,}.",
             where=str(run.path),
-            fix="ask for more --images, or leave that out",
+            fix="use a larger --images, or leave it out",
         )
 
 
@@ -111,7 +111,7 @@ def _is_longer(run: Run, plan: Plan) -> bool:
 
 
 def _changed(run: Run, plan: Plan) -> list[Key]:
-    # What it was trained with: settings.toml may have been edited since.
+    # The settings it was trained with: settings.toml may have been edited since.
     old, new = layer("", run.trained_settings()).values, layer("", plan.settings()).values
     return [
         path for path in {**old, **new} if old.get(path) != new.get(path) and not _is_new(path, old, plan)
@@ -119,20 +119,20 @@ def _changed(run: Run, plan: Plan) -> list[Key]:
 
 
 def _is_new(path: Key, old: Mapping[Key, Any], plan: Plan) -> bool:
-    """Whether the code has had that setting only since the run began; it is at its default then."""
+    """Whether the setting did not exist when the run started, and now has its default value."""
     return path not in old and plan.is_default(path)
 
 
 def changes_since(run: Run, plan: Plan, versions: Mapping[str, str], world: int) -> list[str]:
-    """What is different from when the run started and may change its numbers, in sentences."""
+    """Notes about what is different from the start of the run and may change its numbers."""
     record, known = run.record, layer("", run.trained_settings()).values
     changes = [
-        f"{'.'.join(path)} did not exist when the run started: it goes on with the default"
+        f"{'.'.join(path)} did not exist when the run started: the default is used"
         for path in layer("", plan.settings()).values
         if _is_new(path, known, plan)
     ]
     changes += [
-        f"{name} was {old} when the run started, now it is {versions[name]}: results may differ"
+        f"{name} was {old} when the run started, it is {versions[name]} now: results may differ"
         for name, old in record["versions"].items()
         if versions.get(name, old) != old
     ]
@@ -140,14 +140,16 @@ def changes_since(run: Run, plan: Plan, versions: Mapping[str, str], world: int)
     for old in record["plugins"]:
         version = now.get((old["dist"], old["name"]), old["version"])
         if version != old["version"]:
-            changes.append(f"plugin {old['name']} was {old['version']} when the run started, now {version}")
+            changes.append(
+                f"plugin {old['name']} was {old['version']} when the run started, it is {version} now"
+            )
     threads = torch.get_num_threads()
     if record["threads"] != threads:
-        changes.append(f"{record['threads']} threads then, {threads} now: not bit for bit the same")
+        changes.append(f"{record['threads']} threads then, {threads} now: results differ in rounding")
     then = record.get("world", 1)
     if then != world:
         changes.append(
             f"{then} processes then, {world} now: the global batch stays {plan.train.batch_size}, "
-            "numbers differ in rounding"
+            "results differ in rounding"
         )
     return changes

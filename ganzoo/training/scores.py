@@ -1,4 +1,4 @@
-"""A generator's scores while it trains. What is computed comes from outside: see `ScoringFactory`."""
+"""Scores of a generator while it trains. The caller says how to compute them: see `ScoringFactory`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Make = Callable[[Mapping[str, Array]], Array]
 """Inputs (n, *shape) by field name -> samples (n, *shape)."""
 
 ScoringFactory = Callable[[Sequence[Field], Field, Dataset], Callable[[Make], Mapping[str, float]]]
-"""For the fields that a generator reads, the one that it writes, and the training data: a function that
-scores its samples."""
+"""Called with the fields that a generator reads, the field that it writes, and the training data. It returns
+a function that scores samples."""
 
 
 class RunScores:
-    """Scores of the first generator, averaged as it is exported.
+    """Scores of the first generator, with averaged weights as in an export.
 
-    `seconds` were spent on it so far, `last` of them the last time.
+    `seconds` is the time of all scorings so far, `last` that of the last one.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class RunScores:
         self.seconds = self.last = 0.0
 
     def __call__(self) -> dict[str, float]:
-        """The scores of this moment."""
+        """Compute the scores now."""
         begun = time.perf_counter()
         scores = dict(self._score(self._make))
         self.last = time.perf_counter() - begun
@@ -46,6 +46,6 @@ class RunScores:
         return scores
 
     def _make(self, inputs: Mapping[str, Array]) -> Array:
-        # In these modes for as long as samples are made: what scores them may have to learn something itself.
+        # Only while samples are generated: the scoring function may have to train a classifier.
         with evaluating(self._training), self._training.engine.autocast():
             return sampled(next(averaged(self._training)), inputs, self._training.engine.device)

@@ -1,4 +1,4 @@
-"""From a plan to a trained run: a new one, one to go on with, or whichever is there; then the loop."""
+"""From a plan to a trained run: start a new run, resume one, or either; then the loop."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from ganzoo.training.reporting.run_record import record_of, recorded_failures, v
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.resume import changes_since, check_resumable, run_progress, usual_path
 from ganzoo.training.scores import RunScores, ScoringFactory
-from ganzoo.training.setup import TrainingSetup, check_share, prepare
+from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 
-ROLLBACKS = 3  # as often as a run is rolled back before it counts as diverged
+ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
 _STOPS: tuple[Outcome | None, ...] = (None, "paused", "preempted", "interrupted")
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """Who takes part in a run: its ranks, the user's signals, who is told, and who judges samples."""
+    """What a run works with: its ranks, the user's signals, the reporter, and the scoring function."""
 
     ranks: Ranks
     interrupts: Interrupts
@@ -53,7 +53,7 @@ def start(
     pause_at: int | None = None,
     scoring: ScoringFactory | None = None,
 ) -> tuple[Run, Outcome]:
-    """Train a plan in a new run directory. Nothing is written before data and networks are checked."""
+    """Train a plan in a new run directory. Files are written only after data and networks are checked."""
     with _run_context(plan, reporter, scoring) as context:
         path = _agreed_path(context, run_dir or fresh_path(plan.name))
         if context.ranks.is_main:
@@ -61,7 +61,7 @@ def start(
         setup = _prepare(plan, context)
         with _lock(context, path):
             if context.ranks.is_main:
-                check_free(path)  # data may have taken minutes to prepare
+                check_free(path)  # again: preparing the data may have taken minutes
             return _begin(setup, path, context, pause_at)
 
 
@@ -72,9 +72,9 @@ def resume(
     pause_at: int | None = None,
     scoring: ScoringFactory | None = None,
 ) -> tuple[Run, Outcome]:
-    """Go on with a run from its newest sound checkpoint.
+    """Continue a run from its newest sound checkpoint.
 
-    UsageError when the plan changes more than `CHANGEABLE` or the run is complete already.
+    UsageError when the plan changes other settings than `CHANGEABLE`, or when the run is complete already.
     """
     with _run_context(plan, reporter, scoring) as context, _lock(context, run.path):
         run = Run.open(run.path)
@@ -89,18 +89,18 @@ def start_or_resume(
     pause_at: int | None = None,
     scoring: ScoringFactory | None = None,
 ) -> tuple[Run, Outcome]:
-    """Begin a run, or go on with it after whatever ended it: the same call does both.
+    """Start a run, or continue it, whatever ended it: the same call does both.
 
-    Without `run_dir` the directory is named after the plan, so that it is found again. A complete run is
-    left as it is. DivergedError for one that would diverge again.
+    Without `run_dir` the directory is named after the plan, so that the next call finds it. A complete run
+    is not changed. DivergedError for a run that would diverge again.
     """
     with _run_context(plan, reporter, scoring) as context:
         path = _agreed_path(context, run_dir or usual_path(plan))
         if context.ranks.is_main and not any((path / name).exists() for name in ("run.json", "checkpoints")):
-            check_free(path)  # before the lock, by which a run's leftovers are known
+            check_free(path)  # before the lock file exists, which would mark the folder as a run's
         with _lock(context, path):
-            mine = run_progress(path, plan) if context.ranks.is_main else ""
-            found = context.ranks.broadcast(mine.encode()).decode()
+            on_main = run_progress(path, plan) if context.ranks.is_main else ""
+            found = context.ranks.broadcast(on_main.encode()).decode()
             if found == "new":
                 return _begin(_prepare(plan, context), path, context, pause_at)
             run = Run.open(path, writes=context.ranks.is_main)
@@ -113,7 +113,6 @@ def start_or_resume(
 @contextmanager
 def _run_context(plan: Plan, reporter: Reporter, scoring: ScoringFactory | None) -> Iterator[RunContext]:
     ranks = Ranks.from_environment()
-    check_share(plan, ranks)
     with Interrupts() as interrupts:
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))
@@ -160,19 +159,19 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
     setup = _prepare(plan, context, run.record)
     if setup.dataset.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
-            "The data is not what the run was started with.",
+            "The data is not the data that the run was started with.",
             where=f"{plan.data.source} in {run.path}",
-            fix="bring the data back, or start a new run",
+            fix="restore the data, or start a new run",
         )
     notes = _restore(setup.training, run, context)
-    context.reporter.note(f"going on after {setup.training.images:,} images")
+    context.reporter.note(f"continuing after {setup.training.images:,} images")
     for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):
         context.reporter.note(text)
     return run, _train(setup, run, context, pause_at, _evaluation(setup, context))
 
 
 def _restore(training: Training, run: Run, context: RunContext) -> list[str]:
-    """Continue from the newest sound checkpoint, which the main rank reads; what a user should know."""
+    """Load the newest sound checkpoint, which the main rank reads; returns notes for the user."""
     tensors: dict[str, Tensor] = {}
     if context.ranks.is_main:
         tensors, manifest = read_newest(run.checkpoints, context.reporter.note, training.check)
@@ -197,11 +196,11 @@ def _train(
         wanted = interrupts.reason or ("paused" if paused else None)
         return _STOPS[int(ranks.largest(_STOPS.index(wanted))[0])]
 
-    def less_at_once(size: int) -> None:
+    def on_smaller_micro_batch(size: int) -> None:
         recorder.attempt(lambda: run.update(micro_batch=size))
-        reporter.note(f"memory ran out: {size} samples at once from here on, gradients are accumulated")
+        reporter.note(f"memory ran out: micro-batches of {size} samples from now on, with added gradients")
 
-    setup.phases.memory.told = less_at_once
+    setup.phases.memory.on_change = on_smaller_micro_batch
     interrupts.hold()
     fields = declared(training.networks, setup.dataset.info)
     samples = SampleGrids(run.path / "samples", plan, training, setup.batches, fields)
@@ -229,7 +228,7 @@ def _train(
 
 
 def _evaluation(setup: TrainingSetup, context: RunContext) -> RunScores | None:
-    """Who scores samples in this run: the main rank, where it is wanted."""
+    """The scores of this run, if wanted; only the main rank computes them."""
     if setup.plan.train.eval_every is None or context.scoring is None or not context.ranks.is_main:
         return None
     fields = declared(setup.training.networks, setup.dataset.info)
@@ -237,7 +236,7 @@ def _evaluation(setup: TrainingSetup, context: RunContext) -> RunScores | None:
 
 
 def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: RunContext) -> None:
-    """Load the newest checkpoint and learn at half the rates; raises the error where that may not be."""
+    """Load the newest checkpoint and halve the learning rates; raises the error if that is not allowed."""
     training = setup.training
     if setup.plan.train.on_nan != "rollback" or training.rollbacks >= ROLLBACKS:
         raise error
@@ -252,24 +251,24 @@ def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: Ru
 
 
 def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
-    """A note at each tenth of the items, for data sets large enough to wait for."""
-    told = 0
+    """A progress function that notes each tenth of the items, for data sets of more than 1,000."""
+    reported = 0
 
     def progress(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal reported
         tenth = 10 * done // max(total, 1)
-        if tenth > told and total > 1000:
-            told = tenth
+        if tenth > reported and total > 1000:
+            reported = tenth
             reporter.note(f"decoded {done:,} of {total:,} images into the cache")
 
     return progress
 
 
 def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater:
-    """Graphs where the device and the plan allow them; run.json says what became of that."""
+    """CUDA graphs if the device and the plan allow them; run.json records the result as `graphs`."""
     plan, training = setup.plan, setup.training
 
-    def told(result: str) -> None:
+    def on_result(result: str) -> None:
         with suppress(StorageError):
             run.update(graphs=result)
         if result.startswith("eager"):
@@ -278,14 +277,13 @@ def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater
     if training.engine.device.type != "cuda":
         return Eager()
     if training.engine.ranks.world > 1:
-        told("eager: several processes, whose messages no graph was tried with")
+        on_result("eager: CUDA graphs are not tested with several processes")
         return Eager()
     if not plan.train.graphs:
-        told("off")
+        on_result("off")
         return Eager()
-    if any(
-        player.settings.momentum_final is not None for player in (training.generator, training.discriminator)
-    ):
-        told("eager: the momentum changes from step to step")
+    moving = {*training.generator.settings.host_schedules, *training.discriminator.settings.host_schedules}
+    if moving:
+        on_result(f"eager: {', '.join(sorted(moving))} of an optimiser changes from step to step")
         return Eager()
-    return Graphs(training.engine, told, setup.phases.parts())
+    return Graphs(training.engine, on_result, setup.phases.parts())

@@ -1,4 +1,4 @@
-"""From a plan to what is ready to train: data, networks, optimisers and engine put together."""
+"""From a plan to a training setup: data, networks, optimisers and engine, ready to train."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ganzoo.data.open_data import open_data
 from ganzoo.errors import SettingsError, UsageError
 from ganzoo.networks.apply import declared, independent_of_batch, noise_fields
 from ganzoo.networks.build import build_networks
+from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.training.compute.conv_as_matmul import use_matmul_convolutions
 from ganzoo.training.compute.device import Engine, choose_threads, kept_threads
 from ganzoo.training.compute.double_backward import use_lean_gradients
@@ -27,6 +28,7 @@ from ganzoo.training.objective import Objective, make_objective
 from ganzoo.training.phases import MEASURED, ROLES, Meter, Phases
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
+from ganzoo.training.schedules import Schedules
 from ganzoo.training.state import Training
 from ganzoo.util import system
 
@@ -43,14 +45,14 @@ class TrainingSetup:
 
 
 def check_share(plan: Plan, ranks: Ranks) -> None:
-    """UsageError when there are more ranks than samples in a batch, or what several cannot share.
+    """UsageError when ranks outnumber the samples of a batch, or with a replay pool and several ranks.
 
     SettingsError when packs do not fit.
     """
     _check_packs(plan, ranks.world)
     if plan.train.replay and ranks.world > 1:
         raise UsageError(
-            f"A pool of earlier samples is kept by one process, not by {ranks.world}.",
+            f"A pool of earlier samples works with one process only, not with {ranks.world}.",
             where=f"train.replay is {plan.train.replay}",
             fix="train.replay=0, or one process",
         )
@@ -58,13 +60,13 @@ def check_share(plan: Plan, ranks: Ranks) -> None:
     if smallest < ranks.world:
         raise UsageError(
             f"A batch of {smallest} cannot be shared by {ranks.world} processes.",
-            where="train.batch_size is that of all of them together",
+            where="train.batch_size counts the samples of all processes together",
             fix=f"--batch-size {ranks.world} or more, or fewer --devices",
         )
 
 
 def _check_packs(plan: Plan, world: int) -> None:
-    """Every process, and every micro-batch, has whole packs."""
+    """SettingsError unless every process and every micro-batch has whole packs."""
     settings = plan.train
     wanted = {"batch_size": world, "generator_batch_size": world, "micro_batch": 1}
     for name, shares in wanted.items():
@@ -72,9 +74,23 @@ def _check_packs(plan: Plan, world: int) -> None:
         if settings.pack > 1 and size is not None and size % unit:
             among = f" in each of {shares} processes" if shares > 1 else ""
             raise SettingsError(
-                f"{size} samples are no whole packs of {settings.pack}{among}.",
+                f"{size} samples are not whole packs of {settings.pack}{among}.",
                 where=f"train.{name} (from {plan.origin(('train', name))}), train.pack",
                 fix=f"train.{name}={max(unit, size // unit * unit)}, or train.pack=1",
+            )
+
+
+def _check_augmentation(plan: Plan) -> None:
+    """SettingsError for an augmentation that cannot work with the scores of this loss."""
+    if plan.augment is None:
+        return
+    for tag, reason in plan.augment.rejects.items():
+        if tag in plan.loss.tags:
+            raise SettingsError(
+                f"The augmentation '{plan.augment.item.name}' cannot work with the loss "
+                f"'{plan.loss.item.name}': {tag}.",
+                where=f"recipe {plan.name}",
+                fix=reason,
             )
 
 
@@ -86,11 +102,13 @@ def prepare(
 ) -> TrainingSetup:
     """Open the data, build and check the networks, move everything to the device.
 
-    `record` is that of a run to resume: what was chosen when it began, precision and threads, stays.
+    `record` is the run.json of a run to resume: it keeps the precision and threads that were chosen then.
     """
     record, ranks = record or {}, ranks or Ranks()
     check_share(plan, ranks)
     _check_best(plan)
+    if not record:  # a run that an older version allowed may continue
+        _check_augmentation(plan)
     system.watch_cores()
     dataset = open_data(plan, progress)
     networks = build_networks(plan, dataset.info)
@@ -98,7 +116,7 @@ def prepare(
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
     at_once = min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None)
     _set_threads(plan, networks, dataset, record.get("threads"), ranks)
-    torch.manual_seed((seed + ranks.rank) % 2**63)  # dropout: other masks for other samples
+    torch.manual_seed((seed + ranks.rank) % 2**63)  # for dropout: each rank needs other masks
     objective = make_objective(plan, engine.device)
     joint = independent_of_batch(networks, dataset.info)
     if any(penalty.second_order for penalty in objective.penalties["discriminator"]):
@@ -121,27 +139,31 @@ def prepare(
     )
     training.agree()
     phases = Phases(
-        networks,
-        players,
-        engine,
-        training.meter,
-        objective.loss,
-        objective.penalties,
-        augmentation=objective.augmentation,
+        networks=networks,
+        players=players,
+        engine=engine,
+        meter=training.meter,
+        objective=objective,
         images=[name for name, field in declared(networks, dataset.info).items() if field.is_image],
-        paired=plan.loss.item.spec.paired,
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
-        stateful=objective.stateful.values(),
         replay=replay,
+        schedules=_schedules(training, objective),
     )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
     return TrainingSetup(plan, dataset, training, phases, batches)
 
 
+def _schedules(training: Training, objective: Objective) -> Schedules:
+    """All scheduled numbers: those that the networks and their averages hold, and those of the objective."""
+    modules = [*training.generator.modules.values(), *training.discriminator.modules.values()]
+    numbers = [*objective.numbers, *scheduled_numbers([*modules, *training.ema.modules.values()])]
+    return Schedules(training.engine.device, numbers)
+
+
 def _replay(plan: Plan, networks: Networks, dataset: Dataset, engine: Engine) -> ReplayBuffer | None:
-    """The pool of earlier samples, where one is wanted: of each game, all that a sample is made of."""
+    """The pool of earlier samples, if wanted: for each game, with all fields of a sample and its noise."""
     if not plan.train.replay:
         return None
     fields = declared(networks, dataset.info)
@@ -170,9 +192,9 @@ def _players(
 
 
 def _check_best(plan: Plan) -> None:
-    """SettingsError where nothing in the log can have the name that `train.keep_best` compares.
+    """SettingsError when no value of the log can have the name that `train.keep_best` compares.
 
-    With scores that shows later: only the first of them tell their names.
+    With `eval_every` this is checked later: the names of scores are known after the first evaluation.
     """
     name = plan.train.best_name
     if not name or plan.train.eval_every is not None:
@@ -184,27 +206,29 @@ def _check_best(plan: Plan) -> None:
         raise SettingsError(
             f"train.keep_best compares '{name}', which this run's log does not have.",
             where=f"train.keep_best (from {plan.origin(('train', 'keep_best'))})",
-            fix=f"--eval-every IMAGES, if it is a score; else one of {', '.join(known)}",
+            fix=f"--eval-every IMAGES, if it is a score; otherwise one of {', '.join(known)}",
         )
 
 
 def _set_threads(
     plan: Plan, networks: Networks, dataset: Dataset, recorded: int | None, ranks: Ranks
 ) -> None:
-    """Set the number of threads for this process: as asked, as when the run began, or what suits the work."""
+    """Set the threads of this process: as the settings say, as when the run started, or by the work."""
     work = forward_flops(networks, dataset.info) * len(ranks.share(plan.train.batch_size))
-    # Ranks are no neighbours to make room for: whoever started them has divided the cores.
+    # Other ranks do not count as other processes: whoever started them has divided the cores.
     busy_cores = system.busy_cores if ranks.world == 1 else lambda: 0.0
     wanted = plan.train.threads or kept_threads(recorded)
     torch.set_num_threads(choose_threads(wanted, work, busy_cores))
 
 
 def _place(networks: Networks, engine: Engine) -> None:
-    """Networks onto the device, in the layout and with the layers that are quickest there."""
+    """Move networks to the device, with the memory layout and the layers that are fastest there."""
     # Channels last made the sized conv recipes 1.1 to 1.25 times as fast on a Zen 4 core, the
     # gradient penalty's double backward included; modules without convolutions ignore it.
     for net in (*networks.generators.values(), *networks.discriminators.values()):
         if engine.device.type == "cpu":
             use_matmul_convolutions(net.module)
         net.module.to(engine.device).train()
-        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for value in (*net.module.parameters(), *net.module.buffers()):
+            if value.ndim == 4:  # the layout is for 2-D convolutions only
+                value.data = value.data.to(memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
-"""A batch in parts: which samples a process computes at once, and the random numbers that go with them.
+"""Shards of a batch: the samples that a process computes at once, and their random numbers.
 
-The numbers of a step are drawn for the whole global batch by every rank alike, and each part takes its
-rows. So a run is the same, up to rounding, in one process or in eight, at once or in micro-batches.
+Every rank draws the same random numbers for the whole global batch, and each shard takes its rows. So a run
+is the same, up to rounding, in one process or in eight, with or without micro-batches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ganzoo.training.compute.device import Engine
 
 @dataclass(frozen=True)
 class Shard:
-    """Samples `start` to `stop` of a global batch of `whole`."""
+    """Samples `start` to `stop` of a global batch of `whole` samples."""
 
     start: int
     stop: int
@@ -29,20 +29,20 @@ class Shard:
 
     @property
     def weight(self) -> float:
-        """What this part's mean counts in the mean over the whole batch."""
+        """The weight of this shard's mean in the mean over the whole batch."""
         return len(self) / self.whole
 
     def rows(self, batch: Batch, first: int = 0) -> Batch:
-        """Its samples of a batch that begins with sample `first` of the global one."""
+        """The samples of this shard in `batch`, which begins with sample `first` of the global batch."""
         if len(self) == self.whole:
             return batch
         return {name: value[self.start - first : self.stop - first] for name, value in batch.items()}
 
 
 def shards(share: range, whole: int, at_once: int | None, pack: int = 1) -> list[Shard]:
-    """A rank's share of a global batch in parts of equal size, or nearly, of `at_once` samples at most.
+    """A rank's share of a global batch in shards of nearly equal size, of at most `at_once` samples.
 
-    None of them divides `pack` samples that are judged together: share and `at_once` are multiples of it.
+    `pack` samples that are scored together stay in one shard: share and `at_once` are multiples of it.
     """
     count = 1 if at_once is None else -(-len(share) // at_once)
     edges = [share.start + number * (len(share) // pack) // count * pack for number in range(count + 1)]
@@ -50,7 +50,7 @@ def shards(share: range, whole: int, at_once: int | None, pack: int = 1) -> list
 
 
 class StepRandom:
-    """The random numbers that losses' terms ask for in one step, the same for whatever part asks."""
+    """The random numbers that terms draw in one step, independent of how the batch is cut into shards."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -59,7 +59,7 @@ class StepRandom:
         self._shard = Shard(0, 1, 1)
 
     def begin(self, shard: Shard) -> None:
-        """The next numbers are for this part, in the order in which the first part asked for them."""
+        """The next numbers are for this shard. Each shard must draw in the same order as the first."""
         self._shard, self._next = shard, 0
 
     def normal(self, *shape: int) -> Tensor:
@@ -73,7 +73,7 @@ class StepRandom:
     def _rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         if self._next == len(self._drawn):
             size, whole = len(self._shard), self._shard.whole
-            # Rows for each sample, or for each real and each generated one; others belong to no sample.
+            # One row per sample, or one per real and one per generated sample; other shapes have no rows.
             times = shape[0] // size if shape and shape[0] in (size, 2 * size) else 0
             self._drawn.append((times, draw(times, whole, *shape[1:]) if times else draw(*shape)))
         times, values = self._drawn[self._next]

@@ -1,6 +1,6 @@
 """Everything that a run changes while it trains, as one flat dictionary of tensors and back.
 
-What is not in here does not survive a resume.
+State that is not in here is lost when a run is resumed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ganzoo.api.networks import Net, Networks
 from ganzoo.api.training import Batch
 from ganzoo.errors import UsageError
 from ganzoo.runs.checkpoint import Kinds
-from ganzoo.runs.weights import _under, load_modules
+from ganzoo.runs.weights import load_modules, under
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.ema import Ema
 from ganzoo.training.phases import Meter
@@ -24,7 +24,7 @@ from ganzoo.training.player import Player
 
 _LARGEST_RANDOM = 1 << 16  # bytes; torch's CPU stream has 5,056
 
-# How safetensors names the types that modules keep.
+# The names of data types in safetensors files.
 _TYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
     torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8",
@@ -34,7 +34,7 @@ _TYPES = {
 
 @dataclass
 class Training:
-    """The moving parts of a run. `images` and `steps` (cycles) say how far it is."""
+    """The state of a run. `images` and `steps` (cycles) say how far it is."""
 
     networks: Networks
     generator: Player
@@ -49,13 +49,13 @@ class Training:
     seconds: float = 0.0
 
     def average_statistics(self) -> None:
-        """Give running statistics (BatchNorm's, those of losses and terms) their mean over the ranks."""
+        """Set running statistics (of BatchNorm, losses and terms) to their mean over the ranks."""
         self.engine.ranks.average(
             [value for module in self._modules() for value in module.buffers() if value.is_floating_point()]
         )
 
     def agree(self) -> None:
-        """Give every rank the main one's parameters and statistics, before the first step."""
+        """Copy the parameters and statistics of the main rank to every rank, before the first step."""
         for module in (*self._modules(), *self.ema.modules.values()):
             self.engine.ranks.copy_from_main(list(module.state_dict().values()))
 
@@ -67,9 +67,9 @@ class Training:
         ]
 
     def tensors(self) -> dict[str, Tensor]:
-        """A flat view of the state; `load` is its inverse. Seconds are no part of it.
+        """The state as flat names and tensors, without `seconds`; `load` is the inverse.
 
-        All ranks must ask for it together: it holds what each of them measured and their random states.
+        All ranks must call it together: it includes the measurements and random states of each rank.
         """
         flat: dict[str, Tensor] = {
             "counters.images": torch.tensor(self.images),
@@ -89,9 +89,9 @@ class Training:
         return flat
 
     def check(self, kinds: Kinds) -> None:
-        """UsageError when tensors of these names, types and shapes are not a state of these networks.
+        """UsageError when tensors with these names, types and shapes are not a state of these networks.
 
-        What is random or measured has no fixed names; its types and sizes are checked.
+        Random states and measurements have no fixed names; their types and sizes are checked.
         """
         expected = {
             **{f"counters.{name}": ("I64", ()) for name in ("images", "steps", "rollbacks")},
@@ -122,44 +122,44 @@ class Training:
             )
 
     def load(self, flat: Mapping[str, Tensor]) -> list[str]:
-        """Continue from a flat state. UsageError when it does not fit these networks.
+        """Load a flat state. UsageError when it does not fit these networks.
 
-        Returns what a user should know: random states of another kind of device cannot be continued.
+        Returns notes for the user: random states of another kind of device cannot be continued.
         """
         self.images = int(flat["counters.images"])
         self.steps = int(flat["counters.steps"])
         self.slow_down(int(flat["counters.rollbacks"]))
         for role, player in (("generator", self.generator), ("discriminator", self.discriminator)):
-            load_modules(player.modules, _under(f"networks.{role}", flat))
-            player.load_state(_under(f"optimizers.{role}", flat))
+            load_modules(player.modules, under(f"networks.{role}", flat))
+            player.load_state(under(f"optimizers.{role}", flat))
         if self.ema.active:
-            load_modules(self.ema.modules, _under("ema", flat))
-        load_modules(self.stateful, _under("parts", flat))
+            load_modules(self.ema.modules, under("ema", flat))
+        load_modules(self.stateful, under("parts", flat))
         device = self.engine.device
         notes = []
         try:
-            self.engine.set_own_random_state(_under("random", flat))
+            self.engine.set_own_random_state(under("random", flat))
         except RuntimeError:
             self.engine.random.manual_seed(self.engine.random.initial_seed() + self.images)
             notes.append(
-                f"the run was on another kind of device: its random numbers start anew on {device}, "
-                "so it is not bit for bit what it would have been"
+                f"the run was on another kind of device: it gets new random numbers on {device}, "
+                "so it is not exactly the run that it would have been"
             )
         for measured, key in ((self.meter.sums, "meter.sums"), (self.meter.counts, "meter.counts")):
-            # The file has the sums of all ranks together: from here on, they are the main rank's.
-            mine = float(self.engine.ranks.is_main)
+            # The file has the sums over all ranks: only the main rank takes them.
+            taken = float(self.engine.ranks.is_main)
             measured.clear()
-            measured |= {name: value.to(device) * mine for name, value in _under(key, flat).items()}
+            measured |= {name: value.to(device) * taken for name, value in under(key, flat).items()}
         return notes
 
     def slow_down(self, rollbacks: int) -> None:
-        """Halve both learning rates for each time that the run was rolled back."""
+        """Halve both learning rates once for each rollback of the run."""
         self.rollbacks = rollbacks
         self.generator.slowed = self.discriminator.slowed = 0.5**rollbacks
 
 
 def _kinds(flat: Batch) -> Kinds:
-    """As the header of a safetensors file tells it."""
+    """Types and shapes, as in the header of a safetensors file."""
     return {name: (_TYPES[value.dtype], tuple(value.shape)) for name, value in flat.items()}
 
 
@@ -176,14 +176,14 @@ def _prefixed(prefix: str, values: Mapping[str, Tensor]) -> Batch:
 
 
 def averaged(training: Training) -> Iterator[Net]:
-    """The generators with their averaged weights, where the run keeps an average."""
+    """The generators with averaged weights, or with raw ones if the run keeps no average."""
     for name, net in training.networks.generators.items():
         yield Net(module=training.ema.modules[name], reads=net.reads, writes=net.writes)
 
 
 @contextmanager
 def evaluating(training: Training) -> Iterator[None]:
-    """The averaged generators in eval mode; raw modules go back to training afterwards."""
+    """In the block, the averaged generators are in eval mode; raw modules return to train mode afterwards."""
     modules = training.ema.modules.values()
     for module in modules:
         module.eval()

@@ -1,4 +1,4 @@
-"""Taking back a step whose gradient was not finite, on the device and without waiting for it."""
+"""Undoing a step whose gradient is not finite, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganzoo.training.player import Player
 
 
 class StepSnapshot:
-    """Copies of all that a step of one side changes: weights, moments, and statistics of any module."""
+    """Copies of all that a step of one player changes: weights, moments, and statistics of any module."""
 
     def __init__(self, player: Player, modules: Iterable[nn.Module]) -> None:
         self._optimizer = player.optimizer
@@ -20,12 +20,12 @@ class StepSnapshot:
         self._moments = {(id(p), slot): value.clone() for p, slot, value in self._slots()}
 
     def where(self, unsound: Tensor) -> None:
-        """Put everything back where the scalar `unsound` is true."""
+        """Restore everything if the scalar `unsound` is true."""
         with torch.no_grad():
             for value, before in self._before:
                 value.copy_(torch.where(unsound, before, value))
             for parameter, slot, value in self._slots():
-                # What the step itself created begins with zeros, in all of torch's optimisers.
+                # State that the step itself created starts as zeros in all of torch's optimisers.
                 old = self._moments.get((id(parameter), slot))
                 value.copy_(
                     torch.where(

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination signals: at once while nothing can be lost, later a flag for the loop."""
+"""Ctrl-C and termination signals: they end the process before training, and set a flag later."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ganzoo.errors import PreemptedError
 
 StopReason = Literal["", "interrupted", "preempted"]
 
-# A launcher passes on what the terminal has sent already: within these seconds it is the same Ctrl-C.
-_ECHO = 0.5
+# A launcher passes on a signal that the terminal has sent already: within these seconds it is the same one.
+_SAME_SIGNAL = 0.5
 
 
 class Interrupts:
-    """While it is open, SIGINT, SIGTERM and SIGUSR1 end the block, or after `hold` only set `reason`.
+    """In the block, SIGINT, SIGTERM and SIGUSR1 end it; after `hold` they only set `reason`.
 
-    Then a second SIGINT ends at once. Outside the main thread Python does not allow handlers; there it
-    does nothing.
+    After `hold`, a second SIGINT ends the block at once. Outside the main thread this does nothing, because
+    Python does not allow handlers there.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Interrupts:
         self._previous: dict[int, object] = {}
 
     def hold(self) -> None:
-        """From now on the loop asks for `reason` and saves; what came before ends the block now."""
+        """From now on the loop reads `reason` and saves. A signal that came before ends the block now."""
         self._holding = True
         if self.reason:
             self._end()
@@ -51,7 +51,7 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         again = number == signal.SIGINT and self.reason == "interrupted"
-        if again and time.monotonic() - self._first < _ECHO:
+        if again and time.monotonic() - self._first < _SAME_SIGNAL:
             return
         if not again:
             self._first = time.monotonic()
@@ -63,5 +63,6 @@ class Interrupts:
         if self.reason == "interrupted":
             raise KeyboardInterrupt
         raise PreemptedError(
-            "Asked to stop before training began: nothing was lost.", fix="start the same command again"
+            "The process was asked to stop before training started: nothing is lost.",
+            fix="start the same command again",
         )

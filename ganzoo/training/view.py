@@ -1,8 +1,9 @@
-"""What losses and terms see of one game in one step: the implementation of `api.View`."""
+"""What losses and terms can read of one game in one step: the implementation of `api.View`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -14,12 +15,20 @@ from ganzoo.networks.apply import apply
 from ganzoo.training.shards import StepRandom
 
 
-class GameView:
-    """One game of the networks with a real batch and the generated batch made from it.
+@dataclass(frozen=True)
+class Generated:
+    """Samples that a game's generator made for a shard, and their noise."""
 
-    Outputs are computed on first use. `learns` names the role whose step this is: real samples are
-    scored without a graph when the generator learns, and generated ones are detached when the
-    discriminator learns. `joint`: in that step, one call of the discriminator may judge both batches.
+    noise: Batch
+    fake: Batch
+
+
+class GameView:
+    """One game of the networks with a real batch and the generated batch that belongs to it.
+
+    Outputs are computed on first use. `learns` names the role whose step this is. In a generator step, real
+    samples are scored without an autograd graph; in a discriminator step, generated samples are detached,
+    and with `joint` one call of the discriminator scores both batches.
     """
 
     def __init__(
@@ -30,29 +39,37 @@ class GameView:
         *,
         learns: str,
         real: Batch,
-        fake: Batch,
-        noise: Batch,
+        drawn: Generated,
         joint: bool = False,
         augmentation: Augmentation | None = None,
         images: Collection[str] = (),
+        progress: Callable[[], Tensor] | None = None,
     ) -> None:
         self._generators = networks.generators
         self._generator = networks.generators[game.generator]
         self._discriminator = networks.discriminators[game.discriminator]
         self._random = random
-        self.noise = noise
+        self.noise = drawn.noise
         self._generator_learns = learns == "generator"
         self._joint = joint
         self._augmentation = augmentation
         self._images = [name for name in self._discriminator.reads if name in images]
+        self._progress = progress
         self.real = real
-        self.fake = fake if self._generator_learns else {name: value.detach() for name, value in fake.items()}
+        self.fake = drawn.fake
+        if not self._generator_learns:
+            self.fake = {name: value.detach() for name, value in drawn.fake.items()}
         self.written = self._generator.writes
+
+    @property
+    def progress(self) -> Tensor:
+        """The done share of the run, a scalar on the device."""
+        return torch.zeros(()) if self._progress is None else self._progress()
 
     @cached_property
     def real_outputs(self) -> Batch:
         """Outputs of the discriminator for the real batch."""
-        if self._judges_jointly:
+        if self._scores_jointly:
             return self._both_outputs[0]
         with torch.set_grad_enabled(not self._generator_learns):
             return self.discriminate(self.real)
@@ -60,10 +77,10 @@ class GameView:
     @cached_property
     def fake_outputs(self) -> Batch:
         """Outputs of the discriminator for the generated batch."""
-        return self._both_outputs[1] if self._judges_jointly else self.discriminate(self.fake)
+        return self._both_outputs[1] if self._scores_jointly else self.discriminate(self.fake)
 
     @property
-    def _judges_jointly(self) -> bool:
+    def _scores_jointly(self) -> bool:
         return self._joint and not self._generator_learns
 
     @cached_property
@@ -78,25 +95,25 @@ class GameView:
     def discriminate(self, batch: Batch) -> Batch:
         """The discriminator's outputs in float32, so that losses are computed in full precision.
 
-        It sees images through the augmentation, where there is one.
+        With an augmentation, the discriminator gets augmented images.
         """
         if self._augmentation is not None and self._images:
             images = {name: batch[name] for name in self._images}
-            # Moving pixels by products in bf16 would blur them.
+            # Augmentations move pixels by matrix products, which would blur them in bf16.
             with torch.autocast(images[self._images[0]].device.type, enabled=False):
                 batch = {**batch, **self._augmentation(images, self.uniform)}
         return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
-        """`batch` with what a generator writes, in float32; noise that it does not have is the step's."""
+        """`batch` with the fields that a generator writes, in float32. Missing noise is that of the step."""
         net = self._generators[generator] if generator else self._generator
         return generated(net, batch, self.noise)
 
     def contents(self) -> str:
-        """What a term could read here, for messages."""
+        """The fields that a term can read here, for messages."""
         return (
             f"the discriminator writes {', '.join(self._discriminator.writes)}; "
-            f"samples have {', '.join(self.fake)}; noise is {', '.join(self.noise) or 'not there'}"
+            f"samples have {', '.join(self.fake)}; noise is {', '.join(self.noise) or 'absent'}"
         )
 
     def uniform(self, *shape: int) -> Tensor:
@@ -109,6 +126,6 @@ class GameView:
 
 
 def generated(net: Net, batch: Batch, noise: Batch) -> Batch:
-    """`batch` with what a generator writes, in float32."""
+    """`batch` with the fields that a generator writes, in float32."""
     written = apply(net, {**noise, **batch})
     return {**batch, **{name: value.float() for name, value in written.items()}}

@@ -1,1 +1,1 @@
-"""Small helpers that know nothing of GANs."""
+"""Small helpers that have nothing to do with GANs."""

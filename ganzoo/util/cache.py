@@ -1,4 +1,4 @@
-"""Where ganzoo keeps what it can make again: decoded images, features, classifiers."""
+"""The cache of results that can be computed again: decoded images, features, classifiers."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import platformdirs
 from ganzoo.errors import StorageError
 from ganzoo.util.files import write_bytes
 
-_SEAL = 32  # bytes in front of what is kept, by which it is known to be whole and of that name
+_SEAL = 32  # bytes before the content: a hash of name and content
 
 
 def cache_folder() -> Path:
-    """$GANZOO_CACHE, or ganzoo's place in the user's cache folder. It need not exist yet."""
+    """$GANZOO_CACHE, or ganzoo's folder in the user's cache folder. It need not exist yet."""
     named = os.environ.get("GANZOO_CACHE", "")
     return Path(named) if named else Path(platformdirs.user_cache_dir("ganzoo"))
 
 
 def keep_cached(kind: str, name: str, content: bytes) -> None:
-    """Keep bytes in the cache as the file `kind`/`name`, whole or not at all.
+    """Write bytes into the cache as the file `kind`/`name`, completely or not at all.
 
-    A folder that cannot be written is no error: what is kept can be made again.
+    A folder that cannot be written is not an error, because the content can be computed again.
     """
     with suppress(StorageError):
         write_bytes(cache_folder() / kind / name, _seal(name, content) + content)
 
 
 def read_cached(kind: str, name: str) -> bytes | None:
-    """What `keep_cached` was given; None when it is not there, not whole, or kept under another name."""
+    """The bytes that `keep_cached` wrote; None if they are missing, damaged, or of another name."""
     try:
         raw = (cache_folder() / kind / name).read_bytes()
     except OSError:

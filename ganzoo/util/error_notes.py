@@ -1,6 +1,6 @@
-"""Whose code an exception came through: notes on it, which leave its type and its traceback alone.
+"""Notes on an exception that name the code that it came from. Its type and traceback do not change.
 
-So what looks at types on the way, memory that ran out for one, still finds what it looks for.
+So code that looks at the type, for example to find out-of-memory errors, still works.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _MARK = "ganzoo: in "
 
 
 class Blame:
-    """The block runs `whose` code. `contents` tells what a key that is missing there could have been."""
+    """The block runs the code of `whose`. `contents` describes the existing keys, for a KeyError."""
 
     __slots__ = ("contents", "whose")
 
@@ -26,12 +26,12 @@ class Blame:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Exception):
-            told = f"; {self.contents()}" if self.contents and isinstance(error, KeyError) else ""
-            error.add_note(f"{_MARK}{self.whose}{told}")
+            contents = f"; {self.contents()}" if self.contents and isinstance(error, KeyError) else ""
+            error.add_note(f"{_MARK}{self.whose}{contents}")
 
 
 def blamed(error: BaseException) -> tuple[str, str]:
-    """Whose code it came through, from the innermost on, and what there was in place of a missing key."""
+    """The names of the code that the error came from, innermost first, and the keys that existed."""
     notes = [note.removeprefix(_MARK) for note in getattr(error, "__notes__", ()) if note.startswith(_MARK)]
     parts = [printable(note, 1000).partition("; ") for note in notes]
     return ", in ".join(part[0] for part in parts), "; ".join(part[2] for part in parts if part[2])

@@ -1,7 +1,7 @@
-"""Writing files so that a reader sees the old content or the new one, never a part.
+"""Writes files so that a reader sees the old content or the new one, never an incomplete file.
 
-Disk errors become StorageError here, with the path in the message. Every write of a run goes through
-`disk`, one small object: a test that wants a full disk or a sudden end puts a faulty one in its place.
+Disk errors become StorageError, with the path in the message. All writes of a run use the object
+`disk`: tests of a full disk or a sudden end replace it with a faulty one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ganzoo.errors import StorageError
 
 
 class Disk:
-    """The calls of the system with which ganzoo writes; each raises OSError."""
+    """The system calls that ganzoo uses for writing; each may raise OSError."""
 
     def create(self, path: Path) -> BinaryIO:
         """An empty file, open for writing."""
@@ -29,15 +29,15 @@ class Disk:
         return path.open("ab")
 
     def sync(self, handle: int) -> None:
-        """Return when what was written has reached the disk."""
+        """Return when the written data has reached the disk."""
         os.fsync(handle)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Give a file or a folder another name; a file of that name is replaced."""
+        """Rename a file or a folder; an existing file with that name is replaced."""
         source.replace(target)
 
     def remove(self, path: Path) -> None:
-        """Remove a file or a folder with all that is in it; nothing happens where there is none."""
+        """Remove a file or a folder with all its contents, if it exists."""
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -49,7 +49,7 @@ disk = Disk()
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn an OSError of the block into a StorageError about this path."""
+    """Turn an OSError in the block into a StorageError about this path."""
     try:
         yield
     except OSError as error:
@@ -73,7 +73,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write the file and flush it to the disk; OSError, and perhaps a part of it, when that fails."""
+    """Write the file and flush it to the disk. After an OSError the file may be incomplete."""
     with disk.create(path) as file:
         file.write(content)
         file.flush()
@@ -81,7 +81,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a text file, or nothing: a part that a full disk took is cut off again."""
+    """Add a line to a text file. On a full disk, an incomplete line is cut off again."""
     with storage(path):
         size = path.stat().st_size if path.exists() else 0
         try:
@@ -94,12 +94,12 @@ def append_line(path: Path, line: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON document that a person can read, too."""
+    """Write a JSON document, indented for people."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def sync_folder(path: Path) -> None:
-    """Flush a folder's entries to the disk, where the system can do that."""
+    """Flush a folder's entries to the disk, if the system can do that."""
     if os.name != "posix":
         return
     with suppress(OSError):  # some network file systems refuse to flush a folder

@@ -1,4 +1,4 @@
-"""What the operating system tells about this process and its neighbours. Imports nothing heavy."""
+"""Memory, cores and threads of this process, and the load of other processes. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Other processes' cores from which a machine counts as busy.
+# If other processes use at least this many cores, the machine counts as busy.
 BUSY_CORES = 0.25
 
 
 def peak_megabytes() -> float:
-    """Peak resident memory so far; 0 where the system does not tell."""
+    """Peak resident memory so far; 0 if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows has no resource module
@@ -30,21 +30,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def started() -> float:
-    """When this process began, in seconds since 1970; where the system does not tell, now."""
-    try:
-        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return time.time()
-    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
-
-
 def busy_cores() -> float:
-    """How many cores other processes kept busy in the last seconds; 0 where nothing tells.
+    """The number of cores that other processes used recently; 0 if the system does not report it.
 
-    The last seconds are those since this module was imported or since the last call, at least 0.2 of
-    them: a call may wait for that.
+    The period starts at the import of this module or at the last call. If it is shorter than 0.2 s, the
+    call waits.
     """
     global _before
     if _before is None:
@@ -59,16 +49,16 @@ def busy_cores() -> float:
 
 
 def fair_share(threads: int, busy: Callable[[], float] = busy_cores) -> int:
-    """All of so many threads on a quiet machine, half of them beside other processes.
+    """The number of threads to use: `threads` on a quiet machine, half of them on a busy one.
 
-    Threads of short kernels wait for each other: one that has to share its core holds up all of them.
+    Threads of short kernels wait for each other: one that shares its core with another process delays all.
     """
     return threads if threads == 1 or busy() < BUSY_CORES else threads // 2
 
 
 @contextmanager
 def limited_threads(count: int | None) -> Iterator[None]:
-    """The block's kernels take so many threads, those of libraries that it imports, too; None: their own."""
+    """Limit torch and libraries that the block imports to `count` threads; None sets no limit."""
     if count is None:
         yield
         return
@@ -88,13 +78,13 @@ def limited_threads(count: int | None) -> Iterator[None]:
 
 
 def watch_cores() -> None:
-    """Let the seconds that `busy_cores` looks at begin now."""
+    """Start the period that `busy_cores` measures now."""
     global _before
     _before = _used()
 
 
 def _used() -> tuple[float, float, float] | None:
-    """The clock, and seconds of work so far: of all cores together, of this process and its children."""
+    """The clock, and the CPU seconds so far of all cores, and of this process with its children."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
     except OSError:

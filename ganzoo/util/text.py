@@ -1,13 +1,13 @@
-"""Text from outside, made safe to show: names of files, words of plugins, messages of libraries."""
+"""Makes text from outside safe to show: names of files, texts of plugins, messages of libraries."""
 
 from __future__ import annotations
 
 
 def printable(text: str, limit: int = 0) -> str:
-    r"""The text on one line, without anything that a terminal or a text file would act on.
+    r"""The text on one line, without control characters.
 
-    Control characters, terminal escapes, direction marks and what is not Unicode (bytes of a file
-    name, say) are written as `\x1b`, `\u202e`, `\udcff`. Cut after `limit` characters unless that is 0.
+    Control characters, terminal escapes, direction marks and invalid Unicode (for example bytes of a file
+    name) are written as `\x1b`, `\u202e`, `\udcff`. Cut after `limit` characters unless that is 0.
     """
     cut = bool(limit) and len(text) > limit
     if cut:

@@ -1,9 +1,11 @@
-"""Augmentations against learning few images by heart: DiffAugment (Zhao 2020) and ADA (Karras 2020)."""
+"""Augmentations against overfitting on few images: DiffAugment (Zhao 2020) and ADA (Karras 2020)."""
 
 from __future__ import annotations
 
 from ganzoo.api import AugmentationSpec, hookimpl
 from ganzoo_augment.config import AdaConfig, DiffAugmentConfig
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -12,7 +14,7 @@ def ganzoo_augmentations() -> list[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="diffaugment",
-            summary="Colour, translation and cutout, always and of fixed strength.",
+            summary="Colour, translation and cutout for each image, with fixed strength.",
             paper="Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training, "
             "arXiv:2006.10738",
             factory="ganzoo_augment.diffaugment:DiffAugment",
@@ -20,7 +22,7 @@ def ganzoo_augmentations() -> list[AugmentationSpec]:
         ),
         AugmentationSpec(
             name="ada",
-            summary="Moves, turns, scales and colours images, the more often the better D knows real ones.",
+            summary="Moves, rotates, scales and colours images, more often when D overfits to real images.",
             paper="Karras et al. 2020, Training Generative Adversarial Networks with Limited Data, "
             "arXiv:2006.06676",
             factory="ganzoo_augment.ada:Ada",

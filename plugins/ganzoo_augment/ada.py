@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation (Karras et al. 2020): its pipe, and how its chance p adapts."""
+"""Adaptive discriminator augmentation (Karras et al. 2020): its transforms, and how p adapts."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ MOVES, COLOURS = 18, 10  # random numbers of each kind, for each sample
 
 
 class Ada(nn.Module):
-    """The augmentation `ada`: each transformation is applied to each sample with chance p (appendix B).
+    """The augmentation `ada`: each transform is applied to each sample with probability p (appendix B).
 
-    Those that move pixels are one affine map, and colours another. Images are resampled once, bilinearly
-    and reflected at borders; the authors' code does so at twice the size between wavelet filters, against
-    aliasing. Quarter turns of an image that is not square are half turns. Images are taken to be
-    within -1..1. All fields of a sample get the same numbers; those of one size are moved alike.
+    All transforms that move pixels are one affine map, all transforms of colours another. Images are
+    resampled once, bilinearly, and reflected at borders. The authors' code resamples at twice the size
+    between wavelet filters, against aliasing. An image that is not square gets half turns instead of quarter
+    turns. Pixels are expected in -1..1. All fields of a sample use the same random numbers, so fields of one
+    size move together.
 
-    `p` and what it is decided by are buffers of floating point, which get their mean over several
-    processes after each cycle. So a decision comes with the first scores after its `interval` steps: on
-    means that all processes share if a cycle has one step of the discriminator, and p stays the same in
-    all of them. A step in micro-batches counts as several, as does one with several games: p is then
-    decided more often, and moves as far for each real sample that was scored.
+    `p` and its statistics are float buffers, which are averaged over all processes after each cycle.
+    Therefore p changes with the first scores after `interval` steps. If a cycle has one discriminator step,
+    all processes then have the same means, and p stays equal in all of them. A step in micro-batches, or with
+    several games, counts as several steps: p changes more often, but by the same amount per real sample.
     """
 
     p: Tensor
@@ -44,24 +44,24 @@ class Ada(nn.Module):
             self.register_buffer(name, torch.zeros(()))
 
     def forward(self, images: Batch, uniform: Callable[..., Tensor]) -> Batch:
-        """Images (N, C, H, W) by name -> the same fields, changed."""
+        """Images (N, C, H, W) by name -> the same fields, augmented."""
         numbers = uniform(len(next(iter(images.values()))), MOVES + COLOURS)
         if self.config.blit or self.config.geometry:
             grids = {}
             for height, width in {(value.shape[2], value.shape[3]) for value in images.values()}:
-                source = source_of(Chances(numbers[:, :MOVES], self.p), height, width, self.config)
+                source = inverse_map(RandomAmounts(numbers[:, :MOVES], self.p), height, width, self.config)
                 grids[height, width] = Grid.of(height, width, source)
             images = {name: grids[x.shape[2], x.shape[3]].of_images(x) for name, x in images.items()}
         if self.config.color:
-            change = colour_change(Chances(numbers[:, MOVES:], self.p))
+            change = colour_map(RandomAmounts(numbers[:, MOVES:], self.p))
             images = {name: recoloured(value, change) for name, value in images.items()}
         return images
 
     @torch.no_grad()
     def observe(self, real_scores: Tensor) -> None:
-        """Scores (N, ...) of real samples: r = E sign D(x), and p moves by sign(r - target) (equation 1).
+        """Scores (N, ...) of real samples: r = E sign D(x), and p changes by sign(r - target) (equation 1).
 
-        It moves by the share of `kimg` that was scored since it moved last, in all processes together.
+        The size of the change is the share of `kimg` that all processes have scored since the last change.
         """
         if self.config.p is not None:
             return
@@ -77,8 +77,8 @@ class Ada(nn.Module):
         self.steps.copy_(torch.where(due, 0.0, self.steps) + 1)
 
 
-class Chances:
-    """Random numbers (N, K), taken from left to right: amounts (N, count) that are 0 but with chance p."""
+class RandomAmounts:
+    """Random amounts (N, count), not 0 with probability p, from numbers (N, K) taken from left to right."""
 
     def __init__(self, numbers: Tensor, p: Tensor) -> None:
         self._numbers = numbers
@@ -93,7 +93,7 @@ class Chances:
         return torch.where(self._take(1) < (self.p if p is None else p), amount, 0.0)
 
     def zeros(self, count: int) -> Tensor:
-        """As if nothing were applied."""
+        """The amounts where nothing is applied."""
         return self._numbers.new_zeros(len(self._numbers), count)
 
     def choice(self, count: int) -> Tensor:
@@ -109,32 +109,33 @@ class Chances:
         return self._perhaps(deviation * torch.special.ndtri(self._take(count).clamp(1e-6, 1 - 1e-6)))
 
 
-def source_of(chances: Chances, height: int, width: int, config: AdaConfig) -> Affine:
-    """The transformations of pixels, as the map (D = 2) from places after them to places before.
+def inverse_map(amounts: RandomAmounts, height: int, width: int, config: AdaConfig) -> Affine:
+    """The map (D = 2) from positions in the transformed image to positions in the given one.
 
-    So it is the product of their inverses, the first one's outermost. Turns, shifts and logarithms of
-    scales are distributed evenly about 0: what is drawn is the inverse's.
+    It is the product of the inverse transforms; the inverse of the first transform is applied last.
+    Rotations, shifts and logarithms of scales have distributions symmetric about 0, so the inverses are
+    drawn directly.
     """
-    zero = chances.zeros(2)
+    zero = amounts.zeros(2)
     size = torch.stack([zero[:, 0] + width, zero[:, 0] + height], 1)
     inverses = []
     if config.blit:
         if config.x_flip:
-            sign = 1 - 2 * chances.choice(2)
+            sign = 1 - 2 * amounts.choice(2)
             inverses.append(Affine(torch.diag_embed(torch.cat([sign, torch.ones_like(sign)], 1)), zero))
-        turns = chances.choice(4) if height == width else 2 * chances.choice(2)
+        turns = amounts.choice(4) if height == width else 2 * amounts.choice(2)
         odd = turns.remainder(2)  # of 0 .. 3 the cosines are 1, 0, -1, 0 and the sines 0, 1, 0, -1
         inverses.append(Affine(_turn((1 - turns) * (1 - odd), (2 - turns) * odd), zero))
-        inverses.append(Affine(_scale(zero), (size * chances.within(1 / 8, 2)).round()))
+        inverses.append(Affine(_scale(zero), (size * amounts.within(1 / 8, 2)).round()))
     if config.geometry:
-        # Two turns of which each is applied with this chance: at least one of them with chance p.
-        rare = 1 - (1 - chances.p).sqrt()
-        for other in (1, -1):  # sides alike, then one longer as the other gets shorter
-            doublings = chances.normal(0.2)
+        # Each of two rotations has this probability, so that at least one is applied with probability p.
+        rare = 1 - (1 - amounts.p).sqrt()
+        for other in (1, -1):  # first both sides by the same factor, then one by the inverse of the other
+            doublings = amounts.normal(0.2)
             inverses.append(Affine(_scale(torch.cat([doublings, other * doublings], 1)), zero))
-            angle = chances.within(pi, p=rare)
+            angle = amounts.within(pi, p=rare)
             inverses.append(Affine(_turn(angle.cos(), angle.sin()), zero))
-        inverses.append(Affine(_scale(zero), size * chances.normal(1 / 8, 2)))
+        inverses.append(Affine(_scale(zero), size * amounts.normal(1 / 8, 2)))
     return reduce(Affine.after, inverses)
 
 
@@ -146,16 +147,16 @@ def _scale(doublings: Tensor) -> Tensor:
     return torch.diag_embed(doublings.exp2())
 
 
-def colour_change(chances: Chances) -> Affine:
+def colour_map(amounts: RandomAmounts) -> Affine:
     """Brightness, contrast, luma flip, hue and saturation, in this order, as one map of RGB (D = 3).
 
     The last three act along or around the gray axis: `gray` projects onto it.
     """
-    brightness = chances.normal(0.2)
-    contrast = chances.normal(0.5).exp2()[:, :, None]
-    flip = chances.choice(2)[:, :, None]
-    hue = chances.within(pi)[:, :, None]
-    saturation = chances.normal(1.0).exp2()[:, :, None]
+    brightness = amounts.normal(0.2)
+    contrast = amounts.normal(0.5).exp2()[:, :, None]
+    flip = amounts.choice(2)[:, :, None]
+    hue = amounts.within(pi)[:, :, None]
+    saturation = amounts.normal(1.0).exp2()[:, :, None]
     one = torch.eye(3, device=hue.device)
     gray = torch.full_like(one, 1 / 3)
     quarter = (one.roll(-1, 1) - one.roll(1, 1)) / 3**0.5

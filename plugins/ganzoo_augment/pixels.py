@@ -1,7 +1,7 @@
-"""Moving and colouring images by arithmetic that is exact where nothing changes, and differentiable twice.
+"""Moving and colouring images: exact where nothing changes, and differentiable twice.
 
-All of it is linear in the images: gathered pixels times weights that do not depend on them. torch's
-grid_sample has no second derivative, and its products may be rounded to TF32; these are neither.
+All operations are linear in the images: gathered pixels times weights that do not depend on them. torch's
+grid_sample has no second derivative, and may round its products to TF32; this code does not.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from torch import Tensor
 
 
 def pixels(images: Tensor, index: Tensor) -> Tensor:
-    """(N, C, H, W) and places y * W + x (N, K) -> the pixels there, (N, C, K)."""
+    """(N, C, H, W) and positions y * W + x (N, K) -> the pixels there, (N, C, K)."""
     return images.flatten(2).gather(2, index[:, None].expand(-1, images.shape[1], -1))
 
 
 def shifted(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """(N, C, H, W) moved by whole pixels (N,), with zeros where nothing was."""
+    """(N, C, H, W) shifted by whole pixels (N,), padded with zeros."""
     height, width = images.shape[2:]
     y = torch.arange(height, device=down.device) - down[:, None]
     x = torch.arange(width, device=right.device) - right[:, None]
@@ -42,20 +42,20 @@ class Affine:
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """(N, D, D) times (N, D, D), in full precision: a matrix product on CUDA may have that of TF32."""
+    """(N, D, D) times (N, D, D) in full precision; a matrix product on CUDA may use TF32."""
     return (left[:, :, :, None] * right[:, None, :, :]).sum(2)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where each pixel of a moved image comes from: 4 places (N, 4 H W) and their weights (N, 4, H W)."""
+    """The source of each pixel of a moved image: 4 positions (N, 4 H W) and their weights (N, 4, H W)."""
 
     index: Tensor
     weights: Tensor
 
     @classmethod
     def of(cls, height: int, width: int, source: Affine) -> Grid:
-        """`source` maps places in the moved image to places (x, y) in the given one, from its middle."""
+        """`source` maps positions (x, y), measured from the centre, in the moved image to the given one."""
         x = torch.arange(width, device=source.shift.device) - (width - 1) / 2
         y = torch.arange(height, device=source.shift.device)[:, None] - (height - 1) / 2
         place = source.linear[:, :, 0, None, None] * x + source.linear[:, :, 1, None, None] * y
@@ -74,7 +74,7 @@ class Grid:
 
 
 def _neighbours(place: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels before and after a place, reflected at the middle of border pixels, and the latter's share."""
+    """The pixels before and after a position, and the weight of the latter; reflected at border pixels."""
     span = max(size - 1, 1)
     place = (span - (place.remainder(2 * span) - span).abs()).clamp(0, size - 1)
     before = place.floor()
@@ -83,16 +83,16 @@ def _neighbours(place: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def colours(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The channels that have colour, the first 3 or else the first 1, and the others (alpha)."""
+    """The colour channels (the first 3, or 1 of a gray image), and the others (alpha)."""
     count = 3 if images.shape[1] >= 3 else 1
     return images[:, :count], images[:, count:]
 
 
 def recoloured(images: Tensor, change: Affine) -> Tensor:
-    """(N, C, H, W) with a change (D = 3) of its colours; gray is the diagonal of the RGB cube."""
-    seen, rest = colours(images)
+    """(N, C, H, W) after a map (D = 3) of its colours; gray is the diagonal of the RGB cube."""
+    colour, rest = colours(images)
     linear, shift = change.linear, change.shift
-    if seen.shape[1] == 1:
+    if colour.shape[1] == 1:
         linear, shift = linear.sum((1, 2))[:, None, None] / 3, shift.mean(1, keepdim=True)
-    changed = (linear[..., None, None] * seen[:, None]).sum(2) + shift[..., None, None]
+    changed = (linear[..., None, None] * colour[:, None]).sum(2) + shift[..., None, None]
     return torch.cat([changed, rest], 1) if rest.shape[1] else changed

@@ -1,4 +1,4 @@
-"""GANs whose D guesses what G was told: a class (AC-GAN), or codes that it finds by itself (InfoGAN)."""
+"""GANs whose D predicts the input of G: a class label (AC-GAN), or codes learned without labels (InfoGAN)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ganzoo_auxiliary.config import (
 )
 from ganzoo_auxiliary.recipes import ACGAN, INFOGAN, RECIPES
 
-PACKED = "it compares each sample with what D guesses of it, D has one guess for a pack: train.pack=1"
+GANZOO_API_VERSION = 2
+
+PACKED = "it needs a prediction of D for each sample, and D makes one for a pack: set train.pack=1"
 
 
 @hookimpl
@@ -21,7 +23,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="acgan-conv",
-            summary="Convolutions; G hears a class label, D guesses it beside the score; images from 8x8.",
+            summary="Convolutions; G reads a class label, D predicts it beside the score; images from 8x8.",
             paper=f"{ACGAN}, appendix A",
             factory="ganzoo_auxiliary.networks:build_label",
             config=LabelConvConfig,
@@ -29,7 +31,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="infogan-conv",
-            summary="Convolutions; G hears a code and styles beside z, D guesses them; images from 8x8.",
+            summary="Convolutions; G reads a code and styles beside z, D predicts them; images from 8x8.",
             paper=f"{INFOGAN}, appendix C.1",
             factory="ganzoo_auxiliary.networks:build_code",
             config=CodeConvConfig,
@@ -44,7 +46,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="guess-label",
-            summary="AC-GAN: cross entropy of the labels that D guesses, of real and of generated samples.",
+            summary="AC-GAN, for D: cross entropy of its label predictions for real and generated samples.",
             paper=f"{ACGAN}, equation 3",
             factory="ganzoo_auxiliary.terms:guess_label",
             config=GuessLabelConfig,
@@ -52,7 +54,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="show-label",
-            summary="AC-GAN: cross entropy of the labels that D guesses of generated samples, for G.",
+            summary="AC-GAN, for G: cross entropy of D's label predictions for generated samples.",
             paper=f"{ACGAN}, equation 3",
             factory="ganzoo_auxiliary.terms:show_label",
             config=ShowLabelConfig,
@@ -61,7 +63,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="guess-codes",
-            summary="InfoGAN: cross entropy and squared distance of the codes that D guesses of samples.",
+            summary="InfoGAN, for D: cross entropy and squared error of its predictions of the codes.",
             paper=f"{INFOGAN}, equation 5",
             factory="ganzoo_auxiliary.terms:guess_codes",
             config=CodesConfig,
@@ -69,7 +71,7 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="show-codes",
-            summary="InfoGAN: the same for G, whose samples shall show their codes.",
+            summary="InfoGAN, for G: the same loss, so that generated samples show their codes.",
             paper=f"{INFOGAN}, equation 5",
             factory="ganzoo_auxiliary.terms:show_codes",
             config=CodesConfig,
@@ -81,5 +83,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized ones, and the published ones."""
+    """Small ones for a CPU, and the published ones."""
     return list(RECIPES)

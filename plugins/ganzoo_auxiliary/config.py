@@ -10,12 +10,13 @@ from typing import Literal
 class LabelConvConfig:
     """Options of `acgan-conv`.
 
-    G's channels halve at each doubling, down to `generator_width` before the image; `generator_hidden`
-    puts a linear layer before the first maps, which have a norm where `bottom_norm`. D halves as often as G
-    doubles and `discriminator_extra` times more, by `discriminator_layers` convolutions each time, of which
-    the first has stride 2; channels double at each convolution, up to 512. `discriminator_hidden` is a linear
-    layer after them, `guess_hidden` one more before what D guesses: that part and the score share the rest.
-    Spectral norm, where wanted, is on all but what guesses. 0 leaves a layer out.
+    The channels of G halve at each doubling of the map, down to `generator_width` before the image.
+    `generator_hidden` adds a linear layer before the first maps; `bottom_norm`: these maps have a norm.
+    D has as many halvings as G has doublings, and `discriminator_extra` more. Each halving is
+    `discriminator_layers` convolutions, the first with stride 2; channels double at each convolution, up to
+    512. `discriminator_hidden` is the size of a linear layer after them. `guess_hidden` is the size of a
+    layer before the predictions only; score and predictions share all layers before it. Spectral norm, if
+    chosen, is on all layers except those of the predictions. A size of 0 leaves the layer out.
     """
 
     latent: int = 100
@@ -54,7 +55,7 @@ class LabelConvConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeConvConfig(LabelConvConfig):
-    """Options of `infogan-conv`: `categories` of the code, `styles` numbers; the others of `acgan-conv`."""
+    """Options of `infogan-conv`: `categories` of the code, number of `styles`; others as `acgan-conv`."""
 
     categories: int = 10
     styles: int = 2
@@ -90,7 +91,7 @@ class ShowLabelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CodesConfig:
-    """Options of `guess-codes` and `show-codes`: lambda of the paper, for classes and for numbers."""
+    """Options of `guess-codes` and `show-codes`: the paper's lambda for the code and for the styles."""
 
     categorical_weight: float = 1.0
     continuous_weight: float = 1.0

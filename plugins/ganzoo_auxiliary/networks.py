@@ -1,7 +1,7 @@
-"""Architectures `acgan-conv` and `infogan-conv`: a generator told a class or codes, and D guesses them.
+"""Architectures `acgan-conv` and `infogan-conv`: G reads a class or codes, and D predicts them.
 
-By options they are the nets of Odena et al. 2017 (arXiv:1610.09585, appendix A) and of Chen et al. 2016
-(arXiv:1606.03657, appendix C.1), for any images from 8x8. One body of D carries the score and the guesses.
+Options make them the networks of Odena et al. 2017 (arXiv:1610.09585, appendix A) or of Chen et al. 2016
+(arXiv:1606.03657, appendix C.1), for images from 8x8. Score and predictions share the body of D.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ganzoo.api import (
 )
 from ganzoo_auxiliary.config import CodeConvConfig, LabelConvConfig
 
-# Of the class vectors where `init` is torch's own. At 0.3 a class is a fifth of what enters G's first layer
-# beside 32 latents: heard at once, and it leaves room for the rest.
+# Standard deviation of the class vectors with init="default". At 0.3 the class is a fifth of the input of G's
+# first layer beside 32 latents: G uses it from the start, and z still matters.
 SPREAD = 0.3
 WIDEST = 512
 
@@ -46,7 +46,7 @@ class Upward(nn.Module):
         normed = config.generator_norm == "batch"
         self.base = (widths[-1], *sizes[-1])
         first = config.generator_hidden or prod(self.base)
-        # Together a linear layer on the numbers and a one-hot class, as in both papers.
+        # The sum of both is a linear layer on the numbers and a one-hot class, as in both papers.
         self.from_numbers = nn.Linear(inputs, first)
         self.from_class = nn.Embedding(classes, first)
         hidden: list[nn.Module] = []
@@ -99,11 +99,11 @@ class CodeGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """image (N, C, H, W) -> score (N,), and a guess (N, k) for each k of `guesses`."""
+    """image (N, C, H, W) -> score (N,), and a prediction (N, k) for each k of `predictions`."""
 
-    def __init__(self, config: LabelConvConfig, image: Field, guesses: Sequence[int]) -> None:
+    def __init__(self, config: LabelConvConfig, image: Field, predictions: Sequence[int]) -> None:
         super().__init__()
-        self.config, self.guesses = config, list(guesses)
+        self.config, self.predictions = config, list(predictions)
         inputs, height, width = image.shape
         stages = halvings(height, width) + config.discriminator_extra
         kernel, padding = config.discriminator_kernel, (config.discriminator_kernel - 1) // 2
@@ -128,10 +128,10 @@ class Discriminator(nn.Module):
             guess.append(nn.Linear(inputs, config.guess_hidden))
             guess += self._activated(config.guess_hidden, flat=True)
             inputs = config.guess_hidden
-        self.guess = nn.Sequential(*guess, nn.Linear(inputs, sum(guesses)))
+        self.guess = nn.Sequential(*guess, nn.Linear(inputs, sum(predictions)))
 
     def _activated(self, width: int, *, flat: bool, norm: bool = True) -> list[nn.Module]:
-        """What follows a layer: norm, leaky ReLU, dropout."""
+        """The layers after a convolution or linear layer: norm, leaky ReLU, dropout."""
         layers: list[nn.Module] = []
         if norm and self.config.discriminator_norm == "batch":
             layers.append(nn.BatchNorm1d(width) if flat else nn.BatchNorm2d(width))
@@ -143,7 +143,7 @@ class Discriminator(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """(N, C, H, W) -> (N,), (N, k), ..."""
         features = self.body(image)
-        return (self.score(features).flatten(), *self.guess(features).split_with_sizes(self.guesses, 1))
+        return (self.score(features).flatten(), *self.guess(features).split_with_sizes(self.predictions, 1))
 
 
 def assemble(
@@ -152,14 +152,14 @@ def assemble(
     discriminator: Discriminator,
     *,
     reads: tuple[str, ...],
-    guesses: tuple[str, ...],
+    predicted: tuple[str, ...],
     codes: tuple[Field, ...] = (),
 ) -> Networks:
-    """Initial weights, spectral norm, and the record of the pair, whose z is declared here."""
+    """Initialise the weights, add spectral norm, and declare the pair with its z."""
     for module in (generator, discriminator):
         initialise(module, config.init)
     for table in [item for item in generator.modules() if isinstance(item, nn.Embedding)]:
-        if config.init == "default":  # an embedding's is N(0, 1)
+        if config.init == "default":  # torch's default for an embedding is N(0, 1)
             nn.init.normal_(table.weight, 0, SPREAD)
     if config.discriminator_norm == "spectral":
         for part in (discriminator.body, discriminator.score):
@@ -169,7 +169,7 @@ def assemble(
     return Networks(
         generators={"generator": Net(module=generator, reads=("z", *reads), writes=("image",))},
         discriminators={
-            "discriminator": Net(module=discriminator, reads=("image",), writes=("score", *guesses))
+            "discriminator": Net(module=discriminator, reads=("image",), writes=("score", *predicted))
         },
         fields=(latent, *codes),
     )
@@ -190,11 +190,11 @@ def build_label(config: LabelConvConfig, data: DataInfo) -> Networks:
         )
     generator = LabelGenerator(config, image, classes)
     discriminator = Discriminator(config, image, (classes,))
-    return assemble(config, generator, discriminator, reads=("label",), guesses=("label_logits",))
+    return assemble(config, generator, discriminator, reads=("label",), predicted=("label_logits",))
 
 
 def build_code(config: CodeConvConfig, data: DataInfo) -> Networks:
-    """Factory of `infogan-conv`: D writes `code_logits` (N, categories) and `style_mean` (N, styles), too.
+    """Factory of `infogan-conv`: D also writes `code_logits` (N, categories) and `style_mean` (N, styles).
 
     DataError unless the images have 8x8 pixels or more.
     """
@@ -205,7 +205,7 @@ def build_code(config: CodeConvConfig, data: DataInfo) -> Networks:
         CodeGenerator(config, image),
         Discriminator(config, image, (config.categories, config.styles)),
         reads=("code", "style"),
-        guesses=("code_logits", "style_mean"),
+        predicted=("code_logits", "style_mean"),
         codes=(
             Field(name="code", dtype="int64", source="uniform", classes=names),
             Field(name="style", shape=(config.styles,), source="uniform"),

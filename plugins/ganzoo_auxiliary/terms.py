@@ -1,4 +1,4 @@
-"""What makes a class or codes show in an image: D guesses them, G wants them guessed."""
+"""Losses of D's predictions of a class label or of codes, for D and for G."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ganzoo_auxiliary.config import CodesConfig, GuessLabelConfig, ShowLabelConf
 Penalty = Callable[[View], Tensor]
 
 
-def misguessed(outputs: Batch, batch: Batch, term: str) -> Tensor:
+def label_loss(outputs: Batch, batch: Batch, term: str) -> Tensor:
     """-E log P(label | x): D's `label_logits` (N, classes) against the labels (N,) of the batch."""
     if "label_logits" not in outputs or "label" not in batch:
         raise SettingsError(
@@ -26,23 +26,23 @@ def misguessed(outputs: Batch, batch: Batch, term: str) -> Tensor:
 
 
 def guess_label(config: GuessLabelConfig) -> Penalty:
-    """Factory of `guess-label`: -L_C of Odena et al. 2017, equation 3, as D maximises it."""
+    """Factory of `guess-label`: -L_C of Odena et al. 2017, equation 3. D maximises L_C."""
 
     def penalty(view: View) -> Tensor:
-        real = misguessed(view.real_outputs, view.real, "guess-label")
+        real = label_loss(view.real_outputs, view.real, "guess-label")
         if not config.fake_weight:
             return config.real_weight * real
-        fake = misguessed(view.fake_outputs, view.fake, "guess-label")
+        fake = label_loss(view.fake_outputs, view.fake, "guess-label")
         return config.real_weight * real + config.fake_weight * fake
 
     return penalty
 
 
 def show_label(config: ShowLabelConfig) -> Penalty:
-    """Factory of `show-label`: the part of -L_C that G has in its hands, that of its samples."""
+    """Factory of `show-label`: the part of -L_C that depends on G, over generated samples."""
 
     def penalty(view: View) -> Tensor:
-        return config.weight * misguessed(view.fake_outputs, view.fake, "show-label")
+        return config.weight * label_loss(view.fake_outputs, view.fake, "show-label")
 
     return penalty
 
@@ -50,9 +50,9 @@ def show_label(config: ShowLabelConfig) -> Penalty:
 def codes(config: CodesConfig, term: str) -> Penalty:
     """-lambda L_I of Chen et al. 2016, equation 5, without the entropy of the codes, which is a constant.
 
-    Of each noise field NAME for which D writes `NAME_logits`, the cross entropy. Of each for which it writes
-    `NAME_mean`, half the squared distance, summed over its numbers: -log Q of a Gaussian with variance 1, as
-    in the authors' MNIST code. A variance that Q learned would let the term fall without end as Q gets sure.
+    For each noise field NAME: if D writes `NAME_logits`, the cross entropy; if D writes `NAME_mean`, half the
+    squared distance, summed over its values. That is -log Q of a Gaussian with variance 1, as in the authors'
+    MNIST code. With a learned variance the term would have no lower bound.
     """
 
     def penalty(view: View) -> Tensor:
@@ -66,7 +66,7 @@ def codes(config: CodesConfig, term: str) -> Penalty:
                 found.append(config.continuous_weight * distance / 2)
         if not found:
             raise SettingsError(
-                f"The term '{term}' needs a discriminator that writes a guess of a noise field.",
+                f"The term '{term}' needs a discriminator that predicts a noise field.",
                 where=f"this one writes {', '.join(outputs)}; the noise fields are {', '.join(view.noise)}",
                 fix=f"choose the architecture 'infogan-conv', or terms.{term}=false",
             )
@@ -76,10 +76,10 @@ def codes(config: CodesConfig, term: str) -> Penalty:
 
 
 def guess_codes(config: CodesConfig) -> Penalty:
-    """Factory of `guess-codes`, by which D learns (Q, which shares its body)."""
+    """Factory of `guess-codes`: trains D, whose body the network Q of the paper shares."""
     return codes(config, "guess-codes")
 
 
 def show_codes(config: CodesConfig) -> Penalty:
-    """Factory of `show-codes`, by which G learns."""
+    """Factory of `show-codes`: trains G."""
     return codes(config, "show-codes")

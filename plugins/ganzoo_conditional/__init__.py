@@ -1,10 +1,12 @@
-"""GANs that know a class label: Mirza and Osindero 2014, projection of Miyato and Koyama 2018."""
+"""GANs conditioned on a class label: Mirza and Osindero 2014, projection of Miyato and Koyama 2018."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
 from ganzoo_conditional.config import ConvConfig, MlpConfig
 from ganzoo_conditional.recipes import MIRZA, MIYATO, RECIPES
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -13,7 +15,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="conditional-mlp",
-            summary="MLP on z and a class label, maxout discriminator on image and label.",
+            summary="MLP that reads z and a class label, maxout discriminator that reads image and label.",
             paper=MIRZA,
             factory="ganzoo_conditional.mlp:build",
             config=MlpConfig,
@@ -32,5 +34,5 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized, and as published."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

@@ -1,4 +1,4 @@
-"""Objective that both conditional networks share: checks of the data, label vectors, initialisation."""
+"""Code that both conditional architectures share: checks of the data, label vectors, initialisation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganzoo.api import DataError, DataInfo, Field, initialise
 
 
 def conditions(data: DataInfo, architecture: str) -> tuple[Field, int]:
-    """The field `image` and the number of classes; DataError for labels that are no classes."""
+    """The field `image` and the number of classes; DataError for labels that are not classes."""
     image, label = data.field("image"), data.field("label")
     if image.dtype != "float32" or label.dtype != "int64" or label.shape != () or not label.classes:
         raise DataError(
@@ -31,7 +31,7 @@ def label_table(classes: int, width: int, spread: float) -> nn.Embedding:
 
 
 def finish(module: nn.Module, init: Literal["default", "normal"], *, spectral: bool = False) -> None:
-    """Initialise in place and put spectral norm on every layer where asked."""
+    """Initialise in place; with `spectral`, put spectral norm on every layer."""
     initialise(module, init)
     if spectral:
         weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)

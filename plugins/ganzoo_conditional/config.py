@@ -10,12 +10,14 @@ from typing import Literal
 class MlpConfig:
     """Options of `conditional-mlp`; the defaults are the layers of Mirza and Osindero 2014, section 4.1.
 
-    `generator_dropout` is before the joint layer and the output, `dropout` in the discriminator before
-    the joint layer and the score; both act in training only.
+    `generator_dropout` is applied before the joint layer and the output of G, `dropout` before the joint
+    layer and the score of D; both in training only. `latent_range`: the interval onto which the generator
+    maps uniform z, which is drawn from -1..1.
     """
 
     latent: int = 100
     latent_distribution: Literal["normal", "uniform"] = "uniform"
+    latent_range: tuple[float, float] = (-1.0, 1.0)
     generator_latent_hidden: int = 200
     generator_label_hidden: int = 1000
     generator_hidden: int = 1200
@@ -34,17 +36,21 @@ class MlpConfig:
     def __post_init__(self) -> None:
         if not (0 <= self.generator_dropout < 1 and 0 <= self.dropout < 1):
             raise ValueError("dropout and generator_dropout must be at least 0 and less than 1")
+        if self.latent_range[0] >= self.latent_range[1]:
+            raise ValueError("latent_range must be two numbers of which the second is larger")
+        if self.latent_distribution == "normal" and self.latent_range != (-1.0, 1.0):
+            raise ValueError("latent_range is for latent_distribution=uniform")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvConfig:
     """Options of `conditional-conv`.
 
-    Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps;
-    the image is halved as often as its shorter side stays at 4 or more. The generator reads the
+    Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps.
+    The image is halved as often as its shorter side stays at 4 pixels or more. The generator reads the
     label as a vector of `label_width` beside z. `conditioning="projection"` adds <emb(label), features>
-    to the score; `"concat"` gives the discriminator the label as one more plane of the image.
-    `pooling` is what the features are: all values of the last map, or their sums over it.
+    to the score; `"concat"` gives the discriminator the label as one more channel of the image.
+    `pooling`: the features are all values of the last map ("none"), or each channel's sum over it ("sum").
     """
 
     latent: int = 100

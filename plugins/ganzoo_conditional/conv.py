@@ -1,7 +1,7 @@
-"""Architecture `conditional-conv`: a convolutional pair that knows the class of each image.
+"""Architecture `conditional-conv`: convolutional networks, both conditioned on the class of the image.
 
 The discriminator is conditioned by projection (Miyato and Koyama 2018, arXiv:1802.05637, equation 4)
-or by concatenation. Any image size: maps have ceil(side / 2**k) pixels, cropped where one is too many.
+or by concatenation. For any image size: maps have sides of ceil(side / 2**k) pixels.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Generator(nn.Module):
                 double = doubling(
                     hidden, widths[k + 1], config.kernel, sizes[k], sizes[k + 1], bias=not normed
                 )
-                # By name: layers and state dicts are numbered alike with and without a crop.
+                # Named, so that layers in the state dict have the same numbers with and without a crop.
                 layers.append(nn.Sequential(OrderedDict(zip(("conv", "crop"), double, strict=False))))
         layers.append(nn.Conv2d(widths[-1], channels, 3, padding=1))
         if image.range is not None:
@@ -78,7 +78,7 @@ class Discriminator(nn.Module):
         self.pool = config.pooling == "sum"
         features = inputs if self.pool else inputs * height * width
         self.score = nn.Linear(features, 1)
-        # A plane is on the scale of pixels, a projection on that of the layer beside it.
+        # A plane has the scale of pixels, a projection that of the linear layer beside it.
         if self.concat:
             self.embed = label_table(classes, self.plane[1] * self.plane[2], 1.0)
         else:
@@ -86,13 +86,13 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """(N, C, H, W), (N,) -> (N,)."""
-        named = self.embed(label)
+        embedded = self.embed(label)
         if self.concat:
-            image = torch.cat([image, named.unflatten(1, self.plane)], dim=1)
+            image = torch.cat([image, embedded.unflatten(1, self.plane)], dim=1)
         maps = self.layers(image)
         features = maps.sum((2, 3)) if self.pool else maps.flatten(1)
         score: Tensor = self.score(features).flatten()
-        return score if self.concat else score + (named * features).sum(1)
+        return score if self.concat else score + (embedded * features).sum(1)
 
 
 def build(config: ConvConfig, data: DataInfo) -> Networks:

@@ -1,4 +1,4 @@
-"""Architecture `conditional-mlp`: the nets of Mirza and Osindero 2014 (arXiv:1411.1784, section 4.1)."""
+"""Architecture `conditional-mlp`: networks of Mirza and Osindero 2014 (arXiv:1411.1784, section 4.1)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Generator(nn.Module):
     def __init__(self, config: MlpConfig, image: Field, classes: int) -> None:
         super().__init__()
         self.shape = image.shape
+        low, high = config.latent_range
+        self.scale, self.shift = (high - low) / 2, (high + low) / 2
         self.from_z = nn.Linear(config.latent, config.generator_latent_hidden)
         # A linear layer on a one-hot label, bias included, is a table with one row per class.
         self.from_label = label_table(classes, config.generator_label_hidden, classes**-0.5)
@@ -36,6 +38,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, C, H, W)."""
+        if (self.scale, self.shift) != (1, 0):
+            z = z * self.scale + self.shift
         hidden = torch.cat([relu(self.from_z(z)), relu(self.from_label(label))], dim=1)
         image: Tensor = self.joint(hidden)
         return image.reshape(-1, *self.shape)
@@ -65,8 +69,8 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """(N, C, H, W), (N,) -> (N,)."""
-        named = self.from_label(label).unflatten(1, self.label_shape).amax(2)
-        score: Tensor = self.joint(torch.cat([self.from_image(image.flatten(1)), named], dim=1))
+        embedded = self.from_label(label).unflatten(1, self.label_shape).amax(2)
+        score: Tensor = self.joint(torch.cat([self.from_image(image.flatten(1)), embedded], dim=1))
         return score.flatten()
 
 

@@ -10,8 +10,9 @@ MIYATO = "Miyato and Koyama 2018, cGANs with Projection Discriminator, arXiv:180
 
 CGAN = RecipeSpec(
     name="cgan",
-    summary="Conditional GAN sized for CPU minutes. Departs from the paper's MLPs, logistic loss and SGD: "
-    "convolutions, projection, WGAN-GP with one critic step, Adam 4e-3 (G), 2e-3 (D) with decay, EMA.",
+    summary="Small conditional GAN that trains in minutes on a CPU. Departs from the paper's MLPs, logistic "
+    "loss and SGD: convolutions, projection, WGAN-GP with one critic step, Adam 4e-3 (G) and 2e-3 (D) with "
+    "decay, EMA.",
     paper=f"{MIRZA}; {MIYATO}",
     architecture="conditional-conv",
     loss="wgan-gp",
@@ -20,7 +21,7 @@ CGAN = RecipeSpec(
         "train.batch_size": 64,
         "train.n_critic": 1,
         "architecture.latent": 32,
-        # Beside 32 latents, 32 values for the class left little to z: recall 0.14 instead of 0.30.
+        # With 32 latents and 32 values for the class, z had little effect: recall 0.14 instead of 0.30.
         "architecture.label_width": 8,
         "architecture.generator_width": 24,
         "architecture.discriminator_width": 24,
@@ -35,12 +36,13 @@ CGAN = RecipeSpec(
     },
 )
 
-# The paper names no length and no pace for the momentum: 250 passes over 50,000 images, as in the
-# code of the GAN that it builds on (goodfeli/adversarial mnist.yaml).
+# The paper gives neither the length of training nor the schedule of the momentum. Both are taken from the GAN
+# that it builds on (goodfeli/adversarial mnist.yaml): 250 epochs of 50,000 images.
 CGAN_PAPER = RecipeSpec(
     name="cgan-paper",
     summary="Conditional GAN as in section 4.1 of the paper: maxout, dropout, SGD with momentum. "
-    "Not given there and chosen here: length, pace of momentum, initialisation. Pixels are -1..1.",
+    "The paper does not give length, momentum schedule and initialisation; they are chosen here. Pixels are "
+    "in -1..1.",
     paper=MIRZA,
     architecture="conditional-mlp",
     loss="non-saturating",
@@ -48,8 +50,10 @@ CGAN_PAPER = RecipeSpec(
         "train.images": 12_500_000,
         "train.batch_size": 100,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
+        "architecture.latent_range": (0.0, 1.0),  # "within the unit hypercube"
         "architecture.generator_dropout": 0.5,
         "architecture.dropout": 0.5,
         "architecture.output": "sigmoid",

@@ -1,7 +1,7 @@
-"""The kinds of data that come with ganzoo: embedded images, files, stacked digits, toys, pairs.
+"""The data sets of ganzoo: embedded images, files, stacked digits, toy data, pairs of images.
 
-Records only. The factories live in the modules that the import strings name, and are loaded when
-a data set is opened, so listing the zoo reads neither numpy nor Pillow.
+Records only. The factories are in the modules that the import strings name, and are imported when a data set
+is opened, so listing the zoo imports neither numpy nor Pillow.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ganzoo_datasets.config import (
     ToyConfig,
 )
 
-GANZOO_API_VERSION = 1
+GANZOO_API_VERSION = 2
 
-_SIDES = [
+_TWO_IMAGES = [
     DatasetSpec(
         name="pairs",
-        summary="images in two sub-folders with equal names; or one folder, and a change of its images",
+        summary="pairs of images: two sub-folders with equal file names, or one folder and a transform",
         factory="ganzoo_datasets.paired_images:open_pairs",
         held_out="ganzoo_datasets.paired_images:open_held_out_pairs",
         config=PairsConfig,
@@ -33,7 +33,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="unpaired",
-        summary="images of two kinds in two sub-folders, as many as there are of each",
+        summary="images of two kinds without pairs, in two sub-folders of any size",
         factory="ganzoo_datasets.paired_images:open_unpaired",
         held_out="ganzoo_datasets.paired_images:open_held_out_unpaired",
         config=SidesConfig,
@@ -42,7 +42,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="fashion-pairs",
-        summary="the embedded images of clothes beside their edges, or beside smaller ones",
+        summary="the embedded images of clothes, paired with their edges or with smaller copies",
         paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
         factory="ganzoo_datasets.fashion_paired:open_pairs",
         held_out="ganzoo_datasets.fashion_paired:open_held_out_pairs",
@@ -59,7 +59,7 @@ _SIDES = [
     ),
     DatasetSpec(
         name="coloured-shapes",
-        summary="made-up images of shapes, whose kind decides their colour, beside the same in gray",
+        summary="synthetic colour images of shapes, paired with gray copies; the shape decides the colour",
         factory="ganzoo_datasets.shapes:open_shapes",
         held_out="ganzoo_datasets.shapes:open_held_out",
         config=ShapesConfig,
@@ -69,19 +69,19 @@ _SIDES = [
 
 @hookimpl
 def ganzoo_datasets() -> list[DatasetSpec]:
-    """Samples of one kind: fashion-5k, idx, folder, npy, npz, toy, stacked-mnist. Of two sides: `_SIDES`."""
+    """`fashion-5k`, `idx`, `folder`, `npy`, `npz`, `toy`, `stacked-mnist`, and those with two images."""
     return [
-        *_SIDES,
+        *_TWO_IMAGES,
         DatasetSpec(
             name="fashion-5k",
-            summary="5,000 labelled images of clothes, 28x28 gray, embedded: nothing to download",
+            summary="5,000 labelled images of clothes, 28x28 gray, part of ganzoo; nothing to download",
             paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
             factory="ganzoo_datasets.fashion:open_fashion_5k",
             held_out="ganzoo_datasets.fashion:open_held_out",
         ),
         DatasetSpec(
             name="idx",
-            summary="MNIST-style IDX files, gzipped or not: a folder of four, or one images file",
+            summary="MNIST-style IDX files, gzipped or not: a folder with four files, or one images file",
             paper="LeCun, Cortes, Burges 1998, The MNIST database of handwritten digits",
             factory="ganzoo_datasets.idx:open_idx",
             held_out="ganzoo_datasets.idx:open_held_out",
@@ -103,14 +103,14 @@ def ganzoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="npz",
-            summary="one .npz file with images or rows, and labels if it has them",
+            summary="one .npz file with images or rows, optionally with labels",
             factory="ganzoo_datasets.arrays:open_npz",
             config=NpzConfig,
             argument="PATH",
         ),
         DatasetSpec(
             name="toy",
-            summary="points drawn from a known distribution: ring, rings, grid, mixture1d, normal1d",
+            summary="points from a known distribution: ring, rings, grid, mixture1d, normal1d",
             factory="ganzoo_datasets.toy:open_toy",
             held_out="ganzoo_datasets.toy:open_held_out",
             config=ToyConfig,

@@ -1,6 +1,6 @@
-"""NumPy files as data, and the two shapes that every array of images is brought into.
+"""NumPy files as data sets.
 
-`.npy` files are memory-mapped. Files are read with `allow_pickle=False`: a pickled array can run
+`.npy` files are memory-mapped. Files are read with `allow_pickle=False`, because a pickled array can run
 code when it is opened.
 """
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 IMAGE_KEYS = ("images", "x", "x_train", "arr_0")
 EXPANSION = 1032
-"""How many bytes one byte of a compressed file can become: the limit of its format, deflate."""
+"""The largest factor by which the format deflate can compress."""
 
 LABEL_KEYS = ("labels", "y", "y_train")
 _LAYOUTS = "uint8 images (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or floating-point rows"
@@ -34,22 +34,22 @@ def open_npy(argument: str, config: object = None) -> ArraySource:
     """
     path = given_path("npy", argument, "a .npy file")
     if _is_archive(path):
-        raise DataError("This file holds several arrays.", where=str(path), fix=f"--data npz:{argument}")
+        raise DataError("The file is an .npz archive.", where=str(path), fix=f"--data npz:{argument}")
     return _source(_load(path, "r"), None, path, path.name)
 
 
 def open_npz(argument: str, config: NpzConfig | None = None) -> ArraySource:
     """Like `open_npy`, with a `label` field when the file has labels 0..K-1.
 
-    The arrays are found by the usual keys, or by those of the config. DataError when they are not
-    there, or when labels are not one whole number for each sample.
+    The keys of the arrays are those of the config, or common ones. DataError if they do not exist, or if
+    labels are not one whole number for each sample.
     """
     config = config or NpzConfig()
     path = given_path("npz", argument, "a .npz file")
     if not _is_archive(path):
         _load(path, "r")
-        raise DataError("This file holds one bare array.", where=str(path), fix=f"--data npy:{argument}")
-    # Opened here, because NumPy leaves a damaged archive open.
+        raise DataError("The file is a single .npy array.", where=str(path), fix=f"--data npy:{argument}")
+    # Opened here, because NumPy does not close a damaged archive.
     with path.open("rb") as file, _load(file) as archive:
         images_key = _key(archive.files, config.images_key, IMAGE_KEYS, "images", path)
         labels_key = _key(archive.files, config.labels_key, LABEL_KEYS, "labels", path)
@@ -62,10 +62,10 @@ def open_npz(argument: str, config: NpzConfig | None = None) -> ArraySource:
 
 
 def image_array(array: Array, where: str) -> Array:
-    """uint8 images as (N, C, H, W); DataError when the layout is not one of the known three.
+    """uint8 images as (N, C, H, W); DataError for layouts other than (N, H, W), (N, H, W, C), (N, C, H, W).
 
-    (N, H, W) and (N, C, H, W) stay views of the file; (N, H, W, C) is copied. When both the second
-    and the last dimension could be channels, the last one is taken.
+    (N, H, W) and (N, C, H, W) stay views of the file; (N, H, W, C) is copied. If both the second and the last
+    dimension could be channels, it is the last one.
     """
     if array.ndim == 3:
         return array.reshape(array.shape[0], 1, *array.shape[1:])
@@ -73,9 +73,7 @@ def image_array(array: Array, where: str) -> Array:
         return np.ascontiguousarray(np.moveaxis(array, 3, 1))
     if array.ndim == 4 and array.shape[1] in (1, 3, 4):
         return array
-    raise DataError(
-        f"Images cannot have the shape {array.shape}.", where=where, fix=f"expected are {_LAYOUTS}"
-    )
+    raise DataError(f"Images cannot have the shape {array.shape}.", where=where, fix=f"use {_LAYOUTS}")
 
 
 def image_source(
@@ -97,16 +95,16 @@ def _source(array: Array, labels: Array | None, path: Path, name: str) -> ArrayS
         rows = array.reshape(len(array), -1)
         return _with_labels(Field(name="vector", shape=rows.shape[1:]), rows, labels, identity, ())
     if array.dtype.kind == "f" and array.ndim in (3, 4):
-        # Guessing between 0..1, -1..1 and 0..255 from the values goes wrong silently.
+        # A guess between 0..1, -1..1 and 0..255 from the values could be wrong without notice.
         raise DataError(
-            f"Images of {array.dtype} are not read: nothing says which value is black and which is white.",
+            f"Images of {array.dtype} are not supported: their range of values is unknown.",
             where=str(path),
             fix="save uint8: np.save(path, (x * 255).round().astype('uint8')) for values in 0..1",
         )
     raise DataError(
         f"An array of {array.dtype} with shape {array.shape} is neither images nor rows of numbers.",
         where=str(path),
-        fix=f"expected are {_LAYOUTS} (N,) or (N, D)",
+        fix=f"use {_LAYOUTS} (N,) or (N, D)",
     )
 
 
@@ -132,22 +130,22 @@ def _is_archive(path: Path) -> bool:
 def _load(file: Path | BinaryIO, mmap_mode: Literal["r"] | None = None) -> Any:
     try:
         return np.load(file, mmap_mode=mmap_mode, allow_pickle=False)
-    except Exception as error:  # a damaged header raises whatever parsing it comes upon
+    except Exception as error:  # parsing a damaged header can raise any exception
         raise _unreadable(file if isinstance(file, Path) else Path(file.name), error) from error
 
 
 def _member(archive: Any, key: str, path: Path) -> Array:
-    """One array of an archive. Its size is compared with the file's before anything is unpacked."""
+    """One array of an archive. Its size is compared with the size of the file before it is unpacked."""
     try:
         names = archive.zip.NameToInfo
         info = names.get(f"{key}.npy") or names[key]
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("it is compressed in a way that NumPy does not write")
+            raise ValueError("it has a compression that NumPy does not write")
         if info.file_size > EXPANSION * min(info.compress_size, path.stat().st_size):
             raise ValueError(f"'{key}' claims {info.file_size:,} bytes, more than the file can hold")
         array = archive[key]
         if not isinstance(array, np.ndarray):
-            raise ValueError(f"'{key}' is no array")
+            raise ValueError(f"'{key}' is not an array")
     except Exception as error:
         raise _unreadable(path, error) from error
     return array
@@ -157,21 +155,21 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
         "NumPy cannot read this file as plain arrays.",
         where=f"{path}: {type(error).__name__}: {error}",
-        fix="write it with np.save or np.savez; arrays of objects are refused because they hold pickles",
+        fix="write it with np.save or np.savez; arrays of objects are refused because they contain pickles",
     )
 
 
-def _key(have: list[str], asked: str, usual: tuple[str, ...], what: str, path: Path) -> str:
-    """The key to read; empty only for labels that are neither asked for nor there."""
-    if asked and asked in have:
-        return asked
-    found = [] if asked else [key for key in usual if key in have]
+def _key(have: list[str], chosen: str, common: tuple[str, ...], what: str, path: Path) -> str:
+    """The key to read; empty if no key for labels was chosen and the file has no labels."""
+    if chosen and chosen in have:
+        return chosen
+    found = [] if chosen else [key for key in common if key in have]
     if found:
         return found[0]
-    if what == "labels" and not asked:
+    if what == "labels" and not chosen:
         return ""
     raise DataError(
-        f"The file has no array '{asked}'." if asked else f"The file has no {what} under a usual key.",
+        f"The file has no array '{chosen}'." if chosen else f"The file has no {what} under a common key.",
         where=f"{path}: its keys are {', '.join(have) or 'none'}",
         fix=f"set data.{what}_key to one of its keys",
     )
@@ -189,7 +187,7 @@ def _check_labels(labels: Array, count: int, where: str) -> None:
     if len(values) and not (values[0] == 0 and values[-1] == len(values) - 1):
         shown = ", ".join(str(value) for value in values[:10]) + (", ..." if len(values) > 10 else "")
         raise DataError(
-            f"Labels must be numbered from 0 without gaps; found are {shown}.",
+            f"Labels must be numbered from 0 without gaps; these are {shown}.",
             where=where,
             fix="renumber them: labels = np.unique(labels, return_inverse=True)[1]",
         )

@@ -1,7 +1,4 @@
-"""Options of the data sets, as plain frozen dataclasses.
-
-Kept apart from the loaders so that settings can be read and listed without numpy or Pillow.
-"""
+"""Options of the data sets. Importing this must import neither numpy nor Pillow."""
 
 from __future__ import annotations
 
@@ -9,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 HELD_OUT_KEY = (1,)
-"""The spawn key of held-out draws. NumPy puts it behind 128 bits of seed, where no seed below 2**64 gets."""
+"""Spawn key of held-out data. NumPy puts it after 128 bits of seed: no seed below 2**64 gives its stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdxConfig:
-    """`split` chooses among the files of a folder; `all` joins train and test, in this order."""
+    """`split` selects the files of a folder; `all` concatenates train and test, in this order."""
 
     split: Literal["train", "test", "all"] = "train"
 
@@ -23,10 +20,10 @@ class IdxConfig:
 class FolderConfig:
     """How images of any size and mode become samples of one shape.
 
-    `height`, `width`: pixels; 0 lets the loader decide (one of them alone makes a square).
-    `channels`: 1, 3 or 4 (with alpha); 0 lets the loader decide between 1 and 3.
-    `fit`: cut the centre out, pad with white (transparent with 4 channels), or stretch.
-    `labels`: turn sub-folders into a `label` field when every image lies in one.
+    `height`, `width`: pixels; 0: chosen from the images (if only one is given, images are square).
+    `channels`: 1, 3 or 4 (with alpha); 0: 1 or 3, chosen from the images.
+    `fit`: crop the centre, pad with white (transparent with 4 channels), or stretch.
+    `labels`: sub-folders become a `label` field if every image is in one.
     """
 
     height: int = 0
@@ -38,7 +35,7 @@ class FolderConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NpzConfig:
-    """The keys to read; empty means the first usual one that the file has."""
+    """The keys to read; empty: the first of the common keys that the file has."""
 
     images_key: str = ""
     labels_key: str = ""
@@ -46,7 +43,7 @@ class NpzConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig:
-    """`count` points, at least 1, are drawn from the generator seeded with `seed`, 0..2**64-1."""
+    """`count` points, at least 1, are drawn with `seed`, 0..2**64-1."""
 
     count: int = 10_000
     seed: int = 0
@@ -54,10 +51,10 @@ class ToyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StackedConfig:
-    """`count` stacks of three digits, drawn from the files of `split` by the generator seeded with `seed`.
+    """`count` stacks of three digits, drawn from the files of `split` with `seed`.
 
     128,000 is the number in the published code of PacGAN (Lin et al. 2018, table 2); they take 301 MB.
-    `size`: pixels of a side; 32 puts two black ones on each side of the 28.
+    `size`: pixels of a side; 32 adds a black border of two pixels to the 28.
     """
 
     count: int = 128_000
@@ -74,10 +71,10 @@ class StackedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SidesConfig:
-    """Two folders of images below PATH, and how their images become samples of one shape each.
+    """Two folders of images below PATH, and how the images of each become samples of one shape.
 
-    `a`, `b`: the folders; `test_a`, `test_b`: those that are held out, where both exist. `height`,
-    `width`, `channels`, `fit`: of both sides, as for `folder`; at 0 each side decides for itself.
+    `a`, `b`: the folders; `test_a`, `test_b`: the held-out ones, used if both exist. `height`, `width`,
+    `channels`, `fit`: for both, as for `folder`; 0: chosen for `a` and `b` separately.
     """
 
     a: str = "a"
@@ -92,10 +89,10 @@ class SidesConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PairsConfig(SidesConfig):
-    """The same, or with a `transform` the images of PATH as `b`, and what it makes of them as `a`.
+    """The same; or with a `transform` the images of PATH as `b`, and the transformed images as `a`.
 
-    `downscale` makes `a` smaller by `factor`, `gray` takes the colour away, `edges` leaves steps in
-    brightness of `threshold` (of 255) or more.
+    `downscale` makes `a` smaller by `factor`, `gray` removes the colour, `edges` keeps steps in brightness of
+    at least `threshold` (of 255).
     """
 
     transform: Literal["none", "downscale", "gray", "edges"] = "none"
@@ -103,19 +100,19 @@ class PairsConfig(SidesConfig):
     threshold: int = 96
 
     def __post_init__(self) -> None:
-        _check_change(self.factor, self.threshold)
+        _check_transform(self.factor, self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FashionPairsConfig:
-    """`transform` makes `a` of the image `b`; `factor` and `threshold` as for `pairs`."""
+    """`transform` computes `a` from the image `b`; `factor` and `threshold` as for `pairs`."""
 
     transform: Literal["downscale", "edges"] = "edges"
     factor: int = 2
     threshold: int = 96
 
     def __post_init__(self) -> None:
-        _check_change(self.factor, self.threshold)
+        _check_transform(self.factor, self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +125,7 @@ class FashionUnpairedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ShapesConfig:
-    """`count` images of `size` pixels a side, drawn from the generator seeded with `seed`."""
+    """`count` images of `size` pixels a side, drawn with `seed`."""
 
     count: int = 5_000
     size: int = 32
@@ -141,7 +138,7 @@ class ShapesConfig:
             raise ValueError("seed must be in 0..2**64-1")
 
 
-def _check_change(factor: int, threshold: int) -> None:
+def _check_transform(factor: int, threshold: int) -> None:
     if not 2 <= factor <= 64:
         raise ValueError("factor must be between 2 and 64")
     if not 1 <= threshold <= 255:

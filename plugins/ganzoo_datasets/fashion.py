@@ -1,6 +1,6 @@
 """The embedded data set: balanced subsets of the Fashion-MNIST training and test images.
 
-The bytes lie beside this module in two files; `build_fashion_5k` made them. Fashion-MNIST is
+The data is in two files beside this module, made by tools/build_fashion_5k.py. Fashion-MNIST is
 (c) 2017 Zalando SE under the MIT licence, see LICENSES/fashion-mnist.txt.
 """
 
@@ -17,7 +17,7 @@ from ganzoo.api import ArraySource, DataError, Field
 COUNT, SIDE = 5_000, 28
 SHA256 = "3e4733ae8450a2837c1f62ea9946542fde2197204feb158e5b790257ac34143a"
 TEST_SHA256 = "0a62ba09413158889c7f1e8ba43492db67098c41be02e570099f54959cc26a6f"
-"""Both of the decompressed bytes: 5,000 x 28 x 28 pixels, then 5,000 labels, all uint8."""
+"""Hashes of the decompressed bytes: 5,000 x 28 x 28 pixels, then 5,000 labels, all uint8."""
 
 CLASSES = (
     "T-shirt/top",
@@ -82,7 +82,7 @@ def _read(path: Path, sha256: str) -> bytes:
     found = hashlib.sha256(raw).hexdigest()
     if found != sha256:
         raise DataError(
-            "The embedded Fashion-MNIST subset is not the one this version was released with.",
+            "The embedded Fashion-MNIST subset is damaged: its sha256 is wrong.",
             where=f"{path.name}: sha256 {found}, expected {sha256}",
             fix="install ganzoo again",
         )

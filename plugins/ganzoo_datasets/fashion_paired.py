@@ -1,4 +1,4 @@
-"""The embedded images as pairs of an image and its change, or as two classes without pairs."""
+"""The embedded images as pairs of an image and its transform, or as two classes without pairs."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets import fashion
 from ganzoo_datasets.config import FashionPairsConfig, FashionUnpairedConfig
-from ganzoo_datasets.transforms import Change
+from ganzoo_datasets.transforms import Transform
 
 
 def open_pairs(argument: str = "", config: FashionPairsConfig | None = None) -> ArraySource:
-    """`b` (1, 28, 28) in -1..1 with its `label`, and `a`, what the change makes of it."""
+    """`b` (1, 28, 28) in -1..1 with its `label`, and `a`, its transform."""
     _refuse_argument("fashion-pairs", argument)
-    return _changed(fashion.open_fashion_5k(), config or FashionPairsConfig())
+    return _transformed(fashion.open_fashion_5k(), config or FashionPairsConfig())
 
 
 def open_held_out_pairs(argument: str = "", config: FashionPairsConfig | None = None) -> ArraySource:
-    """The held-out images of `fashion-5k`, changed in the same way."""
+    """The held-out images of `fashion-5k` with the same transform."""
     _refuse_argument("fashion-pairs", argument)
-    return _changed(fashion.open_held_out(), config or FashionPairsConfig())
+    return _transformed(fashion.open_held_out(), config or FashionPairsConfig())
 
 
 def open_unpaired(argument: str = "", config: FashionUnpairedConfig | None = None) -> ArraySource:
-    """`a` and `b`, both (1, 28, 28) in -1..1: 500 images of a class each, in the file's order.
+    """`a` and `b`, both (1, 28, 28) in -1..1: 500 images each of two classes, in the file's order.
 
-    DataError for a class that there is not, or the same one twice.
+    DataError for an unknown class, or the same class twice.
     """
     _refuse_argument("fashion-unpaired", argument)
     return _classes(fashion.open_fashion_5k(), config or FashionUnpairedConfig())
@@ -39,19 +39,19 @@ def open_held_out_unpaired(argument: str = "", config: FashionUnpairedConfig | N
     return _classes(fashion.open_held_out(), config or FashionUnpairedConfig())
 
 
-def _changed(source: ArraySource, config: FashionPairsConfig) -> ArraySource:
+def _transformed(source: ArraySource, config: FashionPairsConfig) -> ArraySource:
     pixels = source.arrays["image"].astype(np.uint8, copy=False)
-    change = Change(config.transform, config.factor, config.threshold)
+    transform = Transform(config.transform, config.factor, config.threshold)
     image, label = source.fields
     channels, height, width = image.shape
     return ArraySource(
         fields=(
-            Field(name="a", shape=change.shape((channels, height, width)), range=image.range),
+            Field(name="a", shape=transform.shape((channels, height, width)), range=image.range),
             Field(name="b", shape=image.shape, range=image.range),
             label,
         ),
-        arrays={"a": change(pixels), "b": pixels, "label": source.arrays["label"]},
-        identity=f"pairs {' '.join(map(str, astuple(change)))} of {source.identity}",
+        arrays={"a": transform(pixels), "b": pixels, "label": source.arrays["label"]},
+        identity=f"pairs {' '.join(map(str, astuple(transform)))} of {source.identity}",
     )
 
 
@@ -59,9 +59,11 @@ def _classes(source: ArraySource, config: FashionUnpairedConfig) -> ArraySource:
     unknown = [name for name in (config.a, config.b) if name not in fashion.CLASSES]
     if unknown or config.a == config.b:
         raise DataError(
-            f"There is no class '{unknown[0]}' of clothes." if unknown else "Both sides are of one class.",
+            f"There is no class '{unknown[0]}' of clothes."
+            if unknown
+            else "data.a and data.b are the same class.",
             where=f"data.a is {config.a}, data.b is {config.b}",
-            fix=f"two of: {', '.join(fashion.CLASSES)}",
+            fix=f"choose two of: {', '.join(fashion.CLASSES)}",
         )
     labels = source.arrays["label"]
     sides = {

@@ -1,7 +1,7 @@
 """A folder of images as a data set: which files, which shape, which labels.
 
-What happens to the pixels of one image is in `images.py`. Nothing is decoded here but headers;
-the core decodes each image once, through `read`, and keeps the result.
+`ganzoo.api.decode_image` decodes the pixels of an image. This module reads only headers; the core decodes
+each image once, through `read`, and caches the result.
 """
 
 from __future__ import annotations
@@ -19,15 +19,24 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, ItemSource, SettingsError
+from ganzoo.api import (
+    IMAGE_SUFFIXES,
+    DataError,
+    Field,
+    ImageFrame,
+    ImageHeader,
+    ItemSource,
+    SettingsError,
+    decode_image,
+    read_image_header,
+    silence_pillow,
+)
 from ganzoo_datasets.config import FolderConfig
-from ganzoo_datasets.decode_image import Frame, Header, decode, read_header, silence_pillow
 from ganzoo_datasets.paths import given_path
 
 DECODER_VERSION = 2
-"""Raised whenever an image would be decoded to other pixels than before."""
+"""Raised with each change after which an image is decoded to other pixels."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _EXPECTS = "a folder with PNG, JPEG, WEBP, BMP or GIF images, in sub-folders or not"
 _LARGEST_KEPT = 64
 _LARGEST = 4096
@@ -37,8 +46,8 @@ _LARGEST = 4096
 class Listing:
     """Image files in a stable order, as paths relative to the root with forward slashes.
 
-    `stats` has what changes when a file does: size, time, type and permissions. `others` are files
-    with other endings, `links` are links to folders.
+    `stats` changes when a file changes: size, time, type and permissions. `others` is the number of files
+    with other endings, `links` the number of links to folders.
     """
 
     root: Path
@@ -50,15 +59,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class _Reader:
-    """`ItemSource.read` for a folder: sample i by field name."""
+    """`ItemSource.read` for a folder: the fields of sample i by name."""
 
     listing: Listing
-    frame: Frame
+    frame: ImageFrame
     labels: NDArray[np.int64] | None
 
     def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
         sample: dict[str, NDArray[np.generic]] = {
-            "image": decode(self.listing.root / self.listing.names[index], self.frame)
+            "image": decode_image(self.listing.root / self.listing.names[index], self.frame)
         }
         if self.labels is not None:
             sample["label"] = np.asarray(self.labels[index])
@@ -68,14 +77,14 @@ class _Reader:
 def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource:
     """`image` (channels, height, width) in -1..1 and, from sub-folders, `label`.
 
-    Files are found at any depth; hidden ones are left out, folders behind symbolic links are not
-    entered. DataError when there is no image, SettingsError for impossible options.
+    Files are found at any depth. Hidden files are ignored, symbolic links to folders are not followed.
+    DataError if there is no image, SettingsError for impossible options.
     """
     config = config or FolderConfig()
     check_options(config)
     root = given_path("folder", argument, _EXPECTS)
     if not root.is_dir():
-        raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {_EXPECTS}")
+        raise DataError("The path is a file, not a folder.", where=str(root), fix=f"PATH is {_EXPECTS}")
     listing = list_images(root)
     silence_pillow()
     frame, notes = frame_for(listing, config)
@@ -88,9 +97,9 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
         labels = np.array([number[name.split("/")[0]] for name in listing.names], np.int64)
         notes.append(f"{len(classes)} sub-folders became labels")
     if listing.others:
-        notes.append(f"{listing.others:,} files that are not images by their names were passed over")
+        notes.append(f"{listing.others:,} files without an image file ending were ignored")
     if listing.links:
-        notes.append(f"{listing.links:,} links to folders were not entered")
+        notes.append(f"{listing.links:,} links to folders were not followed")
     total = sum(size for size, *_ in listing.stats)
     return ItemSource(
         fields=tuple(fields),
@@ -108,40 +117,40 @@ def check_options(config: FolderConfig) -> None:
         raise SettingsError(
             f"Images have 1, 3 or 4 channels, not {config.channels}.",
             where="data.channels",
-            fix="0 decides",
+            fix="0 chooses from the images",
         )
     for name, side in (("height", config.height), ("width", config.width)):
         if not 0 <= side <= _LARGEST:
             raise SettingsError(
                 f"An image side of {side} pixels is outside 1..{_LARGEST}.",
                 where=f"data.{name}",
-                fix="0 decides",
+                fix="0 chooses from the images",
             )
 
 
 def list_images(root: Path) -> Listing:
-    """The images below a folder. DataError when there is none."""
+    """The images below a folder. DataError if there is none."""
     names, stats, others, links = [], [], 0, 0
     for path in _files(root):
         try:
             status = path.stat()
             found = (status.st_size, status.st_mtime_ns, status.st_mode)
         except OSError:
-            # A link to nowhere: kept, so that it is counted when it cannot be read.
+            # A broken link: kept, so that it is reported as unreadable when it is decoded.
             found = (0, 0, 0)
         if stat.S_ISDIR(found[2]):
             links += 1
-        elif path.suffix.lower() not in SUFFIXES:
+        elif path.suffix.lower() not in IMAGE_SUFFIXES:
             others += 1
         else:
             names.append(path.relative_to(root).as_posix())
             stats.append(found)
     if not names:
-        passed = f"{others:,} files" + (f" and {links:,} links to folders" if links else "")
+        found_files = f"{others:,} files" + (f" and {links:,} links to folders" if links else "")
         raise DataError(
-            f"The folder has no images among {passed}." if others or links else "The folder is empty.",
+            f"The folder has no images among {found_files}." if others or links else "The folder is empty.",
             where=str(root),
-            fix=f"PATH is {_EXPECTS}; files are known by the endings {', '.join(SUFFIXES)}",
+            fix=f"PATH is {_EXPECTS}; image files have the endings {', '.join(IMAGE_SUFFIXES)}",
         )
     return Listing(root, tuple(names), tuple(stats), others, links)
 
@@ -157,16 +166,16 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    """A folder that cannot be listed is an error: its images would be missing without a word."""
+    """A folder that cannot be listed is an error; else its images would be missing silently."""
     raise error
 
 
-def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]:
-    """The shape that images are brought into, and what was decided about it."""
+def frame_for(listing: Listing, config: FolderConfig) -> tuple[ImageFrame, list[str]]:
+    """The shape for all images, and notes on how it was chosen."""
     height, width, channels, notes = config.height, config.width, config.channels, []
-    headers: list[Header] = []
+    headers: list[ImageHeader] = []
     if not channels or not (height or width):
-        found = (read_header(listing.root / name) for name in listing.names)
+        found = (read_image_header(listing.root / name) for name in listing.names)
         headers = [header for header in found if header is not None]
     if not (height or width):
         sizes = Counter((header.height, header.width) for header in headers)
@@ -176,18 +185,18 @@ def frame_for(listing: Listing, config: FolderConfig) -> tuple[Frame, list[str]]
         else:
             height = width = _LARGEST_KEPT
             kinds = f"{len(sizes):,} sizes" if len(sizes) > 1 else "a larger size"
-            notes.append(f"images come in {kinds} and are brought to 64x64 ({config.fit})")
+            notes.append(f"images have {kinds} and are resized to 64x64 ({config.fit})")
     height, width = height or width, width or height
     if not channels:
         channels = 1 if headers and all(header.gray for header in headers) else 3
         notes.append(
             "all images are gray: 1 channel" if channels == 1 else "images are read as RGB: 3 channels"
         )
-    return Frame(height, width, channels, config.fit), notes
+    return ImageFrame(height, width, channels, config.fit), notes
 
 
 def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Sorted names of the sub-folders, when each image lies in one and there are at least two."""
+    """Sorted names of the sub-folders, if each image is in one and there are at least two."""
     if not all("/" in name for name in names):
         return ()
     classes = sorted({name.split("/")[0] for name in names})
@@ -195,10 +204,10 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def as_text(name: str) -> str:
-    """A file's name as text that can be written anywhere; it may hold bytes that are not UTF-8."""
+    """A file name as valid UTF-8; bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _fingerprint(listing: Listing, frame: Frame, classes: tuple[str, ...]) -> str:
+def _fingerprint(listing: Listing, frame: ImageFrame, classes: tuple[str, ...]) -> str:
     parts = [DECODER_VERSION, PIL.__version__, astuple(frame), classes, listing.names, listing.stats]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST and its relatives.
+"""IDX, the file format of MNIST and similar data sets.
 
 A file is two zero bytes, a type byte (0x08: unsigned bytes, the only one read here), the number of
 dimensions, each dimension as a big-endian 32-bit number, then the values.
@@ -26,7 +26,7 @@ from ganzoo_datasets.paths import given_path
 Bytes = NDArray[np.uint8]
 
 _HEADER_BYTES = 1024
-_PART_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 _NAME = re.compile(r"(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx\d-ubyte(?P<gz>\.gz)?$")
 _EXPECTS = "a folder with train-images-idx3-ubyte[.gz] and its companions, or one images file"
@@ -36,7 +36,7 @@ def open_idx(argument: str, config: IdxConfig | None = None) -> ArraySource:
     """`image` (channels, height, width) in -1..1 and, when there is a labels file, `label`.
 
     Classes are named "0", "1", ... up to the largest label. DataError for files that are missing,
-    are not IDX, or do not fit together.
+    are not IDX, or do not match each other.
     """
     config = config or IdxConfig()
     path = given_path("idx", argument, _EXPECTS)
@@ -60,9 +60,9 @@ def open_idx(argument: str, config: IdxConfig | None = None) -> ArraySource:
 def open_held_out(argument: str, config: IdxConfig | None = None) -> ArraySource | None:
     """The test images of a folder, with the fields of its training images.
 
-    None for a single file, for a folder without test images, and where training sees these (`split` is
-    `test` or `all`). DataError for test images of another shape than the training images, or without
-    labels where those have some.
+    None for a single file, for a folder without test images, and where training uses them (`split` is `test`
+    or `all`). DataError if test images have another shape than training images, or no labels where training
+    images have labels.
     """
     config = config or IdxConfig()
     path = given_path("idx", argument, _EXPECTS)
@@ -82,7 +82,7 @@ def open_held_out(argument: str, config: IdxConfig | None = None) -> ArraySource
             where=str(path),
             fix="take all four files from the same download, or move the test images out of the folder",
         )
-    # A class that only training saw must not be missing from the names.
+    # The names must contain classes that only the training images have.
     return replace(test, fields=train.fields, arrays=arrays, notes=train.notes)
 
 
@@ -94,44 +94,44 @@ def has_images(path: Path, split: str) -> bool:
 def read_idx(path: Path) -> Bytes:
     """The array of one IDX file, gzipped or not; a plain file is memory-mapped.
 
-    DataError when it is not IDX, holds other values than unsigned bytes, or has the wrong size.
+    DataError if it is not IDX, has values other than unsigned bytes, or has the wrong size.
     """
     if not path.is_file():
-        raise DataError("An IDX file is not a plain file.", where=str(path), fix=f"PATH is {_EXPECTS}")
+        raise DataError("The IDX path is not a regular file.", where=str(path), fix=f"PATH is {_EXPECTS}")
     try:
         with path.open("rb") as file:
             head = file.read(_HEADER_BYTES)
         if head[:2] == b"\x1f\x8b":
-            return _read_packed(path)
+            return _read_gzipped(path)
         shape, start = _header(head, path)
         _check_size(path.stat().st_size - start, shape, path)
         return np.asarray(np.memmap(path, np.uint8, "r", start, shape))
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise DataError(
-            "An IDX file cannot be read.",
+            "The IDX file cannot be read.",
             where=f"{path}: {error}",
-            fix="copy or download the file again; it may be cut off",
+            fix="copy or download the file again; it may be incomplete",
         ) from error
 
 
-def _read_packed(path: Path) -> Bytes:
-    """Unpacked to what the header promises, which must be possible for a file of this size."""
+def _read_gzipped(path: Path) -> Bytes:
+    """The array of a gzipped file. DataError if the header gives more values than its size allows."""
     with gzip.open(path, "rb") as stream:
         head = stream.read(_HEADER_BYTES)
         shape, start = _header(head, path)
         count = math.prod(shape)
         if count > EXPANSION * path.stat().st_size:
             raise DataError(
-                f"The header of this IDX file promises {count:,} values, too many for its size.",
+                f"The header of this IDX file gives {count:,} values, too many for the size of the file.",
                 where=str(path),
                 fix="copy or download the file again",
             )
         values = np.empty(count, np.uint8)
         found = min(len(head) - start, count)
         values[:found] = np.frombuffer(head, np.uint8, found, start)
-        while found < count and (part := stream.read(min(_PART_BYTES, count - found))):
-            values[found : found + len(part)] = np.frombuffer(part, np.uint8)
-            found += len(part)
+        while found < count and (chunk := stream.read(min(_CHUNK_BYTES, count - found))):
+            values[found : found + len(chunk)] = np.frombuffer(chunk, np.uint8)
+            found += len(chunk)
         more = len(head) > start + count or bool(stream.read(1))
     _check_size(found + more, shape, path)
     return values.reshape(shape)
@@ -143,7 +143,7 @@ def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
         raise DataError(
             "This is not an IDX file: it does not start with two zero bytes.",
             where=str(path),
-            fix="an archive has to be unpacked first; images in a folder are --data folder:PATH",
+            fix="unpack archives first; for a folder of images use --data folder:PATH",
         )
     kind, dimensions = head[2], head[3]
     if kind != 0x08:
@@ -156,7 +156,7 @@ def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
     if dimensions > 4:
         raise DataError(f"This IDX file has {dimensions} dimensions; images have up to 4.", where=str(path))
     if dimensions == 0 or len(head) < start:
-        raise DataError("The header of this IDX file is cut off.", where=str(path))
+        raise DataError("The header of this IDX file is incomplete.", where=str(path))
     shape = struct.unpack(f">{dimensions}I", head[4:start])
     if math.prod(shape) == 0:
         raise DataError(f"This IDX file is empty: its shape is {shape}.", where=str(path))
@@ -166,9 +166,9 @@ def _header(head: bytes, path: Path) -> tuple[tuple[int, ...], int]:
 def _check_size(found: int, shape: tuple[int, ...], path: Path) -> None:
     if found != math.prod(shape):
         raise DataError(
-            f"This IDX file holds {found:,} values where its header says {math.prod(shape):,} {shape}.",
+            f"This IDX file has {found:,} values, but its header says {math.prod(shape):,} {shape}.",
             where=str(path),
-            fix="copy or download the file again; it may be cut off",
+            fix="copy or download the file again; it may be incomplete",
         )
 
 
@@ -176,9 +176,9 @@ def _read_images(path: Path) -> Bytes:
     array = read_idx(path)
     if array.ndim not in (3, 4):
         raise DataError(
-            f"Images have 3 or 4 dimensions in IDX, this file has {array.ndim}.",
+            f"IDX images have 3 or 4 dimensions, this file has {array.ndim}.",
             where=str(path),
-            fix="name the images file, not the labels file",
+            fix="give the images file, not the labels file",
         )
     return image_array(array, str(path))
 
@@ -208,27 +208,26 @@ def _files_of_folder(folder: Path) -> dict[tuple[str, str], Path]:
         if len(files) > 1:
             names = ", ".join(file.name for file in files)
             raise DataError(
-                "The folder holds several sets of IDX files.",
+                "The folder contains several sets of IDX files.",
                 where=f"{folder}: {names}",
-                fix=f"leave one set there, or name the images file: --data idx:{folder / files[0].name}",
+                fix=f"leave one set there, or give the images file: --data idx:{folder / files[0].name}",
             )
     return {key: files[0] for key, files in found.items()}
 
 
 def _pairs_of_folder(folder: Path, split: str) -> list[tuple[Path, Path | None]]:
-    """(images, labels or None) for each split that was asked for."""
+    """(images, labels or None) for each requested split."""
     found = _files_of_folder(folder)
-    wanted = ("train", "test") if split == "all" else (split,)
     pairs = []
-    for part in wanted:
-        if (part, "images") not in found:
+    for name in ("train", "test") if split == "all" else (split,):
+        if (name, "images") not in found:
             have = sorted(path.name for path in found.values())
             raise DataError(
-                f"The folder has no {part} images in IDX format.",
+                f"The folder has no {name} images in IDX format.",
                 where=f"{folder}: {', '.join(have) or 'no IDX file at all'}",
                 fix=f"PATH is {_EXPECTS}",
             )
-        pairs.append((found[part, "images"], found.get((part, "labels"))))
+        pairs.append((found[name, "images"], found.get((name, "labels"))))
     return pairs
 
 

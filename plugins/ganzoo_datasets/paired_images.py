@@ -1,6 +1,6 @@
-"""Folders of images with two sides, `a` and `b`: pairs of one scene each, or two kinds without pairs.
+"""Two folders of images, `a` and `b`: pairs of images, or two kinds of images without pairs.
 
-Listing, shapes and decoding are those of `folder`; here is only what belongs to what.
+Listing, shapes and decoding are those of `folder`; this module decides which images form a sample.
 """
 
 from __future__ import annotations
@@ -15,68 +15,75 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field, ItemSource
+from ganzoo.api import (
+    DataError,
+    Field,
+    ImageFrame,
+    ItemSource,
+    decode_image,
+    read_image_header,
+    silence_pillow,
+)
 from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
-from ganzoo_datasets.decode_image import Frame, decode, read_header, silence_pillow
 from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_images
 from ganzoo_datasets.paths import given_path
-from ganzoo_datasets.transforms import Change
+from ganzoo_datasets.transforms import Transform
 
 VERSION = 1
-"""Raised whenever the same files would give other samples than before."""
+"""Raised with each change after which the same files give other samples."""
 
 EXPECTS = "a folder with two sub-folders of images, a and b"
 SIDES = ("a", "b")
-_NAMED = 5  # images in a message
-_REPEATS = 20_170_330  # seed of the order in which a shorter side is repeated
+_NAMED = 5  # most file names in a message
+_REPEATS = 20_170_330  # seed of the order in which the smaller folder is repeated
 
 
 @dataclass(frozen=True)
-class Player:
-    """Sample i of this side is the image `rows[i]` of the listing, brought into the frame."""
+class Side:
+    """The images of `a` or of `b`: sample i is image `rows[i]` of the listing, in the shape of the frame."""
 
     listing: Listing
-    frame: Frame
+    frame: ImageFrame
     rows: tuple[int, ...]
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Pixels (channels, height, width)."""
-        return decode(self.listing.root / self.listing.names[self.rows[index]], self.frame)
+        return decode_image(self.listing.root / self.listing.names[self.rows[index]], self.frame)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a sample."""
+        """The shape of a sample."""
         return self.frame.channels, self.frame.height, self.frame.width
 
 
 @dataclass(frozen=True)
 class _Both:
-    """`ItemSource.read`: both sides of sample i."""
+    """`ItemSource.read`: both images of sample i."""
 
-    a: Player
-    b: Player
+    a: Side
+    b: Side
 
     def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
         return {"a": self.a.read(index), "b": self.b.read(index)}
 
 
 @dataclass(frozen=True)
-class _Changed:
-    """`ItemSource.read`: an image as `b`, and what was made of it as `a`."""
+class _Transformed:
+    """`ItemSource.read`: an image as `b`, and its transform as `a`."""
 
-    b: Player
-    change: Change
+    b: Side
+    transform: Transform
 
     def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
         pixels = self.b.read(index)
-        return {"a": self.change(pixels), "b": pixels}
+        return {"a": self.transform(pixels), "b": pixels}
 
 
 def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
-    """`a` and `b`, both (channels, height, width) in -1..1: images of equal names, or one and its change.
+    """`a` and `b`, both (channels, height, width) in -1..1: images of equal names, or one and its transform.
 
-    DataError for a side that is missing or empty, images without a partner, partners of another aspect
-    ratio (which cropping would cut differently), and images that a change cannot work on.
+    DataError for a folder that is missing or empty, images without a partner, partners of another aspect
+    ratio (crops would then differ), and images that cannot be transformed.
     """
     config = config or PairsConfig()
     root = _root("pairs", argument, config)
@@ -86,24 +93,24 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
     silence_pillow()
     channels = config.channels or (3 if config.transform == "gray" and _coloured(listing) else 0)
     frame, notes = frame_for(listing, _folder_config(config, channels))
-    side = Player(listing, frame, tuple(range(len(listing.names))))
-    change = Change(config.transform, config.factor, config.threshold)
+    side = Side(listing, frame, tuple(range(len(listing.names))))
+    transform = Transform(config.transform, config.factor, config.threshold)
     try:
-        shape = change.shape(side.shape)
+        shape = transform.shape(side.shape)
     except DataError as error:
         raise DataError(error.what, where=error.where or str(root), fix=error.fix) from error
     return ItemSource(
         fields=_fields(shape, side.shape),
         items=listing.names,
-        read=_Changed(side, change),
-        fingerprint=_fingerprint("changed", [side], astuple(change)),
+        read=_Transformed(side, transform),
+        fingerprint=_fingerprint("changed", [side], astuple(transform)),
         identity=f"pairs {as_text(root.resolve().name)}: {len(listing.names):,} files, {config.transform}",
         notes=tuple(notes),
     )
 
 
 def open_held_out_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource | None:
-    """The pairs of `test_a` and `test_b`, in the shapes of the others; None without such folders."""
+    """The pairs of `test_a` and `test_b`, in the shapes of the training pairs; None without these folders."""
     config = config or PairsConfig()
     root = _root("pairs", argument, config)
     names = (config.test_a, config.test_b)
@@ -113,18 +120,18 @@ def open_held_out_pairs(argument: str, config: PairsConfig | None = None) -> Ite
 
 
 def open_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSource:
-    """`a` and `b`, each (channels, height, width) in -1..1, which have nothing to do with each other.
+    """`a` and `b`, each (channels, height, width) in -1..1, that are not pairs.
 
-    There are as many samples as the longer side has images; the shorter one is repeated, in another
-    order each time. Which image stands beside which is chosen once and stays so: what learns from pairs
-    finds none here. DataError for a side that is missing or empty.
+    There are as many samples as the larger folder has images. The smaller one is repeated, in a different
+    order each time. Which two images form a sample is arbitrary, but the same in each run. DataError for a
+    folder that is missing or empty.
     """
     config = config or SidesConfig()
     return _unpaired(_root("unpaired", argument, config), config, (config.a, config.b))
 
 
 def open_held_out_unpaired(argument: str, config: SidesConfig | None = None) -> ItemSource | None:
-    """The images of `test_a` and `test_b` in the same way; None where there are no such folders."""
+    """The images of `test_a` and `test_b` in the same way; None without these folders."""
     config = config or SidesConfig()
     root = _root("unpaired", argument, config)
     names = (config.test_a, config.test_b)
@@ -132,7 +139,7 @@ def open_held_out_unpaired(argument: str, config: SidesConfig | None = None) -> 
 
 
 def repeated(count: int, wanted: int) -> tuple[int, ...]:
-    """0..count-1 in order, then in other orders, until there are `wanted`; the same on every machine."""
+    """0..count-1 in order, then shuffled, until there are `wanted` numbers; the same on every machine."""
     numbers = list(range(count))
     raw = np.random.PCG64(_REPEATS)
     while len(numbers) < wanted:
@@ -144,7 +151,7 @@ def _root(dataset: str, argument: str, config: SidesConfig) -> Path:
     check_options(_folder_config(config))
     root = given_path(dataset, argument, EXPECTS)
     if not root.is_dir():
-        raise DataError("This is a file, not a folder.", where=str(root), fix=f"PATH is {EXPECTS}")
+        raise DataError("The path is a file, not a folder.", where=str(root), fix=f"PATH is {EXPECTS}")
     return root
 
 
@@ -155,7 +162,7 @@ def _folder_config(config: SidesConfig, channels: int = 0) -> FolderConfig:
 
 
 def _coloured(listing: Listing) -> bool:
-    headers = (read_header(listing.root / name) for name in listing.names)
+    headers = (read_image_header(listing.root / name) for name in listing.names)
     return any(header is not None and not header.gray for header in headers)
 
 
@@ -166,9 +173,9 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
         raise DataError(
             f"There is no folder '{name}' of images.",
             where=f"{root} has: {', '.join(there) or 'no folder at all'}",
-            fix="name both sides, --set data.a=NAME --set data.b=NAME"
+            fix="set the names of both folders: --set data.a=NAME --set data.b=NAME"
             + (
-                "; or make pairs of one folder, --set data.transform=edges"
+                "; or make pairs from one folder: --set data.transform=edges"
                 if isinstance(config, PairsConfig)
                 else ""
             ),
@@ -178,40 +185,40 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
 
 def _frames(
     root: Path, config: SidesConfig, listings: Sequence[Listing], names: Sequence[str]
-) -> tuple[list[Frame], list[str]]:
-    """The shapes of both sides, which are those of the training images for held-out ones, too."""
+) -> tuple[list[ImageFrame], list[str]]:
+    """The shapes of `a` and `b`; held-out images have those of the training images."""
     silence_pillow()
     if tuple(names) != (config.a, config.b):
         listings = [_listed(root, config, name) for name in (config.a, config.b)]
     frames, notes = [], []
     for side, listing in zip(SIDES, listings, strict=True):
-        frame, said = frame_for(listing, _folder_config(config))
+        frame, own_notes = frame_for(listing, _folder_config(config))
         frames.append(frame)
-        notes += [f"{side}: {text}" for text in said]
+        notes += [f"{side}: {text}" for text in own_notes]
     return frames, notes
 
 
 def _two(root: Path, config: PairsConfig, names: tuple[str, str]) -> ItemSource:
     listings = [_listed(root, config, name) for name in names]
     stems = [_by_stem(listing) for listing in listings]
-    lonely = [
+    unpaired = [
         f"{name}/{as_text(stem)}"
         for name, own, other in zip(names, stems, reversed(stems), strict=True)
         for stem in sorted(own.keys() - other.keys())
     ]
-    if lonely:
-        more = f" and {len(lonely) - _NAMED:,} more" if len(lonely) > _NAMED else ""
-        count = "1 image has" if len(lonely) == 1 else f"{len(lonely):,} images have"
+    if unpaired:
+        more = f" and {len(unpaired) - _NAMED:,} more" if len(unpaired) > _NAMED else ""
+        count = "1 image has" if len(unpaired) == 1 else f"{len(unpaired):,} images have"
         raise DataError(
-            f"{count} no partner of the same name: {', '.join(lonely[:_NAMED])}{more}.",
+            f"{count} no partner of the same name: {', '.join(unpaired[:_NAMED])}{more}.",
             where=str(root),
-            fix="give both images of a pair the same name but for the ending, or move these away; "
-            "images without pairs are --data unpaired:PATH",
+            fix="give both images of a pair the same name, except for the ending, or move these away; "
+            "for images without pairs use --data unpaired:PATH",
         )
     frames, notes = _frames(root, config, listings, names)
     items = sorted(stems[0])
     a, b = (
-        Player(listing, frame, tuple(own[stem] for stem in items))
+        Side(listing, frame, tuple(own[stem] for stem in items))
         for listing, frame, own in zip(listings, frames, stems, strict=True)
     )
     if config.fit == "crop":
@@ -231,12 +238,12 @@ def _unpaired(root: Path, config: SidesConfig, names: tuple[str, str]) -> ItemSo
     frames, notes = _frames(root, config, listings, names)
     counts = [len(listing.names) for listing in listings]
     a, b = (
-        Player(listing, frame, repeated(len(listing.names), max(counts)))
+        Side(listing, frame, repeated(len(listing.names), max(counts)))
         for listing, frame in zip(listings, frames, strict=True)
     )
     if counts[0] != counts[1]:
-        shorter = SIDES[counts.index(min(counts))]
-        notes.append(f"{counts[0]:,} images a and {counts[1]:,} b: those of {shorter} are repeated")
+        smaller = SIDES[counts.index(min(counts))]
+        notes.append(f"{counts[0]:,} images a and {counts[1]:,} images b: images {smaller} are repeated")
     shown = zip(a.rows, b.rows, strict=True)
     return ItemSource(
         fields=_fields(a.shape, b.shape),
@@ -249,34 +256,36 @@ def _unpaired(root: Path, config: SidesConfig, names: tuple[str, str]) -> ItemSo
 
 
 def _by_stem(listing: Listing) -> dict[str, int]:
-    """The image's place by its path without the ending. DataError when two share it."""
+    """The row of each image by its path without the ending. DataError if two images have the same."""
     found: dict[str, int] = {}
     for row, name in enumerate(listing.names):
         stem = name.rpartition(".")[0]
         if stem in found:
             raise DataError(
-                f"Two images of one side have the same name: {as_text(listing.names[found[stem]])} "
+                f"Two images in one folder have the same name: {as_text(listing.names[found[stem]])} "
                 f"and {as_text(name)}.",
                 where=str(listing.root),
-                fix="leave one of them there",
+                fix="remove one of them",
             )
         found[stem] = row
     return found
 
 
-def _check_aspects(a: Player, b: Player, items: Sequence[str], root: Path) -> None:
+def _check_aspects(a: Side, b: Side, items: Sequence[str], root: Path) -> None:
     for index, stem in enumerate(items):
-        headers = [read_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)]
+        headers = [
+            read_image_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)
+        ]
         if headers[0] is None or headers[1] is None:
-            continue  # counted where it is decoded
+            continue  # an error when it is decoded
         (height, width), (other_height, other_width) = ((item.height, item.width) for item in headers if item)
-        # Sizes are whole pixels: a side may be off by one of the larger image's.
+        # Sizes are whole pixels: a side may be off by one pixel of the larger image.
         if abs(height * other_width - width * other_height) > max(height, width, other_height, other_width):
             raise DataError(
                 f"The images of the pair '{as_text(stem)}' differ in shape: {height}x{width} and "
                 f"{other_height}x{other_width}.",
                 where=str(root),
-                fix="bring them to one aspect ratio, or --set data.fit=stretch",
+                fix="give them the same aspect ratio, or --set data.fit=stretch",
             )
 
 
@@ -286,7 +295,7 @@ def _fields(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[Field, ..
     )
 
 
-def _fingerprint(kind: str, sides: Sequence[Player], *more: object) -> str:
+def _fingerprint(kind: str, sides: Sequence[Side], *more: object) -> str:
     parts = [VERSION, DECODER_VERSION, PIL.__version__, kind, *more]
     parts += [[astuple(side.frame), side.listing.names, side.listing.stats, side.rows] for side in sides]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

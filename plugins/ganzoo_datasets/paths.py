@@ -8,11 +8,11 @@ from ganzoo.api import DataError
 
 
 def given_path(dataset: str, argument: str, expects: str) -> Path:
-    """The path a user gave, which exists.
+    """The path that the user gave; it exists.
 
-    `expects` says what should be there, for the error message. DataError when nothing was given,
-    nothing is there, it is no file or folder (a pipe would be waited for), or its name cannot be written
-    down in a run's settings.
+    `expects` describes the expected file or folder for the error message. DataError for an empty argument, a
+    path that does not exist or is neither file nor folder (reading a pipe could block), or a name that cannot
+    be written into a run's settings.
     """
     if not argument:
         raise DataError(
@@ -23,13 +23,13 @@ def given_path(dataset: str, argument: str, expects: str) -> Path:
     path = Path(argument).expanduser()
     if not path.exists():
         raise DataError(
-            "There is nothing at that path.",
+            "The path does not exist.",
             where=f"--data {dataset}:{argument}",
             fix=f"check the spelling; PATH is {expects}",
         )
     if not (path.is_file() or path.is_dir()):
         raise DataError(
-            "This is neither a file nor a folder.",
+            "The path is neither a file nor a folder.",
             where=f"--data {dataset}:{argument}",
             fix=f"PATH is {expects}",
         )
@@ -37,8 +37,8 @@ def given_path(dataset: str, argument: str, expects: str) -> Path:
         str(path.absolute()).encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            "The path is not text: it holds bytes that are not UTF-8.",
+            "The path is not text: it contains bytes that are not UTF-8.",
             where=ascii(str(path.absolute())),
-            fix="rename the folders on the way, or make a link with another name",
+            fix="rename the folders of the path, or make a link with another name",
         ) from error
     return path

@@ -1,4 +1,4 @@
-"""Made-up colour images: a shape before a ground, whose colour can be told from the shape alone."""
+"""Synthetic colour images: a shape on a gray background; the kind of shape decides its colour."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, ShapesConfig
-from ganzoo_datasets.transforms import Change
+from ganzoo_datasets.transforms import Transform
 
 KINDS = ("disc", "square", "triangle", "ring")
 COLOURS = np.array([(0.9, 0.25, 0.2), (0.2, 0.45, 0.95), (0.2, 0.75, 0.25), (0.9, 0.7, 0.1)])
-"""Of the kinds, before an image's own brightness."""
+"""The colour of each kind, before it is multiplied by the brightness of the image."""
 
 HELD_OUT = 2_000
 
@@ -19,8 +19,8 @@ HELD_OUT = 2_000
 def open_shapes(argument: str = "", config: ShapesConfig | None = None) -> ArraySource:
     """`b` (3, size, size) in -1..1 with its `label`, and `a`, the same in gray (1, size, size).
 
-    Place, size and brightness are drawn for each image, so that a gray value does not tell the colour; the
-    ground is gray.
+    Position, size and brightness are drawn for each image, so a gray value does not determine the colour. The
+    background is gray.
     """
     config = config or ShapesConfig()
     return _drawn(argument, config, config.count, ())
@@ -43,13 +43,13 @@ def _drawn(argument: str, config: ShapesConfig, count: int, spawn_key: tuple[int
     labels = random.integers(0, len(KINDS), count)
     radius = random.uniform(0.2, 0.4, count)
     centre = random.uniform(radius[:, None], 1 - radius[:, None], (count, 2))
-    light, ground = random.uniform(0.4, 1, count), random.uniform(0.05, 0.95, count)
+    light, background = random.uniform(0.4, 1, count), random.uniform(0.05, 0.95, count)
     pixels = np.empty((count, 3, config.size, config.size), np.uint8)
     for row, label in enumerate(labels):
         inside = _mask(int(label), config.size, centre[row], float(radius[row]))
         colour = light[row] * COLOURS[label]
-        pixels[row] = np.rint(255 * np.where(inside, colour[:, None, None], ground[row]))
-    gray = Change("gray")
+        pixels[row] = np.rint(255 * np.where(inside, colour[:, None, None], background[row]))
+    gray = Transform("gray")
     return ArraySource(
         fields=(
             Field(name="a", shape=gray.shape((3, config.size, config.size)), range=(-1.0, 1.0)),
@@ -63,7 +63,7 @@ def _drawn(argument: str, config: ShapesConfig, count: int, spawn_key: tuple[int
 
 
 def _mask(kind: int, size: int, centre: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
-    """Which pixels a shape covers, (size, size); its place and radius are shares of the image's side."""
+    """The pixels that a shape covers, (size, size); centre and radius are fractions of the image's side."""
     y, x = (np.indices((size, size)) + 0.5) / size - centre[:, None, None]
     if KINDS[kind] == "square":
         inside = np.maximum(abs(x), abs(y)) <= 0.8 * radius

@@ -1,9 +1,9 @@
 """Stacked MNIST: three random digits as the channels of one image, so that modes can be counted.
 
-Metz et al. 2017 (Unrolled GAN) made it up: with ten digits in each channel there are 1,000 modes, about
-equally likely. Srivastava et al. 2017 (VEEGAN) and Lin et al. 2018 (PacGAN, table 2) count them, too. The
+Introduced by Metz et al. 2017 (Unrolled GAN): ten digits in each channel give 1,000 modes, about equally
+likely. Srivastava et al. 2017 (VEEGAN) and Lin et al. 2018 (PacGAN, table 2) count them as well. The
 published code of PacGAN (github.com/fjxmlzn/PacGAN) trains on 128,000 stacks of digits from both files and
-judges 26,000 generated ones; here the digits of the test file are kept apart.
+evaluates 26,000 generated ones; here the digits of the test file are held out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ganzoo_datasets.paths import given_path
 Bytes = NDArray[np.uint8]
 
 HELD_OUT = 26_000
-"""Held-out stacks: as many as PacGAN generates to be judged."""
+"""Number of held-out stacks: as many as PacGAN generates for evaluation."""
 
 DIGITS = tuple("0123456789")
 _NAME, _SIDE, _CHANNELS = "stacked-mnist", 28, 3
@@ -30,7 +30,7 @@ _EXPECTS = "a folder with train-images-idx3-ubyte[.gz] and its companions"
 
 
 def open_stacked(argument: str, config: StackedConfig | None = None) -> ArraySource:
-    """`image` (3, size, size) in -1..1, and `label` (3,): the digit that each channel shows.
+    """`image` (3, size, size) in -1..1, and `label` (3,): the digit in each channel.
 
     The same files, count and seed give the same stacks. DataError for files that are missing, are not IDX,
     or are not labelled digits of 28x28 pixels.
@@ -40,7 +40,7 @@ def open_stacked(argument: str, config: StackedConfig | None = None) -> ArraySou
 
 
 def open_held_out(argument: str, config: StackedConfig | None = None) -> ArraySource | None:
-    """26,000 stacks of test digits; None when `open_stacked` reads these too, or there are none."""
+    """26,000 stacks of test digits; None if `open_stacked` uses them, or there are none."""
     config = config or StackedConfig()
     if config.split != "train" or not has_images(given_path(_NAME, argument, _EXPECTS), "test"):
         return None
@@ -60,7 +60,7 @@ def _stacks(
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=spawn_key)))
     shape = (_CHANNELS, config.size, config.size)
     try:
-        # The largest array comes first, so that a count which is far too large ends here.
+        # The largest array is allocated first, so that a count that is far too large fails here.
         image = np.empty((count, *shape), np.uint8)
         picks = rng.integers(0, len(digits), (count, _CHANNELS))
     except (MemoryError, ValueError) as error:
@@ -69,7 +69,7 @@ def _stacks(
             where=f"--data {_NAME}:{argument}",
             fix="set data.count to a smaller number",
         ) from error
-    # With the mode "raise", NumPy would fill a second array of that size.
+    # With the mode "raise", NumPy would allocate a second array of that size.
     np.take(digits, picks, axis=0, out=image, mode="clip")
     return ArraySource(
         fields=(
@@ -85,22 +85,20 @@ def _digits(argument: str, split: Literal["train", "test"]) -> tuple[Bytes, Byte
     """Pixels (n, 28, 28) and labels (n,) of one split."""
     path = given_path(_NAME, argument, _EXPECTS)
     if not path.is_dir():
-        raise DataError(
-            "Stacks are made from a folder of IDX files.", where=str(path), fix=f"PATH is {_EXPECTS}"
-        )
+        raise DataError("Stacks need a folder of IDX files.", where=str(path), fix=f"PATH is {_EXPECTS}")
     source = open_idx(argument, IdxConfig(split=split))
     images, labels = source.arrays["image"], source.arrays.get("label")
     if labels is None:
         raise DataError(
-            f"The {split} digits have no labels, so nobody knows what a stack shows.",
+            f"The {split} digits have no labels; stacks need them.",
             where=str(path),
             fix="put the labels file beside the images, such as train-labels-idx1-ubyte",
         )
     if images.shape[1:] != (1, _SIDE, _SIDE) or labels.max() >= len(DIGITS):
         raise DataError(
-            f"Stacks are made of gray digits 0 to 9 of {_SIDE}x{_SIDE} pixels; these images are "
+            f"Stacks need gray digits 0 to 9 of {_SIDE}x{_SIDE} pixels; these images are "
             f"{images.shape[1:]}, with labels up to {labels.max()}.",
             where=str(path),
-            fix="take the files of MNIST; other IDX files are --data idx:PATH",
+            fix="use the files of MNIST; for other IDX files use --data idx:PATH",
         )
     return images[:, 0], labels

@@ -1,4 +1,4 @@
-"""Points from distributions that are known exactly, so a result can be judged by eye and by count.
+"""Points from known distributions, so that results can be checked by eye and by counting modes.
 
 Ring and grid follow Metz et al. 2017 (Unrolled GAN, appendix) and Srivastava et al. 2017 (VEEGAN);
 `normal1d` is the one-number target N(4, 1.25) of first GAN tutorials.
@@ -22,14 +22,14 @@ Draw = Callable[[np.random.Generator, int], tuple[Floats, Modes | None]]
 def open_toy(argument: str, config: ToyConfig | None = None) -> ArraySource:
     """`point`, shape (2,) or (1,), unbounded; `label` is the mode for ring, grid and mixture1d.
 
-    The same name, count and seed give the same points. DataError for a name that is unknown.
+    The same name, count and seed give the same points. DataError for an unknown name.
     """
     config = config or ToyConfig()
     return _source(argument, config, (), f"toy {argument}, {config.count} points, seed {config.seed}")
 
 
 def open_held_out(argument: str, config: ToyConfig | None = None) -> ArraySource:
-    """As many fresh points of the same distribution, from a stream that no seed of `open_toy` gives."""
+    """As many new points of the same distribution, from a random stream that no seed of `open_toy` gives."""
     config = config or ToyConfig()
     identity = f"toy {argument}, {config.count} held-out points, seed {config.seed}"
     return _source(argument, config, HELD_OUT_KEY, identity)
@@ -40,13 +40,13 @@ def _source(argument: str, config: ToyConfig, spawn_key: tuple[int, ...], identi
         raise DataError(
             f"There is no toy distribution '{argument}'."
             if argument
-            else "A toy distribution has to be named.",
+            else "The data set 'toy' needs the name of a distribution.",
             where=f"--data toy:{argument}",
-            fix=f"one of {', '.join(f'toy:{name}' for name in TOYS)}",
+            fix=f"choose one of {', '.join(f'toy:{name}' for name in TOYS)}",
         )
     if config.count < 1 or not 0 <= config.seed < 2**64:
         raise SettingsError(
-            f"A toy needs count >= 1 and a seed in 0..2**64-1, not {config.count} and {config.seed}.",
+            f"Toy data needs count >= 1 and a seed in 0..2**64-1, not {config.count} and {config.seed}.",
             where="data",
         )
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=spawn_key)))

@@ -1,4 +1,4 @@
-"""How the image `a` of a pair is made from the image `b`: smaller, gray, or its edges."""
+"""Transforms that compute the image `a` of a pair from the image `b`: downscale, gray, edges."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from ganzoo.api import DataError
 Pixels = NDArray[np.uint8]
 
 SMALLEST = 4
-"""Pixels of a side that are left after shrinking: less shows nothing."""
+"""Smallest side in pixels after shrinking."""
 
-# Of red, green and blue in brightness: ITU-R BT.601, as Pillow's mode L.
+# Weights of red, green and blue in brightness: ITU-R BT.601, as in Pillow's mode L.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
-class Change:
-    """One kind of change. It works on images (..., channels, height, width), as many as there are."""
+class Transform:
+    """A transform of images (..., channels, height, width)."""
 
     kind: Literal["downscale", "gray", "edges"]
     factor: int = 2
     threshold: int = 96
 
     def shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """The shape that images of this shape get. DataError for those that it says nothing of."""
+        """The output shape for images of this shape. DataError for images that it cannot transform."""
         channels, height, width = shape
         if self.kind != "downscale":
             if self.kind == "gray" and channels < 3:
                 raise DataError(
-                    "These images are gray already: there is no colour to learn.",
-                    fix="name a folder of colour images, or another data.transform",
+                    "The images are gray already: there is no colour to learn.",
+                    fix="choose a folder of colour images, or another data.transform",
                 )
             return 1, height, width
         small = -(-height // self.factor), -(-width // self.factor)
@@ -42,23 +42,23 @@ class Change:
             raise DataError(
                 f"Images of {height}x{width}, {self.factor} times smaller, would be {small[0]}x{small[1]}.",
                 where=f"data.factor is {self.factor}",
-                fix=f"a smaller data.factor, or larger images: {SMALLEST} pixels a side have to be left",
+                fix=f"a smaller data.factor, or larger images: the result needs {SMALLEST} pixels a side",
             )
         return channels, *small
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """Changed images, new in memory.
+        """Transformed images, in new memory.
 
-        `downscale`: the means of blocks of `factor` x `factor` pixels, an edge repeated where they do not
-        fill one. `gray`: brightness. `edges`: 255 where the gradient of the brightness (Sobel's operator,
-        an eighth of its sums, so that a step of h has h / 2) has `threshold` / 2 or more, else 0.
+        `downscale`: the means of blocks of `factor` x `factor` pixels; incomplete blocks are padded with edge
+        pixels. `gray`: brightness. `edges`: 255 where the gradient of the brightness (Sobel operator divided
+        by 8, so that a step of h gives h / 2) is at least `threshold` / 2, else 0.
         """
         if self.kind == "downscale":
             return _rounded(_means(pixels, self.factor))
         bright = _brightness(pixels)
         if self.kind == "gray":
             return _rounded(bright)
-        return np.where(_slopes(bright) >= self.threshold / 2, 255, 0).astype(np.uint8)
+        return np.where(_gradients(bright) >= self.threshold / 2, 255, 0).astype(np.uint8)
 
 
 def _rounded(values: NDArray[np.float32]) -> Pixels:
@@ -66,7 +66,7 @@ def _rounded(values: NDArray[np.float32]) -> Pixels:
 
 
 def _brightness(pixels: Pixels) -> NDArray[np.float32]:
-    """(..., channels, height, width) -> (..., 1, height, width); a fourth channel is left out."""
+    """(..., channels, height, width) -> (..., 1, height, width); a fourth channel is ignored."""
     if pixels.shape[-3] < 3:
         return pixels[..., :1, :, :].astype(np.float32)
     summed: NDArray[np.float32] = np.einsum(
@@ -85,8 +85,8 @@ def _means(pixels: Pixels, factor: int) -> NDArray[np.float32]:
     return means
 
 
-def _slopes(bright: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The length of the gradient by Sobel's operator, an edge of the image repeated."""
+def _gradients(bright: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The norm of the gradient by the Sobel operator; edge pixels are repeated."""
     edges = [(0, 0)] * (bright.ndim - 2) + [(1, 1), (1, 1)]
     padded = np.pad(bright, edges, mode="edge")
     across = padded[..., 2:] - padded[..., :-2]

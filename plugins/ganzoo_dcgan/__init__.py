@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
 from ganzoo_dcgan.config import DcganConfig
 from ganzoo_dcgan.recipes import PAPER, RECIPES
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
@@ -32,5 +34,5 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized, and as published."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

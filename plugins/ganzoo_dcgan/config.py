@@ -11,12 +11,14 @@ class DcganConfig:
     """Options of `dcgan`.
 
     Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps.
-    `stages` is how often the image is halved; 0: as often as the shorter side stays at 4 or more.
-    `head="strided"` ends G in a strided transposed convolution (Radford); `"smooth"` keeps a hidden map
-    at full size before a last 3x3 convolution. D halves `discriminator_extra` times more often than G, by
-    3x3 kernels; without a number once with a smooth head and else not.
-    `discriminator_norm="layer"` normalises each sample by itself (one group). `bias` is for the layers
-    that no norm follows. `init="normal"`: weights N(0, 0.02), norm gains N(1, 0.02), biases 0.
+    `stages` is how often the image is halved. 0: as often as its shorter side stays at 4 pixels or more.
+    `head="strided"`: G ends in a strided transposed convolution (Radford). `"smooth"`: G has a hidden map
+    at full size before a last 3x3 convolution. D has `discriminator_extra` more halvings than G, with 3x3
+    kernels; the default is 1 with a smooth head, else 0. `discriminator_norm="layer"` normalises each
+    sample by itself (one group). `bias` is for the layers that no norm follows. `init="normal"`: weights
+    N(0, 0.02), norm gains N(1, 0.02), biases 0. `bottom_activation=False`: neither norm nor ReLU on the first
+    maps of G. `slope` is that of the leaky ReLU in D. `spectral_score=False`: no spectral norm in the last
+    layer of D. `norm_eps` is what BatchNorm adds to the variance.
     """
 
     latent: int = 100
@@ -32,6 +34,10 @@ class DcganConfig:
     output: Literal["tanh", "sigmoid"] = "tanh"
     bias: bool = True
     init: Literal["normal", "default"] = "normal"
+    bottom_activation: bool = True
+    slope: float = 0.2
+    spectral_score: bool = True
+    norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width) < 1:
@@ -42,3 +48,5 @@ class DcganConfig:
             raise ValueError("stages must be 0 (chosen from the image's size) or more")
         if not 0 <= (self.discriminator_extra or 0) <= 3:
             raise ValueError("discriminator_extra must be between 0 and 3")
+        if self.slope < 0 or self.norm_eps <= 0:
+            raise ValueError("slope must be 0 or more, norm_eps more than 0")

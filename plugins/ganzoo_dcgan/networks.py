@@ -1,6 +1,6 @@
 """The networks of Radford et al. 2015 (arXiv:1511.06434, section 3 and figure 1), for any image size.
 
-A map of stage k has ceil(side / 2**k) pixels. Where doubling gives one pixel too many, it is cropped.
+A map of stage k has sides of ceil(side / 2**k) pixels; a pixel too many after doubling is cropped.
 """
 
 from __future__ import annotations
@@ -34,20 +34,26 @@ class Generator(nn.Module):
         sizes = map_sizes(sides[0], sides[1], stages)
         smooth = config.head == "smooth"
         norm = config.generator_norm == "batch"
-        # Widths by stage; stage 0 (full size) is hidden with a smooth head and the image without.
+        # Widths by stage. Stage 0 (full size) is a hidden map with a smooth head, else the image.
         widths = [
             config.generator_width * min(8, 2 ** (k if smooth else k - 1)) for k in range(1, stages + 1)
         ]
         widths.insert(0, config.generator_width if smooth else channels)
         self.base = (widths[stages], *sizes[stages])
-        self.project = nn.Linear(config.latent, prod(self.base), bias=not norm)
+        plain = not config.bottom_activation
+        self.project = nn.Linear(config.latent, prod(self.base), bias=plain or not norm)
+
+        def activated(width: int) -> list[nn.Module]:
+            layers: list[nn.Module] = [nn.BatchNorm2d(width, eps=config.norm_eps)] if norm else []
+            return [*layers, nn.ReLU(inplace=True)]
+
         layers: list[nn.Module] = []
         for k in range(stages, 0, -1):
-            layers += [nn.BatchNorm2d(widths[k]), nn.ReLU(inplace=True)] if norm else [nn.ReLU(inplace=True)]
+            layers += [] if plain and k == stages else activated(widths[k])
             bias = config.bias if k == 1 and not smooth else not norm
             layers += doubling(widths[k], widths[k - 1], config.kernel, sizes[k], sizes[k - 1], bias=bias)
         if smooth:
-            layers += [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)] if norm else [nn.ReLU(inplace=True)]
+            layers += activated(widths[0])
             layers.append(nn.Conv2d(widths[0], channels, 3, padding=1, bias=config.bias))
         if image.range is not None:
             layers.append(Bounded(image.range, config.output))
@@ -75,10 +81,10 @@ class Discriminator(nn.Module):
             padding = (kernel - 1) // 2
             layers.append(nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding, bias=bias))
             if norm == "batch":
-                layers.append(nn.BatchNorm2d(outputs))
+                layers.append(nn.BatchNorm2d(outputs, eps=config.norm_eps))
             elif norm == "layer":
                 layers.append(nn.GroupNorm(1, outputs))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            layers.append(nn.LeakyReLU(config.slope, inplace=True))
             inputs = outputs
             height, width = ((side + 2 * padding - kernel) // 2 + 1 for side in (height, width))
         layers += [nn.Flatten(), nn.Linear(inputs * height * width, 1, bias=config.bias)]
@@ -90,7 +96,7 @@ class Discriminator(nn.Module):
         return score.flatten()
 
 
-def halved(image: Field, wanted: int) -> int:
+def stage_count(image: Field, wanted: int) -> int:
     """How often to halve this image; SettingsError when it has too few pixels for `wanted` times."""
     _, height, width = image.shape
     if min(height, width) >> wanted == 0:
@@ -105,13 +111,14 @@ def halved(image: Field, wanted: int) -> int:
 def build(config: DcganConfig, data: DataInfo) -> Networks:
     """Factory of the architecture `dcgan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
-    stages = halved(image, config.stages)
+    stages = stage_count(image, config.stages)
     generator = Generator(config, image, stages)
     discriminator = Discriminator(config, image, stages)
     initialise(generator, config.init)
     initialise(discriminator, config.init)
     if config.discriminator_norm == "spectral":
-        for layer in [item for item in discriminator.modules() if isinstance(item, nn.Conv2d | nn.Linear)]:
+        kinds = (nn.Conv2d, nn.Linear) if config.spectral_score else (nn.Conv2d,)  # the score's is linear
+        for layer in [item for item in discriminator.modules() if isinstance(item, kinds)]:
             spectral_norm(layer)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
     return Networks.pair(generator, discriminator, latent=latent, writes="image")

@@ -8,8 +8,9 @@ PAPER = "Radford, Metz and Chintala 2015, Unsupervised Representation Learning w
 
 DCGAN = RecipeSpec(
     name="dcgan",
-    summary="DCGAN sized for CPU minutes. Departs from the paper: small nets, 32 latents, spectral norm in "
-    "D, default initialisation, rates of 8e-3 (G) and 4e-3 (D) with decay, EMA.",
+    summary="Small DCGAN that trains in minutes on a CPU. Departs from the paper: small networks, 32 "
+    "latents, spectral norm in D, default initialisation, learning rates of 8e-3 (G) and 4e-3 (D) with "
+    "decay, EMA.",
     paper=PAPER,
     architecture="dcgan",
     loss="non-saturating",
@@ -32,12 +33,13 @@ DCGAN = RecipeSpec(
     },
 )
 
-# Newmu/dcgan_code faces/train_uncond_dcgan.py. 25 passes over 350,000 faces, of which G and D take
-# turns at the batches: D sees half of them.
+# Newmu/dcgan_code faces/train_uncond_dcgan.py: 25 epochs of 350,000 faces. There G and D use every second
+# batch each, so D is shown half of them.
 DCGAN_PAPER = RecipeSpec(
     name="dcgan-paper",
     summary="DCGAN as in the authors' code for 64x64 faces: BatchNorm, N(0, 0.02), Adam 2e-4. "
-    "Not reproduced: BatchNorm per unit (here per channel) after the first layer.",
+    "Not reproduced: BatchNorm per unit (here per channel) after the first layer, samples made with the "
+    "BatchNorm statistics of their own batch (here running statistics).",
     paper=PAPER,
     architecture="dcgan",
     loss="non-saturating",
@@ -45,6 +47,7 @@ DCGAN_PAPER = RecipeSpec(
         "train.images": 4_375_000,
         "train.batch_size": 128,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
         "architecture.generator_width": 128,
@@ -54,6 +57,7 @@ DCGAN_PAPER = RecipeSpec(
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "batch",
         "architecture.bias": False,
+        "architecture.norm_eps": 1e-8,
         "architecture.init": "normal",
         **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
         "ema.half_life": 0,

@@ -1,12 +1,14 @@
-"""Networks whose features of images are compared: ImageNet's, Inception, and a classifier of the data's own.
+"""Networks that extract features of images: EfficientNet-Lite0, Inception, and a classifier of the data.
 
-No score here is called FID unless it is computed with the network of that name.
+Only the distance of Inception features is called FID.
 """
 
 from __future__ import annotations
 
 from ganzoo.api import ExtractorSpec, hookimpl
 from ganzoo_extractors.config import InceptionConfig
+
+GANZOO_API_VERSION = 2
 
 LITE0 = "Tan and Le 2019, EfficientNet, arXiv:1905.11946"
 
@@ -17,14 +19,14 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
     return [
         ExtractorSpec(
             name="efficientnet-lite0",
-            summary="320 features of an ImageNet network, run by onnxruntime. Its distance is FED, not FID.",
+            summary="320 features of an ImageNet network, run by onnxruntime. The distance is FED, not FID.",
             paper=LITE0,
             factory="ganzoo_extractors.efficientnet:last_block",
             distance="fed",
         ),
         ExtractorSpec(
             name="efficientnet-lite0-mid",
-            summary="112 features from the middle of the same network, nearer to texture. Distance FED-mid.",
+            summary="112 features from the middle of that network, for texture. The distance is FED-mid.",
             paper=LITE0,
             factory="ganzoo_extractors.efficientnet:middle_block",
             distance="fed_mid",

@@ -1,4 +1,4 @@
-"""A small classifier that learns the labelled data itself, in seconds on a CPU, and is kept for next time."""
+"""A small classifier, trained on the labelled data in half a minute on a CPU and kept in the cache."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from torch.nn import functional
 from ganzoo.api import Classifier, ClassifierData, keep_cached, read_cached
 from ganzoo_extractors.resize import opaque
 
-SIDE = 32  # larger images are made smaller
+SIDE = 32  # pixels; larger images are shrunk
 WIDTH, FEATURES = 16, 128
 STEPS, BATCH, RATE = 1200, 64, 3e-3
-SHIFT = 1  # pixels by which training images are moved at random
-_VERSION = 2  # raised when anything here changes what is learned
+SHIFT = 1  # pixels: the largest random shift of training images
+_VERSION = 2  # raised when a change here changes the trained weights
 
 Pixels = NDArray[np.uint8]
 
 
 def network(channels: int, outputs: int) -> nn.Sequential:
-    """Maps of (channels, h, w) -> 128 features -> `outputs` logits; images of any size."""
+    """Images (channels, h, w) of any size -> 128 features -> `outputs` logits."""
 
     def layer(inputs: int, width: int) -> list[nn.Module]:
         convolution = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
@@ -51,7 +51,7 @@ def network(channels: int, outputs: int) -> nn.Sequential:
 class SmallClassifier:
     """A trained network: `ganzoo.api.Classifier`.
 
-    Each channel of stacked images is judged as an image of its own: so it is with Stacked-MNIST.
+    Each channel of stacked images (Stacked-MNIST) is classified as an image of its own.
     """
 
     def __init__(self, classifier_data: ClassifierData) -> None:
@@ -64,13 +64,13 @@ class SmallClassifier:
         with _own_random(classifier_data.seed):
             outputs = classifier_data.classes * (1 if self.stacked else parts)
             net = network(1 if self.stacked else channels, outputs)
-        # Twice as fast on a CPU as channels first, the pooling above all.
+        # Twice as fast on a CPU as channels first, mostly because of the pooling.
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def learn(self, classifier_data: ClassifierData) -> None:
-        """A fixed number of steps, whatever the size of the data; then the exam.
+    def fit(self, classifier_data: ClassifierData) -> None:
+        """Train for a fixed number of steps, then measure the accuracy on the test split.
 
-        The same classifier_data gives the same classifier whatever number of threads torch computes with.
+        The same data gives the same classifier, whatever number of threads torch computes with.
         """
         maps, labels = self._maps(classifier_data.pixels), torch.from_numpy(classifier_data.labels)
         if self.stacked:
@@ -79,9 +79,8 @@ class SmallClassifier:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
         with _own_random(classifier_data.seed), _one_thread():
             self.net.train()
-            for rows, place in _draws(len(maps), classifier_data.seed):
+            for rows, (top, left) in _batches(len(maps), classifier_data.seed):
                 batch = functional.pad(_floats(maps[rows]), [SHIFT] * 4, mode="replicate")
-                top, left = place
                 batch = batch[:, :, top : top + maps.shape[2], left : left + maps.shape[3]]
                 logits = self.net(batch).unflatten(1, (-1, self.classes))
                 loss = functional.cross_entropy(logits.flatten(0, 1), labels[rows].flatten())
@@ -90,12 +89,12 @@ class SmallClassifier:
                 optimiser.step()
                 schedule.step()
         self.net.eval()
-        guessed = self.probabilities(classifier_data.test_pixels).argmax(2)
-        self.accuracy = float((guessed == classifier_data.test_labels).mean())
-        self._sign()
+        predicted = self.probabilities(classifier_data.test_pixels).argmax(2)
+        self.accuracy = float((predicted == classifier_data.test_labels).mean())
+        self._set_identity()
 
     def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Images (n, h, w, c) -> the 128 values before the last layer, side by side for all channels."""
+        """Images (n, h, w, c) -> the 128 values before the last layer, for stacked images 128 per channel."""
         return self._run(self.net[0], pixels).reshape(len(pixels), -1)
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
@@ -109,7 +108,7 @@ class SmallClassifier:
         return torch.cat([net(_floats(self._maps(piece))) for piece in pieces]).numpy()
 
     def _maps(self, pixels: Pixels) -> Tensor:
-        """uint8 (n, c, h, w), or (n * c, 1, h, w) of stacked channels, no larger than the network wants."""
+        """uint8 (n, c, h, w), or (n * c, 1, h, w) for stacked channels, with sides of at most `SIDE`."""
         maps = torch.from_numpy(np.array(opaque(pixels).transpose(0, 3, 1, 2), order="C"))
         if self.stacked:
             maps = maps.flatten(0, 1)[:, None]
@@ -118,13 +117,13 @@ class SmallClassifier:
         sizes = [min(SIDE, side) for side in maps.shape[2:]]
         return functional.interpolate(maps, sizes, mode="bilinear", antialias=True)
 
-    def keep(self) -> None:
-        """Write it to the cache."""
+    def save_to_cache(self) -> None:
+        """Write accuracy and weights to the cache."""
         accuracy = torch.tensor(self.accuracy, dtype=torch.float64)
         keep_cached("classifiers", f"{self.name}.classifier", save({**self._tensors(), "accuracy": accuracy}))
 
-    def remember(self) -> bool:
-        """Whether the cache had it."""
+    def load_from_cache(self) -> bool:
+        """Read accuracy and weights; False where the cache does not have them."""
         content = read_cached("classifiers", f"{self.name}.classifier")
         if content is None:
             return False
@@ -132,11 +131,11 @@ class SmallClassifier:
         self.accuracy = float(tensors.pop("accuracy"))
         self.net.load_state_dict(tensors)
         self.net.eval()
-        self._sign()
+        self._set_identity()
         return True
 
-    def _sign(self) -> None:
-        """By its weights: the same classifier_data gives others on another processor or with another torch."""
+    def _set_identity(self) -> None:
+        """From the weights: equal data gives other weights on another processor or with another torch."""
         weights = hashlib.sha256(save(self._tensors())).hexdigest()
         self.identity = f"3 convolutions, trained on the data (weights sha256:{weights[:12]})"
 
@@ -147,16 +146,16 @@ class SmallClassifier:
 def train(config: None, classifier_data: ClassifierData) -> Classifier:
     """Factory of `classifier`: from the cache, or trained now."""
     classifier = SmallClassifier(classifier_data)
-    if not classifier.remember():
-        once = (
-            "the classifier learns the data: once"
+    if not classifier.load_from_cache():
+        what = (
+            "the classifier is trained on the data, once"
             if classifier_data.keep
-            else "another classifier learns from the samples"
+            else "another classifier is trained on the samples"
         )
-        classifier_data.note(f"{once}, about half a minute")
-        classifier.learn(classifier_data)
+        classifier_data.note(f"{what}: about half a minute")
+        classifier.fit(classifier_data)
         if classifier_data.keep:
-            classifier.keep()
+            classifier.save_to_cache()
     return classifier
 
 
@@ -173,9 +172,10 @@ def _own_random(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums of several threads differ in the last bits from those of one, which grow while a network learns.
+    """Compute with one thread, so that the result does not depend on the number of threads.
 
-    It is not slow: beside other work 200 steps took 16 s, and 233 s with two threads (two cores, Zen 4).
+    Sums over several threads differ in the last bits, and training makes the difference grow. One thread is
+    not slow: on a busy machine 200 steps took 16 s, and 233 s with two threads (two cores, Zen 4).
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -185,8 +185,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _draws(count: int, seed: int) -> Iterator[tuple[Tensor, tuple[int, int]]]:
-    """For each step the rows of its batch, every sample once before any a second time, and a shift."""
+def _batches(count: int, seed: int) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    """For each step the rows of its batch, and a shift. Each epoch uses each sample once."""
     random = np.random.Generator(np.random.PCG64(seed))
     rows = np.empty(0, np.int64)
     for _ in range(STEPS):
@@ -202,7 +202,7 @@ def _floats(maps: Tensor) -> Tensor:
 
 
 def _fingerprint(classifier_data: ClassifierData) -> str:
-    """Of all that decides what is learned, and of the exam."""
+    """A hash of everything that decides the weights, and of the test split."""
     facts: tuple[Any, ...] = (_VERSION, STEPS, BATCH, RATE, WIDTH, FEATURES, SIDE, SHIFT)
     facts += (
         classifier_data.classes,

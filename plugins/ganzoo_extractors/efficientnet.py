@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 as features of images, run by onnxruntime: no torch, quick on a CPU.
+"""Features of images by EfficientNet-Lite0, run by onnxruntime: no torch, quick on a CPU.
 
-The network is that of Tan and Le 2019 (arXiv:1905.11946, table 1) in its "lite" form: no squeeze and
+The network of Tan and Le 2019 (arXiv:1905.11946, table 1) in its "lite" form: no squeeze and
 excitation, ReLU6, "same" padding as in TensorFlow. Batch norms are folded into the convolutions.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ganzoo.api import Extractor
-from ganzoo_extractors.resize import sized
+from ganzoo_extractors.resize import resized
 from ganzoo_extractors.weights import FILE, SHA256, Weights, read_weights
 
 SIDE = 64
@@ -41,7 +41,7 @@ LAST, MIDDLE = 15, 10  # blocks with 320 and 112 channels
 
 
 class EfficientNet:
-    """The mean over all places of one block's maps: (n, 320) for the last block, (n, 112) for block 10."""
+    """The mean over the pixels of one block's maps: (n, 320) for the last block, (n, 112) for block 10."""
 
     def __init__(self, block: int) -> None:
         self.identity = (
@@ -53,7 +53,7 @@ class EfficientNet:
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Images (n, height, width, channels) -> features (n, d)."""
         parts = [
-            self._session.run(None, {"pixels": sized(pixels[start : start + BATCH], SIDE)})[0]
+            self._session.run(None, {"pixels": resized(pixels[start : start + BATCH], SIDE)})[0]
             for start in range(0, len(pixels), BATCH)
         ]
         return np.concatenate(parts)
@@ -93,9 +93,9 @@ def _session(model: onnx.ModelProto) -> Any:
 
 
 def threads() -> int:
-    """As many as PyTorch computes with, where it is loaded; else $OMP_NUM_THREADS, or one for each core.
+    """The number of PyTorch's threads, if it is loaded; else $OMP_NUM_THREADS, or one for each core.
 
-    A run has chosen its number then, and what is scored while it trains must not take more.
+    A run that trains has chosen its number of threads; computing scores during training must not use more.
     """
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -107,7 +107,7 @@ def threads() -> int:
 
 
 def _blocks() -> Iterator[tuple[int, int, int, int, bool]]:
-    """Number, kernel, stride, expansion, and whether the input is added to the output."""
+    """Of each block: number, kernel, stride, expansion, and whether the input is added to the output."""
     number = 0
     for count, kernel, stride, expansion, _ in STAGES:
         for turn in range(count):

@@ -1,4 +1,4 @@
-"""The Inception network of FID, as NVIDIA's TorchScript file has it; the file is the user's."""
+"""The Inception network of FID, from NVIDIA's TorchScript file, which the user provides."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ganzoo.api import Extractor, SettingsError
 from ganzoo_extractors.config import InceptionConfig
 from ganzoo_extractors.resize import opaque
 
-# Karras et al. publish it as this; another file may be another network.
+# The file name under which Karras et al. publish it.
 NAME = "inception-2015-12-05.pt"
 FEATURES = 2048
 BATCH = 50
 
 
 class Inception:
-    """2048 features of images, which the network itself resizes to 299x299; and its guesses."""
+    """2048 features of images, which the network resizes to 299x299, and its class probabilities."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -54,7 +54,7 @@ class Inception:
         return self._all(pixels, return_features=True)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images (n, height, width, channels) -> (n, 1, 1008), as the Inception Score takes them."""
+        """Images (n, height, width, channels) -> class probabilities (n, 1, 1008) for the Inception Score."""
         return self._all(pixels, no_output_bias=True)[:, None]
 
     def _all(self, pixels: NDArray[np.uint8], **options: bool) -> NDArray[np.float32]:
@@ -70,7 +70,7 @@ class Inception:
 
 def _loaded(path: Path) -> Any:
     with warnings.catch_warnings():
-        # Torch gives TorchScript up, but this is what the file of all published figures is.
+        # Torch deprecates TorchScript, but all published figures use this file.
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 

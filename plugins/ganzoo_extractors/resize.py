@@ -1,4 +1,4 @@
-"""Images of any size as a network wants them: RGB, square, 8 bits."""
+"""Images of any size as input of a network: RGB, square, 8 bits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def sized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Images (n, height, width, 1, 3 or 4) -> (n, side, side, 3), by Pillow's bicubic filter.
 
-    Pillow widens the filter when it shrinks, so nothing is aliased (Parmar et al. 2022, arXiv:2104.11222).
-    Gray is repeated, transparency is laid on white.
+    Pillow widens the filter when it shrinks, against aliasing (Parmar et al. 2022, arXiv:2104.11222).
+    Gray is repeated to RGB; transparent images are put on white.
     """
     result = np.empty((len(pixels), side, side, 3), np.uint8)
     for target, array in zip(result, opaque(pixels), strict=True):
@@ -24,7 +24,7 @@ def sized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def opaque(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The same without transparency: images of four channels on white."""
+    """Images without transparency: those of four channels are put on white."""
     if pixels.shape[3] != 4:
         return pixels
     share = pixels[..., 3:].astype(np.float32) / 255

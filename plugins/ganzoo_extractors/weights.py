@@ -1,8 +1,8 @@
 """Weights of EfficientNet-Lite0, read from the package that ships them, without unpickling anything.
 
-The file is a state dict in torch's older format: three pickles of facts, one of names and shapes, one
-with the order of the storages, then each storage as a 64-bit count and raw little-endian values. What
-the pickles would do is only listed here, never done.
+The file is a state dict in torch's older format: three pickles with a header, one with names and shapes,
+one with the order of the storages, then each storage as a 64-bit count and raw little-endian values. The
+operations of the pickles are only listed here, never executed.
 """
 
 from __future__ import annotations
@@ -85,15 +85,15 @@ class _Entry:
 
 
 def _operations(file: io.BytesIO) -> list[tuple[str, Any]]:
-    """The operations of the next pickle, which `genops` lists and does not perform."""
+    """The operations of the next pickle; `genops` lists them and does not execute them."""
     return [(operation.name, argument) for operation, argument, _ in pickletools.genops(file)]
 
 
 def _entries(operations: list[tuple[str, Any]]) -> Iterator[_Entry]:
     """The tensors, in the order of the state dict.
 
-    Between a tensor's name and the next one stand the storage's key, BINPERSID, the offset (always 0),
-    and two tuples of numbers: shape and stride.
+    Each tensor's name is followed by the storage's key, BINPERSID, the offset (always 0), and two tuples of
+    numbers: shape and stride.
     """
     texts: list[str] = []
     kinds: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _entries(operations: list[tuple[str, Any]]) -> Iterator[_Entry]:
             texts.append(argument)
         elif name == "GLOBAL" and str(argument).endswith("Storage"):
             kind = str(argument).split()[-1]
-            kinds[str(operations[place + 1][1])] = kind  # where the pickle keeps it for later
+            kinds[str(operations[place + 1][1])] = kind  # its number in the memo of the pickle
         elif name in ("BINGET", "LONG_BINGET") and str(argument) in kinds:
             kind = kinds[str(argument)]
         elif name == "BINPERSID":

@@ -1,10 +1,12 @@
-"""A GAN for few images, after FastGAN: skip-layer excitation, and a discriminator that must also draw."""
+"""A GAN for few images, after FastGAN: skip-layer excitation, a discriminator with decoders."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, both_sides, hookimpl
 from ganzoo_fastgan.config import FastConfig, ReconstructConfig
 from ganzoo_fastgan.recipes import FASTGAN, RECIPES
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -29,7 +31,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="reconstruct",
-            summary="How far a discriminator's own decoders miss real images, which it shall describe.",
+            summary="Reconstruction error of real images by decoders on the features of the discriminator.",
             paper=f"{FASTGAN}, equation 4",
             factory="ganzoo_fastgan.terms:reconstruct",
             config=ReconstructConfig,
@@ -39,5 +41,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

@@ -10,13 +10,16 @@ class FastConfig:
     """Options of `fastgan`.
 
     The widths are ngf, ndf and the decoders' 32 of the authors' code: G has 16 ngf channels on its smallest
-    maps, then 8, 4, 2, 2, 1, 1/2, 1/4 and 1/8 ngf; D has 8 ndf on its smallest, then half each time.
+    maps, then 8, 4, 2, 2, 1, 1/2, 1/4 and 1/8 ngf; D has 8 ndf on its smallest maps, then half each time.
+    `spectral_generator`: spectral norm on the convolutions of G as well, as in the authors' code. It has an
+    effect where BatchNorm does not follow directly: excitation, blocks with noise, the last layer.
     """
 
     latent: int = 64
     generator_width: int = 8
     discriminator_width: int = 8
     decoder_width: int = 8
+    spectral_generator: bool = False
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width, self.decoder_width) < 1:

@@ -1,8 +1,8 @@
 """Architecture `fastgan`, after Liu et al. 2021 (arXiv:2101.04775): for few images and short training.
 
-G: gated convolutions, and small maps that excite the channels of large ones. D: residual halvings with the
-same, scores for patches of the image and of a small view of it, and decoders that must be able to draw the
-image from its features; how far they miss is written beside the score, since only D knows what it saw.
+G: gated convolutions; small maps scale the channels of large ones. D: residual blocks with the same, scores
+for patches of the image and of a small copy of it, and decoders that reconstruct the image from the features.
+D writes the reconstruction error beside the score, because only D has its (augmented) input.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Net, Networks, as_maps, halvings, initialise, map_sizes
+from ganzoo.api import (
+    Bounded,
+    Crop,
+    DataInfo,
+    Field,
+    Net,
+    Networks,
+    as_maps,
+    halvings,
+    initialise,
+    map_sizes,
+    put_spectral_norm,
+)
 from ganzoo_fastgan.config import FastConfig
 
 Size = tuple[int, int]
 
-# Times the width, from the smallest maps up: the tables in models.py.
+# Channels in multiples of the width, from the smallest maps up: the tables in models.py.
 GENERATOR = (16, 8, 4, 2, 2, 1, 1 / 2, 1 / 4, 1 / 8)
 DISCRIMINATOR = (8, 4, 2, 1, 1 / 2, 1 / 4, 1 / 8)
 SMALL = (4, 2, 1, 1 / 2)
@@ -30,12 +42,12 @@ SLOPE = 0.2
 
 
 def channels(width: int, table: tuple[float, ...], level: int) -> int:
-    """The width of maps that are doubled `level` times; beyond the table as at its end."""
+    """The channels of maps that were doubled `level` times; after the end of the table its last value."""
     return max(1, int(width * table[min(level, len(table) - 1)]))
 
 
 class Excite(nn.Module):
-    """Skip-layer excitation: small maps say how much each channel of larger ones counts (equation 2)."""
+    """Skip-layer excitation: small maps give a factor for each channel of larger ones (equation 2)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -50,7 +62,7 @@ class Excite(nn.Module):
 
 
 class Grow(nn.Module):
-    """Each pixel four times, convolution, norm, gate; `heavy` ones again, with noise before both norms."""
+    """Upsampling, convolution, norm, gate; if `heavy` the last three twice, with noise before both norms."""
 
     def __init__(self, inputs: int, outputs: int, size: Size, *, heavy: bool) -> None:
         super().__init__()
@@ -67,8 +79,8 @@ class Grow(nn.Module):
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             maps = convolution(maps)
             if noise is not None and self.strength is not None:
-                grains = noise.reshape(-1, 2, *self.size)[:, k : k + 1] * self.strength[k]
-                maps = maps + grains.to(maps.dtype)
+                added = noise.reshape(-1, 2, *self.size)[:, k : k + 1] * self.strength[k]
+                maps = maps + added.to(maps.dtype)
             maps = functional.glu(norm(maps), 1)
         return maps
 
@@ -87,21 +99,21 @@ class Generator(nn.Module):
         self.norm = nn.BatchNorm2d(2 * widths[0])
         blocks = [Grow(widths[k], widths[k + 1], sizes[k + 1], heavy=k % 2 == 0) for k in range(stages)]
         self.blocks = nn.ModuleList(blocks)
-        # In the paper maps reach those of 16 times their size; in smaller images, as far as there are any.
+        # In the paper maps excite those of 16 times their size; smaller images have fewer stages.
         self.reach = min(4, stages)
         pairs = [(widths[k], widths[k + self.reach]) for k in range(min(4, stages + 1 - self.reach))]
         self.excite = nn.ModuleList(Excite(small, large) for small, large in pairs)
         self.to_image = nn.Conv2d(widths[-1], colours, 3, padding=1, bias=False)
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range)
         edges = list(accumulate((block.noise for block in blocks), initial=0))
-        self.parts = [slice(a, b) for a, b in pairwise(edges)]
-        self.grains = edges[-1]
+        self.noise_slices = [slice(a, b) for a, b in pairwise(edges)]
+        self.noise_size = edges[-1]
 
     def forward(self, z: Tensor, noise: Tensor) -> Tensor:
-        """(N, latent), (N, grains) -> (N, C, H, W)."""
+        """(N, latent), (N, noise size) -> (N, C, H, W)."""
         maps = [functional.glu(self.norm(as_maps(self.project(z), self.base)), 1)]
         for k, block in enumerate(self.blocks):
-            grown = block(maps[-1], noise[:, self.parts[k]] if block.noise else None)
+            grown = block(maps[-1], noise[:, self.noise_slices[k]] if block.noise else None)
             place = k + 1 - self.reach
             if 0 <= place < len(self.excite):
                 grown = self.excite[place](maps[place], grown)
@@ -111,7 +123,7 @@ class Generator(nn.Module):
 
 
 def convolved(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    """Convolution, norm and leaky ReLU; a kernel of 4 goes with a stride of 2."""
+    """Convolution, norm and leaky ReLU; a kernel of 4 is for a stride of 2."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False)
     return [convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE)]
 
@@ -155,13 +167,13 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Enlarged to an image."""
+        """(N, inputs, h, w) -> an image."""
         pixels: Tensor = self.layers(features)
         return pixels
 
 
 def small_branch(colours: int, width: int, size: Size) -> tuple[nn.Sequential, int]:
-    """From a small view to maps of 7 to 13 rows or columns, and how often that halves."""
+    """Layers from a small copy of the image to maps with a shorter side of 7 to 13; number of halvings."""
     halved = min(4, halvings(*size, smallest=7))
     widths = [channels(width, SMALL, level) for level in reversed(range(max(1, halved)))]
     kernel, stride = (4, 2) if halved else (3, 1)
@@ -173,7 +185,7 @@ def small_branch(colours: int, width: int, size: Size) -> tuple[nn.Sequential, i
 
 
 class Discriminator(nn.Module):
-    """image (N, C, H, W) -> score (N, patches), and mismatch (N,), how far the decoders miss the image."""
+    """image (N, C, H, W) -> score (N, patches), and mismatch (N,), the error of the decoders."""
 
     def __init__(self, config: FastConfig, image: Field) -> None:
         super().__init__()
@@ -183,7 +195,7 @@ class Discriminator(nn.Module):
         ndf, halved = config.discriminator_width, halvings(height, width, smallest=7)
         sizes = map_sizes(height, width, halved)
         widths = [channels(ndf, DISCRIMINATOR, halved - k) for k in range(halved + 1)]
-        plain = max(0, halved - 5)  # of large images: halvings without a second way
+        plain = max(0, halved - 5)  # in large images: halvings without a second branch
         stem: list[nn.Module] = [nn.Conv2d(colours, widths[0], 3, padding=1, bias=False), nn.LeakyReLU(SLOPE)]
         if plain:
             stem = [Even(), nn.Conv2d(colours, widths[1], 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE)]
@@ -194,8 +206,8 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(Halve(a, b) for a, b in pairwise(widths))
         self.reach = min(3, len(self.blocks))
         self.excite = nn.ModuleList(Excite(a, b) for a, b in zip(widths, widths[self.reach :], strict=False))
-        judge = [*convolved(widths[-1], 2 * widths[-1], 1), nn.Conv2d(2 * widths[-1], 1, 4, bias=False)]
-        self.patches = nn.Sequential(*judge)
+        head = [*convolved(widths[-1], 2 * widths[-1], 1), nn.Conv2d(2 * widths[-1], 1, 4, bias=False)]
+        self.patches = nn.Sequential(*head)
 
         self.factor = 2
         while max(height, width) > 128 * self.factor:
@@ -205,13 +217,13 @@ class Discriminator(nn.Module):
         self.small_patches = nn.Conv2d(channels(ndf, SMALL, 0), 1, 4, bias=False)
 
         doublings = max(1, min(4, len(self.blocks) - 1))
-        # From the last maps, and from those before them unless they have the size of the image.
+        # Decoders of the last maps, and of those before them unless they have the size of the image.
         places = [-1, -2] if len(self.blocks) > 1 else [-1]
-        made = [(widths[k], sizes[k], doublings) for k in places]
+        decoded = [(widths[k], sizes[k], doublings) for k in places]
         last = map_sizes(*small, small_halved)[-1]
-        made.append((channels(ndf, SMALL, 0), last, max(1, small_halved)))
+        decoded.append((channels(ndf, SMALL, 0), last, max(1, small_halved)))
         self.decoders = nn.ModuleList(
-            Decoder(inputs, colours, config.decoder_width, size, times) for inputs, size, times in made
+            Decoder(inputs, colours, config.decoder_width, size, times) for inputs, size, times in decoded
         )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,15 +236,15 @@ class Discriminator(nn.Module):
         score = torch.cat([self.patches(maps[-1]).flatten(1), self.small_patches(small).flatten(1)], dim=1)
         features = [maps[-1], maps[-2], small] if len(self.decoders) > 2 else [maps[-1], small]
         normalised = (image.float() - self.centre) / self.radius
-        missed = [self.missed(k, normalised, features[k]) for k in range(len(features))]
-        return score, torch.stack(missed).sum(0)
+        errors = [self.error(k, normalised, features[k]) for k in range(len(features))]
+        return score, torch.stack(errors).sum(0)
 
-    def missed(self, decoder: int, normalised: Tensor, features: Tensor) -> Tensor:
-        """(N, C, H, W), (N, inputs, h, w) -> the mean distance of the values in the decoder's size, (N,)."""
-        drawn = self.decoders[decoder](features).float()
-        wanted = functional.adaptive_avg_pool2d(normalised, drawn.shape[2:])
-        distance: Tensor = (drawn - wanted).abs().mean((1, 2, 3))
-        return distance
+    def error(self, decoder: int, normalised: Tensor, features: Tensor) -> Tensor:
+        """(N, C, H, W), (N, inputs, h, w) -> mean absolute error (N,) at the size of the decoder's image."""
+        decoded = self.decoders[decoder](features).float()
+        target = functional.adaptive_avg_pool2d(normalised, decoded.shape[2:])
+        error: Tensor = (decoded - target).abs().mean((1, 2, 3))
+        return error
 
 
 def build(config: FastConfig, data: DataInfo) -> Networks:
@@ -243,13 +255,15 @@ def build(config: FastConfig, data: DataInfo) -> Networks:
         initialise(module, "normal")
     for layer in [item for item in discriminator.modules() if isinstance(item, nn.Conv2d)]:
         spectral_norm(layer)
+    if config.spectral_generator:  # not torch's: the EMA of G would break it
+        put_spectral_norm(generator, (nn.Conv2d,))
     fields = (
         Field(name="z", shape=(config.latent,), source="normal"),
-        Field(name="noise", shape=(generator.grains,), source="normal"),
+        Field(name="noise", shape=(generator.noise_size,), source="normal"),
     )
-    judge = Net(module=discriminator, reads=("image",), writes=("score", "mismatch"))
+    scoring = Net(module=discriminator, reads=("image",), writes=("score", "mismatch"))
     return Networks(
         generators={"generator": Net(module=generator, reads=("z", "noise"), writes=("image",))},
-        discriminators={"discriminator": judge},
+        discriminators={"discriminator": scoring},
         fields=fields,
     )

@@ -13,8 +13,8 @@ from ganzoo_fastgan.config import ReconstructConfig
 def reconstruct(config: ReconstructConfig) -> Callable[[View], Tensor]:
     """Factory of `reconstruct`: weight * E mismatch(x) over real samples.
 
-    The mismatch (N,) is what the discriminator writes beside the score: how far its decoders miss the
-    image that it saw, augmented where images are. Equation 4 has a perceptual distance there.
+    The discriminator writes the mismatch (N,) beside the score: the reconstruction error of its input, which
+    is the augmented image where images are augmented. Equation 4 has a perceptual distance there.
     """
 
     def penalty(view: View) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class LsganConfig:
-    """Options of `lsgan`, by their letters in the paper.
+    """Options of `lsgan`: the target scores, with the paper's letters.
 
-    D draws scores of generated samples to `a` and those of real samples to `b`; G wants its samples to
-    get the score `c`. The defaults are equation 9; a = -1, b = 1, c = 0 is equation 8.
+    For D the target of generated samples is `a` and that of real samples `b`; for G the target of generated
+    samples is `c`. The defaults are equation 9; a = -1, b = 1, c = 0 is equation 8.
     """
 
     a: float = 0.0
@@ -20,23 +20,29 @@ class LsganConfig:
 
     def __post_init__(self) -> None:
         if self.a >= self.b:
-            raise ValueError("b must be more than a: real samples get the higher scores")
+            raise ValueError("b must be more than a: real samples get higher scores")
         if self.c <= self.a:
-            raise ValueError("c must be more than a, else G is content with what D calls generated")
+            raise ValueError("c must be more than a: else G has nothing to improve")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The sign of a score has a meaning only where 0 is half way between the targets, b = -a."""
+        return () if self.a + self.b == 0 else ("no-sign",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelativisticAverageConfig:
-    """Options of `relativistic-average`: which loss of a score is taken of the differences."""
+    """Options of `relativistic-average`. `form` is the loss that is applied to the differences."""
 
     form: Literal["logistic", "least-squares", "hinge"] = "logistic"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DraganConfig:
-    """Options of `dragan`: the slope shall be `target` at up to `spread` standard deviations from the data.
+    """Options of `dragan`: `target` of the gradient norm, up to `spread` standard deviations from the data.
 
-    The paper's letters are lambda, k and c; the values are those of the authors' notebook.
+    `weight`, `target` and `spread` are lambda, k and c of the paper, with the values of the authors'
+    notebook.
     """
 
     weight: float = 10.0
@@ -50,10 +56,10 @@ class DraganConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LecamConfig:
-    """Options of `lecam`; `decay` is what a step keeps of the two moving averages.
+    """Options of `lecam`; `decay` is that of the two moving averages.
 
-    0.3 is for hinge losses on CIFAR. It depends on the size of scores: with the logistic loss and R1
-    (StyleGAN2) the authors take 3e-7 to 1e-6.
+    The weight 0.3 is for hinge losses on CIFAR. It depends on the scale of scores: with the logistic loss and
+    R1 (StyleGAN2) the authors use 3e-7 to 1e-6.
     """
 
     weight: float = 0.3
@@ -68,10 +74,10 @@ class LecamConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsistencyConfig:
-    """Options of `consistency`: the weights for real and for generated samples, and what moves them.
+    """Options of `consistency`: the weights for real and for generated samples, and the transforms.
 
-    Each sample is moved by up to `shift` whole pixels each way. `flip` mirrors half of them: not for data
-    in which left and right differ.
+    Each sample is shifted by up to `shift` whole pixels in each direction. `flip` mirrors half of the
+    samples; switch it off for data in which left and right differ.
     """
 
     lambda_real: float = 10.0
@@ -83,12 +89,12 @@ class ConsistencyConfig:
         if min(self.lambda_real, self.lambda_fake, self.shift) < 0:
             raise ValueError("lambda_real, lambda_fake and shift must be 0 or more")
         if not self.shift and not self.flip:
-            raise ValueError("shift must be 1 or more where flip is false, else nothing moves")
+            raise ValueError("shift must be 1 or more where flip is false: else images do not change")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModeSeekingConfig:
-    """Options of `mode-seeking`; `epsilon` bounds what a collapsed generator pays to 1 / epsilon."""
+    """Options of `mode-seeking`; `epsilon` limits the loss of a collapsed generator to 1 / epsilon."""
 
     weight: float = 1.0
     epsilon: float = 1e-5
@@ -113,9 +119,9 @@ class FeatureMatchingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ZeroCentredConfig:
-    """Options of `r1` and of `r2`: `gamma` as in the paper, where half of it multiplies the square.
+    """Options of `r1` and of `r2`: the penalty is gamma / 2 times the squared norm, as in the paper.
 
-    The authors' code (GAN_stability) leaves the half out: its `reg_param` 10 is a gamma of 20 here.
+    The authors' code (GAN_stability) does not halve: its `reg_param` 10 is a gamma of 20 here.
     The default is StyleGAN2's, whose code halves.
     """
 

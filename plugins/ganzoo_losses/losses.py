@@ -32,11 +32,11 @@ class LeastSquares:
 class Hinge:
     """D: E max(0, 1 - D(x)) + E max(0, 1 + D(x')). G: -E D(x') (Lim and Ye 2017; Miyato et al. 2018).
 
-    Scores beyond the margin of 1 on their right side are left alone.
+    Scores beyond the margin of 1 on the correct side have no gradient in D's loss.
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """How far real scores are under 1 and generated ones above -1, on average."""
+        """The mean amount by which real scores are below 1 and generated scores above -1."""
         return (1 - real).relu().mean() + (1 + fake).relu().mean()
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -44,11 +44,12 @@ class Hinge:
         return -fake.mean()
 
 
-# What a lead over the other half's mean costs who wants it: f1 of the paper; its f2(t) is f1(-t) in each.
-LEADS: dict[str, Callable[[Tensor], Tensor]] = {
-    "logistic": lambda lead: softplus(-lead),
-    "least-squares": lambda lead: (lead - 1).square(),
-    "hinge": lambda lead: (1 - lead).relu(),
+# The loss of a difference to the mean score of the opposite kind: f1 of the paper. Its f2(t) is f1(-t) in
+# each.
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logistic": lambda difference: softplus(-difference),
+    "least-squares": lambda difference: (difference - 1).square(),
+    "hinge": lambda difference: (1 - difference).relu(),
 }
 
 
@@ -56,21 +57,21 @@ class RelativisticAverage:
     """D: E f(D(x) - E D(x')) + E f(E D(x) - D(x')). G: the same with x and x' exchanged.
 
     RaGAN of Jolicoeur-Martineau 2018: with f(t) = softplus(-t) RaSGAN, (t - 1)^2 RaLSGAN, max(0, 1 - t)
-    RaHingeGAN. The inner means are those of the scores that are given, with
-    their gradients: of a batch in micro-batches, or shared by processes, each part looks at its own mean.
-    That is another sample of the same thing, noisier the smaller the part, so runs with other parts differ
-    by more than rounding. The authors' code has half of both sums.
+    RaHingeGAN. The inner means are those of the given scores, with their gradients. If the batch is computed
+    in micro-batches or by several processes, each micro-batch or shard uses its own mean. That mean is
+    noisier for smaller shards, so runs with different shards differ by more than rounding. The authors' code
+    halves both sums.
     """
 
     def __init__(self, config: RelativisticAverageConfig) -> None:
-        self.cost = LEADS[config.form]
+        self.form = FORMS[config.form]
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What is missing in the lead of real samples over the mean generated one, and the reverse."""
-        return self.cost(real - fake.mean()).mean() + self.cost(real.mean() - fake).mean()
+        """E f(real scores - mean generated score) + E f(mean real score - generated scores)."""
+        return self.form(real - fake.mean()).mean() + self.form(real.mean() - fake).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The same with the two exchanged: generated samples shall lead."""
+        """The loss of D with real and generated scores exchanged."""
         if real is None:
             raise TypeError("the relativistic loss of a generator needs the scores of real samples")
         return self.discriminator(fake, real)
@@ -92,27 +93,27 @@ def relativistic_average(config: RelativisticAverageConfig) -> RelativisticAvera
 
 
 class Relativistic:
-    """D: E sp(-(D(x) - D(x'))). G: E sp(-(D(x') - D(x))). Pairs are the equal places of a batch.
+    """D: E sp(-(D(x) - D(x'))). G: E sp(-(D(x') - D(x))). Row i of x and row i of x' are a pair.
 
-    Scores may have any shape; only differences count, so a constant may be added to all of them.
-    Equation 2 of R3GAN is one value for both players, with D and its sign turned round: G would
-    minimise -E sp(-(D(x) - D(x'))), whose gradient fades where D is sure. R3GAN's Trainer.py and
-    Jolicoeur-Martineau let each player minimise its own loss instead, as here.
+    Scores may have any shape. Only differences matter, so adding a constant to all scores changes nothing.
+    Equation 2 of R3GAN is one value that D maximises and G minimises (with the opposite sign of D): G would
+    minimise -E sp(-(D(x) - D(x'))), whose gradient vanishes where D is confident. In R3GAN's Trainer.py and
+    in Jolicoeur-Martineau's code each network minimises its own loss instead, as here.
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Minus the mean log probability that the real one of a pair is taken for the real one."""
+        """Minus the mean log probability that D picks the real sample of a pair."""
         return softplus(fake - real).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The same with the two exchanged: generated samples shall look more real than real ones."""
+        """The loss of D with real and generated scores exchanged."""
         if real is None:
             raise TypeError("the relativistic loss of a generator needs the scores of real samples")
         return softplus(real - fake).mean()
 
 
 class NonSaturating:
-    """D: E sp(-D(x)) + E sp(D(x')). G: E sp(-D(x')), the form that the paper recommends (section 3).
+    """D: E sp(-D(x)) + E sp(D(x')). G: E sp(-D(x')), which the paper recommends (section 3).
 
     One-sided label smoothing s (Salimans et al. 2016, 3.4) replaces E sp(-D(x)) by the cross entropy
     with target 1 - s, which is E [sp(-D(x)) + s D(x)]. Scores may have any shape.
@@ -122,7 +123,7 @@ class NonSaturating:
         self.smoothing = smoothing
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Cross entropy of real and generated scores, summed over the two halves."""
+        """Cross entropy of real scores plus cross entropy of generated scores."""
         return softplus(-real).mean() + self.smoothing * real.mean() + softplus(fake).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -133,11 +134,11 @@ class NonSaturating:
 class Minimax(NonSaturating):
     """D as in `NonSaturating`. G: -E sp(D(x')), which is E log(1 - D(x')): equation 1 of the paper.
 
-    Its gradient fades where the discriminator is sure, so it is slow at the start of a run.
+    Its gradient vanishes where the discriminator is confident, so training starts slowly.
     """
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """What is left of the value function when only the generator changes."""
+        """The part of the value function that depends on the generator."""
         return -softplus(fake).mean()
 
 

@@ -21,13 +21,13 @@ LECAM = "Tseng et al. 2021, Regularizing Generative Adversarial Networks under L
 BCR = "Zhao et al. 2020, Improved Consistency Regularization for GANs, arXiv:2002.04724"
 
 NOTHING: Mapping[str, Any] = {}
-SMALL = "small DCGAN nets, 32 latents, rates of 8e-3 (G) and 4e-3 (D) with decay, EMA"
+SMALL = "small DCGAN networks, 32 latents, learning rates of 8e-3 (G) and 4e-3 (D) with decay, EMA"
 
 
-def sized(
+def small(
     name: str, summary: str, paper: str, loss: str = "non-saturating", more: Mapping[str, Any] = NOTHING
 ) -> RecipeSpec:
-    """A recipe with the networks and rates that did best for `dcgan` (benchmarks/TUNING.md), and `more`."""
+    """A recipe with the best networks and learning rates for `dcgan` (benchmarks/TUNING.md), and `more`."""
     settings: dict[str, Any] = {
         "train.images": 250_000,
         "train.batch_size": 64,
@@ -51,43 +51,44 @@ def sized(
     )
 
 
-SIZED = [
-    sized(
+SMALL_RECIPES = [
+    small(
         "lsgan",
-        f"LSGAN sized for CPU minutes. Departs from the paper: {SMALL}, spectral norm in D.",
+        f"Small LSGAN that trains in minutes on a CPU. Departs from the paper: {SMALL}, spectral norm in D.",
         LSGAN,
         "lsgan",
     ),
-    sized(
+    small(
         "hinge",
-        f"Hinge loss with spectral norm in D, sized for CPU minutes. Departs from the papers: {SMALL}, "
-        "one step of D, initialisation.",
+        "Small DCGAN with the hinge loss and spectral norm in D that trains in minutes on a CPU. Departs "
+        f"from the papers: {SMALL}, one step of D, initialisation.",
         HINGE,
         "hinge",
     ),
-    sized(
+    small(
         "ragan",
-        f"Relativistic average GAN sized for CPU minutes. Departs from the paper: {SMALL}.",
+        f"Small relativistic average GAN that trains in minutes on a CPU. Departs from the paper: {SMALL}.",
         RAGAN,
         "relativistic-average",
     ),
-    sized(
+    small(
         "dragan",
-        f"DRAGAN sized for CPU minutes. Departs from the authors' notebook: {SMALL}.",
+        f"Small DRAGAN that trains in minutes on a CPU. Departs from the authors' notebook: {SMALL}.",
         DRAGAN,
         more={"architecture.discriminator_norm": "none", "terms.dragan.weight": 10.0},
     ),
-    sized(
+    small(
         "lecam",
-        f"DCGAN with LeCam's regulariser, sized for CPU minutes. Departs from the paper: {SMALL}, no labels, "
-        "logistic loss.",
+        "Small DCGAN with the LeCam regulariser that trains in minutes on a CPU. Departs from the paper: "
+        f"{SMALL}, no labels, logistic loss.",
         LECAM,
         more={"terms.lecam.weight": 0.3},
     ),
-    sized(
+    small(
         "bcr",
-        f"DCGAN with balanced consistency, sized for CPU minutes. Departs from the paper: {SMALL}, shifts of "
-        "2 pixels, no mirroring (all shoes of the embedded data point one way).",
+        "Small DCGAN with balanced consistency regularisation that trains in minutes on a CPU. Departs from "
+        f"the paper: {SMALL}, shifts of 2 pixels, no mirroring (all shoes in the embedded data point the "
+        "same way).",
         BCR,
         more={
             "terms.consistency.lambda_real": 10.0,
@@ -102,7 +103,7 @@ SIZED = [
 LSGAN_PAPER = RecipeSpec(
     name="lsgan-paper",
     summary="LSGAN as in the authors' train_lsun.py, for 112x112: Adam 1e-3, 1024 latents, BatchNorm. "
-    "Not reproduced: their G (3x3 kernels, of stride 1 and 2 in turn, twice the layers of DCGAN's).",
+    "Not reproduced: their G (3x3 kernels, stride 1 and 2 in turn, twice as many layers as DCGAN's).",
     paper=LSGAN,
     architecture="dcgan",
     loss="lsgan",
@@ -110,6 +111,7 @@ LSGAN_PAPER = RecipeSpec(
         "train.images": 64_000_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 1024,
         "architecture.latent_distribution": "uniform",
         "architecture.generator_width": 64,
@@ -127,13 +129,13 @@ LSGAN_PAPER = RecipeSpec(
     },
 )
 
-# AlexiaJM/RelativisticGAN stable.sh: RaSGAN on CIFAR-10 (32x32), --arch 1, 100,000 batches of 32. G's
-# maps are those of the smooth head: 512 at 4x4, 256, 128, 64 at 32x32, then a 3x3 convolution.
+# AlexiaJM/RelativisticGAN stable.sh: RaSGAN on CIFAR-10 (32x32), --arch 1, 100,000 batches of 32. Its G is
+# that of the smooth head: 512 channels at 4x4, 256, 128, 64 at 32x32, then a 3x3 convolution.
 RAGAN_PAPER = RecipeSpec(
     name="ragan-paper",
     summary="Relativistic average GAN as in the author's stable.sh for CIFAR-10 (32x32): Adam 2e-4, batch "
-    "32, spectral norm in D. Not reproduced: her D (seven convolutions, here four) and no BatchNorm in G's "
-    "first layer; she halves both losses.",
+    "32, spectral norm in D's convolutions. Not reproduced: her D (seven convolutions, here four), and half "
+    "of both losses.",
     paper=RAGAN,
     architecture="dcgan",
     loss="relativistic-average",
@@ -141,6 +143,7 @@ RAGAN_PAPER = RecipeSpec(
         "train.images": 3_200_000,
         "train.batch_size": 32,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
@@ -148,6 +151,9 @@ RAGAN_PAPER = RecipeSpec(
         "architecture.head": "smooth",
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "spectral",
+        "architecture.spectral_score": False,
+        "architecture.slope": 0.1,
+        "architecture.bottom_activation": False,
         "architecture.init": "normal",
         "loss.form": "logistic",
         **both_sides(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none"),
@@ -155,11 +161,14 @@ RAGAN_PAPER = RecipeSpec(
     },
 )
 
-# kodalinaveen3/DRAGAN DRAGAN.ipynb: 199,999 batches of 128 of MNIST, one hidden layer of 128 each.
+# kodalinaveen3/DRAGAN DRAGAN.ipynb: 199,999 batches of 128 of MNIST, one hidden layer of 128 each. Its
+# pixels are in 0..1. Here they are in -1..1, where gradients s are half as large: its penalty
+# 10 (2 s - 1)^2 is 40 (s - 0.5)^2.
 DRAGAN_PAPER = RecipeSpec(
     name="dragan-paper",
     summary="DRAGAN as in the authors' notebook for MNIST: two MLPs with one hidden layer, Adam 1e-4. "
-    "Not reproduced: pixels in 0..1 (here -1..1, the slopes are halved), Xavier's initialisation.",
+    "Not reproduced: pixels in 0..1 (here -1..1, with target and weight of the penalty converted), Xavier "
+    "initialisation.",
     paper=DRAGAN,
     architecture="mlp",
     loss="non-saturating",
@@ -167,6 +176,7 @@ DRAGAN_PAPER = RecipeSpec(
         "train.images": 25_599_872,
         "train.batch_size": 128,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
         "architecture.generator_hidden": (128,),
@@ -174,8 +184,8 @@ DRAGAN_PAPER = RecipeSpec(
         "architecture.output": "sigmoid",
         "architecture.discriminator_hidden": (128,),
         "architecture.discriminator_units": "relu",
-        "terms.dragan.weight": 10.0,
-        "terms.dragan.target": 1.0,
+        "terms.dragan.weight": 40.0,
+        "terms.dragan.target": 0.5,
         "terms.dragan.spread": 0.5,
         **both_sides(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
         "ema.half_life": 0,
@@ -191,13 +201,14 @@ def penalties(**options: Any) -> dict[str, Any]:
     return {f"terms.{name}.{key}": value for name in ("r1", "r2") for key, value in options.items()}
 
 
-# Short runs got further with BatchNorm in G than without, and every=4 saves time. R3GAN does neither: in
-# its appendix E, penalties at every 8th step cost a little FID on images, and runs on Stacked MNIST and
-# on points in the plane did not converge. There, every=1.
-SIZED_RPGAN = RecipeSpec(
+# Short runs gave better samples with BatchNorm in G, and every=4 saves time. R3GAN does neither: by its
+# appendix E, penalties at every 8th step cost a little FID on images, and runs on Stacked MNIST and on
+# two-dimensional points did not converge. For such data use every=1.
+SMALL_RPGAN = RecipeSpec(
     name="rpgan",
-    summary="Relativistic pairing GAN with R1 and R2, sized for CPU minutes. Departs from R3GAN: small DCGAN "
-    "nets, BatchNorm in G, penalties at every 4th step, rates of 2e-3 with decay, no augmentation.",
+    summary="Small relativistic pairing GAN with R1 and R2 that trains in minutes on a CPU. Departs from "
+    "R3GAN: small DCGAN networks, BatchNorm in G, penalties at every 4th step, learning rates of 2e-3 with "
+    "decay, no augmentation.",
     paper=R3GAN,
     architecture="dcgan",
     loss="relativistic",
@@ -222,15 +233,17 @@ SIZED_RPGAN = RecipeSpec(
 )
 
 
-# Table 9, column CIFAR-10; train.py of R3GAN has the same numbers and leaves the length open. For the first
-# 20 of 250 million images cosines lead to these from a rate of 2e-4, gamma 0.05, beta2 0.9 and half-life 0;
-# then they stay. A constant must be one or the other: the end, which holds for the other 230 million. So
-# the rate starts low, too: by appendix D the high one needs the low beta2. The half-life does grow in
-# those 20 million images, on a straight line: 5 / 20 of the images seen.
+# Table 9, column CIFAR-10; train.py of R3GAN has the same values, without the length. Over the first 20 of
+# 250 million images (burn-in), cosine schedules go from lr 2e-4, gamma 0.05, beta2 0.9 and half-life 0 to the
+# values here, which then stay constant. A constant can match only one end; this one holds for the other 230
+# million. So the learning rate is low from the start; by appendix D the high one needs the low beta2. The
+# half-life does grow during those 20 million images, linearly: 5 / 20 of the images so far.
 RPGAN_PAPER = RecipeSpec(
     name="rpgan-paper",
-    summary="R3GAN's numbers for CIFAR-10 (32x32) as they are after its burn-in, on WGAN-GP's residual nets "
-    "without norms. Not reproduced: its own nets, class labels, augmentation, schedules of the burn-in.",
+    summary="R3GAN's settings for CIFAR-10 (32x32) after its burn-in, with WGAN-GP's residual networks "
+    "without norms. Not reproduced: its own networks, class labels, augmentation, schedules of the burn-in "
+    "(learning rate, beta2, gamma; the EMA half-life grows linearly, there by a cosine), bf16 in all stages "
+    "but the smallest (here in all, where the machine has it).",
     paper=R3GAN + ", table 9",
     architecture="wgan-resnet",
     loss="relativistic",
@@ -253,10 +266,10 @@ RPGAN_PAPER = RecipeSpec(
 )
 
 RECIPES = [
-    *SIZED,
+    *SMALL_RECIPES,
     LSGAN_PAPER,
     RAGAN_PAPER,
     DRAGAN_PAPER,
-    SIZED_RPGAN,
+    SMALL_RPGAN,
     RPGAN_PAPER,
 ]

@@ -1,4 +1,4 @@
-"""Regularisers of D (`dragan`, `lecam`, `consistency`) and of G (`mode-seeking`, `feature-matching`)."""
+"""Regularisers of D (R1, R2, DRAGAN, LeCam, consistency) and of G (mode seeking, feature matching)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganzoo_losses.config import (
     ZeroCentredConfig,
 )
 
-# Under the square root: at a slope of 0 its derivative is 0 instead of 0/0.
+# Added under the square root: at a gradient of 0 its derivative is 0 instead of 0/0.
 TINY = 1e-12
 
 
@@ -37,9 +37,9 @@ def dragan(config: DraganConfig) -> Callable[[View], Tensor]:
     """Factory of `dragan`: weight * E (||grad D(x + d)||_2 - target)^2 around real samples x.
 
     d = share * spread * std * noise, with noise ~ U(0, 1) for each value and share ~ U(0, 1) for each
-    sample, as in the authors' DRAGAN.ipynb (the paper has N(0, c I)). std is one number for each field:
-    the population's standard deviation over all its values in the batch at hand, so parts of a batch see
-    their own. The norm is per sample, over all written float fields together.
+    sample, as in the authors' DRAGAN.ipynb (the paper has N(0, c I)). std is one number for each field: the
+    population standard deviation over all values in the micro-batch or shard. The norm is per sample, over
+    all written float fields together.
     """
 
     def penalty(view: View) -> Tensor:
@@ -51,8 +51,10 @@ def dragan(config: DraganConfig) -> Callable[[View], Tensor]:
             step = share.reshape(-1, *[1] * (real.ndim - 1)) * view.uniform(*real.shape)
             points[name] = (real + config.spread * real.std(correction=0) * step).requires_grad_()
         score = view.discriminate({**view.real, **points})["score"]
-        slopes = torch.autograd.grad(score.sum(), list(points.values()), create_graph=True, allow_unused=True)
-        squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+        gradients = torch.autograd.grad(
+            score.sum(), list(points.values()), create_graph=True, allow_unused=True
+        )
+        squares = [g.reshape(score.shape[0], -1).square().sum(1) for g in gradients if g is not None]
         if not squares:
             raise SettingsError("The discriminator reads nothing that the generator writes.")
         norm = torch.stack(squares).sum(0).add(TINY).sqrt()
@@ -65,10 +67,10 @@ class Lecam(nn.Module):
     """weight * (E max(0, D(x) - F)^2 + E max(0, R - D(x'))^2), R and F moving averages of mean scores.
 
     Tseng et al. 2021, as in the authors' code (biggan_cifar/losses.py, stylegan2/lecam_loss.py): real
-    scores under F and generated ones over R are left alone. The averages R of real and F of generated
-    scores take in this step's first. They are freed from their start at 0 by the weight that they have
-    collected, so the first step sees its own means. Several games, and parts of a batch that are computed
-    one after the other, follow each other in them; of processes they are averaged.
+    scores below F and generated ones above R are not penalised. R is the moving average of real scores, F
+    that of generated scores; both include this step. They start at 0, and dividing by the collected weight
+    corrects this bias, so in the first step they are its means. Several games, and micro-batches, update them
+    one after the other; over processes they are averaged.
     """
 
     real: Tensor
@@ -99,11 +101,11 @@ def lecam(config: LecamConfig) -> Lecam:
     return Lecam(config)
 
 
-def moved(image: Tensor, draws: Tensor, shift: int, flip: bool) -> Tensor:
+def shift_and_flip(image: Tensor, draws: Tensor, shift: int, flip: bool) -> Tensor:
     """Images (N, C, H, W), each shifted by -shift..shift whole pixels and mirrored or not.
 
-    `draws` (N, 3) are U(0, 1): for the shift down, the shift across, and whether `flip` mirrors it. The edge
-    is repeated where a shift leaves a gap. Differentiable: pixels are picked.
+    `draws` (N, 3) are U(0, 1): for the vertical shift, the horizontal shift, and whether `flip` mirrors the
+    image. Edge pixels are repeated where a shift leaves a gap. Differentiable, because pixels are gathered.
     """
     count, _, height, width = image.shape
     steps = (draws[:, :2] * (2 * shift + 1)).floor().long() - shift
@@ -118,13 +120,13 @@ def moved(image: Tensor, draws: Tensor, shift: int, flip: bool) -> Tensor:
 def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
     """Factory of `consistency`: lambda_real E (D(x) - D(T(x)))^2 + lambda_fake E (D(x') - D(T(x')))^2.
 
-    Balanced consistency regularisation (bCR, Zhao et al. 2020). T moves each sample in its
-    own way, and all float images of a sample alike. Both scores learn; G does not.
+    Balanced consistency regularisation (bCR, Zhao et al. 2020). T is drawn for each sample, and is the same
+    for all float images of a sample. The gradient goes through both scores, but not to G.
     """
 
     def inconsistency(view: View, batch: Batch, outputs: Batch, draws: Tensor) -> Tensor:
         images = {
-            name: moved(value, draws, config.shift, config.flip)
+            name: shift_and_flip(value, draws, config.shift, config.flip)
             for name, value in batch.items()
             if value.ndim == 4 and value.is_floating_point()
         }
@@ -133,8 +135,8 @@ def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
     def penalty(view: View) -> Tensor:
         if not any(view.real[name].ndim == 4 for name in written_floats(view, "consistency")):
             raise SettingsError(
-                "'consistency' moves images, and this generator writes none.",
-                where=f"it writes: {', '.join(view.written)}",
+                "'consistency' needs a generator that writes images.",
+                where=f"this generator writes: {', '.join(view.written)}",
                 fix="terms.consistency=false",
             )
         draws = view.uniform(2 * view.real[view.written[0]].shape[0], 3).chunk(2)
@@ -149,8 +151,8 @@ def mode_seeking(config: ModeSeekingConfig) -> Callable[[View], Tensor]:
     """Factory of `mode-seeking`: weight / (E |G(c, z1) - G(c, z2)| / E |z1 - z2| + epsilon).
 
     Mao et al. 2019 maximise the ratio of distances; their code (DCGAN-Mode-Seeking) minimises this. z2 is
-    z1 of the sample before, so it has the distribution of any noise field; c stays, what a generator reads
-    beside it. Means over all values of the batch at hand, as theirs: parts of a batch see their own.
+    z1 of the previous sample, so it has the correct distribution for any noise field. c, the other inputs of
+    the generator, are the same for both. The means are over all values of the micro-batch or shard.
     """
 
     def penalty(view: View) -> Tensor:
@@ -164,11 +166,11 @@ def mode_seeking(config: ModeSeekingConfig) -> Callable[[View], Tensor]:
             )
         ((key, first),) = noise.items()
         if first.shape[0] < 2:
-            raise SettingsError("'mode-seeking' compares samples: two are needed.", fix="train.batch_size=2")
+            raise SettingsError("'mode-seeking' needs two samples or more.", fix="train.batch_size=2")
         second = first.roll(1, 0)
         other = view.generate({**view.real, key: second})
-        apart = torch.cat([(view.fake[name] - other[name]).abs().flatten() for name in names]).mean()
-        return config.weight / (apart / (first - second).abs().mean() + config.epsilon)
+        distance = torch.cat([(view.fake[name] - other[name]).abs().flatten() for name in names]).mean()
+        return config.weight / (distance / (first - second).abs().mean() + config.epsilon)
 
     return penalty
 
@@ -176,8 +178,8 @@ def mode_seeking(config: ModeSeekingConfig) -> Callable[[View], Tensor]:
 def feature_matching(config: FeatureMatchingConfig) -> Callable[[View], Tensor]:
     """Factory of `feature-matching`: weight * ||E f(x) - E f(x')||_2^2 (Salimans et al. 2016, section 3.1).
 
-    f is the discriminator's output `features` (N, ...). Means over the batch at hand: parts of a batch see
-    their own. The paper puts it in the place of G's loss; here it is added to it.
+    f is the discriminator's output `features` (N, ...). The means are over the micro-batch or shard. In the
+    paper this replaces G's loss; here it is added to it.
     """
 
     def penalty(view: View) -> Tensor:
@@ -193,11 +195,11 @@ def feature_matching(config: FeatureMatchingConfig) -> Callable[[View], Tensor]:
     return penalty
 
 
-def mean_square_slope(view: View, batch: Batch) -> Tensor:
+def mean_squared_gradient(view: View, batch: Batch) -> Tensor:
     """E ||grad_x D(x)||^2 over the samples of `batch`: per sample, over all written float fields together.
 
-    The written fields are new leaves, so that nothing before them is kept or gets a gradient. Fields that
-    the generator does not write (a label) go to D as they are. Scores of any shape are summed per sample.
+    The written fields are detached, so no gradient reaches the generator. Fields that the generator does not
+    write (a label) are not changed. Scores of any shape are summed per sample.
     """
     points = {
         name: batch[name].detach().requires_grad_()
@@ -211,8 +213,8 @@ def mean_square_slope(view: View, batch: Batch) -> Tensor:
             fix="terms.r1=false terms.r2=false",
         )
     score = view.discriminate({**batch, **points})["score"]
-    slopes = torch.autograd.grad(score.sum(), list(points.values()), create_graph=True, allow_unused=True)
-    squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+    gradients = torch.autograd.grad(score.sum(), list(points.values()), create_graph=True, allow_unused=True)
+    squares = [g.reshape(score.shape[0], -1).square().sum(1) for g in gradients if g is not None]
     if not squares:
         raise SettingsError("The discriminator reads nothing that the generator writes.")
     return torch.stack(squares).sum(0).mean()
@@ -222,7 +224,7 @@ def r1(config: ZeroCentredConfig) -> Callable[[View], Tensor]:
     """Factory of `r1`: gamma/2 * E ||grad D(x)||^2 on real samples (equation 9)."""
 
     def penalty(view: View) -> Tensor:
-        return config.gamma / 2 * mean_square_slope(view, view.real)
+        return config.gamma / 2 * mean_squared_gradient(view, view.real)
 
     return penalty
 
@@ -231,6 +233,6 @@ def r2(config: ZeroCentredConfig) -> Callable[[View], Tensor]:
     """Factory of `r2`: gamma/2 * E ||grad D(x')||^2 on generated samples (equation 10)."""
 
     def penalty(view: View) -> Tensor:
-        return config.gamma / 2 * mean_square_slope(view, view.fake)
+        return config.gamma / 2 * mean_squared_gradient(view, view.fake)
 
     return penalty

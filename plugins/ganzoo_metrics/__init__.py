@@ -8,10 +8,12 @@ from __future__ import annotations
 from ganzoo.api import MetricSpec, hookimpl
 from ganzoo_metrics.config import ModesConfig, NeighboursConfig
 
+GANZOO_API_VERSION = 2
+
 METRICS = [
     MetricSpec(
         name="frechet",
-        summary="Frechet distance of features, as if both sets were Gaussian. Named after the extractor.",
+        summary="Frechet distance of features, both taken as Gaussian. The name depends on the extractor.",
         paper="Heusel et al. 2017, arXiv:1706.08500",
         factory="ganzoo_metrics.distances:frechet",
         better={"{distance}": "lower"},
@@ -40,7 +42,7 @@ METRICS = [
         factory="ganzoo_metrics.neighbours:memorisation",
         needs=("training",),
         better={"memorisation": "higher", "copied": "lower"},
-        reference=False,  # they are training samples themselves
+        reference=False,  # real samples here would be training samples
     ),
     MetricSpec(
         name="classes",
@@ -57,7 +59,7 @@ METRICS = [
     ),
     MetricSpec(
         name="inception-score",
-        summary="How sure the Inception network is of each image, and how different its guesses are.",
+        summary="Inception Score: clear class predictions for each image, and many different classes.",
         paper="Salimans et al. 2016, Improved Techniques for Training GANs, arXiv:1606.03498",
         factory="ganzoo_metrics.classes:inception_score",
         needs=("fid",),
@@ -65,7 +67,7 @@ METRICS = [
     ),
     MetricSpec(
         name="cas",
-        summary="Accuracy on real samples of a classifier that learned from generated ones.",
+        summary="Accuracy on real samples of a classifier that was trained on generated samples.",
         paper="Ravuri and Vinyals 2019, arXiv:1905.10887",
         factory="ganzoo_metrics.classes:accuracy_of_classifier",
         needs=("classifier", "conditioned"),
@@ -79,12 +81,12 @@ METRICS = [
         factory="ganzoo_metrics.paired:paired",
         needs=("image", "targets"),
         better={"l1": "lower", "psnr": "higher", "ssim": "higher"},
-        reference=False,  # they are targets themselves
+        reference=False,  # real samples are the targets
         quick=True,
     ),
     MetricSpec(
         name="modes",
-        summary="Points near a mode of a known mixture, and how many of the modes they find.",
+        summary="Share of points near a mode of a known mixture, and the number of modes found.",
         paper="Srivastava et al. 2017, VEEGAN, arXiv:1705.07761, section 4.1",
         factory="ganzoo_metrics.tabular:modes",
         config=ModesConfig,
@@ -94,7 +96,7 @@ METRICS = [
     ),
     MetricSpec(
         name="marginals",
-        summary="Columns one by one (earth mover's, Kolmogorov-Smirnov) and correlations of pairs.",
+        summary="Distances of each column (earth mover's, Kolmogorov-Smirnov), correlations of pairs.",
         factory="ganzoo_metrics.tabular:marginals",
         needs=("rows",),
         better=dict.fromkeys(("column_distance", "column_ks", "pair_correlation"), "lower"),

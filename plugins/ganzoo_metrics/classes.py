@@ -15,8 +15,8 @@ Ints = NDArray[np.int64]
 def expected_shares(modes: Ints, labels: Ints, *, independent: bool) -> NDArray[np.float64]:
     """The share of each of these modes (m, parts) in data with these labels (n, parts).
 
-    That among the labels; of `independent` parts the product of theirs, which is not 0 for a mode that so
-    many labels do not show.
+    It is the frequency among the labels. With `independent` parts it is the product of the frequencies of the
+    parts, which is not 0 for a mode that n labels happen not to contain.
     """
     if independent:
         shares = np.ones(len(modes))
@@ -32,8 +32,8 @@ def expected_shares(modes: Ints, labels: Ints, *, independent: bool) -> NDArray[
 def reverse_kl(numbers: Ints, expected: NDArray[np.float64]) -> float:
     """KL(generated || data) over modes, in nats (PacGAN, Lin et al. 2018, section 4.1).
 
-    Generated shares are relative frequencies. Modes that the data does not have count as if they had
-    half a sample's share there.
+    Generated shares are relative frequencies. A mode that the data does not have gets the share of half a
+    sample there.
     """
     counts = np.bincount(numbers, minlength=len(expected))
     there = counts > 0
@@ -48,6 +48,15 @@ def classifier_score(probabilities: NDArray[np.float32]) -> float:
     return float(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
 
 
+def split_score(probabilities: NDArray[np.float32], splits: int = 10) -> float:
+    """The mean of `classifier_score` over `splits` parts of (n, classes), as for the Inception Score.
+
+    Salimans 2016, section 4, and the authors' code: 10 parts of 50,000 samples. Fewer samples in a part
+    give a lower score, because each sample then has more weight in the mean p(y).
+    """
+    return float(np.mean([classifier_score(part) for part in np.array_split(probabilities, splits)]))
+
+
 def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `classes`: `modes`, `reverse_kl`, `classifier_score`, `label_accuracy`.
 
@@ -59,8 +68,8 @@ def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
         probabilities, real = comparison.fake.probabilities, comparison.real.labels
         if real is None:
             return {}
-        seen = probabilities.argmax(2)
-        modes, numbers = np.unique(seen, axis=0, return_inverse=True)
+        predicted = probabilities.argmax(2)
+        modes, numbers = np.unique(predicted, axis=0, return_inverse=True)
         expected = expected_shares(modes, real, independent=comparison.stacked)
         parts = probabilities.transpose(1, 0, 2)
         scores = {
@@ -68,31 +77,31 @@ def classes(config: None = None) -> Callable[[Comparison], dict[str, float]]:
             "reverse_kl": reverse_kl(numbers.reshape(-1), expected),
             "classifier_score": float(np.mean([classifier_score(part) for part in parts])),
         }
-        asked = comparison.fake.labels
-        if asked is not None:
-            scores["label_accuracy"] = float((seen == asked).all(1).mean())
+        conditions = comparison.fake.labels
+        if conditions is not None:
+            scores["label_accuracy"] = float((predicted == conditions).all(1).mean())
         return scores
 
     return score
 
 
 def inception_score(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `inception-score`, for the extractor whose distance is FID."""
+    """Factory of `inception-score`, for the extractor whose distance is FID: the mean of ten parts."""
 
     def score(comparison: Comparison) -> dict[str, float]:
-        return {"inception_score": classifier_score(comparison.fake.extractor_probabilities)}
+        return {"inception_score": split_score(comparison.fake.extractor_probabilities)}
 
     return score
 
 
 def accuracy_of_classifier(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `cas`: a classifier learns from generated samples and is examined on real ones.
+    """Factory of `cas`: a classifier is trained on generated samples and tested on real ones.
 
-    The classification accuracy score of Ravuri and Vinyals 2019, with the classifier's network.
+    The classification accuracy score of Ravuri and Vinyals 2019, with the network of our classifier.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:
-        asked = comparison.fake.labels
-        return {} if asked is None else {"cas": comparison.classifier_accuracy(comparison.fake.values, asked)}
+        values, conditions = comparison.fake.values, comparison.fake.labels
+        return {} if conditions is None else {"cas": comparison.classifier_accuracy(values, conditions)}
 
     return score

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class NeighboursConfig:
-    """Neighbours that make a ball: `k_precision` for precision and recall, `k_density` for the others."""
+    """The k of k-NN balls: `k_precision` for precision and recall, `k_density` for density and coverage."""
 
     k_precision: int = 3
     k_density: int = 5

@@ -1,84 +1,90 @@
-"""Distances between two sets of features: Frechet's, and the kernel distance KID."""
+"""Distances between two sets of features: the Frechet distance, and the kernel distance KID."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Comparison
-from ganzoo_metrics.once import OfTheLast
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32] | Floats
 
-_ROWS = 500  # of a matrix of kernel values at once
+_ROWS = 500  # rows of the kernel matrix that are computed at once
+_CHUNK = 10_000  # samples at once in float64: 164 MB of Inception features
 
 
-class Rooted(NamedTuple):
-    """The mean (d,) of features, and the symmetric root (d, d) of their covariance with its trace."""
+class Moments(NamedTuple):
+    """The mean (d,) of features, the symmetric root (d, d) of their covariance, and its trace."""
 
     mean: Floats
     root: Floats
     trace: float
 
 
-def frechet_distance(first: Features, second: Features, known: Rooted | None = None) -> float:
+def frechet_distance(first: Features, second: Features, known: Moments | None = None) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of (n, d) and (m, d).
 
     Equation 6 of Heusel et al. 2017. The trace of the root is the sum of the roots of the eigenvalues of
-    R C1 R with R R = C2, which is symmetric: two eigenvalue problems, and no root of a matrix that may
-    turn out complex. `known` is `rooted(second)`, where it is known.
+    R C1 R with R R = C2. That matrix is symmetric, so no root of a matrix is needed that could be complex.
+    `known` is `moments(second)`, if the caller has it.
     """
-    mean, root, trace = rooted(second) if known is None else known
-    own_mean, covariance = _moments(first)
+    mean, root, trace = moments(second) if known is None else known
+    own_mean, covariance = _mean_and_covariance(first)
     gap = own_mean - mean
     shared = np.sqrt(np.linalg.eigvalsh(root @ covariance @ root).clip(0)).sum()
     return float(gap @ gap + np.trace(covariance) + trace - 2 * shared)
 
 
-def rooted(x: Features) -> Rooted:
-    """What one side of a Frechet distance needs of features (n, d)."""
-    mean, covariance = _moments(x)
+def moments(x: Features) -> Moments:
+    """The moments of features (n, d) that one side of a Frechet distance needs."""
+    mean, covariance = _mean_and_covariance(x)
     values, vectors = np.linalg.eigh(covariance)
-    return Rooted(mean, (vectors * np.sqrt(values.clip(0))) @ vectors.T, float(np.trace(covariance)))
+    return Moments(mean, (vectors * np.sqrt(values.clip(0))) @ vectors.T, float(np.trace(covariance)))
 
 
-def _moments(x: Features) -> tuple[Floats, Floats]:
-    exact = x.astype(np.float64)
-    return exact.mean(0), np.atleast_2d(np.cov(exact, rowvar=False))
+def _mean_and_covariance(x: Features) -> tuple[Floats, Floats]:
+    """The mean (d,) and the covariance (d, d), without a second copy of all features in float64."""
+    mean = x.mean(0, dtype=np.float64)
+    scatter = np.zeros((x.shape[1], x.shape[1]))
+    for start in range(0, len(x), _CHUNK):
+        centred = x[start : start + _CHUNK] - mean
+        scatter += centred.T @ centred
+    return mean, scatter / (len(x) - 1)
 
 
 def kernel_distance(first: Features, second: Features, within_second: float | None = None) -> float:
     """The unbiased squared MMD with the kernel (x y / d + 1)^3 of (n, d) and (m, d); may be negative.
 
-    Equation 4 of Binkowski et al. 2018, over all pairs. The mean over random subsets that is often
-    reported has the same expectation and a larger error. `within_second` is `kernel_within(second)`,
-    where it is known.
+    Equation 4 of Binkowski et al. 2018, over all pairs. The mean over random subsets, which is often
+    reported, has the same expectation and a larger error. `within_second` is `kernel_within(second)`,
+    if the caller has it.
     """
     if within_second is None:
         within_second = kernel_within(second)
-    between = sum(_cubes(part, second) for part in _parts(first)) / (len(first) * len(second))
+    between = sum(_kernel_sum(chunk, second) for chunk in _chunks(first)) / (len(first) * len(second))
     return kernel_within(first) + within_second - 2 * between
 
 
 def kernel_within(x: Features) -> float:
     """The mean of the kernel over all pairs of different samples."""
     total = 0.0
-    for start, part in zip(range(0, len(x), _ROWS), _parts(x), strict=True):
-        # The kernel is symmetric: what is right of the diagonal counts twice.
-        total += _cubes(part, part) + 2 * _cubes(part, x[start + len(part) :])
+    for start, chunk in zip(range(0, len(x), _ROWS), _chunks(x), strict=True):
+        # The kernel is symmetric: values right of the diagonal count twice.
+        total += _kernel_sum(chunk, chunk) + 2 * _kernel_sum(chunk, x[start + len(chunk) :])
     own = np.square(x).sum(1, dtype=np.float64) / x.shape[1] + 1
     return (total - float((own**3).sum())) / (len(x) * (len(x) - 1))
 
 
-def _parts(x: Features) -> Iterator[Features]:
+def _chunks(x: Features) -> Iterator[Features]:
     return (x[start : start + _ROWS] for start in range(0, len(x), _ROWS))
 
 
-def _cubes(x: Features, y: Features) -> float:
+def _kernel_sum(x: Features, y: Features) -> float:
     """The sum of the kernel over all pairs."""
     values = x @ y.T
     values /= x.shape[1]
@@ -87,11 +93,11 @@ def _cubes(x: Features, y: Features) -> float:
 
 
 def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `frechet`: the score is named after the extractor (`fed`, `fid` ...)."""
-    real_side = OfTheLast(lambda real: rooted(real.features))
+    """Factory of `frechet`; the name of the score depends on the extractor (`fed`, `fid` ...)."""
+    real_moments = lru_cache(maxsize=1)(lambda real: moments(real.features))
 
     def score(comparison: Comparison) -> dict[str, float]:
-        known = real_side(comparison.real)
+        known = real_moments(comparison.real)
         return {
             comparison.distance: frechet_distance(comparison.fake.features, comparison.real.features, known)
         }
@@ -101,7 +107,7 @@ def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
 def kid(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `kid`."""
-    within = OfTheLast(lambda real: kernel_within(real.features))
+    within = lru_cache(maxsize=1)(lambda real: kernel_within(real.features))
 
     def score(comparison: Comparison) -> dict[str, float]:
         known = within(comparison.real)

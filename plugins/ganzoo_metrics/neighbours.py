@@ -1,15 +1,15 @@
-"""Scores that look at nearest neighbours: fidelity, diversity, and whether training samples were copied."""
+"""Scores from nearest neighbours: fidelity, diversity, and copies of training samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Comparison, squared_distances
 from ganzoo_metrics.config import NeighboursConfig
-from ganzoo_metrics.once import OfTheLast
 
 Features = NDArray[np.float32]
 
@@ -23,10 +23,10 @@ def fidelity_and_diversity(
 ) -> dict[str, float]:
     """Precision and recall (Kynkaanniemi et al. 2019, equation 1), density and coverage (Naeem et al. 2020).
 
-    A real sample's ball reaches to its k-th nearest real neighbour. `precision`: share of fakes in any
-    real ball; `recall`: the same with the roles changed. `density`: real balls around a fake, over k;
-    `coverage`: share of real balls that hold a fake. `real_radii` are `radii(real, k_precision, k_density)`,
-    where they are known.
+    The ball of a real sample reaches to its k-th nearest real neighbour. `precision`: share of fakes in any
+    real ball; `recall`: the same with the roles exchanged. `density`: mean number of real balls around a
+    fake, over k; `coverage`: share of real balls that contain a fake. `real_radii` is
+    `radii(real, k_precision, k_density)`, if the caller has it.
     """
     near, far = radii(real, k_precision, k_density) if real_radii is None else real_radii
     (fake_balls,) = radii(fake, k_precision)
@@ -59,7 +59,7 @@ def radii(features: Features, *neighbours: int) -> Features:
 def prdc(config: NeighboursConfig) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `prdc`."""
     ks = (config.k_precision, config.k_density)
-    real_radii = OfTheLast(lambda real: radii(real.features, *ks))
+    real_radii = lru_cache(maxsize=1)(lambda real: radii(real.features, *ks))
 
     def score(comparison: Comparison) -> dict[str, float]:
         known = real_radii(comparison.real)
@@ -69,12 +69,12 @@ def prdc(config: NeighboursConfig) -> Callable[[Comparison], dict[str, float]]:
 
 
 def memorisation(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `memorisation`: whether fakes are nearer to training samples than to others of that kind.
+    """Factory of `memorisation`: whether fakes are nearer to training samples than to held-out ones.
 
-    For each fake the distance to the nearest training sample over that to the nearest held-out one, of
-    which there are equally many; `memorisation` is the median: about 1 without copying, near 0 for
-    copies. `copied` is the share of fakes that are at least twice as near to a training sample, less the
-    share of those at least twice as near to a held-out one: in few dimensions both are many by chance.
+    The ratio of a fake is its distance to the nearest training sample over that to the nearest of equally
+    many held-out samples. `memorisation` is the median ratio: about 1 without copying, near 0 for copies.
+    `copied` is the share of fakes with a ratio of 0.5 or less, minus the share with 2 or more: in few
+    dimensions both shares are large by chance.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:

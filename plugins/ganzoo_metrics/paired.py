@@ -1,4 +1,4 @@
-"""Generated images against the images that they should be, one by one."""
+"""Generated images against their target images, one by one."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ganzoo.api import Comparison
 Pixels = NDArray[np.uint8]
 
 ROUNDED = 1 / 12
-"""The mean squared error of rounding to whole numbers: closer than that nothing is, at 58.9 dB."""
+"""The mean squared error of rounding to whole numbers. It limits PSNR to 58.9 dB."""
 
 _BLOCK = 64  # images at once
 
 
-def psnr(made: Pixels, right: Pixels) -> float:
+def psnr(fake: Pixels, target: Pixels) -> float:
     """10 log10(255^2 / MSE) in dB of each image (n, h, w, c), then the mean."""
-    error = np.square(made.astype(np.float64) - right).mean((1, 2, 3))
+    error = np.square(fake.astype(np.float64) - target).mean((1, 2, 3))
     return float(10 * np.log10(255**2 / np.maximum(error, ROUNDED)).mean())
 
 
-def ssim(made: Pixels, right: Pixels) -> float:
+def ssim(fake: Pixels, target: Pixels) -> float:
     """Mean structural similarity of images (n, h, w, c), 1 where they are equal.
 
-    Wang et al. 2004, equation 13, with the constants and the Gaussian window of 1.5 pixels of section III;
-    at the edges of an image it is continued by its mirror image. Channels count alike.
+    Wang et al. 2004, equation 13, with the constants and the Gaussian window of 1.5 pixels of section III.
+    Images are mirrored at their edges. All channels have the same weight.
     """
-    x, y = made.astype(np.float64), right.astype(np.float64)
+    x, y = fake.astype(np.float64), target.astype(np.float64)
 
     def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
         smooth: NDArray[np.float64] = gaussian_filter(values, (0, 1.5, 1.5, 0), truncate=3.5)
@@ -50,12 +50,12 @@ def paired(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
     def score(comparison: Comparison) -> dict[str, float]:
         assert comparison.targets is not None  # noqa: S101
-        made, right = comparison.fake.values, comparison.real.values[comparison.targets]
+        fake, target = comparison.fake.values, comparison.real.values[comparison.targets]
         sums = np.zeros(3)
-        for start in range(0, len(made), _BLOCK):
-            x, y = made[start : start + _BLOCK], right[start : start + _BLOCK]
+        for start in range(0, len(fake), _BLOCK):
+            x, y = fake[start : start + _BLOCK], target[start : start + _BLOCK]
             distance = float(np.abs(x.astype(np.float64) - y).mean()) / 255
             sums += len(x) * np.array([distance, psnr(x, y), ssim(x, y)])
-        return dict(zip(("l1", "psnr", "ssim"), (sums / len(made)).tolist(), strict=True))
+        return dict(zip(("l1", "psnr", "ssim"), (sums / len(fake)).tolist(), strict=True))
 
     return score

@@ -1,4 +1,4 @@
-"""Scores of points and rows, for which no network is needed: modes, marginals, pairs of columns."""
+"""Scores of points and rows that need no network: modes, marginals, pairs of columns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ganzoo_metrics.config import ModesConfig
 
 
 def modes(config: ModesConfig) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `modes`, for points whose label names their Gaussian (a ring, a grid).
+    """Factory of `modes`, for points whose label is the number of their Gaussian (a ring, a grid).
 
     Centres and the standard deviation are those of the real points. `quality`: share of points within
-    `reach` standard deviations of a centre; `modes`: centres with at least one such point (Srivastava
-    et al. 2017, VEEGAN, section 4.1); `reverse_kl`: of how those points are spread over the centres.
+    `reach` standard deviations of a centre; `modes`: number of centres with at least one such point
+    (Srivastava et al. 2017, VEEGAN, section 4.1); `reverse_kl`: of the shares of those points per centre.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:
@@ -45,7 +45,7 @@ def marginals(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `marginals`: each column by itself, and each pair of columns.
 
     `column_distance`: the mean over columns of the earth mover's distance, in standard deviations of the
-    real column, undivided where that is constant. `column_ks`: the largest Kolmogorov-Smirnov statistic.
+    real column (not divided where it is constant). `column_ks`: the largest Kolmogorov-Smirnov statistic.
     `pair_correlation`: the mean absolute difference of the correlations of two columns.
     """
 
@@ -71,6 +71,6 @@ def _rows(values: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _correlations(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the columns; 0 where a column is constant."""
+    """The correlations of the columns; 0 where a column is constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.atleast_2d(np.nan_to_num(np.corrcoef(rows, rowvar=False)))

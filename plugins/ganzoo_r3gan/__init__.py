@@ -1,10 +1,12 @@
-"""R3GAN's networks: a modern residual baseline for the relativistic loss with R1 and R2."""
+"""R3GAN's networks: residual networks for the relativistic loss with R1 and R2."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
 from ganzoo_r3gan.config import R3Config
 from ganzoo_r3gan.recipes import R3GAN, RECIPES
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -13,7 +15,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="r3gan",
-            summary="Residual nets without norms, grouped convolutions in wide blocks; images from 8x8.",
+            summary="Residual networks without norms, with grouped convolutions; images from 8x8.",
             paper=f"{R3GAN}, section 4",
             factory="ganzoo_r3gan.networks:build",
             config=R3Config,
@@ -25,5 +27,5 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

@@ -10,9 +10,9 @@ from typing import Literal
 class R3Config:
     """Options of `r3gan`.
 
-    Channels of both nets double at each halving, from their width up to `widest`. Each stage has `blocks`
-    residual blocks, inside which there are `expansion` times as many channels, convolved in groups of
-    `group`. `output`: images as they come and cut off in evaluation (the paper's), or tanh.
+    Channels of both networks double at each halving, from their width up to `widest`. Each stage has
+    `blocks` residual blocks. Inside a block there are `expansion` times as many channels, convolved in groups
+    of `group`. `output`: unbounded in training and clipped in evaluation (the paper's), or tanh.
     """
 
     latent: int = 64

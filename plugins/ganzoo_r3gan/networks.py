@@ -1,8 +1,8 @@
-"""Architecture `r3gan` (Huang et al. 2024, arXiv:2501.05441, section 4): residual nets without any norm.
+"""Architecture `r3gan` (Huang et al. 2024, arXiv:2501.05441, section 4): residual networks without norms.
 
-Both nets are one list of stages, turned round: inverted bottlenecks with grouped convolutions, after ResNeXt,
-and a transition that resamples. What norms would do, the initial weights do (Fix-up): the last layer of each
-block starts at 0, the others shrink with the number of blocks.
+D is G in reverse order. A stage has inverted bottlenecks with grouped convolutions, as in ResNeXt, and a
+transition that resamples. Fix-up initialisation replaces norms: the last layer of each block starts at 0,
+and the other weights are smaller the more blocks there are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SLOPE = 0.2
 
 
 def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
-    """The layer with weights N(0, gain^2 / fan in) and biases 0."""
+    """The layer, initialised with weights N(0, gain^2 / fan in) and biases 0."""
     nn.init.normal_(layer.weight, 0, gain / sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -33,10 +33,10 @@ def mixing(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 class Residual(nn.Module):
-    """x + conv1x1(act(conv3x3 in groups(act(conv1x1(x))))), with more channels inside; at first x alone."""
+    """x + conv1x1(act(grouped conv3x3(act(conv1x1(x))))), with more channels inside; at first just x."""
 
     def __init__(self, config: R3Config, channels: int, total: int) -> None:
-        """`total`: all blocks of the net. The two layers that are not 0 at first get total^(-1/4) each."""
+        """`total`: number of blocks of the network. The first two layers have a gain of total^(-1/4)."""
         super().__init__()
         inner = channels * config.expansion
         gain = sqrt(2 / (1 + SLOPE**2)) * total**-0.25
@@ -51,12 +51,12 @@ class Residual(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, h, w) to the same shape."""
-        made: Tensor = maps + self.layers(maps)
-        return made
+        result: Tensor = maps + self.layers(maps)
+        return result
 
 
 class Basis(nn.Module):
-    """z (N, latent) -> (N, channels, h, w): learned maps, each times a linear function of z."""
+    """z (N, latent) -> (N, channels, h, w): learned maps, each multiplied by a linear function of z."""
 
     def __init__(self, latent: int, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -66,12 +66,12 @@ class Basis(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, channels, h, w), channels last in memory."""
         strength: Tensor = self.linear(z)
-        made: Tensor = self.maps.to(strength.dtype) * strength[:, :, None, None]
-        return made.contiguous(memory_format=torch.channels_last)
+        result: Tensor = self.maps.to(strength.dtype) * strength[:, :, None, None]
+        return result.contiguous(memory_format=torch.channels_last)
 
 
 class Even(nn.Module):
-    """One more row or column of zeros where their number is odd."""
+    """Adds a row or column of zeros where their number is odd."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, C, h or h + 1, w or w + 1)."""
@@ -80,7 +80,7 @@ class Even(nn.Module):
 
 
 class Plan:
-    """Sizes and channels of the maps of a net, from the image down."""
+    """Sizes and channels of the maps of a network, from the largest to the smallest."""
 
     def __init__(self, config: R3Config, image: Field, width: int) -> None:
         self.colours, height, across = image.shape
@@ -104,7 +104,7 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [Basis(config.latent, plan.widths[-1], plan.sizes[-1])]
         layers += plan.blocks(plan.stages)
         for k in reversed(range(plan.stages)):
-            # A 1x1 convolution commutes with the filter: on the small map it is a quarter of the work.
+            # A 1x1 convolution commutes with the filter: on the small map it costs a quarter.
             layers += [*mixing(plan.widths[k + 1], plan.widths[k]), Fir(up=True), Crop(plan.sizes[k])]
             layers += plan.blocks(k)
         layers.append(scaled(nn.Conv2d(plan.widths[0], plan.colours, 1, bias=False)))
@@ -129,7 +129,7 @@ class Discriminator(nn.Module):
         for k in range(plan.stages):
             layers += [*plan.blocks(k), Even(), Fir(stride=2), *mixing(plan.widths[k], plan.widths[k + 1])]
         layers += plan.blocks(plan.stages)
-        # The basis turned round: one number for each channel, over the whole map.
+        # The reverse of the basis: one number for each channel, a weighted sum over the whole map.
         layers += [scaled(nn.Conv2d(last, last, plan.sizes[-1], groups=last, bias=False)), nn.Flatten()]
         layers.append(scaled(nn.Linear(last, 1, bias=False)))
         self.layers = nn.Sequential(*layers)

@@ -1,4 +1,4 @@
-"""What the residual networks are made of: norms that know a class, blocks, attention, initial weights."""
+"""Modules of the residual networks: conditional norms, blocks, attention, initialisation."""
 
 from __future__ import annotations
 
@@ -9,35 +9,48 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.parametrize import register_parametrization
 
 from ganzoo.api import initialise
 
 Condition = tuple[Tensor, ...]
-"""What a block is told beside its maps: nothing, or one tensor."""
+"""The input of a block beside its maps: empty, or one tensor."""
 
 MakeNorm = Callable[[int], nn.Module]
-"""From a number of channels to a norm, which is called with maps and what the condition holds."""
+"""From a number of channels to a norm, which is called with the maps and the tensors of the condition."""
 
 
 class ConditionalNorm(nn.Module):
     """BatchNorm whose gain and shift depend on a condition (Miyato and Koyama 2018, section 5).
 
-    `table` makes (N, 2 * channels) of the condition: an embedding of a class, or a linear layer on a vector
-    (Brock et al. 2019, section 3). Its first half is what the gain has above 1.
+    `table` maps the condition to (N, 2 * channels): an embedding of a class, or `GainAndShift` or a linear
+    layer on a vector (Brock et al. 2019, section 3). The first half is the gain minus 1, the second the
+    shift.
     """
 
-    def __init__(self, channels: int, table: nn.Module) -> None:
+    def __init__(self, channels: int, table: nn.Module, eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm = nn.BatchNorm2d(channels, eps=eps, affine=False)
         self.table = table
 
     def forward(self, maps: Tensor, condition: Tensor) -> Tensor:
         """(N, channels, h, w), (N,) or (N, width) -> (N, channels, h, w)."""
-        # Under autocast an embedding is float32, and would make all that follows float32.
+        # Under autocast an embedding is float32, and would make all later maps float32.
         gain, shift = self.table(condition).to(maps.dtype)[:, :, None, None].chunk(2, 1)
         normed: Tensor = self.norm(maps) * (1 + gain) + shift
         return normed
+
+
+class GainAndShift(nn.Module):
+    """Two linear layers side by side, as in BigGAN's code: spectral norm then normalises each by itself."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Linear(inputs, channels, bias=False)
+        self.shift = nn.Linear(inputs, channels, bias=False)
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(N, inputs) -> (N, 2 * channels)."""
+        return torch.cat([self.gain(vector), self.shift(vector)], dim=1)
 
 
 class Attention(nn.Module):
@@ -56,14 +69,14 @@ class Attention(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, h, w) to the same shape."""
         query, key, value = (layer(maps).flatten(2) for layer in (self.query, self.key, self.value))
-        # Written out: torch's fused attention cannot be differentiated twice, as gradient penalties must.
+        # Not torch's fused attention: it cannot be differentiated twice, which gradient penalties need.
         share = (query.transpose(1, 2) @ key).softmax(2)
         mixed: Tensor = self.out((value @ share.transpose(1, 2)).unflatten(2, maps.shape[2:]))
         return maps + self.gamma * mixed
 
 
 class Up(nn.Module):
-    """A block of G: norm-ReLU-double-conv-norm-ReLU-conv plus a doubled shortcut; cropped to `size`."""
+    """A block of G: norm-ReLU-upsample-conv-norm-ReLU-conv plus an upsampled shortcut; cropped to `size`."""
 
     def __init__(
         self, inputs: int, outputs: int, size: tuple[int, int], norm: MakeNorm, *, attention: bool
@@ -77,7 +90,7 @@ class Up(nn.Module):
         self.attention = Attention(outputs) if attention else nn.Identity()
 
     def enlarge(self, maps: Tensor) -> Tensor:
-        """Each pixel four times (nearest neighbour)."""
+        """Twice the size by nearest neighbour."""
         doubled = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
         return doubled[:, :, : self.height, : self.width]
 
@@ -85,15 +98,16 @@ class Up(nn.Module):
         """(N, inputs, h, w) -> (N, outputs, height, width)."""
         hidden = self.conv1(self.enlarge(functional.relu(self.norm1(maps, *condition))))
         hidden = self.conv2(functional.relu(self.norm2(hidden, *condition)))
-        # A 1x1 convolution commutes with copying pixels: on the small map it is a quarter of the work.
-        made: Tensor = self.attention(hidden + self.enlarge(self.shortcut(maps)))
-        return made
+        # A 1x1 convolution commutes with copying pixels: on the small map it costs a quarter.
+        result: Tensor = self.attention(hidden + self.enlarge(self.shortcut(maps)))
+        return result
 
 
 class Down(nn.Module):
     """A block of D: ReLU-conv-ReLU-conv plus shortcut, both halved where `down`.
 
-    The `first` block sees pixels, which it does not put through a ReLU. `hidden` are the channels between.
+    The `first` block reads pixels and has no ReLU before its first convolution. `hidden` is the number of
+    channels between the convolutions.
     """
 
     def __init__(
@@ -107,27 +121,29 @@ class Down(nn.Module):
         self.attention = Attention(outputs) if attention else nn.Identity()
 
     def halve(self, maps: Tensor) -> Tensor:
-        """Mean of 2x2 pixels; at an odd edge, of those that there are."""
+        """The mean of 2x2 pixels; at an odd edge, of the pixels that exist."""
         if not self.down:
             return maps
         return functional.avg_pool2d(maps, 2, ceil_mode=True, count_include_pad=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, ceil(h / 2), ...), or as large where it does not halve."""
+        """(N, inputs, h, w) -> (N, outputs, ceil(h / 2), ...), or the same size without `down`."""
         hidden: Tensor = self.conv1(maps if self.first else functional.relu(maps))
         hidden = self.halve(self.conv2(functional.relu(hidden)))
         # Mean and 1x1 convolution commute as well, so every shortcut may halve first.
-        made: Tensor = self.attention(hidden + self.shortcut(self.halve(maps)))
-        return made
+        result: Tensor = self.attention(hidden + self.shortcut(self.halve(maps)))
+        return result
 
 
-def set_weights(module: nn.Module, init: Literal["glorot", "orthogonal", "normal"]) -> None:
-    """Initialise in place. The tables of norms start at 0: every class has the gain 1 and the shift 0.
+def set_weights(
+    module: nn.Module, init: Literal["glorot", "orthogonal", "normal"], block_gain: float = sqrt(2)
+) -> None:
+    """Initialise in place. The tables of norms start at 0, so every class has gain 1 and shift 0.
 
-    `glorot`: uniform with variance 2 / (fan in + fan out), twice that in the 3x3 convolutions of blocks, as
-    in the authors' code of SNGAN; `orthogonal` as in BigGAN; `normal` as in `ganzoo.api.initialise`.
+    `glorot`: uniform with variance 2 / (fan in + fan out), in the 3x3 convolutions of blocks `block_gain`
+    squared times that; `orthogonal` as in BigGAN; `normal` as in `ganzoo.api.initialise`.
     """
-    initialise(module, "normal")  # gains and biases, too
+    initialise(module, "normal")  # also sets gains and biases
     if init != "normal":
         fill = nn.init.orthogonal_ if init == "orthogonal" else nn.init.xavier_uniform_
         for layer in module.modules():
@@ -138,46 +154,6 @@ def set_weights(module: nn.Module, init: Literal["glorot", "orthogonal", "normal
     for part in module.modules():
         if init == "glorot" and isinstance(part, Up | Down):
             for layer in (part.conv1, part.conv2):
-                nn.init.xavier_uniform_(layer.weight, sqrt(2))
+                nn.init.xavier_uniform_(layer.weight, block_gain)
         if isinstance(part, ConditionalNorm) and isinstance(part.table, nn.Embedding):
             nn.init.zeros_(part.table.weight)
-
-
-class SpectralNorm(nn.Module):
-    """A weight over its largest singular value: one power iteration a step (Miyato et al. 2018, algorithm 1).
-
-    torch's own takes its vectors as they are in evaluation. A moving average of G averages them as well, and
-    a mean of unit vectors is shorter: weights came out nine times too large. So only the direction is used
-    here, and evaluation goes on from it.
-    """
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.u: Tensor
-        self.register_buffer("u", torch.randn(weight.shape[0], device=weight.device))
-        self.u.copy_(self.vectors(weight.flatten(1), 15)[0])
-
-    @torch.no_grad()
-    def vectors(self, matrix: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-        """(rows, columns) -> its leading singular vectors, (rows,) and (columns,), starting from `u`."""
-        u = self.u
-        for _ in range(iterations):
-            v = functional.normalize(matrix.T @ u, dim=0)
-            u = functional.normalize(matrix @ v, dim=0)
-        return u, v
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Any shape to the same shape; the first dimension has the outputs."""
-        matrix = weight.flatten(1)
-        u, v = self.vectors(matrix, 1 if self.training else 10)
-        if self.training:
-            self.u.copy_(u)
-        return weight / (u @ (matrix @ v))
-
-
-def put_spectral_norm(
-    module: nn.Module, kinds: tuple[type[nn.Linear] | type[nn.Conv2d] | type[nn.Embedding], ...]
-) -> None:
-    """Spectral norm on every layer of these kinds."""
-    for layer in [item for item in module.modules() if isinstance(item, kinds)]:
-        register_parametrization(layer, "weight", SpectralNorm(layer.weight.detach()))

@@ -11,12 +11,16 @@ class ResnetConfig:
     """Options of `sn-resnet`.
 
     The widths are the channels of the largest maps; they double at each halving, up to `widening` times.
-    G has a block for each doubling from a map whose shorter side is 4 to 7 pixels. D halves as often as that
+    G has a block for each doubling, from a map whose shorter side is 4 to 7 pixels. D halves as often as that
     side stays at `discriminator_base` or more, and ends in `discriminator_tail` blocks that do not halve.
-    The first convolution of a block of D has as many channels as its `discriminator_hidden`.
-    `attention` is a side in pixels: both nets have self-attention after the block with the largest map of no
-    more than `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well. It
-    holds what comes of z at one size while the bias of that layer grows; `first_bias=False` leaves it out.
+    Between its two convolutions a block of D has the channels of its `discriminator_hidden`.
+    `attention` is a side in pixels: both networks have self-attention after the block with the largest map of
+    at most `attention` squared pixels; 0 for none. `spectral_generator`: spectral norm in G as well. It
+    limits the effect of z in the first layer while the bias of that layer can grow; `first_bias=False`
+    removes this bias. `score_bias=False` removes the bias of the last layer of D. `norm_eps` is what
+    BatchNorm adds to the variance, `spectral_eps` the smallest length of a vector in spectral norm.
+    `block_gain` is for `init="glorot"`: the gain of the 3x3 convolutions of blocks; sqrt 2 in the code of
+    SNGAN, 1 in that of SAGAN.
     """
 
     latent: int = 128
@@ -33,6 +37,10 @@ class ResnetConfig:
     attention: int = 0
     output: Literal["tanh", "sigmoid"] = "tanh"
     init: Literal["glorot", "orthogonal", "normal"] = "glorot"
+    block_gain: float = 2**0.5
+    score_bias: bool = True
+    norm_eps: float = 1e-5
+    spectral_eps: float = 1e-12
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width, self.widening) < 1:
@@ -41,23 +49,32 @@ class ResnetConfig:
             raise ValueError("discriminator_base must be 2 or more")
         if min(self.discriminator_tail, self.attention) < 0:
             raise ValueError("discriminator_tail and attention must be 0 or more")
+        if min(self.block_gain, self.norm_eps, self.spectral_eps) <= 0:
+            raise ValueError("block_gain, norm_eps and spectral_eps must be more than 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionalResnetConfig(ResnetConfig):
     """Options of `sn-resnet-conditional`; the others are those of `sn-resnet`.
 
-    Without `shared_embedding` each norm of G has a gain and a shift for each class. With it, one vector of
-    so many values for each class is shared, and each norm makes its gain and shift from that by a linear
-    layer. `split_latent` cuts z into equal parts: the first enters at the bottom, one more at each block.
+    `shared_embedding=0`: each norm of G has a gain and a shift for each class. Otherwise it is the size of
+    one vector for each class, and each norm computes its gain and shift from this vector by a linear layer.
+    `split_latent` cuts z into equal parts: the first is the input of the first layer, the others those of the
+    blocks. `separate_tables`: two linear layers, one for the gain and one for the shift, as in the authors'
+    code; spectral norm in G then normalises each by itself. One layer for both is normalised as a whole,
+    which makes each half about 0.7 times as large at the start. It is the default because runs of version 0.1
+    have weights of one layer, and do not have this setting.
     """
 
     shared_embedding: int = 0
     split_latent: bool = False
+    separate_tables: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.shared_embedding < 0:
             raise ValueError("shared_embedding must be 0 (a table in each norm) or more")
         if self.split_latent and not self.shared_embedding:
-            raise ValueError("split_latent needs a shared_embedding, beside which a block gets its part of z")
+            raise ValueError("split_latent needs shared_embedding: a block reads its part of z beside it")
+        if self.separate_tables and not self.shared_embedding:
+            raise ValueError("separate_tables needs shared_embedding: gain and shift are computed from it")

@@ -1,13 +1,14 @@
-"""Architectures `sn-resnet` and `sn-resnet-conditional`: the residual nets of SNGAN and what came of them.
+"""Architectures `sn-resnet` and `sn-resnet-conditional`: the residual networks of SNGAN and its successors.
 
-Miyato et al. 2018 (arXiv:1802.05957, tables 4 to 6) made them; a class enters by conditional BatchNorm in G
-and by projection in D (Miyato and Koyama 2018, arXiv:1802.05637). SAGAN (arXiv:1805.08318) added attention,
-BigGAN (arXiv:1809.11096) one embedding for all norms and a part of z for each block. Any image from 8x8.
+SNGAN (Miyato et al. 2018, arXiv:1802.05957, tables 4 to 6); conditional BatchNorm in G and projection in D
+(Miyato and Koyama 2018, arXiv:1802.05637); attention of SAGAN (arXiv:1805.08318); one embedding for all norms
+and a part of z for each block as in BigGAN (arXiv:1809.11096). For images from 8x8.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, prod, sqrt
 
 import torch
@@ -24,14 +25,15 @@ from ganzoo.api import (
     as_maps,
     halvings,
     map_sizes,
+    put_spectral_norm,
 )
 from ganzoo_resnet.blocks import (
     Condition,
     ConditionalNorm,
     Down,
+    GainAndShift,
     MakeNorm,
     Up,
-    put_spectral_norm,
     set_weights,
 )
 from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
@@ -40,7 +42,7 @@ Size = tuple[int, int]
 
 
 def attended(sizes: Sequence[Size], side: int) -> int:
-    """The place of the largest of these maps with no more than side x side pixels; -1 without attention."""
+    """The index of the largest of these maps with at most side x side pixels; -1 without attention."""
     fitting = [place for place, size in enumerate(sizes) if prod(size) <= side * side]
     if side and not fitting:
         raise SettingsError(
@@ -52,7 +54,7 @@ def attended(sizes: Sequence[Size], side: int) -> int:
 
 
 class Upward(nn.Module):
-    """From a vector to an image. `norms(k)` makes the norms of block k; what it knows is decided outside."""
+    """From a vector to an image. `norms(k)` creates the norms of block k, conditional or not."""
 
     def __init__(
         self, config: ResnetConfig, image: Field, inputs: int, norms: Callable[[int], MakeNorm]
@@ -68,12 +70,12 @@ class Upward(nn.Module):
             Up(widths[k + 1], widths[k], sizes[k], norms(len(sizes) - 1 - k), attention=k == chosen)
             for k in reversed(range(len(sizes)))
         )
-        self.norm = nn.BatchNorm2d(widths[0])
+        self.norm = nn.BatchNorm2d(widths[0], eps=config.norm_eps)
         self.to_image = nn.Conv2d(widths[0], channels, 3, padding=1)
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
 
     def forward(self, vector: Tensor, conditions: Sequence[Condition]) -> Tensor:
-        """(N, inputs) and what each block is told -> (N, C, H, W)."""
+        """(N, inputs) and the condition of each block -> (N, C, H, W)."""
         maps = as_maps(self.project(vector), self.base)
         for block, condition in zip(self.blocks, conditions, strict=True):
             maps = block(maps, condition)
@@ -86,7 +88,8 @@ class Generator(nn.Module):
 
     def __init__(self, config: ResnetConfig, image: Field) -> None:
         super().__init__()
-        self.upward = Upward(config, image, config.latent, lambda block: nn.BatchNorm2d)
+        norm = partial(nn.BatchNorm2d, eps=config.norm_eps)
+        self.upward = Upward(config, image, config.latent, lambda block: norm)
         self.conditions: tuple[Condition, ...] = ((),) * len(self.upward.blocks)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -113,20 +116,25 @@ class ConditionalGenerator(nn.Module):
         self.blocks = blocks
         self.embed = nn.Embedding(classes, width) if width else nn.Identity()
 
-        def norms(block: int) -> MakeNorm:
+        def table(block: int, channels: int) -> nn.Module:
             if not width:
-                return lambda channels: ConditionalNorm(channels, nn.Embedding(classes, 2 * channels))
+                return nn.Embedding(classes, 2 * channels)
             inputs = width + (self.parts[block + 1] if split else 0)
-            return lambda channels: ConditionalNorm(channels, nn.Linear(inputs, 2 * channels, bias=False))
+            if config.separate_tables:
+                return GainAndShift(inputs, channels)
+            return nn.Linear(inputs, 2 * channels, bias=False)
+
+        def norms(block: int) -> MakeNorm:
+            return lambda channels: ConditionalNorm(channels, table(block, channels), config.norm_eps)
 
         self.upward = Upward(config, image, self.parts[0], norms)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, C, H, W)."""
-        known: Tensor = self.embed(label)
+        embedded: Tensor = self.embed(label)
         bottom, *rest = z.split_with_sizes(self.parts, 1)
-        told = [torch.cat([known, part], dim=1) for part in rest] or [known] * self.blocks
-        pixels: Tensor = self.upward(bottom, [(item,) for item in told])
+        conditions = [torch.cat([embedded, part], dim=1) for part in rest] or [embedded] * self.blocks
+        pixels: Tensor = self.upward(bottom, [(condition,) for condition in conditions])
         return pixels
 
 
@@ -160,7 +168,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: ResnetConfig, image: Field) -> None:
         super().__init__()
         self.downward = Downward(config, image)
-        self.score = nn.Linear(self.downward.width, 1)
+        self.score = nn.Linear(self.downward.width, 1, bias=config.score_bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (N,)."""
@@ -174,7 +182,7 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, config: ResnetConfig, image: Field, classes: int) -> None:
         super().__init__()
         self.downward = Downward(config, image)
-        self.score = nn.Linear(self.downward.width, 1)
+        self.score = nn.Linear(self.downward.width, 1, bias=config.score_bias)
         self.embed = nn.Embedding(classes, self.downward.width)
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
@@ -187,13 +195,14 @@ class ProjectionDiscriminator(nn.Module):
 def assemble(
     config: ResnetConfig, generator: nn.Module, discriminator: nn.Module, conditions: tuple[str, ...] = ()
 ) -> Networks:
-    """Initial weights, spectral norm, and the record of the pair."""
+    """Initialise the weights, add spectral norm, and declare the pair."""
     for module in (generator, discriminator):
-        set_weights(module, config.init)
-    if config.spectral_generator:  # not its embeddings, as in the code of SAGAN and of BigGAN
-        put_spectral_norm(generator, (nn.Linear, nn.Conv2d))
+        set_weights(module, config.init, config.block_gain)
+    if config.spectral_generator:  # not in embeddings, as in the code of SAGAN and of BigGAN
+        put_spectral_norm(generator, (nn.Linear, nn.Conv2d), config.spectral_eps)
     if config.discriminator_norm == "spectral":
-        put_spectral_norm(discriminator, (nn.Linear, nn.Conv2d, nn.Embedding))
+        kinds = (nn.Linear, nn.Conv2d, nn.Embedding)
+        put_spectral_norm(discriminator, kinds, config.spectral_eps)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
     return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
 

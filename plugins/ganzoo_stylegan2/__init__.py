@@ -6,6 +6,8 @@ from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, both_sides, hooki
 from ganzoo_stylegan2.config import PathLengthConfig, StyleConfig
 from ganzoo_stylegan2.recipes import RECIPES, STYLEGAN2
 
+GANZOO_API_VERSION = 2
+
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
@@ -29,7 +31,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="path-length",
-            summary="A step in the styles of the generator shall change an image equally much everywhere.",
+            summary="Makes a step in style space change the image by the same amount everywhere.",
             paper=f"{STYLEGAN2}, equation 4",
             factory="ganzoo_stylegan2.terms:path_length",
             config=PathLengthConfig,
@@ -42,5 +44,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

@@ -11,11 +11,11 @@ class StyleConfig:
     """Options of `stylegan2`.
 
     `latent` and `style` are the sizes of z and w. `mapping_rate` is the learning rate of the mapping
-    network's layers over that of the others. Channels of both nets double at each halving, from their width
-    up to `widest`. `style_mixing` is the chance that an image in training has two styles; `average` is
-    what stays of the mean style at each step, which `psi` truncates towards; `group` are the samples whose
-    spread D sees together. `noise` is the rate at which the noise's strength learns, over that of the other
-    layers. `output`: images as they come and cut off in evaluation (the paper's), or tanh.
+    network's layers, relative to the others. Channels of both networks double at each halving, from their
+    width up to `widest`. `style_mixing` is the probability that an image in training has two styles.
+    `average` is the decay of the moving average of w, towards which `psi` truncates. `group` is the group
+    size of D's minibatch standard deviation. `noise` is the learning rate of the noise strength, relative to
+    the others. `output`: unbounded in training and clipped in evaluation (the paper's), or tanh.
     """
 
     latent: int = 64
@@ -47,8 +47,8 @@ class StyleConfig:
 class PathLengthConfig:
     """Options of `path-length`: those of the authors' code.
 
-    `decay` is what each step adds to the mean length; one in `shrink` samples is looked at. `field` is what
-    the generator adds to each layer's style.
+    `decay` is the weight of a step's length in the moving average. One in `shrink` samples is used. `field`
+    is the name of the input that the generator adds to each layer's style.
     """
 
     weight: float = 2.0

@@ -1,4 +1,4 @@
-"""Layers of StyleGAN2: weights scaled where they are used, and convolutions that a style modulates."""
+"""Layers of StyleGAN2: weights scaled at run time (equalised learning rate), modulated convolutions."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch.nn import functional
 
 from ganzoo.api import Crop, Fir
 
-# 1e-8 under a root, as everywhere in the authors' code.
+# Added under square roots, as in the authors' code.
 TINY = 1e-8
 
 
 def activated(hidden: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2, times sqrt(2) so that it keeps the size of what it is given."""
+    """Leaky ReLU of slope 0.2, times sqrt(2) to keep the scale of its input."""
     return functional.leaky_relu(hidden, 0.2) * sqrt(2)
 
 
 class Scaled(nn.Module):
-    """A linear layer with weights N(0, 1) / `rate`, scaled by `rate` / sqrt(inputs) in use.
+    """A linear layer with weights N(0, 1) / `rate`, scaled by `rate` / sqrt(inputs) at run time.
 
-    With Adam, whose steps do not depend on the size of a gradient, all layers then learn equally fast, and
-    one of a smaller `rate` so much slower (Karras et al. 2018, section 4.1).
+    Steps of Adam do not depend on the size of the gradient. With this scale all layers learn equally fast,
+    and `rate` multiplies the learning rate of a layer (Karras et al. 2018, section 4.1).
     """
 
     def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, bias: float = 0.0) -> None:
@@ -38,7 +38,7 @@ class Scaled(nn.Module):
 
 
 class ScaledConv(nn.Module):
-    """The same for a convolution; `down` halves after the low-pass filter. Odd sizes become even before."""
+    """The same for a convolution. `down`: low-pass filter, then halving; sizes must be even for that."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, down: bool = False, bias: bool = True):
         super().__init__()
@@ -46,7 +46,7 @@ class ScaledConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.blur: nn.Module = nn.Identity()
-        if down:  # a kernel of 1 may follow the halving, which is a quarter of the work
+        if down:  # a kernel of 1 may follow the halving, for a quarter of the work
             self.blur = Fir(stride=2) if kernel == 1 else Fir(padding=2)
         self.stride = 2 if down and kernel > 1 else 1
         self.padding = 0 if down else kernel // 2
@@ -58,11 +58,12 @@ class ScaledConv(nn.Module):
 
 
 class Modulated(nn.Module):
-    """A convolution whose inputs a style scales and whose outputs are scaled back to the same size.
+    """A convolution with inputs scaled by a style, and outputs scaled back (demodulation).
 
-    y_j = d_j sum_ik s_i w_jik x_i, d_j = (sum_ik (s_i w_jik)^2)^-1/2 (Karras et al. 2020, equations 1 to 3):
-    maps are scaled before and after one ordinary convolution, not the weights for each sample, so that the
-    batch stays free in an exported graph. `up` doubles the maps by a transposed convolution and the filter.
+    y_j = d_j sum_ik s_i w_jik x_i, d_j = (sum_ik (s_i w_jik)^2)^-1/2 (Karras et al. 2020, equations 1 to 3).
+    The maps are scaled before and after one ordinary convolution, instead of the weights for each sample, so
+    that an exported graph takes any batch size. `up` doubles the maps by a transposed convolution and the
+    filter.
     """
 
     def __init__(
@@ -72,24 +73,24 @@ class Modulated(nn.Module):
         self.to_scale = Scaled(style, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.up, self.demodulate, self.padding = up, demodulate, kernel // 2
-        # With demodulation the size of the weights does not matter.
+        # With demodulation the scale of the weights has no effect.
         self.gain = 1.0 if demodulate else 1 / sqrt(inputs * kernel**2)
         self.blur = Fir(gain=4.0) if up else nn.Identity()
 
     def forward(self, maps: Tensor, style: Tensor) -> Tensor:
         """(N or 1, inputs, h, w), (N, style) -> (N, outputs, h, w), twice as large with `up`."""
         scale: Tensor = self.to_scale(style) * self.gain
-        # Constants that belong to no sample become one map each here, which lies in memory as all maps do.
+        # The constant start has no batch dimension; this gives it one, in the memory layout of all maps.
         scaled = (maps * scale[:, :, None, None]).contiguous(memory_format=torch.channels_last)
         if self.up:
             convolved = functional.conv_transpose2d(scaled, self.weight.transpose(0, 1), stride=2)
         else:
             convolved = functional.conv2d(scaled, self.weight, padding=self.padding)
-        made: Tensor = self.blur(convolved)
+        filtered: Tensor = self.blur(convolved)
         if not self.demodulate:
-            return made
+            return filtered
         squares = scale.square() @ self.weight.square().sum((2, 3)).T
-        demodulated: Tensor = made * (squares + TINY).rsqrt()[:, :, None, None]
+        demodulated: Tensor = filtered * (squares + TINY).rsqrt()[:, :, None, None]
         return demodulated
 
 
@@ -108,22 +109,23 @@ class Styled(nn.Module):
 
     def forward(self, maps: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """(N or 1, inputs, ...), (N, style), (N, height * width) -> (N, outputs, height, width)."""
-        made = self.crop(self.conv(maps, style))
-        grains = noise.reshape(-1, 1, *self.size)
-        return activated(made + (grains * (self.strength * self.rate) + self.bias).to(made.dtype))
+        convolved = self.crop(self.conv(maps, style))
+        noise_map = noise.reshape(-1, 1, *self.size)
+        added = noise_map * (self.strength * self.rate) + self.bias
+        return activated(convolved + added.to(convolved.dtype))
 
 
-def with_spread(maps: Tensor, group: int) -> Tensor:
-    """(N, C, h, w) -> (N, C + 1, h, w): one more channel, the spread within a group of samples.
+def with_minibatch_deviation(maps: Tensor, group: int) -> Tensor:
+    """(N, C, h, w) -> (N, C + 1, h, w): one more channel, the minibatch standard deviation.
 
-    It is the standard deviation over the group of each value, averaged (Karras et al. 2018, section 3).
-    Groups are as large as N allows: its largest divisor up to `group`.
+    It is the standard deviation of each value over a group of samples, averaged over all values (Karras et
+    al. 2018, section 3). The size of the groups is the largest divisor of N up to `group`.
     """
     count, _, height, width = maps.shape
     size = max(k for k in range(1, min(group, count) + 1) if count % k == 0)
     groups = maps.float().reshape(size, count // size, *maps.shape[1:])
-    # torch's var over the first dimension took a tenth of D's time.
+    # torch.var over the first dimension took a tenth of D's time.
     variance = (groups - groups.mean(0)).square().mean(0)
-    spread = (variance + TINY).sqrt().mean((1, 2, 3))
-    column = spread.repeat(size)[:, None, None, None].expand(count, 1, height, width)
-    return torch.cat([maps, column.to(maps.dtype)], dim=1)
+    deviation = (variance + TINY).sqrt().mean((1, 2, 3))
+    channel = deviation.repeat(size)[:, None, None, None].expand(count, 1, height, width)
+    return torch.cat([maps, channel.to(maps.dtype)], dim=1)

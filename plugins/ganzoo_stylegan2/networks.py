@@ -1,8 +1,8 @@
 """Architecture `stylegan2` (Karras et al. 2020, arXiv:1912.04958): skip generator, residual discriminator.
 
-What the paper draws inside the network are fields here, so that an exported graph is deterministic: `noise`
-for all layers in one row, layer after layer; `psi` (truncation) and `shift` (added to each layer's style,
-for directions in the space of styles and for the term `path-length`) are constants that a caller may change.
+The noise that the paper draws inside the network is an input field here, so an exported graph is
+deterministic: `noise` holds the noise of all layers in one row. `psi` (truncation) and `shift` (added to each
+layer's style, for directions in style space and for the term `path-length`) are inputs with a default.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from torch.nn import functional
 
 from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Net, Networks, halvings, map_sizes
 from ganzoo_stylegan2.config import StyleConfig
-from ganzoo_stylegan2.layers import TINY, Modulated, Scaled, ScaledConv, Styled, activated, with_spread
+from ganzoo_stylegan2.layers import (
+    TINY,
+    Modulated,
+    Scaled,
+    ScaledConv,
+    Styled,
+    activated,
+    with_minibatch_deviation,
+)
 
 
 class Mapping(nn.Module):
-    """z (N, latent) -> w (N, style): z is normalised, then fully connected layers."""
+    """z (N, latent) -> w (N, style): normalisation of z, then linear layers."""
 
     def __init__(self, config: StyleConfig) -> None:
         super().__init__()
@@ -40,8 +48,8 @@ class Mapping(nn.Module):
 class Generator(nn.Module):
     """z, noise, shift and psi -> image (N, C, H, W).
 
-    In training some images have a second style from a layer on, of a z that is drawn here from torch's own
-    stream, as dropout is, and psi is not looked at. In evaluation nothing is random.
+    In training psi has no effect, and some images have a second style from a random layer on (style mixing).
+    Its z is drawn here from torch's random state, as dropout is. In evaluation nothing is random.
     """
 
     average: Tensor
@@ -68,8 +76,8 @@ class Generator(nn.Module):
         self.biases = nn.Parameter(torch.zeros(stages + 1, channels, 1, 1))
         self.doubles = nn.ModuleList(nn.Sequential(Fir(up=True), Crop(size)) for size in sizes[-2::-1])
         self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
-        self.parts = [prod(layer.size) for layer in layers]
-        self.count = len(layers) + 1  # the last image has a style of its own
+        self.noise_sizes = [prod(layer.size) for layer in layers]
+        self.count = len(layers) + 1  # one more style, for the last layer to pixels
 
     def styles(self, z: Tensor, psi: Tensor) -> Tensor:
         """(N, latent), (N,) -> (N, layers, style)."""
@@ -81,7 +89,7 @@ class Generator(nn.Module):
         if not self.mixing:
             return style[:, None].expand(-1, self.count, -1)
         chance, cut = torch.rand(2, len(z), 1, 1, device=z.device)
-        # From 1 on: the first layer keeps the style, so that there are two.
+        # At least 1: the first layer keeps its style, so that the image has two.
         first = 1 + (cut * (self.count - 1)).floor()
         layers = torch.arange(self.count, device=z.device)[:, None]
         other: Tensor = self.mapping(torch.randn_like(z))
@@ -92,19 +100,19 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, noise: Tensor, shift: Tensor, psi: Tensor) -> Tensor:
         """(N, latent), (N, pixels of all layers), (N, layers, style), (N,) -> (N, C, H, W)."""
         styles = (self.styles(z, psi) + shift).unbind(1)
-        grains = noise.split_with_sizes(self.parts, 1)
-        maps = self.layers[0](self.start[None], styles[0], grains[0])
+        noises = noise.split_with_sizes(self.noise_sizes, 1)
+        maps = self.layers[0](self.start[None], styles[0], noises[0])
         image: Tensor = self.to_image[0](maps, styles[1]) + self.biases[0]
         for k, double in enumerate(self.doubles):
             for place in (2 * k + 1, 2 * k + 2):
-                maps = self.layers[place](maps, styles[place], grains[place])
+                maps = self.layers[place](maps, styles[place], noises[place])
             image = double(image) + self.to_image[k + 1](maps, styles[2 * k + 3]) + self.biases[k + 1]
         bounded: Tensor = self.bounded(image)
         return bounded
 
 
 class Down(nn.Module):
-    """A residual block of D, which halves: two 3x3 convolutions and a 1x1 shortcut, over sqrt(2)."""
+    """A residual block of D that halves the map: (two 3x3 convolutions + a 1x1 shortcut) / sqrt(2)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -138,7 +146,7 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (N,)."""
-        maps = with_spread(self.blocks(activated(self.from_image(image))), self.group)
+        maps = with_minibatch_deviation(self.blocks(activated(self.from_image(image))), self.group)
         features = activated(self.hidden(activated(self.conv(maps)).flatten(1)))
         score: Tensor = self.score(features)
         return score.flatten()
@@ -150,7 +158,7 @@ def build(config: StyleConfig, data: DataInfo) -> Networks:
     generator = Generator(config, image)
     fields = (
         Field(name="z", shape=(config.latent,), source="normal"),
-        Field(name="noise", shape=(sum(generator.parts),), source="normal"),
+        Field(name="noise", shape=(sum(generator.noise_sizes),), source="normal"),
         Field(name="shift", shape=(generator.count, config.style), source="constant"),
         Field(name="psi", source="constant", default=1.0),
     )

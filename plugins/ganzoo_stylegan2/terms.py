@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from ganzoo.api import SettingsError, View
 from ganzoo_stylegan2.config import PathLengthConfig
 
-# Under the square root: at a slope of 0 its derivative is 0 instead of 0/0.
+# Added under the square root: at a gradient of 0 its derivative is 0 instead of 0/0.
 TINY = 1e-12
 
 
 class PathLength(nn.Module):
-    """weight * E (||J^T y|| - a)^2: a step in the styles shall change an image equally much everywhere.
+    """weight * E (||J^T y|| - a)^2: a step in style space should change the image equally everywhere.
 
-    J is the slope of an image in the styles of its layers, y N(0, 1) for each of its values over
-    sqrt(height * width), a the moving average of the lengths, this step's included (equation 4; the length
-    is sqrt(mean over layers of the sum of squares), as in the authors' code). Slopes are taken at what the
-    generator adds to its styles, a constant 0. Several games, and parts of a batch that are computed one
-    after the other, follow each other in the average; of processes it is averaged.
+    J is the Jacobian of the image with respect to the styles of the layers. y is N(0, 1) / sqrt(height *
+    width) for each value of the image. a is the moving average of the lengths, including this step (equation
+    4). A length is sqrt(mean over layers of the sum of squares), as in the authors' code. Gradients are
+    taken with respect to `shift`, a constant 0 that is added to the styles. Several games, and micro-batches,
+    update the average one after the other; over processes it is averaged.
     """
 
     mean: Tensor
@@ -37,9 +37,9 @@ class PathLength(nn.Module):
         images = [name for name in view.written if view.real[name].ndim == 4]
         if shift is None or shift.ndim != 3 or not images:
             raise SettingsError(
-                f"'path-length' needs a generator of images that reads '{self.config.field}': "
-                "(layers, style) for a sample, added to its styles.",
-                where=f"the noise here: {', '.join(view.noise)}",
+                f"'path-length' needs a generator of images that reads '{self.config.field}' of shape "
+                "(layers, style) and adds it to its styles.",
+                where=f"the noise fields are: {', '.join(view.noise)}",
                 fix="use the architecture stylegan2, or terms.path-length=false",
             )
         count = max(1, len(shift) // self.config.shrink)
@@ -47,8 +47,8 @@ class PathLength(nn.Module):
         rows = {name: value[:count] for name, value in {**view.noise, **view.real}.items()}
         image = view.generate({**rows, self.config.field: moved})[images[0]]
         direction = view.normal(*view.real[images[0]].shape)[:count] / sqrt(image[0, 0].numel())
-        (slope,) = torch.autograd.grad((image * direction).sum(), moved, create_graph=True)
-        lengths = (slope.square().sum(2).mean(1) + TINY).sqrt()
+        (gradient,) = torch.autograd.grad((image * direction).sum(), moved, create_graph=True)
+        lengths = (gradient.square().sum(2).mean(1) + TINY).sqrt()
         mean = self.mean.lerp(lengths.mean(), self.config.decay)
         self.mean.copy_(mean.detach())
         return self.config.weight * (lengths - mean).square().mean()

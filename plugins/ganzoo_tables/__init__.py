@@ -1,10 +1,12 @@
-"""Tables: CSV files as data, and CTGAN (Xu et al. 2019), which imitates them."""
+"""Tables: CSV files as data, and CTGAN (Xu et al. 2019)."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, DatasetSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_tables.config import ConditionConfig, CsvConfig, TabularConfig, ToyTableConfig
 from ganzoo_tables.recipes import CTGAN, RECIPES
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -22,7 +24,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="toy-table",
-            summary="customers of a made-up shop, six columns that depend on each other: nothing to download",
+            summary="customers of an invented shop, six dependent columns; nothing to download",
             factory="ganzoo_tables.datasets:open_toy",
             held_out="ganzoo_tables.datasets:open_toy_held_out",
             config=ToyTableConfig,
@@ -36,7 +38,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="tabular",
-            summary="Rows of a table: a softmax for each column's categories or modes; hears a condition.",
+            summary="Rows of a table: a softmax for each column's categories or modes, optional condition.",
             paper=f"{CTGAN}, section 4.4",
             factory="ganzoo_tables.networks:build",
             config=TabularConfig,
@@ -52,7 +54,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="condition",
-            summary="CTGAN: cross entropy between the value that was asked for and what was generated.",
+            summary="CTGAN: cross entropy between the value of the condition and the generated row.",
             paper=f"{CTGAN}, section 4.3",
             factory="ganzoo_tables.terms:condition",
             config=ConditionConfig,
@@ -63,5 +65,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """A sized one, and the published one."""
+    """A small one for a CPU, and the published one."""
     return list(RECIPES)

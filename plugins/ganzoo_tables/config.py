@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 def setting(option: str, *names: str) -> str:
-    """The words that set an option of the data to a list, as a shell takes them."""
+    """The command line option, quoted for a shell, that sets an option of the data to a list."""
     return f"--set {shlex.quote(f'data.{option}={json.dumps(names, ensure_ascii=False)}')}"
 
 
@@ -16,10 +16,10 @@ def setting(option: str, *names: str) -> str:
 class TableConfig:
     """How a table becomes rows of numbers.
 
-    `conditions`: each row comes once for each category column, with the field `condition` that names its
-    value there, and training sees rare values more often (their frequency counts by its logarithm). Without,
-    each row comes once. `held_out`: the share of the rows that training does not see, chosen by `seed`, which
-    also decides between modes. `modes`: of a number, at most.
+    `conditions`: each row is repeated for each category column, with the field `condition` that holds its
+    value there, and training samples rare values more often (by the logarithm of their frequency). Otherwise
+    each row occurs once. `held_out`: the share of the rows that are held out, drawn with `seed`. `seed` also
+    draws the mode of each number. `modes`: the most modes of a number column.
     """
 
     conditions: bool = False
@@ -40,9 +40,9 @@ class TableConfig:
 class CsvConfig(TableConfig):
     """How a CSV file is read, beside the options of its table.
 
-    `separator` divides the cells. A column is a number where all its cells are, unless they are at most `few`
-    different whole numbers: these, and text, are categories. `numbers` and `categories` name columns that are
-    to be what they do not look like, `leave_out` those that are not wanted.
+    `separator` separates the cells. A column is a number column if all its cells are numbers, except when it
+    has at most `few` different whole numbers. All other columns are categories. `numbers` and `categories`
+    are the names of columns for which this rule is wrong, `leave_out` those of columns to ignore.
     """
 
     separator: str = ","
@@ -61,7 +61,7 @@ class CsvConfig(TableConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ToyTableConfig(TableConfig):
-    """`count` rows of the made-up table."""
+    """`count` rows of the invented table."""
 
     count: int = 5_000
 
@@ -75,8 +75,8 @@ class ToyTableConfig(TableConfig):
 class TabularConfig:
     """Options of `tabular`.
 
-    `temperature`: of the softmax by which categories and modes are chosen; the paper's is 0.2. `dropout`: in
-    the discriminator, after each hidden layer.
+    `temperature`: of the softmax for categories and modes; 0.2 in the paper. `dropout`: in the discriminator,
+    after each hidden layer.
     """
 
     latent: int = 128
@@ -97,7 +97,7 @@ class TabularConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionConfig:
-    """Options of `condition`. At the temperature of the softmax, its gradient is on average the paper's."""
+    """Options of `condition`. If the weight is the temperature, the mean gradient is that of the paper."""
 
     weight: float = 0.2
 

@@ -11,68 +11,69 @@ from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, DataError
 from ganzoo_tables.config import CsvConfig, ToyTableConfig
-from ganzoo_tables.encoding import Code, Table, learned, source_of, split
+from ganzoo_tables.encoding import Encoding, Table, fit_encoding, source_of, split
 from ganzoo_tables.read_csv import advice, read_table
 
-TOY_HELD_OUT = (1,)  # a spawn key: NumPy puts it behind 128 bits of seed
+TOY_HELD_OUT = (1,)  # spawn key: NumPy puts it after 128 bits of seed, so no seed gives this stream
 REGIONS, SHARES = ("north", "south", "east", "islands"), (0.55, 0.3, 0.13, 0.02)
 
 
 def open_csv(argument: str, config: CsvConfig | None = None) -> ArraySource:
     """`row` (d,) in -1..1 and, with `conditions`, `condition`: the rows of a CSV file to train on.
 
-    DataError for a file that is no table, or that has what cannot be learned.
+    DataError for a file that is not a table, or that has columns that cannot be used.
     """
     config = config or CsvConfig()
     path = _path(argument)
     whole = read_table(path, config)
     training, _ = split(whole, config)
     identity = f"{path.name}: {len(training)} rows"
-    source = source_of(training, learned(training, whole, config), config, identity)
+    source = source_of(training, fit_encoding(training, whole, config), config, identity)
     return replace(source, notes=(*source.notes, *advice(whole, config)))
 
 
 def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySource | None:
-    """The other rows; None where `held_out` leaves none."""
+    """The held-out rows; None where `held_out` gives none."""
     config = config or CsvConfig()
     path = _path(argument)
     whole = read_table(path, config)
     training, rest = split(whole, config)
     if rest is None:
         return None
-    code, identity = learned(training, whole, config), f"{path.name}: {len(rest)} held-out rows"
-    return source_of(rest, code, config, identity, training=training)
+    encoding = fit_encoding(training, whole, config)
+    identity = f"{path.name}: {len(rest)} held-out rows"
+    return source_of(rest, encoding, config, identity, training=training)
 
 
 def open_toy(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:
-    """Rows of a made-up table, see `toy_table`."""
+    """Rows of an invented table, see `toy_table`."""
     config = config or ToyTableConfig()
-    training, code = _toy(config)
-    return source_of(training, code, config, f"toy-table, {config.count} rows, seed {config.seed}")
+    training, encoding = _toy(config)
+    return source_of(training, encoding, config, f"toy-table, {config.count} rows, seed {config.seed}")
 
 
 def open_toy_held_out(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:
-    """As many fresh rows, in the same code."""
+    """As many new rows, in the same encoding."""
     config = config or ToyTableConfig()
-    training, code = _toy(config)
+    training, encoding = _toy(config)
     fresh = toy_table(config.count, config.seed, TOY_HELD_OUT)
     identity = f"toy-table, {config.count} held-out rows, seed {config.seed}"
-    return source_of(fresh, code, config, identity, training=training)
+    return source_of(fresh, encoding, config, identity, training=training)
 
 
 @cache
-def _toy(config: ToyTableConfig) -> tuple[Table, Code]:
-    """The rows to train on, and their code, which takes a second to find."""
+def _toy(config: ToyTableConfig) -> tuple[Table, Encoding]:
+    """The training rows and their encoding; cached, because fitting takes a second."""
     training = toy_table(config.count, config.seed, ())
-    return training, learned(training, training, config)
+    return training, fit_encoding(training, training, config)
 
 
 def toy_table(count: int, seed: int, spawn_key: tuple[int, ...]) -> Table:
-    """Customers of a shop that is made up, with all that makes tables hard.
+    """Customers of an invented shop, with the usual difficulties of tables.
 
-    `region`, one value of which is rare; `member`, which depends on it; `visits`, whole numbers from 1 that
-    depend on `member`; `spent`, skewed, about 12 for each visit, more for members; `age` with two modes, by
-    `member`; `rating` from 1 to 5, which rises with what was spent.
+    `region` has a rare value. `member` depends on it. `visits` are whole numbers from 1 that depend on
+    `member`. `spent` is skewed: about 12 for each visit, more for members. `age` has two modes, by `member`.
+    `rating`, from 1 to 5, rises with `spent`.
     """
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
     region = random.choice(len(REGIONS), count, p=SHARES)
@@ -96,7 +97,7 @@ def _path(argument: str) -> Path:
     path = Path(argument).expanduser()
     if not argument or not path.exists():
         raise DataError(
-            "There is nothing at that path." if argument else "The data set 'csv' needs a path.",
+            "The path does not exist." if argument else "The data set 'csv' needs a path.",
             where=f"--data csv:{argument}",
             fix="--data csv:PATH, where PATH is a CSV file with a header",
         )

@@ -1,8 +1,8 @@
-"""A table as rows of numbers between -1 and 1, and its conditions (Xu et al. 2019, CTGAN, section 4).
+"""Encoding of a table as rows of numbers in -1..1, and its conditions (Xu et al. 2019, CTGAN, section 4).
 
-The paper's two transformations: a number becomes a mode of its column and its place within that mode; a
-category becomes indicators. Conditions name a value of a category, and rare ones come more often than in the
-data: by the logarithm of their frequency.
+As in the paper, a number becomes a mode of its column and its position within that mode; a category becomes
+a one-hot vector (indicators). A condition is a value of a category column. Training samples conditions by the
+logarithm of their frequency, so rare ones are more frequent than in the data.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ganzoo_tables.config import TableConfig, setting
 
 Floats = NDArray[np.float64]
 
-EDGE = 0.99  # how far from its mode a number may be, in four widths
-MOST_BYTES = 1 << 31  # of rows that are repeated for their conditions
+EDGE = 0.99  # largest distance of a number from the centre of its mode, in 4 standard deviations
+MOST_BYTES = 1 << 31  # of the rows, repeated for their conditions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns by name, all of one length: float64 for numbers, text for categories; `decimals` of numbers."""
+    """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns."""
 
     columns: Mapping[str, NDArray[Any]]
     decimals: Mapping[str, int]
@@ -42,22 +42,22 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
-    """How rows spell a table: its columns, and the mixtures of its numbers by name."""
+class Encoding:
+    """How rows encode a table: its columns, and the mixtures of its number columns by name."""
 
     columns: tuple[Column, ...]
     mixtures: Mapping[str, mixtures.Mixture]
 
 
 def split(table: Table, config: TableConfig) -> tuple[Table, Table | None]:
-    """The rows to train on and those held out, in a random order; no second part where it would be empty."""
+    """The training rows and the held-out rows, in random order; None instead of no held-out rows."""
     order = _random(config, "rows").permutation(len(table))
     count = round(config.held_out * len(table))
     return table.rows(order[count:]), table.rows(order[:count]) if count else None
 
 
-def learned(training: Table, whole: Table, config: TableConfig) -> Code:
-    """What the columns are: modes as the training rows show them, values and bounds of all rows.
+def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding:
+    """The encoding of the columns: modes fitted to the training rows, values and bounds of all rows.
 
     DataError where a number is the same in all training rows.
     """
@@ -69,7 +69,7 @@ def learned(training: Table, whole: Table, config: TableConfig) -> Code:
             continue
         if np.ptp(values) == 0:
             raise DataError(
-                f"The column '{name}' is the same in all rows to train on.",
+                f"The column '{name}' is the same in all training rows.",
                 fix=f"leave it out: {setting('leave_out', name)}; or another data.seed",
             )
         found = modes[name] = mixtures.fit(values, config.modes, _random(config, f"modes of {name}"))
@@ -82,22 +82,22 @@ def learned(training: Table, whole: Table, config: TableConfig) -> Code:
                 decimals=whole.decimals[name],
             )
         )
-    return Code(columns=tuple(columns), mixtures=modes)
+    return Encoding(columns=tuple(columns), mixtures=modes)
 
 
 def source_of(
-    part: Table, code: Code, config: TableConfig, identity: str, *, training: Table | None = None
+    table: Table, encoding: Encoding, config: TableConfig, identity: str, *, training: Table | None = None
 ) -> ArraySource:
-    """`row` (d,), and where wanted and possible `condition`, an int64 label that names `COLUMN=VALUE`.
+    """`row` (d,), and with `config.conditions` also `condition`, an int64 label of class `COLUMN=VALUE`.
 
-    With conditions the training part has each row once for each category, and weights. Another part, which
-    goes with the `training` part that the shares of the classes are counted in, has each row once, with one
-    of its own values: there conditions are as frequent as in the data.
+    A training set with conditions has each row once for each category column, and weights. For held-out rows,
+    pass the `training` rows, in which the shares of the classes are counted: each row then occurs once, with
+    one of its own values, so conditions are as frequent as in the data.
     """
-    columns = code.columns
-    rows = encoded(part, code, _random(config, "modes of rows"))
+    columns = encoding.columns
+    rows = encoded(table, encoding, _random(config, "modes of rows"))
     fields = [Field(name="row", shape=rows.shape[1:], range=(-1.0, 1.0), columns=columns)]
-    own = classes_of(part, columns)
+    own = classes_of(table, columns)
     if not config.conditions or not own.shape[1]:
         return ArraySource(fields=tuple(fields), arrays={"row": rows}, identity=identity)
     known = own if training is None else classes_of(training, columns)
@@ -120,38 +120,38 @@ def source_of(
         arrays={"row": rows.repeat(own.shape[1], axis=0), "condition": own.ravel()},
         weights=weights_of(counts, columns)[own].ravel(),
         identity=identity,
-        notes=(f"each of {len(own):,} rows comes once for each of its {own.shape[1]} categories",),
+        notes=(f"each of {len(own):,} rows is used once per category column ({own.shape[1]})",),
     )
 
 
 def weights_of(counts: NDArray[np.int64], columns: tuple[Column, ...]) -> Floats:
-    """How often a row comes for the sake of each class, by the `counts` of the rows that have it.
+    """The sampling weight of a row for each class, from the `counts` of rows with that class.
 
-    All columns alike, and within a column each value by log(1 + count), shared by the rows that have it
-    (section 4.3; the 1 is of the authors' data_sampler.py).
+    All columns have the same total weight. Within a column a value has the weight log(1 + count), divided
+    among the rows with that value (section 4.3; the 1 is from the authors' data_sampler.py).
     """
     weights = np.log1p(counts).astype(np.float64)
     start = 0
     for column in columns:
-        part = weights[start : start + len(column.values)]
-        part /= part.sum() if column.values else 1
+        own = weights[start : start + len(column.values)]
+        own /= own.sum() if column.values else 1
         start += len(column.values)
     result: Floats = weights / np.maximum(counts, 1)
     return result
 
 
-def encoded(table: Table, code: Code, random: np.random.Generator) -> NDArray[np.float32]:
-    """Rows (n, d); the mode of a number is drawn by how likely each is (section 4.2)."""
-    size = sum(column.indicators + bool(column.centres) for column in code.columns)
+def encoded(table: Table, encoding: Encoding, random: np.random.Generator) -> NDArray[np.float32]:
+    """Rows (n, d); the mode of a number is drawn by the probability of each mode (section 4.2)."""
+    size = sum(column.indicators + bool(column.centres) for column in encoding.columns)
     rows = np.zeros((len(table), size), np.float32)
     each = np.arange(len(table))
-    for column, place in zip(code.columns, places(code.columns), strict=True):
+    for column, place in zip(encoding.columns, places(encoding.columns), strict=True):
         values = table.columns[column.name]
         if column.values:
             rows[each, place.start + _numbered(values, column)] = 1
             continue
-        modes = code.mixtures[column.name]
-        ends = modes.chances(values).cumsum(1)[:, :-1]
+        modes = encoding.mixtures[column.name]
+        ends = modes.probabilities(values).cumsum(1)[:, :-1]
         mode = (random.random(len(values))[:, None] >= ends).sum(1)
         rows[each, place.start + mode] = 1
         within = (values - modes.centres[mode]) / (4 * modes.widths[mode])
@@ -160,7 +160,7 @@ def encoded(table: Table, code: Code, random: np.random.Generator) -> NDArray[np
 
 
 def classes_of(table: Table, columns: tuple[Column, ...]) -> NDArray[np.int64]:
-    """The class of each category of each row, (n, categories): numbers in the order of all their values."""
+    """The class of each row in each category column, (n, columns); classes of all columns are numbered."""
     found, start = [], 0
     for column in columns:
         if column.values:
@@ -182,7 +182,7 @@ def _random(config: TableConfig, purpose: str) -> np.random.Generator:
 
 
 def _in_order(name: str) -> tuple[float, str]:
-    """Numbers by their size, before other names."""
+    """Sort key: numbers by their value, before other names."""
     try:
         return (float(name), name) if name[-1].isdigit() else (np.inf, name)
     except ValueError:

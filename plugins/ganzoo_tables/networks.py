@@ -1,8 +1,7 @@
-"""Architecture `tabular`: the nets of Xu et al. 2019 (CTGAN, arXiv:1907.00503, section 4.4) for tables.
+"""Architecture `tabular`: the networks of Xu et al. 2019 (CTGAN, arXiv:1907.00503, section 4.4) for tables.
 
-Chance is an input. The softmax that chooses a category or mode is disturbed by Gumbel noise (Jang et al.
-2017), made from a noise field: so the exported graph draws categories as the trained one does, and nothing in
-it is random.
+Categories and modes are drawn by a softmax with Gumbel noise (Jang et al. 2017). The noise is computed from
+the input field `chance`, so the exported graph is deterministic and draws as the trained network does.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from torch.nn import functional
 from ganzoo.api import Column, DataError, DataInfo, Field, Net, Networks, places
 from ganzoo_tables.config import TabularConfig
 
-NEVER = -1e4  # the logit of what is no choice
+NEVER = -1e4  # the logit of padding
 LEAST = 1e-6  # keeps Gumbel noise finite: between -2.6 and 13.8
 
 
 class Wider(nn.Module):
-    """Linear, BatchNorm, ReLU, and the input beside the result."""
+    """Linear, BatchNorm, ReLU; the output is concatenated with the input."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -33,14 +32,15 @@ class Wider(nn.Module):
 
 
 class Choices(nn.Module):
-    """A softmax for each column over its own indicators, all at once."""
+    """A softmax for each column over its indicators, computed for all columns at once."""
 
     def __init__(self, columns: Sequence[Column], temperature: float) -> None:
         super().__init__()
         spans = sorted(place[:2] for place in places(columns))
         self.size, self.temperature = spans[-1][1], temperature
         widest = max(stop - start for start, stop in spans)
-        # Columns side by side, filled up by the one logit behind all others; and the way back.
+        # `grid` gathers a row of logits for each column, padded with the extra last logit; `back` reverses
+        # it.
         grid = torch.full((len(spans), widest), self.size)
         back = torch.empty(self.size, dtype=torch.int64)
         for at, (start, stop) in enumerate(spans):
@@ -53,10 +53,10 @@ class Choices(nn.Module):
         self.back: Tensor
 
     def forward(self, logits: Tensor, chance: Tensor) -> Tensor:
-        """Logits (N, size) and U(-1, 1) of that shape -> indicators (N, size), 1 in all for each column."""
+        """Logits (N, size) and U(-1, 1) of that shape -> indicators (N, size), with sum 1 for each column."""
         uniform = ((chance + 1) / 2).clamp(LEAST, 1 - LEAST)
-        disturbed = (logits - (-uniform.log()).log()) / self.temperature
-        padded = functional.pad(disturbed, (0, 1), value=NEVER)
+        noisy = (logits - (-uniform.log()).log()) / self.temperature
+        padded = functional.pad(noisy, (0, 1), value=NEVER)
         chosen = padded.index_select(1, self.grid).reshape(-1, *self.shape).softmax(2)
         return chosen.flatten(1).index_select(1, self.back)
 
@@ -75,32 +75,32 @@ class Generator(nn.Module):
         numbers = sum(bool(column.centres) for column in row.columns)
         self.layers = nn.Sequential(*layers, nn.Linear(size, self.choices.size + numbers))
 
-    def spell(self, hidden: Tensor, chance: Tensor) -> Tensor:
-        """What enters the first layer -> row: all indicators, then all values."""
-        # Exponentials of logits need all digits, which bf16 does not have.
+    def row(self, hidden: Tensor, chance: Tensor) -> Tensor:
+        """The input of the first layer -> row: all indicators, then all numbers."""
+        # Exponentials of logits need the precision of float32.
         written: Tensor = self.layers(hidden).float()
         chosen = self.choices(written[:, : self.choices.size], chance.float())
         return torch.cat([chosen, written[:, self.choices.size :].tanh()], dim=1)
 
     def forward(self, z: Tensor, chance: Tensor) -> Tensor:
         """(N, latent), (N, indicators) -> (N, d)."""
-        return self.spell(z, chance)
+        return self.row(z, chance)
 
 
 class ConditionalGenerator(Generator):
-    """The same, told a class, which each layer hears: condition (N,) int64."""
+    """The same with the input condition (N,) int64, which every layer reads."""
 
     def __init__(self, config: TabularConfig, row: Field, classes: int) -> None:
         super().__init__(config, row, classes)
-        self.heard = Indicators(classes)
+        self.indicators = Indicators(classes)
 
     def forward(self, z: Tensor, chance: Tensor, condition: Tensor) -> Tensor:  # type: ignore[override]
         """(N, latent), (N, indicators), (N,) -> (N, d)."""
-        return self.spell(torch.cat([z, self.heard(condition)], dim=1), chance)
+        return self.row(torch.cat([z, self.indicators(condition)], dim=1), chance)
 
 
 class Indicators(nn.Module):
-    """Classes as indicators."""
+    """Class numbers as one-hot vectors."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -130,27 +130,27 @@ class Discriminator(nn.Module):
 
 
 class ConditionalDiscriminator(Discriminator):
-    """row (N, d) and condition (N,), or those of a pack: (N, k d) and (N, k) -> score (N,)."""
+    """row (N, d) and condition (N,), or for packs of k rows (N, k d) and (N, k) -> score (N,)."""
 
     def __init__(self, config: TabularConfig, size: int, labels: int, classes: int) -> None:
         super().__init__(config, size + labels * classes)
-        self.heard = Indicators(classes)
+        self.indicators = Indicators(classes)
 
     def forward(self, row: Tensor, condition: Tensor) -> Tensor:  # type: ignore[override]
         """(N, d), (N,) or (N, k) -> (N,)."""
-        score: Tensor = self.layers(torch.cat([row, self.heard(condition)], dim=1))
+        score: Tensor = self.layers(torch.cat([row, self.indicators(condition)], dim=1))
         return score.flatten()
 
 
 def build(config: TabularConfig, data: DataInfo) -> Networks:
     """Factory of `tabular`; DataError unless the data has rows of a table.
 
-    With the field `condition` both nets hear it.
+    If the data has the field `condition`, both networks read it.
     """
     row = data.field("row")
     if not row.columns or len(row.shape) != 1:
         raise DataError(
-            "The architecture 'tabular' needs rows of a table, whose columns are known.",
+            "The architecture 'tabular' needs rows of a table with known columns.",
             where=f"the field 'row' is {row.dtype} of the shape {row.shape}, without columns",
             fix="--data csv:PATH; for other rows of numbers the architecture 'mlp'",
         )

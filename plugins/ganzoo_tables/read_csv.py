@@ -1,4 +1,4 @@
-"""From a CSV file to a table of numbers and categories, or to the line and column where it is none."""
+"""Reads a CSV file as a table of numbers and categories; errors name the line and the column."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ganzoo_tables.encoding import Table
 
 LARGEST = 1 << 28  # bytes: Python's strings take several times as much memory
 FEWEST = 10  # rows
-MOST_VALUES = 1_000  # of a category: each is a number in every row
-MANY = 100  # values of a category that a note is due for, if it is also more than a tenth of the rows
-LONGEST = 200  # characters of a category: an array of text is as wide as its longest
+MOST_VALUES = 1_000  # of a category column: each value is a number in every encoded row
+MANY = 100  # a category column with more values than this and than a tenth of the rows gets a note
+LONGEST = 200  # characters of a category: a NumPy array of text is as wide as its longest value
 
 MOST_DECIMALS = 12
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_UNFIT = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MISSING = ("", "na", "n/a", "null", "none", "?", "-")
 
@@ -34,26 +34,26 @@ Cells = list[str]
 
 
 def read_table(path: Path, config: CsvConfig) -> Table:
-    """The table of a CSV file in UTF-8 with a header. DataError, with line and column, for all else."""
+    """The table of a CSV file in UTF-8 with a header. DataError, with line and column, for other files."""
     header, lines = _cells(path, config.separator)
-    wanted = _wanted(header, config, path)
-    if len(wanted) < 2:
+    names = _selected(header, config, path)
+    if len(names) < 2:
         raise DataError(
             "A table needs two columns or more.",
-            where=f"{path} has: {', '.join(wanted)}",
+            where=f"{path} has: {', '.join(names)}",
             fix=_other_separator(header) or "add another column, or leave fewer out",
         )
     if len(lines) < FEWEST:
         raise DataError(
-            f"{len(lines)} row{'s' * (len(lines) != 1)} under the header: too few to learn from.",
+            f"{len(lines)} row{'s' * (len(lines) != 1)} under the header: too few to train on.",
             where=str(path),
-            fix=f"{FEWEST} rows at the very least, hundreds for a result",
+            fix=f"provide at least {FEWEST} rows; useful results need hundreds",
         )
     numbers = [number for number, _ in lines]
     columns: dict[str, NDArray[Any]] = {}
     decimals: dict[str, int] = {}
     for at, name in enumerate(header):
-        if name in wanted:
+        if name in names:
             cells = [row[at] for _, row in lines]
             place = _Place(path, name, numbers, config)
             if _is_number(cells, name, config, place):
@@ -65,14 +65,14 @@ def read_table(path: Path, config: CsvConfig) -> Table:
 
 
 def advice(table: Table, config: CsvConfig) -> tuple[str, ...]:
-    """A line on each column that is hardly worth learning: very many values, another number in each row."""
+    """A note on each column with very many categories, or with a different whole number in each row."""
     names, lines = [], []
     for name, values in table.columns.items():
         different = len(np.unique(values))
         if name not in table.decimals and different > max(MANY, len(table) / 10):
             lines.append(f"column '{name}' has {different:,} values in {len(table):,} rows")
         elif table.decimals.get(name) == 0 and different == len(table):
-            lines.append(f"column '{name}' has another whole number in each row, as numbers of things do")
+            lines.append(f"column '{name}' has a different whole number in each row; it may be an identifier")
         else:
             continue
         names.append(name)
@@ -93,19 +93,19 @@ class _Place:
         return DataError(what, where=f"{self.path}, {line}column '{self.name}'", fix=fix)
 
     def option(self, name: str) -> str:
-        """What adds this column to that option, beside the columns that it names already."""
+        """The command line option that adds this column to the columns of option `name`."""
         return setting(name, *getattr(self.config, name), self.name)
 
 
 def _cells(path: Path, separator: str) -> tuple[list[str], Lines]:
     """The header, and the other lines that are not empty, with their numbers."""
     if not path.is_file():
-        raise DataError("A table is read from one file.", where=str(path), fix="--data csv:FILE")
+        raise DataError("The path is not a file.", where=str(path), fix="--data csv:FILE")
     if path.stat().st_size > LARGEST:
         raise DataError(
-            f"The file has {path.stat().st_size / 2**20:,.0f} MiB, {LARGEST >> 20} are the most.",
+            f"The file has {path.stat().st_size / 2**20:,.0f} MiB; the limit is {LARGEST >> 20} MiB.",
             where=str(path),
-            fix="take a part of its rows: some ten thousand teach as much",
+            fix="use a part of its rows; some ten thousand are enough",
         )
     raw = path.read_bytes()
     try:
@@ -126,37 +126,39 @@ def _cells(path: Path, separator: str) -> tuple[list[str], Lines]:
                 lines.append((reader.line_num, cells))
     except csv.Error as error:
         raise DataError(
-            f"This is no CSV: {error}.", where=f"{path}, line {reader.line_num}", fix="check its quotes"
+            f"This is not a CSV file: {error}.",
+            where=f"{path}, line {reader.line_num}",
+            fix="check its quotes",
         ) from error
     if not lines:
-        raise DataError("The file is empty.", where=str(path), fix="a header, and a line for each row")
+        raise DataError("The file is empty.", where=str(path), fix="write a header, and a line for each row")
     header = lines[0][1]
     for line, cells in lines[1:]:
         if len(cells) != len(header):
             raise DataError(
-                f"{len(cells)} cells, where the header has {len(header)}.",
+                f"The line has {len(cells)} cells, the header has {len(header)}.",
                 where=f"{path}, line {line}",
                 fix=_other_separator(header)
-                or "mend the line; --set data.separator=..., if the cells are divided by something else",
+                or "correct the line, or set the character between cells: --set data.separator=...",
             )
     return header, lines[1:]
 
 
 def _other_separator(header: list[str]) -> str:
-    """What reads a header of one cell that looks like several; nothing for another header."""
+    """The option for a header of one cell that contains another separator; empty for other headers."""
     for separator, shown in ((";", ";"), ("\t", r"\t"), ("|", "|"), (",", ",")):
         if len(header) == 1 and separator in header[0]:
-            return f"""if '{shown}' divides the cells: --set 'data.separator="{shown}"'"""
+            return f"""if '{shown}' separates the cells: --set 'data.separator="{shown}"'"""
     return ""
 
 
-def _wanted(header: list[str], config: CsvConfig, path: Path) -> list[str]:
+def _selected(header: list[str], config: CsvConfig, path: Path) -> list[str]:
     where = f"{path}, line 1"
     counts = Counter(header)
     for name in header:
         if not name or _NUMBER.fullmatch(name):
             raise DataError(
-                f"The first line is no header: '{name}' is no name of a column.",
+                f"The first line is not a header: '{name}' is not a column name.",
                 where=where,
                 fix="write the names of the columns into the first line",
             )
@@ -174,26 +176,26 @@ def _wanted(header: list[str], config: CsvConfig, path: Path) -> list[str]:
 
 
 def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> bool:
-    """Whether a column is one of numbers; DataError where cells are missing, or it may be either."""
+    """Whether a column holds numbers; DataError for missing cells, or a mixture of numbers and text."""
     for row, cell in enumerate(cells):
         if not cell:
             raise place.error(
-                "A cell is empty: nothing is made up for missing values.",
-                f"fill it in, leave its row out, or the column: {place.option('leave_out')}",
+                "A cell is empty. Missing values are not supported.",
+                f"fill it in, remove the row, or leave the column out: {place.option('leave_out')}",
                 row,
             )
     if name in config.categories:
         return False
-    spelt = [_NUMBER.fullmatch(cell) is not None for cell in cells]
-    if name not in config.numbers and 2 * sum(spelt) < len(cells):
+    numeric = [_NUMBER.fullmatch(cell) is not None for cell in cells]
+    if name not in config.numbers and 2 * sum(numeric) < len(cells):
         return False
-    if not all(spelt):
-        row = spelt.index(False)
-        missing = _UNFIT.fullmatch(cells[row]) or cells[row].lower() in _MISSING
-        what = "is no finite number" if missing else "is no number"
+    if not all(numeric):
+        row = numeric.index(False)
+        missing = _NOT_FINITE.fullmatch(cells[row]) or cells[row].lower() in _MISSING
+        what = "is not a finite number" if missing else "is not a number"
         raise place.error(
-            f"'{cells[row]:.40}' {what}, most of the column is.",
-            f"fill it in or leave its row out; if these are names: {place.option('categories')}",
+            f"'{cells[row]:.40}' {what}, but most of the column is.",
+            f"fill it in or remove the row; if these are categories: {place.option('categories')}",
             row,
         )
     few = len(set(cells)) <= config.few and all(_WHOLE.fullmatch(cell) for cell in cells)
@@ -210,7 +212,7 @@ def _numbers(cells: Cells, place: _Place) -> NDArray[np.float64]:
         raise _constant(cells, place)
     if np.ptp(values) < 100 * 10.0**-MOST_DECIMALS:
         raise place.error(
-            f"All values lie within {np.ptp(values):.2g}: {MOST_DECIMALS} digits behind the point are kept.",
+            f"All values lie within {np.ptp(values):.2g}; only {MOST_DECIMALS} decimal places are kept.",
             "give the column in another unit",
         )
     return values
@@ -222,18 +224,18 @@ def _categories(cells: Cells, place: _Place) -> NDArray[np.str_]:
         raise _constant(cells, place)
     if len(names) == len(cells):
         raise place.error(
-            "Each row has another text here: names or numbers of things cannot be learned.",
+            "Each row has a different text here: names and identifiers cannot be learned.",
             f"leave the column out: {place.option('leave_out')}",
         )
     if len(names) > MOST_VALUES:
         raise place.error(
-            f"{len(names):,} different values are too many for a category; {MOST_VALUES:,} are the most.",
-            f"join rare ones, or leave the column out: {place.option('leave_out')}",
+            f"{len(names):,} different values are too many for categories; the limit is {MOST_VALUES:,}.",
+            f"merge rare ones, or leave the column out: {place.option('leave_out')}",
         )
     if max(map(len, names)) > LONGEST:
         row = max(range(len(cells)), key=lambda at: len(cells[at]))
         raise place.error(
-            f"A text of {len(cells[row]):,} characters is no category; {LONGEST} are the most.",
+            f"A text of {len(cells[row]):,} characters is too long for a category; the limit is {LONGEST}.",
             f"shorten it, or leave the column out: {place.option('leave_out')}",
             row,
         )
@@ -242,13 +244,13 @@ def _categories(cells: Cells, place: _Place) -> NDArray[np.str_]:
 
 def _constant(cells: Cells, place: _Place) -> DataError:
     return place.error(
-        f"All rows have '{cells[0]:.40}' here: there is nothing to learn.",
+        f"All rows have the same value here, '{cells[0]:.40}'.",
         f"leave the column out: {place.option('leave_out')}",
     )
 
 
 def _decimals(cell: str) -> int:
-    """Digits behind the point that a number needs: none for 24.0, as other programs write whole numbers."""
+    """Decimal places that a number needs: 0 for 24.0, as some programs write whole numbers."""
     mantissa, _, exponent = cell.lower().partition("e")
     power = int(exponent.lstrip("+-0")[:4] or 0)  # float64 ends at e-324
     digits = len(mantissa.partition(".")[2].rstrip("0")) + (power if exponent.startswith("-") else -power)

@@ -1,4 +1,4 @@
-"""The term `condition`: a row shall have the value that it was asked for."""
+"""The term `condition`: a generated row should have the value that its condition gives."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ LEAST = 1.2e-38  # the smallest normal float32
 
 
 def condition(config: ConditionConfig) -> Callable[[View], Tensor]:
-    """Factory of `condition`: -weight * E log y_c, y_c being the indicator that the condition c names.
+    """Factory of `condition`: -weight * E log y_c, where y_c is the indicator of the condition c.
 
-    Cross entropy between what was asked for and what was generated (Xu et al. 2019, section 4.3). The paper
-    takes the softmax before the Gumbel noise; this takes the indicators that G writes, softmax((l + g) / t),
-    whose gradient is on average over the noise 1 / t times as large when t is small: hence the weight. An
-    indicator that underflows has no gradient: from a gap between logits of 87 t on. Data
-    without conditions (a table of numbers alone) has nothing to ask for: 0.
+    Cross entropy between the condition and the generated row (Xu et al. 2019, section 4.3). The paper takes
+    the softmax without Gumbel noise; this takes the indicators that G writes, softmax((l + g) / t). For small
+    t their gradient, averaged over the noise, is 1 / t times as large, so the weight is t. An indicator that
+    underflows (logits more than 87 t apart) has no gradient. For data without conditions (a table of numbers
+    only) the term is 0.
     """
 
     def penalty(view: View) -> Tensor:
@@ -32,7 +32,7 @@ def condition(config: ConditionConfig) -> Callable[[View], Tensor]:
         row = view.fake["row"]
         if "condition" not in view.fake:
             return 0 * row.sum()
-        asked = row.gather(1, view.fake["condition"][:, None])
-        return -config.weight * asked.clamp(min=LEAST).log().mean()
+        indicators = row.gather(1, view.fake["condition"][:, None])
+        return -config.weight * indicators.clamp(min=LEAST).log().mean()
 
     return penalty

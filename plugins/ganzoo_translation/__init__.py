@@ -1,10 +1,12 @@
-"""Image to image: pix2pix for pairs, CycleGAN without pairs, and what else pairs can teach."""
+"""Image to image: pix2pix for pairs, CycleGAN without pairs, super-resolution, colourisation."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_translation.config import CycleConfig, IdentityConfig, L1Config, ResnetConfig, UNetConfig
 from ganzoo_translation.recipes import CYCLEGAN, PIX2PIX, RECIPES
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -13,7 +15,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="unet-patch",
-            summary="A U-Net makes b of a, D judges patches of both together; images from 8x8.",
+            summary="G is a U-Net from a to b, D scores patches of a and b together; images from 8x8.",
             paper=f"{PIX2PIX}, appendix 6.1",
             factory="ganzoo_translation.networks:build_unet",
             config=UNetConfig,
@@ -21,7 +23,8 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="resnet-patch",
-            summary="Residual blocks make b of a, D judges patches of both together; images from 8x8.",
+            summary="G is residual blocks from a to b, D scores patches of a and b together; images from "
+            "8x8.",
             paper=f"{CYCLEGAN}, appendix 7.2",
             factory="ganzoo_translation.networks:build_resnet",
             config=ResnetConfig,
@@ -29,7 +32,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="resnet-cycle",
-            summary="Two residual generators, a to b and back, each with a D of patches; images from 8x8.",
+            summary="Two residual generators, a to b and b to a, each with a patch D; images from 8x8.",
             paper=f"{CYCLEGAN}, appendix 7.2",
             factory="ganzoo_translation.networks:build_cycle",
             config=ResnetConfig,
@@ -40,20 +43,21 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_terms() -> list[TermSpec]:
-    """Of G: `l1`, `cycle` and `identity`."""
+    """For G: `l1`, `cycle` and `identity`."""
     return [
         TermSpec(
             name="l1",
-            summary="Mean distance of what G writes from the pair's own answer.",
+            summary="Mean absolute difference between the output of G and the target of the pair.",
             paper=f"{PIX2PIX}, equation 3",
             factory="ganzoo_translation.terms:l1",
             config=L1Config,
             role="generator",
-            rejects={"unpaired": "data of pairs: --data pairs:PATH; or train cyclegan, which needs none"},
+            rejects={"unpaired": "it needs pairs: --data pairs:PATH; or train cyclegan, which does not"},
         ),
         TermSpec(
             name="cycle",
-            summary="Mean distance of an image from what comes back after the way there and back.",
+            summary="Mean absolute difference between an image and its translation to the other side and "
+            "back.",
             paper=f"{CYCLEGAN}, equation 2",
             factory="ganzoo_translation.terms:cycle",
             config=CycleConfig,
@@ -61,7 +65,8 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="identity",
-            summary="Mean distance of an image of the target from what G makes of it.",
+            summary="Mean absolute difference between an image of the target side and the output of G for "
+            "it.",
             paper=f"{CYCLEGAN}, section 5.2",
             factory="ganzoo_translation.terms:identity",
             config=IdentityConfig,
@@ -72,5 +77,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized ones, and the published ones."""
+    """Small ones for a CPU, and the published ones."""
     return list(RECIPES)

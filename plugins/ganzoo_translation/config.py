@@ -10,12 +10,12 @@ Norm = Literal["instance", "batch", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class PatchConfig:
-    """Options of all nets here.
+    """Options of all networks here.
 
-    `generator_width`: channels of G's first maps, doubled at each halving. D has `patch_layers` halvings or
-    as many as leave 4 pixels, from `discriminator_width` channels; channels grow eightfold at most. `norm`
-    and `discriminator_norm` are over each image's maps (with gains and shifts where `affine`) or over the
-    batch.
+    `generator_width`: channels of G's first maps, doubled at each halving. D has `patch_layers` halvings,
+    fewer if less than 4 pixels would remain, and starts with `discriminator_width` channels; channels grow
+    eightfold at most. `norm` and `discriminator_norm`: "instance" normalises each map of each image
+    (`affine`: with gains and shifts), "batch" is BatchNorm.
     """
 
     generator_width: int = 64
@@ -37,9 +37,9 @@ class PatchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig(PatchConfig):
-    """Options of `unet-patch`: G halves `levels` times, less often where the shorter side has 1 pixel left.
+    """Options of `unet-patch`: G halves `levels` times, or until the shorter side has 1 pixel.
 
-    `dropout` is after each of the `dropout_layers` innermost transposed convolutions.
+    `dropout` follows each of the `dropout_layers` innermost transposed convolutions.
     """
 
     levels: int = 8
@@ -55,7 +55,7 @@ class UNetConfig(PatchConfig):
 class ResnetConfig(PatchConfig):
     """Options of `resnet-patch` and `resnet-cycle`: `halvings`, then `blocks`, with `dropout` inside them.
 
-    There are fewer halvings where they would leave less than 4 pixels: of few values a norm leaves chance.
+    There are fewer halvings if less than 4 pixels would remain: norms over few values are mostly noise.
     """
 
     halvings: int = 2
@@ -79,7 +79,7 @@ class L1Config:
 
 @dataclass(frozen=True, kw_only=True)
 class CycleConfig:
-    """Options of `cycle`: lambda of the paper, for both ways."""
+    """Options of `cycle`: lambda of the paper, for both directions."""
 
     weight: float = 10.0
 
@@ -89,7 +89,7 @@ class CycleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityConfig:
-    """Options of `identity`: half of lambda, in section 5.2 of the paper."""
+    """Options of `identity`: lambda / 2 in section 5.2 of the paper."""
 
     weight: float = 5.0
 

@@ -1,8 +1,8 @@
-"""Generators from image to image and discriminators of patches, for any images from 8x8.
+"""Generators from image to image and patch discriminators, for images from 8x8.
 
-By options they are the nets of Isola et al. 2017 (pix2pix, arXiv:1611.07004, appendix 6.1) and of Zhu et al.
-2017 (CycleGAN, arXiv:1703.10593, appendix 7.2). An image `a` of another size than `b` is brought to its size
-first, inside the net; channels may differ.
+Options make them the networks of Isola et al. 2017 (pix2pix, arXiv:1611.07004, appendix 6.1) or of Zhu et al.
+2017 (CycleGAN, arXiv:1703.10593, appendix 7.2). If `a` and `b` have different sizes, the network first
+resizes `a` to the size of `b`; channels may differ.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SMALLEST = 8
 
 
 class Resized(nn.Module):
-    """Bilinear interpolation to `size`, antialiased where that is smaller."""
+    """Bilinear interpolation to `size`, antialiased if it shrinks the image."""
 
     def __init__(self, before: tuple[int, int], size: tuple[int, int]) -> None:
         super().__init__()
@@ -43,20 +43,20 @@ class Resized(nn.Module):
 
 
 def resized(before: Field, after: Field) -> nn.Module:
-    """From the size of one image to that of the other."""
+    """A module that resizes images from the size of `before` to that of `after`."""
     sizes = [(field.shape[1], field.shape[2]) for field in (before, after)]
     return nn.Identity() if sizes[0] == sizes[1] else Resized(sizes[0], sizes[1])
 
 
 def normed(norm: Norm, channels: int, affine: bool) -> list[nn.Module]:
-    """The norm of maps with so many channels; nothing for `none`."""
+    """The norm of maps with `channels` channels; empty for `none`."""
     if norm == "batch":
         return [nn.BatchNorm2d(channels)]
     return [nn.InstanceNorm2d(channels, affine=affine)] if norm == "instance" else []
 
 
 class UNet(nn.Module):
-    """a (N, A, h, w) -> b (N, B, H, W): halved down to one pixel, and back with the maps met on the way."""
+    """a (N, A, h, w) -> b (N, B, H, W): halved down to one pixel, and back, with skip connections."""
 
     def __init__(self, config: UNetConfig, a: Field, b: Field) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class UNet(nn.Module):
         self.resized = resized(a, b)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for k, outputs in enumerate(widths):
-            # One pixel has no variance: the authors' norm of the innermost maps left nothing of them.
+            # One pixel has no variance: the authors' norm sets the innermost maps to a constant.
             norm = normed(config.norm, outputs, config.affine) if 0 < k < levels - 1 else []
             layers: list[nn.Module] = [nn.LeakyReLU(SLOPE)] if k else []
             inputs = widths[k - 1] if k else a.shape[0]
@@ -87,21 +87,21 @@ class UNet(nn.Module):
 
     def forward(self, a: Tensor) -> Tensor:
         """(N, A, h, w) -> (N, B, H, W)."""
-        hidden, met = self.resized(a), []
+        hidden, skips = self.resized(a), []
         for layer in self.down:
             hidden = layer(hidden)
-            met.append(hidden)
-        met.pop()
+            skips.append(hidden)
+        skips.pop()
         for layer in self.up:
             hidden = layer(hidden)
-            if met:
-                hidden = torch.cat([hidden, met.pop()], dim=1)
+            if skips:
+                hidden = torch.cat([hidden, skips.pop()], dim=1)
         image: Tensor = self.bounded(hidden)
         return image
 
 
 class Block(nn.Module):
-    """x + f(x), f two convolutions with reflected edges; (N, C, H, W) to the same shape."""
+    """x + f(x), where f is two convolutions with reflection padding; (N, C, H, W) to the same shape."""
 
     def __init__(self, config: ResnetConfig, channels: int) -> None:
         super().__init__()
@@ -120,14 +120,14 @@ class Block(nn.Module):
 
 
 def convolution(config: ResnetConfig, inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    """Reflected edges, an odd kernel, and the norm: maps keep their size."""
+    """Reflection padding, a convolution with an odd kernel, and the norm: maps keep their size."""
     norm = normed(config.norm, outputs, config.affine)
     padding = nn.ReflectionPad2d((kernel - 1) // 2)
     return [padding, nn.Conv2d(inputs, outputs, kernel, bias=not norm), *norm]
 
 
 class Resnet(nn.Module):
-    """a (N, A, h, w) -> b (N, B, H, W): halved, changed by residual blocks, doubled again."""
+    """a (N, A, h, w) -> b (N, B, H, W): halvings, residual blocks, doublings."""
 
     def __init__(self, config: ResnetConfig, a: Field, b: Field) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class Resnet(nn.Module):
 
 
 class Patches(nn.Module):
-    """image (N, C, H, W) -> score (N, 1, h, w): one for each of many patches that overlap."""
+    """image (N, C, H, W) -> score (N, 1, h, w): one for each of many overlapping patches."""
 
     def __init__(self, config: PatchConfig, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -196,25 +196,25 @@ class PatchesOfPairs(nn.Module):
 
 
 def image(data: DataInfo, name: str, smallest: int) -> Field:
-    """That field of the data, an image of at least so many pixels a side. DataError for any other."""
+    """The field `name` of the data. DataError unless it is an image of at least `smallest` pixels a side."""
     field = data.field(name)
     if field.dtype != "float32" or len(field.shape) != 3 or min(field.shape) < 1:
         raise DataError(
-            f"The field '{name}' is no image: channels x height x width.",
-            where=f"it is {field.dtype} of the shape {field.shape}",
-            fix="--data pairs:PATH or --data unpaired:PATH",
+            f"The field '{name}' is not an image (channels x height x width).",
+            where=f"it is {field.dtype} of shape {field.shape}",
+            fix="use --data pairs:PATH or --data unpaired:PATH",
         )
     _, height, width = field.shape
     if min(height, width) < smallest:
         raise DataError(
             f"The images '{name}' have {height}x{width} pixels, fewer than {smallest}x{smallest}.",
-            fix="larger images, --set data.height=N --set data.width=N",
+            fix="make images larger: --set data.height=N --set data.width=N",
         )
     return field
 
 
-def started(module: nn.Module, init: str) -> nn.Module:
-    """With the initial weights of the authors, or torch's own."""
+def initialised(module: nn.Module, init: str) -> nn.Module:
+    """The module with the initial weights of the authors, or of torch."""
     if init == "normal":
         initialise(module, "normal")
         for layer in module.modules():
@@ -224,9 +224,11 @@ def started(module: nn.Module, init: str) -> nn.Module:
 
 
 def _paired(config: PatchConfig, generator: nn.Module, a: Field, b: Field) -> Networks:
-    discriminator = started(PatchesOfPairs(config, a, b), config.init)
+    discriminator = initialised(PatchesOfPairs(config, a, b), config.init)
     return Networks(
-        generators={"generator": Net(module=started(generator, config.init), reads=("a",), writes=("b",))},
+        generators={
+            "generator": Net(module=initialised(generator, config.init), reads=("a",), writes=("b",))
+        },
         discriminators={"discriminator": Net(module=discriminator, reads=("a", "b"))},
     )
 
@@ -244,7 +246,7 @@ def build_resnet(config: ResnetConfig, data: DataInfo) -> Networks:
 
 
 def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
-    """Factory of `resnet-cycle`: generators `to_b` and `to_a`, each in a game of its own.
+    """Factory of `resnet-cycle`: generators `to_b` and `to_a`, each in its own game.
 
     DataError unless `a` and `b` are images from 8x8.
     """
@@ -252,8 +254,8 @@ def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
     generators, discriminators = {}, {}
     for source, target in (("a", "b"), ("b", "a")):
         after = sides[target]
-        generator = started(Resnet(config, sides[source], after), config.init)
-        patches = started(Patches(config, after.shape[0], (after.shape[1], after.shape[2])), config.init)
+        generator = initialised(Resnet(config, sides[source], after), config.init)
+        patches = initialised(Patches(config, after.shape[0], (after.shape[1], after.shape[2])), config.init)
         generators[f"to_{target}"] = Net(module=generator, reads=(source,), writes=(target,))
         discriminators[f"of_{target}"] = Net(module=patches, reads=(target,))
     games = tuple(Game(generator=f"to_{side}", discriminator=f"of_{side}") for side in ("b", "a"))

@@ -28,12 +28,12 @@ SMALL: Mapping[str, Any] = {
     "ema.half_life": 2_000,
 }
 
-# 40,000 images, 2,000 of the held-out pairs: PSNR 19.7 dB, l1 0.059, SSIM 0.797, FED 77.3. The
-# mean training image has 10.9 dB and 0.231 there, the edges themselves 6.6 dB (all 5,000 pairs).
-SIZED_PIX2PIX = RecipeSpec(
+# After 40,000 images, on 2,000 held-out pairs: PSNR 19.7 dB, l1 0.059, SSIM 0.797, FED 77.3. As baselines on
+# all 5,000 held-out pairs, the mean training image has 10.9 dB and l1 0.231, the edges themselves 6.6 dB.
+SMALL_PIX2PIX = RecipeSpec(
     name="pix2pix",
-    summary="pix2pix sized for CPU minutes: images of clothes from their edges. Departs from the paper: "
-    "small nets, batches of 16, rate of 1e-3 with decay, no dropout, EMA.",
+    summary="Small pix2pix that trains in minutes on a CPU: images of clothes from their edges. Departs from "
+    "the paper: small networks, batch 16, learning rate of 1e-3 with decay, no dropout, EMA.",
     paper=PIX2PIX,
     architecture="unet-patch",
     loss="non-saturating",
@@ -41,11 +41,11 @@ SIZED_PIX2PIX = RecipeSpec(
     settings={**SMALL, "train.images": 40_000, "terms.l1.weight": 100.0},
 )
 
-# Appendix 6.2, facades: 200 epochs of 400 pairs, batches of one, for which their BatchNorm is InstanceNorm
-# with gains (section 3.3). phillipi/pix2pix train.lua: D's loss halved, which Adam does not feel.
+# Appendix 6.2, facades: 200 epochs of 400 pairs with batch 1. Their BatchNorm is then InstanceNorm with gains
+# (section 3.3). phillipi/pix2pix train.lua halves D's loss, which has no effect with Adam.
 PIX2PIX_PAPER = RecipeSpec(
     name="pix2pix-paper",
-    summary="pix2pix as in the paper's appendix 6 for facades (256x256): Adam 2e-4, L1 of 100, dropout. "
+    summary="pix2pix as in the paper's appendix 6 for facades (256x256): Adam 2e-4, L1 weight 100, dropout. "
     "Not reproduced: dropout at test time, random crops from 286x286.",
     paper=PIX2PIX,
     architecture="unet-patch",
@@ -55,6 +55,7 @@ PIX2PIX_PAPER = RecipeSpec(
         "train.images": 80_000,
         "train.batch_size": 1,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "train.reuse_fakes": True,
         "data.flip": True,
         "architecture.generator_width": 64,
@@ -73,12 +74,12 @@ PIX2PIX_PAPER = RecipeSpec(
     },
 )
 
-# 16,000 images, 2,000 of the held-out pairs: PSNR 19.1 dB, l1 0.058, SSIM 0.773. Bicubic interpolation has
-# 16.0 dB, 0.104 and 0.503 there, bilinear 15.6 dB, 0.113 and 0.448 (all 5,000 pairs).
-SIZED_SUPER_RESOLUTION = RecipeSpec(
+# After 16,000 images, on 2,000 held-out pairs: PSNR 19.1 dB, l1 0.058, SSIM 0.773. As baselines on all 5,000
+# held-out pairs, bicubic interpolation has 16.0 dB, 0.104 and 0.503, bilinear 15.6 dB, 0.113 and 0.448.
+SMALL_SUPER_RESOLUTION = RecipeSpec(
     name="super-resolution",
-    summary="Images four times larger than they come, learned from pairs; sized for CPU minutes: residual "
-    "blocks, L1 and a D of patches.",
+    summary="Small super-resolution GAN that trains in minutes on a CPU: images four times larger, trained "
+    "on pairs, with residual blocks, L1 and a patch D.",
     architecture="resnet-patch",
     loss="lsgan",
     data="fashion-pairs",
@@ -94,13 +95,13 @@ SIZED_SUPER_RESOLUTION = RecipeSpec(
     },
 )
 
-# 12,000 images, 2,000 held-out ones: PSNR 25.5 dB, l1 0.030, SSIM 0.793; the gray images themselves have
-# 20.1 dB, 0.045 and 0.805. With D's rate at 1e-3, InstanceNorm in G gave 24.1 dB and BatchNorm 24.6. Faint
-# shapes stay uncertain, and the ground is not quite flat.
-SIZED_COLOURISATION = RecipeSpec(
+# After 12,000 images, on 2,000 held-out ones: PSNR 25.5 dB, l1 0.030, SSIM 0.793; the gray images themselves
+# have 20.1 dB, 0.045 and 0.805. With a learning rate of 1e-3 for D, InstanceNorm in G gave 24.1 dB and
+# BatchNorm 24.6. Shapes of low contrast often get a wrong colour, and the background is not quite uniform.
+SMALL_COLOURISATION = RecipeSpec(
     name="colourisation",
-    summary="Colours for gray images, learned from pairs; sized for CPU minutes, on made-up shapes. For "
-    "images of your own: --data pairs:FOLDER --set data.transform=gray.",
+    summary="Small GAN that colours gray images and trains in minutes on a CPU, on synthetic shapes. For "
+    "your own images: --data pairs:FOLDER --set data.transform=gray.",
     architecture="unet-patch",
     loss="non-saturating",
     data="coloured-shapes",
@@ -113,12 +114,13 @@ SIZED_COLOURISATION = RecipeSpec(
     },
 )
 
-# 30,000 images, 500 held-out ones of each class: dresses from T-shirts FED 150, coverage 0.50 (the T-shirts
-# themselves 185 and 0.30), T-shirts from dresses 150 and 0.58 (162 and 0.41). Prints become noise.
-SIZED_CYCLEGAN = RecipeSpec(
+# After 30,000 images, on 500 held-out ones of each class: dresses from T-shirts have FED 150 and coverage
+# 0.50 (the T-shirts themselves 185 and 0.30), T-shirts from dresses 150 and 0.58 (the dresses 162 and 0.41).
+# Prints become noise.
+SMALL_CYCLEGAN = RecipeSpec(
     name="cyclegan",
-    summary="CycleGAN sized for CPU minutes: T-shirts to dresses and back. Departs from the paper: small "
-    "nets, batches of 16, rate of 1e-3, a pool of 128, EMA.",
+    summary="Small CycleGAN that trains in minutes on a CPU: T-shirts to dresses and back. Departs from the "
+    "paper: small networks, batch 16, learning rate of 1e-3, a replay buffer of 128, EMA.",
     paper=CYCLEGAN,
     architecture="resnet-cycle",
     loss="lsgan",
@@ -135,11 +137,11 @@ SIZED_CYCLEGAN = RecipeSpec(
 )
 
 # Section 4 and appendix 7.1, horses and zebras: 200 epochs of 1,177 images, the second half with decay.
-# The paper's G has no half in its least squares, `lsgan` has: so does the weight of its cycle, 10, here.
+# `lsgan` halves the squares and the paper does not, so the cycle weight of 10 is halved as well.
 CYCLEGAN_PAPER = RecipeSpec(
     name="cyclegan-paper",
     summary="CycleGAN as in the paper's section 4 for horses and zebras (256x256): nine blocks, Adam 2e-4, a "
-    "pool of 50. Not reproduced: random crops from 286x286.",
+    "replay buffer of 50. Not reproduced: random crops from 286x286.",
     paper=CYCLEGAN,
     architecture="resnet-cycle",
     loss="lsgan",
@@ -148,6 +150,7 @@ CYCLEGAN_PAPER = RecipeSpec(
         "train.images": 235_400,
         "train.batch_size": 1,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "train.reuse_fakes": True,
         "train.replay": 50,
         "data.flip": True,
@@ -168,7 +171,7 @@ CYCLEGAN_PAPER = RecipeSpec(
     },
 )
 
-# Section 5.2 and appendix 7.1, 1,074 paintings by Monet and 6,853 photographs: identity with half of lambda.
+# Section 5.2 and appendix 7.1, 1,074 paintings by Monet and 6,853 photographs: identity weight lambda / 2.
 PAINTINGS_PAPER = RecipeSpec(
     name="cyclegan-paintings-paper",
     summary="CycleGAN as in the paper's section 5.2 for paintings and photographs (256x256): cyclegan-paper "
@@ -181,11 +184,11 @@ PAINTINGS_PAPER = RecipeSpec(
 )
 
 RECIPES = [
-    SIZED_PIX2PIX,
+    SMALL_PIX2PIX,
     PIX2PIX_PAPER,
-    SIZED_CYCLEGAN,
+    SMALL_CYCLEGAN,
     CYCLEGAN_PAPER,
     PAINTINGS_PAPER,
-    SIZED_SUPER_RESOLUTION,
-    SIZED_COLOURISATION,
+    SMALL_SUPER_RESOLUTION,
+    SMALL_COLOURISATION,
 ]

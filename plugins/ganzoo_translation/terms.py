@@ -1,4 +1,4 @@
-"""What a translated image must keep: the right answer, the way back, what needs no change."""
+"""Terms of G for image-to-image translation: distance to the target, cycle consistency, identity."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OTHER = {"a": "b", "b": "a"}
 
 
 def l1(config: L1Config) -> Penalty:
-    """Factory of `l1`: weight * E |b - G(a)|_1, the mean over all values of what G writes.
+    """Factory of `l1`: weight * E |b - G(a)|_1, the mean over all values of the output of G.
 
-    Isola et al. 2017, equation 3; as a mean in the authors' code. Of several fields it is the sum.
+    Isola et al. 2017, equation 3; a mean as in the authors' code. Several fields are summed.
     """
 
     def penalty(view: View) -> Tensor:
@@ -39,7 +39,7 @@ def _sides(view: View, term: str) -> tuple[str, str]:
     """The field that this game's generator reads, and the one that it writes: `a` and `b`, or `b` and `a`."""
     if len(view.written) != 1 or view.written[0] not in OTHER:
         raise SettingsError(
-            f"'{term}' is for generators from the field a to the field b, or back.",
+            f"'{term}' needs generators from the field a to the field b, or from b to a.",
             where=f"this generator writes: {', '.join(view.written)}",
             fix=f"choose the architecture 'resnet-cycle', or terms.{term}=false",
         )
@@ -47,9 +47,9 @@ def _sides(view: View, term: str) -> tuple[str, str]:
 
 
 def cycle(config: CycleConfig) -> Penalty:
-    """Factory of `cycle`: weight * E |F(G(a)) - a|_1 in the game of G, the same for b in that of F.
+    """Factory of `cycle`: weight * E |F(G(a)) - a|_1 in the game of G, and for b in the game of F.
 
-    Zhu et al. 2017, equation 2, as means over all values. F is the generator `to_a`, G `to_b`.
+    Zhu et al. 2017, equation 2, as a mean over all values. F is the generator `to_a`, G is `to_b`.
     """
 
     def penalty(view: View) -> Tensor:
@@ -58,7 +58,7 @@ def cycle(config: CycleConfig) -> Penalty:
             back = view.generate(view.fake, f"to_{source}")[source]
         except KeyError as error:
             raise SettingsError(
-                f"'cycle' needs a generator 'to_{source}' for the way back.",
+                f"'cycle' needs a generator 'to_{source}' for the way back to '{source}'.",
                 fix="choose the architecture 'resnet-cycle', or terms.cycle=false",
             ) from error
         return config.weight * (view.real[source] - back).abs().mean()
@@ -67,7 +67,7 @@ def cycle(config: CycleConfig) -> Penalty:
 
 
 def identity(config: IdentityConfig) -> Penalty:
-    """Factory of `identity`: weight * E |G(b) - b|_1: what is an image of the target already stays as it is.
+    """Factory of `identity`: weight * E |G(b) - b|_1. G should not change an image of its target side.
 
     Zhu et al. 2017, section 5.2 (loss "identity mapping"), as a mean over all values.
     """
@@ -77,11 +77,11 @@ def identity(config: IdentityConfig) -> Penalty:
         real = view.real[target]
         if real.shape != view.real[source].shape:
             raise SettingsError(
-                "'identity' needs images a and b of one shape.",
+                "'identity' needs images a and b of the same shape.",
                 where=f"a {tuple(view.real['a'].shape[1:])}, b {tuple(view.real['b'].shape[1:])}",
                 fix="terms.identity=false",
             )
-        kept = view.generate({**view.real, source: real})[target]
-        return config.weight * (kept - real).abs().mean()
+        output = view.generate({**view.real, source: real})[target]
+        return config.weight * (output - real).abs().mean()
 
     return penalty

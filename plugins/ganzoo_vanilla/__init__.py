@@ -1,10 +1,12 @@
-"""The GAN of Goodfellow et al. 2014: MLPs. Its losses are in `ganzoo_losses`."""
+"""The GAN of Goodfellow et al. 2014, made of MLPs. Its losses are in `ganzoo_losses`."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
 from ganzoo_vanilla.config import MlpConfig
 from ganzoo_vanilla.recipes import PAPER, RECIPES
+
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -13,7 +15,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
     return [
         ArchitectureSpec(
             name="mlp",
-            summary="Multi-layer perceptrons for the data's one float field: images, vectors or numbers.",
+            summary="Multi-layer perceptrons for data with one float field: images, vectors or numbers.",
             paper=PAPER,
             factory="ganzoo_vanilla.networks:build",
             config=MlpConfig,
@@ -31,5 +33,5 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized, as published, and on two toy sets."""
+    """A small one for a CPU, the published one, and two for toy data."""
     return list(RECIPES)

@@ -22,6 +22,8 @@ class Generator(nn.Module):
     def __init__(self, config: MlpConfig, field: Field) -> None:
         super().__init__()
         self.shape = field.shape
+        low, high = config.latent_range
+        self.scale, self.shift = (high - low) / 2, (high + low) / 2
         layers: list[nn.Module] = []
         size = config.latent
         for hidden in config.generator_hidden:
@@ -37,6 +39,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, *shape)."""
+        if (self.scale, self.shift) != (1, 0):
+            z = z * self.scale + self.shift
         sample: Tensor = self.layers(z)
         return sample.reshape(-1, *self.shape)
 

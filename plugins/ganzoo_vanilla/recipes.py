@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 from ganzoo.api import RecipeSpec, both_sides
 
 PAPER = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661"
 
 VANILLA = RecipeSpec(
     name="vanilla",
-    summary="Vanilla GAN of two MLPs, sized for CPU minutes. Departs from the paper: leaky ReLU, "
-    "BatchNorm in G, 32 latents, no dropout, a weak R1 penalty at every 4th step, Adam 1e-3 with decay, EMA.",
+    summary="Small vanilla GAN of two MLPs that trains in minutes on a CPU. Departs from the paper: leaky "
+    "ReLU, BatchNorm in G, 32 latents, no dropout, a weak R1 penalty at every 4th step, Adam 1e-3 with "
+    "decay, EMA.",
     paper=PAPER,
     architecture="mlp",
     loss="non-saturating",
@@ -21,7 +24,7 @@ VANILLA = RecipeSpec(
         "architecture.generator_hidden": (512, 1024, 1024),
         "architecture.discriminator_hidden": (1024, 512),
         **both_sides(optimizer="adam", lr=1e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.5),
-        # Without it, long runs at this rate lose modes again.
+        # Without R1, long runs at this learning rate lose modes again.
         "terms.r1.gamma": 0.02,
         "terms.r1.every": 4,
         "ema.half_life": 100_000,
@@ -29,12 +32,13 @@ VANILLA = RecipeSpec(
     },
 )
 
-# goodfeli/adversarial mnist.yaml. Its discriminator minimises half of the cross entropy: half the
-# rate here. pylearn2's noise is N(0, 1) when the file names none. 250 epochs of its 50,000 images.
+# goodfeli/adversarial mnist.yaml. Its discriminator minimises half of the cross entropy: half the learning
+# rate here. Its `noise: 'uniform'` is U(-sqrt 3, sqrt 3), of variance 1 (Generator.get_noise in __init__.py).
+# 250 epochs of its 50,000 images.
 VANILLA_PAPER = RecipeSpec(
     name="vanilla-paper",
     summary="Vanilla GAN as in the authors' mnist.yaml: maxout, dropout, SGD with momentum. "
-    "Not reproduced: output bias from pixel means, pixels in 0..1, both nets stepping at once.",
+    "Not reproduced: output bias from pixel means, pixels in 0..1, one step for both networks at once.",
     paper=PAPER,
     architecture="mlp",
     loss="non-saturating",
@@ -42,7 +46,10 @@ VANILLA_PAPER = RecipeSpec(
         "train.images": 12_500_000,
         "train.batch_size": 100,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "architecture.latent": 100,
+        "architecture.latent_distribution": "uniform",
+        "architecture.latent_range": (-sqrt(3), sqrt(3)),
         "architecture.generator_hidden": (1200, 1200),
         "architecture.generator_norm": "none",
         "architecture.output": "sigmoid",
@@ -79,7 +86,7 @@ _TOY = {
 
 VANILLA_SCALAR = RecipeSpec(
     name="vanilla-scalar",
-    summary="The tutorials' first GAN: single numbers from a normal distribution, "
+    summary="The first GAN of many tutorials: single numbers from a normal distribution, "
     "layers 100-256-128-64-32-1. Not an experiment of the paper.",
     paper=PAPER,
     architecture="mlp",
@@ -96,7 +103,7 @@ VANILLA_SCALAR = RecipeSpec(
 
 VANILLA_RING = RecipeSpec(
     name="vanilla-ring",
-    summary="Points from eight Gaussians on a ring: shows at a glance which modes a GAN finds. "
+    summary="Points from eight Gaussians on a ring: a plot shows which modes the GAN finds. "
     "Not an experiment of the paper.",
     paper=PAPER,
     architecture="mlp",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, LossSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo.api import NO_BATCH_NORM, ArchitectureSpec, LossSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_wgan_gp.config import (
     ConvConfig,
     DriftConfig,
@@ -12,12 +12,7 @@ from ganzoo_wgan_gp.config import (
 )
 from ganzoo_wgan_gp.recipes import RECIPES, WGAN, WGAN_GP
 
-REJECTS = {
-    "batch-norm-in-discriminator": (
-        "set architecture.discriminator_norm to none or layer: the penalty is about each sample's own "
-        "gradient, and BatchNorm makes a score depend on the whole batch"
-    )
-}
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
@@ -34,7 +29,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="wgan-resnet",
-            summary="Residual nets of the WGAN-GP paper, made for 32x32, for images from 8x8 pixels.",
+            summary="Residual networks of the WGAN-GP paper (there for 32x32), for images from 8x8 pixels.",
             paper=WGAN_GP + ", appendix F",
             factory="ganzoo_wgan_gp.resnet:build",
             config=ResnetConfig,
@@ -45,13 +40,14 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_losses() -> list[LossSpec]:
-    """`wgan` and `wgan-gp`: one formula, two constraints."""
+    """`wgan` and `wgan-gp`: the same formula with two different constraints."""
     return [
         LossSpec(
             name="wgan",
             summary="Difference of mean scores, with clipped weights (c = 0.01) and RMSprop 5e-5.",
             paper=WGAN + ", Algorithm 1",
             factory="ganzoo_wgan_gp.losses:build",
+            tags=("no-sign",),  # a critic may add any constant to its scores
             defaults={
                 "train.n_critic": 5,
                 "train.batch_size": 64,
@@ -67,7 +63,8 @@ def ganzoo_losses() -> list[LossSpec]:
             summary="Difference of mean scores, with a gradient penalty (weight 10) and Adam 1e-4.",
             paper=WGAN_GP + ", Algorithm 1",
             factory="ganzoo_wgan_gp.losses:build",
-            rejects=REJECTS,
+            tags=("no-sign",),  # a critic may add any constant to its scores
+            rejects=NO_BATCH_NORM,
             defaults={
                 "train.n_critic": 5,
                 "train.batch_size": 64,
@@ -91,12 +88,12 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="gradient-penalty",
-            summary="Weight times the mean of (slope - target)^2 between real and generated samples.",
+            summary="Weight times the mean of (gradient norm - target)^2 between real and generated samples.",
             paper=WGAN_GP + ", equation 3",
             factory="ganzoo_wgan_gp.terms:gradient_penalty",
             config=GradientPenaltyConfig,
             second_order=True,
-            rejects=REJECTS,
+            rejects=NO_BATCH_NORM,
         ),
         TermSpec(
             name="weight-clip",
@@ -118,5 +115,5 @@ def ganzoo_terms() -> list[TermSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """Sized ones, and the published ones."""
+    """Small ones for a CPU, and the published ones."""
     return list(RECIPES)

@@ -1,4 +1,4 @@
-"""Initialisation of the WGAN networks: DCGAN's, or that of the authors' tflib."""
+"""Initialisation of the WGAN networks: that of DCGAN, or that of the authors' tflib."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def set_weights(
 ) -> None:
     """`he`: uniform, variance 4 / (fan in + fan out), biases 0; others as in `ganzoo.api.initialise`.
 
-    `he` is what improved_wgan_training's tflib does: half that variance in linear layers and in those
-    of `plain`, fans divided by the stride's square on the side that has fewer pixels.
+    `he` follows tflib of improved_wgan_training: half that variance in linear layers and in the layers of
+    `plain`; the fan on the side with fewer pixels is divided by the square of the stride.
     """
     if init != "he":
         initialise(module, init)
@@ -33,10 +33,10 @@ def scaled_uniform(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, gain: floa
     if isinstance(layer, nn.Linear):
         fans = float(layer.in_features + layer.out_features)
     else:
-        taps, thinned = prod(layer.kernel_size), prod(layer.stride)
+        taps, strides = prod(layer.kernel_size), prod(layer.stride)
         up = isinstance(layer, nn.ConvTranspose2d)
-        fan_in = layer.in_channels * taps / (thinned if up else 1)
-        fan_out = layer.out_channels * taps / (1 if up else thinned)
+        fan_in = layer.in_channels * taps / (strides if up else 1)
+        fan_out = layer.out_channels * taps / (1 if up else strides)
         fans = fan_in + fan_out
     spread = sqrt(3 * gain / fans)
     nn.init.uniform_(layer.weight, -spread, spread)

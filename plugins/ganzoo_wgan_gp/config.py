@@ -11,12 +11,12 @@ class ConvConfig:
     """Options of `wgan-conv`.
 
     Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps.
-    `stages` is how often the image is halved; 0: as often as the shorter side stays at 4 or more.
-    `head="strided"` ends G in a strided transposed convolution; `"smooth"` keeps a hidden map at full
-    size before a last 3x3 convolution. The critic halves `discriminator_extra` times more often than G,
-    by 3x3 kernels; without a number once with a smooth head and else not.
-    `discriminator_norm="layer"` normalises each sample by itself. `init="he"` is that of the authors'
-    tflib: uniform with variance 4 / (fan in + fan out), half of it in linear layers, biases 0.
+    `stages` is how often the image is halved. 0: as often as its shorter side stays at 4 pixels or more.
+    `head="strided"`: G ends in a strided transposed convolution. `"smooth"`: G has a hidden map at full
+    size before a last 3x3 convolution. The critic has `discriminator_extra` more halvings than G, with 3x3
+    kernels; the default is 1 with a smooth head, else 0. `discriminator_norm="layer"` normalises each
+    sample by itself. `init="he"` is that of the authors' tflib: uniform with variance
+    4 / (fan in + fan out), half of it in linear layers, biases 0.
     """
 
     latent: int = 128
@@ -45,7 +45,7 @@ class ConvConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ResnetConfig:
-    """Options of `wgan-resnet`; `init` as in `ConvConfig`, shortcuts and the last layer as linear ones."""
+    """Options of `wgan-resnet`. `init` as in `ConvConfig`; shortcuts and the last layer count as linear."""
 
     latent: int = 128
     latent_distribution: Literal["normal", "uniform"] = "normal"
@@ -63,7 +63,7 @@ class ResnetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientPenaltyConfig:
-    """Options of `gradient-penalty`. `one_sided` leaves slopes under `target` alone."""
+    """Options of `gradient-penalty`. `one_sided` does not penalise gradient norms below `target`."""
 
     weight: float = 10.0
     target: float = 1.0

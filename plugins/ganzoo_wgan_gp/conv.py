@@ -1,4 +1,4 @@
-"""Architecture `wgan-conv`: the nets of gan_mnist.py of Gulrajani et al. 2017, for any image size.
+"""Architecture `wgan-conv`: the networks of gan_mnist.py (Gulrajani et al. 2017) for any image size.
 
 The critic has no BatchNorm: a penalty on each sample's gradient needs scores that do not depend on
 the other samples of the batch.

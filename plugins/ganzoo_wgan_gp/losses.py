@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Wasserstein:
-    """D: E D(x') - E D(x), G: -E D(x'). Scores may have any shape and are no logits."""
+    """D: E D(x') - E D(x), G: -E D(x'). Scores may have any shape; they are not logits."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Minus the critic's estimate of the distance between the two distributions."""

@@ -18,7 +18,7 @@ SMALL_CONV: Mapping[str, Any] = {
     "architecture.kernel": 4,
     "architecture.head": "smooth",
 }
-# The last doubling leads to the image itself: more than twice as fast, so the nets can be wider.
+# The last doubling gives the image itself. That is more than twice as fast, so the networks can be wider.
 QUICK_CONV: Mapping[str, Any] = {
     "architecture.latent": 32,
     "architecture.generator_width": 48,
@@ -29,10 +29,11 @@ QUICK_CONV: Mapping[str, Any] = {
 }
 AVERAGE: Mapping[str, Any] = {"ema.half_life": 20_000, "ema.ramp": 0.15}
 
-SIZED_WGAN = RecipeSpec(
+SMALL_WGAN = RecipeSpec(
     name="wgan",
-    summary="WGAN with clipped weights, sized for CPU minutes. Departs from the paper: small nets, "
-    "32 latents, per-sample norm, wider clip, one critic step, rates of 2e-3 (G), 1e-3 (D) with decay, EMA.",
+    summary="Small WGAN with clipped weights that trains in minutes on a CPU. Departs from the paper: small "
+    "networks, 32 latents, per-sample norm, wider clip, one critic step, learning rates of 2e-3 (G) and "
+    "1e-3 (D) with decay, EMA.",
     paper=WGAN,
     architecture="wgan-conv",
     loss="wgan",
@@ -50,18 +51,20 @@ SIZED_WGAN = RecipeSpec(
     },
 )
 
-# Algorithm 1 on the nets of WassersteinGAN main.py; its 25 passes over LSUN bedrooms (3,033,042).
+# Algorithm 1 with the networks of WassersteinGAN main.py, and its 25 epochs of LSUN bedrooms (3,033,042).
 WGAN_PAPER = RecipeSpec(
     name="wgan-paper",
-    summary="WGAN as in Algorithm 1, on the DCGAN of the authors' main.py (64x64). "
-    "Not reproduced: 100 critic steps at the start and at every 500th generator step.",
+    summary="WGAN as in Algorithm 1, with the DCGAN of the authors' main.py (64x64). "
+    "Not reproduced: 100 critic steps at the start and at every 500th generator step, samples made with the "
+    "BatchNorm statistics of their own batch (here running statistics).",
     paper=WGAN,
     architecture="dcgan",
     loss="wgan",
     settings={
-        "train.images": 75_000_000,
+        "train.images": 75_826_050,
         "train.batch_size": 64,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 100,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
@@ -77,10 +80,11 @@ WGAN_PAPER = RecipeSpec(
     },
 )
 
-SIZED_WGAN_GP = RecipeSpec(
+SMALL_WGAN_GP = RecipeSpec(
     name="wgan-gp",
-    summary="WGAN-GP sized for CPU minutes. Departs from the paper: small nets, one critic step, penalty at "
-    "every 2nd step, rates of 4e-3 (G) and 2e-3 (D) with decay, drift term, EMA.",
+    summary="Small WGAN-GP that trains in minutes on a CPU. Departs from the paper: small networks, one "
+    "critic step, penalty at every 2nd step, learning rates of 4e-3 (G) and 2e-3 (D) with decay, drift "
+    "term, EMA.",
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
@@ -101,8 +105,8 @@ SIZED_WGAN_GP = RecipeSpec(
 # The widths are those of the 4-layer MLPs of Arjovsky et al. 2017, section 4.3.
 WGAN_GP_MLP = RecipeSpec(
     name="wgan-gp-mlp",
-    summary="WGAN-GP of two MLPs sized for CPU minutes, for any float data. Departs from the paper: "
-    "BatchNorm in G, one critic step, rates of 1e-3 with decay, drift term, EMA.",
+    summary="Small WGAN-GP of two MLPs for any float data; trains in minutes on a CPU. Departs from the "
+    "paper: BatchNorm in G, one critic step, learning rates of 1e-3 with decay, drift term, EMA.",
     paper=WGAN_GP,
     architecture="mlp",
     loss="wgan-gp",
@@ -122,11 +126,13 @@ WGAN_GP_MLP = RecipeSpec(
     },
 )
 
-# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 images. 28 = 4 doubled to 7, 14, 28.
+# gan_mnist.py, MODE wgan-gp: 200,000 generator steps of 5 x 50 images. Maps are doubled from 4 to 7, 14, 28.
+# Its pixels are in 0..1. Here they are in -1..1, where gradients s are half as large: its penalty
+# 10 (2 s - 1)^2 is 40 (s - 0.5)^2.
 WGAN_GP_PAPER = RecipeSpec(
     name="wgan-gp-paper",
     summary="WGAN-GP as in the authors' gan_mnist.py: 5x5 convolutions, no norm, Adam 1e-4, 5 critic steps. "
-    "Not reproduced: pixels in 0..1 (here -1..1, the slopes are halved).",
+    "Not reproduced: pixels in 0..1 (here -1..1, with target and weight of the penalty converted).",
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
@@ -134,6 +140,7 @@ WGAN_GP_PAPER = RecipeSpec(
         "train.images": 50_000_000,
         "train.batch_size": 50,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
@@ -145,7 +152,8 @@ WGAN_GP_PAPER = RecipeSpec(
         "architecture.output": "sigmoid",
         "architecture.init": "he",
         **both_sides(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
-        "terms.gradient-penalty.weight": 10.0,
+        "terms.gradient-penalty.weight": 40.0,
+        "terms.gradient-penalty.target": 0.5,
         "ema.half_life": 0,
     },
 )
@@ -163,6 +171,7 @@ WGAN_GP_RESNET_PAPER = RecipeSpec(
         "train.batch_size": 64,
         "train.generator_batch_size": 128,
         "train.n_critic": 5,
+        "train.precision": "fp32",
         "architecture.latent": 128,
         "architecture.generator_width": 128,
         "architecture.discriminator_width": 128,
@@ -177,4 +186,4 @@ WGAN_GP_RESNET_PAPER = RecipeSpec(
     },
 )
 
-RECIPES = [SIZED_WGAN, WGAN_PAPER, SIZED_WGAN_GP, WGAN_GP_MLP, WGAN_GP_PAPER, WGAN_GP_RESNET_PAPER]
+RECIPES = [SMALL_WGAN, WGAN_PAPER, SMALL_WGAN_GP, WGAN_GP_MLP, WGAN_GP_PAPER, WGAN_GP_RESNET_PAPER]

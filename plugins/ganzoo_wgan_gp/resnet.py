@@ -1,7 +1,7 @@
-"""Architecture `wgan-resnet`: the residual nets of Gulrajani et al. 2017 (appendix F, gan_cifar_resnet.py).
+"""Architecture `wgan-resnet`: residual networks of Gulrajani et al. 2017 (appendix F, gan_cifar_resnet.py).
 
-At 32x32 they are the paper's; other sizes get as many doublings as `halvings` says, and a critic whose
-last map has at least 6 pixels a side (the paper's has 8).
+At 32x32 they are those of the paper. Other sizes get as many doublings as `halvings` says, and a critic
+whose last map has at least 6 pixels a side (8 in the paper).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ganzoo_wgan_gp.config import ResnetConfig
 
 
 def norm(kind: Literal["batch", "layer", "none"], channels: int) -> nn.Module:
-    """The norm before an activation; "layer" is over all of one sample."""
+    """The norm before an activation; "layer" normalises over all values of one sample."""
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     return nn.GroupNorm(1, channels) if kind == "layer" else nn.Identity()
 
 
 def halve(maps: Tensor) -> Tensor:
-    """Mean of 2x2 pixels; at an odd edge, of those that there are."""
+    """The mean of 2x2 pixels; at an odd edge, of the pixels that exist."""
     return functional.avg_pool2d(maps, 2, ceil_mode=True, count_include_pad=False)
 
 
 class Up(nn.Module):
-    """norm-ReLU-double-conv-norm-ReLU-conv, plus a doubled shortcut; cropped to `size`."""
+    """norm-ReLU-upsample-conv-norm-ReLU-conv, plus an upsampled shortcut; cropped to `size`."""
 
     def __init__(self, width: int, kind: Literal["batch", "none"], size: tuple[int, int]) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Up(nn.Module):
         self.shortcut = nn.Conv2d(width, width, 1)
 
     def enlarge(self, maps: Tensor) -> Tensor:
-        """Each pixel four times (nearest neighbour)."""
+        """Twice the size by nearest neighbour."""
         doubled = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
         return doubled[:, :, : self.height, : self.width]
 
@@ -48,7 +48,7 @@ class Up(nn.Module):
         """(N, width, h, w) -> (N, width, height, width of the map)."""
         hidden = self.conv1(self.enlarge(functional.relu(self.norm1(maps))))
         hidden = self.conv2(functional.relu(self.norm2(hidden)))
-        # A 1x1 convolution commutes with copying pixels: on the small map it is a quarter of the work.
+        # A 1x1 convolution commutes with copying pixels: on the small map it costs a quarter.
         summed: Tensor = self.enlarge(self.shortcut(maps)) + hidden
         return summed
 
@@ -56,7 +56,7 @@ class Up(nn.Module):
 class Block(nn.Module):
     """A critic's block: norm-ReLU-conv-norm-ReLU-conv plus shortcut, halved where `down`.
 
-    The `first` block sees pixels: it starts with a convolution, and its shortcut halves first.
+    The `first` block reads pixels: it starts with a convolution, and its shortcut halves first.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What keeps a critic's slope bounded: gradient penalty, weight clipping; and a hold on its offset."""
+"""Terms that bound the critic's gradient (gradient penalty, weight clipping) and its offset (drift)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from ganzoo.api import SettingsError, View
 from ganzoo_wgan_gp.config import DriftConfig, GradientPenaltyConfig, WeightClipConfig
 
-# Under the square root: at a gradient of 0 its derivative is 0 instead of 0/0. The norm of 1 that
-# the penalty asks for changes by 5e-13.
+# Added under the square root: at a gradient of 0 its derivative is 0 instead of 0/0. At the target norm of 1
+# it changes the norm by 5e-13.
 TINY = 1e-12
 
 
 def interpolate(view: View) -> dict[str, Tensor]:
-    """The written float fields at x^ = eps x + (1 - eps) x', as leaves that want a gradient.
+    """The written float fields at x^ = eps x + (1 - eps) x', as leaves that require a gradient.
 
     eps ~ U(0, 1) is drawn once per sample and shared by its fields: one point on the line between a
-    real and a generated sample (WGAN-GP, Algorithm 1, lines 4 to 6). To a critic that judges packs of
-    samples a pack is one sample, so its members share eps.
+    real and a generated sample (WGAN-GP, Algorithm 1, lines 4 to 6). Where the critic scores packs of
+    samples (PacGAN), the samples of a pack share eps.
     """
     mixed: dict[str, Tensor] = {}
     epsilon: Tensor | None = None
@@ -47,16 +47,18 @@ def interpolate(view: View) -> dict[str, Tensor]:
 def gradient_penalty(config: GradientPenaltyConfig) -> Callable[[View], Tensor]:
     """Factory of `gradient-penalty`: weight * E (||grad D(x^)||_2 - target)^2 (WGAN-GP, equation 3).
 
-    The norm is taken per sample (or pack of samples with one score), over all other dimensions of all
-    written fields together; fields that the generator does not write (a label) are the real ones.
-    `one_sided` squares only what is above the target (section 5 of the paper).
+    The norm is taken per sample (or per pack of samples), over all other dimensions of all written fields
+    together. Fields that the generator does not write (a label) are those of the real samples.
+    `one_sided` penalises only norms above the target (section 5 of the paper).
     """
 
     def penalty(view: View) -> Tensor:
         mixed = interpolate(view)
         score = view.discriminate({**view.real, **mixed})["score"]
-        slopes = torch.autograd.grad(score.sum(), list(mixed.values()), create_graph=True, allow_unused=True)
-        squares = [slope.reshape(score.shape[0], -1).square().sum(1) for slope in slopes if slope is not None]
+        gradients = torch.autograd.grad(
+            score.sum(), list(mixed.values()), create_graph=True, allow_unused=True
+        )
+        squares = [g.reshape(score.shape[0], -1).square().sum(1) for g in gradients if g is not None]
         if not squares:
             raise SettingsError("The discriminator reads nothing that the generator writes.")
         excess = torch.stack(squares).sum(0).add(TINY).sqrt() - config.target

@@ -17,7 +17,7 @@ from ganzoo.cli.generate import command
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.exporting.model_card import snippet
 from ganzoo.networks.apply import example
-from ganzoo.networks.build import _check_routes
+from ganzoo.networks.build import _check_fields
 from ganzoo.runtime.inputs import checked, spread
 from ganzoo.training.compute.device import Engine
 from tests.runtime.test_runtime import sealed
@@ -98,9 +98,7 @@ def test_walks_keep_it(generator: runtime.Generator) -> None:
 def test_only_constants_take_a_number(generator: runtime.Generator) -> None:
     with pytest.raises(UsageError, match=r"'z' was given as 0\.5") as wrong:
         generator.generate(2, z=0.5)
-    assert (
-        wrong.value.fix == "the generator needs float32 of shape (2, 3), or 3 numbers for all samples alike"
-    )
+    assert wrong.value.fix == "the generator needs float32 of shape (2, 3), or 3 numbers for all samples"
     with pytest.raises(UsageError, match="no input 'phi'") as caught:
         generator.generate(2, phi=0.5)
     assert caught.value.fix == "its inputs are z, psi, shift"
@@ -130,7 +128,7 @@ def test_an_integer_cannot_be_one() -> None:
         fields=(Z, Field(name="k", dtype="int64", source="constant", classes=("a",))),
     )
     with pytest.raises(PluginError, match="'k' is int64"):
-        _check_routes(bad, DataInfo(fields=(ROW,), count=1), "here")
+        _check_fields(bad, DataInfo(fields=(ROW,), count=1), "here")
 
 
 def test_the_card_shows_it() -> None:

@@ -15,7 +15,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ganzoo import api
 from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Fir, Maxout, Networks
 
-LAYERS = ("Bounded", "Crop", "Fir", "Maxout", "as_maps", "doubling", "initialise")
+LAYERS = (
+    "Bounded",
+    "Crop",
+    "Fir",
+    "Maxout",
+    "SpectralNorm",
+    "as_maps",
+    "doubling",
+    "initialise",
+    "put_spectral_norm",
+)
 
 
 def test_only_the_layers_import_torch() -> None:

@@ -92,7 +92,7 @@ def test_an_augmentation_sees_what_the_discriminator_reads_and_keeps_its_state(
     plan = resolve("test-images", registry, overrides=settings)
     assert plan.settings()["augment"] == {"name": "kinds-dist/dimmer"}
     setup = prepare(plan)
-    dimmer = setup.phases.augmentation
+    dimmer = setup.phases.objective.augmentation
     assert isinstance(dimmer, torch.nn.Module)
     real = {name: torch.ones(8, 1, 8, 8) for name in ("a_image", "b_image")}
     before = float(dimmer.strength)
@@ -132,11 +132,11 @@ def test_an_augmentation_can_be_chosen_and_switched_off(install: Install) -> Non
         ('("z", "label"), writes=("a",)', '("z", "label"), writes=("z",)', "reads and writes 'z'"),
         ('writes=("score", "label_logits")', 'writes=("points", "label_logits")', "does not write 'score'"),
         ('fields=(Field(name="z", shape=(4,), source="uniform"),),', "", "which nothing declares"),
-        ('shape=(4,), source="uniform"', "shape=(4,)", "declared as one of the data"),
+        ('shape=(4,), source="uniform"', "shape=(4,)", "declared as a field of the data"),
         (
             'fields=(Field(name="z", shape=(4,), source="uniform"),),',
             'fields=(Field(name="z", shape=(4,), source="uniform"), Field(name="b", source="normal")),',
-            "has the name of a field of the data",
+            "has the same name as a field of the data",
         ),
         (
             'fields=(Field(name="z", shape=(4,), source="uniform"),),',
@@ -148,7 +148,7 @@ def test_an_augmentation_can_be_chosen_and_switched_off(install: Install) -> Non
         ("return self.score(a).squeeze(1), self.classes(a)", "return self.score(a)", "returns 1 tensors"),
         ("return self.score(a).squeeze(1), self.classes(a)", "return a.no_such_thing", "no_such_thing"),
         ("def ac_nets(config, data):", "def ac_nets(config, data):\n    data['image']", "not subscriptable"),
-        ("self.net = nn.Linear(4 + 2, 3)", "self.net = nn.Linear(4 + 2, 5)", "declared is"),
+        ("self.net = nn.Linear(4 + 2, 3)", "self.net = nn.Linear(4 + 2, 5)", "declared shape is"),
     ],
 )
 def test_networks_that_break_the_contract_are_refused_before_training(

@@ -148,7 +148,7 @@ def test_options_in_the_file_need_no_recipe(changed: Callable[..., Path], regist
         ({"recipe": "gone", "options": None}, "no recipe 'gone'"),
         ({"recipe": "vanilla", "options": None}, "another architecture today"),
         ({"options": {"generator_width": 8}}, "in the file"),
-        ({"options": {"latent": -1}}, "value that it cannot have"),
+        ({"options": {"latent": -1}}, "has an invalid value"),
         ({"options": {"stages": 1, "latent": 100}}, "in the file"),
     ],
 )

@@ -21,7 +21,7 @@ def test_offline_comparison_writes_page_and_figures(tmp_path: Path) -> None:
         "benchmarks/speed/run.py", "--recipe", "vanilla-scalar", "--rounds", "2",
         "--seconds-per-round", "0.3", "--out", str(tmp_path),
     )  # fmt: skip
-    case = json.loads((tmp_path / "results.json").read_text())["cases"]["vanilla-scalar"]
+    case = json.loads((tmp_path / "results.json").read_text())["vanilla-scalar"]
     assert [row["name"] for row in case["rows"]] == ["plain", "ganzoo-fp32", "ganzoo-bf16"]
     assert all(len(row["rounds"]) == 2 and not row["failure"] for row in case["rows"])
     assert case["floors"]["fp32"] > 0

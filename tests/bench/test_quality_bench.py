@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quality.run import report, run
+from benchmarks.quality import report, run
 from ganzoo.api import RecipeSpec
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import load_registry
@@ -26,7 +26,7 @@ def row(
         "reference": {"real": {"n": 5000, "fed": 3.25, "coverage": 0.97}},
         "protocol": {
             "n_real": 5000, "split": "held-out part", "weights": "EMA", "seed": 0, "extractor": "network",
-            "images": "64x64",
+            "preprocessing": "64x64",
         },
     }  # fmt: skip
 
@@ -127,6 +127,15 @@ def test_a_grid_stands_with_what_somebody_saw_in_it(page: Path, monkeypatch: pyt
     report.write(run.read())
     assert (page.parent / "results" / "fashion-5k-dcgan.png").read_bytes() == b"200"
     assert "(results/fashion-5k-dcgan.png)\n\nGarments." in page.read_text(encoding="utf-8")
+
+
+def test_the_page_in_docs_is_made_from_the_kept_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = report.PAGE.read_text(encoding="utf-8")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "results.md")
+    report.write(run.read())
+    assert report.PAGE.read_text(encoding="utf-8") == kept
 
 
 def test_trials_are_of_recipes_that_there_are() -> None:

@@ -267,9 +267,8 @@ def test_divergence_ends_with_code_4(tmp_path: Path) -> None:
 def test_an_export_that_fails_its_checks_ends_with_code_5(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganzoo.export import verify
-
     from ganzoo.cli import main
+    from ganzoo.exporting import verify
 
     monkeypatch.setattr(verify, "TOLERANCE", -1.0)
     with pytest.raises(SystemExit) as ended:

@@ -61,7 +61,7 @@ def seen_threads(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
     def evaluate(*_: Any) -> None:
         raise UsageError(f"found {torch.get_num_threads()} {os.environ.get('OMP_NUM_THREADS')}")
 
-    monkeypatch.setattr("ganzoo.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("ganzoo.evaluation.evaluate.evaluate", evaluate)
     said = ganzoo("evaluate", EXPORTED / "dcgan", *arguments)
     return next(line for line in said.err.splitlines() if "found" in line).split()[-2:]
 
@@ -91,8 +91,8 @@ def test_half_of_the_threads_beside_other_processes() -> None:
 def test_a_judge_s_lesson_is_announced(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     first, second = (ganzoo("evaluate", run.path, *QUICK, "--metric", "classes") for _ in range(2))
-    assert "note: the classifier learns the data: once" in first.err
-    assert "classifier learns" not in second.err
+    assert "note: the classifier is trained on the data, once" in first.err
+    assert "classifier is trained" not in second.err
 
 
 # --- notes ------------------------------------------------------------------------------------------
@@ -111,9 +111,9 @@ def test_what_was_asked_for_and_does_not_apply_is_said(run: Run) -> None:
 
 
 def test_too_few_samples_for_a_distance(run: Run) -> None:
-    few = "fed says little with 60 samples, fewer than its 320 features: take more"
+    few = "fed is not reliable with 60 samples, fewer than its 320 features: take more"
     assert few in notes(run.path, *FRECHET)
-    assert not any("says little" in note for note in notes(run.path, *QUICK, "--metric", "prdc"))
+    assert not any("is not reliable" in note for note in notes(run.path, *QUICK, "--metric", "prdc"))
     # 100 real samples: as many generated ones as anybody likes do not help.
     assert any("with 100 samples" in note for note in notes(run.path, *FRECHET, "--n", "400"))
 
@@ -133,7 +133,7 @@ def test_a_run_on_its_way(run: Run, tmp_path: Path) -> None:
         assert "This run has no checkpoint yet" in said.err
         assert "later" in said.err
     said = ganzoo("evaluate", begun.path, *FRECHET)  # it was killed
-    assert "no sound checkpoint" in said.err
+    assert "no valid checkpoint" in said.err
 
 
 # --- folders ----------------------------------------------------------------------------------------

@@ -284,7 +284,7 @@ def test_many_changed_run_directories(small_run: Path, no_training: None, tmp_pa
 def test_an_export_of_a_changed_run(
     name: str, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganzoo.export import from_run as exporting
+    from ganzoo.exporting import from_run as exporting
 
     monkeypatch.setattr(
         exporting, "export_generators", lambda *_, **__: pytest.fail("nothing sound to export")

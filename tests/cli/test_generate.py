@@ -1,42 +1,45 @@
 """The command `ganzoo generate`: grids, rows, arrays, and what it refuses."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from PIL import Image
 
 from ganzoo import runtime
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
-from ganzoo.runtime import onnx_file
+from ganzoo.runtime import Generator, ort_session
 from tests.runtime.test_runtime import conditional_file, row_file
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle")
     (path / "generator.onnx").write_bytes(conditional_file())
     return path
 
 
 @pytest.fixture(scope="module")
-def generator(folder):
+def generator(folder: Path) -> Generator:
     return runtime.load(folder, provider="cpu")
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> Generator:
     return runtime.from_bytes(row_file(), provider="cpu")
 
 
-def run(*arguments, provider="cpu"):
+def run(*arguments: object, provider: str = "cpu") -> Result:
     return CliRunner().invoke(command, [*(str(item) for item in arguments), "--provider", provider])
 
 
-def test_cli_grid(folder, tmp_path):
+def test_cli_grid(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "grid.png"
     done = run(folder, "-n", 6, "--columns", 3, "--label", "dog", "-o", target, "--json")
     assert done.exit_code == 0, done.output
@@ -52,7 +55,7 @@ def test_cli_grid(folder, tmp_path):
         assert image.size == (3 * 58 + 2, 2 * 58 + 2)
 
 
-def test_cli_classes_and_walks(folder, tmp_path):
+def test_cli_classes_and_walks(folder: Path, tmp_path: Path) -> None:
     for arguments, size in ((["--classes", "-n", 5], (5, 3)), (["--interpolate", 6, "-n", 2], (6, 2))):
         target = tmp_path / "grid.png"
         done = run(folder, *arguments, "-o", target)
@@ -61,7 +64,7 @@ def test_cli_classes_and_walks(folder, tmp_path):
             assert image.size == (size[0] * 58 + 2, size[1] * 58 + 2)
 
 
-def test_cli_arrays(folder, tmp_path, generator):
+def test_cli_arrays(folder: Path, tmp_path: Path, generator: Generator) -> None:
     target = tmp_path / "out.npz"
     assert run(folder, "-n", 5, "--seed", 9, "-o", target).exit_code == 0
     with np.load(target, allow_pickle=False) as arrays:
@@ -71,7 +74,7 @@ def test_cli_arrays(folder, tmp_path, generator):
         assert np.array_equal(arrays["label"], generator.draw_inputs(5, seed=9)["label"])
 
 
-def test_cli_rows_become_arrays(tmp_path, monkeypatch):
+def test_cli_rows_become_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.onnx").write_bytes(row_file())
     assert run("rows.onnx", "-n", 3).exit_code == 0
@@ -87,12 +90,14 @@ def test_cli_rows_become_arrays(tmp_path, monkeypatch):
         (["--label", "dgo"], "no class 'dgo'"),
         (["--classes", "--label", "1"], "--classes"),
         (["--columns", 0], "columns"),
-        (["-o", "x.gif"], "not an output"),
-        (["--interpolate", 1], "walks"),
+        (["-o", "x.gif"], "not a known file type"),
+        (["--interpolate", 1], "interpolations"),
         (["--seed", -1], "seed"),
     ],
 )
-def test_cli_errors(folder, tmp_path, monkeypatch, arguments, message):
+def test_cli_errors(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = run(folder, *arguments)
     assert isinstance(done.exception, UsageError), done.output
@@ -100,9 +105,9 @@ def test_cli_errors(folder, tmp_path, monkeypatch, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_onnxruntime_without_cuda(folder, tmp_path, monkeypatch):
+def test_onnxruntime_without_cuda(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: True)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     done = run(folder, "-n", 2, provider="auto")
     assert done.exit_code == 0, done.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,12 @@ from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
 from ganzoo.exporting.export import export_generators
+from ganzoo.image_files import Fit
+from ganzoo_datasets.config import FolderConfig
+from ganzoo_datasets.folder import open_folder
+
+# EXIF with the orientation 6: the camera was turned by 90 degrees.
+TURNED = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
 
 
 class Enlarged(nn.Module):
@@ -97,6 +104,54 @@ def test_a_folder_keeps_its_names(bundle: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     sheet = pixels(tmp_path / "grid.png")
     assert sheet.shape[1] > 2 * sheet.shape[0]  # two rows of three strips of two images
+
+
+class Same(nn.Module):
+    """a (N, C, 12, 10) -> b, the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(()))
+
+    def forward(self, a: Tensor) -> Tensor:
+        return a * self.one
+
+
+def picture(kind: str) -> Image.Image:
+    """A colourful image of 37 x 22 pixels, with transparency where the kind has it."""
+    across = np.linspace(0, 1, 22)[:, None] * np.linspace(1, 0.3, 37)
+    colours = np.stack([across, across[::-1], across[:, ::-1], 0.2 + 0.8 * across], axis=2)
+    image = Image.fromarray((colours * 255).astype(np.uint8))
+    if kind == "16-bit":
+        return Image.fromarray((across * 65535).astype(np.uint16))
+    if kind == "palette":
+        return image.convert("RGB").quantize(40)
+    return image.convert(kind)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch", None])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_are_read_as_in_training(tmp_path: Path, channels: int, fit: Fit | None) -> None:
+    a, b = (Field(name=name, shape=(channels, 12, 10), range=(-1, 1)) for name in "ab")
+    networks = Networks(
+        generators={"generator": Net(module=Same(), reads=("a",), writes=("b",))},
+        discriminators={"discriminator": Net(module=Judge(), reads=("b",))},
+    )
+    about = {"recipe": "test", **({} if fit is None else {"data_options": {"fit": fit}})}
+    export_generators(networks, DataInfo(fields=(a, b), count=8), tmp_path / "bundle", about=about)
+    kinds = ["16-bit", "L", "LA", "RGB", "RGBA", "palette"]
+    (tmp_path / "in").mkdir()
+    for kind in kinds:
+        picture(kind).save(tmp_path / "in" / f"{kind}.png", exif=b"Exif\0\0" + TURNED)
+    done = run(tmp_path / "bundle", "--input", tmp_path / "in", "-o", tmp_path / "out.npz")
+    assert done.exit_code == 0, done.output
+    config = FolderConfig(height=12, width=10, channels=channels, fit=fit or "crop")
+    trained_on = open_folder(str(tmp_path / "in"), config)
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
+        assert arrays["names"].tolist() == kinds
+        seen = np.rint((arrays["b"] + 1) * 127.5).astype(np.uint8)
+    for index, kind in enumerate(kinds):
+        np.testing.assert_array_equal(seen[index], trained_on.read(index)["image"], err_msg=kind)
 
 
 def test_without_a_place_results_go_to_a_folder(bundle: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -192,9 +247,11 @@ def test_one_of_several_generators_is_asked_for(bundle: Path, tmp_path: Path) ->
 def test_what_does_not_go_together(bundle: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "p.png", 9)
     for more in (("-n", 3), ("--classes",), ("--interpolate", 4), ("--columns", 2)):
-        assert "--input says what is generated" in str(run(bundle, "--input", source, *more).exception)
-    assert "makes something of 'a'" in str(run(bundle, "-n", 2).exception)
+        assert "--input cannot be used with" in str(run(bundle, "--input", source, *more).exception)
+    assert "needs an input 'a'" in str(run(bundle, "-n", 2).exception)
     for name in ("a", "n", "seed", "label", "psi"):
         done = run(bundle, "--input", source, "--set", f"{name}=1", "-o", tmp_path / "made")
         assert isinstance(done.exception, UsageError)
-    assert "is not an output" in str(run(bundle, "--input", source, "-o", tmp_path / "x.gif").exception)
+    assert "is not a known file type" in str(
+        run(bundle, "--input", source, "-o", tmp_path / "x.gif").exception
+    )

@@ -89,6 +89,7 @@ def test_the_check_command_tells_what_failed(site: Path, tmp_path: Path) -> None
     report = json.loads(done.stdout)
     assert done.returncode == 0, report
     assert report["ok"]
+    assert len(report["results"]) > 40
     assert {result["status"] for result in report["results"]} <= {"passed", "skipped"}
 
     spoiled = tmp_path / "site"
@@ -99,7 +100,7 @@ def test_the_check_command_tells_what_failed(site: Path, tmp_path: Path) -> None
     assert done.returncode == 2
     assert "better-scores-cost-less" in done.stdout
     assert "1 failed" in done.stdout
-    assert "not run for that" in done.stdout
+    assert "not run because of that" in done.stdout
 
 
 @pytest.mark.parametrize("licence", LICENSES)
@@ -107,7 +108,7 @@ def test_the_check_command_tells_what_failed(site: Path, tmp_path: Path) -> None
 def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> None:
     files = package_files(Names("mine"), {kind, "recipe"}, licence=licence, author="Ada")
     for path, text in files.items():
-        assert "$" not in text.replace("${{", ""), path
+        assert path.startswith(".github") or "$" not in text, path
         if path.endswith(".py"):
             compile(text, path, "exec")
     project = tomllib.loads(files["pyproject.toml"])["project"]
@@ -126,13 +127,13 @@ def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> Non
         (["dcgan"], "'dcgan' is taken here"),
         (["wgan", "--kind", "loss"], "'wgan' is taken here"),
         (["datasets"], "the plugin ganzoo/datasets"),
-        (["My_Gan"], "cannot be the name of a plugin"),
-        (["3d"], "cannot be the name of a plugin"),
-        (["mine", "--kind", "model"], "'model' is no kind of record"),
-        (["mine", "--kind", "model,augmentation"], "'model' is no kind of record"),
+        (["My_Gan"], "is not a valid name of a plugin"),
+        (["3d"], "is not a valid name of a plugin"),
+        (["mine", "--kind", "model"], "'model' is not a kind of record"),
+        (["mine", "--kind", "model,augmentation"], "'model' is not a kind of record"),
         (["mine", "--kind", "augmentation"], "no template for the kind 'augmentation'"),
         (["mine", "--kind", "loss,extractor"], "docs/plugins/extractors.md"),
-        (["mine", "--kind", ","], "no kind of record"),
+        (["mine", "--kind", ","], "not a kind of record"),
         (["mine", "-o", "."], "exists already"),
     ],
 )

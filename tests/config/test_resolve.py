@@ -173,7 +173,7 @@ def test_settings_files(registry: Registry, tmp_path: Path) -> None:
     assert plan.train.batch_size == 16
     assert plan.origin(("train", "batch_size")) == f"file {file}"
     file.write_text("[train]\nbatch_size = 16\n")
-    with pytest.raises(SettingsError, match="what it starts from"):
+    with pytest.raises(SettingsError, match="must name the recipe that it starts from"):
         resolve(str(file), registry)
     file.write_text("recipe = \n")
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -188,7 +188,7 @@ def test_assignments_are_toml_or_strings() -> None:
     assert parse_assignment("data.flip=true") == (("data", "flip"), True)
     with pytest.raises(SettingsError, match="path=value"):
         parse_assignment("generator.lr")
-    with pytest.raises(SettingsError, match="not a path"):
+    with pytest.raises(SettingsError, match="not the path of a setting"):
         parse_assignment('#"=3')
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -158,7 +160,7 @@ def test_names_choose_fields() -> None:
         batches.take("d", 0, 2, ["mask"])
 
 
-def test_read_only_memory_maps_raise_no_warning(tmp_path) -> None:
+def test_read_only_memory_maps_raise_no_warning(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", make().arrays["image"])
     field = Field(name="image", shape=(1, 2, 3), range=(-1.0, 1.0))
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")

@@ -76,7 +76,7 @@ def test_fields_and_arrays_have_to_match() -> None:
     with pytest.raises(DataError, match="different names"):
         open_source(ArraySource(fields=(ROW, ROW), arrays={"row": np.zeros((1, 2))}))
     noise = Field(name="z", shape=(2,), source="normal")
-    with pytest.raises(DataError, match="random draw"):
+    with pytest.raises(DataError, match="declared as random noise"):
         open_source(ArraySource(fields=(noise,), arrays={"z": np.zeros((1, 2))}))
 
 
@@ -343,10 +343,10 @@ def test_without_locks_decoding_goes_on(
 
 
 def test_who_waits_too_long_decodes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "_PATIENCE", 0.1)
+    monkeypatch.setattr(decode_module, "_LOCK_TIMEOUT", 0.1)
     items = Items()
     entry = tmp_path / "locks" / f"{decode_module._key(items.source)}.lock"
-    with decode_module._alone(entry):
+    with decode_module._locked(entry):
         assert open_source(items.source, cache_folder=tmp_path).count == 300
 
 

@@ -49,7 +49,7 @@ def test_fashion_test_images_are_others() -> None:
 def test_damaged_fashion_test_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The file of the training images is whole, yet not what belongs here.
     monkeypatch.setattr(fashion, "TEST_FILE", fashion.FILE)
-    with pytest.raises(DataError, match="is not the one"):
+    with pytest.raises(DataError, match="is damaged"):
         fashion.open_held_out()
     monkeypatch.setattr(fashion, "TEST_FILE", tmp_path / "gone.xz")
     with pytest.raises(DataError, match="cannot be read"):

@@ -15,7 +15,7 @@ from ganzoo.api import ArraySource, DataError, Field
 from ganzoo.config.plan import Plan
 from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.errors import UsageError
-from ganzoo.evaluation import samples
+from ganzoo.evaluation import comparison as comparison_module
 from ganzoo.evaluation.baselines import reference_rows
 from ganzoo.evaluation.comparison import EXTRACTOR, Comparison, feature_space_of, reference_samples
 from ganzoo.evaluation.corruptions import NOISE, corrupted
@@ -90,7 +90,7 @@ def store_of(fields: dict[Field, Any]) -> Dataset:
 def reals_of(fields: dict[Field, Any], field: Field, *, held_out: bool = False) -> RealData:
     dataset = store_of(fields)
     label = next((one for one in fields if one.dtype == "int64"), None)
-    parts = {"store": dataset, "training": dataset, "exam": dataset}
+    parts = {"dataset": dataset, "training": dataset, "test": dataset}
     return RealData(field=field, label=label, held_out=held_out, stacked=False, name="these", **parts)
 
 
@@ -187,7 +187,7 @@ def test_other_data_of_the_same_kind_is_opened_in_the_same_way(tiny: Tiny, tmp_p
         document = scored(source, "--data", other, "--no-reference")
         assert document["n"] == 60
         # Nothing is held out: the classifier is examined on what it learned from.
-        assert any("classifier_accuracy is on the images" in note for note in document["notes"])
+        assert any("classifier_accuracy is measured on" in note for note in document["notes"])
     held_out = few_images(tmp_path / "few", train=60, test=60)
     assert ganzoo("evaluate", run.path, "--data", held_out).code == 3  # 28x28: the options were another's
 
@@ -202,7 +202,7 @@ def test_more_classes_than_it_knows(conditioned: Run, data: str, tmp_path: Path)
         assert said.code == 3
         assert "10 classes" in said.err
         assert "12" in said.err
-        assert "--data with labels that the generator knows" in said.err
+        assert "--data with the labels that the generator was trained with" in said.err
     assert "label_accuracy" in scored(bundle, "--data", data, "--metric", "classes")["scores"]
 
 
@@ -213,7 +213,7 @@ def test_only_fields_that_a_generator_reads_become_its_inputs() -> None:
     assert real_data.arrays(20, [noise, LABEL]).keys() == {"label"}
     assert real_data.arrays(20, [noise, IMAGE])["image"].dtype == np.float32
     for other in (Field(name="label", dtype="int64", classes=("a",)), Field(name="image", shape=(1, 9, 9))):
-        with pytest.raises(DataError, match="The generator knows"):
+        with pytest.raises(DataError, match="The generator expects"):
             real_data.arrays(20, [other])
 
 
@@ -300,8 +300,8 @@ def test_nothing_is_computed_that_no_metric_asks_for(
 
 
 def test_neighbours_are_looked_for_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    known, calls = samples.nearest, []
-    monkeypatch.setattr(samples, "nearest", lambda *pair: calls.append(1) or known(*pair))  # type: ignore[func-returns-value]
+    known, calls = comparison_module.nearest, []
+    monkeypatch.setattr(comparison_module, "nearest", lambda *pair: calls.append(1) or known(*pair))  # type: ignore[func-returns-value]
     assert len(scored(run.path, "--no-reference")["files"]) == 2
     assert len(calls) == 2  # among training images, among held-out ones
 
@@ -320,9 +320,9 @@ def test_an_extractor_that_would_not_be_used(registry: Registry, tiny: Tiny, tmp
     for arguments in (["--extractor", "nope"], ["--fid-weights", "gone.pt"]):
         said = ganzoo("evaluate", run.path, "--n", "60", *arguments)
         assert said.code == 2
-        assert "An extractor looks at images" in said.err
+        assert "Extractors are for images" in said.err
     real_data = reals_of({IMAGE: pixels(20)}, IMAGE)
-    with pytest.raises(UsageError, match="reads no file of weights"):
+    with pytest.raises(UsageError, match="reads no weights file"):
         feature_space_of(registry, real_data, weights=Path("some.pt"))
     assert f"[{EXTRACTOR}]" in ganzoo("evaluate", "--help").out
 

@@ -88,9 +88,9 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
     assert protocol["split"].startswith("held-out part of")
     assert protocol["split"].endswith(data)
     assert f"sha256:{SHA256}" in protocol["extractor"]
-    assert "64x64 bicubic" in protocol["images"]
+    assert "64x64 bicubic" in protocol["preprocessing"]
     assert "standard deviation" in protocol["scale"]
-    assert (protocol["weights"], protocol["images"], protocol["recipe"]) == ("EMA", 160, "vanilla")
+    assert (protocol["weights"], protocol["preprocessing"], protocol["recipe"]) == ("EMA", 160, "vanilla")
     assert (protocol["seed"], protocol["truncation"]) == (0, "none")
     assert 0 < protocol["classifier_accuracy"] <= 1
     assert protocol["classifier"].startswith("classifier of")
@@ -274,7 +274,7 @@ def test_data_without_a_held_out_part(tiny: Tiny, tmp_path: Path) -> None:
     run = start(plan, tmp_path / "run", NullReporter())[0]
     document = ganzoo("evaluate", run.path, "--n", "120", "--json").document
     assert document["protocol"]["split"].startswith("training data of")
-    assert any("no held-out part" in note and "rewards copying" in note for note in document["notes"])
+    assert any("no held-out part" in note and "rewards copies" in note for note in document["notes"])
     assert document["scores"].keys() == PRDC | {"fed", "kid"}  # nothing of copies, nothing of classes
     assert list(document["reference"]) == ["real", "blurred", "noisy", "repeated"]
     real, repeated = (document["reference"][name] for name in ("real", "repeated"))
@@ -286,11 +286,32 @@ def test_data_without_a_held_out_part(tiny: Tiny, tmp_path: Path) -> None:
 def test_against_the_training_data_as_papers_do(run: Run) -> None:
     document = scored(run.path, "--against", "training", "--metric", "frechet")
     assert document["protocol"]["split"].startswith("training data of")
-    assert any("as was asked" in note and "rewards copying" in note for note in document["notes"])
+    assert any("as requested" in note and "rewards copies" in note for note in document["notes"])
     assert document["scores"]["fed"] != scored(run.path, "--metric", "frechet")["scores"]["fed"]
     said = ganzoo("evaluate", run.path, "--n", "20", "--against", "training", "--metric", "memorisation")
     assert said.code == 2
     assert "None of the metrics applies" in said.err
+
+
+def test_all_real_samples_whatever_the_number_of_generated_ones(run: Run) -> None:
+    """As `fid50k_full`: so many samples against the whole training set."""
+    only = ("--against", "training", "--metric", "frechet")
+    every = scored(run.path, *only, "--n-real", "all")
+    assert (every["n"], every["protocol"]["n_real"]) == (200, 300)
+    assert not any("only" in note for note in every["notes"])
+    some = scored(run.path, *only, "--n-real", "50")
+    assert (some["n"], some["protocol"]["n_real"]) == (200, 50)
+    usual = scored(run.path, *only)
+    assert usual["protocol"]["n_real"] == 200
+    assert len({document["scores"]["fed"] for document in (every, some, usual)}) == 3
+    # Of held-out samples, more than there are.
+    more = scored(run.path, "--metric", "frechet", "--n-real", "1000")
+    assert more["protocol"]["n_real"] == 250
+    assert any("only 250 real samples" in note for note in more["notes"])
+    for wrong in ("9", "none", "-1"):
+        said = ganzoo("evaluate", run.path, "--n-real", wrong)
+        assert said.code == 2
+        assert "neither 'all' nor a number of at least 10" in said.err
 
 
 def test_no_image_of_an_earlier_evaluation_stays(run: Run, tmp_path: Path) -> None:
@@ -311,14 +332,14 @@ def test_other_data_than_it_was_trained_on(run: Run, data: str, tmp_path: Path) 
     other = few_images(tmp_path / "other", train=200)
     document = scored(run.path, "--data", other, "--metric", "frechet")
     assert document["protocol"]["split"].endswith(other)
-    assert not any("not what it was" in note for note in document["notes"])
+    assert not any("the training data has changed" in note for note in document["notes"])
     # The files were changed since: what is said of copies does not hold.
     folder, kept = Path(data.partition(":")[2]), tmp_path / "kept"
     shutil.copytree(folder, kept)
     try:
         few_images(folder, train=200)
         notes = scored(run.path, "--metric", "frechet")["notes"]
-        assert any("training data is not what it was" in note for note in notes)
+        assert any("the training data has changed" in note for note in notes)
     finally:
         shutil.copytree(kept, folder, dirs_exist_ok=True)
 
@@ -382,7 +403,7 @@ def test_a_bundle_whose_data_is_elsewhere_now(bundle: Path, run: Run, data: str)
         for source in (bundle, run.path):
             said = ganzoo("evaluate", source, "--n", "20")
             assert said.code == 3
-            assert "nothing at that path" in said.err
+            assert "path does not exist" in said.err
             assert "--data SOURCE" in said.err
             assert "Traceback" not in said.err
         assert scored(bundle, "--data", f"idx:{away}", "--metric", "frechet")["n"] == 200

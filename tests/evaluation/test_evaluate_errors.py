@@ -53,7 +53,7 @@ def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
         (["--data", "npy:small.npy"], 3, "(1, 28, 28)"),
         (["--data", "npy:gone.npy"], 3, "gone.npy"),
         (["--data", "nothing:x"], 2, "There is no dataset 'nothing'"),
-        (["--data", "npy:gray.npy", "--extractor", "classifier"], 2, "learns from labels"),
+        (["--data", "npy:gray.npy", "--extractor", "classifier"], 2, "needs labels to train"),
         (["--data", "npy:gray.npy", "--metric", "classes"], 2, "None of the metrics applies"),
         (["--n", "9"], 2, "--n"),
         (["--n", "many"], 2, "--n"),
@@ -61,7 +61,7 @@ def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
         (["--seed", str(2**64)], 2, "seed"),
         (["--raw"], 2, "one set of weights"),
         (["--checkpoint", "best"], 2, "no checkpoint can be chosen"),
-        (["--checkpoint", "oldest"], 2, "newest, best, or a number"),
+        (["--checkpoint", "oldest"], 2, "not 'newest', 'best' or a number"),
         (["--generator", "other"], 2, "other"),
         (["--fid-weights", "gone.pt"], 2, "inception-2015-12-05.pt"),
         (["--fid-weights", "gone.pt", "--extractor", "classifier"], 2, "leave one of them out"),
@@ -168,7 +168,7 @@ ODD = ["--n", "20", "--no-reference", "--metric", "frechet", "--metric", "odd"]
 
 def test_no_metric_replaces_another_one_s_score(install: Callable[..., Path], data: str) -> None:
     plugin(install, "{'fed': 1.0}")
-    message = "The metrics 'frechet' and 'odd' both give a score 'fed'"
+    message = "The metrics 'frechet' and 'odd' both return a score 'fed'"
     ended([DCGAN, "--data", data, *ODD], 2, message, "odd-dist/odd", "--metric")
     only = ["--data", data, *ODD[:-4], "--metric", "ganzoo/frechet", "--json"]
     assert ganzoo("evaluate", DCGAN, *only).code == 0
@@ -176,14 +176,14 @@ def test_no_metric_replaces_another_one_s_score(install: Callable[..., Path], da
 
 def test_no_metric_gives_a_score_called_n(install: Callable[..., Path], data: str) -> None:
     plugin(install, "{'n': 1.0}")
-    ended([DCGAN, "--data", data, *ODD], 2, "'odd' gives a score 'n'", "odd-dist")
+    ended([DCGAN, "--data", data, *ODD], 2, "'odd' returns a score 'n'", "odd-dist")
 
 
 @pytest.mark.parametrize(
     ("features", "message"),
     [
         ("1 / 0", "ZeroDivisionError"),
-        ("pixels", "gave features of shape"),
+        ("pixels", "returned features of shape"),
         ("pixels[:3, 0, :, 0]", "return (20, d)"),
         ("np.full((len(pixels), 4), np.nan)", "not finite"),
         ("['text']", "ValueError"),
@@ -221,7 +221,7 @@ def test_fid_is_what_the_inception_network_says(data: str, tmp_path: Path) -> No
     assert protocol["extractor"].startswith("Inception")
     assert protocol["extractor"].endswith(f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}")
     assert protocol["scale"] == "as they are"
-    assert "299x299" in protocol["images"]
+    assert "299x299" in protocol["preprocessing"]
     # Without that network nothing has its names.
     assert ganzoo("evaluate", DCGAN, *quick, *only[:2]).document["scores"].keys() == {"fed"}
     ended([DCGAN, *quick[:-1], *only[2:]], 2, "None of the metrics applies")

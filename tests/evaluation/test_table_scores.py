@@ -12,7 +12,7 @@ from ganzoo import tabular
 from ganzoo.api import Column, DatasetSpec, Field
 from ganzoo.config.plan import Choice
 from ganzoo.data.open_data import open_dataset
-from ganzoo.evaluation.comparison import Case, feature_space_of, reference_samples
+from ganzoo.evaluation.comparison import Comparison, feature_space_of, reference_samples
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.metrics import Scorer, chosen_metrics
 from ganzoo.evaluation.real_data import RealData
@@ -57,8 +57,8 @@ def scored(registry: Registry, real_data: RealData, rows: Any) -> tuple[dict[str
     assert training is not None
     scorer = Scorer(chosen_metrics(registry, NAMES), feature_space, real_data)
     fake = Sampled(feature_space, stored(real_data.field, rows, real_data.excluded), real=real)
-    return scorer.scores(Case(feature_space, fake, real, training, 0)), scorer.scores(
-        Case(feature_space, training, real, training, 0), reference=True
+    return scorer.scores(Comparison(feature_space, fake, real, training, 0)), scorer.scores(
+        Comparison(feature_space, training, real, training, 0), reference=True
     )
 
 

@@ -1,5 +1,7 @@
 """torch -> ONNX: what passes, what is refused, what is left on the disk."""
 
+from __future__ import annotations
+
 import copy
 import errno
 import json
@@ -8,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -16,14 +20,14 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.errors import ExportError, PluginError, StorageError, UsageError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
-from ganzoo.exporting.export import export_generators
+from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.onnx_graph import example_inputs, export_graph, frozen_copy
 from ganzoo.exporting.verify import check, check_signature, check_structure
 from ganzoo.images import to_uint8
@@ -31,6 +35,8 @@ from ganzoo.networks.apply import declared
 from ganzoo.sampling import draw
 from ganzoo.util.files import sync_folder
 from tests.plugins.test_architectures import SMALL, SPECS, build, images
+
+M = TypeVar("M", bound=nn.Module)
 
 Z = Field(name="z", shape=(8,), source="normal")
 POINT = Field(name="point", shape=(2,))
@@ -48,7 +54,7 @@ class Mlp(nn.Module):
             nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(inplace=True), nn.Linear(16, 2)
         )
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :])
 
 
@@ -63,18 +69,18 @@ class Conditional(nn.Module):
         self.act = nn.ReLU(inplace=True)
         self.up = spectral_norm(nn.ConvTranspose2d(8, 3, 4, 2, 1))
 
-    def forward(self, z, label):
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
         hidden = self.project(torch.cat([z, self.classes(label)], 1)).view(-1, 8, 4, 4)
         return torch.tanh(self.up(self.act(self.norm(hidden))))
 
 
 class Branches(nn.Module):
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return z[:, :2] * 2 + 1 if z.shape[0] > 4 else z[:, :2] * 3 - 1
 
 
 class Random(nn.Module):
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return z[:, :2] + torch.randn(z.shape[0], 2)
 
 
@@ -83,22 +89,27 @@ class Mixes(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm1d(2, track_running_stats=False)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return self.norm(torch.cat([z, z])[:, :2])[: z.shape[0]]
 
 
-def trained(module):
+def trained(module: M) -> M:
     torch.manual_seed(0)
     for _ in range(3):  # running statistics that are not those of the start
         module(**{k: torch.from_numpy(v) for k, v in example_inputs(reads_of(module), 16).items()})
     return module
 
 
-def reads_of(module):
+def reads_of(module: nn.Module) -> tuple[Field, ...]:
     return (Z, LABEL) if isinstance(module, Conditional) else (Z,)
 
 
-def networks_of(module, writes=("point",), name="generator", fields=(Z,)):
+def networks_of(
+    module: nn.Module,
+    writes: tuple[str, ...] = ("point",),
+    name: str = "generator",
+    fields: tuple[Field, ...] = (Z,),
+) -> Networks:
     net = Net(module=module, reads=tuple(field.name for field in reads_of(module)), writes=writes)
     return Networks(generators={name: net}, discriminators={}, fields=fields)
 
@@ -107,32 +118,32 @@ DATA = DataInfo(fields=(IMAGE, LABEL, POINT), count=100)
 
 
 @pytest.fixture(scope="module")
-def conditional():
+def conditional() -> Conditional:
     torch.manual_seed(1)
     return trained(Conditional())
 
 
 @pytest.fixture(scope="module")
-def bundle(conditional, tmp_path_factory):
+def bundle(conditional: Conditional, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     networks = networks_of(conditional, ("image",))
     return export_generators(networks, DATA, tmp_path_factory.mktemp("out") / "toy", about=ABOUT)
 
 
 @pytest.fixture(scope="module")
-def pixels(conditional, tmp_path_factory):
+def pixels(conditional: Conditional, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     networks = networks_of(conditional, ("image",))
     return export_generators(networks, DATA, tmp_path_factory.mktemp("out") / "u8", about=ABOUT, uint8=True)
 
 
 @pytest.fixture(scope="module")
-def mlp():
+def mlp() -> tuple[Mlp, onnx.ModelProto]:
     """A module in train mode and its graph."""
     torch.manual_seed(2)
     module = trained(Mlp()).train()
     return module, export_graph(Net(module=module, reads=("z",), writes=("point",)), (Z,), (POINT,))
 
 
-def test_files(bundle):
+def test_files(bundle: Bundle) -> None:
     names = ["README.md", "bundle.json", "generator.onnx", "samples.png"]
     assert [file.name for file in bundle.files] == names
     assert sorted(file.name for file in bundle.path.iterdir()) == names
@@ -144,7 +155,7 @@ def test_files(bundle):
     assert bundle.parity["generator"].batches == (1, 2, 7, 64)
 
 
-def test_graph_is_clean(bundle):
+def test_graph_is_clean(bundle: Bundle) -> None:
     model = onnx.load(bundle.path / "generator.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert not {node.op_type for node in model.graph.node} & {"ScatterND", "ReduceL2", "Div"}
@@ -152,7 +163,7 @@ def test_graph_is_clean(bundle):
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
 
 
-def test_metadata(bundle):
+def test_metadata(bundle: Bundle) -> None:
     model = onnx.load(bundle.path / "generator.onnx")
     record = json.loads({entry.key: entry.value for entry in model.metadata_props}["ganzoo"])
     assert record["format"] == 1
@@ -162,7 +173,7 @@ def test_metadata(bundle):
     assert record["parity"]["batches"] == [1, 2, 7, 64]
 
 
-def test_no_local_path_in_any_file(bundle):
+def test_no_local_path_in_any_file(bundle: Bundle) -> None:
     here = Path(__file__).parent
     folders = {Path(torch.__file__).parent, here, Path.home(), Path.cwd(), bundle.path.parent}
     for file in bundle.files:
@@ -171,7 +182,7 @@ def test_no_local_path_in_any_file(bundle):
         assert not [folder for folder in folders if len(str(folder)) > 1 and str(folder).encode() in data]
 
 
-def test_the_network_in_training_keeps_its_spectral_norm(conditional, bundle):
+def test_the_network_in_training_keeps_its_spectral_norm(conditional: Conditional, bundle: Bundle) -> None:
     assert parametrize.is_parametrized(conditional.project, "weight")
     again = copy.deepcopy(conditional).train()
     trained(again)
@@ -179,13 +190,13 @@ def test_the_network_in_training_keeps_its_spectral_norm(conditional, bundle):
     assert not torch.equal(before, after)
 
 
-def test_same_bytes_twice(conditional):
+def test_same_bytes_twice(conditional: Conditional) -> None:
     net = Net(module=conditional, reads=("z", "label"), writes=("image",))
     first, second = (sealed_bytes(export_graph(net, (Z, LABEL), (IMAGE,))) for _ in range(2))
     assert first == second
 
 
-def test_uint8_output(bundle, pixels):
+def test_uint8_output(bundle: Bundle, pixels: Bundle) -> None:
     rows = draw((Z, LABEL), 33, 5)
     float_session, session = (
         onnxruntime.InferenceSession(
@@ -210,7 +221,7 @@ def test_uint8_output(bundle, pixels):
 
 
 @pytest.mark.parametrize("which", ["bundle", "pixels"])
-def test_card_and_its_snippet(which, request, tmp_path):
+def test_card_and_its_snippet(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(request.getfixturevalue(which).path, folder)
     card = (folder / "README.md").read_text()
@@ -225,7 +236,7 @@ def test_card_and_its_snippet(which, request, tmp_path):
     assert (folder / "sample.png").exists()
 
 
-def test_mlp_module_is_left_as_it_was(mlp):
+def test_mlp_module_is_left_as_it_was(mlp: tuple[Mlp, onnx.ModelProto]) -> None:
     module, model = mlp
     assert module.training
     assert module.layers[2].inplace
@@ -233,7 +244,7 @@ def test_mlp_module_is_left_as_it_was(mlp):
     assert 0 <= parity.max_abs < 1e-5
 
 
-def test_frozen_copy_takes_old_norms():
+def test_frozen_copy_takes_old_norms() -> None:
     with pytest.warns(FutureWarning):
         old = nn.utils.weight_norm(nn.Linear(8, 2))
     old(torch.zeros(1, 8))  # leaves a computed weight behind
@@ -244,24 +255,24 @@ def test_frozen_copy_takes_old_norms():
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
-def test_built_in_architectures(name):
+def test_built_in_architectures(name: str) -> None:
     """Images that are neither square, even, nor of three colours: maps are cropped and resized."""
     check_generator(build(name, images(4, 30, 50), **SMALL[name]), images(4, 30, 50))
 
 
-def test_built_in_mlp_on_points():
+def test_built_in_mlp_on_points() -> None:
     data = DataInfo(fields=(POINT, LABEL), count=100)
     check_generator(build("mlp", data, **SMALL["mlp"]), data)
 
 
-def check_generator(networks, data):
+def check_generator(networks: Networks, data: DataInfo) -> None:
     net, fields = networks.generators["generator"], declared(networks, data)
     inputs, outputs = (tuple(fields[name] for name in names) for names in (net.reads, net.writes))
     parity = check(export_graph(net, inputs, outputs), net, inputs, outputs)
     assert 0 <= parity.max_abs < 1e-4
 
 
-def test_examples_follow_the_declared_range():
+def test_examples_follow_the_declared_range() -> None:
     fields = (Field(name="a", shape=(50,), range=(2.0, 4.0)), Field(name="b", shape=(50,)))
     rows = example_inputs(fields, 20)
     assert rows["a"].min() >= 2
@@ -276,7 +287,9 @@ def test_examples_follow_the_declared_range():
     [(Branches(), "at batch 7"), (Random(), "random numbers of its own"), (Mixes(), "depends on the others")],
     ids=["branches", "random", "mixes"],
 )
-def test_refused_modules_leave_nothing_and_the_old_bundle(module, message, bundle, tmp_path):
+def test_refused_modules_leave_nothing_and_the_old_bundle(
+    module: nn.Module, message: str, bundle: Bundle, tmp_path: Path
+) -> None:
     old = tmp_path / "toy"
     shutil.copytree(bundle.path, old)
     before = {file.name: file.read_bytes() for file in old.iterdir()}
@@ -288,7 +301,7 @@ def test_refused_modules_leave_nothing_and_the_old_bundle(module, message, bundl
     assert [file.name for file in tmp_path.iterdir()] == ["toy"]
 
 
-def test_what_cannot_be_a_graph(tmp_path):
+def test_what_cannot_be_a_graph(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="reads and writes 'z'"):
         export_graph(Net(module=nn.Identity(), reads=("z",), writes=("z",)), (Z,), (Z,))
     with pytest.raises(ExportError, match="could not export"):
@@ -298,7 +311,7 @@ def test_what_cannot_be_a_graph(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_signature_is_compared(mlp):
+def test_signature_is_compared(mlp: tuple[Mlp, onnx.ModelProto]) -> None:
     _, model = mlp
     check_signature(model, (Z,), (POINT,))
     wrong = [
@@ -317,7 +330,9 @@ def test_signature_is_compared(mlp):
         check_signature(fixed, (Z,), (POINT,))
 
 
-def tiny(*nodes, domain="", initializers=()):
+def tiny(
+    *nodes: onnx.NodeProto, domain: str = "", initializers: Sequence[TensorProto] = ()
+) -> onnx.ModelProto:
     """A graph z -> point of the nodes given, with our metadata."""
     z = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 2])
     point = helper.make_tensor_value_info("point", TensorProto.FLOAT, ["batch", 2])
@@ -330,7 +345,7 @@ def tiny(*nodes, domain="", initializers=()):
     return model
 
 
-def test_structure_refuses_foreign_operators_and_outside_data():
+def test_structure_refuses_foreign_operators_and_outside_data() -> None:
     check_structure(tiny())
     refused = [
         tiny(helper.make_node("RandomNormalLike", ["z"], ["point"])),
@@ -347,7 +362,7 @@ def test_structure_refuses_foreign_operators_and_outside_data():
             check_structure(model)
 
 
-def test_destination(tmp_path):
+def test_destination(tmp_path: Path) -> None:
     check_destination(tmp_path / "absent")
     check_destination(tmp_path)
     (tmp_path / "thesis.txt").write_text("mine")
@@ -368,12 +383,14 @@ def test_destination(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["fsync", "rename"])
-def test_disk_errors_leave_the_old_bundle(broken, tmp_path, monkeypatch):
+def test_disk_errors_leave_the_old_bundle(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     write_bundle(out, {"generator": tiny()}, {}, samples=None, card="one")
     calls, rename = [], Path.rename
 
-    def full(*arguments):
+    def full(*arguments: Any) -> Any:
         calls.append(arguments)
         if broken == "rename" and len(calls) != 2:  # the second rename would put the new bundle in place
             return rename(*arguments)
@@ -387,13 +404,13 @@ def test_disk_errors_leave_the_old_bundle(broken, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 
-def test_folders_that_cannot_be_flushed_are_left(tmp_path, monkeypatch):
+def test_folders_that_cannot_be_flushed_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EINVAL, "not here")))
         sync_folder(tmp_path)
 
 
-def test_nothing_is_printed(tmp_path, capfd):
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     net = Net(module=Mlp(), reads=("z",), writes=("point",))
     export_graph(net, (Z,), (POINT,))
     assert capfd.readouterr() == ("", "")

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ class FaultyFile:
     def write(self, content: bytes) -> int:
         for start in range(0, len(content), BLOCK):
             block = content[start : start + BLOCK]
-            self.disk.before("write", lambda block=block: self._half(block))
+            self.disk.before("write", partial(self._half, block))
             self.file.write(block)
         return len(content)
 

@@ -25,6 +25,9 @@ LATER: dict[str, dict[str, Any]] = {
         "architecture.init": "glorot",
         "architecture.discriminator_norm": "spectral",
         "architecture.spectral_generator": False,
+        "architecture.score_bias": False,
+        "architecture.norm_eps": 2e-5,
+        "architecture.block_gain": 2**0.5,
         **both(optimizer="adam", lr=2e-4, betas=(0.0, 0.9), weight_decay=0.0),
         **both(decay="linear", decay_from=0.0, lr_final=0.0),
         "terms": [],
@@ -40,6 +43,9 @@ LATER: dict[str, dict[str, Any]] = {
         "architecture.init": "glorot",
         "architecture.spectral_generator": False,
         "architecture.shared_embedding": 0,
+        "architecture.score_bias": True,
+        "architecture.norm_eps": 2e-5,
+        "architecture.block_gain": 2**0.5,
         **both(optimizer="adam", lr=2e-4, betas=(0.0, 0.9), weight_decay=0.0),
         **both(decay="linear", decay_from=400_000 / 450_000, lr_final=0.0),
         "terms": [],
@@ -53,12 +59,14 @@ LATER: dict[str, dict[str, Any]] = {
         "architecture.latent": 128,
         "architecture.discriminator_norm": "spectral",
         "architecture.spectral_generator": True,
+        "architecture.block_gain": 1.0,
         "generator.lr": 1e-4,
         "discriminator.lr": 4e-4,
         **both(optimizer="adam", betas=(0.0, 0.9), decay="none", weight_decay=0.0),
         "terms": [],
     },
     # Brock et al. 2019, table 1, row 8, and appendix C: 0.9999 of the average stays at each step of G.
+    # ajbrock/BigGAN-PyTorch layers.py (class ccbn) and scripts/launch_BigGAN_bs256x8.sh (both eps).
     "biggan-paper": {
         "loss.name": "hinge",
         "train.images": 165_000 * 2 * 2048,
@@ -68,14 +76,17 @@ LATER: dict[str, dict[str, Any]] = {
         "ema.ramp": 0.0,
         "architecture.init": "orthogonal",
         "architecture.spectral_generator": True,
+        "architecture.separate_tables": True,
+        "architecture.spectral_eps": 1e-6,
         "generator.lr": 5e-5,
         "discriminator.lr": 2e-4,
-        **both(optimizer="adam", betas=(0.0, 0.999), decay="none", weight_decay=0.0),
+        **both(optimizer="adam", betas=(0.0, 0.999), eps=1e-6, decay="none", weight_decay=0.0),
         "terms": [],
     },
     # Karras et al. 2020, config F, FFHQ; NVlabs/stylegan2-ada-pytorch train.py (cfg stylegan2),
-    # training/loss.py, training/networks.py, training_loop.py: with a regulariser in each k-th step, Adam's
-    # rate is multiplied by k / (k + 1), and its betas are raised to that power.
+    # training/loss.py, training/networks.py, training_loop.py: a regulariser in each k-th step is one more
+    # step, for which Adam's rate is multiplied by k / (k + 1), and its betas are raised to that power. Here
+    # there is no more step: 0.002 and 0.99 unchanged, see test_stylegan2_learns_as_fast_as_the_authors.
     "stylegan2-paper": {
         "loss.name": "non-saturating",
         "train.images": 25_000_000,
@@ -92,11 +103,7 @@ LATER: dict[str, dict[str, Any]] = {
         "architecture.group": 4,
         "architecture.noise": 1.0,
         "architecture.output": "clip",
-        "generator.lr": 0.002 * 4 / 5,
-        "generator.betas": (0.0, 0.99**0.8),
-        "discriminator.lr": 0.002 * (16 / 17),
-        "discriminator.betas": (0.0, 0.99 ** (16 / 17)),
-        **both(optimizer="adam", eps=1e-8, decay="none", weight_decay=0.0),
+        **both(optimizer="adam", lr=0.002, betas=(0.0, 0.99), eps=1e-8, decay="none", weight_decay=0.0),
         "terms": ["path-length", "r1"],
         "terms.r1.gamma": 10.0,
         "terms.r1.every": 16,
@@ -119,7 +126,8 @@ LATER: dict[str, dict[str, Any]] = {
         **{f"terms.guess-label.{which}_weight": 1.0 for which in ("real", "fake")},
         "terms.show-label.weight": 1.0,
     },
-    # Chen et al. 2016, appendix C.1; openai/InfoGAN launchers/run_mnist_exp.py: 50 epochs of 100 updates.
+    # Chen et al. 2016, appendix C.1; openai/InfoGAN launchers/run_mnist_exp.py: 50 epochs of 100 updates. The
+    # slope is the appendix's; infogan/misc/custom_ops.py has 0.01.
     "infogan-paper": {
         "loss.name": "non-saturating",
         "train.images": 50 * 100 * 128,
@@ -128,6 +136,7 @@ LATER: dict[str, dict[str, Any]] = {
         "architecture.init": "normal",
         "architecture.output": "sigmoid",
         "architecture.discriminator_norm": "batch",
+        "architecture.slope": 0.1,
         "generator.lr": 1e-3,
         "discriminator.lr": 2e-4,
         **both(optimizer="adam", betas=(0.5, 0.999), decay="none", weight_decay=0.0),

@@ -48,11 +48,11 @@ from ganzoo_datasets.fashion import open_fashion_5k
 from ganzoo_datasets.fashion import open_held_out as open_test_part
 
 ROOT = Path(__file__).parents[2]
-TUTORIAL = ROOT / "docs" / "plugins.md"
-GUIDE = [TUTORIAL, *sorted(ROOT.glob("docs/plugins/*.md"))]
+TUTORIAL = ROOT / "docs" / "plugins" / "tutorial.md"
+GUIDE = sorted(ROOT.glob("docs/plugins/*.md"))
 EXAMPLE = ROOT / "examples" / "ganzoo-example"
 PAGES = [
-    *(ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))),
+    *(*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))),
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
 RECORDS = [
@@ -81,10 +81,10 @@ class Block(NamedTuple):
     file: str
 
 
-def test_every_test_that_the_page_of_promises_names_exists() -> None:
+def test_every_test_that_the_page_of_reliability_names_exists() -> None:
     named = re.findall(r"test_\w+\.py", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
     assert len(set(named)) > 8
-    assert all((ROOT / "tests" / name).is_file() for name in named)
+    assert set(named) <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 def blocks(*pages: Path) -> Iterator[Block]:
@@ -121,7 +121,7 @@ def test_code_blocks_are_the_example_s_files() -> None:
         assert block.text in source, f"{TUTORIAL.name} shows a {block.file} that is not the example's"
     shown = {block.file: "".join(b.text for b in named if b.file == block.file) for block in named}
     modules = [path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("ganzoo_example/*.py")]
-    for file in ["pyproject.toml", *modules]:
+    for file in ["pyproject.toml", "tests/test_plugin.py", *modules]:
         whole = (EXAMPLE / file).read_text(encoding="utf-8")
         assert shown.get(file) == whole, f"who copies {TUTORIAL.name} does not get all of {file}"
 
@@ -146,7 +146,7 @@ def test_every_hook_is_explained() -> None:
 
 
 def test_the_reference_is_what_the_docstrings_say() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
+    made = runpy.run_path(str(ROOT / "tools" / "make_reference.py"))
     assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "python tools/make_reference.py"
 
 
@@ -161,7 +161,7 @@ def test_every_public_name_is_mentioned() -> None:
 def test_every_field_of_a_record_is_explained(record: type) -> None:
     fields = {item.name for item in dataclasses.fields(record)}
     explained = rows(section(record.__name__))
-    if issubclass(record, specs._Spec):
+    if issubclass(record, specs.Spec):
         explained |= {"name", "summary", "paper"}
     if issubclass(record, specs._Buildable):
         explained |= {"factory", "config", "defaults"}
@@ -252,6 +252,21 @@ def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Reg
     assert held_out.fields == training.fields
     seen = {image.tobytes() for image in training.arrays["image"]}
     assert not seen & {image.tobytes() for image in held_out.arrays["image"]}
+
+
+def test_the_rooms_of_the_architecture_are_those_of_the_import_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    order = [set(layer.split(" | ")) for layer in layers if layer != "__main__"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    rooms = [
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)(?:/|\.py)`", row.split(" | ")[0])
+    ]
+    for layer in order:
+        assert set(rooms[: len(layer)]) == layer
+        del rooms[: len(layer)]
+    assert not rooms
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""What the source may not contain: ways for data to run code, and files or functions that grew too long."""
+"""What the source may not contain: ways for data to run code, heavy imports where bundles are served."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("ganzoo", "plugins")
-WRITTEN = (*SHIPPED, "tests", "docs", "examples")
-LINES, FUNCTION_LINES = 400, 60
 
 PICKLES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
@@ -93,21 +91,6 @@ def test_nothing_can_run_code_out_of_data() -> None:
         for line, name in problems(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert not found
-
-
-def test_files_and_functions_are_short() -> None:
-    long = []
-    for path in sources(*WRITTEN):
-        text = path.read_text(encoding="utf-8")
-        name = path.relative_to(ROOT)
-        if text.count("\n") > LINES:
-            long.append(f"{name}: {text.count(chr(10))} lines")
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                size = (node.end_lineno or 0) - node.lineno + 1
-                if size > FUNCTION_LINES:
-                    long.append(f"{name}: {node.name} has {size} lines")
-    assert not long
 
 
 @pytest.mark.parametrize(

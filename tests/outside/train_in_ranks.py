@@ -19,6 +19,7 @@ from ganzoo.errors import DivergedError
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.run import Run
 from ganzoo.training import session
+from ganzoo.training.distributed.ranks import Ranks
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.scores import Make, ScoringFactory
 
@@ -39,9 +40,9 @@ def main() -> None:
     """Each case: recipe, settings, run directory, where to pause, what to resume, which scores diverge."""
     registry, folder = load_registry(), Path(sys.argv[1])
     seen: dict[str, torch.Tensor] = {}
-    wait = session.Ranks.wait
+    wait = Ranks.wait
 
-    def kept(ranks: session.Ranks) -> None:
+    def kept(ranks: Ranks) -> None:
         """At the end of a run, before the ranks part: what this one has in its hands."""
         wait(ranks)
         training = trained[-1].training
@@ -63,7 +64,7 @@ def main() -> None:
         return trained[-1]
 
     session.prepare = setup
-    session.Ranks.wait = kept
+    Ranks.wait = kept
     for case in json.loads(sys.argv[2]):
         seen.clear()
         path = folder / case["name"]
@@ -75,7 +76,7 @@ def main() -> None:
             plan = resolve(case["recipe"], registry, overrides=case["settings"])
             scoring = diverging(case["diverges"]) if case.get("diverges") else None
             session.start(plan, path, NullReporter(), case.get("pause_at"), scoring)
-    session.Ranks.from_environment().leave()
+    Ranks.from_environment().leave()
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     left = [name for name in threads if "gloo" in name]
     assert not left, f"{left} go on after the end: they abort the process if they hold a tensor when it exits"

@@ -6,20 +6,20 @@ import inspect
 import pkgutil
 from typing import Any
 
-import ganzoo_resnet_gans
 import pytest
 import torch
 from torch import Tensor, nn
 
 import ganzoo_conditional
 import ganzoo_dcgan
+import ganzoo_resnet
 import ganzoo_vanilla
 import ganzoo_wgan_gp
 from ganzoo.api import ArchitectureSpec, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
 
-PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp, ganzoo_resnet_gans)
+PLUGINS = (ganzoo_vanilla, ganzoo_dcgan, ganzoo_conditional, ganzoo_wgan_gp, ganzoo_resnet)
 SPECS: dict[str, ArchitectureSpec] = {spec.name: spec for p in PLUGINS for spec in p.ganzoo_architectures()}
 CONVOLUTIONAL = (
     *("dcgan", "conditional-conv", "wgan-conv", "wgan-resnet"),
@@ -43,6 +43,10 @@ VARIANTS = [
     ("dcgan", {"head": "smooth", "discriminator_norm": "spectral", "init": "default", "kernel": 3}),
     ("dcgan", {"stages": 1, "generator_norm": "none", "discriminator_norm": "none", "bias": False}),
     ("dcgan", {"discriminator_extra": 2, "discriminator_norm": "spectral"}),
+    ("dcgan", {"bottom_activation": False, "head": "smooth", "discriminator_norm": "spectral", "slope": 0.1}),
+    ("dcgan", {"bottom_activation": False, "generator_norm": "none", "spectral_score": False}),
+    ("mlp", {"latent_distribution": "uniform", "latent_range": (0.0, 1.0)}),
+    ("conditional-mlp", {"latent_range": (-2.0, 1.0)}),
     ("conditional-conv", {"conditioning": "concat", "discriminator_norm": "batch", "kernel": 5}),
     ("conditional-conv", {"pooling": "sum", "discriminator_norm": "spectral", "init": "normal"}),
     ("conditional-mlp", {"generator_dropout": 0.5, "discriminator_norm": "spectral", "output": "tanh"}),
@@ -56,6 +60,10 @@ VARIANTS = [
     (
         "sn-resnet-conditional",
         {"shared_embedding": 4, "split_latent": True, "discriminator_hidden": "inputs"},
+    ),
+    (
+        "sn-resnet-conditional",
+        {"shared_embedding": 4, "spectral_generator": True, "separate_tables": True, "score_bias": False},
     ),
 ]
 

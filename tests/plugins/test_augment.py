@@ -326,7 +326,7 @@ SMOOTH = {"architecture.discriminator_norm": "none", "terms.r1": True}
     [
         ("dcgan", {**ADAPTS, **SMOOTH}),
         ("dcgan", {"augment.name": "diffaugment", **SMOOTH}),
-        ("wgan-gp", ADAPTS),
+        ("wgan-gp", {"augment.name": "ada", "augment.p": 0.5}),
         ("wgan-gp", {"augment.name": "diffaugment", "augment.policy": ["translation", "cutout"]}),
     ],
 )
@@ -348,6 +348,46 @@ def test_training_with_it_resumes_exactly(
     plan = tiny(recipe, **{**settings, "augment.name": "none"})
     plain, _ = start(plan, tmp_path / "plain", NullReporter())
     assert plain.log()[-1]["values"] != whole.log()[-1]["values"]
+
+
+NO_SIGN = [
+    ("wgan", {}),
+    ("wgan-gp", {}),
+    ("dcgan", {"loss.name": "relativistic"}),
+    ("dcgan", {"loss.name": "relativistic-average"}),
+    ("dcgan", {"loss.name": "lsgan"}),  # its targets are 0 and 1
+]
+
+
+@pytest.mark.parametrize(("recipe", "settings"), NO_SIGN)
+def test_p_does_not_follow_a_sign_that_means_nothing(
+    recipe: str, settings: dict[str, Any], tiny: Tiny, tmp_path: Path
+) -> None:
+    """Such a run is refused before it begins; with a fixed p it is trained."""
+    settings = {**settings, "augment.name": "ada", "train.images": 8}
+    with pytest.raises(SettingsError, match=r"'ada' cannot work with the loss .*: no-sign") as caught:
+        start(tiny(recipe, **settings), tmp_path / "run", NullReporter())
+    assert "augment.p=0.2" in caught.value.fix
+    assert not (tmp_path / "run").exists()
+    _, outcome = start(tiny(recipe, **settings, **{"augment.p": 0.2}), tmp_path / "run", NullReporter())
+    assert outcome == "done"
+
+
+def test_p_follows_the_sign_where_0_is_half_way(tiny: Tiny, tmp_path: Path) -> None:
+    settings = {"loss.name": "lsgan", "loss.a": -1.0, "loss.c": 1.0, "augment.name": "ada", "train.images": 8}
+    _, outcome = start(tiny("dcgan", **settings), tmp_path / "run", NullReporter())
+    assert outcome == "done"
+
+
+def test_a_run_of_an_older_version_goes_on(
+    tiny: Tiny, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tiny("wgan", **{"augment.name": "ada", "train.images": 32})
+    with monkeypatch.context() as patch:
+        patch.setattr(AdaConfig, "rejects", {})  # which did not refuse it
+        run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=16)
+    settings = resolve(str(run.settings_file), registry)
+    assert resume(Run.open(run.path), settings, NullReporter())[1] == "done"
 
 
 @pytest.mark.parametrize("name", FIXED)

@@ -7,7 +7,6 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-import ganzoo_codes
 import numpy as np
 import pytest
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 import ganzoo
+import ganzoo_auxiliary
 from ganzoo.api import ArchitectureSpec, Batch, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry
@@ -25,8 +25,10 @@ from ganzoo_auxiliary.config import CodeConvConfig, GuessLabelConfig, LabelConvC
 from tests.plugins.test_architectures import SHAPES, images
 from tests.plugins.test_paper_networks import paper
 
-ARCHITECTURES: dict[str, ArchitectureSpec] = {spec.name: spec for spec in ganzoo_codes.ganzoo_architectures()}
-TERMS = {spec.name: spec for spec in ganzoo_codes.ganzoo_terms()}
+ARCHITECTURES: dict[str, ArchitectureSpec] = {
+    spec.name: spec for spec in ganzoo_auxiliary.ganzoo_architectures()
+}
+TERMS = {spec.name: spec for spec in ganzoo_auxiliary.ganzoo_terms()}
 SMALL: dict[str, Any] = {"generator_width": 4, "discriminator_width": 4}
 BIG: dict[str, Any] = {"generator_hidden": 12, "discriminator_hidden": 8, "guess_hidden": 6}
 
@@ -270,10 +272,8 @@ def test_who_cannot_tell_labels_pays_log_classes() -> None:
 def test_code_terms_are_minus_the_log_of_q(name: str) -> None:
     """Cross entropy of the code; of the styles -log N(style; mean, 1) without its constant."""
     style, mean = torch.randn(2, 3), torch.randn(2, 3)
-    extractor_probabilities = {"code_logits": torch.tensor(FAKE), "style_mean": mean}
-    view = View(
-        {}, extractor_probabilities, {"z": torch.zeros(2, 1), "code": torch.tensor([1, 0]), "style": style}
-    )
+    guesses = {"code_logits": torch.tensor(FAKE), "style_mean": mean}
+    view = View({}, guesses, {"z": torch.zeros(2, 1), "code": torch.tensor([1, 0]), "style": style})
     code = cross_entropy(FAKE, [1, 0])
     normal = torch.distributions.Normal(mean, 1.0)
     gauss = -(normal.log_prob(style) + math.log(2 * math.pi) / 2).sum(1).mean().item()
@@ -324,7 +324,7 @@ def test_each_term_moves_the_networks_of_its_role(registry: Registry) -> None:
     """D learns from guess-label and G from show-label, and neither from the other's."""
     for recipe in ("acgan", "infogan"):
         setup = prepare(resolve(recipe, registry, overrides={**TRAINED, "train.images": 64}))
-        penalties = setup.phases.penalties
+        penalties = setup.phases.objective.penalties
         assert [p.name.split("/")[-1].split("-")[0] for p in penalties["discriminator"]] == ["guess"]
         assert [p.name.split("/")[-1].split("-")[0] for p in penalties["generator"]] == ["show"]
 

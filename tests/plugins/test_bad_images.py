@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganzoo import image_files
 from ganzoo.data.dataset import open_source
 from ganzoo.errors import DataError
+from ganzoo.image_files import Budget, ImageFrame, decode_image
 from ganzoo.runs.run import Run
-from ganzoo_datasets import decode_image
 from ganzoo_datasets.config import FolderConfig
-from ganzoo_datasets.decode_image import Frame, decode
 from ganzoo_datasets.folder import open_folder
-from ganzoo_datasets.limits import Budget
 
 MEBIBYTE = 1 << 20
 
@@ -36,6 +35,7 @@ from PIL import Image, ImageFile
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = True
 from ganzoo.data import decode
+from ganzoo import image_files
 from ganzoo.data.dataset import open_source
 from ganzoo_datasets.folder import open_folder
 decode._THREADS, decode._CHUNK = 8, 256
@@ -262,7 +262,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     label = open_folder(str(good)).fields[1]
     assert label.classes == ("caf\\udce9", "zoo.png")
     (good / "linked").symlink_to(tmp_path / "good", target_is_directory=True)
-    assert "1 links to folders were not entered" in open_folder(str(good)).notes
+    assert "1 links to folders were not followed" in open_folder(str(good)).notes
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])
@@ -279,10 +279,10 @@ def test_large_images_look_as_if_decoded_whole(
     elif mode != "RGBA":
         image = image.convert("RGB").convert(mode) if mode in ("P", "1") else image.convert(mode)
     (tmp_path / "a.png").write_bytes(written(image, "PNG", exif=exif(6)))
-    frame = Frame(12, 16, channels, fit)
-    whole = decode(tmp_path / "a.png", frame)
-    monkeypatch.setattr(decode_image, "_LARGE", 1000)
-    strips = decode(tmp_path / "a.png", frame)
+    frame = ImageFrame(12, 16, channels, fit)
+    whole = decode_image(tmp_path / "a.png", frame)
+    monkeypatch.setattr(image_files, "_LARGE", 1000)
+    strips = decode_image(tmp_path / "a.png", frame)
     assert strips.shape == (channels, 12, 16)
     # Single dots of black and white and of a palette are averaged in another order.
     difference = np.abs(whole.astype(int) - strips)

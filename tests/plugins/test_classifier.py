@@ -179,11 +179,11 @@ def test_other_weights_are_another_judge(quick: Path, monkeypatch: pytest.Monkey
 def test_a_user_is_told_when_a_judge_learns(quick: Path) -> None:
     said: list[str] = []
     classifier.train(None, classifier_data(note=said.append))
-    assert said == ["the classifier learns the data: once, about half a minute"]
+    assert said == ["the classifier is trained on the data, once: about half a minute"]
     classifier.train(None, classifier_data(note=said.append))
     assert len(said) == 1
     classifier.train(None, classifier_data(seed=1, keep=False, note=said.append))
-    assert said[1].startswith("another classifier learns from the samples")
+    assert said[1].startswith("another classifier is trained on the samples")
 
 
 def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:

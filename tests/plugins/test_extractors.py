@@ -24,7 +24,7 @@ from ganzoo_extractors import efficientnet, weights
 from ganzoo_extractors.config import InceptionConfig
 from ganzoo_extractors.efficientnet import STAGES, EfficientNet, last_block, middle_block
 from ganzoo_extractors.inception import build
-from ganzoo_extractors.resize import sized
+from ganzoo_extractors.resize import resized
 from ganzoo_metrics.distances import frechet_distance
 from ganzoo_metrics.neighbours import fidelity_and_diversity
 
@@ -114,7 +114,7 @@ def by_torch(pixels: Pixels, block: int) -> torch.Tensor:
         groups = x.shape[1] // weight.shape[1]
         x = functional.conv2d(x, weight, stride=stride, groups=groups)
         names = ("running_mean", "running_var", "weight", "bias")
-        return functional.batch_norm(x, *(state[f"{norm}.{name}"] for name in names), eps=1e-3)
+        return functional.batch_norm(x, *(state[f"{norm}.{name}"] for name in names), eps=1e-3)  # type: ignore[misc]
 
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     x = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
@@ -176,11 +176,11 @@ def test_gray_colour_and_transparency(lite: Extractor) -> None:
 
 def test_images_are_sized_without_aliases() -> None:
     exact = noise(2, 64, 64, 3)
-    np.testing.assert_array_equal(sized(exact, 64), exact)
+    np.testing.assert_array_equal(resized(exact, 64), exact)
     # Every second row is white: made smaller, that is gray and not black or white.
     stripes = np.zeros((1, 256, 256, 1), np.uint8)
     stripes[:, ::2] = 255
-    small = sized(stripes, 64)[0, 4:-4, 4:-4]
+    small = resized(stripes, 64)[0, 4:-4, 4:-4]
     assert np.abs(small.astype(int) - 127).max() < 16
 
 
@@ -288,9 +288,9 @@ def test_inception_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made(pixels), expected)
     gray = noise(3, 26, 27, 1)
     np.testing.assert_array_equal(made(gray), made(gray.repeat(3, axis=3)))
-    extractor_probabilities = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
-    assert extractor_probabilities.shape == (2, 1, 1008)
-    assert extractor_probabilities.argmax(2).tolist() == [[3], [3]]
+    guesses = made.probabilities(np.full((2, 8, 8, 1), 100, np.uint8))
+    assert guesses.shape == (2, 1, 1008)
+    assert guesses.argmax(2).tolist() == [[3], [3]]
 
 
 class Alien(torch.nn.Module):

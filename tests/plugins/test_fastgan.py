@@ -59,6 +59,20 @@ def test_excitation_is_equation_2() -> None:
     assert torch.allclose(layer(small, large), large * gates[:, :, None, None], atol=1e-5)
 
 
+@pytest.mark.parametrize("spectral", [False, True])
+def test_spectral_norm_in_g(spectral: bool) -> None:
+    """On its convolutions, as in the authors' code: where no norm follows, an image depends on it."""
+    torch.manual_seed(1)
+    generator, _ = both(build(FastConfig(**SMALL, spectral_generator=spectral), images(3, 32, 32)))
+    generator.eval()
+    layers = [layer for layer in generator.modules() if isinstance(layer, nn.Conv2d)]
+    assert {generator.to_image, generator.excite[0].gate, generator.blocks[0].convolutions[0]} <= set(layers)
+    for layer in layers:
+        assert is_parametrized(layer) == spectral
+        largest = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), ord=2).item()
+        assert (largest == pytest.approx(1, abs=0.02)) == spectral
+
+
 @pytest.mark.parametrize("heavy", [False, True])
 def test_a_block_of_g(heavy: bool) -> None:
     block = Grow(3, 4, (6, 5), heavy=heavy).eval()

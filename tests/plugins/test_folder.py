@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import DataError, Field, SettingsError
+from ganzoo.api import DataError, Field, ItemSource, SettingsError
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
 
-def fields(source) -> dict[str, Field]:
+def fields(source: ItemSource) -> dict[str, Field]:
     return {field.name: field for field in source.fields}
 
 
-def drawn_image(mode: str, size: tuple[int, int] = (8, 6), colour=None) -> Image.Image:
+def drawn_image(mode: str, size: tuple[int, int] = (8, 6), colour: Any = None) -> Image.Image:
     return Image.new(mode, size, colour if colour is not None else 0)
 
 
-def only(folder: Path, **options) -> np.ndarray:
+def only(folder: Path, **options: Any) -> np.ndarray:
     """The one image of a folder, as the loader decodes it."""
     return open_folder(str(folder), FolderConfig(**options)).read(0)["image"]
 
@@ -44,7 +45,7 @@ def only(folder: Path, **options) -> np.ndarray:
         ("I;16", 0x8080, "png", (128, 128, 128)),
     ],
 )
-def test_image_modes(tmp_path: Path, mode: str, colour, suffix: str, expected: tuple[int, ...]) -> None:
+def test_image_modes(tmp_path: Path, mode: str, colour: Any, suffix: str, expected: tuple[int, ...]) -> None:
     options = {"lossless": True} if suffix == "webp" else {}
     drawn_image(mode, colour=colour).save(tmp_path / f"a.{suffix}", **options)
     pixels = only(tmp_path, channels=3)

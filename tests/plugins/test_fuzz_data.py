@@ -22,9 +22,9 @@ from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.data.dataset import open_source
 from ganzoo.errors import DataError, GanzooError
+from ganzoo.image_files import ImageFrame, decode_image, read_image_header
 from ganzoo.registry.registry import Registry
 from ganzoo_datasets.arrays import open_npy, open_npz
-from ganzoo_datasets.decode_image import Frame, decode, read_header
 from ganzoo_datasets.idx import open_idx
 
 fuzzed = settings(deadline=None, derandomize=True, database=None)
@@ -98,11 +98,11 @@ def valid_images() -> list[bytes]:
     return result
 
 
-def decoded(path: Path, frame: Frame) -> bool:
+def decoded(path: Path, frame: ImageFrame) -> bool:
     """Whether there were pixels, which then are right in shape and type."""
-    header = read_header(path)
+    header = read_image_header(path)
     try:
-        pixels = decode(path, frame)
+        pixels = decode_image(path, frame)
     except (ValueError, OSError):
         return False
     assert pixels.shape == (frame.channels, frame.height, frame.width)
@@ -112,7 +112,7 @@ def decoded(path: Path, frame: Frame) -> bool:
 
 
 FRAMES = st.builds(
-    Frame,
+    ImageFrame,
     st.integers(1, 20),
     st.integers(1, 20),
     st.sampled_from((1, 3, 4)),
@@ -124,12 +124,14 @@ def test_the_images_to_damage_are_good(folder: Path) -> None:
     for number, data in enumerate(valid_images()):
         path = folder / f"good-{number}"
         path.write_bytes(data)
-        assert decoded(path, Frame(8, 8, 3, "crop"))
+        assert decoded(path, ImageFrame(8, 8, 3, "crop"))
 
 
 @settings(fuzzed, max_examples=700)
 @given(data=st.sampled_from(valid_images()), edits=EDITS, frame=FRAMES)
-def test_damaged_images(folder: Path, data: bytes, edits: list[tuple[float, str, int]], frame: Frame) -> None:
+def test_damaged_images(
+    folder: Path, data: bytes, edits: list[tuple[float, str, int]], frame: ImageFrame
+) -> None:
     path = folder / "image"
     path.write_bytes(edited(data, edits))
     with pytest.MonkeyPatch.context() as patch:
@@ -149,7 +151,7 @@ def test_arbitrary_bytes_as_a_image(folder: Path, start: bytes, rest: bytes) -> 
     path.write_bytes(start + rest)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image, "MAX_IMAGE_PIXELS", 1 << 20)
-        decoded(path, Frame(4, 4, 3, "crop"))
+        decoded(path, ImageFrame(4, 4, 3, "crop"))
 
 
 # --- arrays ---------------------------------------------------------------------------------------
@@ -272,7 +274,7 @@ def test_a_packed_file_is_unpacked_no_further_than_its_header_says(folder: Path)
     path = folder / "bomb.gz"
     path.write_bytes(gzip.compress(small + bytes(64 << 20)))
     tracemalloc.start()
-    with pytest.raises(DataError, match="where its header says 8"):
+    with pytest.raises(DataError, match="but its header says 8"):
         open_idx(str(path))
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()

@@ -113,7 +113,7 @@ def test_parts_of_a_batch_look_at_their_own_means() -> None:
 
 
 def test_a_generator_without_real_scores_is_a_mistake() -> None:
-    assert {name for name, spec in LOSSES.items() if spec.paired} == {"relativistic-average"}
+    assert {name for name, spec in LOSSES.items() if spec.paired} == {"relativistic", "relativistic-average"}
     with pytest.raises(TypeError, match="real samples"):
         loss("relativistic-average").generator(torch.zeros(2), None)
 
@@ -153,13 +153,15 @@ def test_options_out_of_bounds_are_refused(name: str, options: dict[str, Any]) -
 
 def test_the_records_say_how_the_loop_must_treat_them() -> None:
     assert {name: (spec.role, spec.second_order) for name, spec in TERMS.items()} == {
+        "r1": ("discriminator", True),
+        "r2": ("discriminator", True),
         "dragan": ("discriminator", True),
         "lecam": ("discriminator", False),
         "consistency": ("discriminator", False),
         "mode-seeking": ("generator", False),
         "feature-matching": ("generator", False),
     }
-    assert {name for name, spec in TERMS.items() if spec.rejects} == {"dragan"}
+    assert {name for name, spec in TERMS.items() if spec.rejects} == {"r1", "r2", "dragan"}
 
 
 def test_dragan_refuses_batch_norm_and_switches_it_off(registry: Registry) -> None:

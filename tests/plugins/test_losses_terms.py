@@ -19,7 +19,7 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
-from ganzoo_losses.terms import moved
+from ganzoo_losses.terms import shift_and_flip
 from tests.plugins.test_losses_recipes import SMALL
 from tests.plugins.test_wgan_gp_terms import FakeView
 
@@ -215,7 +215,7 @@ def test_images_are_moved_by_whole_pixels_with_their_edges_repeated(
     down: int, across: int, mirrored: bool
 ) -> None:
     image = torch.arange(2 * 4 * 5.0).reshape(1, 2, 4, 5)
-    result = moved(image, draws_of(down, across, mirrored, 2), 2, True)
+    result = shift_and_flip(image, draws_of(down, across, mirrored, 2), 2, True)
     for y in range(4):
         for x in range(5):
             row = min(max(y + down, 0), 3)
@@ -226,20 +226,20 @@ def test_images_are_moved_by_whole_pixels_with_their_edges_repeated(
 
 def test_each_sample_is_moved_in_its_own_way_and_each_way_is_as_likely() -> None:
     image = torch.arange(49.0).reshape(1, 1, 7, 7).expand(6000, -1, -1, -1)
-    result = moved(image, torch.rand(6000, 3, generator=torch.Generator().manual_seed(0)), 1, True)
+    result = shift_and_flip(image, torch.rand(6000, 3, generator=torch.Generator().manual_seed(0)), 1, True)
     _, counts = result[:, 0, 3, 3].unique(return_counts=True)
     assert len(counts) == 9
     assert counts.min() > 6000 / 9 * 0.85
     mirrored = (result[:, 0, 3, 4] < result[:, 0, 3, 3]).float().mean()
     assert 0.47 < mirrored < 0.53
-    never = moved(image, torch.rand(6000, 3), 1, False)
+    never = shift_and_flip(image, torch.rand(6000, 3), 1, False)
     assert (never[:, 0, 3, 4] > never[:, 0, 3, 3]).all()
 
 
 def test_moving_keeps_gradients() -> None:
     """Each pixel's gradient is the number of places that it went to."""
     image = torch.randn(1, 1, 3, 3, requires_grad=True)
-    moved(image, draws_of(1, 0, False, 1), 1, True).sum().backward()
+    shift_and_flip(image, draws_of(1, 0, False, 1), 1, True).sum().backward()
     assert image.grad is not None
     assert image.grad[0, 0].tolist() == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
 
@@ -253,7 +253,7 @@ def test_consistency_by_hand() -> None:
     expected = 0.0
     for weight, batch, numbers in ((3, view.real, drawn[:6]), (5, view.fake, drawn[6:])):
         image = batch["image"]
-        other = moved(image, numbers, 2, True)
+        other = shift_and_flip(image, numbers, 2, True)
         expected += weight * (2 * image[:, 0, 0, 0] - 2 * other[:, 0, 0, 0]).square().mean().item()
     assert value == pytest.approx(expected, rel=1e-5)
     blind = view_of(lambda image: image.sum((1, 2, 3)), shape=(1, 6, 6))
@@ -285,7 +285,7 @@ def test_both_scores_of_consistency_learn_and_images_of_a_sample_move_alike() ->
 
 
 def test_consistency_needs_images() -> None:
-    with pytest.raises(SettingsError, match="moves images"):
+    with pytest.raises(SettingsError, match="writes images"):
         term("consistency")(view_of(lambda image: image.sum(1), shape=(4,)))
 
 
@@ -342,7 +342,7 @@ def test_mode_seeking_needs_one_float_noise_and_two_samples() -> None:
     with pytest.raises(SettingsError, match="one float noise"):
         term("mode-seeking")(seeking(1.0, other=torch.randn(4, 2)))
     assert term("mode-seeking")(seeking(1.0, code=torch.arange(4))).item() == pytest.approx(1, rel=1e-4)
-    with pytest.raises(SettingsError, match="two are needed"):
+    with pytest.raises(SettingsError, match="two samples"):
         term("mode-seeking")(seeking(1.0, n=1))
 
 

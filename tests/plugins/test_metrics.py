@@ -27,6 +27,8 @@ Array = np.ndarray[Any, Any]
 class Given(SimpleNamespace):
     """Samples of which only these parts are known."""
 
+    __hash__ = object.__hash__  # samples are told apart by identity
+
     def __len__(self) -> int:
         return len(self.features)
 
@@ -45,7 +47,7 @@ def scores(
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
     parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
     known = None if training is None else Given(features=training)
-    found = function(Comparison(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))
+    found = function(Comparison(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))  # type: ignore[call-arg]
     assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
     return found
 
@@ -237,7 +239,7 @@ def test_with_fewer_samples_than_neighbours_a_ball_reaches_to_the_farthest() -> 
 
 def memorisation(fake: Array, training: Array, real: Array) -> dict[str, float]:
     parts = [{"features": part.astype(np.float32)} for part in (fake, real)]
-    return scores("memorisation", *parts, training=training.astype(np.float32))
+    return scores("memorisation", *parts, training=training.astype(np.float32))  # type: ignore[misc]
 
 
 def test_copies_are_found_and_others_are_not() -> None:
@@ -343,9 +345,19 @@ def test_reverse_kl_from_generated_to_real() -> None:
     assert classes.reverse_kl(np.arange(20), rare) == pytest.approx(math.log(1000 / 20))
 
 
+def test_the_inception_score_is_the_mean_of_ten_parts() -> None:
+    """As in papers: parts in which each class comes once have the highest score, others the lowest."""
+    one_class, each_class = np.eye(5)[np.zeros(50, int)], np.eye(5)[np.arange(50) % 5]
+    p = np.concatenate([one_class, each_class]).astype(np.float32)
+    found = scores("inception-score", {"extractor_probabilities": p}, {})["inception_score"]
+    assert found == pytest.approx((5 * 1 + 5 * 5) / 10, rel=1e-5)
+    assert classes.classifier_score(p) != pytest.approx(found, rel=0.05)
+
+
 def test_classifier_score_between_1_and_the_number_of_classes() -> None:
     def score(p: Array) -> float:
-        return scores("inception-score", {"guesses": p.astype(np.float32)}, {})["inception_score"]
+        fake = {"extractor_probabilities": p.astype(np.float32)}
+        return scores("inception-score", fake, {})["inception_score"]
 
     assert score(np.full((50, 7), 1 / 7)) == pytest.approx(1)
     assert score(np.eye(7)[np.zeros(50, int)]) == pytest.approx(1)  # sure, and always of the same
@@ -372,7 +384,7 @@ def test_the_same_real_samples_are_looked_at_once_and_others_anew(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     looked_at: list[int] = []
-    for module, function in ((distances, "rooted"), (distances, "kernel_within"), (neighbours, "radii")):
+    for module, function in ((distances, "moments"), (distances, "kernel_within"), (neighbours, "radii")):
         known = getattr(module, function)
 
         def counted(x: Array, *ks: int, known: Any = known) -> Any:
@@ -382,8 +394,8 @@ def test_the_same_real_samples_are_looked_at_once_and_others_anew(
         monkeypatch.setattr(module, function, counted)
     spec = SPECS[name]
     function = pkgutil.resolve_name(spec.factory)(spec.config() if spec.config else None)
-    real_data = [SimpleNamespace(features=normal(seed, n, 3)) for seed, n in ((0, 40), (1, 50))]
-    fakes = [SimpleNamespace(features=normal(seed, 30, 3) + 1) for seed in (2, 3)]
+    real_data = [Given(features=normal(seed, n, 3)) for seed, n in ((0, 40), (1, 50))]
+    fakes = [Given(features=normal(seed, 30, 3) + 1) for seed in (2, 3)]
     for real in (real_data[0], real_data[1], real_data[0]):
         looked_at.clear()
         found = [function(SimpleNamespace(fake=fake, real=real, distance="fed")) for fake in fakes]

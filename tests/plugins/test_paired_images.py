@@ -21,7 +21,7 @@ from ganzoo_datasets.config import (
     ShapesConfig,
     SidesConfig,
 )
-from ganzoo_datasets.transforms import Change
+from ganzoo_datasets.transforms import Transform
 
 
 def save(path: Path, shade: Any, size: tuple[int, int] = (10, 8)) -> None:
@@ -139,30 +139,32 @@ def test_the_fingerprint_follows_files_and_options(tmp_path: Path) -> None:
 
 def test_smaller_images_are_means_of_blocks() -> None:
     pixels = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
-    small = Change("downscale", factor=2)(pixels)
-    assert small.shape == Change("downscale", factor=2).shape((2, 8, 8)) == (2, 4, 4)
+    small = Transform("downscale", factor=2)(pixels)
+    assert small.shape == Transform("downscale", factor=2).shape((2, 8, 8)) == (2, 4, 4)
     assert small[0, 0, 0] == round((0 + 1 + 8 + 9) / 4)
     # 9 rows are 5 blocks: the last repeats its row.
     odd = np.zeros((1, 9, 8), np.uint8)
     odd[0, 8] = 100
-    assert Change("downscale", factor=2)(odd)[0, -1].tolist() == [100] * 4
+    assert Transform("downscale", factor=2)(odd)[0, -1].tolist() == [100] * 4
 
 
 def test_gray_is_brightness() -> None:
     colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 90, 90]], np.uint8)
-    gray = Change("gray")(colours.T[:, :, None])
+    gray = Transform("gray")(colours.T[:, :, None])
     assert gray[0, :, 0].tolist() == [round(0.299 * 255), round(0.587 * 255), round(0.114 * 255), 90]
     with_alpha = np.concatenate([colours.T[:, :, None], np.full((1, 4, 1), 7, np.uint8)])
-    assert np.array_equal(Change("gray")(with_alpha), gray)
+    assert np.array_equal(Transform("gray")(with_alpha), gray)
 
 
 def test_edges_are_steps_of_the_threshold_or_more() -> None:
     step = np.zeros((1, 6, 6), np.uint8)
     step[..., 3:] = 100
-    found = Change("edges", threshold=100)(step)
+    found = Transform("edges", threshold=100)(step)
     assert (found[0] == np.array([0, 0, 255, 255, 0, 0])).all()
-    assert not Change("edges", threshold=101)(step).any()
-    assert np.array_equal(Change("edges", threshold=100)(step.transpose(0, 2, 1)), found.transpose(0, 2, 1))
+    assert not Transform("edges", threshold=101)(step).any()
+    assert np.array_equal(
+        Transform("edges", threshold=100)(step.transpose(0, 2, 1)), found.transpose(0, 2, 1)
+    )
 
 
 def test_one_folder_becomes_pairs(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_the_shorter_side_is_repeated_evenly(tmp_path: Path) -> None:
     counts = Counter(int(sample["b"].flat[0]) for sample in samples)
     assert counts.keys() == {100, 101, 102}
     assert set(counts.values()) == {2, 3}
-    assert any("those of b are repeated" in note for note in source.notes)
+    assert any("images b are repeated" in note for note in source.notes)
     assert paired_images.open_unpaired(str(tmp_path)).items == source.items
     assert paired_images.open_held_out_unpaired(str(tmp_path)) is None
 
@@ -240,7 +242,7 @@ def test_embedded_pairs_are_the_images_and_their_changes() -> None:
         for source in (fashion_paired.open_pairs("", config), fashion_paired.open_held_out_pairs("", config)):
             dataset = open_source(source)
             assert dataset.info.field("a").shape == shape
-            assert np.array_equal(dataset.arrays["a"][7], Change(transform)(dataset.arrays["b"][7]))
+            assert np.array_equal(dataset.arrays["a"][7], Transform(transform)(dataset.arrays["b"][7]))
     assert set(np.unique(fashion_paired.open_pairs().arrays["a"])) == {0, 255}
 
 
@@ -259,7 +261,7 @@ def test_embedded_classes_are_apart() -> None:
 
 def test_shapes_have_the_colour_of_their_kind() -> None:
     dataset = open_source(shapes.open_shapes("", ShapesConfig(count=200)))
-    assert np.array_equal(dataset.arrays["a"], Change("gray")(dataset.arrays["b"]))
+    assert np.array_equal(dataset.arrays["a"], Transform("gray")(dataset.arrays["b"]))
     images, labels = dataset.arrays["b"].astype(int), dataset.arrays["label"]
     for kind, colour in enumerate(shapes.COLOURS):
         chosen = images[labels == kind].transpose(0, 2, 3, 1)

@@ -19,7 +19,7 @@ from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo_datasets.config import FashionPairsConfig, FashionUnpairedConfig
-from ganzoo_metrics.paired import psnr, ssim, targets
+from ganzoo_metrics.paired import paired, psnr, ssim
 from tests.plugins.test_metrics import Given
 
 
@@ -49,11 +49,11 @@ def test_samples_are_compared_with_their_own_answers() -> None:
         fake, real = Given(values=shades(1, 2, 3)), Given(values=shades(3, 1, 2))
         targets = np.array([1, 2, 0])
 
-    scores = targets()(Comparison())  # type: ignore[arg-type]
+    scores = paired()(Comparison())  # type: ignore[arg-type]
     assert scores["l1"] == 0
     assert scores["ssim"] == pytest.approx(1)
     Comparison.targets = np.array([0, 1, 2])
-    assert targets()(Comparison())["l1"] == pytest.approx((2 + 1 + 1) / 3 / 255)  # type: ignore[arg-type]
+    assert paired()(Comparison())["l1"] == pytest.approx((2 + 1 + 1) / 3 / 255)  # type: ignore[arg-type]
 
 
 def opened(registry: Registry, name: str, config: Any, field: str) -> RealData:
@@ -67,19 +67,19 @@ def test_answers_belong_to_the_inputs(registry: Registry) -> None:
     reads = [Field(name="a", shape=(1, 28, 28), range=(-1, 1))]
     given = real_data.arrays(6_000, reads)  # 5,000 there are
     inputs = inputs_of(reads, 6_000, 7, given)
-    places = targets_of(real_data, reads, 6_000, 7)
+    places = targets_of(real_data, reads, 6_000, 6_000, 7)
     assert places is not None
     assert np.array_equal(inputs["a"], given["a"][places])
-    assert targets_of(real_data, [Field(name="z", shape=(2,), source="normal")], 100, 7) is None
+    assert targets_of(real_data, [Field(name="z", shape=(2,), source="normal")], 100, 100, 7) is None
     apart = opened(registry, "fashion-unpaired", FashionUnpairedConfig(), "b")
-    assert targets_of(apart, reads, 100, 7) is None
+    assert targets_of(apart, reads, 100, 100, 7) is None
 
 
 def test_a_run_from_image_to_image_is_scored(registry: Registry, tmp_path: Path) -> None:
     small = {"train.images": 16, "train.batch_size": 8, "train.device": "cpu", "train.samples": 4}
     small |= {"architecture.generator_width": 4, "architecture.discriminator_width": 4}
     run, _ = start(resolve("pix2pix", registry, overrides=small), tmp_path / "run", NullReporter())
-    request = Request(source=run.path, n=50, metrics=["answers"], references=False)
+    request = Request(source=run.path, n=50, metrics=["paired"], references=False)
     report = evaluate(request, registry)
     assert 0 < report.scores["l1"] < 1
     assert 0 < report.scores["psnr"] < 30

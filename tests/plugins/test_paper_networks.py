@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.config.resolve import resolve
@@ -128,6 +129,53 @@ def test_maxout_papers_have_their_widths(registry: Registry) -> None:
     generator, discriminator = sides(paper(registry, "cgan-paper", images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.Linear, nn.Embedding)) == [(200,), (1000,), (1200,), (784,)]
     assert maps(*discriminator, (nn.Linear, nn.Embedding)) == [(250,), (1200,), (960,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "bounds"), [("vanilla-paper", (-(3**0.5), 3**0.5)), ("cgan-paper", (0.0, 1.0))]
+)
+def test_what_the_first_layer_sees_of_z(registry: Registry, recipe: str, bounds: tuple[float, float]) -> None:
+    """Goodfellow's uniform noise has a variance of 1, Mirza's fills the unit hypercube; drawn is U(-1, 1)."""
+    net = paper(registry, recipe, images(1, 28, 28)).generators["generator"]
+    first = next(layer for layer in net.module.modules() if isinstance(layer, nn.Linear))
+    seen: list[Tensor] = []
+    first.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    z = torch.tensor([-1.0, 0.0, 1.0])[:, None].expand(3, 100)
+    run(net, {"z": z, "label": torch.zeros(3, dtype=torch.int64)})
+    expected = torch.tensor([bounds[0], sum(bounds) / 2, bounds[1]])[:, None].expand(3, 100)
+    assert torch.allclose(seen[0], expected)
+
+
+def test_latent_ranges_that_mean_nothing_are_refused() -> None:
+    for name in ("mlp", "conditional-mlp"):
+        with pytest.raises(ValueError, match="the second is larger"):
+            build(name, images(1, 16, 16), latent_distribution="uniform", latent_range=(1.0, 1.0))
+        with pytest.raises(ValueError, match="latent_distribution=uniform"):
+            build(name, images(1, 16, 16), latent_distribution="normal", latent_range=(0.0, 1.0))
+
+
+def test_ragan_paper_has_the_first_and_last_layers_of_the_author(registry: Registry) -> None:
+    """GAN_losses_iter.py, --arch 1 --spectral: a bare linear layer in G, leaks of 0.1, a bare score in D."""
+    networks = paper(registry, "ragan-paper", images(3, 32, 32))
+    generator, discriminator = sides(networks, (3, 32, 32))
+    assert isinstance(generator[0].module.layers[0], nn.ConvTranspose2d)
+    assert generator[0].module.project.bias is not None
+    assert maps(*generator, (nn.BatchNorm2d,)) == [(256, 8, 8), (128, 16, 16), (64, 32, 32)]
+    layers = list(discriminator[0].module.modules())
+    assert {layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU)} == {0.1}
+    normed = {type(layer): is_parametrized(layer) for layer in layers if hasattr(layer, "in_features")}
+    assert normed == {nn.Linear: False}
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    assert convolutions
+    assert all(is_parametrized(layer) for layer in convolutions)
+
+
+def test_dcgan_paper_has_the_epsilon_of_the_authors(registry: Registry) -> None:
+    networks = paper(registry, "dcgan-paper", images(3, 64, 64))
+    for net in (*networks.generators.values(), *networks.discriminators.values()):
+        norms = [layer for layer in net.module.modules() if isinstance(layer, nn.BatchNorm2d)]
+        assert norms
+        assert {norm.eps for norm in norms} == {1e-8}
 
 
 def test_scalar_recipe_is_the_net_of_the_tutorials(registry: Registry) -> None:

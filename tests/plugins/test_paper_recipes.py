@@ -21,14 +21,16 @@ from tests.helpers.published import LATER, both
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     # Goodfellow et al. 2014; goodfeli/adversarial mnist.yaml: 250 epochs of 50,000, the rate divided
-    # by 1.000004 after each batch. D minimises half of the cross entropy there: half the rate here.
+    # by 1.000004 after each batch. D minimises half of the cross entropy there: half the rate here. Its
+    # `noise: 'uniform'` is U(-sqrt 3, sqrt 3) in the repository's __init__.py.
     "vanilla-paper": {
         "loss.name": "non-saturating",
         "train.images": 250 * 50_000,
         "train.batch_size": 100,
         "train.n_critic": 1,
         "architecture.latent": 100,
-        "architecture.latent_distribution": "normal",
+        "architecture.latent_distribution": "uniform",
+        "architecture.latent_range": (-(3**0.5), 3**0.5),
         "architecture.input_dropout": 0.2,
         "architecture.dropout": 0.5,
         "architecture.init": "uniform",
@@ -53,6 +55,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "architecture.latent_distribution": "uniform",
         "architecture.init": "normal",
         "architecture.kernel": 5,
+        "architecture.norm_eps": 1e-8,
         "architecture.generator_width": 128,
         "architecture.discriminator_width": 128,
         **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
@@ -66,6 +69,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "train.n_critic": 1,
         "architecture.latent": 100,
         "architecture.latent_distribution": "uniform",
+        "architecture.latent_range": (0.0, 1.0),
         "architecture.generator_latent_hidden": 200,
         "architecture.generator_label_hidden": 1000,
         "architecture.generator_hidden": 1200,
@@ -77,10 +81,10 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "terms": [],
     },
     # Arjovsky et al. 2017, Algorithm 1; martinarjovsky/WassersteinGAN main.py: 25 epochs of LSUN
-    # bedrooms (3,033,042 images), rounded.
+    # bedrooms (3,033,042 images).
     "wgan-paper": {
         "loss.name": "wgan",
-        "train.images": 75_000_000,
+        "train.images": 25 * 3_033_042,
         "train.batch_size": 64,
         "train.n_critic": 5,
         "architecture.latent": 100,
@@ -107,8 +111,9 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "architecture.init": "he",
         **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none", weight_decay=0.0),
         "terms": ["gradient-penalty"],
-        "terms.gradient-penalty.weight": 10.0,
-        "terms.gradient-penalty.target": 1.0,
+        # Their pixels are in 0..1, ours in -1..1: a slope s here is 2 s there.
+        "terms.gradient-penalty.weight": 10.0 * 2**2,
+        "terms.gradient-penalty.target": 1.0 / 2,
         "terms.gradient-penalty.one_sided": False,
         "terms.gradient-penalty.every": 1,
     },
@@ -139,6 +144,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     # end in that time. Chosen: the nets (WGAN-GP's, with their widths and initialisation).
     "rpgan-paper": {
         "loss.name": "relativistic",
+        "train.precision": "auto",  # theirs: bf16 in all stages but the smallest
         "train.images": 250_000_000,
         "train.batch_size": 512,
         "train.n_critic": 1,
@@ -159,6 +165,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     # The same with its own nets: R3GAN/Networks.py, 768 channels in 96 groups of 16, two blocks a stage.
     "r3gan-paper": {
         "loss.name": "relativistic",
+        "train.precision": "auto",  # theirs: bf16 in all stages but the smallest
         "train.images": 250_000_000,
         "train.batch_size": 512,
         "train.n_critic": 1,
@@ -188,6 +195,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "architecture.generator_width": 64,
         "architecture.discriminator_width": 64,
         "architecture.decoder_width": 32,
+        "architecture.spectral_generator": True,
         **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none", weight_decay=0.0),
         "terms": ["reconstruct"],
         "terms.reconstruct.weight": 1.0,
@@ -231,6 +239,9 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "architecture.init": "normal",
         "architecture.generator_norm": "batch",
         "architecture.discriminator_norm": "spectral",
+        "architecture.spectral_score": False,
+        "architecture.slope": 0.1,
+        "architecture.bottom_activation": False,
         **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), decay="none", weight_decay=0.0),
         "terms": [],
     },
@@ -251,8 +262,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "architecture.discriminator_norm": "none",
         **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none", weight_decay=0.0),
         "terms": ["dragan"],
-        "terms.dragan.weight": 10.0,
-        "terms.dragan.target": 1.0,
+        "terms.dragan.weight": 10.0 * 2**2,  # pixels in 0..1 there, as in gan_mnist.py
+        "terms.dragan.target": 1.0 / 2,
         "terms.dragan.spread": 0.5,
         "terms.dragan.every": 1,
     },
@@ -292,8 +303,9 @@ def test_every_published_recipe_is_in_the_table(registry: Registry) -> None:
 @pytest.mark.parametrize("recipe", PUBLISHED)
 def test_published_settings(registry: Registry, recipe: str) -> None:
     settings = found(resolve(recipe, registry))
-    # No average of the generator, and equal batches for both sides, unless said otherwise.
-    wanted = {"ema.half_life": 0, "train.generator_batch_size": None, **PUBLISHED[recipe]}
+    # No average of the generator, equal batches for both sides and float32, unless said otherwise.
+    usual = {"ema.half_life": 0, "train.generator_batch_size": None, "train.precision": "fp32"}
+    wanted = {**usual, **PUBLISHED[recipe]}
     different = {
         key: (settings.get(key), value) for key, value in wanted.items() if settings.get(key) != value
     }
@@ -305,3 +317,50 @@ def test_losses_have_no_options_switched_on_but_those_of_the_table(registry: Reg
     options = resolve(recipe, registry).loss.options
     given = {name: value for name, value in (asdict(options) if options else {}).items() if value}
     assert {f"loss.{name}" for name in given} <= set(PUBLISHED[recipe])
+
+
+@pytest.mark.parametrize(("side", "every"), [("generator", 4), ("discriminator", 16)])
+def test_stylegan2_learns_as_fast_as_the_authors(registry: Registry, side: str, every: int) -> None:
+    """Rates and decays of Adam add up to theirs over `every` batches, which are `every` + 1 steps there."""
+    plan = resolve("stylegan2-paper", registry)
+    assert plan.terms["path-length" if side == "generator" else "r1"].every == every
+    ours = plan.generator if side == "generator" else plan.discriminator
+    correction = every / (every + 1)
+    theirs = (every + 1) * 0.002 * correction
+    assert every * ours.lr == pytest.approx(theirs)
+    assert ours.betas[1] ** every == pytest.approx((0.99**correction) ** (every + 1))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("projection-paper", "drawn labels"),
+        ("sagan-paper", "drawn labels"),
+        ("biggan-paper", "drawn labels"),
+        ("sngan-paper", "noise of 1/128"),
+        ("sagan-paper", "half of the channels"),
+        ("infogan-paper", "0.01 in the code"),
+        *(
+            (recipe, "statistics of their own batch")
+            for recipe in ("dcgan-paper", "wgan-paper", "infogan-paper")
+        ),
+        ("ctgan-paper", "another order"),
+        ("ctgan-paper", "statistics of their own batch"),
+        *((recipe, "on a cosine") for recipe in ("r3gan-paper", "rpgan-paper")),
+        *((recipe, "bf16") for recipe in ("r3gan-paper", "rpgan-paper")),
+    ],
+)
+def test_what_is_not_reproduced_is_said(registry: Registry, recipe: str, said: str) -> None:
+    assert said in registry.find(RecipeSpec, recipe).spec.summary
+
+
+@pytest.mark.parametrize(
+    ("recipe", "term"), [("wgan-gp-paper", "gradient-penalty"), ("dragan-paper", "dragan")]
+)
+@pytest.mark.parametrize("slope", [0.1, 0.5, 3.0])
+def test_penalties_are_those_at_pixels_in_0_to_1(
+    registry: Registry, recipe: str, term: str, slope: float
+) -> None:
+    """A slope at pixels in -1..1 is twice that at the authors' pixels, whose penalty is 10 (slope - 1)^2."""
+    options: Any = resolve(recipe, registry).terms[term].options
+    assert options.weight * (slope - options.target) ** 2 == pytest.approx(10 * (2 * slope - 1) ** 2)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganzoo.api import DataError, DataInfo, Field, Networks, SettingsError
+from ganzoo.api import DataError, DataInfo, Field, Networks, SettingsError, put_spectral_norm
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry, factory_of
-from ganzoo_resnet.blocks import Attention, ConditionalNorm, Down, Up, put_spectral_norm
+from ganzoo_resnet.blocks import Attention, ConditionalNorm, Down, GainAndShift, Up
 from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
 from ganzoo_resnet.networks import attended
 from tests.plugins.test_architectures import build, images, inputs, run
@@ -65,7 +65,7 @@ def test_sngan_paper_is_table_4(registry: Registry) -> None:
     block = 2 * (9 * 256 * 256 + 256) + 2 * 2 * 256 + 256 * 256 + 256
     assert weights(generator) == 129 * 4096 + 3 * block + 2 * 256 + 9 * 256 * 3 + 3
     conv, first = 9 * 128 * 128 + 128, 9 * 3 * 128 + 128 + 3 * 128 + 128
-    assert weights(discriminator) == first + 7 * conv + 128 * 128 + 128 + 129
+    assert weights(discriminator) == first + 7 * conv + 128 * 128 + 128 + 128  # no bias in the last layer
 
 
 def test_other_images_are_tables_5_and_6() -> None:
@@ -98,8 +98,20 @@ def test_biggan_paper_has_a_part_of_z_for_each_block(registry: Registry) -> None
     assert generator.embed.embedding_dim == 128
     assert generator.upward.project.in_features == 20
     tables = [part.table for part in generator.modules() if isinstance(part, ConditionalNorm)]
-    assert [(t.in_features, t.out_features, t.bias) for t in tables] == [(148, 768, None)] * 6
+    assert [type(table) for table in tables] == [GainAndShift] * 6
+    layers = [layer for table in tables for layer in (table.gain, table.shift)]
+    assert [(t.in_features, t.out_features, t.bias) for t in layers] == [(148, 384, None)] * 12
     assert [block.conv2.out_channels for block in discriminator.downward.blocks] == [384] * 4
+
+
+@pytest.mark.parametrize(
+    ("recipe", "eps"), [("sngan-paper", 2e-5), ("projection-paper", 2e-5), ("biggan-paper", 1e-5)]
+)
+def test_batch_norm_has_the_authors_eps(registry: Registry, recipe: str, eps: float) -> None:
+    generator, _ = modules(on_paper(registry, recipe, 3, 32, 32))
+    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert len(norms) > 6
+    assert {norm.eps for norm in norms} == {eps}
 
 
 # --- spectral norm and initial weights ----------------------------------------------------------
@@ -127,6 +139,34 @@ def test_spectral_norm_is_on_every_layer_and_at_one(spectral: bool) -> None:
         assert largest(layer) == pytest.approx(1, abs=0.02)
     assert not is_parametrized(generator.embed)
     assert spectral == is_parametrized(generator.upward.to_image)
+
+
+@pytest.mark.parametrize("recipe", ["biggan", "biggan-paper"])
+def test_gain_and_shift_are_normed_each_by_itself(registry: Registry, recipe: str) -> None:
+    """As in BigGAN's code. Normed as one layer, each had a norm of 0.707 at the start."""
+    plan = resolve(recipe, registry, overrides={"architecture.generator_width": 8})
+    networks = factory_of(plan.architecture.item)(plan.architecture.options, images(1, 32, 32))
+    generator, _ = modules(networks)
+    tables = [part.table for part in generator.modules() if isinstance(part, ConditionalNorm)]
+    generator.eval()
+    for layer in (layer for table in tables for layer in (table.gain, table.shift)):
+        assert largest(layer) == pytest.approx(1, abs=0.02)
+
+
+def test_gain_and_shift_are_what_the_two_layers_make() -> None:
+    table = GainAndShift(3, 2)
+    norm, maps, vector = ConditionalNorm(2, table).eval(), torch.randn(4, 2, 5, 5), torch.randn(4, 3)
+    gain, shift = (vector @ layer.weight.T for layer in (table.gain, table.shift))
+    expected = maps / (1 + 1e-5) ** 0.5 * (1 + gain)[:, :, None, None] + shift[:, :, None, None]
+    assert torch.allclose(norm(maps, vector), expected, atol=1e-6)
+
+
+def test_the_gain_of_blocks_is_an_option() -> None:
+    plain, usual = (conditional(block_gain=gain) for gain in (1.0, 2**0.5))
+    first, second = (modules(networks)[0].upward.blocks[0].conv1.weight for networks in (plain, usual))
+    fans = 9 * (first.shape[0] + first.shape[1])
+    assert first.var().item() == pytest.approx(2 / fans, rel=0.15)
+    assert second.var().item() == pytest.approx(4 / fans, rel=0.15)
 
 
 def test_spectral_norm_survives_a_moving_average() -> None:

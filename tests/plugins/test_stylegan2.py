@@ -14,7 +14,14 @@ from ganzoo.api import Batch, Bounded, DataError, Fir, Networks, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import Registry, factory_of
 from ganzoo_stylegan2.config import PathLengthConfig, StyleConfig
-from ganzoo_stylegan2.layers import Modulated, Scaled, ScaledConv, Styled, activated, with_spread
+from ganzoo_stylegan2.layers import (
+    Modulated,
+    Scaled,
+    ScaledConv,
+    Styled,
+    activated,
+    with_minibatch_deviation,
+)
 from ganzoo_stylegan2.networks import build
 from ganzoo_stylegan2.terms import path_length
 from tests.plugins.test_architectures import images
@@ -137,7 +144,7 @@ def test_the_activation_keeps_the_size() -> None:
 @pytest.mark.parametrize(("count", "size"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (7, 1), (8, 4)])
 def test_the_spread_is_that_of_a_group(count: int, size: int) -> None:
     maps = torch.randn(count, 2, 3, 3)
-    made = with_spread(maps, 4)
+    made = with_minibatch_deviation(maps, 4)
     assert torch.equal(made[:, :2], maps)
     for n in range(count):
         together = maps[n % (count // size) :: count // size]

@@ -1,4 +1,4 @@
-"""Tables and CTGAN: what is refused, the code of rows, conditions, the nets, the term, what is learned."""
+"""Tables: which CSV files are read and refused, the encoding of rows, conditions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ganzoo.api import DataError, DataInfo, places
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import CsvConfig, TableConfig, TabularConfig, ToyTableConfig
 from ganzoo_tables.datasets import open_csv, open_csv_held_out, open_toy, open_toy_held_out, toy_table
-from ganzoo_tables.encoding import Table, learned, source_of, weights_of
+from ganzoo_tables.encoding import Table, fit_encoding, source_of, weights_of
 from ganzoo_tables.networks import build
 from ganzoo_tables.read_csv import read_table
 from tests.helpers.evaluating import ganzoo
@@ -38,7 +38,7 @@ def with_column(name: str, cells: list[str]) -> list[str]:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def test_columns_are_what_they_look_like(tmp_path: Path) -> None:
+def test_types_of_columns_follow_their_cells_or_the_options(tmp_path: Path) -> None:
     lines = [
         "n, whole, few, text, sci",
         *(f"{at}.50, {at}, {at % 3}, t{at % 2}, {at}e-3" for at in range(20)),
@@ -72,25 +72,25 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "one column": ([line.split(",")[0] for line in LINES], "two columns", "age"),
     "a gap": (changed(5, "23,,0.75"), "cell is empty", "line 5, column 'city'"),
     "a gap in numbers": (changed(5, ",Ulm,0.75"), "cell is empty", "line 5, column 'age'"),
-    "not available": (changed(7, "25,Ulm,NA"), "'NA' is no finite number", "line 7, column 'price'"),
-    "not a number": (changed(7, "25,Ulm,nan"), "'nan' is no finite number", "line 7, column 'price'"),
-    "infinite": (changed(7, "25,Ulm,-inf"), "no finite number", "line 7, column 'price'"),
+    "not available": (changed(7, "25,Ulm,NA"), "'NA' is not a finite number", "line 7, column 'price'"),
+    "not a number": (changed(7, "25,Ulm,nan"), "'nan' is not a finite number", "line 7, column 'price'"),
+    "infinite": (changed(7, "25,Ulm,-inf"), "not a finite number", "line 7, column 'price'"),
     "huge": (changed(7, "25,Ulm,1e300"), "too large", "line 7, column 'price'"),
-    "tiny": (with_column("x", [f"{at}e-0014" for at in range(12)]), "12 digits", "column 'x'"),
-    "text among numbers": (changed(7, "young,Ulm,1"), "'young' is no number", "line 7, column 'age'"),
-    "names": (with_column("x", [f"id{at}" for at in range(12)]), "another text", "column 'x'"),
-    "one class": (with_column("x", ["same"] * 12), "nothing to learn", "column 'x'"),
-    "a constant": (with_column("x", ["7.5"] * 12), "nothing to learn", "column 'x'"),
-    "ragged": (changed(4, "22,Ulm"), "2 cells, where the header has 3", "line 4"),
-    "no header": (LINES[1:], "no header", "line 1"),
+    "tiny": (with_column("x", [f"{at}e-0014" for at in range(12)]), "12 decimal places", "column 'x'"),
+    "text among numbers": (changed(7, "young,Ulm,1"), "'young' is not a number", "line 7, column 'age'"),
+    "names": (with_column("x", [f"id{at}" for at in range(12)]), "different text", "column 'x'"),
+    "one class": (with_column("x", ["same"] * 12), "same value", "column 'x'"),
+    "a constant": (with_column("x", ["7.5"] * 12), "same value", "column 'x'"),
+    "ragged": (changed(4, "22,Ulm"), "2 cells, the header has 3", "line 4"),
+    "no header": (LINES[1:], "not a header", "line 1"),
     "two of a name": (changed(1, "age,city,age"), "Two columns", "line 1"),
-    "an open quote": (changed(3, '21,"Ulm,0.25'), "no CSV", "line"),
+    "an open quote": (changed(3, '21,"Ulm,0.25'), "not a CSV file", "line"),
     "a long text": (changed(3, f"21,{'Ulm' * 100},0.25"), "300 characters", "line 3, column 'city'"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_table_is_refused_with_its_place(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_table_is_refused_with_line_and_column(name: str, tmp_path: Path) -> None:
     lines, what, where = BAD[name]
     with pytest.raises(DataError) as caught:
         open_csv(str(write(tmp_path / "bad.csv", lines)))
@@ -99,7 +99,7 @@ def test_what_is_no_table_is_refused_with_its_place(name: str, tmp_path: Path) -
     assert "bad.csv" in caught.value.where
 
 
-def test_what_is_no_text_and_no_file_is_refused(tmp_path: Path) -> None:
+def test_other_encodings_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes("\n".join(changed(4, "22,K\u00f6ln,0.5")).encode("latin-1"))
     with pytest.raises(DataError, match="UTF-8") as caught:
@@ -108,7 +108,7 @@ def test_what_is_no_text_and_no_file_is_refused(tmp_path: Path) -> None:
     for argument in ("", str(tmp_path / "nothing.csv")):
         with pytest.raises(DataError, match="path"):
             open_csv(argument)
-    with pytest.raises(DataError, match="one file"):
+    with pytest.raises(DataError, match="not a file"):
         open_csv(str(tmp_path))
     with pytest.raises(DataError, match=r"data\.leave_out names"):
         read_table(write(tmp_path / "t.csv", LINES), CsvConfig(leave_out=("town",)))
@@ -124,7 +124,7 @@ def test_the_command_ends_with_3_before_anything_is_written(name: str, tmp_path:
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_another_separator_is_seen_and_the_advice_works(separator: str, tmp_path: Path) -> None:
+def test_another_separator_is_detected_and_the_suggested_option_works(separator: str, tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", [line.replace(",", separator) for line in LINES])
     said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
     assert said.code == 3
@@ -138,7 +138,7 @@ def pasted(text: str) -> list[str]:
     return shlex.split(text[text.index("--set") :].splitlines()[0])
 
 
-def test_what_is_advised_can_be_pasted(tmp_path: Path) -> None:
+def test_suggested_options_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
     lines = with_column('it\'s "x"', ["same"] * 12)
     lines = [f"{line},{end}" for line, end in zip(lines, ["y", *["1.5"] * 12], strict=True)]
     lines[0] = lines[0].replace('it\'s "x"', '"it\'s ""x"""')
@@ -186,7 +186,7 @@ def test_a_dry_run_says_how_columns_are_read(tmp_path: Path) -> None:
     assert said.code == 0, said.err
     assert "category, 2 values: Bonn, Ulm" in said.out
     assert "number, 20 to 31" in said.out
-    assert "note: column 'age' has another whole number in each row" in said.err
+    assert "note: column 'age' has a different whole number in each row" in said.err
 
 
 # --- mixtures -----------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ def test_one_gaussian_is_one_mode_and_a_spike_is_another() -> None:
     assert mixtures.fit(np.array([1.0, 2.0]), 10, random).centres.size in (1, 2)
 
 
-def test_chances_are_bayes_rule() -> None:
+def test_probabilities_of_modes_follow_bayes_rule() -> None:
     mixture = mixtures.Mixture(
         weights=np.array([0.25, 0.75]), centres=np.array([0.0, 4.0]), widths=np.array([1.0, 2.0])
     )
     x = np.array([1.0, 3.0])
     joint = mixture.weights * stats.norm.pdf(x[:, None], mixture.centres, mixture.widths)
-    np.testing.assert_allclose(mixture.chances(x), joint / joint.sum(1, keepdims=True))
+    np.testing.assert_allclose(mixture.probabilities(x), joint / joint.sum(1, keepdims=True))
 
 
 # --- rows and conditions ------------------------------------------------------------------------
@@ -244,13 +244,13 @@ def test_modes_are_drawn_by_how_likely_they_are() -> None:
     random = np.random.default_rng(0)
     values = np.concatenate([random.normal(0, 1, 3000), random.normal(3, 1, 3000)])
     table = Table(columns={"x": values, "y": random.normal(size=6000)}, decimals={"x": 3, "y": 3})
-    code = learned(table, table, TableConfig())
-    column, place = code.columns[0], places(code.columns)[0]
+    encoding = fit_encoding(table, table, TableConfig())
+    column, place = encoding.columns[0], places(encoding.columns)[0]
     assert len(column.centres) == 2
-    rows = source_of(table, code, TableConfig(), "x").arrays["row"]
+    rows = source_of(table, encoding, TableConfig(), "x").arrays["row"]
     between = np.abs(values - 1.5) < 0.25
     chosen = rows[between, place.start + 1].mean()
-    expected = code.mixtures["x"].chances(values[between])[:, 1].mean()
+    expected = encoding.mixtures["x"].probabilities(values[between])[:, 1].mean()
     assert abs(chosen - expected) < 4 * (0.25 / between.sum()) ** 0.5
 
 
@@ -262,8 +262,8 @@ def small_table() -> Table:
 
 def test_conditions_come_by_the_logarithm_of_their_frequency() -> None:
     table = small_table()
-    code = learned(table, table, TableConfig())
-    source = source_of(table, code, TableConfig(conditions=True), "x")
+    encoding = fit_encoding(table, table, TableConfig())
+    source = source_of(table, encoding, TableConfig(conditions=True), "x")
     label = source.fields[1]
     assert label.classes == ("size=big", "size=mid", "size=tiny", "side=left", "side=right")
     counts = np.array([70, 27, 3, 90, 10])
@@ -273,7 +273,7 @@ def test_conditions_come_by_the_logarithm_of_their_frequency() -> None:
     assert source.weights is not None
     found = np.bincount(source.arrays["condition"], source.weights)
     np.testing.assert_allclose(found / found.sum(), expected)
-    np.testing.assert_allclose(weights_of(counts, code.columns)[:3] * counts[:3], 2 * expected[:3])
+    np.testing.assert_allclose(weights_of(counts, encoding.columns)[:3] * counts[:3], 2 * expected[:3])
 
 
 def test_a_condition_is_true_of_the_row_beside_it() -> None:

@@ -1,4 +1,4 @@
-"""Tables and CTGAN: what is refused, the code of rows, conditions, the nets, the term, what is learned."""
+"""CTGAN: its networks, the term `condition`, generated tables and what they are worth."""
 
 from __future__ import annotations
 

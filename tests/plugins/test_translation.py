@@ -229,7 +229,7 @@ def test_options_that_make_no_net(config: Any, options: dict[str, Any], message:
 def test_data_that_does_not_fit_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="'b' have 7x9 pixels"):
         build(name, sides((1, 8, 8), (1, 7, 9)))
-    with pytest.raises(DataError, match="'b' is no image"):
+    with pytest.raises(DataError, match="'b' is not an image"):
         build(name, sides((1, 8, 8), (12,)))
     with pytest.raises(DataError, match="no field 'a'"):
         build(name, DataInfo(fields=(Field(name="b", shape=(1, 8, 8)),), count=3))
@@ -295,7 +295,7 @@ def test_identity_is_what_changes_of_the_targets_own() -> None:
 def test_terms_of_two_ways_need_both(name: str) -> None:
     view = View("b", A, B)
     view.written = ("image",)
-    with pytest.raises(SettingsError, match=f"'{name}' is for generators from the field a") as caught:
+    with pytest.raises(SettingsError, match=f"'{name}' needs generators from the field a") as caught:
         term(name)(view)
     assert f"terms.{name}=false" in caught.value.fix
 

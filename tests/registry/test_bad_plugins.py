@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from ganzoo.api import LossSpec
-from ganzoo.api.records import check_spec
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.registry.containment import TimeLimit, TookTooLongError, contained
+from ganzoo.registry.containment import TookTooLongError, contained, limited
 from ganzoo.registry.discovery import time_limit
 from ganzoo.registry.registry import factory_of, load_registry
 
@@ -88,9 +87,6 @@ HANGS: dict[str, str] = {
     "sleeps": "import time\ntime.sleep(99)",
     "loops": "while True: pass",
     "catches": "import time\nwhile True:\n    try: time.sleep(99)\n    except Exception: pass",
-    "catches-all": "import time\nwhile True:\n    try: time.sleep(99)\n    except BaseException: pass",
-    "catches-twice": "import time\ndef inner():\n    while True:\n        try: time.sleep(9)\n"
-    "        except: pass\nwhile True:\n    try: inner()\n    except: pass",
     "finishes": hook("finishes", top="import time\ntry: time.sleep(9)\nexcept BaseException: pass"),
     "converts": "import time\ntry: time.sleep(9)\nexcept BaseException: raise ValueError('other')",
 }
@@ -98,17 +94,21 @@ HOOK_HANGS = {"hook-sleeps": hook("x", before="import time; time.sleep(99)")}
 
 # entry_points.txt, with {module} for one that works; the row's name and reason.
 POINTS: dict[str, tuple[bytes, str, str]] = {
-    "value-empty": (b"[ganzoo]\nx =\n", "x", "names no module"),
-    "value-syntax": (b"[ganzoo]\nx = not a module!\n", "x", "names no module"),
+    "value-empty": (b"[ganzoo]\nx =\n", "x", "is not the name of a module"),
+    "value-syntax": (b"[ganzoo]\nx = not a module!\n", "x", "is not the name of a module"),
     "value-missing": (b"[ganzoo]\nx = no_such_module_anywhere\n", "x", "no_such_module_anywhere"),
     "value-attribute": (b"[ganzoo]\nx = {module}:nothing\n", "x", "has no attribute 'nothing'"),
     "no-equals": (b"[ganzoo]\nthis is no entry point\n", "?", "entry_points.txt cannot be read"),
     "not-text": (b"[ganzoo]\nx = \xff\xfe\xe9\n", "?", "UnicodeDecodeError"),
     "twice": (b"[ganzoo]\nx = {module}\nx = os\n", "x", ""),
     "same-name": (b"[ganzoo]\nx = {module}\nx = {module}_b\n", "x", "has the same name"),
-    "two-names": (b"[ganzoo]\nx = {module}\ny = {module}\n", "y", "is the plugin 'two-names/x' already"),
+    "two-names": (
+        b"[ganzoo]\nx = {module}\ny = {module}\n",
+        "y",
+        "names the same object as plugin 'two-names/x'",
+    ),
     "odd-name": (b"[ganzoo]\nx\x1b[31m = no_such_module\n", "x\\x1b[31m", "no_such_module"),
-    "twins": (b"[ganzoo]\nx = {module}\ny = {module}_b\n", "y", "and so does 'x' beside it"),
+    "twins": (b"[ganzoo]\nx = {module}\ny = {module}_b\n", "y", "'x' of the same distribution also offers"),
 }
 METADATA: dict[str, bytes | None] = {
     "no-metadata": None,
@@ -274,7 +274,7 @@ def test_an_alarm_of_the_caller_comes_all_the_same(own: float) -> None:
     before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
     try:
         signal.setitimer(signal.ITIMER_REAL, own)
-        with pytest.raises(TookTooLongError), TimeLimit(0.2):
+        with pytest.raises(TookTooLongError), limited(0.2):
             time.sleep(30)
         left, _ = signal.setitimer(signal.ITIMER_REAL, 0.05 if own < 1 else 0)
         time.sleep(0.1)
@@ -287,7 +287,7 @@ def test_an_alarm_of_the_caller_comes_all_the_same(own: float) -> None:
 @POSIX
 def test_a_block_in_time_leaves_no_alarm() -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with TimeLimit(30):
+    with limited(30):
         assert 29 < signal.getitimer(signal.ITIMER_REAL)[0] <= 30
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert signal.getsignal(signal.SIGALRM) is before
@@ -333,6 +333,7 @@ def test_contained_undoes_what_the_block_did(tmp_path: Path, monkeypatch: pytest
         ({"defaults": ["x"]}, "a mapping from text"),
         ({"defaults": {1: 2}}, "a mapping from text"),
         ({"rejects": {"tag": 1}}, "tags to reasons"),
+        ({"tags": "no-sign"}, "a tuple of names"),
         ({"factory": None}, ""),
         ({"factory": 7}, "package.module:function"),
     ],
@@ -341,9 +342,9 @@ def test_records_with_wrong_values(changes: dict[str, object], message: str) -> 
     values = {"name": "a", "summary": "b", "factory": "c:d", **changes}
     if message:
         with pytest.raises(PluginError, match=message):
-            check_spec("ganzoo_losses", LossSpec(**values), LossSpec)
+            LossSpec(**values)
     else:
-        check_spec("ganzoo_losses", LossSpec(**{**values, "factory": "c:d"}), LossSpec)
+        LossSpec(**{**values, "factory": "c:d"})
 
 
 def test_a_factory_that_exits_is_an_error_of_the_plugin(

@@ -64,7 +64,7 @@ def test_any_other_exception_names_the_term_and_the_network(install: Install, tm
     assert "writes" not in error.where
 
 
-@pytest.mark.parametrize(("recipe", "place"), [("", "On made-up networks"), (RECIPE, "'shuffled'")])
+@pytest.mark.parametrize(("recipe", "place"), [("", "On synthetic networks"), (RECIPE, "'shuffled'")])
 def test_the_kit_says_so_too(install: Install, recipe: str, place: str) -> None:
     install("shuffled", "shuffled", TERM.format(code=MISSING) + recipe)
     (text,) = [result.text for result in check_plugin("shuffled") if result.check == "can-be-computed"]

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-from ganzoo.export import from_run as exporting
 from safetensors.torch import save
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import DivergedError, SettingsError, StorageError, UsageError
+from ganzoo.exporting import from_run as exporting
 from ganzoo.registry.registry import Registry
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import read_newest, read_one, settle, write_checkpoint
@@ -267,11 +267,11 @@ def test_a_disk_that_is_full_at_any_64_kilobytes_keeps_the_last_checkpoint(
     counting = FaultyDisk(0, full)
     monkeypatch.setattr(files, "disk", counting)
     write_checkpoint(tmp_path / "trial", 200, tensors(200, size), ABOUT, 3)
-    steps = len(counting.conditioned)
-    assert counting.conditioned.count("write") >= 17
+    steps = len(counting.asked)
+    assert counting.asked.count("write") >= 17
     # Flushing a folder's entries, before and after the rename: not every storage can do it.
     harmless = {steps - 2, steps}
-    assert [counting.conditioned[at - 1] for at in sorted(harmless)] == ["sync", "sync"]
+    assert [counting.asked[at - 1] for at in sorted(harmless)] == ["sync", "sync"]
     for at in range(1, steps + 1):
         monkeypatch.setattr(files, "disk", FaultyDisk(at, full))
         if at in harmless:
@@ -310,8 +310,8 @@ def test_a_run_goes_on_while_the_disk_is_full(
         """Full for a while: whatever is asked between the 30th and the 80th time fails."""
 
         def before(self, what: str, partly: Callable[[], None] = lambda: None) -> None:
-            self.conditioned.append(what)
-            if 30 < len(self.conditioned) < 80 and what in ("write", "create", "append"):
+            self.asked.append(what)
+            if 30 < len(self.asked) < 80 and what in ("write", "create", "append"):
                 raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "disk", Full(0, full))
@@ -385,6 +385,6 @@ def test_checkpoint_module_writes_through_the_seam(tmp_path: Path, monkeypatch: 
     disk = FaultyDisk(0, full)
     monkeypatch.setattr(files, "disk", disk)
     checkpoint.write_checkpoint(tmp_path, 1, tensors(1, 10), ABOUT, 1)
-    assert [what for what in disk.conditioned if what != "write"] == [
+    assert [what for what in disk.asked if what != "write"] == [
         "create", "sync", "create", "sync", "sync", "rename", "sync",
     ]  # fmt: skip

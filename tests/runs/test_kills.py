@@ -88,7 +88,7 @@ def killed_until_done(plan: Plan, folder: Path, seed: int, atomic: bool) -> int:
 
 
 def newest(run_dir: Path) -> int:
-    """The images of the newest sound checkpoint, whatever its folder is called."""
+    """The images of the newest valid checkpoint, whatever its folder is called."""
     from ganzoo.errors import UsageError
     from ganzoo.runs.checkpoint import read_newest
 
@@ -180,5 +180,5 @@ def test_asked_to_stop_before_training_nothing_is_written(tmp_path: Path, monkey
     monkeypatch.setattr(session, "prepare", slow)
     pid = forked(lambda: main(["train", "vanilla", "--run-dir", str(tmp_path / "run")]), tmp_path / "said")
     assert ended(pid) == 75
-    assert "nothing was lost" in (tmp_path / "said").read_text()
+    assert "nothing is lost" in (tmp_path / "said").read_text()
     assert not (tmp_path / "run").exists()

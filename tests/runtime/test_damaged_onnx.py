@@ -122,8 +122,8 @@ AMBIGUOUS: dict[str, tuple[Change, str]] = {
         "another file",
     ),
     "attribute twice": (twice, "an attribute twice"),
-    "weights of one name": (same_name, "have one name"),
-    "outputs of one name": (lambda m: m.graph.output.append(m.graph.output[0]), "have one name"),
+    "weights of one name": (same_name, "have the same name"),
+    "outputs of one name": (lambda m: m.graph.output.append(m.graph.output[0]), "have the same name"),
     "output from nowhere": (lambda m: m.graph.output.add(name="x"), "nothing writes the output 'x'"),
     "17 dimensions": (
         ending(node("Reshape", ["z", "s"], "big"), s=[1] * 16 + [4]),
@@ -250,4 +250,4 @@ def test_metadata_must_fit_the_graph(changes: dict[str, Any]) -> None:
 def test_nested_metadata() -> None:
     made = model()
     made.metadata_props[0].value = "[" * 200_000
-    refused(sealed_bytes(made), "cannot be understood")
+    refused(sealed_bytes(made), "metadata of the file cannot be read")

@@ -102,7 +102,7 @@ def test_samples_and_labels(free: runtime.Generator) -> None:
     with pytest.raises(UsageError, match="no class 'cat'") as caught:
         free.generate(5, label="cat")
     assert "give a number" in caught.value.fix
-    with pytest.raises(UsageError, match="without names"):
+    with pytest.raises(UsageError, match="no names of classes"):
         free.draw_classes(2)
     with pytest.raises(UsageError, match="could not run"):
         free.generate(5, label=99)
@@ -237,9 +237,9 @@ def test_a_batch_of_another_shape_than_declared() -> None:
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended with SIGSEGV"),
         ("raise SystemExit(7)", "ended with the code 7"),
-        ("print('[' * 10_000)", "gave no answer"),
+        ("print('[' * 10_000)", "returned no result"),
         ("import time; time.sleep(60)", "not done after"),
-        ("import sys; sys.stdin.buffer.read(); print('{}')", "gave no answer"),
+        ("import sys; sys.stdin.buffer.read(); print('{}')", "returned no result"),
     ],
 )
 def test_whatever_becomes_of_the_child(code: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,5 +252,5 @@ def test_whatever_becomes_of_the_child(code: str, message: str, monkeypatch: pyt
 
 def test_no_child_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(FailedError, match="could not be tried"):
+    with pytest.raises(FailedError, match="trial of the file could not start"):
         taken(foreign())

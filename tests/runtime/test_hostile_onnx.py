@@ -230,7 +230,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
             node("ConstantOfShape", ["n"], "big"),
             v=[-1],
         ),
-        "ConstantOfShape makes a tensor .* size cannot be told",
+        "ConstantOfShape makes a tensor .* size cannot be computed",
     ),
     "much in all": (
         ending(*[node("ConstantOfShape", ["s"], f"t{i}" if i else "big") for i in range(20)], s=[2**27]),
@@ -304,17 +304,17 @@ PLAIN = model(seal=False).SerializeToString()
 GRAPH = b"\x3a"  # the tag of ModelProto.graph
 BYTES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "no graph"),
-    "text": (b"<!DOCTYPE html><html></html>", "sound ONNX"),
-    "zeros": (bytes(1000), "sound ONNX"),
+    "text": (b"<!DOCTYPE html><html></html>", "valid ONNX"),
+    "zeros": (bytes(1000), "valid ONNX"),
     "endless number": (b"\xff" * 100, "cut off or too long"),
     "length 10**15": (GRAPH + b"\x80\x80\x9a\xa6\xea\xaf\xe3\x01", "beyond the end"),
-    "graph twice": (PLAIN + PLAIN[PLAIN.index(GRAPH) :], "graph of a model stands there twice"),
+    "graph twice": (PLAIN + PLAIN[PLAIN.index(GRAPH) :], "a model has its graph twice"),
     "unknown field": (PLAIN + b"\xaa\x06\x00", "field 101"),
     "wrong type": (PLAIN + b"\x38\x01", "not of its type"),
     "group": (PLAIN + b"\x3b\x3c", "not of its type"),
     "onnxruntime's own format": (b"\x12\x08aaORTMaa" + PLAIN, "own format"),
     "too many entries": (PLAIN + b"\x72\x00" * 1_100_000, "more than 400,000 entries"),
-    "nothing but tags": (b"\x0a\x00" * 1_100_000, "sound ONNX"),
+    "nothing but tags": (b"\x0a\x00" * 1_100_000, "valid ONNX"),
 }
 
 

@@ -1,7 +1,13 @@
 """Images: conversion to uint8, grids, plots, atomic saving."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from ganzoo import images
@@ -11,7 +17,7 @@ from ganzoo.errors import StorageError, UsageError
 IMAGE = Field(name="image", shape=(3, 4, 4), range=(-1.0, 1.0))
 
 
-def test_to_uint8_rounds_clips_and_moves_the_channels():
+def test_to_uint8_rounds_clips_and_moves_the_channels() -> None:
     values = np.zeros((1, 3, 1, 2), np.float32)
     values[0, :, 0, 0] = [-1.0, 1.0, 5.0]
     values[0, :, 0, 1] = [-7.0, np.nan, 1 / 127.5]
@@ -19,45 +25,45 @@ def test_to_uint8_rounds_clips_and_moves_the_channels():
     assert images.to_uint8(np.full((1, 1, 1, 1), 0.5), (0.0, 1.0)).item() == 128
 
 
-def test_to_uint8_inverts_every_level():
+def test_to_uint8_inverts_every_level() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     floats = levels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - 1
     assert np.array_equal(images.to_uint8(floats), levels)
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
-def test_grid_modes_and_size(channels, mode):
+def test_grid_modes_and_size(channels: int, mode: str) -> None:
     image = images.grid(np.zeros((5, 28, 28, channels), np.uint8), columns=3)
     assert image.mode == mode
     assert image.size == (3 * 58 + 2, 2 * 58 + 2)
 
 
-def test_grid_places_every_image():
-    images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(56, 1).repeat(56, 2)
-    sheet = np.asarray(images.grid(images, columns=3))
+def test_grid_places_every_image() -> None:
+    arrays = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(56, 1).repeat(56, 2)
+    sheet = np.asarray(images.grid(arrays, columns=3))
     assert [int(sheet[58 * row + 20, 58 * column + 20]) for row in range(2) for column in range(3)] == [
         *range(6)
     ]
     assert sheet[0, 0] == 255
 
 
-def test_grid_is_about_square_and_large_images_stay():
+def test_grid_is_about_square_and_large_images_stay() -> None:
     assert images.grid(np.zeros((9, 64, 64, 3), np.uint8), padding=0).size == (192, 192)
     assert images.grid(np.zeros((2, 8, 8, 3), np.uint8), columns=9, padding=0).size == (112, 56)
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (2, 8, 8, 2), (8, 8, 3)])
-def test_grid_of_other_things(shape):
+def test_grid_of_other_things(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError):
         images.grid(np.zeros(shape, np.uint8))
 
 
-def test_grid_too_large():
+def test_grid_too_large() -> None:
     with pytest.raises(UsageError, match="pixels large"):
         images.grid(np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (10_000, 1024, 1024, 1)))
 
 
-def test_plots_show_reference_in_gray_and_samples_in_colour():
+def test_plots_show_reference_in_gray_and_samples_in_colour() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(500, 2))
     for image in (images.scatter(points, points + 1), images.histogram(points[:, :1], points[:, 1:])):
@@ -67,12 +73,12 @@ def test_plots_show_reference_in_gray_and_samples_in_colour():
 
 
 @pytest.mark.parametrize("values", [np.full((4, 2), np.nan), np.zeros((4, 2)), np.full((4, 2), 1e30)])
-def test_plots_survive_odd_values(values):
+def test_plots_survive_odd_values(values: NDArray[Any]) -> None:
     assert images.scatter(values).size == (512, 512)
     assert images.histogram(values[:, :1], values[:, 1:]).size == (512, 512)
 
 
-def test_draw_chooses_by_shape():
+def test_draw_chooses_by_shape() -> None:
     floats = np.zeros((4, 3, 4, 4), np.float32)
     assert images.draw(IMAGE, floats, columns=4).size == (4 * 58 + 2, 60)
     assert images.draw(IMAGE, np.zeros((4, 4, 4, 3), np.uint8)).mode == "RGB"
@@ -81,13 +87,13 @@ def test_draw_chooses_by_shape():
     assert images.draw(Field(name="row", shape=(7,)), np.zeros((3, 7))) is None
 
 
-def test_draw_without_a_range_stretches():
+def test_draw_without_a_range_stretches() -> None:
     field = Field(name="image", shape=(1, 56, 56))
     values = np.linspace(-30, 50, 56 * 56, dtype=np.float32).reshape(1, 1, 56, 56)
     assert images.draw(field, values).crop((2, 2, 58, 58)).getextrema() == (0, 255)
 
 
-def test_save(tmp_path):
+def test_save(tmp_path: Path) -> None:
     path = tmp_path / "new" / "grid.png"
     images.save(Image.new("L", (4, 4)), path)
     with Image.open(path, formats=("PNG",)) as back:
@@ -95,7 +101,7 @@ def test_save(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["grid.png"]
 
 
-def test_save_failures(tmp_path):
+def test_save_failures(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="ending"):
         images.save(Image.new("L", (4, 4)), tmp_path / "grid.xyz")
     (tmp_path / "file").write_text("")

@@ -16,11 +16,11 @@ def numbered(count: int, height: int, width: int, channels: int = 1) -> np.ndarr
 
 
 def test_only_whole_rows_that_fit_are_drawn() -> None:
-    images = numbered(12, 60, 60)
-    whole = images.grid(images, columns=4)
+    arrays = numbered(12, 60, 60)
+    whole = images.grid(arrays, columns=4)
     assert whole.size == (4 * 62 + 2, 3 * 62 + 2)
-    assert images.grid(images, columns=4, limit=250 * 188).tobytes() == whole.tobytes()
-    fewer = images.grid(images, columns=4, limit=250 * 188 - 1)
+    assert images.grid(arrays, columns=4, limit=250 * 188).tobytes() == whole.tobytes()
+    fewer = images.grid(arrays, columns=4, limit=250 * 188 - 1)
     assert fewer.size == (250, 2 * 62 + 2)
     assert fewer.tobytes() == whole.crop((0, 0, *fewer.size)).tobytes()
 
@@ -34,9 +34,9 @@ def test_a_row_that_does_not_fit_gets_fewer_columns() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("height", "width"), [(100, 200), (4, 4), (1, 5000)])
 def test_one_image_is_shrunk_when_even_it_is_too_large(channels: int, height: int, width: int) -> None:
-    images = numbered(3, height, width, channels) + np.uint8(9)
-    images[..., 3:] = 255
-    sheet = images.grid(images, limit=3000)
+    arrays = numbered(3, height, width, channels) + np.uint8(9)
+    arrays[..., 3:] = 255
+    sheet = images.grid(arrays, limit=3000)
     assert 0 < sheet.size[0] * sheet.size[1] <= 3000
     assert np.asarray(sheet).reshape(sheet.size[1], sheet.size[0], channels)[2, 2, 0] == 9
 

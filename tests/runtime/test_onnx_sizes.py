@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
@@ -13,7 +12,7 @@ from onnx import helper, numpy_helper
 from ganzoo.runtime.guard.check import check
 from ganzoo.runtime.guard.shape_inference import steps
 from ganzoo.runtime.guard.shape_rules import RULES
-from ganzoo.runtime.ort_session import plain_options
+from ganzoo.runtime.ort_session import cpu_session
 
 Case = tuple[str, list[NDArray[Any] | None], dict[str, Any]]
 
@@ -166,7 +165,7 @@ def test_shapes_are_those_of_onnxruntime(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9
     ).SerializeToString()
     (step,) = steps(check(data).graph)
-    session = onnxruntime.InferenceSession(data, plain_options(), providers=["CPUExecutionProvider"])
+    session = cpu_session(data)
     assert list(step.shapes) == [value.shape for value in session.run(None, {})]
 
 

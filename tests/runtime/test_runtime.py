@@ -1,13 +1,19 @@
 """Sampling an exported generator: without torch, with wrong wishes, from damaged files."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 import ganzoo
@@ -15,7 +21,7 @@ from ganzoo import runtime, sampling
 from ganzoo.api import Field
 from ganzoo.errors import UsageError
 from ganzoo.exporting.bundle import sealed_bytes
-from ganzoo.runtime import onnx_file
+from ganzoo.runtime import Generator, ort_session
 
 Z = Field(name="z", shape=(4,), source="normal")
 LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
@@ -26,10 +32,16 @@ A = Field(name="a", shape=(2,), range=(0.0, 1.0))
 # Graphs made by hand with onnx.helper: the runtime's tests need neither torch nor an exporter's seconds.
 
 
-def sealed(nodes, inputs, outputs, weights=(), changes=None):
+def sealed(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    weights: Sequence[tuple[str, NDArray[Any]]] = (),
+    changes: dict[str, Any] | None = None,
+) -> bytes:
     """The bytes of a file as the export writes it, `changes` going into its metadata."""
 
-    def values(fields):
+    def values(fields: Sequence[Field]) -> list[onnx.ValueInfoProto]:
         kinds = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
         return [helper.make_tensor_value_info(f.name, kinds[f.dtype], ["batch", *f.shape]) for f in fields]
 
@@ -48,7 +60,7 @@ def sealed(nodes, inputs, outputs, weights=(), changes=None):
     return sealed_bytes(model)
 
 
-def conditional_file():
+def conditional_file() -> bytes:
     rng = np.random.default_rng(0)
     weights = [
         ("table", rng.normal(size=(3, 4)).astype(np.float32)),
@@ -65,30 +77,30 @@ def conditional_file():
     return sealed(nodes, (Z, LABEL), (IMAGE,), weights)
 
 
-def row_file():
+def row_file() -> bytes:
     weights = [("w", np.ones((4, 5), np.float32))]
     return sealed([helper.make_node("MatMul", ["z", "w"], ["row"])], (Z,), (ROW,), weights)
 
 
-def translating_file():
+def translating_file() -> bytes:
     field = Field(name="b", shape=(2,))
     return sealed([helper.make_node("Neg", ["a"], ["b"])], (A,), (field,))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle")
     (path / "generator.onnx").write_bytes(conditional_file())
     return path
 
 
 @pytest.fixture(scope="module")
-def generator(folder):
+def generator(folder: Path) -> Generator:
     return runtime.load(folder, provider="cpu")
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> Generator:
     return runtime.from_bytes(row_file(), provider="cpu")
 
 
@@ -110,7 +122,7 @@ command([sys.argv[1], "-n", "4", "--provider", "cpu", "-o", sys.argv[2]], standa
 """
 
 
-def test_without_torch(folder, tmp_path):
+def test_without_torch(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "grid.png"
     code = [sys.executable, "-W", "error", "-c", BLOCKED, str(folder), str(target)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=60, check=False)
@@ -120,7 +132,7 @@ def test_without_torch(folder, tmp_path):
     assert target.exists()
 
 
-def test_what_it_says_of_itself(generator):
+def test_what_it_says_of_itself(generator: Generator) -> None:
     assert generator.name == "generator"
     assert generator.inputs == (Z, LABEL)
     assert generator.outputs == (IMAGE,)
@@ -130,7 +142,7 @@ def test_what_it_says_of_itself(generator):
     assert generator.engine.startswith("onnxruntime ")
 
 
-def test_same_seed_same_samples_and_prefix(generator):
+def test_same_seed_same_samples_and_prefix(generator: Generator) -> None:
     ten = generator.generate(10, seed=4)
     assert ten.shape == (10, 1, 8, 8)
     assert ten.dtype == np.float32
@@ -140,12 +152,12 @@ def test_same_seed_same_samples_and_prefix(generator):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_batch_size_changes_nothing(generator, batch_size):
+def test_batch_size_changes_nothing(generator: Generator, batch_size: int) -> None:
     expected = generator.generate(20, seed=2)
     np.testing.assert_allclose(generator.generate(20, seed=2, batch_size=batch_size), expected, atol=1e-6)
 
 
-def test_labels(generator):
+def test_labels(generator: Generator) -> None:
     dog = generator.generate(4, label=1)
     assert np.array_equal(dog, generator.generate(4, label="dog"))
     assert np.array_equal(dog, generator.generate(4, label="1"))
@@ -158,12 +170,12 @@ def test_labels(generator):
 @pytest.mark.parametrize(
     "label", [3, -1, "3", "-1", "--1", "dgo", "", [0, 1], [0, 1, 2, 3, 0], [0, 1, 2, -1], 1.5, 2**70]
 )
-def test_bad_labels(generator, label):
+def test_bad_labels(generator: Generator, label: Any) -> None:
     with pytest.raises(UsageError):
         generator.generate(4, label=label)
 
 
-def test_bad_labels_list_the_classes(generator, rows):
+def test_bad_labels_list_the_classes(generator: Generator, rows: Generator) -> None:
     with pytest.raises(UsageError) as caught:
         generator.generate(4, label="dgo")
     assert "did you mean 'dog'" in caught.value.fix
@@ -175,12 +187,12 @@ def test_bad_labels_list_the_classes(generator, rows):
 
 
 @pytest.mark.parametrize("n", [0, -5, 10**9])
-def test_bad_counts(generator, n):
+def test_bad_counts(generator: Generator, n: int) -> None:
     with pytest.raises(UsageError):
         generator.generate(n)
 
 
-def test_huge_counts_name_the_size(generator):
+def test_huge_counts_name_the_size(generator: Generator) -> None:
     with pytest.raises(UsageError, match=r"260\.8 GiB"):
         generator.generate(10**9)
     with pytest.raises(UsageError, match="GiB"):
@@ -191,18 +203,18 @@ def test_huge_counts_name_the_size(generator):
         generator.generate(4, seed=-1)
 
 
-def test_inputs_count_for_the_size(rows):
+def test_inputs_count_for_the_size(rows: Generator) -> None:
     with pytest.raises(UsageError, match=r"33\.5 GiB") as caught:  # 4 floats in and 5 out
         rows.generate(10**9)
     assert "at most 119304647 " in caught.value.fix
 
 
-def test_noise_is_drawn_batch_by_batch(generator, monkeypatch):
+def test_noise_is_drawn_batch_by_batch(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same samples as from inputs that are drawn at once, but never more noise than a batch needs."""
     whole = generator.run(generator.draw_inputs(20, seed=3), batch_size=8)["image"]
     sizes, draw = [], sampling.draw
 
-    def spy(fields, n, seed, start=0):
+    def spy(fields: Sequence[Field], n: int, seed: int, start: int = 0) -> dict[str, NDArray[Any]]:
         sizes.append((start, n))
         return draw(fields, n, seed, start)
 
@@ -214,7 +226,7 @@ def test_noise_is_drawn_batch_by_batch(generator, monkeypatch):
     assert [np.array_equal(a, b) for a, b in zip(some, dogs, strict=True)] == [item == 1 for item in labels]
 
 
-def test_given_fields(generator):
+def test_given_fields(generator: Generator) -> None:
     z = np.zeros((2, 4), np.float32)
     assert np.array_equal(*generator.generate(2, label=0, z=z))
     for wrong in (z.astype(np.float64), z[:1], z[:, :3], [[0.0] * 4] * 2):
@@ -225,7 +237,7 @@ def test_given_fields(generator):
         generator.generate(2, x=z)
 
 
-def test_data_inputs_must_be_given():
+def test_data_inputs_must_be_given() -> None:
     translator = runtime.from_bytes(translating_file(), provider="cpu")
     with pytest.raises(UsageError, match="needs values for 'a'"):
         translator.generate(2)
@@ -235,7 +247,7 @@ def test_data_inputs_must_be_given():
         translator.interpolate(2, 4)
 
 
-def test_images_and_classes_and_walks(generator, rows):
+def test_images_and_classes_and_walks(generator: Generator, rows: Generator) -> None:
     images = generator.images(3, seed=1)
     assert images.shape == (3, 8, 8, 1)
     assert images.dtype == np.uint8
@@ -254,8 +266,8 @@ def test_images_and_classes_and_walks(generator, rows):
         generator.interpolate(2, 1)
 
 
-def test_no_driver(folder, monkeypatch, capfd):
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: False)
+def test_no_driver(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: False)
     plain = runtime.load(folder)  # a warning would be an error here
     assert (plain.provider, plain.provider_note) == ("CPUExecutionProvider", "")
     with pytest.raises(UsageError, match="CUDA cannot be used: this machine has no NVIDIA driver"):
@@ -265,9 +277,11 @@ def test_no_driver(folder, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_driver_without_libraries(folder, monkeypatch, capfd):
+def test_driver_without_libraries(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A machine with a driver but no CUDA libraries: the provider does not come up."""
-    monkeypatch.setattr(onnx_file, "_has_driver", lambda: True)
+    monkeypatch.setattr(ort_session, "_has_driver", lambda: True)
     quiet = runtime.from_bytes(conditional_file())
     if quiet.provider == "CUDAExecutionProvider":
         assert quiet.provider_note == ""
@@ -282,7 +296,7 @@ def test_driver_without_libraries(folder, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_choice_in_a_bundle(folder, tmp_path):
+def test_choice_in_a_bundle(folder: Path, tmp_path: Path) -> None:
     assert runtime.load(folder / "generator.onnx", provider="cpu").name == "generator"
     with pytest.raises(UsageError, match="no generator 'other'"):
         runtime.load(folder, generator="other")
@@ -298,7 +312,7 @@ def test_choice_in_a_bundle(folder, tmp_path):
     assert caught.value.fix == "choose a_to_b or b_to_a: --generator NAME, generator=NAME in Python"
 
 
-def test_damaged_files(capfd):
+def test_damaged_files(capfd: pytest.CaptureFixture[str]) -> None:
     data = conditional_file()
     rng = np.random.default_rng(0)
     for position in rng.integers(0, len(data), 300):
@@ -314,19 +328,19 @@ def test_damaged_files(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_foreign_files(tmp_path):
+def test_foreign_files(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("Neg", ["z"], ["y"])], "g", [], [])
     (tmp_path / "x.onnx").write_bytes(helper.make_model(graph).SerializeToString())
     with pytest.raises(UsageError, match="not a generator that ganzoo exported"):
         runtime.load(tmp_path / "x.onnx")
 
 
-def forged(*nodes, **changes):
+def forged(*nodes: onnx.NodeProto, **changes: Any) -> bytes:
     """Someone took the trouble to seal a file that the export would never write."""
     return sealed(list(nodes), (Z,), (ROW,), [], changes)
 
 
-def lying_files():
+def lying_files() -> dict[str, bytes]:
     neg = helper.make_node("Neg", ["z"], ["row"])
     return {
         "newer": forged(neg, format=2),
@@ -337,12 +351,12 @@ def lying_files():
 
 
 @pytest.mark.parametrize("kind", list(lying_files()))
-def test_forged_files(kind):
+def test_forged_files(kind: str) -> None:
     with pytest.raises(UsageError):
         runtime.from_bytes(lying_files()[kind], provider="cpu").generate(2)
 
 
-def test_the_word_loop_alone_is_no_loop():
+def test_the_word_loop_alone_is_no_loop() -> None:
     data = sealed(
         [helper.make_node("Neg", ["z"], ["z2"], name="Loop")], (Z,), (Field(name="z2", shape=(4,)),)
     )

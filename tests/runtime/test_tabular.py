@@ -251,5 +251,5 @@ def test_columns_that_do_not_fit_their_graph_are_refused(bundle: Path, tmp_path:
     entry.value = json.dumps(record)
     path = tmp_path / "bad.onnx"
     path.write_bytes(sealed_bytes(model))
-    with pytest.raises(UsageError, match="cannot be understood"):
+    with pytest.raises(UsageError, match="metadata of the file cannot be read"):
         load(path, provider="cpu")

@@ -83,17 +83,18 @@ def test_list_shows_where_things_come_from(example: Example) -> None:
     assert found["not_loaded"] == []
     mine = {(i["kind"], i["name"], i["qualified"]) for i in found["items"] if i["dist"] == DIST}
     assert mine == {
-        ("architecture", "tiny-upsample", "ganzoo-example/tiny-upsample"),
-        ("loss", "least-squares", "ganzoo-example/least-squares"),
+        ("architecture", "example", "ganzoo-example/example"),
+        ("loss", "example", "ganzoo-example/example"),
         ("recipe", "example", "ganzoo-example/example"),
     }
     assert {i["dist"] for i in found["items"]} == {DIST, "ganzoo"}
 
 
 def test_info_shows_the_recipe(example: Example) -> None:
-    (recipe,) = answer("info", "example", site=example.site)["items"]
-    assert recipe["settings"]["architecture.name"] == "ganzoo-example/tiny-upsample"
-    assert recipe["origins"]["loss.a"] == "loss least-squares"
+    items = answer("info", "example", site=example.site)["items"]
+    (recipe,) = [item for item in items if item["kind"] == "recipe"]
+    assert recipe["settings"]["architecture.name"] == "ganzoo-example/example"
+    assert recipe["origins"]["loss.real"] == "loss example"
     assert recipe["plugin"] == "example (ganzoo-example 0.1.0)"
     shown = python("-m", "ganzoo", "info", "example", site=example.site)
     assert shown.returncode == 0, shown.stderr
@@ -107,8 +108,8 @@ def test_train_records_the_plugin(example: Example) -> None:
 
 
 def test_architecture_works_with_a_built_in_loss(example: Example) -> None:
-    planned = answer("train", "tiny-upsample+wgan-gp", "--dry-run", site=example.site)
-    assert planned["settings"]["architecture"]["name"] == "ganzoo-example/tiny-upsample"
+    planned = answer("train", "example+wgan-gp", "--dry-run", site=example.site)
+    assert planned["settings"]["architecture"]["name"] == "ganzoo-example/example"
     assert planned["settings"]["loss"]["name"] == "ganzoo/wgan-gp"
     assert "ganzoo/gradient-penalty" in planned["settings"]["terms"]
     assert planned["estimate"]["parameters"]["generators"] > 0

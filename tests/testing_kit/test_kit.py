@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo import testing
 from ganzoo.registry.registry import load_registry
 from ganzoo.testing.check import CHECKS
-from ganzoo.testing.runner import check_plugin
+from ganzoo.testing.pytest_suite import PluginSuite, _session
+from ganzoo.testing.runner import check_plugin, fields_of, session_of
 
 Install = Callable[..., Path]
 
@@ -226,3 +228,94 @@ def test_a_bad_plugin_fails_its_check_and_no_other(install: Install, check: str)
     install("bad", "bad", source)
     found = failures("bad")
     assert set(found) == {check}, found
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_what_the_kit_offers_can_be_imported(name: str) -> None:
+    assert getattr(testing, name) is not None
+
+
+# --- networks that need data of their own ---------------------------------------------------------
+
+VOLUMES = """
+import numpy as np
+from ganzoo.api import (
+    ArchitectureSpec, ArraySource, DataError, DatasetSpec, Field, Networks, RecipeSpec, hookimpl,
+)
+
+GANZOO_API_VERSION = 2
+VOLUME = Field(name="volume", shape=(1, 4, 8, 8), range=(-1.0, 1.0))
+
+
+def open_volumes(argument, config):
+    values = np.linspace(-1, 1, 16 * 256, dtype=np.float32).reshape(16, *VOLUME.shape)
+    return ArraySource(fields=(VOLUME,), arrays={"volume": values})
+
+
+def build(config, data):
+    import torch
+    from torch import nn
+
+    if "volume" not in data:
+        raise DataError("This architecture needs volumes.")
+
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, 64)
+            self.up = nn.ConvTranspose3d(8, 1, 2, 2)
+
+        def forward(self, z):
+            maps = self.first(z).reshape(-1, 8, 2, 2, 2).repeat(1, 1, 1, 2, 2)
+            return torch.tanh(self.up(maps))
+
+    class Discriminator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            convolution = nn.Conv3d(1, 4, 2, 2)
+            self.layers = nn.Sequential(convolution, nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(128, 1))
+
+        def forward(self, volume):
+            return self.layers(volume)
+
+    latent = Field(name="z", shape=(4,), source="normal")
+    return Networks.pair(Generator(), Discriminator(), latent=latent, writes="volume")
+
+
+@hookimpl
+def ganzoo_architectures():
+    return [ArchitectureSpec(name="volumes", summary="Small 3-D convolutions.", factory=f"{__name__}:build")]
+
+
+@hookimpl
+def ganzoo_datasets():
+    return [DatasetSpec(name="volumes", summary="Ramps.", factory=f"{__name__}:open_volumes")]
+
+
+@hookimpl
+def ganzoo_recipes():
+    return [
+        RecipeSpec(
+            name="volumes", summary="Volumes.", architecture="volumes", loss="non-saturating", data="volumes"
+        )
+    ]
+"""
+
+
+def test_networks_of_3d_convolutions_are_checked_with_their_data(install: Install) -> None:
+    install("volumes", "volumes", VOLUMES)
+    registry = load_registry()
+    data = [fields_of("volumes", registry)]
+    results = {(r.target, r.check): r for r in check_plugin("volumes", registry, data)}
+    assert not [r for r in results.values() if r.status in ("failed", "blocked")]
+    assert results["recipe volumes", "resumes-exactly"].status == "passed"
+
+
+def test_a_check_that_needs_a_failed_one_is_no_pass(install: Install) -> None:
+    install("broken", "broken", VOLUMES.replace('if "volume" not in data', "if True"))
+    suite = type("Suite", (PluginSuite,), {"plugin": "broken"})
+    session = session_of("broken")
+    blocked = [case for case in session.cases if session.result(case).status == "blocked"]
+    assert blocked
+    with pytest.raises(pytest.skip.Exception, match="needs"):
+        suite().test_plugin(next(case for case in _session(suite).cases if str(case) == str(blocked[0])))

@@ -25,7 +25,7 @@ from ganzoo.training.microbatches import MicroBatching
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import check_share, prepare
-from ganzoo.training.shards import parts
+from ganzoo.training.shards import shards
 from ganzoo_losses.config import ZeroCentredConfig
 from ganzoo_losses.terms import r1
 from ganzoo_wgan_gp.config import GradientPenaltyConfig
@@ -145,7 +145,7 @@ def test_each_process_has_whole_packs(tiny: Tiny) -> None:
 def test_labels_are_not_packed(recipe: str, registry: Registry) -> None:
     plan = resolve(recipe, registry, overrides={"train.pack": 2, "train.batch_size": 8})
     label = Field(name="label", dtype="int64", classes=("a", "b"))
-    with pytest.raises(SettingsError, match="cannot judge 2 samples together"):
+    with pytest.raises(SettingsError, match="cannot score 2 samples together"):
         build_networks(plan, DataInfo(fields=(*IMAGES.fields, label), count=32))
 
 
@@ -157,7 +157,7 @@ def test_guesses_of_each_sample_are_not_packed(registry: Registry) -> None:
 
 def test_parts_never_divide_a_pack() -> None:
     for at_once in (3, 6, 9, 12):
-        shared = parts(range(12, 36), 48, at_once, 3)
+        shared = shards(range(12, 36), 48, at_once, 3)
         assert shared[0].start == 12
         assert shared[-1].stop == 36
         assert all(len(part) % 3 == 0 and 0 < len(part) <= at_once for part in shared)

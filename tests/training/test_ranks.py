@@ -170,7 +170,7 @@ def alone(plan: Plan, folder: Path) -> dict[str, Tensor]:
     """The same networks' weights, trained by one process."""
     run, _ = start(plan, folder, NullReporter())
     tensors, _ = read_newest(run.checkpoints)
-    found = {}
+    found: dict[str, Tensor] = {}
     for role in ("generator", "discriminator"):
         start_of = f"networks.{role}."
         found |= {key.removeprefix(start_of): v for key, v in tensors.items() if key.startswith(start_of)}
@@ -283,7 +283,7 @@ def test_an_incomplete_environment_is_named(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("WORLD_SIZE", "two")
     with pytest.raises(UsageError, match="not complete"):
         Ranks.from_environment()
-    with pytest.raises(UsageError, match="one of several already"):
+    with pytest.raises(UsageError, match="already one of several"):
         launch(["train", "vanilla"], tmp_path, 2, 0)
 
 

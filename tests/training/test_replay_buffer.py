@@ -144,13 +144,15 @@ def test_codes_stay_with_the_samples_that_were_made_of_them(registry: Registry) 
     }
     setup = prepare(resolve("infogan", registry, overrides=options))
     phases, views = setup.phases, []
-    penalty = phases.penalties["discriminator"][0]
+    penalty = phases.objective.penalties["discriminator"][0]
 
     def seen(view: Any) -> Tensor:
         views.append(view)
         return torch.zeros(())
 
-    phases.penalties["discriminator"] = [penalty.__class__(penalty.name, penalty.role, seen, 1, False)]
+    phases.objective.penalties["discriminator"] = [
+        penalty.__class__(penalty.name, penalty.role, seen, 1, False)
+    ]
     made: dict[bytes, int] = {}
     older = 0
     for step in range(8):
@@ -200,7 +202,7 @@ def test_an_estimate_counts_the_pool(tiny: Callable[..., Plan]) -> None:
 
 
 def test_what_a_pool_cannot_do_is_refused(tiny: Callable[..., Plan]) -> None:
-    with pytest.raises(SettingsError, match="replay is 0 or at least batch_size, which is 8"):
+    with pytest.raises(SettingsError, match="replay must be 0 or at least batch_size, which is 8"):
         tiny("dcgan", **{"train.replay": 4})
     plan = tiny("dcgan", **{"train.replay": 8})
     with pytest.raises(UsageError, match="kept by one process, not by 2") as caught:

@@ -338,7 +338,7 @@ def test_scores_that_take_long_are_noted_once(
     (said,) = [note for note in slow.notes if "of the time" in note]
     assert "--eval-every" in said
     assert int(said.split("takes ")[1].split("%")[0]) > 3
-    monkeypatch.setattr(recorder, "DEAR", 1.0)
+    monkeypatch.setattr(recorder, "EVALUATION_SHARE", 1.0)
     start(scored(), tmp_path / "quick", quick, scoring=scripted([1.0] * 4))
     assert not any("of the time" in note for note in quick.notes)
 

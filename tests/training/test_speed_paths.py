@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Field, Net, Networks
 from ganzoo.config.plan import Plan
+from ganzoo.data.batches import Picked
 from ganzoo.errors import SettingsError
 from ganzoo.networks.apply import independent_of_batch
 from ganzoo.training import session
@@ -39,8 +40,8 @@ def gradients(setup: TrainingSetup, learn: bool = False) -> list[Tensor]:
     setup.training.engine.random.manual_seed(3)
     phases, draws = setup.phases, StepRandom(setup.training.engine)
     draws.begin(Shard(0, 8, 8))
-    drawn = phases._drawn(real, phases.engine.noise(phases.noise_fields, 8), learn)
-    loss = phases._total("discriminator", real, drawn, 0, draws)
+    drawn = phases.draw(real, phases.engine.noise(phases.noise_fields, 8), learn=learn)
+    loss = phases.total("discriminator", real, drawn, 0, draws)
     return list(torch.autograd.grad(loss, setup.training.discriminator.parameters))
 
 
@@ -193,7 +194,7 @@ class StandIn:
 
 
 class StandInGraphs(cuda_graphs.Graphs):
-    def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> Any:
+    def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> Any:
         if StandIn.fail:
             self._engine.random.manual_seed(99)  # a broken capture leaves its mark
             raise RuntimeError(StandIn.fail)
@@ -208,7 +209,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Runs on the CPU repeat their cycles as on CUDA; the list hears what the repeater tells."""
     told: list[str] = []
 
-    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> list[str]:
+    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> list[str]:
         cycle(picked)
         return []
 
@@ -245,7 +246,7 @@ def test_repeated_cycles_train_the_same_run(
 def test_a_cycle_that_waits_for_the_device_is_not_captured(
     tiny: Tiny, tmp_path: Path, stand_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> list[str]:
+    def watched(cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> list[str]:
         cycle(picked)
         return ["the host waits for the device in net.py, line 3"]
 
@@ -262,11 +263,10 @@ def test_one_cycle_that_cannot_be_captured_makes_all_of_them_eager(
     eager = final(plan, tmp_path / "eager")
     told = request.getfixturevalue("stand_in")
     monkeypatch = request.getfixturevalue("monkeypatch")
-    capture, captured = StandInGraphs._capture, []
+    capture = StandInGraphs._capture
+    captured: list[Any] = []
 
-    def second_fails(
-        self: StandInGraphs, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]
-    ) -> Any:
+    def second_fails(self: StandInGraphs, cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> Any:
         StandIn.fail = "no" if captured else ""
         captured.append(capture(self, cycle, picked))
         return captured[-1]
@@ -289,6 +289,8 @@ def test_cycles_beyond_the_most_graphs_run_eagerly(
 
 class Counting(nn.Module):
     """A loss of a plugin's with one fault; `Sound` below has none."""
+
+    seen: Tensor
 
     def __init__(self, loss: Any) -> None:
         super().__init__()
@@ -335,11 +337,11 @@ def test_a_cycle_with_state_that_a_replay_would_freeze_is_not_captured(
 ) -> None:
     setup = prepare(tiny("vanilla"))
     phases = setup.phases
-    phases.loss = loss(phases.loss)
+    phases.objective.loss = loss(phases.objective.loss)
     graphs = StandInGraphs(setup.training.engine, stand_in.append, phases.parts())
     real = setup.batches.take("discriminator", 0, 8)
     for step in range(5):
-        graphs.run("key", lambda _, step=step: phases.discriminator(real, 8, step, True), [])
+        graphs.run("key", lambda _, step=step: phases.discriminator(real, 8, step, True), [])  # type: ignore[misc]
     assert stand_in == [told]
 
 
@@ -356,12 +358,12 @@ def test_a_broken_capture_is_let_go_before_its_cycle_is_run(tiny: Tiny, stand_in
     left: list[int] = []
 
     class Breaking(cuda_graphs.Graphs):
-        def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[cuda_graphs.Picked]) -> Any:
+        def _capture(self, cycle: cuda_graphs.Cycle, picked: Sequence[Picked]) -> Any:
             activation = torch.zeros(1)
             alive.append(weakref.ref(activation))
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    def cycle(_: Sequence[cuda_graphs.Picked]) -> None:
+    def cycle(_: Sequence[Picked]) -> None:
         left.append(sum(reference() is not None for reference in alive))
 
     graphs = Breaking(prepare(tiny("vanilla")).training.engine, stand_in.append)
@@ -535,7 +537,7 @@ def test_waits_are_told_from_other_warnings(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", watch)
 
-    def cycle(picked: Sequence[cuda_graphs.Picked]) -> None:
+    def cycle(picked: Sequence[Picked]) -> None:
         for name in picked[0]:
             warnings.warn(texts[name], stacklevel=1)
 

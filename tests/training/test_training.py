@@ -29,13 +29,12 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.lock import only_process
 from ganzoo.runs.run import Run, list_runs
 from ganzoo.training.ema import Ema
-from ganzoo.training.phases import GeneratedBatch
 from ganzoo.training.player import learning_rate, momentum
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.shards import Shard, StepRandom
-from ganzoo.training.view import GameView
+from ganzoo.training.view import Generated
 from tests.conftest import FAMILIES, TINY
 
 Tiny = Callable[..., Plan]
@@ -107,9 +106,9 @@ def snapshot(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
     return [value.detach().clone() for module in modules.values() for value in module.parameters()]
 
 
-def drawn_for(setup: TrainingSetup, real: Batch, count: int, learn: bool) -> GeneratedBatch:
+def drawn_for(setup: TrainingSetup, real: Batch, count: int, learn: bool) -> list[Generated]:
     phases = setup.phases
-    return phases._drawn(real, phases.engine.noise(phases.noise_fields, count), learn)
+    return phases.draw(real, phases.engine.noise(phases.noise_fields, count), learn=learn)
 
 
 def phase(setup: TrainingSetup, role: str) -> None:
@@ -143,15 +142,7 @@ def test_generated_samples_are_detached_when_the_discriminator_learns(
     drawn = drawn_for(setup, real, 4, learn=True)
     draws = StepRandom(training.engine)
     draws.begin(Shard(0, 4, 4))
-    view = GameView(
-        training.networks,
-        training.networks.games[0],
-        draws,
-        learns=learns,
-        real=real,
-        fake=drawn.fakes[0],
-        noise=drawn.noises[0],
-    )
+    view = setup.phases.view(0, learns, real, drawn[0], draws)
     assert view.fake["image"].requires_grad is wanted
     assert view.fake_outputs["score"].requires_grad
     assert view.real_outputs["score"].requires_grad is not wanted
@@ -180,7 +171,7 @@ def test_weight_clipping_holds_after_each_step(tiny: Tiny) -> None:
 def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
     always = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 1}))
     lazy = prepare(tiny("wgan-gp", **{"train.precision": "fp32", "terms.gradient-penalty.every": 4}))
-    totals = []
+    totals: list[Any] = []
     for setup in (always, lazy):
         real = setup.batches.take("discriminator", 0, 8)
         drawn = drawn_for(setup, real, 8, learn=False)
@@ -188,7 +179,7 @@ def test_a_lazy_term_is_multiplied_by_its_interval(tiny: Tiny) -> None:
         for step in (0, 1):
             draws = StepRandom(setup.training.engine)
             draws.begin(Shard(0, 8, 8))
-            totals[-1].append(setup.phases._total("discriminator", real, drawn, step, draws).item())
+            totals[-1].append(setup.phases.total("discriminator", real, drawn, step, draws).item())
     means = always.training.meter.read()
     penalty = means["gradient-penalty"]
     assert totals[1][0] - totals[0][0] == pytest.approx(3 * penalty, rel=0.2)
@@ -211,7 +202,9 @@ def test_learning_rates() -> None:
     assert learning_rate(exponential, 0.0, 250_000) == pytest.approx(0.1 / math.e, rel=1e-5)
     assert learning_rate(exponential, 0.0, 10**8) == 1e-6
     rising = OptimizerSettings(momentum=0.5, momentum_final=0.7, momentum_images=100)
-    assert [momentum(rising, images) for images in (0, 50, 100, 500)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
+    assert [momentum(rising, 0.0, images) for images in (0, 50, 100, 500)] == pytest.approx(
+        [0.5, 0.6, 0.7, 0.7]
+    )
 
 
 def test_average_has_its_half_life_and_copies_counters() -> None:
@@ -222,7 +215,7 @@ def test_average_has_its_half_life_and_copies_counters() -> None:
     module[1].running_mean += 8.0  # type: ignore[operator]
     module[1].num_batches_tracked += 5  # type: ignore[operator]
     for step in range(10):
-        ema.schedule(10, 10 * (step + 1))
+        ema.schedule(0.0, 10, 10 * (step + 1))
         ema.update()
     averaged = ema.modules["g"]
     assert float(averaged[0].weight) == pytest.approx(0.5)  # type: ignore[index]
@@ -328,7 +321,7 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
         with pytest.raises(UsageError, match=f"would change {path}"):
             resume(*reopened(run, registry, **more, **{path: value}), NullReporter())
     np.save(images, np.zeros((40, 28, 28), np.uint8))
-    with pytest.raises(DataError, match="not what the run was started with"):
+    with pytest.raises(DataError, match="not the data that the run was started with"):
         resume(*reopened(run, registry, **more), NullReporter())
     with pytest.raises(UsageError, match="not a run directory"):
         Run.open(tmp_path)

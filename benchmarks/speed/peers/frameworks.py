@@ -10,7 +10,7 @@ from benchmarks.speed.cases import Case
 from benchmarks.speed.data import Images, samples
 from benchmarks.speed.peers.nets import build_nets, definitions
 from benchmarks.speed.places import Places
-from ganzoo.bench.step_gate import StepGate
+from benchmarks.speed.step_gate import StepGate
 
 NEVER = 10**9
 

@@ -13,7 +13,7 @@ from benchmarks.speed.data import samples
 from benchmarks.speed.peers import frameworks
 from benchmarks.speed.peers.nets import MODULES, script_of
 from benchmarks.speed.places import Places
-from ganzoo.bench.step_gate import StepGate
+from benchmarks.speed.step_gate import StepGate
 
 Loop = Callable[[Case, Places, StepGate], None]
 

@@ -1,23 +1,29 @@
-"""What this plugin offers to ganzoo. Importing this must not import torch."""
+"""What this plugin offers to ganzoo. Importing this must not import torch: records name their factories."""
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, LossSpec, RecipeSpec, hookimpl
+from ganzoo.api import (
+    ArchitectureSpec,
+    LossSpec,
+    RecipeSpec,
+    both_sides,
+    hookimpl,
+)
 
-from .config import LeastSquaresConfig, TinyConfig
+from .config import LossConfig, NetworksConfig
 
-LSGAN = "Mao et al. 2017, Least Squares Generative Adversarial Networks, arXiv:1611.04076"
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
-    """`tiny-upsample`."""
+    """Generators and discriminators."""
     return [
         ArchitectureSpec(
-            name="tiny-upsample",
-            summary="Upsampling and 3x3 convolutions in G, convolutions and pooling in D, from 8x8 pixels.",
+            name="example",
+            summary="Two small convolutional networks for images of any size from 8x8 pixels.",
             factory="ganzoo_example.networks:build",
-            config=TinyConfig,
+            config=NetworksConfig,
             needs=("image",),
         )
     ]
@@ -25,38 +31,32 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 
 @hookimpl
 def ganzoo_losses() -> list[LossSpec]:
-    """`least-squares`."""
+    """Formulas for scores."""
     return [
         LossSpec(
-            name="least-squares",
+            name="example",
             summary="Squared distance of each score from a target: one for real, one for generated samples.",
-            paper=LSGAN + ", equations 2 and 9",
+            paper="Mao et al. 2017, Least Squares Generative Adversarial Networks, equation 2",
             factory="ganzoo_example.losses:build",
-            config=LeastSquaresConfig,
+            config=LossConfig,
         )
     ]
 
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """`example`."""
+    """Named runs. A recipe is data, not code."""
     return [
         RecipeSpec(
             name="example",
-            summary="A small LSGAN: one to two minutes on a CPU. Not an experiment of the paper.",
-            paper=LSGAN,
-            architecture="tiny-upsample",
-            loss="least-squares",
+            summary="A first run with ganzoo-example, which takes seconds on a CPU.",
+            architecture="example",
+            loss="example",
             data="fashion-5k",
             settings={
-                "train.images": 40_000,
+                "train.images": 20_000,
                 "train.batch_size": 64,
-                "generator.lr": 2e-3,
-                "generator.decay": "linear",
-                "generator.decay_from": 0.5,
-                "discriminator.lr": 2e-3,
-                "discriminator.decay": "linear",
-                "discriminator.decay_from": 0.5,
+                **both_sides(lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.5),
                 "ema.half_life": 2_000,
             },
         )

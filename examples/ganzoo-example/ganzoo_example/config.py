@@ -1,22 +1,17 @@
-"""The options of this plugin, with their defaults. Importing this must not import torch."""
+"""Options with their defaults. They are settings of a run and are checked before it starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class TinyConfig:
-    """Options of `tiny-upsample`.
+class NetworksConfig:
+    """Options of the architecture. The widths are the channels of the largest feature maps."""
 
-    The widths are the channels of the largest maps; channels double each time a map is halved.
-    """
-
-    latent: int = 64
+    latent: int = 32
     generator_width: int = 16
-    discriminator_width: int = 32
-    generator_norm: Literal["batch", "none"] = "batch"
+    discriminator_width: int = 16
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width) < 1:
@@ -24,17 +19,12 @@ class TinyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeastSquaresConfig:
-    """Options of `least-squares`, by their letters in the paper.
+class LossConfig:
+    """Options of the loss: the target scores of real and of generated samples."""
 
-    The discriminator draws scores of generated samples to `a` and those of real samples to `b`; the
-    generator wants its samples to get the score `c`.
-    """
-
-    a: float = 0.0
-    b: float = 1.0
-    c: float = 1.0
+    real: float = 1.0
+    generated: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.a == self.b:
-            raise ValueError("a and b must differ, else every sample gets the same score")
+        if self.real <= self.generated:
+            raise ValueError("real samples need a higher target than generated ones")

@@ -1,30 +1,27 @@
-"""The loss `least-squares` of Mao et al. 2017."""
+"""The loss: two formulas for scores of any shape."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from .config import LeastSquaresConfig
+from .config import LossConfig
 
 
-class LeastSquares:
-    """D: E (D(x) - b)^2 / 2 + E (D(x') - a)^2 / 2. G: E (D(x') - c)^2 / 2 (equation 2).
+class Loss:
+    """D: (E (D(x) - r)^2 + E (D(x') - g)^2) / 2. G: E (D(x') - r)^2 / 2."""
 
-    x is real, x' generated. The defaults a = 0, b = c = 1 are equation 9. Scores may have any shape.
-    """
-
-    def __init__(self, config: LeastSquaresConfig) -> None:
-        self.a, self.b, self.c = config.a, config.b, config.c
+    def __init__(self, config: LossConfig) -> None:
+        self.real, self.generated = config.real, config.generated
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Half the mean squared distances from `b` and from `a`."""
-        return ((real - self.b).square().mean() + (fake - self.a).square().mean()) / 2
+        """Scores of real and of generated samples -> a scalar that the discriminator minimises."""
+        return ((real - self.real).square().mean() + (fake - self.generated).square().mean()) / 2
 
-    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Half the mean squared distance of generated samples' scores from `c`."""
-        return (fake - self.c).square().mean() / 2
+    def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """Scores of generated samples -> a scalar that the generator minimises."""
+        return (fake - self.real).square().mean() / 2
 
 
-def build(config: LeastSquaresConfig) -> LeastSquares:
-    """Factory of `least-squares`."""
-    return LeastSquares(config)
+def build(config: LossConfig) -> Loss:
+    """Factory of the loss."""
+    return Loss(config)

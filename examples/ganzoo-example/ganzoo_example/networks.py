@@ -1,24 +1,23 @@
-"""The architecture `tiny-upsample`: two small convolutional nets for images of any size from 8x8."""
+"""The generator and the discriminator."""
 
 from __future__ import annotations
 
 from math import prod
 
+from ganzoo.api import Bounded, DataInfo, Field, Networks, halvings, map_sizes
 from torch import Tensor, nn
 
-from ganzoo.api import DataError, DataInfo, Field, Net, Networks, halvings
-
-from .config import TinyConfig
+from .config import NetworksConfig
 
 
 class Generator(nn.Module):
-    """z (N, latent) -> image (N, C, H, W)."""
+    """z (N, latent) -> image (N, C, H, W) within its range."""
 
-    def __init__(self, config: TinyConfig, image: Field) -> None:
+    def __init__(self, config: NetworksConfig, image: Field) -> None:
         super().__init__()
         channels, height, width = image.shape
         stages = halvings(height, width)
-        sizes = [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]
+        sizes = map_sizes(height, width, stages)
         inputs = config.generator_width * 2**stages
         self.base = (inputs, *sizes[-1])
         self.project = nn.Linear(config.latent, prod(self.base))
@@ -26,35 +25,29 @@ class Generator(nn.Module):
         for size in reversed(sizes[:-1]):
             layers += [nn.Upsample(size), nn.Conv2d(inputs, inputs // 2, 3, padding=1)]
             inputs //= 2
-            if config.generator_norm == "batch":
-                layers.append(nn.BatchNorm2d(inputs))
-            layers.append(nn.ReLU())
-        layers.append(nn.Conv2d(inputs, channels, 3, padding=1))
-        self.layers = nn.Sequential(*layers)
-        self.range = image.range
+            layers += [nn.BatchNorm2d(inputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(inputs, channels, 3, padding=1))
+        self.bounded = Bounded(image.range or (-1.0, 1.0))
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, latent) -> (N, C, H, W), within the range of the field where it has one."""
-        image: Tensor = self.layers(self.project(z).unflatten(1, self.base))
-        if self.range is None:
-            return image
-        low, high = self.range
-        return low + (high - low) * (image.tanh() + 1) / 2
+        """(N, latent) -> (N, C, H, W)."""
+        image: Tensor = self.bounded(self.layers(self.project(z).unflatten(1, self.base)))
+        return image
 
 
 class Discriminator(nn.Module):
     """image (N, C, H, W) -> score (N,)."""
 
-    def __init__(self, config: TinyConfig, image: Field) -> None:
+    def __init__(self, config: NetworksConfig, image: Field) -> None:
         super().__init__()
         inputs, height, width = image.shape
+        sizes = map_sizes(height, width, halvings(height, width))
         layers: list[nn.Module] = []
-        for k in range(halvings(height, width)):
+        for k, _ in enumerate(sizes[1:]):
             outputs = config.discriminator_width * 2**k
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.LeakyReLU(0.2)]
-            layers.append(nn.AvgPool2d(2, ceil_mode=True))
-            inputs, height, width = outputs, -(-height // 2), -(-width // 2)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * height * width, 1))
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            inputs = outputs
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * prod(sizes[-1]), 1))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (N,)."""
@@ -62,21 +55,12 @@ class Discriminator(nn.Module):
         return score.flatten()
 
 
-def build(config: TinyConfig, data: DataInfo) -> Networks:
-    """Factory of `tiny-upsample`; DataError unless the data holds images from 8x8 pixels."""
-    image = data.field("image")
-    if len(image.shape) != 3 or min(image.shape[1:]) < 8:
-        raise DataError(
-            "The architecture 'tiny-upsample' needs images of at least 8x8 pixels.",
-            where=f"the field 'image' has the shape {image.shape}",
-            fix="enlarge the images, or choose another architecture",
-        )
-    return Networks(
-        generators={
-            "generator": Net(module=Generator(config, image), reads=("z",), writes=("image",)),
-        },
-        discriminators={
-            "discriminator": Net(module=Discriminator(config, image), reads=("image",)),
-        },
-        fields=(Field(name="z", shape=(config.latent,), source="normal"),),
+def build(config: NetworksConfig, data: DataInfo) -> Networks:
+    """Factory of the architecture; DataError unless the data holds images of at least 8x8 pixels."""
+    image = data.image(smallest=8)
+    return Networks.pair(
+        Generator(config, image),
+        Discriminator(config, image),
+        latent=Field(name="z", shape=(config.latent,), source="normal"),
+        writes="image",
     )

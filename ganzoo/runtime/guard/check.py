@@ -1,10 +1,10 @@
-"""What an .onnx file may hold, checked before onnxruntime sees it, without onnx or protobuf.
+"""Decides whether ganzoo runs an .onnx file, before onnxruntime reads it, without onnx or protobuf.
 
-A file is data from anywhere: a seal can be forged. So each one must be a plain graph of known operators
-that keeps all its weights inside and whose tensors have a reasonable size. `model.py` reads the file,
-`sizes.py` works out shapes; the judgement is here. `contract.py` says what inputs and outputs mean,
-`trial.py` runs a file from elsewhere once, in a process of its own. A tensor whose size cannot be worked
-out before anything runs is refused. What no check can promise is that onnxruntime has no flaws.
+No file is trusted, because a seal can be forged. Each file must be a plain graph of known operators that
+has all its weights inside and tensors of reasonable sizes. `model.py` reads the file, `shape_inference.py`
+computes shapes, this module decides. `signature.py` derives the meaning of inputs and outputs, `trial.py`
+runs a file from another program once, in a child process. A tensor whose size cannot be computed before
+the graph runs is refused. No check can protect against flaws of onnxruntime itself.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ganzoo.runtime.guard.shape_rules import RULES
 __all__ = ["Checked", "check"]
 
 MOST_NODES = 10_000
-"""onnxruntime takes half a second to open as many. The largest generators have some hundreds."""
+"""onnxruntime takes half a second to open so many. The largest generators have a few hundred."""
 
 LARGEST_FIELD = 2**26
-"""Elements of an input or output at one sample: 256 MiB of floats, an image of 4096 x 4096 in colour."""
+"""Elements of an input or output for one sample: 256 MiB of floats, a colour image of 4096 x 4096."""
 
 LARGEST_TENSOR = 2**27
-"""Elements of any tensor at one sample: 512 MiB of floats. StyleGAN at 1024 x 1024 needs 2**26."""
+"""Elements of any tensor for one sample: 512 MiB of floats. StyleGAN at 1024 x 1024 needs 2**26."""
 
 MOST_ELEMENTS = 2**31
-"""Elements of all tensors together at one sample: what memory would take if none were given back."""
+"""Elements of all tensors together for one sample: the memory needed if none were freed."""
 
 MOST_WORK = 2**42
 """Multiplications for one sample, about a minute on one core. StyleGAN at 1024 x 1024 takes 2**37."""
@@ -57,10 +57,10 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A graph that passed.
+    """A graph that passed all checks.
 
-    `shapes` are those of the outputs at one sample (or the fixed batch), by name; `most_rows` is how many
-    samples may be computed at once.
+    `shapes` are those of the outputs for one sample (or the fixed batch), by name; `most_rows` is the number
+    of samples that may be computed at once.
     """
 
     graph: Graph
@@ -69,13 +69,13 @@ class Checked:
 
 
 def check(data: bytes, where: str = "") -> Checked:
-    """The graph in the bytes of an .onnx file, UsageError for one that ganzoo does not run.
+    """The graph in the bytes of an .onnx file; UsageError for a file that ganzoo does not run.
 
-    Nothing of the file is run, and nothing outside it is read. Takes milliseconds, and a second for a
-    file made to take long.
+    Runs nothing of the file and reads nothing outside it. Takes milliseconds, at most about a second for a
+    file that was made to take long.
     """
     if data[4:8] == b"ORTM":  # onnxruntime would read these bytes as a file of its own format
-        raise malformed("it is one of onnxruntime's own format", where)
+        raise malformed("it has onnxruntime's own format", where)
     graph = read_model(data, where)
     for extra in graph.extras:
         raise UsageError(
@@ -124,7 +124,7 @@ def _check_node(node: Node, where: str) -> None:
 
 
 def _check_tensor(tensor: Tensor, owner: str, where: str) -> None:
-    """That all of its data is in the file: no more is claimed than is there, and none is elsewhere."""
+    """UsageError unless the file has exactly the data that the tensor's shape needs."""
     if tensor.external:
         raise UsageError(
             f"The file keeps a part of its data in another file: {owner}.", where=where, fix=_INSIDE
@@ -142,12 +142,12 @@ def _check_tensor(tensor: Tensor, owner: str, where: str) -> None:
 
 
 def _check_names(graph: Graph, where: str) -> None:
-    """That each name is written once, and before it is read; onnxruntime would sort the nodes by itself."""
+    """UsageError unless each name is written once and before it is read (onnxruntime would sort nodes)."""
     weights = [tensor.name for tensor in graph.initializers]
     inputs = [value.name for value in graph.inputs]
     for names in (weights, inputs, [value.name for value in graph.outputs]):
         if len(set(names)) < len(names):
-            raise malformed("two of its weights, inputs or outputs have one name", where)
+            raise malformed("two of its weights, inputs or outputs have the same name", where)
     if not graph.outputs:
         raise malformed("its graph has no outputs", where)
     written = {*weights, *inputs}
@@ -181,7 +181,7 @@ def _check_value(value: Value, kind: str, where: str) -> None:
 
 
 def _check_sizes(graph: Graph, where: str) -> Checked:
-    """The sizes of the graph; UsageError where one sample is too large, or a size is unknown."""
+    """The sizes of the graph; UsageError if one sample is too large, or a size is unknown."""
     outputs = {value.name for value in graph.outputs}
     shapes: dict[str, tuple[int, ...]] = {}
     largest = total = 1
@@ -193,7 +193,7 @@ def _check_sizes(graph: Graph, where: str) -> Checked:
             if shape is None:
                 raise UsageError(
                     f"The operator {step.node.operator} makes a tensor ({shown(name)}) whose size cannot be "
-                    "told before it runs.",
+                    "computed before it runs.",
                     where=where,
                     fix="export the model with fixed sizes; only the batch may be open",
                 )
@@ -201,7 +201,7 @@ def _check_sizes(graph: Graph, where: str) -> Checked:
                 raise malformed(f"{shown(name)} has {len(shape)} dimensions", where)
             if name in outputs:
                 shapes[name] = shape
-            size = max(math.prod(shape), *shape, 0)  # beside a 0, any number would do
+            size = max(math.prod(shape), *shape, 0)  # with a 0 in it, a shape may have any other number
             largest, total = max(largest, size), total + size
             if size > LARGEST_TENSOR:
                 maker = f"The operator {step.node.operator} makes a tensor ({shown(name)}) of"
@@ -219,9 +219,9 @@ def _check_sizes(graph: Graph, where: str) -> Checked:
 
 
 def _too_large(who: str, size: int, limit: int, where: str) -> UsageError:
-    said = f"{size:,}" if size < 10**15 else "more than 10**15"
+    number = f"{size:,}" if size < 10**15 else "more than 10**15"
     return UsageError(
-        f"{who} {said} elements for one sample; {limit:,} is the limit.", where=where, fix=_SAFER
+        f"{who} {number} elements for one sample; {limit:,} is the limit.", where=where, fix=_SAFER
     )
 
 

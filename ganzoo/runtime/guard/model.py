@@ -1,7 +1,7 @@
-"""The structure of an .onnx file without onnx or protobuf: graph, nodes, tensors; no judgement.
+"""Reads the structure of an .onnx file without onnx or protobuf: graph, nodes, tensors.
 
-Owns the step from fields to records, and refuses what one reader would see and another would not: a
-value in two places, or in a place for another type. What may be in a graph is __init__.py.
+Makes records from protobuf fields. Refuses files that two readers could read differently: a value in two
+places, or in a field for another type. `check.py` decides what a graph may contain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MOST_VALUES = 1024
-"""Elements of tensors and lists whose values are read: those that can be shapes, scales and axes."""
+"""Values are read only of tensors and lists with at most so many: shapes, scales and axes are small."""
 
 MOST_DIMS = 16
 
@@ -64,13 +64,13 @@ _TENSOR_TYPE = layout("1:elem_type:v 2:shape")
 _SHAPE = layout(many="1:dim")
 _DIM = layout("1:dim_value:v 2:dim_param 3:denotation")
 
-# Number of an attribute's type -> the field that holds its value; some nest.
+# Number of an attribute's type -> the field with its value; some of these contain graphs.
 _PLAIN = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings", 9: "tensors"}
 _NESTING = {5: "g", 10: "graphs", 11: "sparse_tensor", 12: "sparse_tensors", 13: "tp", 14: "type_protos"}
 _ATTRIBUTE_TYPES = {**_PLAIN, **_NESTING}
 _NESTED = (*_NESTING.values(), "ref_attr_name")
 
-# The fields that can hold a tensor's data, with the type of what is stored; varints and texts have none.
+# The fields for a tensor's data, with the type of the stored values; varints and texts have none.
 _DATA_FIELDS = {
     "raw_data": "u1",
     "float_data": "<f4",
@@ -80,7 +80,7 @@ _DATA_FIELDS = {
     "uint64_data": "",
     "string_data": "",
 }
-# ONNX's number of an element type -> the field for its data beside raw_data, and numpy's type of raw data.
+# ONNX's number of an element type -> the field for its data (or raw_data), and numpy's type of raw data.
 _DATA_TYPES = {
     1: ("float_data", "<f4"),
     2: ("int32_data", "u1"),
@@ -96,16 +96,16 @@ _DATA_TYPES = {
     13: ("uint64_data", "<u8"),
     16: ("int32_data", "<u2"),
 }
-_READ = _DATA_TYPES.keys() - {10, 16}  # 16-bit floats are no shapes
+_READ = _DATA_TYPES.keys() - {10, 16}  # 16-bit floats are never shapes
 DATA_TYPES = frozenset(_DATA_TYPES)
-"""Element types that are read: numbers of whole bytes, no texts and no complex numbers."""
+"""The accepted element types: numbers of whole bytes, no texts and no complex numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor in the file. `elements` counts the data that the file really holds for it.
+    """A tensor in the file. `elements` counts the data that the file really has for it.
 
-    `values` are its elements where they are few numbers (shaped as `dims`), else None.
+    `values` are its elements (of shape `dims`) if they are few numbers, else None.
     """
 
     name: str
@@ -118,9 +118,9 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute of a node. `nested` says which it is of those that only control flow needs.
+    """An attribute of a node. `nested` names its field if that is one that only control flow needs.
 
-    `integers` and `floats` are None where there are too many to be read.
+    `integers` and `floats` are None if there are too many to read.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operator with the names of what it reads and writes."""
+    """An operator with the names of the tensors that it reads and writes."""
 
     name: str
     operator: str
@@ -145,9 +145,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An input or output of the graph: ONNX's number of the element type, 0 for what is no tensor.
+    """An input or output of the graph, with ONNX's number of the element type, 0 if it is not a tensor.
 
-    A dimension is a number, a name, or "" when nothing is said; `dims` is None without a shape.
+    A dimension is a number, a name, or "" if it is not declared; `dims` is None without a shape.
     """
 
     name: str
@@ -157,7 +157,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All that is read of a model: `extras` names parts that a plain graph does not have."""
+    """The graph of a model; `extras` names parts that a plain graph does not have."""
 
     nodes: tuple[Node, ...]
     initializers: tuple[Tensor, ...]
@@ -168,12 +168,12 @@ class Graph:
 
 
 def shown(name: str) -> str:
-    """A name out of a file, fit for a message: short, and without control characters."""
+    """A name from a file, made safe for a message: short, and without control characters."""
     return ascii(name if len(name) <= 60 else name[:57] + "...")
 
 
 def read_model(data: bytes, where: str = "") -> Graph:
-    """The structure of a serialised model; UsageError for every byte string that is none."""
+    """The structure of a serialised model; UsageError for any bytes that are not a model."""
     return _Reader(data, where).model()
 
 
@@ -251,7 +251,7 @@ class _Reader(Wire):
             if stored:
                 parts = [self.array(part, stored) for part in spans]
                 values = np.concatenate(parts).reshape(dims) if parts else np.zeros(dims, dtype)
-            else:  # as C++ does: the lower bits of each number
+            else:  # as in C++: the lower bits of each number
                 values = np.array(list(self.integers(spans)), dtype=np.int64).astype(dtype).reshape(dims)
         return Tensor(self.text(found, "name"), dims, data_type, external, elements, values)
 

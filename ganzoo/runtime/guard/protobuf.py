@@ -1,8 +1,8 @@
-"""The wire format of protobuf, as far as an .onnx file needs it: bytes to fields, no meaning.
+"""The wire format of protobuf, as far as .onnx files need it: splits bytes into fields.
 
-It is stricter than protobuf: a field that is unknown, that stands twice where one is meant, or that has
-another wire type is an error, since two readers might then see two different models in one file.
-Weights are never copied, and nothing here calls itself. What the fields mean is model.py.
+It is stricter than protobuf: a field that is unknown, is repeated although it must not be, or has another
+wire type is an error, because two readers could then read two different models from one file.
+Never copies weights, and does not use recursion. `model.py` interprets the fields.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ganzoo.errors import UsageError
 __all__ = ["Found", "Layout", "Span", "Wire", "layout", "malformed"]
 
 MOST_ENTRIES = 400_000
-"""Protobuf fields that are looked at: half a second. A generator of 10,000 nodes has half as many."""
+"""The limit of protobuf fields: half a second. A generator of 10,000 nodes has half as many."""
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types
-_CONTINUED = bytes(range(128, 256))  # the bytes of a varint that have another one behind them
+_CONTINUED = bytes(range(128, 256))  # the bytes of a varint that are followed by another one
 
 Span = tuple[int, int]
 Found = dict[str, list[Span]]
-# Field number -> name, wire type, whether it may stand more than once.
+# Field number -> name, wire type, whether it may be repeated.
 Layout = Mapping[int, tuple[str, int, bool]]
 
 
 def layout(one: str = "", many: str = "") -> Layout:
-    """A message's fields, each written as number:name, with a v, e or f behind it that is not bytes."""
+    """A message's fields, each written as number:name, or number:name:v (or e, f) if it is not bytes."""
     kinds = {"v": _VARINT, "e": _EIGHT, "f": _FOUR}
     result = {}
     for text, repeated in ((one, False), (many, True)):
@@ -41,12 +41,12 @@ def layout(one: str = "", many: str = "") -> Layout:
 
 
 def malformed(what: str, where: str) -> UsageError:
-    """The error for bytes that are no ONNX model, or none that all readers would read alike."""
-    return UsageError(f"The file is no sound ONNX model: {what}.", where=where, fix="export it again")
+    """The error for bytes that are not an ONNX model, or not one that all readers would read alike."""
+    return UsageError(f"The file is not a valid ONNX model: {what}.", where=where, fix="export it again")
 
 
 class Wire:
-    """The bytes of one file, read field by field; UsageError with `where` for all that is malformed."""
+    """The bytes of one file, read field by field; UsageError with `where` for malformed bytes."""
 
     def __init__(self, data: bytes, where: str) -> None:
         self.data = data
@@ -54,14 +54,14 @@ class Wire:
         self.left = MOST_ENTRIES
 
     def message(self, span: Span, fields: Layout, kind: str) -> Found:
-        """The spans of a message's fields by name; of bytes without their length."""
+        """The spans of a message's fields by name; spans of bytes exclude the length in front."""
         data, (position, end) = self.data, span
         found: Found = {}
         while position < end:
             self.left -= 1
             if self.left < 0:
                 raise malformed(f"it has more than {MOST_ENTRIES:,} entries", self.where)
-            tag = data[position]  # one byte, as a rule
+            tag = data[position]  # usually one byte
             if tag < 128:
                 position += 1
             else:
@@ -86,11 +86,11 @@ class Wire:
             elif repeated:
                 found[name].append((first, position))
             else:
-                raise malformed(f"the {name} of a {kind} stands there twice", self.where)
+                raise malformed(f"a {kind} has its {name} twice", self.where)
         return found
 
     def varint(self, position: int, end: int) -> tuple[int, int]:
-        """An unsigned number and where the next byte is."""
+        """An unsigned number and the position of the next byte."""
         if position < end and self.data[position] < 128:
             return self.data[position], position + 1
         value = shift = 0
@@ -111,14 +111,14 @@ class Wire:
                 yield (value + 2**63) % 2**64 - 2**63
 
     def number(self, found: Found, name: str) -> int:
-        """An enumeration's value, 0 when it is absent."""
+        """The value of an enumeration, 0 if it is absent."""
         value = next(self.integers(found[name])) if name in found else 0
-        if not 0 <= value < 2**31:  # C++ would silently take the lower 32 bits
+        if not 0 <= value < 2**31:  # C++ would silently use the lower 32 bits
             raise malformed(f"{name} has the value {value}", self.where)
         return value
 
     def count(self, spans: list[Span]) -> int:
-        """How many varints there are, without decoding them."""
+        """The number of varints, counted without decoding them."""
         return sum(len(self.data[start:end].translate(None, _CONTINUED)) for start, end in spans)
 
     def array(self, span: Span, dtype: str) -> NDArray[Any]:
@@ -129,11 +129,11 @@ class Wire:
         return np.frombuffer(self.data[start:end], dtype=dtype)
 
     def text(self, found: Found, name: str) -> str:
-        """A text, empty when it is absent."""
+        """A text, empty if it is absent."""
         return self.decoded(found[name][0]) if name in found else ""
 
     def decoded(self, span: Span, *, most: int | None = None) -> str:
-        """The text in a span; with `most` only so many bytes of it, whatever they are."""
+        """The text in a span; with `most`, only that many bytes of it, which need not be UTF-8."""
         start, end = span
         if most is not None:
             return self.data[start : min(end, start + most)].decode(errors="replace")

@@ -1,8 +1,8 @@
-"""The sizes of all tensors of a graph at one sample, worked out before anything runs.
+"""Computes the shapes of all tensors of a graph for one sample, before anything runs.
 
-Owns what is followed: shapes through every operator that may be in a file, and the small tensors that
-shapes are made of. A shape that cannot be worked out is None, and so is what depends on it. The rules
-for the operators are rules.py; what is unknown or too large is refused in __init__.py.
+Follows shapes through every allowed operator, and the values of small tensors that become shapes. A shape
+that cannot be computed is None; so are shapes that depend on it. `shape_rules.py` has the rules of the
+operators; `check.py` refuses unknown and too large sizes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.runtime.guard.model import MOST_VALUES, Graph, Node, Value
-from ganzoo.runtime.guard.operands import Known, Operands, Shape, integer, integers, shape_of, values_of
-from ganzoo.runtime.guard.shape_rules import RULES, cuts
+from ganzoo.runtime.guard.shape_rules import (
+    RULES,
+    Known,
+    Operands,
+    Shape,
+    cuts,
+    integer,
+    integers,
+    shape_of,
+    values_of,
+)
 
 __all__ = ["Step", "steps"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node, the shapes of what it writes (None where unknown), and its multiplications."""
+    """One node, the shapes of its outputs (None if unknown), and the number of its multiplications."""
 
     node: Node
     shapes: tuple[Shape | None, ...]
@@ -32,14 +41,14 @@ class Step:
 
 
 def steps(graph: Graph) -> Iterator[Step]:
-    """The nodes in their order, with the first dimension of an input that has no number as 1."""
+    """The nodes in order; a first dimension of an input without a number counts as 1."""
     known: dict[str, Known] = {value.name: Known(_input_shape(value), None) for value in graph.inputs}
     for tensor in graph.initializers:
         known[tensor.name] = Known(tensor.dims, tensor.values)
-    nothing = Known(None, None)
+    unknown = Known(None, None)
     for node in graph.nodes:
-        # An input that is left out has an empty name.
-        operands = [known.get(name, nothing) if name else None for name in node.inputs]
+        # An optional input that is not given has an empty name.
+        operands = [known.get(name, unknown) if name else None for name in node.inputs]
         shapes, work = _apply(node, operands)
         for name, shape in zip(node.outputs, shapes, strict=True):
             known[name] = Known(shape, None)
@@ -48,13 +57,13 @@ def steps(graph: Graph) -> Iterator[Step]:
             try:
                 with np.errstate(all="ignore"):
                     known[node.outputs[0]] = Known(small, _fold(node, operands, small))
-            except _UNREADABLE:
+            except _RULE_ERRORS:
                 pass
         yield Step(node, shapes, work)
 
 
-# What a rule raises for operands that do not go together: onnxruntime refuses such nodes by itself.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+# The errors of rules for operands that do not fit together; onnxruntime refuses such nodes itself.
+_RULE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def _apply(node: Node, operands: list[Known | None]) -> tuple[tuple[Shape | None, ...], int]:
@@ -62,7 +71,7 @@ def _apply(node: Node, operands: list[Known | None]) -> tuple[tuple[Shape | None
         with np.errstate(all="ignore"):
             shapes, work = RULES[node.operator](node, operands)
         shapes = [shape if shape is None or min(shape, default=0) >= 0 else None for shape in shapes]
-    except _UNREADABLE:
+    except _RULE_ERRORS:
         shapes, work = [], 0
     count = len(node.outputs)
     return tuple((shapes + [None] * count)[:count]), work
@@ -99,7 +108,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def _fold(node: Node, operands: Operands, shape: Shape) -> NDArray[Any]:
-    """The values of a small result; ValueError or LookupError where they depend on what is not known."""
+    """The values of a small result; ValueError or LookupError if they depend on unknown values."""
     name = node.operator
     if name == "Shape":
         x = shape_of(operands)
@@ -154,6 +163,6 @@ def _present(values: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def _truncated(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers divided as C++ does, towards zero."""
+    """Integer division as in C++, towards zero."""
     quotient = np.abs(a) // np.abs(b)
     return np.asarray(np.where((a < 0) != (b < 0), -quotient, quotient))

@@ -1,31 +1,102 @@
-"""For each operator that may be in a file: the shapes of what it writes, out of those of what it reads.
+"""For each allowed operator, a rule that computes the shapes of its outputs from those of its inputs.
 
-`RULES` is the list of operators that ganzoo runs: ordinary, deterministic functions of tensors whose
-results have a size that can be told from shapes. A rule may raise any of the errors of Python's
-arithmetic for operands that do not fit.
+`RULES` lists the operators that ganzoo runs: deterministic functions of tensors whose output sizes and number
+of multiplications follow from shapes. A rule may raise any arithmetic error of Python for operands that do
+not fit. Functions that read operands raise ValueError or LookupError for unknown values; the node's result is
+then unknown, too.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ganzoo.runtime.guard import layer_shapes
-from ganzoo.runtime.guard.layer_shapes import Result, Rule
 from ganzoo.runtime.guard.model import Node
-from ganzoo.runtime.guard.operands import (
-    Operands,
-    broadcast,
-    integer,
-    integers,
-    is_given,
-    listed,
-    shape_of,
-    values_of,
-)
 
-__all__ = ["RULES", "cuts"]
+__all__ = ["RULES", "Known", "Operands", "Shape", "cuts", "integer", "integers", "shape_of", "values_of"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The known facts of a tensor: its shape, and its values if they are few and constant."""
+
+    shape: Shape | None
+    values: NDArray[Any] | None
+
+
+Operands = Sequence[Known | None]
+"""The inputs of a node in order; None for an optional input that is not given."""
+
+Result = tuple[list[Shape | None], int]
+"""The shapes of the outputs, and the number of multiplications."""
+
+Rule = Callable[[Node, Operands], Result]
+
+
+def shape_of(operands: Operands, index: int = 0) -> Shape:
+    """The shape of the operand at `index`."""
+    operand = operands[index]
+    if operand is None or operand.shape is None:
+        raise ValueError("unknown")
+    return operand.shape
+
+
+def is_given(operands: Operands, index: int) -> bool:
+    """Whether the operand at `index` is given."""
+    return index < len(operands) and operands[index] is not None
+
+
+def values_of(operands: Operands, index: int) -> NDArray[Any]:
+    """The values of a small constant operand."""
+    operand = operands[index]
+    if operand is None or operand.values is None:
+        raise ValueError("unknown")
+    return operand.values
+
+
+def integers(node: Node, name: str, default: Sequence[int] = ()) -> list[int]:
+    """The integers of an attribute."""
+    if name not in node.attributes:
+        return list(default)
+    found = node.attributes[name].integers
+    if found is None:
+        raise ValueError("too many")
+    return list(found)
+
+
+def integer(node: Node, name: str, default: int) -> int:
+    """The integer of an attribute."""
+    return integers(node, name, [default])[0]
+
+
+def listed(node: Node, operands: Operands, index: int, name: str) -> list[int] | None:
+    """Numbers that are an operand in newer versions of an operator and an attribute in older ones."""
+    if is_given(operands, index):
+        return [int(value) for value in values_of(operands, index).ravel()]
+    return integers(node, name) if name in node.attributes else None
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The common shape after broadcasting."""
+    rank = max(len(shape) for shape in shapes)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = []
+    for sizes in zip(*padded, strict=True):
+        others = {size for size in sizes if size != 1}
+        if len(others) > 1:
+            raise ValueError("shapes differ")
+        result.append(others.pop() if others else 1)
+    return tuple(result)
+
+
+# --- shapes only ---
 
 
 def _same(node: Node, operands: Operands) -> Result:
@@ -33,7 +104,7 @@ def _same(node: Node, operands: Operands) -> Result:
 
 
 def _normalised(node: Node, operands: Operands) -> Result:
-    """Statistics of a normalisation are not larger than what it reads."""
+    """The statistics of a normalisation are not larger than its input."""
     return [shape_of(operands)] * len(node.outputs), 0
 
 
@@ -111,7 +182,7 @@ def _split(node: Node, operands: Operands) -> Result:
 
 
 def cuts(node: Node, operands: Operands) -> tuple[slice, ...]:
-    """What a Slice takes of each axis."""
+    """The slice of each axis that the operator Slice keeps."""
     x = shape_of(operands)
     starts, ends = (listed(node, operands, index, name) or [] for index, name in ((1, "starts"), (2, "ends")))
     axes = listed(node, operands, 3, "axes") or list(range(len(starts)))
@@ -119,7 +190,7 @@ def cuts(node: Node, operands: Operands) -> tuple[slice, ...]:
     result = [slice(None)] * len(x)
     for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
         size = x[axis % len(x)]
-        # ONNX's end of a backward walk may lie before the first element; Python needs None there.
+        # With a negative step, ONNX's end may lie before the first element; Python needs None there.
         result[axis % len(x)] = slice(start, None if stride < 0 and end < -size else end, stride)
     return tuple(result)
 
@@ -224,6 +295,150 @@ def _blocks(node: Node, operands: Operands) -> Result:
     return [(n, c * size**2, h // size, w // size)], 0
 
 
+# --- layers that compute ---
+
+
+def _matmul(node: Node, operands: Operands, right: int = 1) -> Result:
+    """Products of matrices, the right one at the index `right`."""
+    a, b = shape_of(operands), shape_of(operands, right)
+    left, b = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
+    full = (*broadcast(left[:-2], b[:-2]), left[-2], b[-1])
+    kept = full[:-2] + full[-2:-1] * (len(a) > 1) + full[-1:] * (len(shape_of(operands, right)) > 1)
+    return [kept], math.prod(full) * left[-1]
+
+
+def _gemm(node: Node, operands: Operands) -> Result:
+    """A product of two matrices, each transposed where its attribute says so."""
+    a, b = shape_of(operands), shape_of(operands, 1)
+    rows, inner = a[::-1] if integer(node, "transA", 0) else a
+    columns = b[0] if integer(node, "transB", 0) else b[1]
+    return [(rows, columns)], rows * inner * columns
+
+
+def _window(node: Node, size: Shape, kernel: Sequence[int]) -> Shape:
+    """The spatial size after a sliding window."""
+    axes = range(len(size))
+    strides, dilations = (integers(node, name, [1] * len(size)) for name in ("strides", "dilations"))
+    pads = integers(node, "pads", [0] * 2 * len(size))
+    auto = node.attributes["auto_pad"].text if "auto_pad" in node.attributes else "NOTSET"
+    if auto.startswith("SAME"):
+        return tuple(-(-size[i] // strides[i]) for i in axes)
+    if auto == "VALID":
+        pads = [0] * 2 * len(size)
+    result = []
+    for i in axes:
+        span = size[i] + pads[i] + pads[i + len(size)] - (kernel[i] - 1) * dilations[i] - 1
+        count = span // strides[i] + 1
+        if integer(node, "ceil_mode", 0):
+            count = -(-span // strides[i]) + 1
+            count -= (count - 1) * strides[i] >= size[i] + pads[i]  # a window with only padding
+        result.append(count)
+    return tuple(result)
+
+
+def _convolution(weight: int = 1) -> Rule:
+    """The rule for a convolution whose weight is at the index `weight`."""
+
+    def rule(node: Node, operands: Operands) -> Result:
+        x, w = shape_of(operands), shape_of(operands, weight)
+        shape = (x[0], w[0], *_window(node, x[2:], w[2:]))
+        return [shape], math.prod(shape) * math.prod(w[1:])
+
+    return rule
+
+
+def _transposed_convolution(node: Node, operands: Operands) -> Result:
+    """A transposed convolution."""
+    x, w = shape_of(operands), shape_of(operands, 1)
+    axes = range(len(x) - 2)
+    strides, dilations = (integers(node, name, [1] * len(axes)) for name in ("strides", "dilations"))
+    extra, pads = (
+        integers(node, "output_padding", [0] * len(axes)),
+        integers(node, "pads", [0] * 2 * len(axes)),
+    )
+    size = [
+        strides[i] * (x[i + 2] - 1)
+        + extra[i]
+        + (w[i + 2] - 1) * dilations[i]
+        + 1
+        - pads[i]
+        - pads[i + len(axes)]
+        for i in axes
+    ]
+    auto = node.attributes["auto_pad"].text if "auto_pad" in node.attributes else "NOTSET"
+    if auto.startswith("SAME"):
+        size = [x[i + 2] * strides[i] for i in axes]
+    size = integers(node, "output_shape", size)[-len(axes) :]
+    shape = (x[0], w[1] * integer(node, "group", 1), *size)
+    return [shape], math.prod(x) * math.prod(w[1:])
+
+
+def _pool(node: Node, operands: Operands) -> Result:
+    """Pooling over windows."""
+    x, kernel = shape_of(operands), integers(node, "kernel_shape")
+    shape = (*x[:2], *_window(node, x[2:], kernel))
+    return [shape] * len(node.outputs), math.prod(shape) * math.prod(kernel)
+
+
+def _global_pool(node: Node, operands: Operands) -> Result:
+    """Pooling over whole maps."""
+    x = shape_of(operands)
+    return [x[:2] + (1,) * (len(x) - 2)], 0
+
+
+def _einsum(node: Node, operands: Operands) -> Result:
+    """A sum over labels."""
+    left, arrow, right = node.attributes["equation"].text.replace(" ", "").partition("->")
+    shapes = [shape_of(operands, index) for index in range(len(operands))]
+    terms = left.split(",")
+    # An ellipsis becomes separate labels, aligned at their right end.
+    dots = [len(shape) - len(term) + 3 for term, shape in zip(terms, shapes, strict=True) if "..." in term]
+    spread = "".join(chr(0x2460 + place) for place in range(max(dots, default=0)))
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        kept = len(shape) - len(term) + 3 if "..." in term else 0
+        for label, size in zip(term.replace("...", spread[len(spread) - kept :]), shape, strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    if not arrow:
+        right = "..." + "".join(sorted(label for label in sizes if left.count(label) == 1))
+    return [tuple(sizes[label] for label in right.replace("...", spread))], math.prod(sizes.values())
+
+
+def _recurrent(node: Node, operands: Operands) -> Result:
+    """LSTM, GRU and RNN; time is the first dimension, or the second one if `layout` is 1."""
+    x, (directions, gates, hidden) = shape_of(operands), shape_of(operands, 2)
+    work = x[0] * x[1] * directions * gates * (hidden + x[2])
+    if integer(node, "layout", 0):
+        state = (x[0], directions, hidden)
+        return [(x[0], x[1], directions, hidden), state, state], work
+    state = (directions, x[1], hidden)
+    return [(x[0], *state), state, state], work
+
+
+def _grid_sample(node: Node, operands: Operands) -> Result:
+    """Samples of x at the positions of a grid."""
+    x, grid = shape_of(operands), shape_of(operands, 1)
+    return [(*x[:2], *grid[1:-1])], 0
+
+
+def _col2im(node: Node, operands: Operands) -> Result:
+    """An image as the sum of overlapping blocks."""
+    x, block = shape_of(operands), values_of(operands, 2).ravel()
+    area = math.prod(int(size) for size in block)
+    return [(x[0], x[1] // area, *(int(size) for size in values_of(operands, 1).ravel()))], math.prod(x)
+
+
+def _dft(node: Node, operands: Operands) -> Result:
+    """A Fourier transform; complex numbers are pairs in the last dimension."""
+    x = list(shape_of(operands))
+    axis = int(values_of(operands, 2).ravel()[0]) if is_given(operands, 2) else integer(node, "axis", -2)
+    length = int(values_of(operands, 1).ravel()[0]) if is_given(operands, 1) else x[axis]
+    x[axis] = length // 2 + 1 if integer(node, "onesided", 0) and not integer(node, "inverse", 0) else length
+    # The one-sided inverse transform gives real numbers.
+    x[-1] = 1 if integer(node, "onesided", 0) and integer(node, "inverse", 0) else 2
+    return [tuple(x)], math.prod(x) * length
+
+
 _SAME = """
     Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum
     DequantizeLinear Elu Erf Exp EyeLike Floor Gelu GroupNormalization
@@ -246,33 +461,33 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_NORMALISING.split(), _normalised),
     **dict.fromkeys(_BROADCASTING.split(), _broadcasting),
     **dict.fromkeys(_REDUCING.split(), _reduce),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"), layer_shapes.global_pool),
-    **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), layer_shapes.pool),
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), layer_shapes.recurrent),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"), _global_pool),
+    **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _pool),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     **dict.fromkeys(("Shape", "Size"), _sizes),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
-    **dict.fromkeys(("Conv", "ConvInteger"), layer_shapes.convolution()),
-    **dict.fromkeys(("MatMul", "MatMulInteger"), layer_shapes.matmul),
-    "Col2Im": layer_shapes.col2im,
+    **dict.fromkeys(("Conv", "ConvInteger"), _convolution()),
+    **dict.fromkeys(("MatMul", "MatMulInteger"), _matmul),
+    "Col2Im": _col2im,
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "ConvTranspose": layer_shapes.transposed_convolution,
-    "DFT": layer_shapes.dft,
+    "ConvTranspose": _transposed_convolution,
+    "DFT": _dft,
     "DynamicQuantizeLinear": _dynamically_quantised,
-    "Einsum": layer_shapes.einsum,
+    "Einsum": _einsum,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
-    "Gemm": layer_shapes.gemm,
-    "GridSample": layer_shapes.grid_sample,
+    "Gemm": _gemm,
+    "GridSample": _grid_sample,
     "OneHot": _one_hot,
     "Pad": _pad,
-    "QLinearConv": layer_shapes.convolution(3),
-    "QLinearMatMul": lambda node, operands: layer_shapes.matmul(node, operands, 3),
+    "QLinearConv": _convolution(3),
+    "QLinearMatMul": lambda node, operands: _matmul(node, operands, 3),
     "Range": _range,
     "Reshape": _reshape,
     "Slice": _slice,

@@ -1,6 +1,6 @@
-"""What the inputs and outputs of a graph mean: told by our metadata, or derived for a file from elsewhere.
+"""The meaning of a graph's inputs and outputs: from ganzoo's metadata, or derived for other files.
 
-Owns the step from shapes and element types to fields, and the comparison of fields with the graph.
+Derives fields from shapes and element types, and compares the fields of the metadata with the graph.
 Reads no bytes and runs nothing.
 """
 
@@ -19,14 +19,14 @@ __all__ = ["Contract", "compare", "derive"]
 
 _NUMBERS: dict[str, int] = {"float32": 1, "uint8": 2, "int64": 7}  # ONNX's numbers of element types
 _TYPES: dict[int, Literal["float32", "int64"]] = {1: "float32", 7: "int64"}
-# A name becomes a key of an .npz file, whose members are files to other programs.
+# A name becomes a key of an .npz file; other programs unpack its members as files.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}")
-_TAKEN = ("allow_pickle", "file", "seed")  # numpy's own words, and an array that we add
+_RESERVED = ("allow_pickle", "file", "seed")  # parameters of numpy's functions, and an array that ganzoo adds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
-    """The fields of a graph. `batch` is the number of samples that it takes at once, None for any."""
+    """The fields of a graph. `batch` is its fixed batch size, None if any size is allowed."""
 
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
@@ -34,19 +34,19 @@ class Contract:
 
 
 def derive(graph: Graph, shapes: Mapping[str, tuple[int, ...]], where: str = "") -> Contract:
-    """The fields of a graph without our metadata, its first dimension being the batch.
+    """The fields of a graph without ganzoo's metadata. The first dimension is the batch.
 
-    `shapes` are those of the outputs as worked out, for graphs that leave them open.
+    `shapes` are the computed shapes of the outputs, for graphs that do not declare them.
 
     A float32 input (batch, ...) is noise from N(0, 1); an int64 input (batch) is a label without names,
     which must be given. A float32 output (batch, 1 or 3 or 4, height, width) is an image in -1..1; other
-    float32 and int64 outputs are plain. UsageError for all else.
+    float32 and int64 outputs are plain arrays. UsageError for anything else.
     """
     inputs = tuple(_field(value, "input", where) for value in free_inputs(graph))
-    written = [_settled(value, shapes.get(value.name, ())) for value in graph.outputs]
+    written = [_with_sizes(value, shapes.get(value.name, ())) for value in graph.outputs]
     outputs = tuple(_field(value, "output", where) for value in written)
     if not inputs:
-        raise UsageError("The graph has no inputs: it would always give the same.", where=where)
+        raise UsageError("The graph has no inputs: its output would always be the same.", where=where)
     batches = {_first(value) for value in (*free_inputs(graph), *written)}
     fixed = {size for size in batches if isinstance(size, int)}
     free = {_first(value) for value in free_inputs(graph)} - fixed
@@ -61,7 +61,7 @@ def derive(graph: Graph, shapes: Mapping[str, tuple[int, ...]], where: str = "")
 
 
 def compare(graph: Graph, contract: Contract, layouts: Mapping[str, str], where: str = "") -> None:
-    """UsageError unless names, types and sizes of our metadata are those of the graph.
+    """UsageError unless names, types and sizes in ganzoo's metadata are those of the graph.
 
     `layouts` names the outputs that are uint8 (batch, height, width, channels).
     """
@@ -79,16 +79,16 @@ def compare(graph: Graph, contract: Contract, layouts: Mapping[str, str], where:
 
 
 def free_inputs(graph: Graph) -> Sequence[Value]:
-    """The inputs that must be fed; old files list their weights among the inputs, too."""
+    """The inputs that need values; old files list their weights as inputs, too."""
     weights = {tensor.name for tensor in graph.initializers}
     return [value for value in graph.inputs if value.name not in weights]
 
 
-def _settled(value: Value, shape: tuple[int, ...]) -> Value:
-    """An output with its sizes as worked out where the file does not say them."""
-    said = value.dims if value.dims is not None and len(value.dims) == len(shape) else ("",) * len(shape)
-    sizes = [size if isinstance(size, int) else shape[axis + 1] for axis, size in enumerate(said[1:])]
-    return replace(value, dims=(*said[:1], *sizes))
+def _with_sizes(value: Value, shape: tuple[int, ...]) -> Value:
+    """An output with the computed sizes for dimensions that the file does not declare."""
+    dims = value.dims if value.dims is not None and len(value.dims) == len(shape) else ("",) * len(shape)
+    sizes = [size if isinstance(size, int) else shape[axis + 1] for axis, size in enumerate(dims[1:])]
+    return replace(value, dims=(*dims[:1], *sizes))
 
 
 def _first(value: Value) -> int | str:
@@ -112,7 +112,7 @@ def _fits(value: Value, field: Field, layouts: Mapping[str, str]) -> bool:
 
 def _field(value: Value, kind: str, where: str) -> Field:
     name = f"The {kind} {shown(value.name)}"
-    if not _NAME.fullmatch(value.name) or value.name in _TAKEN:
+    if not _NAME.fullmatch(value.name) or value.name in _RESERVED:
         raise UsageError(
             f"{name} has a name that ganzoo cannot use.",
             where=where,
@@ -127,7 +127,7 @@ def _field(value: Value, kind: str, where: str) -> Field:
         )
     if value.dims is None or not value.dims:
         raise UsageError(
-            f"{name} has no batch in front: its shape is {'empty' if value.dims == () else 'not declared'}.",
+            f"{name} has no batch dimension: its shape is {'empty' if value.dims == () else 'not declared'}.",
             where=where,
             fix="export the model with declared shapes whose first dimension is the batch",
         )

@@ -1,8 +1,8 @@
-"""A first run of an .onnx file from elsewhere, in a process of its own that may die.
+"""A first run of an .onnx file from another program, in a child process with limits.
 
-Owns the child's limits and what is made of its end. The child gets the bytes through its stdin, never a
-path; it may use `SECONDS` of processor time, `MEMORY` and a few times the file, and cannot write files.
-It is no sandbox: a flaw in onnxruntime that lets a file run code would work in the child, too.
+The child gets the bytes through its stdin, never a path. It may use `SECONDS` of processor time and `MEMORY`
+plus four times the file's size, and cannot write files. It is not a sandbox: a flaw in onnxruntime that lets
+a file run code would work in the child, too.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ SECONDS = 8
 """Processor time of the child; it runs on one core."""
 
 MEMORY = 4 * 2**30
-"""Bytes of address space that the child may have beside four times the file."""
+"""Bytes of address space of the child, in addition to four times the file's size."""
 
-_WAIT = 2.5  # times SECONDS on the clock: other programs want the processor, too
-_LONGEST = 2**20  # bytes of an answer
+_WAIT = 2.5  # times SECONDS of wall time, because other programs use the processor, too
+_LONGEST = 2**20  # bytes of the child's output
 
 
 def run_trial(data: bytes, where: str = "") -> None:
-    """Open the file and compute a batch or two in a child process; UsageError when that does not end well.
+    """Open the file and compute one or two batches in a child process; UsageError if that fails.
 
-    `data` must have passed `check` and `derive`. FailedError when no process can be started.
+    `data` must have passed `check` and `derive`. FailedError if no process can be started.
     """
     command = [sys.executable, "-P", "-m", "ganzoo.runtime.guard.trial", str(SECONDS), str(MEMORY)]
     try:
@@ -48,13 +48,13 @@ def run_trial(data: bytes, where: str = "") -> None:
     except subprocess.TimeoutExpired:
         raise _refused(f"it was not done after {SECONDS * _WAIT:.0f} seconds", where) from None
     except OSError as error:
-        raise FailedError(f"The file could not be tried: {error}.", where=where) from error
+        raise FailedError(f"The trial of the file could not start: {error}.", where=where) from error
     if done.returncode:
         raise _refused(_ending(done.returncode), where)
     try:
         problem = json.loads(done.stdout[:_LONGEST])["problem"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        problem = "it gave no answer"
+        problem = "it returned no result"
     if problem:
         raise _refused(str(problem), where)
 
@@ -75,42 +75,39 @@ def _ending(code: int) -> str:
 
 
 def _limit(seconds: int, size: int) -> None:
-    """Limits on this process, where the system has them."""
+    """Limit this process, as far as the system supports it."""
     try:
         import resource
-    except ImportError:  # Windows: only the clock of the parent is left
+    except ImportError:  # Windows: only the parent's timeout applies
         return
     limits = [
-        # A second more for the hard limit: at that one the signal would say nothing of the reason.
+        # The hard limit is a second later, because its signal, SIGKILL, does not tell the reason.
         (resource.RLIMIT_CPU, (seconds, seconds + 1)),
         (resource.RLIMIT_AS, (size, size)),
         (resource.RLIMIT_FSIZE, (0, 0)),
         (resource.RLIMIT_CORE, (0, 0)),
     ]
     for kind, wanted in limits:
-        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses it
+        with contextlib.suppress(ValueError, OSError):  # macOS has RLIMIT_AS but refuses to set it
             resource.setrlimit(kind, wanted)
 
 
 def _try(data: bytes, contract: Contract) -> str:
-    """What is wrong with the file; nothing when a batch came out as declared."""
+    """The problem with the file; empty if its batches have the declared shapes and types."""
     with contextlib.suppress(ImportError):
         import onnx
 
         onnx.checker.check_model(data)
     import numpy as np
-    import onnxruntime
 
     from ganzoo import sampling
-    from ganzoo.runtime.ort_session import plain_options
+    from ganzoo.runtime.ort_session import cpu_session
 
     noise = [field for field in contract.inputs if field.dtype == "float32"]
     labels = [field.name for field in contract.inputs if field.dtype == "int64"]
-    options = plain_options()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(data, threads=1)
     names = [field.name for field in contract.outputs]
-    # Of a free batch, 2 finds what was frozen at 1.
+    # For a free batch, 2 rows detect sizes that were fixed to 1.
     for rows in [contract.batch] if contract.batch else [1, 2]:
         drawn = sampling.draw(noise, rows, seed=0)
         values: list[Any] = session.run(names, drawn | {name: np.zeros(rows, np.int64) for name in labels})
@@ -130,7 +127,7 @@ def _main() -> None:
         checked = check(data)
         problem = _try(data, derive(checked.graph, checked.shapes))
     except MemoryError:
-        problem = "it wants more memory than it may have"
+        problem = "it needs more memory than the limit"
     except Exception as error:  # onnx's and onnxruntime's errors have no common base
         problem = f"{type(error).__name__}: {ascii(' '.join(str(error)[:300].split()).rstrip('.'))[1:-1]}"
     print(json.dumps({"problem": problem}))

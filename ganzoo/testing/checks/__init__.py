@@ -1,1 +1,6 @@
-"""The checks of the conformance kit, a file for each kind of record."""
+"""The checks of the conformance kit, a file for each kind of record; importing this fills `CHECKS`."""
+
+from ganzoo.testing.check import CHECKS
+from ganzoo.testing.checks import architecture, augmentation, image, loss_and_term, plugin, recipe
+
+__all__ = ["CHECKS", "architecture", "augmentation", "image", "loss_and_term", "plugin", "recipe"]

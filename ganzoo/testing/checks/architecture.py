@@ -24,10 +24,10 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-4, atol=1e-4 * max(1.0, float(b.abs().max())))
 
 
-def _spread(networks: Networks, seed: int = 0) -> Networks:
-    """Networks whose parameters are moved a little: zeros at the start would hide what depends on them."""
+def _spread(networks: Networks) -> Networks:
+    """Change all parameters a little: initial zeros would hide what depends on them."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(0)
         for net in every_net(networks).values():
             for value in net.module.parameters():
                 value.add_(torch.randn_like(value), alpha=0.1)
@@ -36,13 +36,13 @@ def _spread(networks: Networks, seed: int = 0) -> Networks:
 
 @check("architecture")
 def builds(target: ArchitectureTarget) -> None:
-    """It builds networks that keep the contract, for the smallest data that has what it needs."""
+    """It builds networks that follow the contract, for the smallest data that has what it needs."""
     target.networks()
 
 
 @check("architecture", "builds")
 def refuses_other_data(target: ArchitectureTarget) -> None:
-    """Data that it cannot work with is refused by a DataError, not by whatever torch says."""
+    """Data that does not fit raises a DataError, not an error of torch."""
     fields = target.info.fields
     others = [
         tuple(replace(field, shape=shape) if field.dtype == "float32" else field for field in fields)
@@ -58,8 +58,8 @@ def refuses_other_data(target: ArchitectureTarget) -> None:
         except Exception as error:
             shapes = ", ".join(f"{field.name} {field.dtype} {field.shape}" for field in changed)
             raise Failed(
-                f"For data of {shapes} it fails by {type(error).__name__}: {error}",
-                "raise DataError where data does not fit; for images, DataInfo.image(smallest=8) does so",
+                f"For data with {shapes} it raises {type(error).__name__}: {error}",
+                "raise DataError if data does not fit; for images, DataInfo.image(smallest=8) does so",
             ) from error
     for missing in spec.needs:
         left = DataInfo(fields=tuple(f for f in fields if f.name != missing), count=32)
@@ -67,12 +67,12 @@ def refuses_other_data(target: ArchitectureTarget) -> None:
             target.plan.check_data(left)
         except DataError:
             continue
-        raise Failed(f"Data without '{missing}' is not refused.")
+        raise Failed(f"Data without '{missing}' raises no error.")
 
 
 @check("architecture", "builds")
 def shapes_fit_any_batch(target: ArchitectureTarget) -> None:
-    """At batches of 1, 2 and 7, generators write what is declared, and each sample has a score."""
+    """At batches of 1, 2 and 7, generators write the declared shapes, and each sample has a score."""
     networks = target.networks()
     fields = declared(networks, target.info)
     for n in BATCHES:
@@ -88,18 +88,18 @@ def shapes_fit_any_batch(target: ArchitectureTarget) -> None:
             score = fields_written(net, batch)["score"]
             demand(
                 score.ndim >= 1 and len(score) in {k for k in range(1, n + 1) if n % k == 0},
-                f"'{name}' scores a batch of {n} by a tensor of shape {tuple(score.shape)}.",
+                f"'{name}' returns scores of shape {tuple(score.shape)} for a batch of {n}.",
             )
 
 
 @check("architecture", "shapes-fit-any-batch")
 def finite_at_start(target: ArchitectureTarget) -> None:
-    """Fresh networks write finite numbers, and so are their gradients."""
+    """Outputs and gradients of new networks are finite."""
     batch = target.batch(4)
     for name, net in every_net(target.networks()).items():
         outputs = apply(net, batch)
         for key, value in outputs.items():
-            demand(bool(torch.isfinite(value).all()), f"'{name}' writes '{key}' that is not finite at start.")
+            demand(bool(torch.isfinite(value).all()), f"'{key}' from '{name}' is not finite at the start.")
         total = torch.stack([value.float().sum() for value in outputs.values()]).sum()
         if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]
@@ -107,13 +107,13 @@ def finite_at_start(target: ArchitectureTarget) -> None:
             grad = parameter.grad
             demand(
                 grad is None or bool(torch.isfinite(grad).all()),
-                f"The gradient of '{path}' in '{name}' is not finite at start.",
+                f"The gradient of '{path}' in '{name}' is not finite at the start.",
             )
 
 
 @check("architecture", "finite-at-start")
 def stays_in_range(target: ArchitectureTarget) -> None:
-    """A generator's output lies in the declared range, also for extreme weights and inputs."""
+    """A generator's output stays in the declared range, also for extreme inputs."""
     networks = target.networks()
     fields = declared(networks, target.info)
     batch = {
@@ -130,14 +130,14 @@ def stays_in_range(target: ArchitectureTarget) -> None:
             demand(
                 low - slack <= float(value.min()) and float(value.max()) <= high + slack,
                 f"'{name}' writes '{key}' from {float(value.min()):.3g} to {float(value.max()):.3g}, "
-                f"declared is {low:g} to {high:g}.",
-                "end in ganzoo.api.Bounded(field.range)",
+                f"but {low:g} to {high:g} is declared.",
+                "let it end with ganzoo.api.Bounded(field.range)",
             )
 
 
 @check("architecture", "finite-at-start")
 def weights_are_all_there_is(target: ArchitectureTarget) -> None:
-    """Weights written as safetensors and read into networks of another seed give the same outputs."""
+    """Weights saved as safetensors and loaded into networks of another seed give the same outputs."""
     first, second = _spread(target.networks(0)), target.networks(1)
     batch = target.batch(4)
     for name, net in every_net(first).items():
@@ -147,14 +147,14 @@ def weights_are_all_there_is(target: ArchitectureTarget) -> None:
         for key, value in fields_written(net, batch).items():
             demand(
                 torch.equal(value, fields_written(other, batch)[key]),
-                f"'{name}' with the same state dict writes another '{key}'.",
-                "keep what is random or learned as a parameter or by register_buffer",
+                f"'{name}' writes a different '{key}' with the same state dict.",
+                "keep random or learned values as parameters or with register_buffer",
             )
 
 
 @check("architecture", "shapes-fit-any-batch")
 def seed_decides(target: ArchitectureTarget) -> None:
-    """The same seed gives the same weights, another seed others."""
+    """The same seed gives the same weights, and another seed gives other weights."""
     states = [
         {
             f"{name}.{key}": value
@@ -167,7 +167,7 @@ def seed_decides(target: ArchitectureTarget) -> None:
     demand(
         not different,
         f"'{different[0] if different else ''}' differs between two networks of the same seed.",
-        "use torch's own random functions, without a generator of your own",
+        "use torch's random functions without your own torch.Generator",
     )
     demand(
         any(not torch.equal(value, states[2][key]) for key, value in states[0].items()),
@@ -177,7 +177,7 @@ def seed_decides(target: ArchitectureTarget) -> None:
 
 @check("architecture", "shapes-fit-any-batch")
 def samples_do_not_mix(target: ArchitectureTarget) -> None:
-    """In eval mode, what a generator makes of a sample does not depend on the rest of the batch."""
+    """In eval mode, a generator's output for a sample does not depend on the rest of the batch."""
     batch = target.batch(7)
     for name, net in _spread(target.networks()).generators.items():
         whole = fields_written(net, batch)
@@ -186,14 +186,14 @@ def samples_do_not_mix(target: ArchitectureTarget) -> None:
             for key, value in alone.items():
                 demand(
                     _alike(value, whole[key][part]),
-                    f"'{name}' makes another '{key}' of the same sample when others are beside it.",
-                    "no statistics over the batch in eval mode, and nothing random",
+                    f"'{name}' writes a different '{key}' for the same sample in another batch.",
+                    "use no batch statistics and nothing random in eval mode",
                 )
 
 
 @check("architecture", "shapes-fit-any-batch")
 def can_be_averaged(target: ArchitectureTarget) -> None:
-    """A generator can be copied for its moving average, and the copy shares nothing with it."""
+    """A generator can be copied for its moving average, and the copy shares no tensors with it."""
     for name, net in target.networks().generators.items():
         try:
             copy = deepcopy(net.module)
@@ -221,13 +221,13 @@ def finite_in_bf16(target: ArchitectureTarget) -> None:
         demand(
             all(bool(torch.isfinite(value).all()) for value in (*outputs.values(), *grads)),
             f"'{name}' is not finite in bf16.",
-            "compute what is delicate in float32: `with torch.autocast(x.device.type, enabled=False)`",
+            "compute sensitive parts in float32: `with torch.autocast(x.device.type, enabled=False)`",
         )
 
 
 @check("architecture", "shapes-fit-any-batch")
 def moves_to_another_device(target: ArchitectureTarget) -> None:
-    """Its networks work on another device: CUDA where there is one, else torch's `meta`."""
+    """Its networks work on another device: CUDA if available, otherwise torch's `meta`."""
     device = "cuda" if torch.cuda.is_available() else "meta"
     batch = {name: value.to(device) for name, value in target.batch(2).items()}
     for name, net in every_net(target.networks()).items():
@@ -235,18 +235,18 @@ def moves_to_another_device(target: ArchitectureTarget) -> None:
         try:
             apply(replace(net, module=module), batch)
         except NotImplementedError as error:
-            raise NotApplicable(f"torch cannot say without a GPU: {error}") from error
+            raise NotApplicable(f"torch cannot test this without a GPU: {error}") from error
         except Exception as error:
             raise Failed(
                 f"'{name}' fails on the device '{device}': {error}",
-                "create tensors on the device of an input, and keep constants by register_buffer",
+                "create tensors on the device of an input, and keep constants with register_buffer",
             ) from error
 
 
 @check("architecture", "shapes-fit-any-batch")
 def games_reach_every_net(target: ArchitectureTarget) -> None:
-    """Every network is part of a game, so none stays as it is without anybody noticing."""
+    """Every network is part of a game, so that every network is trained."""
     networks = target.networks()
     playing = {name for game in networks.games for name in (game.generator, game.discriminator)}
     idle = sorted(every_net(networks).keys() - playing)
-    demand(not idle, f"'{idle[0] if idle else ''}' plays in no game.")
+    demand(not idle, f"'{idle[0] if idle else ''}' is part of no game.")

@@ -1,4 +1,4 @@
-"""Checks of losses and terms: their formulas on made-up scores, and in a game."""
+"""Checks of losses and terms: their formulas on synthetic scores, and in a game."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def _both(target: LossTarget, real: Tensor, fake: Tensor) -> tuple[Tensor, Tenso
 
 @check("loss")
 def any_shape_of_score(target: LossTarget) -> None:
-    """Both formulas give a finite scalar for scores of shape (n,), (n, 1) and (n, 1, h, w)."""
+    """Both formulas return a finite scalar for scores of shape (n,), (n, 1) and (n, 1, h, w)."""
     for shape in SHAPES:
         for value in _both(target, scores(shape, 0.5), scores(shape, -0.5)):
-            demand(value.shape == (), f"For scores of shape {shape} it is of shape {tuple(value.shape)}.")
+            demand(value.shape == (), f"For scores of shape {shape} it has shape {tuple(value.shape)}.")
             demand(bool(torch.isfinite(value)), f"For scores of shape {shape} it is not finite.")
 
 
 @check("loss", "any-shape-of-score")
 def scores_get_gradients(target: LossTarget) -> None:
-    """The discriminator's loss has gradients for both kinds of scores, the generator's for generated ones."""
+    """The discriminator's loss has gradients for all scores, the generator's for generated ones."""
     real, fake = scores((6,), 0.3), scores((6,), 0.1)
     for role, value, inputs in (
         ("discriminator", _both(target, real, fake)[0], (real, fake)),
@@ -55,13 +55,13 @@ def scores_get_gradients(target: LossTarget) -> None:
 
 @check("loss", "any-shape-of-score")
 def better_scores_cost_less(target: LossTarget) -> None:
-    """The discriminator pays less for high real and low fake scores, the generator for high fake ones."""
+    """D's loss is lower for high real and low fake scores, G's loss for high fake scores."""
     for level in (0.4, 1.0):
         high, low = scores((6,), level), scores((6,), -level)
         demand(
             bool(_both(target, high, low)[0] < _both(target, low, high)[0]),
             "The discriminator's loss rewards the wrong order of scores.",
-            "real samples are to get the higher scores",
+            "real samples must get the higher scores",
         )
         middle = scores((6,), 0.0)
         demand(
@@ -72,88 +72,80 @@ def better_scores_cost_less(target: LossTarget) -> None:
 
 @check("loss", "any-shape-of-score")
 def paired_is_true(target: LossTarget) -> None:
-    """`paired` is declared when the generator's formula needs real scores, and only then."""
+    """`paired` is declared if the generator's formula needs real scores, and only then."""
     if not target.item.spec.paired:
-        return  # real scores are not given: a formula that needs them has failed above
+        return  # real scores are not given: a formula that needs them fails in any-shape-of-score
     fake, loss = scores((6,), 0.1), target.loss()
     values = [loss.generator(fake, scores((6,), level).detach()) for level in (-1.0, 0.0, 1.0)]
     demand(
         not torch.equal(values[0], values[1]) or not torch.equal(values[1], values[2]),
         "It is declared `paired`, but its generator's loss does not depend on real scores.",
-        "leave `paired` out: the loop then saves a pass of the discriminator",
+        "leave `paired` out: the loop then saves a forward pass of the discriminator",
     )
 
 
-class Table:
-    """A term in a game: its function, and views of one batch that ask for the same random numbers."""
+class TermInGame:
+    """A term in a game: its function, and views of one batch that draw the same random numbers."""
 
     def __init__(self, target: TermTarget, plan: Plan | None = None) -> None:
         self.name = target.item.name
         self.spec = target.item.spec
-        self.prepared: TrainingSetup = prepare(plan or target.plan)
-        training = self.prepared.training
+        self.setup: TrainingSetup = prepare(plan or target.plan)
+        training = self.setup.training
         self.modules = list(getattr(training, self.spec.role).modules.values())
         penalties = [
             item
-            for item in self.prepared.phases.penalties[self.spec.role]
+            for item in self.setup.phases.objective.penalties[self.spec.role]
             if item.name.split("/")[-1] == self.name
         ]
         if not penalties:
-            raise NotApplicable("a constraint is no function of a batch")
+            raise NotApplicable("a constraint is not a function of a batch")
         self.function: Any = penalties[0].function
-        fields = sorted({field.name for field in self.prepared.dataset.fields})
-        picked = self.prepared.batches.select("discriminator", 0, BATCH, fields)
-        self.real = self.prepared.batches.materialize(picked, fields)
+        fields = sorted({field.name for field in self.setup.dataset.fields})
+        picked = self.setup.batches.select("discriminator", 0, BATCH, fields)
+        self.real = self.setup.batches.materialize(picked, fields)
 
     def view(self) -> GameView:
-        """Of the first game, as in a step of the term's role."""
-        training, phases = self.prepared.training, self.prepared.phases
+        """A view of the first game, as in a step of the term's role."""
+        training, phases = self.setup.training, self.setup.phases
         training.engine.random.manual_seed(0)
-        draws = StepRandom(training.engine)
-        draws.begin(Shard(0, BATCH, BATCH))
+        random = StepRandom(training.engine)
+        random.begin(Shard(0, BATCH, BATCH))
         noise = training.engine.noise(phases.noise_fields, BATCH)
-        drawn = phases._drawn(self.real, noise, learn=True)
-        return GameView(
-            training.networks,
-            training.networks.games[0],
-            draws,
-            learns=self.spec.role,
-            real=self.real,
-            fake=drawn.fakes[0],
-            noise=noise,
-        )
+        drawn = phases.draw(self.real, noise, learn=True)[0]
+        return phases.view(0, self.spec.role, self.real, drawn, random)
 
     def value(self) -> Tensor:
-        """The term's value for the batch, from the same random numbers each time."""
+        """The term's value for the batch, with the same random numbers each time."""
         result: Tensor = self.function(self.view())
         return result
 
 
 @check("term")
 def can_be_computed(target: TermTarget) -> None:
-    """In a game, the term is a finite scalar; a constraint leaves finite weights."""
+    """In a game, a penalty is a finite scalar, and weights stay finite after a constraint."""
     if target.item.spec.kind == "constraint":
         _constrained(target)
         return
-    table = Table(target)
-    view = table.view()
+    game = TermInGame(target)
+    view = game.view()
     try:
-        value = table.function(view)
+        value = game.function(view)
     except (KeyError, AttributeError) as error:
         where = f"In the recipe '{target.plan.name}'"
-        fix = "read what is there, or let the architecture write it"
+        fix = "read only fields that exist, or let the architecture write the field"
         if target.plan.architecture.item.qualified == MADE:
-            where = "On made-up networks"
-            fix = "a term that needs special networks needs a recipe, in which it can be tried"
-        there = f"; {view.contents()}" if isinstance(error, KeyError) else ""
-        raise Failed(f"{where} it fails by {type(error).__name__}: {error}{there}.", fix) from error
-    demand(value.shape == (), f"It is of shape {tuple(value.shape)}, not a scalar.")
-    demand(bool(torch.isfinite(value)), "It is not finite at start.")
+            where = "On synthetic networks"
+            fix = "a term that needs special networks needs a recipe for this test"
+        present = f"; {view.contents()}" if isinstance(error, KeyError) else ""
+        raise Failed(f"{where} it raises {type(error).__name__}: {error}{present}.", fix) from error
+    demand(value.shape == (), f"It has shape {tuple(value.shape)}, not a scalar.")
+    demand(bool(torch.isfinite(value)), "It is not finite at the start.")
 
 
 def _constrained(target: TermTarget) -> None:
-    prepared = prepare(target.plan)
-    player = getattr(prepared.training, target.item.spec.role)
+    setup = prepare(target.plan)
+    player = getattr(setup.training, target.item.spec.role)
     for module in player.modules.values():
         before = list(module.parameters())
         with torch.no_grad():
@@ -161,50 +153,52 @@ def _constrained(target: TermTarget) -> None:
                 constraint(module)
         same = [a is b for a, b in zip(before, module.parameters(), strict=True)]
         demand(
-            all(same), "It replaces parameters, which the optimiser then no longer knows.", "change in place"
+            all(same),
+            "It replaces parameters, so the optimiser no longer has them.",
+            "change parameters in place",
         )
-        demand(all(bool(torch.isfinite(value).all()) for value in before), "It leaves weights not finite.")
+        demand(all(bool(torch.isfinite(value).all()) for value in before), "Weights are not finite after it.")
 
 
 @check("term", "can-be-computed")
 def its_role_learns(target: TermTarget) -> None:
     """The term has finite gradients for the networks of its role."""
-    table = Table(target)
-    for module in table.modules:
+    game = TermInGame(target)
+    for module in game.modules:
         module.zero_grad()
-    value = table.value()
-    demand(value.requires_grad, f"It has no gradient: the {table.spec.role} cannot learn from it.")
+    value = game.value()
+    demand(value.requires_grad, f"It has no gradient: the {game.spec.role} cannot learn from it.")
     value.backward()  # type: ignore[no-untyped-call]
-    grads = [p.grad for module in table.modules for p in module.parameters() if p.grad is not None]
+    grads = [p.grad for module in game.modules for p in module.parameters() if p.grad is not None]
     demand(all(bool(torch.isfinite(grad).all()) for grad in grads), "Its gradient is not finite.")
     demand(
         any(bool(grad.any()) for grad in grads),
-        f"The parameters of the {table.spec.role} get no gradient from it.",
-        f"is it a term of the {table.spec.role}?",
+        f"The parameters of the {game.spec.role} get no gradient from it.",
+        f"is it a term of the {game.spec.role}?",
     )
 
 
 @check("term", "can-be-computed")
 def second_order_is_true(target: TermTarget) -> None:
-    """`second_order` is declared when it differentiates through a gradient, and only then."""
-    table = Table(target)
+    """`second_order` is declared if the term differentiates through a gradient, and only then."""
+    game = TermInGame(target)
     with _differentiated() as calls:
-        table.value()
+        game.value()
     demand(
-        not any(calls) or table.spec.second_order,
-        "It differentiates through a gradient, and does not say so: it would be computed in bf16.",
-        "second_order=True",
+        not any(calls) or game.spec.second_order,
+        "It differentiates through a gradient, but does not declare it: it would be computed in bf16.",
+        "declare second_order=True",
     )
     demand(
-        any(calls) or not table.spec.second_order,
+        any(calls) or not game.spec.second_order,
         "It is declared `second_order`, but does not differentiate through a gradient.",
-        "leave second_order out: it costs float32",
+        "leave second_order out: then the term can use bf16",
     )
 
 
 @contextmanager
 def _differentiated() -> Iterator[list[bool]]:
-    """Whether each gradient that is asked for in the block is to be differentiated again."""
+    """For each call of torch.autograd.grad in the block, whether it has create_graph."""
     calls: list[bool] = []
     known = torch.autograd.grad
 
@@ -221,32 +215,31 @@ def _differentiated() -> Iterator[list[bool]]:
 
 @check("term", "can-be-computed")
 def keeps_no_clock(target: TermTarget) -> None:
-    """The same batch and the same state give the same value: when it is due is the loop's business."""
-    table = Table(target)
-    modules = table.prepared.phases._modules()  # networks too: spectral norm changes as it is used
+    """The same batch and state give the same value: the loop decides when a term is due, not the term."""
+    game = TermInGame(target)
+    modules = game.setup.phases.modules  # networks too: spectral norm changes as it is used
     states = [{key: value.clone() for key, value in module.state_dict().items()} for module in modules]
     values = []
     for _ in range(5):
         for module, state in zip(modules, states, strict=True):
             module.load_state_dict(state)
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(
-                0
-            )  # networks in training may draw from torch's own stream, as dropout does
-            values.append(table.value().item())
+            # Networks in train mode may use torch's default stream (dropout).
+            torch.default_generator.manual_seed(0)
+            values.append(game.value().item())
     demand(
         max(values) - min(values) <= 1e-5 * max(1.0, *map(abs, values)),
-        f"Five times the same batch gave {values}.",
-        "laziness is the record's `every`, random numbers are view.uniform's, state belongs into buffers",
+        f"The same batch gave different values in five calls: {values}.",
+        "use the record's `every` for lazy terms, view.uniform for random numbers, buffers for state",
     )
 
 
 @check("term", "can-be-computed")
 def any_shape_of_map(target: TermTarget) -> None:
-    """The term works for scores of shape (n, 1) and (n, 1, h, w), where it works on made-up networks."""
+    """The term works for scores of shape (n, 1) and (n, 1, h, w), if it works on synthetic networks."""
     for score in ("flat", "column", "map"):
         try:
-            value = Table(target, target.made_up(score)).value()
+            value = TermInGame(target, target.made_up(score)).value()
         except (GanzooError, KeyError, AttributeError) as error:
             if score == "flat":
                 raise NotApplicable(f"it needs special networks: {error}") from error

@@ -1,4 +1,4 @@
-"""Checks of a plugin and of its records: what can be said without building a network."""
+"""Checks of a plugin and its records that need no network."""
 
 from __future__ import annotations
 
@@ -46,59 +46,59 @@ def _loaded(target: PluginTarget) -> tuple[float, bool]:
 
 
 def demand_summary(summary: str) -> None:
-    """Failed unless a table can show it."""
+    """Failed unless the summary is one line that fits into a table."""
     first = summary.split(". ")[0]
-    demand(bool(first.strip()), "It has no summary.", "say in a line what it is")
+    demand(bool(first.strip()), "It has no summary.", "say in one line what it is")
     demand(
         "\n" not in summary and len(first) <= LONGEST,
-        "Its summary is no line for a table.",
-        f"one line, with a first sentence of {LONGEST} characters at most",
+        "Its summary does not fit into a table.",
+        f"use one line, with a first sentence of at most {LONGEST} characters",
     )
 
 
 @check("plugin")
 def imports_no_torch(target: PluginTarget) -> None:
-    """Loading the plugin and asking its hooks imports no torch."""
+    """Loading the plugin and calling its hooks does not import torch."""
     demand(
         not _loaded(target)[1],
-        "Its hook module imports torch, so `ganzoo list` has to wait for torch.",
-        "put networks and losses into modules of their own, which the records name",
+        "Its hook module imports torch, so `ganzoo list` must wait for torch.",
+        "put networks and losses into other modules, which the records name",
     )
 
 
 @check("plugin", "imports-no-torch")
 def loads_quickly(target: PluginTarget) -> None:
-    """Loading it takes less than 300 ms: the fastest of three attempts."""
+    """Loading it takes less than 300 ms (the fastest of three attempts)."""
     fastest = min(_loaded(target)[0] for _ in range(3))
     demand(
         fastest < MILLISECONDS,
         f"Loading it took {fastest:.0f} ms, {MILLISECONDS} are allowed.",
-        "let hooks return records and nothing else; work belongs into factories",
+        "let hooks only return records; do the work in factories",
     )
 
 
 @check("plugin")
 def names_are_free(target: PluginTarget) -> None:
-    """No other distribution here offers the same names, so that each can be used without its prefix."""
-    mine = {(kind, spec.name) for kind, spec in target.plugin.items}
+    """No other installed distribution has the same names, so that they can be used without a prefix."""
+    mine = {(spec.record, spec.name) for spec in target.plugin.specs}
     for item in target.registry.items:
         if item.plugin.dist != target.plugin.dist:
             demand(
                 (item.kind, item.name) not in mine,
-                f"The {item.kind} '{item.name}' is {item.plugin.dist}'s, too: a bare name is refused.",
+                f"{item.plugin.dist} also has a {item.kind} '{item.name}': the name needs a prefix.",
                 "choose another name",
             )
 
 
 @check("record")
 def summary_is_one_line(target: RecordTarget) -> None:
-    """The summary says in one line what it is."""
+    """The summary says what it is in one line."""
     demand_summary(target.item.spec.summary)
 
 
 @check("record")
 def factory_resolves(target: RecordTarget) -> None:
-    """What the record names can be imported and called."""
+    """The factories that the record names can be imported and called."""
     spec = target.item.spec
     demand(callable(factory_of(target.item)), f"{spec.factory} is not callable.")
     if getattr(spec, "held_out", ""):
@@ -107,22 +107,22 @@ def factory_resolves(target: RecordTarget) -> None:
 
 @check("record")
 def options_survive_a_settings_file(target: RecordTarget) -> None:
-    """Its default options, written as TOML and read again, are equal: a run's settings repeat the run."""
+    """Its default options are equal after writing and reading TOML, so that settings.toml repeats a run."""
     config = target.item.spec.config
     if config is None:
         raise NotApplicable("it has no options")
     demand(
         config.__dataclass_params__.frozen,
-        f"{config.__name__} can be changed after it was checked.",
-        "@dataclass(frozen=True, kw_only=True)",
+        f"{config.__name__} can be changed after its values were checked.",
+        "use @dataclass(frozen=True, kw_only=True)",
     )
     required = [
         item.name
         for item in dataclasses.fields(config)
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
     ]
-    demand(not required, f"The option '{' '.join(required)}' has no default.", "give every option one")
+    demand(not required, f"No default: {', '.join(required)}.", "give every option a default")
     options = config()
     read = tomllib.loads(tomli_w.dumps(plain(options)))
     again = build(config, read, "options", {})
-    demand(again == options, f"Written and read again, {options} is {again}.")
+    demand(again == options, f"After writing and reading, {options} becomes {again}.")

@@ -1,4 +1,4 @@
-"""Checks of a recipe: a few cycles of training, resuming, and the way to an ONNX file without torch."""
+"""Checks of a recipe: a few cycles of training, resuming, and the export to an ONNX file without torch."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _tensors(run: Run) -> dict[str, Tensor]:
 
 @check("recipe")
 def resolves(target: RecipeTarget) -> None:
-    """Everything that it names exists, and every setting has a path and a value that it can have."""
+    """Everything that it names exists, and all its settings have valid paths and values."""
     demand_summary(target.item.spec.summary)
     resolve(target.item.qualified, target.registry)
 
 
 @check("recipe", "resolves")
 def trains(target: RecipeTarget) -> None:
-    """Four cycles of training leave finite values, and every network of a game has learned."""
+    """After four cycles of training all values are finite, and the weights of every network have changed."""
     run = target.whole
     for line in run.log():
         bad = [name for name, value in line["values"].items() if not math.isfinite(value)]
@@ -52,24 +52,24 @@ def trains(target: RecipeTarget) -> None:
             demand(
                 any(learned) or not learned,
                 f"No weight of '{name}' has changed in training.",
-                "does its output reach the loss with its graph?",
+                "does its output reach the loss without detach?",
             )
 
 
 @check("recipe", "trains")
 def resumes_exactly(target: RecipeTarget) -> None:
-    """Two cycles, a pause and two more end with the same bytes as four in one piece."""
+    """Two cycles, a pause and two more give the same bytes as four cycles without a pause."""
     whole, parts = _tensors(target.whole), _tensors(target.in_parts())
     different = sorted(key for key in whole if not torch.equal(whole[key], parts[key]))
     demand(
         not different,
-        f"After a pause '{different[0] if different else ''}' differs from a run in one piece.",
-        "what changes in training belongs into parameters and buffers; random numbers are the view's",
+        f"'{different[0] if different else ''}' is different after a pause.",
+        "keep all state in parameters and buffers, and take random numbers from the view",
     )
 
 
 class _Counting(NullReporter):
-    """Counts the tensors that are alive after some of the cycles."""
+    """Counts the tensors that are alive after some cycles."""
 
     def __init__(self, at: tuple[int, ...]) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class _Counting(NullReporter):
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         if images in self._at:
             gc.collect()
-            # A proxy may claim to be of any class, and look it up at a cost.
+            # A proxy object may claim to be of any class, and isinstance() would load what it stands for.
             self.counts.append(sum(issubclass(type(item), Tensor) for item in gc.get_objects()))
 
 
@@ -93,27 +93,27 @@ def memory_is_flat(target: RecipeTarget) -> None:
     demand(
         after - before < late - early,
         f"Tensors alive: {before} after {early} cycles, {after} after {late}.",
-        "keep no tensors of a step in lists or attributes",
+        "do not keep tensors of a step in lists or attributes",
     )
 
 
 @check("recipe", "trains")
 def graph_is_plain(target: RecipeTarget) -> None:
-    """The ONNX graph is valid, and holds no random, ScatterND or control-flow operators."""
+    """The ONNX graph is valid, and has no random, ScatterND or control-flow operators."""
     for part in target.exported.values():
         check_structure(part.graph)
 
 
 @check("recipe", "graph-is-plain")
 def graph_is_as_declared(target: RecipeTarget) -> None:
-    """Inputs and outputs of the graph have the names, types and shapes of the fields."""
+    """The inputs and outputs of the graph have the names, types and shapes of the fields."""
     for part in target.exported.values():
         check_signature(part.graph, part.inputs, part.outputs)
 
 
 @check("recipe", "graph-is-as-declared")
 def graph_equals_torch(target: RecipeTarget) -> None:
-    """Onnxruntime and torch agree at batches of 1, 2, 7 and 64: no branch on a shape was frozen."""
+    """Onnxruntime and torch agree at batches of 1, 2, 7 and 64: the graph depends on no traced shape."""
     for part in target.exported.values():
         measure_parity(part.graph, part.net.module, part.inputs, part.outputs)
 
@@ -136,7 +136,7 @@ print(json.dumps(found))
 
 @check("recipe", "graph-equals-torch")
 def samples_without_torch(target: RecipeTarget) -> None:
-    """The exported generators can be sampled in a Python that has no torch."""
+    """The exported generators can be sampled in a Python without torch."""
     about = {"recipe": target.item.name}
     bundle = export_generators(target.trained.networks, target.info, target.folder / "bundle", about=about)
     command = [sys.executable, "-c", _SAMPLE, str(bundle.path), *target.exported]

@@ -1,1 +1,1 @@
-"""What makes a step fast, with the same values: devices, CUDA graphs, layers."""
+"""Faster steps with the same values: devices, CUDA graphs, layers."""

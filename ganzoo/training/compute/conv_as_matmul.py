@@ -1,4 +1,4 @@
-"""Convolutions over a whole map, computed as the matrix products that they are.
+"""Convolutions whose kernel covers the whole map, computed as matrix products.
 
 oneDNN has no fast kernels for them. On a Zen 5 core, one thread, forward and backward, 64 samples: a
 transposed convolution of 100 to 512 channels from 1x1 to 4x4 took 10.0 ms and its product 4.3 ms in
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 def use_matmul_convolutions(module: nn.Module) -> None:
-    """Let the plain convolutions of a network use products where they cover whole maps.
+    """Let the plain convolutions of a network use matrix products where they cover whole maps.
 
-    Parameters and their names stay. Convolutions of other classes, parametrised ones (spectral norm)
-    among them, are left alone.
+    Parameters and their names stay. Convolutions of other classes do not change; this includes parametrised
+    ones (spectral norm).
     """
     for part in module.modules():
         if type(part) is nn.Conv2d:
@@ -24,23 +24,23 @@ def use_matmul_convolutions(module: nn.Module) -> None:
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution; where the kernel covers the map, (N, C, H, W) -> (N, O, 1, 1) is a product."""
+    """A convolution. If the kernel covers the map, (N, C, H, W) -> (N, O, 1, 1) is a matrix product."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """As torch's."""
+        """The same as torch's layer."""
         if maps.ndim != 4 or maps.shape[2:] != self.kernel_size or not _plain(self):
             return super().forward(maps)
-        # In the order of channels-last memory, so that neither side is copied.
+        # In the order of channels-last memory, so that neither factor is copied.
         values = maps.permute(0, 2, 3, 1).flatten(1)
         weight = self.weight.permute(0, 2, 3, 1).flatten(1)
         return nn.functional.linear(values, weight, self.bias)[:, :, None, None]
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution; from maps of one pixel, (N, C, 1, 1) -> (N, O, H, W) is a product."""
+    """A transposed convolution. From maps of one pixel, (N, C, 1, 1) -> (N, O, H, W) is a matrix product."""
 
     def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """As torch's."""
+        """The same as torch's layer."""
         one_pixel = maps.ndim == 4 and maps.shape[2:] == (1, 1)
         if output_size is not None or not one_pixel or self.output_padding != (0, 0) or not _plain(self):
             return super().forward(maps, output_size)

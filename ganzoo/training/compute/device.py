@@ -1,6 +1,6 @@
-"""Where and in which precision a run computes, and its random stream.
+"""The device, the precision and the random stream of a run.
 
-Nothing here knows losses, data or files.
+This file knows nothing of losses, data or files.
 """
 
 from __future__ import annotations
@@ -23,31 +23,32 @@ from ganzoo.util import system
 
 Precision = Literal["fp32", "bf16"]
 
-# The backends that torch has kernels and a random stream for; `meta`, say, computes nothing.
+# Device types with kernels and a random stream in torch; `meta`, for example, computes nothing.
 DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 
-# Work of one forward pass of all networks over a batch, under which networks count as small: their
-# kernels are so short that threads wait for each other as soon as anything else runs. Images/s of the
-# sized recipes in bf16 on two Zen 5 cores, one thread and two: quiet, DCGAN 1530 and 2300, WGAN-GP 1140
-# and 1880, MLP 8700 and 10000; beside one busy process, 1570 and 760, 1170 and 600, 8000 and 3200.
+# Networks are small if one forward pass of all of them over a batch takes fewer operations than this. Their
+# kernels are so short that threads wait for each other as soon as another process runs. Images/s of the
+# sized recipes in bf16 on two Zen 5 cores, with one thread and with two: on a quiet machine, DCGAN 1530 and
+# 2300, WGAN-GP 1140 and 1880, MLP 8700 and 10000; with one other busy process, 1570 and 760, 1170 and 600,
+# 8000 and 3200.
 SMALL_FLOPS = 4e9
 
-# The threads that small networks get at most: more than two were not measured.
+# The largest number of threads for small networks: more than two were not measured.
 SMALL_THREADS = 8
 
 # Parameters of mallopt(3), from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
-# Asked once: a run sets torch's number for the whole process, and the next run must not see that.
+# Read once: a run sets torch's number for the whole process, and the next run must not use that.
 _ALL_THREADS = torch.get_num_threads()
 
 
 @dataclass
 class Engine:
-    """Device, precision and the random generator that noise and penalties draw from.
+    """Device, precision and the random generator for noise and penalties.
 
-    Creating one changes the whole process: on CUDA, TF32, how cuDNN chooses kernels and the current
-    device; on the CPU, the C library keeps freed memory where it can (`keeps_memory`).
+    `create` changes the whole process: on CUDA it sets TF32, how cuDNN chooses kernels, and the current
+    device. On the CPU it lets the C library keep freed memory if possible (`keeps_memory`).
     """
 
     device: torch.device
@@ -58,15 +59,15 @@ class Engine:
 
     @classmethod
     def create(cls, device: str, precision: str, seed: int, ranks: Ranks | None = None) -> Engine:
-        """Resolve `auto` and meet the other ranks, where there are any.
+        """Resolve `auto` and connect to the other ranks, if there are any.
 
-        UsageError when the device is not there.
+        UsageError when the device cannot be used.
         """
         ranks = ranks or Ranks()
         place = choose_device(device, ranks)
         ranks.connect(place)
         if place.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # shapes stay the same from step to step
+            torch.backends.cudnn.benchmark = True  # every step has the same shapes
         if has_tf32(place):
             torch.backends.cuda.matmul.fp32_precision = "tf32"
             torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # torch sets it late
@@ -76,17 +77,17 @@ class Engine:
 
     @property
     def arithmetic(self) -> str:
-        """What the run computes in, for its record: see `arithmetic_of`."""
+        """The arithmetic of the run, for run.json: see `arithmetic_of`."""
         return arithmetic_of(self.precision, self.device)
 
     def autocast(self, enabled: bool = True) -> AbstractContextManager[object]:
-        """The block's forward passes run in bf16 where the run does and `enabled` says so."""
+        """Forward passes in the block run in bf16 if the run does and `enabled` is true."""
         return torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=enabled and self.precision == "bf16"
         )
 
     def wait(self) -> None:
-        """Return when the device has done all that it was given."""
+        """Wait until the device has finished all its work."""
         if self.device.type in ("cuda", "mps", "xpu"):
             torch.accelerator.synchronize()
 
@@ -97,7 +98,7 @@ class Engine:
         return system.peak_megabytes()
 
     def stream(self) -> AbstractContextManager[object]:
-        """Work of the block goes to a CUDA stream of its own: the default one cannot be captured."""
+        """The block uses its own CUDA stream, because the default stream cannot be captured."""
         if self.device.type != "cuda":
             return nullcontext()
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
@@ -105,7 +106,7 @@ class Engine:
         return torch.cuda.stream(stream)
 
     def noise(self, fields: Iterable[Field], n: int) -> Batch:
-        """`n` fresh samples of each noise field: N(0, 1), U(-1, 1), equally likely classes, or a constant."""
+        """`n` new samples of each noise field: N(0, 1), U(-1, 1), equally likely classes, or a constant."""
         return {field.name: self._draw(field, n) for field in fields}
 
     def _draw(self, field: Field, n: int) -> Tensor:
@@ -134,14 +135,14 @@ class Engine:
         return state
 
     def set_random_state(self, state: Batch) -> None:
-        """Continue the streams of `random_state`."""
+        """Restore the streams from `random_state`."""
         self.random.set_state(state["run"])
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def every_random_state(self) -> Batch:
-        """`random_state` of all ranks: the run's stream is one, torch's own are `cpu`, `cpu-1`, ..."""
+        """`random_state` of all ranks: the run's stream is shared, torch's own are `cpu`, `cpu-1`, ..."""
         state = self.random_state()
         for name in [name for name in state if name != "run"]:
             for rank, value in enumerate(self.ranks.gathered(state[name])):
@@ -149,15 +150,15 @@ class Engine:
         return state
 
     def set_own_random_state(self, state: Batch) -> None:
-        """Continue this rank's streams of `every_random_state`; a rank that was not there keeps its own."""
+        """Restore this rank's streams from `every_random_state`; a rank without an entry keeps its own."""
         suffix = f"-{self.ranks.rank}" if self.ranks.rank else ""
         own = {name: state[key] for name in ("cpu", "cuda") if (key := f"{name}{suffix}") in state}
         self.set_random_state({**self.random_state(), **own, "run": state["run"]})
 
     def renew_random(self, state: Batch) -> None:
-        """Continue the streams of `random_state` with new generators, after a capture that broke.
+        """Restore the streams from `random_state` with new generators, after a failed capture.
 
-        Before torch 2.13 a generator that was part of it may count as captured for ever.
+        Before torch 2.13, a generator that was part of a failed capture may stay marked as captured.
         """
         self.random = torch.Generator(self.device)
         if self.device.type == "cuda":
@@ -168,14 +169,14 @@ class Engine:
 
 
 class Scalar:
-    """A number that changes between steps: a float, on CUDA a tensor, which a captured graph reads anew."""
+    """A number that changes between steps: a float, or on CUDA a tensor, for captured graphs."""
 
     def __init__(self, device: torch.device) -> None:
         self.value: float | Tensor = torch.zeros((), device=device) if device.type == "cuda" else 0.0
         self._known = 0.0
 
     def set(self, number: float) -> None:
-        """Change it; on CUDA in place, and only when it differs."""
+        """Set the number; on CUDA in place, and only if it is different."""
         if not isinstance(self.value, Tensor):
             self.value = number
         elif number != self._known:
@@ -184,9 +185,9 @@ class Scalar:
 
 
 def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callable[[], float]) -> int:
-    """The CPU threads for kernels: as asked, else torch's own number, at most 8 of them for small networks.
+    """The CPU threads for kernels: `wanted`, or torch's own number; at most 8 for small networks.
 
-    Beside other processes, small networks take half of the threads.
+    When other processes are busy, small networks take half of the threads.
     """
     if wanted is not None:
         return wanted
@@ -196,16 +197,16 @@ def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callabl
 
 
 def kept_threads(recorded: int | None) -> int | None:
-    """The threads that a run was recorded with, but no more than this machine has."""
+    """The threads in the record of a run, but no more than this machine has."""
     return None if recorded is None else min(recorded, _ALL_THREADS)
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep freed memory for the next step, for the whole process; whether it does.
+    """Let glibc keep freed memory for the next step, in the whole process; returns whether it does.
 
-    By default it gives large blocks back to the system, which must then clear their pages again for
-    every activation of every step. On a Zen 5 core this made the sized DCGAN 1.16 times as fast and the
-    sized WGAN-GP 1.22 times (fp32, one thread). Where the C library is another one nothing happens.
+    By default glibc returns large blocks to the system, which must then clear their pages again for every
+    activation of every step. On a Zen 5 core, keeping them made the sized DCGAN 1.16 times as fast and the
+    sized WGAN-GP 1.22 times (fp32, one thread). With another C library this does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -217,11 +218,10 @@ def keep_freed_memory() -> bool:
 
 
 def choose_device(name: str, ranks: Ranks | None = None) -> torch.device:
-    """CUDA where there is one, else the CPU, for `auto`; otherwise the device of that name.
+    """The device of that name; for `auto`, CUDA if available, otherwise the CPU.
 
-    Several ranks on one machine take a CUDA device each. A CUDA device with a number becomes torch's
-    current one, which is what pinned memory and the questions about the hardware are about. UsageError
-    when the device cannot be used.
+    Several ranks on one machine take one CUDA device each. A CUDA device with a number becomes torch's
+    current device, which pinned memory and hardware queries use. UsageError when the device cannot be used.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -239,13 +239,13 @@ def choose_device(name: str, ranks: Ranks | None = None) -> torch.device:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(
             f"The device '{name}' cannot be used here: {reason}",
-            fix="leave --device out, or see what ganzoo doctor finds",
+            fix="leave --device out, or run ganzoo doctor",
         ) from error
     return device
 
 
 def has_tf32(device: torch.device) -> bool:
-    """Whether the device multiplies fp32 in TF32: NVIDIA's, from Ampere on."""
+    """Whether the device multiplies fp32 in TF32: NVIDIA GPUs since Ampere."""
     return (
         device.type == "cuda"
         and torch.version.hip is None
@@ -254,16 +254,16 @@ def has_tf32(device: torch.device) -> bool:
 
 
 def arithmetic_of(precision: Precision, device: torch.device) -> str:
-    """`fp32` or `bf16`, and ` with TF32` where fp32 products, those beside bf16 too, are in TF32."""
+    """`fp32` or `bf16`, and ` with TF32` if fp32 products (also those of a bf16 run) use TF32."""
     return f"{precision} with TF32" if has_tf32(device) else precision
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """`auto` is bf16 where the hardware computes in it, else fp32.
+    """`auto` is bf16 if the hardware computes in bf16, otherwise fp32.
 
-    On CUDA, fp32 means TF32 where the hardware has it: sums in fp32 over factors rounded to 10 bits
-    of mantissa, in matrix products, convolutions and second-order penalties, those of a bf16 run
-    included. fp32 on other devices is exact.
+    On CUDA, fp32 means TF32 if the hardware has it: factors are rounded to 10 bits of mantissa and summed in
+    fp32. This holds for matrix products, convolutions and second-order penalties, also in a bf16 run. On
+    other devices fp32 is not rounded.
 
     On a Zen 4 core (avx512_bf16) bf16 trained the sized DCGAN 1.5 times as fast as fp32 and the
     MLPs 1.8 times; emulated bf16 is slower than fp32.
@@ -277,7 +277,7 @@ def _computes_in_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        # torch 2.9 does not tell yet.
+        # torch 2.9 does not have this function yet.
         found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     return False

@@ -1,9 +1,9 @@
-"""Layers for discriminators whose penalty differentiates a gradient: the same values for less work.
+"""Layers for discriminators whose penalty differentiates a gradient: the same values with less work.
 
-A convolution and its two gradients are one trilinear form seen from three sides, so gradients of
-gradients are convolutions and gradients again. Written that way each gets the kernel that is made for
-it; torch's double backward swaps batch and channels, and pays with odd kernels and copies. A piecewise
-linear activation has no second derivative; torch sends zeros for it back through the whole network.
+A convolution and its two gradients are derivatives of one trilinear form, so gradients of gradients are
+again convolutions and their gradients. Here each of them uses the kernel made for it. torch's double backward
+swaps batch and channels instead, which costs slow kernels and copies. A piecewise linear activation has no
+second derivative; torch still propagates zeros for it through the whole network.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -21,10 +21,10 @@ from ganzoo.training.compute import conv_as_matmul
 
 
 def use_lean_gradients(module: nn.Module) -> None:
-    """Let plain convolutions, ReLU and leaky ReLU of a network differentiate twice with less work.
+    """Make the double backward of plain convolutions, ReLU and leaky ReLU of a network cheaper.
 
-    Parameters and their names stay. Layers of other classes, parametrised ones (spectral norm) among
-    them, are left alone.
+    Parameters and their names stay. Layers of other classes do not change; this includes parametrised ones
+    (spectral norm).
     """
     for part in module.modules():
         if type(part) in (nn.Conv2d, conv_as_matmul.Conv2d):
@@ -36,9 +36,9 @@ def use_lean_gradients(module: nn.Module) -> None:
 
 
 class Conv2d(conv_as_matmul.Conv2d):
-    """A convolution, a product where it covers the whole map.
+    """A convolution; a matrix product if it covers the whole map.
 
-    Under autocast it is torch's: penalties of second order are computed outside.
+    Under autocast it is torch's: second-order penalties are computed without autocast.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
@@ -56,8 +56,8 @@ class ReLU(nn.ReLU):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Any shape to the same shape."""
-        bent: Tensor = _Bend.apply(input, 0.0, self.inplace)
-        return bent
+        result: Tensor = _Activation.apply(input, 0.0, self.inplace)
+        return result
 
 
 class LeakyReLU(nn.LeakyReLU):
@@ -65,12 +65,12 @@ class LeakyReLU(nn.LeakyReLU):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Any shape to the same shape."""
-        bent: Tensor = _Bend.apply(input, self.negative_slope, self.inplace)
-        return bent
+        result: Tensor = _Activation.apply(input, self.negative_slope, self.inplace)
+        return result
 
 
 class Geometry(NamedTuple):
-    """How a kernel walks over a map."""
+    """Stride, padding, dilation and groups of a convolution."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -80,15 +80,15 @@ class Geometry(NamedTuple):
 
 def convolution(maps: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """(N, C, H, W) with (O, C / groups, h, w) and (O,) -> (N, O, H', W'); gradients of any order."""
-    # The weight's gradient has a node of its own, and the maps go there unseen by autograd: the engine
-    # leaves it out where only the maps' gradient is asked for, as a penalty does.
+    # The weight's gradient has its own autograd node, and the maps are hidden from autograd there. So
+    # autograd skips it when only the gradient of the maps is needed, as in a penalty.
     weights = _ThroughWeight.apply((maps,), weight, bias, geometry)
     result: Tensor = _ThroughMaps.apply(maps, weight, bias, weights, geometry)
     return result
 
 
 class _ThroughMaps(Function):
-    """The convolution as a function of its maps; `weights` hands the gradient on to `_ThroughWeight`."""
+    """The convolution as a function of its maps; `weights` passes the gradient on to `_ThroughWeight`."""
 
     @staticmethod
     def forward(
@@ -110,22 +110,22 @@ class _ThroughMaps(Function):
 
 
 class _ThroughWeight(Function):
-    """The convolution as a function of weight and bias. Its value is not used: zeros without memory."""
+    """The convolution as a function of weight and bias. Its value is not used: zeros that need no memory."""
 
     @staticmethod
     def forward(
-        ctx: Any, unseen: tuple[Tensor], weight: Tensor, bias: Tensor | None, geometry: Geometry
+        ctx: Any, hidden: tuple[Tensor], weight: Tensor, bias: Tensor | None, geometry: Geometry
     ) -> Tensor:
-        (maps,) = unseen
+        (maps,) = hidden
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(maps)
         ctx.shape, ctx.geometry = weight.shape, geometry
-        walked = zip(maps.shape[2:], weight.shape[2:], *geometry[:3], strict=True)
-        players = [
-            (player + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-            for player, kernel, stride, padding, dilation in walked
+        dimensions = zip(maps.shape[2:], weight.shape[2:], *geometry[:3], strict=True)
+        sizes = [
+            (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            for size, kernel, stride, padding, dilation in dimensions
         ]
-        return maps.new_zeros(()).expand(maps.shape[0], weight.shape[0], *players)
+        return maps.new_zeros(()).expand(maps.shape[0], weight.shape[0], *sizes)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None) -> Any:
@@ -137,13 +137,13 @@ class _ThroughWeight(Function):
 
 
 class _MapsGradient(Function):
-    """The gradient that a convolution hands to its maps, of the given shape."""
+    """The gradient of a convolution with respect to its maps, of the given shape."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, weight: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(grad, weight)
         ctx.geometry = geometry
-        maps = _unset(grad, shape)
+        maps = _uninitialised(grad, shape)
         return _gradients(grad, maps, weight, geometry, (True, False, False))[0]
 
     @staticmethod
@@ -159,13 +159,13 @@ class _MapsGradient(Function):
 
 
 class _WeightGradient(Function):
-    """The gradient that a convolution hands to its weight, of the given shape."""
+    """The gradient of a convolution with respect to its weight, of the given shape."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, maps: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(grad, maps)
         ctx.geometry = geometry
-        weight = _unset(grad, shape)
+        weight = _uninitialised(grad, shape)
         return _gradients(grad, maps, weight, geometry, (False, True, False))[1]
 
     @staticmethod
@@ -180,7 +180,7 @@ class _WeightGradient(Function):
         )
 
 
-class _Bend(Function):
+class _Activation(Function):
     """x, times a slope where it is negative."""
 
     @staticmethod
@@ -190,7 +190,7 @@ class _Bend(Function):
         ctx.set_materialize_grads(False)
         relu = nn.functional.relu
         result = nn.functional.leaky_relu(x, slope, inplace) if slope else relu(x, inplace)
-        ctx.save_for_backward(result.detach())  # itself, it would hold the graph that holds it
+        ctx.save_for_backward(result.detach())  # without detach, graph and result would hold each other
         ctx.slope = slope
         return result
 
@@ -199,23 +199,23 @@ class _Bend(Function):
         if grad is None:
             return None, None, None
         (result,) = ctx.saved_tensors
-        return _Bent.apply(grad, result, ctx.slope), None, None
+        return _ActivationGradient.apply(grad, result, ctx.slope), None, None
 
 
-class _Bent(Function):
-    """The gradient through a bend; linear in it, so it is its own gradient."""
+class _ActivationGradient(Function):
+    """The backward pass of `_Activation`. It is linear in the gradient, so it is its own backward pass."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, result: Tensor, slope: float) -> Tensor:
         ctx.save_for_backward(result)
         ctx.slope = slope
-        bent: Tensor = torch.ops.aten.leaky_relu_backward(grad, result, slope, True)
-        return bent
+        through: Tensor = torch.ops.aten.leaky_relu_backward(grad, result, slope, True)
+        return through
 
     @staticmethod
     def backward(ctx: Any, change: Tensor) -> Any:
         (result,) = ctx.saved_tensors
-        return _Bent.apply(change, result, ctx.slope), None, None
+        return _ActivationGradient.apply(change, result, ctx.slope), None, None
 
 
 def _convolved(maps: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -223,8 +223,8 @@ def _convolved(maps: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geom
     return torch.convolution(maps, weight, bias, stride, padding, dilation, False, (0, 0), groups)
 
 
-def _unset(like: Tensor, shape: torch.Size) -> Tensor:
-    """Memory of that shape: `aten.convolution_backward` looks at the shape of what it does not read."""
+def _uninitialised(like: Tensor, shape: torch.Size) -> Tensor:
+    """An uninitialised tensor: `aten.convolution_backward` uses its shape, not its values."""
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
 

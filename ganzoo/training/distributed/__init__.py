@@ -1,1 +1,1 @@
-"""Several processes of one run."""
+"""One run in several processes."""

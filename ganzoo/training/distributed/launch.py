@@ -1,7 +1,6 @@
-"""Several processes on this machine through torchrun's own machinery, and what became of them.
+"""Start several processes on this machine with torchrun's own code, and turn its results into exit codes.
 
-torchrun starts, watches and restarts the processes; here its results become ganzoo's exit codes, which
-torchrun's command would lose.
+torchrun starts, monitors and restarts the processes. The `torchrun` command would lose ganzoo's exit codes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ganzoo.errors import ExitCode, FailedError, GanzooError, UsageError
+from ganzoo.errors import CODE_OF_STATUS, ExitCode, FailedError, GanzooError, UsageError
 from ganzoo.runs.run import Run
 from ganzoo.util import system
 
@@ -24,50 +23,42 @@ _PR_SET_PDEATHSIG = 1  # from sys/prctl.h
 
 _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 
-_CODES = {
-    "done": ExitCode.OK,
-    "paused": ExitCode.OK,
-    "diverged": ExitCode.DIVERGED,
-    "preempted": ExitCode.PREEMPTED,
-    "interrupted": ExitCode.INTERRUPTED,
-}
 
-
-# Set for the processes: those that were asked to stop then end with 0, which torchrun would take for a
-# failure otherwise, and start them again. What became of the run is read from its run.json.
+# Set for the processes. A process that is asked to stop then ends with 0: torchrun would treat another code
+# as a failure and start it again. The outcome of the run is read from its run.json.
 LAUNCHED = "GANZOO_LAUNCHED"
 
 
 def follow_launcher() -> None:
-    """Let this process be asked to stop when its launcher is killed, where the system can do that (Linux)."""
+    """Send this process SIGTERM when its launcher is killed, if the system can do that (Linux)."""
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: int) -> int:
-    """Run `ganzoo ARGUMENTS` in so many processes of one run; returns the exit code of the command.
+    """Run `ganzoo ARGUMENTS` in `devices` processes of one run; returns the exit code of the command.
 
-    A process that fails takes the others with it; all are started again, `max_restarts` times at most, so
-    the arguments should let them go on (`--auto-resume`). Signals are passed on. FailedError names the
-    process that was killed.
+    When a process fails, all others end too, and all start again, at most `max_restarts` times. So the
+    arguments should let them resume (`--auto-resume`). Signals are passed on. FailedError names the process
+    that was killed.
     """
     if "RANK" in os.environ:
         raise UsageError(
-            "This process is one of several already.",
+            "This process is already one of several.",
             where=f"RANK={os.environ['RANK']}",
-            fix="leave --devices out: whoever started the processes has said how many there are",
+            fix="leave --devices out: the launcher has set the number of processes",
         )
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import get_args_parser, run
 
-    # Its reports of failures repeat at length what the processes say themselves.
+    # torchrun's failure reports repeat at length what the processes print themselves.
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, system.cores() // devices)))
     options = ["--standalone", f"--nproc-per-node={devices}", f"--max-restarts={max_restarts}"]
     options += [f"--signals-to-handle={_SIGNALS}", "--module", "ganzoo"]
-    # torch 2.13 shares one store among all starts, and a restarted process finds the dead ones' addresses.
+    # torch 2.13 shares one store among all starts: a restarted process would find addresses of dead ones.
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     before = _record(run_dir)
     os.environ[LAUNCHED] = "1"
@@ -79,27 +70,27 @@ def launch(arguments: Sequence[str], run_dir: Path, devices: int, max_restarts: 
     except SignalException as error:
         stopped = ExitCode.INTERRUPTED if error.sigval == signal.SIGINT else ExitCode.PREEMPTED
         after = _record(run_dir)
-        # Unchanged, it tells of an earlier start: the signal came before training began.
-        return stopped if after == before else _CODES.get(after.get("status", ""), stopped)
+        # If unchanged, the record is of an earlier start: the signal came before training began.
+        return stopped if after == before else CODE_OF_STATUS.get(after.get("status", ""), stopped)
     finally:
         del os.environ[LAUNCHED]
-    return _CODES.get(_record(run_dir).get("status", ""), ExitCode.OK)
+    return CODE_OF_STATUS.get(_record(run_dir).get("status", ""), ExitCode.OK)
 
 
 def _code_of(rank: int, code: int) -> int:
-    """The process has said what was wrong, unless it was killed."""
+    """The exit code of a process that printed its own error; FailedError for a process that was killed."""
     if code in list(ExitCode):
         return code
     reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     raise FailedError(
         f"Process {rank} of the run {reason}.",
         where=f"rank {rank}",
-        fix="start the same command with --auto-resume: it goes on from the last checkpoint",
+        fix="start the same command with --auto-resume: it continues from the last checkpoint",
     )
 
 
 def _record(run_dir: Path) -> dict[str, Any]:
-    """What the run says of itself; empty when there is none."""
+    """The run's run.json; empty when there is no run."""
     try:
         return Run.open(run_dir).record
     except GanzooError:

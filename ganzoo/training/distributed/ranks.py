@@ -1,11 +1,11 @@
-"""Several processes that train one run together: who this one is, and what they tell each other.
+"""Several processes that train one run together: the rank of this one, and their communication.
 
-Networks are not wrapped. Each rank computes its share of the global batch; gradients are added up in one
+Networks are not wrapped. Each rank computes its share of the global batch; gradients are summed in one
 flat all-reduce before each optimiser step, so that penalties, unused heads and losses that call a
 discriminator's methods are right (docs/reliability.md). With one process all of this does nothing.
 
-Who starts the processes does not matter: RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT
-are read, and nothing else. Messages are tensors; no objects are sent.
+Any launcher works: only RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are read. Messages are
+tensors; no objects are sent.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
 def other_rank_ended(error: BaseException) -> FailedError | None:
-    """What to say where another process has gone, which has said itself why; None for other errors."""
+    """The error to raise when another process has ended, which printed the reason; None for other errors."""
     text = str(error)
     if not any(sign in text for sign in ("onnection closed by peer", "onnection reset by peer", "NCCL")):
         return None
     return FailedError(
-        "Another process of this run has ended, so this one ends, too.",
+        "Another process of this run has ended, so this one ends too.",
         where=f"rank {os.environ.get('RANK', '?')}",
-        fix="see what the other one said",
+        fix="see the error of the other process",
     )
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of a run's processes this one is."""
+    """Which process of a run this is: `rank` of `world`, and its number `local` on this machine."""
 
     rank: int = 0
     local: int = 0
@@ -46,7 +46,7 @@ class Ranks:
 
     @classmethod
     def from_environment(cls) -> Ranks:
-        """As whoever started the processes says; one process when nothing is said."""
+        """Read the launcher's environment variables; one process if there are none."""
         if "RANK" not in os.environ and "WORLD_SIZE" not in os.environ:
             return cls()
         try:
@@ -62,15 +62,15 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one process that writes files and talks to the user."""
+        """Whether this is the process that writes files and prints messages."""
         return self.rank == 0
 
     def connect(self, device: torch.device) -> None:
-        """Meet the other ranks. FailedError when they do not come."""
+        """Connect to the other ranks. FailedError when that fails."""
         if self.world == 1 or dist.is_initialized():
             return
-        # Its functions' defaults hold the group that exists when it is imported, as optimisers do later:
-        # that group outlives leave(), and its threads then abort one exit in ten.
+        # Import this before the group exists: default arguments in it keep the current group alive, and
+        # optimisers import it later. A group that outlives leave() made one exit in ten abort.
         importlib.import_module("torch.distributed.nn.functional")
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         try:
@@ -83,16 +83,16 @@ class Ranks:
             ) from error
 
     def leave(self) -> None:
-        """Shard from the others for good: a process cannot meet them twice."""
+        """Disconnect from the other ranks; a process cannot connect a second time."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
     def share(self, count: int) -> range:
-        """The samples of a global batch that this rank computes; shares differ by one at most."""
+        """The samples of a global batch that this rank computes; shares differ by at most one sample."""
         return range(self.rank * count // self.world, (self.rank + 1) * count // self.world)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over the ranks, with one message for each type of number."""
+        """Replace each tensor by its sum over the ranks, with one message per data type."""
         if self.world == 1:
             return
         for dtype in sorted({value.dtype for value in tensors}, key=str):
@@ -109,7 +109,7 @@ class Ranks:
             torch._foreach_div_(list(tensors), self.world)
 
     def largest(self, *values: float) -> list[float]:
-        """The largest of each value over the ranks: how they agree on something."""
+        """The maximum of each value over the ranks. Ranks use it to agree on a value."""
         if self.world == 1:
             return list(values)
         numbers = torch.tensor(values, dtype=torch.float64)
@@ -117,7 +117,7 @@ class Ranks:
         return numbers.tolist()
 
     def copy_from_main(self, tensors: Sequence[Tensor]) -> None:
-        """Give each tensor the values that it has on the main rank."""
+        """Copy the main rank's values into each tensor."""
         if self.world > 1:
             for value in tensors:
                 dist.broadcast(value, 0)
@@ -135,7 +135,7 @@ class Ranks:
         return message.numpy().tobytes()
 
     def gathered(self, value: Tensor) -> list[Tensor]:
-        """A host tensor of the same shape from each rank, in their order."""
+        """The tensors of all ranks, in rank order: host tensors of the same shape."""
         if self.world == 1:
             return [value]
         found = [torch.empty_like(value) for _ in range(self.world)]
@@ -143,6 +143,6 @@ class Ranks:
         return found
 
     def wait(self) -> None:
-        """Return when every rank is here."""
+        """Wait until every rank calls this."""
         if self.world > 1:
             self.largest(0.0)

@@ -1,1 +1,1 @@
-"""What a run writes down and tells while it trains."""
+"""What a run writes and reports while it trains."""

@@ -1,7 +1,7 @@
-"""Looks at what a run logs and says, in words, when it seems to go wrong. It never changes the run.
+"""Checks the logged values of a run and warns when it seems to go wrong. It never changes the run.
 
-Each rule compares a run with its own past or with its data, so that it holds for any loss and any
-network. docs/reliability.md has what healthy and sick runs measured, from which the limits were chosen.
+Each rule compares a run with its own past or with its data, so that it works for any loss and network.
+docs/reliability.md has the values of good and failed runs from which the limits were chosen.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-# Of the mean distance between real samples. Healthy runs were above 0.7 from a tenth of their length on.
+# Share of the mean distance between real samples. Good runs were above 0.7 after a tenth of their length.
 ALIKE = 0.4
 
-# Ticks that make a past, and how many of them are kept.
+# Log lines needed for a comparison with the past, and how many are kept.
 FEWEST, MOST = 10, 50
 
-# Times the median of the past: healthy runs stayed between 0.29 and 6.0.
+# Factors of the median of the past: good runs stayed between 0.29 and 6.0.
 SMALL, LARGE = 1e-2, 30.0
 
-# Scores that were closer than this count as this close: from nearly equal ones any gap is a large step.
+# A smaller gap between scores counts as this gap: otherwise any change from nearly equal scores is large.
 SMALLEST_GAP = 0.1
 
-# Before this share of a run and so many cycles, samples are alike because nothing is learned yet.
+# Before this share of a run and this many cycles, samples are alike because nothing is learned yet.
 EARLY, FEWEST_CYCLES = 0.1, 200
 
 
 class Diagnostics:
-    """Follows the values of a run from tick to tick; `past` are those of its log."""
+    """Follows the values of a run from log line to log line; `past` are the values of its log."""
 
     def __init__(self, past: Iterable[Mapping[str, float]] = ()) -> None:
         self._past: deque[Mapping[str, float]] = deque(past, maxlen=MOST)
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def look(self, values: Mapping[str, float]) -> list[str]:
-        """What should be said of a log line's values; each kind of thing once."""
+        """Warnings about the values of a log line; each kind of warning comes once."""
         found: dict[str, str] = {}
         if len(self._past) >= FEWEST:
             for role, other in (("generator", "discriminator"), ("discriminator", "generator")):
@@ -44,19 +44,19 @@ class Diagnostics:
         return self._fresh(found)
 
     def look_at_samples(self, share: float, steps: int, spread: float | None) -> list[str]:
-        """What should be said of samples of that `spread`, at this share of the run, after so many cycles."""
+        """Warnings about samples with that `spread`, at this share of the run, after `steps` cycles."""
         if spread is None or share < EARLY or steps < FEWEST_CYCLES or spread >= ALIKE:
             return []
         text = (
-            f"the samples are nearly alike: they lie {spread:.2f} times as far apart as real ones (mode "
-            "collapse?). Look at the newest image in samples/; if it is so, try a loss with a gradient "
+            f"the samples are nearly alike: they are {spread:.2f} times as far apart as real ones (mode "
+            "collapse?). Look at the newest image in samples/. If they are alike, try a loss with a gradient "
             "penalty (+wgan-gp), a lower generator.lr, or a larger batch"
         )
         return self._fresh({"alike": text})
 
     def _fresh(self, found: Mapping[str, str]) -> list[str]:
-        fresh = {kind: text for kind, text in found.items() if kind not in self._said}
-        self._said |= fresh.keys()
+        fresh = {kind: text for kind, text in found.items() if kind not in self._reported}
+        self._reported |= fresh.keys()
         return list(fresh.values())
 
     def _gradients(self, role: str, other: str, values: Mapping[str, float]) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Diagnostics:
         now, before = values.get(name), self._median(name)
         if now is None or before is None:
             return {}
-        change = f"its gradient has the norm {now:.3g}, before it was {before:.3g}"
+        change = f"its gradient norm is {now:.3g}, it was {before:.3g} before"
         if now < SMALL * before:
             return {
                 f"small {role}": f"the {role} hardly learns any more: {change}. The {other} may be too "
@@ -72,7 +72,7 @@ class Diagnostics:
             }
         if now > LARGE * before:
             return {
-                f"large {role}": f"the {role} takes wild steps: {change}. Try lower learning rates "
+                f"large {role}": f"the {role} takes very large steps: {change}. Try lower learning rates "
                 "(generator.lr, discriminator.lr), or a gradient penalty"
             }
         return {}
@@ -87,7 +87,7 @@ class Diagnostics:
             return {}
         return {
             "scores": f"the scores of real and generated samples drift apart: by {now:.3g}, before by "
-            f"{before:.3g}. The discriminator is winning: try a lower discriminator.lr, a smaller "
+            f"{before:.3g}. The discriminator is too strong: try a lower discriminator.lr, a smaller "
             "train.n_critic, or a gradient penalty"
         }
 

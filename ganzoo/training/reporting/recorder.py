@@ -1,7 +1,7 @@
-"""What a run leaves behind while it trains: log lines, sample images, checkpoints, reports.
+"""What a run writes while it trains: log lines, sample images, checkpoints, reports.
 
-The recorder decides from the progress of the run what is due after a cycle; it never changes what
-is trained. Of several ranks the main one writes; the others take part in what needs all of them.
+The recorder decides from the progress of the run what is due after a cycle; it never changes training.
+With several ranks, the main one writes; the others take part in what needs all of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganzoo.config.plan import Plan
+from ganzoo.config.schedule import number_at
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
@@ -23,14 +24,14 @@ from ganzoo.training.scores import RunScores
 from ganzoo.training.state import Training
 from ganzoo.util.files import append_line, write_bytes
 
-# Without intervals of their own: log lines, grids and checkpoints in a run, whatever its length.
+# Log lines, sample grids and checkpoints in a run of any length, if the settings have no intervals.
 LOGS, GRIDS, CHECKPOINTS = 200, 20, 10
 
-# Of the time; evaluation that takes more is worth a word.
-DEAR = 0.03
+# A note says so when evaluation takes a larger share of the time.
+EVALUATION_SHARE = 0.03
 
-# Cycles after which numbers that are not finite are noticed, where no log line is due before.
-NOTICED = 100
+# Means are checked for values that are not finite after each log line, and every 100 cycles.
+CHECK_EVERY = 100
 
 
 class Recorder:
@@ -51,14 +52,14 @@ class Recorder:
         self.samples = samples
         self.reporter = reporter
         self.evaluation = evaluation
-        self._told: set[str] = set()
-        self._known: set[str] = set()  # names of scores
+        self._noted: set[str] = set()
+        self._score_names: set[str] = set()
         self._is_main = training.engine.ranks.is_main
         self._log = run.path / "log.jsonl"
         self.rewind()
 
     def rewind(self) -> None:
-        """Go on from where the training stands now: after a resume, and when it was rolled back."""
+        """Continue from the state of `training`: after a resume and after a rollback."""
         training = self.training
         self._started = time.perf_counter() - training.seconds
         self._tick = (time.perf_counter(), training.images)
@@ -70,25 +71,21 @@ class Recorder:
         self._diagnostics = Diagnostics(line["values"] for line in past)
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
         if self._is_main and self._log.exists():
-            # Forget what is done again, and a line that a crash tore.
+            # Remove lines that will be written again, and a line that a crash cut off.
             write_bytes(self._log, "".join(json.dumps(line) + "\n" for line in past).encode())
 
     @property
     def share(self) -> float:
-        """How much of the run is done, in 0..1, by images or minutes, whichever is further."""
-        settings = self.plan.train
-        share = self.training.images / settings.images if settings.images is not None else 0.0
-        if settings.minutes is not None:
-            share = max(share, self.training.seconds / (60.0 * settings.minutes))
-        return min(1.0, share)
+        """How much of the run is done, in 0..1."""
+        return self.plan.train.share(self.training.images, self.training.seconds)
 
     def elapsed(self) -> float:
-        """Seconds of training, those before a resume included; agreed upon where they end the run."""
+        """Seconds of training, including those before a resume; the same on all ranks if they end the run."""
         seconds = time.perf_counter() - self._started
         return self.training.engine.ranks.largest(seconds)[0] if self.plan.train.minutes else seconds
 
     def after_cycle(self, images_before: int) -> None:
-        """Do what became due since the last call, in a cycle that began after `images_before` images."""
+        """Do what became due in this cycle, which began after `images_before` images."""
         training, settings = self.training, self.plan.train
         training.seconds = self.elapsed()
         self._spread, self._scores = None, {}
@@ -103,9 +100,9 @@ class Recorder:
             self.evaluate()
         if scored or _due(settings.log_every, LOGS, span):
             self.attempt(self.log)
-        elif training.steps % NOTICED == 0:
+        elif training.steps % CHECK_EVERY == 0:
             self._check(training.meter.means())
-        # A score is of one moment: a checkpoint that it is to be kept by has to be of that one, too.
+        # Scores are of the current weights: a checkpoint that is kept for its score needs the same weights.
         best = scored and settings.keep_best and settings.best_name not in self._values
         if (best or _due(settings.checkpoint_every, CHECKPOINTS, span)) and share < 1.0:
             self.attempt(self.checkpoint)
@@ -125,30 +122,30 @@ class Recorder:
             "values": values,
         }
         self._tick, self._values = (now, training.images), values
-        if self._spread is not None:  # of samples drawn in this cycle: a resumed run has the same lines
+        if self._spread is not None:  # only of samples drawn in this cycle, so a resumed run logs the same
             record["sample_spread"] = round(self._spread, 4)
         if self._scores:
             record["scores"] = dict(self._scores)
-        self._say(self._diagnostics.look(values))
+        self._note_all(self._diagnostics.look(values))
         if self._is_main:
             append_line(self._log, json.dumps(record))
         self.reporter.tick(record)
 
     def finish(self) -> None:
-        """Save the run as it stands. StorageError when the disk does not take the checkpoint."""
+        """Save the run. StorageError when the checkpoint cannot be written."""
         self.training.seconds = self.elapsed()
         self.checkpoint()
         if self._is_main and not self.samples.file().exists():
             self.attempt(self.sample)
 
     def sample(self) -> None:
-        """Draw the generators' images of the fixed inputs."""
+        """Write images of the generators' samples for the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
-            self._say(self._diagnostics.look_at_samples(self._share, self.training.steps, self._spread))
+            self._note_all(self._diagnostics.look_at_samples(self._share, self.training.steps, self._spread))
 
     def evaluate(self) -> None:
-        """Score the generator's samples; they go into the log line of this moment.
+        """Score the generator's samples; the scores go into the log line of this cycle.
 
         DivergedError, on all ranks, when the samples are not finite.
         """
@@ -158,30 +155,30 @@ class Recorder:
                 self._scores = self.evaluation()
             except DivergedError as error:
                 diverged = error.what
-        # The others know nothing of the samples, and must not go on alone to what needs all ranks.
+        # The other ranks do not see the samples, and must not wait for the main rank later.
         diverged = self.training.engine.ranks.broadcast(diverged.encode()).decode()
         if diverged:
             raise self._diverged(diverged)
         if self.evaluation is None:
             return
-        self._known |= set(self._scores)
+        self._score_names |= set(self._scores)
         then, images = self._tick
-        self._tick = (then + self.evaluation.last, images)  # no time in which images were learned from
+        self._tick = (then + self.evaluation.last, images)  # evaluation is not training time
         share = self.evaluation.seconds / (self.training.seconds + self.evaluation.last)
-        if share > DEAR and self._share > 0.5:
+        if share > EVALUATION_SHARE and self._share > 0.5:
             self._once(
-                "dear",
+                "slow evaluation",
                 f"evaluation takes {share:.0%} of the time: a larger --eval-every or fewer "
-                "train.eval_samples make it cheaper",
+                "train.eval_samples make it faster",
             )
 
     def real(self) -> None:
-        """Draw real samples once, to compare with."""
+        """Write images of real samples once, to compare with."""
         if self._is_main and self.training.images == 0:
             self.attempt(self.samples.draw_real)
 
     def checkpoint(self) -> None:
-        """Write a checkpoint. StorageError when the disk does not take it."""
+        """Write a checkpoint. StorageError when it cannot be written."""
         training, settings = self.training, self.plan.train
         tensors = training.tensors()
         about = {
@@ -192,12 +189,12 @@ class Recorder:
             "settings": self.plan.settings(),
         }
         score = settings.score({**self._values, **self._scores})
-        known = {**self._values, **dict.fromkeys(self._known)}
-        waits = settings.eval_every is not None and not self._known
+        known = {**self._values, **dict.fromkeys(self._score_names)}
+        waits = settings.eval_every is not None and not self._score_names
         if settings.keep_best and known and settings.best_name not in known and not waits:
             self._once(
                 "best",
-                f"train.keep_best has no effect: no value of the log is '{settings.best_name}'; it has "
+                f"train.keep_best has no effect: the log has no value '{settings.best_name}'; it has "
                 f"{', '.join(known)}",
             )
         try:
@@ -212,26 +209,27 @@ class Recorder:
         self.run.update(images=training.images, seconds=round(training.seconds, 3))
 
     def _check(self, values: Mapping[str, float]) -> None:
-        """DivergedError when a mean is not finite, or when no step was sound."""
+        """DivergedError when a mean is not finite, or when all recent steps were skipped."""
         bad = next((name for name, value in values.items() if not math.isfinite(value)), None)
-        still = None
+        stuck = None
         for role in ("generator", "discriminator"):
             if values.get(f"skipped_{role}", 0) < 1:
                 self._moved[role] = self.training.steps
-            elif self.training.steps - self._moved[role] >= NOTICED:
-                still = role
-        if bad is None and still is None:
+            elif self.training.steps - self._moved[role] >= CHECK_EVERY:
+                stuck = role
+        if bad is None and stuck is None:
             return
-        seen = f"{bad} is not finite" if bad else f"{NOTICED} steps of the {still} in a row were skipped"
+        seen = f"{bad} is not finite" if bad else f"{CHECK_EVERY} steps of the {stuck} in a row were skipped"
         raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
 
     def _diverged(self, what: str) -> DivergedError:
-        rates = self.plan.generator.lr, self.plan.discriminator.lr
+        here = self._share, self.training.images
+        rates = [number_at(side.lr, *here) for side in (self.plan.generator, self.plan.discriminator)]
         lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
-        fix = f"begin again with lower rates, for example {lower}"
+        fix = f"start again with lower learning rates, for example {lower}"
         if not self.training.rollbacks and has_any(self.run.checkpoints):
             fix += (
-                "; or go on from the last sound checkpoint at half of them: "
+                "; or continue from the last sound checkpoint at half the rates: "
                 f"ganzoo train --resume {self.run.path} --on-nan rollback"
             )
         return DivergedError(
@@ -241,24 +239,24 @@ class Recorder:
         )
 
     def _once(self, kind: str, text: str) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._noted:
+            self._noted.add(kind)
             self.reporter.note(text)
 
-    def _say(self, texts: list[str]) -> None:
+    def _note_all(self, texts: list[str]) -> None:
         for text in texts:
             self.reporter.note(f"after {self.training.images:,} images {text}")
 
     def attempt(self, action: Callable[[], None]) -> None:
-        """Write something; when the disk does not take it, say so and train on."""
+        """Write something; if it cannot be written, note that and continue training."""
         try:
             action()
         except StorageError as error:
-            self.reporter.note(f"training goes on, but: {error.what} ({error.where})")
+            self.reporter.note(f"training continues, but: {error.what} ({error.where})")
 
 
 def _due(every: int | None, parts: int, span: tuple[float, float, int, int]) -> bool:
-    """Whether a multiple of the interval (in images, or a part of the run) was passed."""
+    """Whether the cycle passed a multiple of the interval: `every` images, or 1/`parts` of the run."""
     before, after, images_before, images = span
     if every is not None:
         return images // every > images_before // every

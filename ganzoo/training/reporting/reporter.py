@@ -1,4 +1,4 @@
-"""What is told while a run trains, and to whom."""
+"""The interface through which a run reports its progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganzoo.training.state import Training
 
 
 class Reporter(Protocol):
-    """Who is told about a run: a terminal, a script, nobody."""
+    """Receives the progress of a run and shows it: on a terminal, to a script, or not at all."""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Training is about to begin."""
@@ -23,23 +23,23 @@ class Reporter(Protocol):
         """A log line was written."""
 
     def note(self, text: str) -> None:
-        """Something that a user should know."""
+        """A message for the user."""
 
 
 class NullReporter:
-    """Implements `recorder.Reporter` without any output."""
+    """A `Reporter` without output; it keeps the notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
-        """Nothing to say."""
+        """Do nothing."""
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
-        """Nothing to say."""
+        """Do nothing."""
 
     def tick(self, record: Mapping[str, Any]) -> None:
-        """The log file has it."""
+        """Do nothing: the log file has the line."""
 
     def note(self, text: str) -> None:
         """Keep the note."""

@@ -1,4 +1,4 @@
-"""What run.json says of a training: how it was set up, how cycles reach the device, how it failed."""
+"""What run.json says about a training: how it was set up, and how it failed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ganzoo.util.error_notes import blamed
 
 @contextmanager
 def recorded_failures(run: Run) -> Iterator[None]:
-    """Note in run.json how the block failed; name what is not ganzoo's own error."""
+    """Write into run.json how the block failed; other errors than ganzoo's own become a FailedError."""
     try:
         yield
     except BaseException as error:
@@ -35,11 +35,11 @@ def recorded_failures(run: Run) -> Iterator[None]:
             raise
         if other := other_rank_ended(error):
             raise other from error
-        fix = "GANZOO_STRICT=1 shows the traceback"
+        fix = "set GANZOO_STRICT=1 to see the traceback"
         if is_out_of_memory(error):
-            fix = "a smaller --batch-size"
+            fix = "use a smaller --batch-size"
         elif "more than 1 value per channel" in str(error):
-            fix = "a larger --batch-size or train.micro_batch: BatchNorm needs two samples"
+            fix = "use a larger --batch-size or train.micro_batch: BatchNorm needs two samples"
         whose, contents = blamed(error)
         raise FailedError(
             f"Training stopped{f' in {whose}' if whose else ''}: "
@@ -50,7 +50,7 @@ def recorded_failures(run: Run) -> Iterator[None]:
 
 
 def record_of(setup: TrainingSetup) -> dict[str, Any]:
-    """What run.json says of a run from its beginning on."""
+    """What run.json says about a run from its start."""
     plan, dataset, training = setup.plan, setup.dataset, setup.training
     return {
         "command": sys.argv,
@@ -79,7 +79,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a run's numbers."""
+    """Versions of the packages that affect a run's numbers."""
     return {
         "ganzoo": __version__,
         "torch": torch.__version__,

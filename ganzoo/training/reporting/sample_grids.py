@@ -1,4 +1,4 @@
-"""The images that a run shows of itself: the same inputs at every stage, beside real samples once."""
+"""Sample images of a run: generated from the same inputs each time, and real samples once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POINTS = 1000
 
 
 class SampleGrids:
-    """StepRandom what the averaged generators make of fixed inputs into a folder."""
+    """Writes images of the averaged generators' samples into a folder, always from the same inputs."""
 
     def __init__(
         self, folder: Path, plan: Plan, training: Training, batches: Batches, fields: Mapping[str, Field]
@@ -38,14 +38,14 @@ class SampleGrids:
         self.inputs = self._fixed_inputs()
 
     def draw(self) -> float | None:
-        """Draw the images of this moment; returns the spread of the first kind, see `spread`."""
+        """Write the current images; returns the spread of the first field that is written, see `spread`."""
         generated = self._generate()
         for net in self._training.networks.generators.values():
             for name in net.writes:
-                values, beside = generated[name], self._beside(net, name)
+                values, others = generated[name], self._inputs_and_target(net, name)
                 field = self.fields[name]
-                if beside and field.is_image:
-                    shown = [beside[0], images.to_pixels(field, values), *beside[1:]]
+                if others and field.is_image:
+                    shown = [others[0], images.to_pixels(field, values), *others[1:]]
                     image = images.draw(field, images.side_by_side(shown), columns=3, fit=True)
                 else:
                     image = images.draw(field, values, self._reference(name), columns=self._columns, fit=True)
@@ -54,7 +54,7 @@ class SampleGrids:
         return spread(generated[self._first], self._real(self._first, len(generated[self._first])))
 
     def draw_real(self) -> None:
-        """Draw real samples, to compare with."""
+        """Write images of real samples, to compare with."""
         for field in self.fields.values():
             if field.source == "data" and field.dtype == "float32":
                 values = self._real(field.name, None if field.is_image else POINTS)
@@ -65,7 +65,7 @@ class SampleGrids:
                     images.save(image, self.folder / f"real-{field.name}.png")
 
     def file(self, name: str = "") -> Path:
-        """The image of this moment, of the field `name` or of the first one."""
+        """The path of the current image: of the field `name`, or of the first one."""
         suffix = "" if name in ("", self._first) else f"-{name}"
         return self.folder / f"{self._training.images:012d}{suffix}.png"
 
@@ -82,7 +82,7 @@ class SampleGrids:
         settings, device = self._plan.train, self._training.engine.device
         nets = self._training.networks.generators.values()
         names = {name for net in nets for name in net.reads if self.fields[name].source == "data"}
-        # Whole rows of classes, where a grid has a column for each class.
+        # Whole rows, if the grid has a column for each class.
         classes = max((len(self.fields[name].classes) for name in names), default=0)
         count = settings.samples - (settings.samples % classes if 0 < classes <= settings.samples else 0)
         if not any(self.fields[name].is_image for net in nets for name in net.writes):
@@ -106,21 +106,21 @@ class SampleGrids:
                     written[key] = value.float().cpu().numpy()
         return written
 
-    def _beside(self, net: Net, name: str) -> list[Array]:
-        """What an image `name` was made of, and the right answer where the data has one, as pixels.
+    def _inputs_and_target(self, net: Net, name: str) -> list[Array]:
+        """The input images of an image `name`, and the target image if the data has one, as pixels.
 
-        Nothing for generators that read no image.
+        An empty list for generators that read no image.
         """
         read = [key for key in net.reads if self.fields[key].is_image and self.fields[key].source == "data"]
         if not read:
             return []
-        # One strip of all that it reads: what is made of it comes behind.
+        # All inputs side by side as one image; the output comes after it.
         given = [images.to_pixels(self.fields[key], self.inputs[key].cpu().numpy()) for key in read]
         shown = [images.side_by_side(given)]
-        answer = None
+        target = None
         if not self._plan.dataset.item.spec.unpaired:
-            answer = self._real(name, len(given[0]))
-        return [*shown, images.to_pixels(self.fields[name], answer)] if answer is not None else shown
+            target = self._real(name, len(given[0]))
+        return [*shown, images.to_pixels(self.fields[name], target)] if target is not None else shown
 
     def _real(self, name: str, count: int | None = None) -> Array | None:
         if name not in self._batches.names:
@@ -130,12 +130,12 @@ class SampleGrids:
         return values
 
     def _reference(self, name: str) -> Array | None:
-        """Real points to draw behind generated ones; images stand alone."""
+        """Real points to draw behind generated points; None for images."""
         return None if self.fields[name].is_image else self._real(name, POINTS)
 
 
 def spread(generated: Array, real: Array | None) -> float | None:
-    """How far generated samples lie apart, as a share of how far real ones do: 0 when all are alike.
+    """The mean distance between generated samples, divided by that of real ones: 0 when all are alike.
 
     The mean Euclidean distance over all pairs of the first 64 samples, (n, *shape) each. None without
     real samples to compare with, or when those do not differ.

@@ -1,19 +1,14 @@
-"""Training loops that can be measured: ganzoo's own, as `ganzoo train` runs it, and the plain one.
-
-python -m ganzoo.bench.loops ganzoo dcgan '{"train.threads": 1}'
-"""
+"""Training loops that can be measured: ganzoo's own, as `ganzoo train` runs it, and the plain one."""
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.bench.step_gate import StepGate
+from benchmarks.speed.step_gate import StepGate
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -21,17 +16,6 @@ if TYPE_CHECKING:
     from ganzoo.training.state import Training
 
 ENDLESS = 10**12
-
-
-def main(arguments: list[str]) -> None:
-    """Run a loop for one recipe with settings by path, both as in `ganzoo train`."""
-    gate = StepGate()
-    kind, recipe, settings = arguments
-    from ganzoo.config.resolve import resolve
-    from ganzoo.registry.registry import load_registry
-
-    plan = resolve(recipe, load_registry(), overrides=json.loads(settings))
-    {"ganzoo": ganzoo_loop, "plain": plain_loop}[kind](plan, gate)
 
 
 def ganzoo_loop(plan: Plan, gate: StepGate) -> None:
@@ -44,7 +28,7 @@ def ganzoo_loop(plan: Plan, gate: StepGate) -> None:
 
 def plain_loop(plan: Plan, gate: StepGate) -> None:
     """Train the same plan with the plain loop. Ends with the gate."""
-    from ganzoo.bench.plain_loop import train
+    from benchmarks.speed.plain_loop import train
 
     train(plan, gate)
 
@@ -83,7 +67,3 @@ class GatedReporter:
     def note(self, text: str) -> None:
         """What a user would be told goes where the loop prints."""
         print(text)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

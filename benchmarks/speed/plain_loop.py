@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.speed.step_gate import StepGate
 from ganzoo.api.networks import Net
 from ganzoo.api.training import Batch
-from ganzoo.bench.step_gate import StepGate
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import OptimizerSettings
 from ganzoo.data.batches import Batches
@@ -28,8 +28,7 @@ from ganzoo.fields import Field
 from ganzoo.networks.apply import apply, noise_fields
 from ganzoo.networks.build import build_networks
 from ganzoo.training.compute.device import Engine, choose_device
-from ganzoo.training.objective import make_objective
-from ganzoo.training.phases import Penalty
+from ganzoo.training.objective import Penalty, make_objective
 
 
 def train(plan: Plan, gate: StepGate) -> None:
@@ -110,6 +109,11 @@ class PlainView:
     def fake_outputs(self) -> Batch:
         """Scores of the generated batch."""
         return self.discriminate(self.fake)
+
+    @property
+    def progress(self) -> Tensor:
+        """Not followed here: no term of the compared recipes asks for it."""
+        return torch.zeros(())
 
     def discriminate(self, batch: Batch) -> Batch:
         """Scores of a batch."""
