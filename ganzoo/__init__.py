@@ -10,7 +10,7 @@ Importing this module imports neither torch nor onnxruntime; each function impor
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,11 +40,13 @@ def train(
     precision: str | None = None,
     run_dir: str | PathLike[str] | None = None,
     auto_resume: bool = False,
+    warm_start: str | PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a recipe, an `architecture+loss` combination or a settings file; returns the run.
 
-    `settings` takes further values by dotted path (`{"generator.lr": 1e-4}`). Ctrl-C saves and
+    `settings` takes further values by dotted path (`{"generator.lr": 1e-4}`). `warm_start` is a run directory
+    whose weights the networks begin with, where names and shapes agree. Ctrl-C saves and
     returns a run whose `record["status"]` is "interrupted". With `auto_resume` the same call resumes
     a run that ended early. Errors are `ganzoo.errors.GanzooError`.
     """
@@ -63,6 +65,7 @@ def train(
         "train.seed": seed,
         "train.device": device,
         "train.precision": precision,
+        "train.warm_start": None if warm_start is None else fspath(warm_start),
     }
     overrides = {**{key: value for key, value in named.items() if value is not None}, **(settings or {})}
     registry = load_registry()

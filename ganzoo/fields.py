@@ -71,6 +71,10 @@ def places(columns: Sequence[Column]) -> list[Place]:
     return [found[at] for at in range(len(columns))]
 
 
+PIXELS = ("channel", "height", "width")
+"""The axes of pixels."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One named entry of a batch, declared once for data check, sampler, ONNX and runtime.
@@ -147,8 +151,13 @@ class Field:
             raise ValueError(f"the columns of '{self.name}' fill {size} values, its shape is {self.shape}")
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether a sample is channel x height x width with 1, 3 or 4 channels, and so fits uint8 pixels."""
+        return self.axes == PIXELS and self.dtype == "float32" and self.shape[0] in (1, 3, 4)
+
+    @property
     def is_image(self) -> bool:
-        """Whether the field is an image: channels x height x width with 1, 3 or 4 channels."""
+        """Deprecated, gone in 0.3: whether the shape is that of an image of 1, 3 or 4 channels."""
         return self.dtype == "float32" and len(self.shape) == 3 and self.shape[0] in (1, 3, 4)
 
     def to_json(self) -> dict[str, Any]:
@@ -244,6 +253,15 @@ def map_sizes(height: int, width: int, stages: int) -> list[tuple[int, int]]:
     return [(-(-height // 2**k), -(-width // 2**k)) for k in range(stages + 1)]
 
 
+def with_pixels(item: Field) -> Field:
+    """The field with the axes of pixels if it has their shape, for files that say neither kind nor axes."""
+    return (
+        replace(item, axes=PIXELS)
+        if item.source == "data" and item.is_image and not (item.kind or item.axes)
+        else item
+    )
+
+
 def steps_of(fields: Iterable[Field]) -> dict[str, int]:
     """How many steps each free axis of these fields has in training; ValueError where two fields differ."""
     found: dict[str, int] = {}
@@ -252,6 +270,16 @@ def steps_of(fields: Iterable[Field]) -> dict[str, int]:
             steps = item.shape[item.axes.index(axis)] // multiple
             if found.setdefault(axis, steps) != steps:
                 raise ValueError(f"the axis '{axis}' has {found[axis]} steps, but {steps} in '{item.name}'")
+    return found
+
+
+def multiples_of(fields: Iterable[Field]) -> dict[str, int]:
+    """The free axes, each with its multiple in the first of these fields that has it."""
+    found: dict[str, int] = {}
+    for item in fields:
+        for axis in item.axes:
+            if axis in item.free:
+                found.setdefault(axis, item.free[axis])
     return found
 
 

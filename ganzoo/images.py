@@ -21,8 +21,8 @@ from ganzoo.fields import Field
 from ganzoo.util.files import write_bytes
 
 __all__ = [
-    "MODES", "can_draw", "draw", "grid", "histogram", "save", "scatter", "side_by_side", "to_pixels",
-    "to_uint8",
+    "MODES", "encode_image", "grid", "histogram", "image_grid", "save", "scatter", "sheet", "side_by_side",
+    "to_pixels", "to_uint8",
 ]  # fmt: skip
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -92,7 +92,15 @@ def side_by_side(parts: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 def grid(
     images: NDArray[np.uint8], columns: int | None = None, padding: int = 2, limit: int | None = None
 ) -> Image.Image:
-    """A grid of images (N, H, W, C) with C = 1, 3 or 4, row by row; about square without `columns`.
+    """A grid of images (N, H, W, C) with C = 1, 3 or 4, as `sheet` makes it."""
+    drawn = sheet(images, columns, padding, limit)
+    return Image.fromarray(drawn[..., 0] if drawn.shape[2] == 1 else drawn)
+
+
+def sheet(
+    images: NDArray[Any], columns: int | None = None, padding: int = 2, limit: int | None = None
+) -> NDArray[Any]:
+    """Images (N, H, W, C) of integers on one array, row by row; about square without `columns`.
 
     Small images are enlarged by a whole factor without smoothing. With a `limit` on the pixels of the
     grid, only full rows that fit are drawn, in fewer columns if not even one row fits. At least one image
@@ -117,15 +125,15 @@ def grid(
             f"A grid of {count} images would be {total_width} x {total_height} pixels large.",
             fix="ask for fewer images, or save the arrays as .npz",
         )
-    sheet = np.full((total_height, total_width, channels), 255, dtype=np.uint8)
+    result = np.full((total_height, total_width, channels), np.iinfo(images.dtype).max, images.dtype)
     if channels == 4:
-        sheet[..., 3] = 0
+        result[..., 3] = 0
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         top, left = row * cell_height + padding, column * cell_width + padding
         large = image.repeat(factor, axis=0).repeat(factor, axis=1)
-        sheet[top : top + height * factor, left : left + width * factor] = large
-    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+        result[top : top + height * factor, left : left + width * factor] = large
+    return result
 
 
 def scatter(points: NDArray[Any], reference: NDArray[Any] | None = None) -> Image.Image:
@@ -178,28 +186,13 @@ def histogram(values: NDArray[Any], reference: NDArray[Any] | None = None) -> Im
     return image
 
 
-def can_draw(field: Field) -> bool:
-    """Whether `draw` can draw this field: an image, or points in one or two dimensions."""
-    return field.is_image or (field.dtype == "float32" and field.shape in ((1,), (2,)))
+def image_grid(
+    field: Field, values: NDArray[Any], columns: int | None = None, *, fit: bool = False
+) -> Image.Image:
+    """A grid of the values of an image field: float (N, *field.shape), or uint8 (N, H, W, C) already.
 
-
-def draw(
-    field: Field,
-    values: NDArray[Any],
-    reference: NDArray[Any] | None = None,
-    columns: int | None = None,
-    *,
-    fit: bool = False,
-) -> Image.Image | None:
-    """A grid, scatter plot or histogram of the values; None for fields that cannot be drawn.
-
-    `values` is float (N, *field.shape); images may be uint8 (N, H, W, C) already. `reference` is for
-    1-D and 2-D data. With `fit`, a grid that would be too large shows fewer images.
+    With `fit`, a grid that would be too large shows fewer images.
     """
-    if not can_draw(field):
-        return None
-    if not field.is_image:
-        return (scatter if field.shape == (2,) else histogram)(values, reference)
     return grid(to_pixels(field, values), columns, limit=_LARGEST if fit else None)
 
 
@@ -208,14 +201,18 @@ def save(image: Image.Image, path: Path) -> None:
 
     UsageError for an unknown extension, StorageError when writing fails.
     """
-    kind = Image.registered_extensions().get(path.suffix.lower())
+    write_bytes(path, encode_image(image, path.suffix, str(path)))
+
+
+def encode_image(image: Image.Image, suffix: str, where: str = "") -> bytes:
+    """The bytes of an image file with that ending; UsageError for an ending that is none of an image."""
+    kind = Image.registered_extensions().get(suffix.lower())
     if kind is None or kind not in Image.SAVE:
-        raise UsageError(
-            f"'{path.suffix}' is not the ending of an image.", where=str(path), fix="end it in .png"
-        )
+        raise UsageError(f"'{suffix}' is not the ending of an image.", where=where, fix="end it in .png")
     file = io.BytesIO()
-    image.save(file, format=kind)
-    write_bytes(path, file.getvalue())
+    plain = image.convert("RGB") if kind == "JPEG" and image.mode == "RGBA" else image
+    plain.save(file, format=kind)
+    return file.getvalue()
 
 
 def _fitting(

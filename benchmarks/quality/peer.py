@@ -96,12 +96,12 @@ def scores_of(samples: np.ndarray[Any, Any]) -> dict[str, float]:
     from ganzoo.api import Field
 
     real_data = RealData.open(
-        plan.dataset, plan.data.source, Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0))
+        plan.dataset, plan.data.source, Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)), plan.kinds
     )
     feature_space = feature_space_of(registry, real_data)
     real, training = reference_samples(feature_space, real_data, N)
-    fake = Sampled(feature_space, stored(real_data.field, samples), real=real)
-    comparison = Comparison(feature_space, fake, real, training, 0)
+    fake = Sampled(feature_space, stored(real_data.media, real_data.field, samples), real=real)
+    comparison = Comparison(feature_space, fake, real, training, 0, field=real_data.field)
     return Scorer(chosen_metrics(registry, (), quick=True), feature_space, real_data).scores(comparison)
 
 

@@ -123,11 +123,15 @@ class PlainView:
         """The batch with generated samples."""
         return {**batch, **apply(self.generator, {**self.noise, **batch})}
 
-    def uniform(self, *shape: int) -> Tensor:
+    def apply(self, name: str, batch: Batch) -> Batch:
+        """What one of the two networks writes."""
+        return apply({"generator": self.generator}.get(name, self.critic), {**self.noise, **batch})
+
+    def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
         """U(0, 1)."""
         return torch.rand(shape, device=self._device)
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         """N(0, 1)."""
         return torch.randn(shape, device=self._device)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
-from ganzoo.api.networks import Game, Net, Networks
+from ganzoo.api.media import ARRAY, Media, Preview, as_floats
+from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
     NO_BATCH_NORM,
@@ -22,6 +23,7 @@ from ganzoo.api.specs import (
     DatasetSpec,
     ExtractorSpec,
     LossSpec,
+    MediaSpec,
     MetricSpec,
     RecipeSpec,
     TermSpec,
@@ -29,7 +31,7 @@ from ganzoo.api.specs import (
 )
 from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.errors import DataError, SettingsError
-from ganzoo.fields import Column, DataInfo, Field, halvings, map_sizes, places
+from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, places
 from ganzoo.util.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -53,13 +55,27 @@ if TYPE_CHECKING:
         read_image_header,
         silence_pillow,
     )
+    from ganzoo.images import (
+        encode_image,
+        grid,
+        histogram,
+        image_grid,
+        scatter,
+        sheet,
+        side_by_side,
+        to_pixels,
+    )
+    from ganzoo.tabular import as_numbers, to_csv
     from ganzoo.util.cache import cache_folder, keep_cached, read_cached
+    from ganzoo.util.files import write_bytes
 
 __all__ = [
     "API_VERSION",
     "API_VERSIONS",
+    "ARRAY",
     "IMAGE_SUFFIXES",
     "NO_BATCH_NORM",
+    "PIXELS",
     "ArchitectureSpec",
     "ArraySource",
     "Augmentation",
@@ -74,6 +90,7 @@ __all__ = [
     "DataError",
     "DataInfo",
     "DatasetSpec",
+    "Export",
     "Extractor",
     "ExtractorSpec",
     "Field",
@@ -85,22 +102,32 @@ __all__ = [
     "Loss",
     "LossSpec",
     "Maxout",
+    "Media",
+    "MediaSpec",
     "MetricSpec",
     "Net",
     "Networks",
+    "Preview",
     "RecipeSpec",
     "Samples",
     "SettingsError",
     "SpectralNorm",
+    "Step",
     "TermSpec",
     "View",
+    "as_floats",
     "as_maps",
+    "as_numbers",
     "both_sides",
     "cache_folder",
     "decode_image",
     "doubling",
+    "encode_image",
+    "grid",
     "halvings",
+    "histogram",
     "hookimpl",
+    "image_grid",
     "initialise",
     "keep_cached",
     "map_sizes",
@@ -109,8 +136,14 @@ __all__ = [
     "put_spectral_norm",
     "read_cached",
     "read_image_header",
+    "scatter",
+    "sheet",
+    "side_by_side",
     "silence_pillow",
     "squared_distances",
+    "to_csv",
+    "to_pixels",
+    "write_bytes",
 ]
 
 API_VERSION = 2
@@ -136,6 +169,12 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name 
             ),
             "ganzoo.api.distances": ("nearest", "squared_distances"),
             "ganzoo.util.cache": ("cache_folder", "keep_cached", "read_cached"),
+            "ganzoo.images": (
+                "encode_image", "grid", "histogram", "image_grid", "scatter", "sheet", "side_by_side",
+                "to_pixels",
+            ),
+            "ganzoo.util.files": ("write_bytes",),
+            "ganzoo.tabular": ("as_numbers", "to_csv"),
             "ganzoo.image_files": (
                 "IMAGE_SUFFIXES", "ImageFrame", "ImageHeader", "decode_image", "read_image_header",
                 "silence_pillow",

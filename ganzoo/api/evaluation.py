@@ -9,22 +9,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ganzoo.fields import Field
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
 class Extractor(Protocol):
-    """Computes features of images. `identity` names network and weights, with the sha256 of the weights.
+    """Computes features of samples. `identity` names network and weights, with their sha256.
 
-    `protocol` describes the preprocessing of images: size, filter, range.
+    `protocol` describes the preprocessing: for images size, filter, range.
     """
 
     identity: str
     protocol: str
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images (n, height, width, channels) of 1, 3 or 4 channels -> features (n, d)."""
+        """Samples -> features (n, d). Images are (n, height, width, 1, 3 or 4 channels); samples
+        of other kinds are as in `Samples.values`.
+        """
         ...
 
 
@@ -75,7 +79,7 @@ class Samples(Protocol):
 
     @property
     def values(self) -> NDArray[Any]:
-        """Images as uint8 (n, height, width, channels); other fields as float32 (n, *shape)."""
+        """Images as uint8 (n, height, width, channels), other kinds as float32: see `Media.metric_values`."""
         ...
 
     @property
@@ -135,6 +139,11 @@ class Comparison(Protocol):
         Both are searched among equally many samples and given as indices into `training` and `real`. The
         ratio is the first distance over the second, 1 where they are equal. None without `training`.
         """
+        ...
+
+    @property
+    def field(self) -> Field:
+        """The field that is compared: its kind, shape, range and facts."""
         ...
 
     @property

@@ -22,8 +22,9 @@ class Net:
     `module.forward` is called with the fields of `reads`, in that order, as plain tensors by position.
     It has no other parameters. Two or more parameters must have the names of the fields, so that none is
     confused with another. A single one may have any name: its field's name may be known only from the data.
-    It returns one tensor (or a tuple of tensors, in the order of `writes`). Discriminators write `score`, of
-    any shape. A generator writes no field that it reads.
+    It returns one tensor (or a tuple of tensors, in the order of `writes`). Discriminators of a game write
+    `score`, of any shape. A generator writes no field that it reads; it may write a noise field, as an
+    encoder to latents does. No two networks may share parameters.
 
     A discriminator may score `pack` samples together. It then writes N / pack scores: the core calls it
     with (N / pack, pack * C, ...) in place of (N, C, ...), and with labels (N / pack, pack). With
@@ -42,19 +43,63 @@ class Net:
 
 @dataclass(frozen=True, kw_only=True)
 class Game:
-    """Which generator plays against which discriminator, by their names in `Networks`."""
+    """Which generator plays against which discriminator, by their names in `Networks`.
+
+    The discriminator compares two sides. Generated: `real | generator(real + noise)`; real: the real batch
+    and what `encoder`, another generator, writes for it. Noise that the discriminator reads is on both sides,
+    where no network writes it. So an adversarial autoencoder (Makhzani et al. 2016, arXiv:1511.05644) is a
+    generator that reads an image and writes the noise field `z`, and a discriminator that reads `z`. BiGAN
+    (Donahue et al. 2017, arXiv:1605.09782) compares (x, E(x)) with (G(z), z).
+
+    With an encoder, both sides depend on networks that learn. These minimise the loss's formula of the
+    discriminator with the two sides exchanged, as in the papers: for V = E_x log D(x, E(x)) +
+    E_z log(1 - D(G(z), z)) they maximise E_z log D(G(z), z) + E_x log(1 - D(x, E(x))) (Donahue et al. 2017,
+    section 3; Dumoulin et al. 2017, arXiv:1606.00704, section 2).
+    """
 
     generator: str = "generator"
     discriminator: str = "discriminator"
+    encoder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One network of an export, by its name in `Networks`.
+
+    `reads` and `writes` rename fields: from the network's own name to the name in the graph.
+    """
+
+    net: str
+    reads: Mapping[str, str] = field(default_factory=dict)
+    writes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Networks one after the other, exported as one graph of that name.
+
+    Fields flow from step to step. The graph's inputs are the fields that a step reads and no earlier one
+    writes; its outputs are `outputs`, by default all fields that the last step writes.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
     """The networks of an architecture.
 
+    A network that is part of no game (a decoder, a projection head) learns from terms only, with the
+    optimiser of its mapping. `exports` are the graphs to export, by default each generator.
     `fields` declares the fields that the data does not have: the noise that generators read, and
     other fields that they write. `tags` name properties that a loss or term may reject; the core
     itself detects `batch-norm-in-discriminator`.
+
+    `free` makes axes of fields free: for a field name the axes with their multiples (see `Field.free`), such
+    as `{"high": {"height": 4, "width": 4}}`. The architecture says so, because it knows that its generators
+    accept other sizes; the field must name its axes. Generators are tried at three sizes when they are built.
     """
 
     generators: Mapping[str, Net]
@@ -62,6 +107,8 @@ class Networks:
     games: tuple[Game, ...] = (Game(),)
     fields: tuple[Field, ...] = ()
     tags: tuple[str, ...] = ()
+    free: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    exports: tuple[Export, ...] = ()
 
     @classmethod
     def pair(

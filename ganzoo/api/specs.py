@@ -141,9 +141,10 @@ class TermSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationSpec(_Buildable):
-    """Changes real and generated images in the same way before any discriminator sees them.
+    """Changes real and generated samples in the same way before any discriminator sees them.
 
-    `factory(config) -> Augmentation`. Chosen by `--augment NAME`. An augmentation that keeps state (its
+    `factory(config) -> Augmentation`. Chosen by `--augment NAME`. `kinds`: the kinds of the fields that it
+    changes. An augmentation that keeps state (its
     strength, for example) is an nn.Module with buffers: it is moved to the device and saved with the run.
     `config` may have a property `rejects`: a mapping as in `LossSpec` that depends on the options and may
     also reject tags of the loss.
@@ -152,6 +153,8 @@ class AugmentationSpec(_Buildable):
     record = "augmentation"
     hook = "ganzoo_augmentations"
     reserved = frozenset({"name"})
+
+    kinds: tuple[str, ...] = ("image",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +178,18 @@ class DatasetSpec(_Buildable):
     held_out: str = ""
     stacked: bool = False
     unpaired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaSpec(_Buildable):
+    """A kind of samples (images, sound, tables): how they are previewed, written, read and compared.
+
+    `factory(config) -> Media`; the config has its defaults. The record's `name` is the kind: a field with
+    `kind="NAME"` is of it.
+    """
+
+    record = "media"
+    hook = "ganzoo_media"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,16 +217,19 @@ def both_sides(**options: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractorSpec(_Buildable):
-    """A network whose features of images are compared, in place of pixels.
+    """A network whose features are compared, in place of the values of samples.
 
     `factory(config) -> Extractor`; with `trained`, `factory(config, data: ClassifierData) -> Classifier`, a
     network that is first trained on labelled data. `distance` is the name of its Frechet distance in
     results; `fid` is reserved for the Inception network of the FID paper. With `scaled`, each dimension of
-    the features is divided by its standard deviation over the real samples.
+    the features is divided by its standard deviation over the real samples. `kinds`: the kinds of fields that
+    it takes.
     """
 
     record = "extractor"
     hook = "ganzoo_extractors"
+
+    kinds: tuple[str, ...] = ("image",)
 
     distance: str
     scaled: bool = True
@@ -222,13 +240,14 @@ class ExtractorSpec(_Buildable):
 class MetricSpec(_Buildable):
     """Scores of generated samples. `factory(config) -> fn(comparison: Comparison) -> dict[str, float]`.
 
-    `needs` names what the comparison must have; without it the metric is skipped: `image`, `points` (1-D or
-    2-D), `rows` (vectors), `labels` (samples of the data have a class), `classifier` (images and labels),
-    `conditioned` (the generator reads a class), `targets` (it makes one image of a pair from the other),
-    `training` (training samples besides the real samples compared with), or the name of the extractor's
-    distance (`fid`). `better` says for each score whether lower or higher is better; a score's name may
-    contain `{distance}`. `reference`: also computed for the baselines, real and corrupted samples. `quick`:
-    also computed in training, see `train.eval_every`. `slow`: computed only when it is chosen by name.
+    `needs` names what the comparison must have; without it the metric is skipped: a kind of data (`image`,
+    `points`), `field:NAME` (the field of that name), `rows` (vectors), `labels` (samples of the data have a
+    class), `classifier` (labels, and samples that a classifier takes), `conditioned` (the generator reads a
+    class), `targets` (it makes one field of a pair from the other), `training` (training samples besides the
+    real samples compared with), or the name of the extractor's distance (`fid`). `better` says for each score
+    whether lower or higher is better; a score's name may contain `{distance}`. `reference`: also computed for
+    the baselines, real and corrupted samples. `quick`: also computed in training, see `train.eval_every`.
+    `slow`: computed only when it is chosen by name.
     """
 
     record = "metric"
@@ -248,6 +267,7 @@ SPECS: tuple[type[Spec], ...] = (
     TermSpec,
     AugmentationSpec,
     DatasetSpec,
+    MediaSpec,
     ExtractorSpec,
     MetricSpec,
 )
@@ -271,7 +291,7 @@ def _problem(name: str, value: object) -> str:
         return "" if named else f"'package.module:function', not {value!r}"
     if name == "every":
         return "" if isinstance(value, int) and value >= 1 else "a whole number from 1"
-    if name in ("needs", "tags"):
+    if name in ("needs", "tags", "kinds"):
         good = isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
         return "" if good else "a tuple of names"
     if name in ("defaults", "settings", "rejects", "better"):

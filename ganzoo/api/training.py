@@ -32,12 +32,18 @@ class View(Protocol):
 
     @property
     def real(self) -> Batch:
-        """Real samples."""
+        """Real samples. In a game with an encoder, also what it writes for them.
+
+        Noise that the discriminator reads is in `real` and `fake`, too.
+        """
         ...
 
     @property
     def fake(self) -> Batch:
-        """`real` with the generator's fields replaced by generated ones; detached in discriminator steps."""
+        """`real` with the generator's fields replaced by generated ones; detached in discriminator steps.
+
+        With `train.conditions`, their conditions are not those of `real`.
+        """
         ...
 
     @property
@@ -52,12 +58,12 @@ class View(Protocol):
 
     @property
     def written(self) -> tuple[str, ...]:
-        """The fields that the generator writes, in its order."""
+        """The fields that the generator writes, in its order, and then those of the game's encoder."""
         ...
 
     @property
     def noise(self) -> Batch:
-        """The noise fields that `fake` was made from; `real` and `fake` do not contain them."""
+        """The noise fields that `fake` was made from."""
         ...
 
     @property
@@ -72,20 +78,26 @@ class View(Protocol):
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         """`batch` with the fields that a generator writes (by default this game's generator).
 
-        The step's noise replaces missing noise fields: `{**view.real, "z": other}` gives other samples.
+        The step's noise replaces missing noise fields. `{**view.fake, "z": other}` gives other samples with
+        the same conditions.
         """
         ...
 
-    def uniform(self, *shape: int) -> Tensor:
+    def apply(self, name: str, batch: Batch) -> Batch:
+        """What the network of that name, from either side, writes for a batch; noise as in `generate`."""
+        ...
+
+    def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
         """U(0, 1) from the run's own random stream, on the run's device.
 
-        If the first dimension is the number of samples of `real`, or twice that, each sample has its own
-        numbers, which do not depend on the process or micro-batch that computes it. Other shapes are drawn
-        once per step, for all processes. Draw in the same order in each call.
+        With `per_sample` the first dimension is the number of samples of `real`, or twice that; each sample
+        has its own numbers, which do not depend on the process or micro-batch that computes it. Without it,
+        the numbers are drawn once per step, the same for all processes and micro-batches. Draw in the same
+        order in each call.
         """
         ...
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         """N(0, 1), otherwise like `uniform`."""
         ...
 

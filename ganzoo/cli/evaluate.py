@@ -33,7 +33,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
 
 @click.command("evaluate")
 @click.argument("source", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
-@click.option("--data", metavar="SOURCE", help="Compare with this data [its training data source].")
+@click.option("--data", metavar="SOURCE", help="Compare with this data [the data it was trained on].")
 @click.option(
     "--against",
     type=click.Choice(["held-out", "training"]),

@@ -1,28 +1,28 @@
-"""`ganzoo generate`: sample an exported generator into an image, a table or an array file.
+"""`ganzoo generate`: sample an exported generator into a file of its kind of samples, or of arrays.
 
-Owns the options and the layout of a grid. ganzoo/runtime/ does the sampling, images.py the drawing. torch is
-never imported.
+Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, the media of the kind writes.
+torch is never imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.common import echo_json, save_arrays
+from ganzoo.cli.common import echo_json, registry_of, save_arrays
 from ganzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ganzoo.fields import Field
+    from ganzoo.registry.kinds import Kinds
     from ganzoo.runtime.generator import Generator
     from ganzoo.runtime.inputs import Values
-
-_MOST_CELLS = 10_000
 
 
 @click.command()
@@ -44,11 +44,20 @@ _MOST_CELLS = 10_000
     help="Each row goes from one latent z to another in STEPS.",
 )
 @click.option(
+    "--size",
+    "sizes",
+    metavar="HxW|AXIS=N",
+    multiple=True,
+    help="Size of the samples, for generators with free axes: sizes of all free axes in order, or of one by "
+    "name (repeatable). The README.md of the bundle lists the axes. Images of --input are resized to it.",
+)
+@click.option("--length", type=int, metavar="N", help="Size of the only free axis, such as time.")
+@click.option(
     "--input",
     "given",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Input of an image-to-image generator: an image, a folder of images, or an .npy array.",
+    help="Input of a generator that needs one: a file of its kind, a folder of them, or an .npy array.",
 )
 @click.option(
     "--set",
@@ -81,17 +90,22 @@ _MOST_CELLS = 10_000
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="A .png, .csv or .npz file; with --input also a folder [generated, with a fitting ending].",
+    help="A file of the kind of its samples (.png, .csv, ...) or .npz; with --input also a folder "
+    "[generated, with a fitting ending].",
 )
-@click.option("--columns", type=int, help="Number of images per row of the grid.")
+@click.option("--columns", type=int, help="Number of samples per row, if they are laid out in rows.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     source: Path,
     count: int | None,
     seed: int,
     label: str | None,
     classes: bool,
     steps: int | None,
+    sizes: tuple[str, ...],
+    length: int | None,
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
@@ -105,43 +119,55 @@ def command(
 ) -> None:
     """Sample an exported generator with onnxruntime, without torch.
 
-    Writes a grid of images (.png), a table (.csv), or arrays by field name (.npz). With --input, writes one
-    image per input.
+    Writes a grid of images (.png), a table (.csv), or whatever files its kind of samples has; arrays by field
+    name (.npz) always. With --input, writes one sample per input.
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    from ganzoo import sampling
+
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
     if given is not None and (classes or steps is not None or count is not None or columns is not None):
         raise UsageError(
             "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
         )
     loaded = _load(source, provider, generator, trust)
+    wanted = _sizes(loaded, sizes, length)
+    loaded = loaded.at(wanted)
+    kinds = _kinds(ctx, loaded)
     if given is not None:
         options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
-        _translate(loaded, given, output, options, as_json)
+        options["resize"] = bool(wanted)
+        _translate(loaded, kinds, given, output, options, as_json)
         return
-    _refuse_without_input(loaded)
-    output, drawn = _target(loaded, output)
+    _refuse_without_input(loaded, numbers)
+    output, drawn = target(loaded, kinds, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
-    if drawn is not None and drawn.is_image and cells > _MOST_CELLS:
+    media = kinds.of(drawn.kind) if drawn is not None else None
+    if media is not None and media.most is not None and cells > media.most:
         raise UsageError(
-            f"A grid of {cells:,} images is too large; the limit is {_MOST_CELLS:,}.", fix="-o samples.npz"
+            f"{cells:,} {media.nouns} are too many for a file; the limit is {media.most:,}.",
+            fix="-o samples.npz",
         )
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
-    inputs = _inputs(loaded, rows, width, seed, label, classes, steps) | loaded.given(cells, numbers)
+    vectors = {
+        field.name: numbers[field.name]
+        for field in loaded.inputs
+        if field.name in numbers and not sampling.can_draw(field)
+    }
+    inputs = _inputs(loaded, rows, width, seed, label, classes, steps, vectors)
+    inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
-    if drawn is None:
+    if drawn is None or media is None:
         _save_arrays(inputs, values, seed, output)
-    elif drawn.columns:
-        _save_table(drawn, values[drawn.name], output)
     else:
         in_rows = width if classes or steps is not None else None
-        _save_image(drawn, values[drawn.name], columns or in_rows, output)
+        output = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)[0]
     _report(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
 
 
@@ -168,28 +194,56 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
     return numbers
 
 
-def _refuse_without_input(loaded: Generator) -> None:
-    """UsageError for a generator that needs --input."""
+def _sizes(loaded: Generator, sizes: tuple[str, ...], length: int | None) -> dict[str, int]:
+    """The sizes of --size and --length by axis."""
+    axes = tuple(loaded.multiples)
+    named: dict[str, int] = {}
+    for text in (*sizes, *(() if length is None else (f"{length}",))):
+        name, _, value = text.rpartition("=")
+        numbers = value.lower().split("x")
+        names = (name,) if name else axes
+        if len(names) != len(numbers) or not all(number.isdecimal() for number in numbers):
+            said = ", ".join(axes) or "none: all sizes are fixed"
+            raise UsageError(
+                f"'{text}' is no size of this generator; its free axes are {said}.",
+                fix="--size AXIS=N, --size NxN with a number for each axis, or --length N for a single axis",
+            )
+        named |= {axis: int(number) for axis, number in zip(names, numbers, strict=True)}
+    return named
+
+
+def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> None:
+    """UsageError for a generator that needs --input, or a vector that --set has not given."""
     from ganzoo.cli.generate_from import input_field
 
-    missing = input_field(loaded)
+    missing = input_field(loaded, numbers)
     if missing is not None:
+        fix = "--input PATH of a file of its kind, a folder of them, or an .npy array"
+        if len(missing.shape) <= 1:
+            fix = (
+                f"--set {missing.name}={','.join(['0'] * prod(missing.shape))}, or an .npy array for --input"
+            )
         raise UsageError(
             f"The generator '{loaded.name}' needs an input '{missing.name}' of shape {missing.shape}.",
-            fix="--input PATH of an image, a folder of images or an .npy array",
+            fix=fix,
         )
 
 
 def _translate(
-    loaded: Generator, given: Path, output: Path | None, options: Mapping[str, Any], as_json: bool
+    loaded: Generator,
+    kinds: Kinds,
+    given: Path,
+    output: Path | None,
+    options: Mapping[str, Any],
+    as_json: bool,
 ) -> None:
     from ganzoo.cli.generate_from import translate
 
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
-    target, n, shape = translate(loaded, given, output, **options)
-    _report(loaded, target, n, options["seed"], shape, as_json)
+    written, n, shape = translate(loaded, kinds, given, output, **options)
+    _report(loaded, written, n, options["seed"], shape, as_json)
 
 
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
@@ -201,26 +255,45 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
     return runtime.from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
 
 
-def _target(loaded: Generator, output: Path | None) -> tuple[Path, Field | None]:
-    """The output file, and the field that is drawn or written there; None for arrays."""
-    from ganzoo import images
+def _kinds(ctx: click.Context, loaded: Generator) -> Kinds:
+    """The media of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
+    from ganzoo.registry.kinds import Kinds
 
-    table = next((field for field in loaded.outputs if field.columns), None)
-    image = next((field for field in loaded.outputs if images.can_draw(field)), None)
-    shown = {".csv": table, ".png": image}
+    kinds = Kinds(registry_of(ctx))
+    for note in kinds.unknown((*loaded.inputs, *loaded.outputs)):
+        click.echo(note, err=True)
+    loaded.inputs, loaded.outputs = kinds.assign(loaded.inputs), kinds.assign(loaded.outputs)
+    return kinds
+
+
+def target(
+    loaded: Generator, kinds: Kinds, output: Path | None, *, folder: bool = False
+) -> tuple[Path, Field | None]:
+    """The output file, and the first field that can be written to it; None for arrays.
+
+    UsageError for a file of another type. With `folder`, a path without an ending is a folder for files of
+    the first field that has files of its own.
+    """
+    files = {suffix: field for field in reversed(loaded.outputs) for suffix in kinds.of(field.kind).suffixes}
+    first = next((field for field in loaded.outputs if kinds.of(field.kind).suffixes), None)
     if output is None:
-        output = Path("generated" + next((ending for ending, field in shown.items() if field), ".npz"))
-    ending = output.suffix.lower()
-    if ending not in (*shown, ".npz"):
-        raise UsageError(
-            f"'{ending}' is not a known file type.", where=str(output), fix="use .png, .csv or .npz"
-        )
-    if ending in shown and shown[ending] is None:
-        made, other = ("images", ".png") if image else ("a table", ".csv") if table else ("", ".npz")
-        what = "no table" if ending == ".csv" else "nothing that can be drawn"
-        made += ", " * bool(made)
-        raise UsageError(f"'{loaded.name}' writes {made}{what}.", fix=f"-o samples{other}")
-    return output, shown.get(ending)
+        usual = kinds.of(first.kind).suffixes[0] if first is not None else ".npz"
+        output = Path("generated" if folder and first is not None else f"generated{usual}")
+    suffix = output.suffix.lower()
+    if suffix == ".npz":
+        return output, None
+    if suffix in files:
+        return output, files[suffix]
+    if folder and not suffix and first is not None:
+        return output, first
+    media = [kinds.of(field.kind) for field in loaded.outputs]
+    nouns = ", ".join(dict.fromkeys(item.nouns for item in media))
+    known = [*dict.fromkeys(suffix for item in media for suffix in item.suffixes)]
+    raise UsageError(
+        f"'{loaded.name}' writes {nouns}, which cannot be written as '{suffix}'.",
+        where=str(output),
+        fix=f"use {'a folder, ' if folder and known else ''}{', '.join([*known, '.npz'])}",
+    )
 
 
 def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | None) -> tuple[int, int]:
@@ -237,28 +310,20 @@ def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | No
 
 
 def _inputs(
-    loaded: Generator, rows: int, width: int, seed: int, label: str | None, classes: bool, steps: int | None
+    loaded: Generator,
+    rows: int,
+    width: int,
+    seed: int,
+    label: str | None,
+    classes: bool,
+    steps: int | None,
+    vectors: Mapping[str, Values],
 ) -> dict[str, NDArray[Any]]:
     if steps is not None:
-        return loaded.draw_walks(rows, steps, seed, label=label)
+        return loaded.draw_walks(rows, steps, seed, label=label, **vectors)
     if not classes:
-        return loaded.draw_inputs(rows, seed, label=label)
-    return loaded.draw_classes(width, seed)
-
-
-def _save_image(field: Field, values: NDArray[Any], columns: int | None, output: Path) -> None:
-    from ganzoo import images
-
-    image = images.draw(field, values, columns=columns)
-    if image is not None:
-        images.save(image, output)
-
-
-def _save_table(field: Field, values: NDArray[Any], output: Path) -> None:
-    from ganzoo.tabular import to_csv
-    from ganzoo.util.files import write_bytes
-
-    write_bytes(output, to_csv(field, values))
+        return loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
+    return loaded.draw_classes(width, seed, **vectors)
 
 
 def _save_arrays(

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, LossSpec, MetricSpec, RecipeSpec, TermSpec
+from ganzoo.api.specs import (
+    ArchitectureSpec,
+    DatasetSpec,
+    LossSpec,
+    MediaSpec,
+    MetricSpec,
+    RecipeSpec,
+    TermSpec,
+)
 from ganzoo.cli.common import LONGEST, complete_names, echo_json, registry_of, table
 from ganzoo.cli.list import KINDS
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import layer
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling
 from ganzoo.util.suggest import suggest
 from ganzoo.util.text import printable
@@ -22,12 +31,23 @@ if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
 
 # Entries shown as one line each, and entries shown as tables: title, columns.
-_LINES = ("paper", "plugin", "needs", "second_order", "role", "rejects", "used by", "run it with")
+_LINES = (
+    "paper",
+    "plugin",
+    "needs",
+    "second_order",
+    "role",
+    "rejects",
+    "used by",
+    "writes",
+    "reads",
+    "run it with",
+)
 _TABLES = {
     "options": ("name", "default"),
     "brings along": ("setting", "value"),
     "settings": ("setting", "value", "comes from"),
-    "fields": ("name", "shape", "type", "filled by", "values"),
+    "fields": ("name", "shape", "type", "filled by", "kind", "values"),
     "networks": ("name", "reads", "writes", "parameters"),
     "does not go with": ("what", "why"),
 }
@@ -125,6 +145,9 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         entry["needs"] = ", ".join(spec.needs)
     if isinstance(spec, (LossSpec, TermSpec)):
         entry["rejects"] = "; ".join(f"{tag}: {reason}" for tag, reason in spec.rejects.items())
+    if isinstance(spec, MediaSpec):
+        media = Kinds(registry).of(item.qualified)
+        entry["writes"], entry["reads"] = ([*files] for files in (media.suffixes, media.reads))
     if isinstance(spec, TermSpec):
         entry["role"] = f"{spec.kind} of the {spec.role}"
         entry["second_order"] = spec.second_order
@@ -176,6 +199,7 @@ def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[
                 "shape": list(field.shape),
                 "dtype": field.dtype,
                 "source": field.source,
+                "kind": f"{field.kind}: {plan.kinds.of(field.kind).describe(field)}" if field.kind else "",
                 "values": _values(field),
             }
             for field in declared(networks, info).values()
@@ -200,6 +224,11 @@ def _built(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> dict[
 
 
 def _values(field: Any) -> str:
+    free = [f"any {axis} in multiples of {many}" for axis, many in field.free.items()]
+    return "; ".join(part for part in (_range(field), *free) if part)
+
+
+def _range(field: Any) -> str:
     if field.classes:
         return f"{len(field.classes)} classes"
     if field.source == "constant":

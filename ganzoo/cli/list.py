@@ -13,7 +13,7 @@ from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 from ganzoo.util.text import printable
 
-PLURALS = {"loss": "losses"}
+PLURALS = {"loss": "losses", "media": "media"}
 KINDS = tuple(kind.record for kind in SPECS)
 
 
@@ -23,7 +23,7 @@ KINDS = tuple(kind.record for kind in SPECS)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
-    """List all recipes, architectures, losses, terms, augmentations, datasets, extractors and metrics.
+    """List all recipes, architectures, losses, terms, augmentations, data, media, extractors and metrics.
 
     Plugins that did not load are listed with the reason.
     """

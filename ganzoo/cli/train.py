@@ -29,14 +29,15 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 @click.option(
     "--data",
     metavar="SOURCE",
-    help="fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, stacked-mnist:PATH, toy:NAME, ...",
+    help="Training data: fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, toy:NAME, ...; "
+    "`ganzoo list --kind dataset` shows all.",
 )
 @click.option("--augment", metavar="NAME", help="Augmentation of images for the discriminator, or none.")
 @click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
 @click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and noise.")
-@click.option("--device", help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--device", help="Device to train on: auto, cpu, cuda, cuda:1, ...")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="auto is bf16 if the device supports it."
 )
@@ -46,6 +47,13 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     multiple=True,
     metavar="PATH=VALUE",
     help="Set any setting, see --explain (repeatable).",
+)
+@click.option(
+    "--from",
+    "warm_start",
+    type=click.Path(file_okay=False),
+    metavar="RUN",
+    help="Start with the weights of another run, where names and shapes agree.",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Run directory [runs/<time>-<recipe>-<id>].")
 @click.option(
@@ -76,7 +84,7 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     "--devices",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Number of processes on this machine, one per GPU.",
+    help="Number of processes on this machine (one GPU each).",
 )
 @click.option(
     "--max-restarts",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from ganzoo.config.settings import (
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Plan:
     terms: Mapping[str, TermChoice]
     dropped_terms: tuple[str, ...]
     origins: Mapping[Key, str]
+    kinds: Kinds = field(compare=False)
     augment: Choice | None = None
 
     @property
@@ -97,10 +99,13 @@ class Plan:
         _, colon, argument = self.data.source.partition(":")
         if argument and self.dataset.item.spec.argument == "PATH":
             argument = str(Path(argument).expanduser().absolute())
+        train = plain(self.train)
+        if self.train.warm_start:
+            train["warm_start"] = str(Path(self.train.warm_start).expanduser().absolute())
         tables: dict[str, Any] = {
             "recipe": self.name,
             "complete": True,
-            "train": self.train,
+            "train": train,
             "generator": self.generator,
             "discriminator": self.discriminator,
             "ema": self.ema,

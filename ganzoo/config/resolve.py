@@ -26,6 +26,7 @@ from ganzoo.config.settings import (
     unknown_option,
 )
 from ganzoo.errors import SettingsError, UsageError
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry
 
 NO_AUGMENTATION = "none"
@@ -91,6 +92,7 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
         terms=chosen_terms,
         dropped_terms=dropped,
         origins=origins,
+        kinds=Kinds(registry),
     )
     _check_schedules(plan)
     return plan

@@ -52,7 +52,10 @@ class TrainSettings:
     `eval_every`: the number of images after which quick scores of `eval_samples` samples are computed.
     `on_nan`: when gradients are not finite, stop; skip the step; or roll back to the last checkpoint with
     half the learning rates, at most three times. `pack`: the number of samples that discriminators score
-    together, as one (Lin et al. 2018, PacGAN).
+    together, as one (Lin et al. 2018, PacGAN). `conditions`: where the conditions of generated samples come
+    from: "real", those of the real batch; "shares", those of other samples of the data, so classes keep their
+    shares; "uniform", each class equally likely, and other conditions as with "shares". `warm_start`: a run
+    directory; the networks begin with its weights, where names and shapes agree.
     """
 
     images: Count | None = None
@@ -64,6 +67,8 @@ class TrainSettings:
     pack: Count = 1
     reuse_fakes: bool = False
     replay: Annotated[int, Bound(ge=0, le=100_000)] = 0
+    conditions: Literal["real", "shares", "uniform"] = "real"
+    warm_start: str = ""
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganzoo.api.media import stored_span
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.validation import blocks
 from ganzoo.errors import DataError
@@ -109,6 +110,11 @@ class Batches:
         self._ends = None if dataset.weights is None else np.cumsum(dataset.weights)
         # np.asarray drops the memmap subclass, whose indexing is several times slower.
         self._host = {name: np.asarray(array) for name, array in dataset.arrays.items()}
+        self._spans = {
+            name: stored_span(self._fields[name], array.dtype)
+            for name, array in self._host.items()
+            if array.dtype.kind in "iu" and self._fields[name].dtype == "float32"
+        }
         size = sum(array.nbytes for array in self._host.values())
         budget = _budget(device) if resident_bytes is None else resident_bytes
         self.resident = size < budget
@@ -128,7 +134,7 @@ class Batches:
         """The `n` samples of `stream` from `position` on; all fields unless `names` are given.
 
         Images are float32 (n, channels, height, width) in their field's range, labels int64 (n,). With
-        `flip`, all images of half of the samples are mirrored left to right; the choice depends on
+        `flip`, half of the samples are mirrored along the axis `width` of their fields; the choice depends on
         (seed, stream, position) alone. Each call returns new tensors.
         """
         names = tuple(self._fields) if names is None else tuple(names)
@@ -191,12 +197,16 @@ class Batches:
         return _on_device(rows, self.device)
 
     def _scaled(self, field: Field, values: Tensor, mirrored: Tensor | None) -> Tensor:
-        if mirrored is not None and field.is_image:
-            values = torch.where(mirrored[:, None, None, None], values.flip(-1), values)
-        if values.dtype == torch.uint8 and field.range is not None:
-            low, high = field.range
+        if values.dtype == torch.uint16:  # torch cannot mirror it
+            values = values.float()
+        if mirrored is not None and "width" in field.axes:
+            axis = field.axes.index("width") - len(field.axes)
+            mask = mirrored.view(-1, *(1 for _ in field.axes))
+            values = torch.where(mask, values.flip(axis), values)
+        if field.name in self._spans and field.range is not None:
+            (first, last), (low, high) = self._spans[field.name], field.range
             # Centred arithmetic gives both ends of -1..1 and 0..1 exactly, on every device.
-            values = values.float().sub_(127.5).mul_((high - low) / 255)
+            values = values.float().sub_((first + last) / 2).mul_((high - low) / (last - first))
             if low + high != 0:
                 values.add_((low + high) / 2)
         return values

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api.sources import ArraySource, ItemSource
-from ganzoo.data.decode import decoded
+from ganzoo.data.decode import decoded, facts_of
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
 from ganzoo.util.text import printable
 
 _HASHED_BYTES = 64 << 20
-_NOT_DATA = ("kind", "facts", "axes", "free")
 _HASHED_SAMPLES = 1024
 
 
@@ -31,7 +30,7 @@ _HASHED_SAMPLES = 1024
 class Dataset:
     """Checked data: for each field an array with `count` samples in its first dimension.
 
-    Arrays are uint8 (a float field with a range; 0..255 means that range), float32 or int64,
+    Arrays are integers (a float field with a range, see `as_floats`), float32 or int64,
     and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
     reason. Datasets with the same data have the same `fingerprint`, see `fingerprint_of`. `weights` are
     those of `ArraySource`.
@@ -101,9 +100,7 @@ def fingerprint_of(
     digest = hashlib.sha256()
     for field in fields:
         array = arrays[field.name]
-        # What a field is called or how it may be used does not change the data.
-        declared = {key: value for key, value in field.to_json().items() if key not in _NOT_DATA}
-        head = [declared, str(array.dtype), list(array.shape)]
+        head = [facts_of(field), str(array.dtype), list(array.shape)]
         digest.update(json.dumps(head, sort_keys=True).encode())
         if array.nbytes < _HASHED_BYTES:
             digest.update(np.ascontiguousarray(array).data)

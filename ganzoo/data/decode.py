@@ -38,6 +38,7 @@ Progress = Callable[[int, int], None]
 Skipped = list[tuple[str, str]]
 
 _VERSION = 1
+_NOT_DATA = ("kind", "facts", "axes", "free")
 _MANIFEST = "manifest.json"
 _BUILDING = ".building-"
 _STALE_SECONDS = 24 * 3600
@@ -111,9 +112,14 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _key(source: ItemSource) -> str:
-    fields = [field.to_json() for field in source.fields]
+    fields = [facts_of(field) for field in source.fields]
     text = json.dumps([_VERSION, source.fingerprint, fields], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def facts_of(field: Field) -> dict[str, Any]:
+    """What is declared of a field's values, without names and uses that do not change them."""
+    return {key: value for key, value in field.to_json().items() if key not in _NOT_DATA}
 
 
 # --- reading items --------------------------------------------------------------------------------

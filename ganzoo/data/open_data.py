@@ -13,6 +13,7 @@ from ganzoo.config.plan import Choice, Plan
 from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.data.validation import Array
 from ganzoo.errors import DataError, PluginError
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, calling, factory_of
 
 Progress = Callable[[int, int], None]
@@ -23,25 +24,25 @@ def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
 
     `progress(done, total)` is called while images are decoded for the first time.
     """
-    return open_dataset(plan.dataset, plan.data.source, progress)
+    return open_dataset(plan.dataset, plan.data.source, plan.kinds, progress)
 
 
-def open_held_out(choice: Choice, source: str) -> Dataset | None:
+def open_held_out(choice: Choice, source: str, kinds: Kinds) -> Dataset | None:
     """Open the held-out samples of a dataset; None if it has none. Errors as in `open_data`."""
     if not choice.item.spec.held_out:
         return None
-    return _open(choice, source, "held_out", None)
+    return _open(choice, source, "held_out", kinds, None)
 
 
-def open_dataset(choice: Choice, source: str, progress: Progress | None = None) -> Dataset:
+def open_dataset(choice: Choice, source: str, kinds: Kinds, progress: Progress | None = None) -> Dataset:
     """Open a dataset, `NAME` or `NAME:ARGUMENT`. Errors as in `open_data`."""
-    dataset = _open(choice, source, "factory", progress)
+    dataset = _open(choice, source, "factory", kinds, progress)
     if dataset is None:
         raise _broken(choice.item, "returned None", "return an ArraySource or an ItemSource")
     return dataset
 
 
-def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> Dataset | None:
+def _open(choice: Choice, named: str, part: str, kinds: Kinds, progress: Progress | None) -> Dataset | None:
     item = choice.item
     factory = factory_of(item, part)
     with calling(item):
@@ -61,7 +62,8 @@ def _open(choice: Choice, named: str, part: str, progress: Progress | None) -> D
         raise _broken(item, f"returned {type(source).__name__}", "return an ArraySource or an ItemSource")
     elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
         raise _broken(item, "returned something else than NumPy arrays", "return arrays, not lists")
-    return open_source(source, progress=progress)
+    fields = kinds.assign(source.fields, api=item.plugin.api)
+    return open_source(dataclasses.replace(source, fields=fields), progress=progress)
 
 
 def _guarded(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganzoo.api.media import stored_span
 from ganzoo.fields import Field
 
 Array = NDArray[Any]
@@ -21,27 +22,38 @@ _TOLERANCE = 1e-5
 
 _LARGEST = float(np.finfo(np.float32).max)
 
+_STORED = (np.uint8, np.uint16, np.int16, np.int32)
+"""Types in which the values of a float field may be stored: see `as_floats`."""
+
 _BLOCK_BYTES = 1 << 24
 
 
 def stored_dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any] | str:
     """The type in which values of `dtype` are stored for this field, or a description of the problem.
 
-    Labels become int64, floats float32; uint8 stays uint8 for a float field with a range.
+    Labels become int64, floats float32; small integers stay for a float field with a range.
     """
     if field.dtype == "int64":
         return np.dtype(np.int64) if dtype.kind in "iu" else f"{dtype} where whole numbers are declared"
-    if dtype == np.uint8:
-        return dtype if field.range is not None else "uint8 for a field without a range to map 0..255 onto"
+    if dtype in _STORED:
+        if field.range is not None:
+            return dtype
+        low, high = stored_span(field, dtype)
+        return f"{dtype} for a field without a range to map {low:.0f}..{high:.0f} onto"
     if dtype.kind == "f":
         return np.dtype(np.float32)
-    return f"{dtype} where float32 (or uint8, for a field with a range) is declared"
+    return f"{dtype} where float32 (or uint8, uint16, int16, int32, for a field with a range) is declared"
 
 
 def value_problem(field: Field, values: Array) -> str:
     """The problem with values of the right type; empty if there is none."""
-    if values.dtype == np.uint8 and field.dtype == "float32":
-        return ""
+    if values.dtype.kind in "iu" and field.dtype == "float32":
+        if field.original is None:
+            return ""
+        low, high = int(values.min()), int(values.max())
+        first, last = field.original
+        within = first <= low and high <= last
+        return "" if within else f"values {low}..{high} outside the original values {first:g}..{last:g}"
     if field.dtype == "int64":
         if not field.classes:
             return ""

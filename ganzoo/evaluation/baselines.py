@@ -7,10 +7,11 @@ import json
 from typing import Any
 
 from ganzoo._version import __version__
+from ganzoo.errors import GanzooError
 from ganzoo.evaluation.comparison import Comparison
-from ganzoo.evaluation.corruptions import BLUR, NOISE, REPEATED, SHARE, corrupted
+from ganzoo.evaluation.corruptions import REPEATED, SHARE, corrupted
 from ganzoo.evaluation.features import FeatureSpace
-from ganzoo.evaluation.metrics import Scorer
+from ganzoo.evaluation.metrics import Failed, Metric, Scorer
 from ganzoo.evaluation.real_data import FEWEST, RealData
 from ganzoo.evaluation.samples import Sampled
 from ganzoo.util.cache import keep_cached, read_cached
@@ -19,9 +20,17 @@ Rows = dict[str, dict[str, float]]
 
 
 def reference_rows(
-    scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, real: Sampled, training: Sampled | None
+    scorer: Scorer,
+    feature_space: FeatureSpace,
+    real_data: RealData,
+    real: Sampled,
+    training: Sampled | None,
+    failed: Failed | None = None,
 ) -> Rows:
-    """Scores of real samples and of corrupted real samples, with the same protocol, each with its `n`."""
+    """Scores of real samples and of corrupted real samples, with the same protocol, each with its `n`.
+
+    `failed` as for `Scorer.scores`; rows without the scores of a metric that failed are not kept.
+    """
     key = _key(scorer, feature_space, real_data, len(real))
     rows = _read(key)
     if rows is not None:
@@ -30,17 +39,33 @@ def reference_rows(
     if other is None:  # no held-out samples: compare one half of the data with the other
         half = len(real) // 2
         real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
-    classes = len(real_data.label.classes) if real_data.label is not None else 0
-    for name, make in corrupted(other, real_data.field, classes).items():
+    errors: list[GanzooError] = []
+
+    def note(item: Metric, error: GanzooError) -> None:
+        errors.append(error)
+        if failed is not None:
+            failed(item, error)
+
+    for name, make in corrupted(other, real_data).items():
         fake = make()
-        if row := scorer.scores(Comparison(feature_space, fake, real, training, 0), reference=True):
+        comparison = Comparison(feature_space, fake, real, training, 0, field=real_data.field)
+        if row := scorer.scores(comparison, reference=True, failed=None if failed is None else note):
             rows[name] = {"n": len(fake), **row}
+    if errors:
+        return rows
     keep_cached("references", key, json.dumps(rows).encode())
     return rows
 
 
 def _key(scorer: Scorer, feature_space: FeatureSpace, real_data: RealData, n: int) -> str:
-    facts: list[Any] = [__version__, BLUR, NOISE, REPEATED, SHARE, FEWEST, scorer.identity]
+    facts: list[Any] = [
+        __version__,
+        real_data.kinds.version(real_data.field.kind),
+        REPEATED,
+        SHARE,
+        FEWEST,
+        scorer.identity,
+    ]
     facts += [n, feature_space.distance, feature_space.classifier.identity if scorer.needs_classifier else ""]
     facts += [real_data.dataset.fingerprint, real_data.training.fingerprint, real_data.field.name]
     extractor = feature_space.extractor

@@ -33,28 +33,39 @@ def feature_space_of(
     weights: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpace:
-    """The feature space for this data: an extractor for images, and a classifier if there are labels.
+    """The feature space for this data: an extractor for its kind, and a classifier if there are labels.
+
+    Without an extractor for that kind, the values are compared.
 
     `note` gets a message when a classifier is trained. UsageError for an extractor that cannot be used with
     this data, and for `weights` that the extractor does not read.
     """
-    if not real_data.field.is_image:
+    field = real_data.field
+    usable = [item for item in registry.of_kind(ExtractorSpec) if field.kind in item.spec.kinds]
+    usable = usable if real_data.media.extractable(field) else []
+    chosen = registry.find(ExtractorSpec, extractor).qualified if extractor else ""
+    fixed = sorted(
+        (item for item in usable if not item.spec.trained), key=lambda item: item.name != EXTRACTOR
+    )
+    able = [item for item in usable if item.qualified == chosen] if extractor else fixed
+    if not able:
         if extractor or weights is not None:
             raise UsageError(
-                f"Extractors are for images. Here the values of '{real_data.field.name}' are compared.",
+                f"No such extractor is for {real_data.media.nouns}. "
+                f"Here the values of '{field.name}' are compared.",
                 where=extractor or str(weights),
                 fix="leave --extractor and --fid-weights out",
             )
-        widths = tabular.widths(real_data.field, real_data.excluded)
+        widths = tabular.widths(field, real_data.excluded)
         return FeatureSpace(None, None, None, None, stacked=real_data.stacked, widths=widths)
-    item = registry.find(ExtractorSpec, extractor or EXTRACTOR)
+    item = able[0]
     options = None
     if item.spec.config is not None:
         given = {"weights": str(weights)} if weights is not None else {}
         options = build(item.spec.config, given, f"extractor {item.name}", {})
     elif weights is not None:
         raise UsageError(f"The extractor '{item.name}' reads no weights file.", where=str(weights))
-    classifiers = [found for found in registry.of_kind(ExtractorSpec) if found.spec.trained]
+    classifiers = [found for found in usable if found.spec.trained]
     named = [found for found in classifiers if found.name == CLASSIFIER] or classifiers
     labelled = real_data.label is not None and bool(named)
     if item.spec.trained:
@@ -103,8 +114,11 @@ class Comparison:
         training: Sampled | None,
         seed: int,
         targets: NDArray[np.intp] | None = None,
+        *,
+        field: Field,
     ) -> None:
         self._feature_space, self._seed = feature_space, seed
+        self.field = field
         self.targets = targets
         self.fake, self.real, self.training = fake, real, training
         self.distance, self.stacked = feature_space.distance, feature_space.stacked

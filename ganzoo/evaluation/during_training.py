@@ -43,7 +43,7 @@ def scoring(
 
     def opened(reads: Sequence[Field], field: Field, dataset: Dataset) -> Score:
         n, seed = plan.train.eval_samples, plan.train.seed
-        real_data = RealData.open(plan.dataset, plan.data.source, field, training=dataset)
+        real_data = RealData.open(plan.dataset, plan.data.source, field, plan.kinds, training=dataset)
         feature_space = feature_space_of(registry, real_data, note=note)
         targets = targets_of(real_data, reads, n, n, seed)
         scorer = Scorer(
@@ -61,8 +61,9 @@ def scoring(
             note(text)
 
         def score(make: Make) -> Mapping[str, float]:
-            fake = Sampled(feature_space, stored(field, make(inputs), real_data.excluded), labels, real=real)
-            comparison = Comparison(feature_space, fake, real, training, seed, targets)
+            made = stored(real_data.media, field, make(inputs), real_data.excluded)
+            fake = Sampled(feature_space, made, labels, real=real)
+            comparison = Comparison(feature_space, fake, real, training, seed, targets, field=real_data.field)
             return {"n": len(comparison.fake), **scorer.scores(comparison, failed=failed)}
 
         return score

@@ -16,7 +16,7 @@ from ganzoo._version import __version__
 from ganzoo.api.specs import DatasetSpec
 from ganzoo.config.plan import Choice
 from ganzoo.config.settings import build
-from ganzoo.errors import DataError, UsageError
+from ganzoo.errors import DataError, GanzooError, UsageError
 from ganzoo.evaluation.baselines import reference_rows
 from ganzoo.evaluation.comparison import (
     Comparison,
@@ -27,11 +27,12 @@ from ganzoo.evaluation.comparison import (
 )
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.generators import EvaluatedGenerator, inputs_of, of_bundle, of_run
-from ganzoo.evaluation.metrics import Scorer, chosen_metrics
-from ganzoo.evaluation.neighbour_grid import nearest_image_grid
+from ganzoo.evaluation.metrics import Failed, Metric, Scorer, chosen_metrics
+from ganzoo.evaluation.neighbour_grid import write_neighbours
 from ganzoo.evaluation.real_data import FEWEST, MOST, RealData
 from ganzoo.evaluation.report import Report, conclusions, too_few
 from ganzoo.evaluation.samples import Sampled, stored
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
 from ganzoo.util.files import storage
 
@@ -82,9 +83,9 @@ def evaluate(request: Request, registry: Registry) -> Report:
     samples of another shape.
     """
     begun = time.perf_counter()
-    metrics = chosen_metrics(registry, request.metrics)
+    metrics, kinds = chosen_metrics(registry, request.metrics), Kinds(registry)
     evaluated = _evaluated(request, registry)
-    real_data = _real_data(evaluated, request, registry)
+    real_data = _real_data(evaluated, request, registry, kinds)
     feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
     n = request.n or min(real_data.dataset.count, MOST)
     n_real = real_data.dataset.count if request.n_real == "all" else request.n_real or n
@@ -101,17 +102,30 @@ def evaluate(request: Request, registry: Registry) -> Report:
     scorer = Scorer(metrics, feature_space, real_data, targets=targets is not None)
     scorer.check(conditioned=conditioned is not None, training=learned is not None)
     feature_space.prepare()
-    samples = stored(evaluated.field, evaluated.make(inputs), real_data.excluded)
+    samples = stored(real_data.media, evaluated.field, evaluated.make(inputs), real_data.excluded)
     fake = Sampled(feature_space, samples, conditioned, real=real)
-    comparison = Comparison(feature_space, fake, real, learned, request.seed, targets)
-    scores = scorer.scores(comparison)
-    rows = reference_rows(scorer, feature_space, real_data, real, training) if request.references else {}
+    comparison = Comparison(feature_space, fake, real, learned, request.seed, targets, field=real_data.field)
+    failures: dict[str, GanzooError] = {}
+    failed: Failed | None = None
+    if not request.metrics:  # a metric that nobody asked for by name does not end the command
+        _ = real.features  # an extractor that fails does
+
+        def failed(item: Metric, error: GanzooError) -> None:
+            failures.setdefault(item.name, error)
+
+    scores = scorer.scores(comparison, failed=failed)
+    if failures and not scores:
+        raise next(iter(failures.values()))
+    rows = (
+        reference_rows(scorer, feature_space, real_data, real, training, failed) if request.references else {}
+    )
     if request.image is not None:
         with storage(request.image):  # delete the image of an earlier evaluation
             request.image.unlink(missing_ok=True)
-        nearest_image_grid(comparison, real_data.field, request.image)
+        write_neighbours(comparison, kinds, request.image)
     notes = [*_caveats(evaluated, real_data, feature_space, n, request), *real_data.notes]
     notes += _about_metrics(scorer, comparison, scores, request)
+    notes += [f"the metric '{name}' failed: {error.what}" for name, error in failures.items()]
     notes += conclusions(scores, rows)
     return Report(
         name=evaluated.name,
@@ -154,7 +168,7 @@ def _is_one(path: Path) -> bool:
     return any((path / name).exists() for name in ("run.json", "checkpoints")) or any(path.glob("*.onnx"))
 
 
-def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry) -> RealData:
+def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry, kinds: Kinds) -> RealData:
     source = request.data or evaluated.data
     if not source:
         raise UsageError("The file does not say what it was trained on.", fix="--data SOURCE")
@@ -167,7 +181,8 @@ def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Regist
         options = build(item.spec.config, own, "data", {})
     try:
         training = request.against == "training"
-        return RealData.open(Choice(item, options), source, evaluated.field, against_training=training)
+        choice = Choice(item, options)
+        return RealData.open(choice, source, evaluated.field, kinds, against_training=training)
     except DataError as error:
         if request.data is not None:
             raise
@@ -202,7 +217,7 @@ def _caveats(
         )
     if feature_space.classifier_used and real_data.test is real_data.training:
         caveats.append(
-            "classifier_accuracy is measured on the classifier's own training images: none are held out"
+            "classifier_accuracy is measured on the classifier's own training samples: none are held out"
         )
     wanted = n if request.n_real is None else request.n_real
     if wanted != "all" and wanted > real_data.dataset.count:

@@ -25,7 +25,7 @@ VALUES = "frechet"  # the name of the Frechet distance between the values themse
 class FeatureSpace:
     """Features and class probabilities for samples of one field.
 
-    `extractor` is None for samples that are not images: their values are the features. `scaled`: features
+    `extractor` is None for samples that no extractor takes: their values are the features. `scaled`: features
     are divided by their standard deviations over the real samples. `stacked`: see `DatasetSpec`. `widths`:
     how many features each column of a table has, which are scaled together; () if each is scaled alone.
     """

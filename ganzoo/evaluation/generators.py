@@ -35,7 +35,7 @@ class EvaluatedGenerator:
 
     `data` and `data_options` name the data it was trained on; `about` says which weights these are; `status`
     is the status of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
-    as floats or uint8 images.
+    as floats or uint8.
     """
 
     name: str
@@ -124,7 +124,7 @@ def of_run(
         raise UsageError(f"The run has no generator '{generator}'.", fix=f"it has: {', '.join(nets)}")
     net = nets[generator]
     net.module.eval()
-    fields = declared(trained.networks, run.info)
+    fields = declared(trained.networks, trained.info)
 
     plan = trained.plan
     averaged = plan.ema.active and not raw

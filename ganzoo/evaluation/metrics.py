@@ -15,15 +15,16 @@ from ganzoo.registry.registry import Item, Registry, calling, factory_of
 
 Metric = Item[MetricSpec]
 
-# What metrics may need, in words for users. Any other need is an extractor, named by its distance.
+Failed = Callable[[Metric, GanzooError], None]
+
+# What metrics may need, in words for users. Any other need is a kind of data, or an extractor, named by its
+# distance.
 NEEDS = {
-    "image": "images",
-    "points": "points of one or two numbers",
     "rows": "rows of numbers",
     "labels": "labels in the data",
-    "classifier": "images with labels",
+    "classifier": "labels, and samples that a classifier takes",
     "conditioned": "a generator that reads classes",
-    "targets": "pairs of images, and a generator that makes one image from the other",
+    "targets": "pairs, and a generator that makes one side from the other",
     "training": "held-out samples, and a generator that was trained on this data",
 }
 
@@ -76,6 +77,7 @@ class Scorer:
         """`targets`: whether comparisons will have targets."""
         self.metrics = metrics
         self._feature_space = feature_space
+        self._kinds = real_data.kinds
         self._has = _abilities(feature_space, real_data) | ({"targets"} if targets else set())
         self._functions: dict[str, Any] = {}
 
@@ -110,7 +112,7 @@ class Scorer:
         """The metrics that do not apply, and what each of them needs, in words."""
         lacking = {item.name: self._lacking(item, conditioned, training) for item in self.metrics}
         return [
-            f"'{name}' needs {' and '.join(NEEDS.get(need, f'the extractor of {need}') for need in needs)}"
+            f"'{name}' needs {' and '.join(map(self._in_words, needs))}"
             for name, needs in lacking.items()
             if needs
         ]
@@ -120,7 +122,7 @@ class Scorer:
         comparison: Comparison,
         *,
         reference: bool = False,
-        failed: Callable[[Metric, GanzooError], None] | None = None,
+        failed: Failed | None = None,
     ) -> dict[str, float]:
         """The scores of a comparison; for a `reference` row only the metrics that are meant for one.
 
@@ -152,6 +154,13 @@ class Scorer:
         if not found and not reference and failed is None:
             raise self._none_applies(conditioned, training)
         return found
+
+    def _in_words(self, need: str) -> str:
+        if need.startswith("field:"):
+            return f"a field '{need.removeprefix('field:')}'"
+        return NEEDS.get(need) or (
+            self._kinds.of(need).nouns if self._kinds.knows(need) else f"the extractor of {need}"
+        )
 
     def _lacking(self, item: Metric, conditioned: bool, training: bool) -> list[str]:
         has = self._has | ({"conditioned"} if conditioned else set()) | ({"training"} if training else set())
@@ -214,10 +223,9 @@ def _number(item: Metric, name: str, value: Any) -> float:
 
 def _abilities(feature_space: FeatureSpace, real_data: RealData) -> set[str]:
     """The needs of metrics that this data and its feature space meet, for any samples."""
-    shape = real_data.field.shape
-    has = {feature_space.distance} | ({"image"} if real_data.field.is_image else set())
-    has |= {"points"} if shape in ((1,), (2,)) else set()
-    has |= {"rows"} if len(shape) == 1 else set()
+    field = real_data.field
+    has = {feature_space.distance, field.kind, f"field:{field.name}"}
+    has |= {"rows"} if len(field.shape) == 1 else set()
     has |= {"labels"} if real_data.label is not None else set()
     has |= {"classifier"} if feature_space.has_classifier else set()
     return has

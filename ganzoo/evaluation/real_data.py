@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ganzoo import tabular
 from ganzoo.api.evaluation import ClassifierData
+from ganzoo.api.media import Media, as_floats
 from ganzoo.config.plan import Choice
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_dataset, open_held_out
@@ -22,6 +23,7 @@ from ganzoo.errors import DataError
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.samples import Sampled, in_parts, stored
 from ganzoo.fields import Field
+from ganzoo.registry.kinds import Kinds
 
 Array = NDArray[Any]
 
@@ -42,6 +44,8 @@ class RealData:
     training: Dataset
     test: Dataset
     name: str
+    media: Media
+    kinds: Kinds
     unpaired: bool = False
 
     @property
@@ -65,6 +69,7 @@ class RealData:
         choice: Choice,
         source: str,
         field: Field,
+        kinds: Kinds,
         *,
         training: Dataset | None = None,
         against_training: bool = False,
@@ -74,8 +79,8 @@ class RealData:
         The samples to compare with are the held-out ones, unless there are none or `against_training` is set.
         DataError when they do not have this field with this shape.
         """
-        training = open_dataset(choice, source) if training is None else training
-        test = open_held_out(choice, source)
+        training = open_dataset(choice, source, kinds) if training is None else training
+        test = open_held_out(choice, source, kinds)
         held_out = None if against_training else test
         dataset = training if held_out is None else held_out
         present = {item.name: item for item in dataset.fields}
@@ -96,6 +101,8 @@ class RealData:
         labels = [item for item in dataset.fields if item.dtype == "int64" and item.classes]
         return cls(
             field=own,
+            media=kinds.of(own.kind),
+            kinds=kinds,
             label=labels[0] if labels else None,
             held_out=held_out is not None,
             stacked=choice.item.spec.stacked,
@@ -148,9 +155,9 @@ class RealData:
         """The training data of a classifier; it is tested on the held-out part, if there is one."""
         assert self.label is not None  # noqa: S101
         return ClassifierData(
-            pixels=stored(self.field, self.training.arrays[self.field.name]),
+            pixels=stored(self.media, self.field, self.training.arrays[self.field.name]),
             labels=in_parts(self.training.arrays[self.label.name]),
-            test_pixels=stored(self.field, self.test.arrays[self.field.name]),
+            test_pixels=stored(self.media, self.field, self.test.arrays[self.field.name]),
             test_labels=in_parts(self.test.arrays[self.label.name]),
             classes=len(self.label.classes),
             stacked=self.stacked,
@@ -160,15 +167,7 @@ class RealData:
     def _take(
         self, feature_space: FeatureSpace, dataset: Dataset, rows: Array, part: str, real: Sampled | None
     ) -> Sampled:
-        values = stored(self.field, dataset.arrays[self.field.name][rows], self.excluded)
+        values = stored(self.media, self.field, dataset.arrays[self.field.name][rows], self.excluded)
         labels = None if self.label is None else in_parts(dataset.arrays[self.label.name][rows])
         key = f"{dataset.fingerprint} {self.field.name} {part} {len(rows)}"
         return Sampled(feature_space, values, labels, real=real, key=key)
-
-
-def as_floats(field: Field, array: Array) -> Array:
-    """Values of a float field as inputs of a generator: uint8 is mapped to the field's range."""
-    if array.dtype != np.uint8 or field.range is None:
-        return array.astype(np.float32)
-    low, high = field.range
-    return (array.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)).astype(np.float32)

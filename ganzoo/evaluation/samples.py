@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo import tabular
+from ganzoo.api.media import Media
 from ganzoo.errors import DivergedError
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.fields import Field
-from ganzoo.images import to_pixels
 
 Array = NDArray[Any]
 Labels = NDArray[np.int64]
@@ -118,22 +117,14 @@ class _Subset(Sampled):
         return self._whole.extractor_probabilities[self._rows]
 
 
-def stored(field: Field, array: Array, excluded: Collection[str] = ()) -> Array:
-    """Samples (n, *shape) in the form for metrics: images as uint8 (n, h, w, c), others as float32.
-
-    Rows of a table become numbers, without the columns `excluded`: see `tabular.as_numbers`.
+def stored(media: Media, field: Field, array: Array, excluded: Collection[str] = ()) -> Array:
+    """Samples (n, *shape) in the form for metrics, see `Media.metric_values`.
 
     DivergedError for numbers that are not finite: their scores would mean nothing.
     """
-    if array.dtype != np.uint8 and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DivergedError("Generated samples are not finite numbers.", where=f"field '{field.name}'")
-    if field.columns:
-        return tabular.as_numbers(field, array, excluded)
-    if not field.is_image:
-        return np.asarray(array, np.float32)
-    if array.dtype == np.uint8:
-        return array.transpose(0, 2, 3, 1)
-    return to_pixels(field, array)
+    return media.metric_values(field, array, excluded)
 
 
 def in_parts(labels: Array) -> Labels:

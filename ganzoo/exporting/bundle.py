@@ -6,7 +6,6 @@ Owns the file names, bundle.json, and which folders may be replaced. Does not ma
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from PIL import Image
 
+from ganzoo.api.media import Preview
 from ganzoo.errors import ExportError, PluginError, UsageError
 from ganzoo.runtime.onnx_file import METADATA_KEY, seal
 from ganzoo.util.files import storage, sync_folder, write_synced
@@ -35,10 +34,10 @@ def write_bundle(
     graphs: Mapping[str, onnx.ModelProto],
     about: Mapping[str, Any],
     *,
-    samples: Image.Image | None,
+    samples: Preview | None,
     card: str,
 ) -> list[Path]:
-    """Write `<generator>.onnx` for each graph, bundle.json, README.md and samples.png; returns their paths.
+    """Write `<generator>.onnx` for each graph, bundle.json, README.md and the samples; returns their paths.
 
     The graphs must have ganzoo's metadata. An older bundle at the destination is replaced; if anything fails,
     it is restored. Between two renames, for microseconds, there is no bundle. UsageError as in
@@ -62,9 +61,7 @@ def write_bundle(
         }
     contents["README.md"] = card.encode()
     if samples is not None:
-        buffer = io.BytesIO()
-        samples.save(buffer, format="PNG")
-        contents["samples.png"] = buffer.getvalue()
+        contents[f"samples{samples.suffix}"] = samples.data
     files = sorted([*contents, BUNDLE_FILE])
     listing = {"kind": MARK, "format": 1, "generators": generators, "about": dict(about), "files": files}
     contents[BUNDLE_FILE] = (json.dumps(listing, indent=2, ensure_ascii=False) + "\n").encode()

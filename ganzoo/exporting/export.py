@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from PIL import Image
 
-from ganzoo import images, runtime, sampling
+from ganzoo import runtime, sampling
+from ganzoo.api.media import Preview
 from ganzoo.api.networks import Networks
-from ganzoo.errors import ExportError
+from ganzoo.errors import ExportError, PluginError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
 from ganzoo.exporting.model_card import Signature, model_card, usage
 from ganzoo.exporting.onnx_graph import append_uint8, export_graph
 from ganzoo.exporting.verify import Parity, check
 from ganzoo.fields import DataInfo, Field
-from ganzoo.networks.apply import declared
+from ganzoo.networks.exports import exported
+from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
 
 __all__ = ["Bundle", "Parity", "export_generators"]
@@ -44,15 +46,21 @@ class Bundle:
 
 
 def export_generators(
-    networks: Networks, data: DataInfo, destination: Path, *, about: Mapping[str, Any], uint8: bool = False
+    networks: Networks,
+    data: DataInfo,
+    destination: Path,
+    *,
+    about: Mapping[str, Any],
+    uint8: bool = False,
+    kinds: Kinds | None = None,
 ) -> Bundle:
-    """Export every generator, compare it with torch and write the bundle, or nothing if a check fails.
+    """Export what `exported` names, compare it with torch and write the bundle, or nothing if a check fails.
 
     `about` (recipe, data, plugins, images, ema, seed, versions ...) goes unchanged into the metadata of the
     files, into bundle.json, and into the model card, one row per entry. It must be JSON-ready and without
     local paths. A `license` in it is the license of the card. With `uint8`, image outputs are uint8 NHWC;
     `max_abs` is then measured on the floats before the conversion. The networks must have passed
-    `build_networks`.
+    `build_networks`. `kinds` draw samples for the bundle; without them it has none.
 
     ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
     StorageError when the disk cannot be written.
@@ -61,14 +69,12 @@ def export_generators(
     graphs: dict[str, onnx.ModelProto] = {}
     parity: dict[str, Parity] = {}
     signatures: dict[str, Signature] = {}
-    fields = declared(networks, data)
-    for name, net in networks.generators.items():
-        inputs = tuple(fields[read] for read in net.reads)
-        outputs = tuple(fields[written] for written in net.writes)
+    for name, part in exported(networks, data).items():
+        net, inputs, outputs = part.net, part.inputs, part.outputs
         try:
             graph = export_graph(net, inputs, outputs)
             parity[name] = check(graph, net, inputs, outputs)
-            if uint8:
+            if uint8 and (not networks.exports or any(field.is_image for field in outputs)):
                 append_uint8(graph, outputs)
                 pixels = check(graph, net, inputs, outputs)
                 parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
@@ -77,11 +83,15 @@ def export_generators(
             raise ExportError(error.what, where=where, fix=error.fix) from error
         _add_metadata(graph, name, inputs, outputs, about, parity[name], uint8=uint8)
         graphs[name], signatures[name] = graph, (inputs, outputs)
-    samples = _samples(graphs)
+    samples = _samples(graphs, kinds) if kinds else None
     title = str(about.get("recipe", destination.name))
-    card = model_card(title, signatures, parity, about, uint8=uint8, samples=samples is not None)
+    card = model_card(
+        title, signatures, parity, about, uint8=uint8, samples=samples.suffix if samples else "", kinds=kinds
+    )
     files = write_bundle(destination, graphs, about, samples=samples, card=card)
-    return Bundle(path=destination.resolve(), files=tuple(files), parity=parity, usage=usage(signatures))
+    return Bundle(
+        path=destination.resolve(), files=tuple(files), parity=parity, usage=usage(signatures, kinds)
+    )
 
 
 def _add_metadata(
@@ -99,7 +109,7 @@ def _add_metadata(
         "generator": name,
         "inputs": [field.to_json() for field in inputs],
         "outputs": [
-            field.to_json() | ({"layout": "uint8-nhwc"} if uint8 and field.is_image else {})
+            field.to_json() | ({"layout": "uint8-nhwc"} if uint8 and field.has_pixels else {})
             for field in outputs
         ],
         "about": dict(about),
@@ -108,20 +118,24 @@ def _add_metadata(
     graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(record, ensure_ascii=False))
 
 
-def _samples(graphs: Mapping[str, onnx.ModelProto]) -> Image.Image | None:
-    """An image of samples from the first generator whose samples can be drawn, through the runtime.
+def _samples(graphs: Mapping[str, onnx.ModelProto], kinds: Kinds) -> Preview | None:
+    """A preview of samples from the first generator whose samples can be drawn, through the runtime.
 
-    With up to 16 classes, one row of 8 per class; otherwise 64 random samples (2048 if they are points).
+    With up to 16 classes, one row of 8 per class; otherwise 64 random samples, or twice as many as a preview
+    needs at least. A media that fails leaves the bundle without samples.
     """
     for graph in graphs.values():
         generator = runtime.from_bytes(sealed_bytes(graph), provider="cpu", where="the new export")
-        field = next((field for field in generator.outputs if images.can_draw(field)), None)
-        if field is None or not all(sampling.can_draw(item) for item in generator.inputs):
+        if not all(sampling.can_draw(item) for item in generator.inputs):
             continue
-        classes = len(generator.classes) if field.is_image else 0
-        if 0 < classes <= 16:
-            values = generator.generate_all(8 * classes, label=np.repeat(np.arange(classes), 8).tolist())
-        else:
-            values = generator.generate_all(64 if field.is_image else 2048)
-        return images.draw(field, values[field.name], columns=8)
+        for field in generator.outputs:
+            needed = kinds.of(field.kind).count
+            classes = 0 if needed else len(generator.classes)
+            if 0 < classes <= 16:
+                values = generator.generate_all(8 * classes, label=np.repeat(np.arange(classes), 8).tolist())
+            else:
+                values = generator.generate_all(2 * needed or 64)
+            with suppress(PluginError):
+                if preview := kinds.preview(field, values[field.name], columns=8):
+                    return preview
     return None

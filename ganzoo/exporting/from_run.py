@@ -38,7 +38,9 @@ def export_run(
     trained = load_trained(run, registry or load_registry(), checkpoint, note)
     about = {**describe(run, trained.plan), "images": trained.images}
     target = destination or Path("exported") / trained.plan.name.replace("/", "-")
-    return export_generators(trained.networks, run.info, target, about=about, uint8=uint8)
+    return export_generators(
+        trained.networks, trained.info, target, about=about, uint8=uint8, kinds=trained.plan.kinds
+    )
 
 
 def _command(arguments: list[str]) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.exporting.verify import Parity
-from ganzoo.fields import Field
-from ganzoo.images import MODES, can_draw
+from ganzoo.fields import Field, multiples_of, steps_of
+from ganzoo.images import MODES
+from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
 
 __all__ = ["model_card", "snippet"]
@@ -43,43 +44,48 @@ def model_card(
     about: Mapping[str, Any],
     *,
     uint8: bool = False,
-    samples: bool = False,
+    samples: str = "",
+    kinds: Kinds | None = None,
 ) -> str:
-    """README.md of the bundle. `about` may have any entries: each is a row of the table."""
+    """README.md of the bundle. `about` may have any entries: each is a row of the table.
+
+    `samples` is the ending of the file with samples, empty if there is none.
+    """
     parts = [_head(generators, about), f"# {title}\n"]
     if samples:
-        parts.append("![samples](samples.png)\n")
+        parts.append(f"![samples](samples{samples})\n")
     parts.append(
         "| | |\n|---|---|\n" + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items())
     )
     for name, (inputs, outputs) in generators.items():
         check = parity[name]
         sizes = ", ".join(str(size) for size in check.batches)
+        tried = "".join(f", at {named_sizes(size)}" for size in check.sizes)
         measured = f"largest difference {check.max_abs:.2g} of the output's scale"
         if uint8:
             measured += f", {check.off_by_one:.3%} of the uint8 values off by one"
         parts.append(
             f"## {name}.onnx\n\n{_fields(inputs, outputs, uint8=uint8)}\n"
-            f"Checked against torch at batch sizes {sizes}: {measured}.\n"
+            f"{_free_axes(inputs, outputs)}Checked against torch at batch sizes {sizes}{tried}: {measured}.\n"
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
             f"```python\n{snippet(name, inputs, outputs, uint8=uint8)}```\n"
         )
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
-        f"```\nganzoo generate . {usage(generators)}\n```\n"
+        f"```\nganzoo generate . {usage(generators, kinds)}\n```\n"
     )
     return "\n".join(parts)
 
 
-def usage(generators: Mapping[str, tuple[Sequence[Field], Sequence[Field]]]) -> str:
+def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> str:
     """Options of `ganzoo generate` that work with the first of these generators (inputs, outputs)."""
     name, (inputs, outputs) = next(iter(generators.items()))
     chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
     if any(field.source == "data" and field.dtype == "float32" for field in inputs):
-        return f"{chosen}--input IMAGES -o FOLDER"
-    if any(field.columns for field in outputs):
-        return f"{chosen}-n 1000 --seed 0 -o table.csv"
-    return f"{chosen}-n 64 --seed 0 -o {'grid.png' if any(map(can_draw, outputs)) else 'samples.npz'}"
+        return f"{chosen}--input PATH -o FOLDER"
+    suffixes = [suffix for field in outputs if kinds for suffix in kinds.of(field.kind).suffixes[:1]]
+    count = 1000 if any(field.columns for field in outputs) else 64
+    return f"{chosen}-n {count} --seed 0 -o samples{(*suffixes, '.npz')[0]}"
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
@@ -88,10 +94,10 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
     A generator that reads an image reads `input.png`, which the user must put there.
     """
     lines = ["import numpy as np", "import onnxruntime as ort"]
-    image = next((field for field in outputs if field.is_image), None)
-    if image or any(field.is_image for field in inputs):
+    image = next((field for field in outputs if field.has_pixels), None)
+    if image or any(field.has_pixels for field in inputs):
         lines.append("from PIL import Image")
-    given = next((field for field in inputs if field.is_image and field.source == "data"), None)
+    given = next((field for field in inputs if field.has_pixels and field.source == "data"), None)
     lines += [
         "",
         f'session = ort.InferenceSession("{name}.onnx", providers=["CPUExecutionProvider"])',
@@ -167,8 +173,8 @@ def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
         "library_name": "onnx",
         "tags": ["onnx", "gan", "ganzoo"],
     }
-    if any(field.is_image for field in outputs):
-        from_image = any(field.is_image and field.source == "data" for field in inputs)
+    if any(field.has_pixels for field in outputs):
+        from_image = any(field.has_pixels and field.source == "data" for field in inputs)
         values["pipeline_tag"] = "image-to-image" if from_image else "unconditional-image-generation"
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---\n"
 
@@ -177,12 +183,39 @@ def _fields(inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool) -
     lines = ["| | name | type | shape | values |", "|---|---|---|---|---|"]
     for kind, fields in (("input", inputs), ("output", outputs)):
         for field in fields:
-            pixels = kind == "output" and uint8 and field.is_image
-            shape = (*field.shape[1:], field.shape[0]) if pixels else field.shape
+            pixels = kind == "output" and uint8 and field.has_pixels
+            named = _shape(field)
+            shape = (*named[1:], named[0]) if pixels else named
             dtype, values = ("uint8", "0 to 255") if pixels else (field.dtype, _values(field))
-            sizes = ", ".join(["batch", *(str(size) for size in shape)])
+            sizes = ", ".join(["batch", *shape])
             lines.append(f"| {kind} | `{field.name}` | {dtype} | [{sizes}] | {values} |")
     return "\n".join(lines) + "\n"
+
+
+def named_sizes(size: Mapping[str, int]) -> str:
+    """Sizes of free axes in words: `height 60, width 64`."""
+    return ", ".join(f"{axis} {count}" for axis, count in size.items())
+
+
+def _shape(field: Field) -> tuple[str, ...]:
+    """The sizes of one sample; a free axis by its name, times its multiple."""
+    names = {axis: axis if many == 1 else f"{many} * {axis}" for axis, many in field.free.items()}
+    axes = field.axes or ("",) * len(field.shape)
+    return tuple(names.get(axis, str(size)) for axis, size in zip(axes, field.shape, strict=True))
+
+
+def _free_axes(inputs: Sequence[Field], outputs: Sequence[Field]) -> str:
+    """A line about free axes, or nothing."""
+    found = multiples_of((*outputs, *inputs))
+    if not found:
+        return ""
+    steps = steps_of((*inputs, *outputs))
+    sizes = named_sizes({axis: many * steps[axis] for axis, many in found.items()})
+    options = " ".join(f"--size {axis}={2 * many * steps[axis]}" for axis, many in found.items())
+    given = {axis for field in inputs if field.source == "data" for axis in field.free}
+    how = "Inputs of other sizes give others" if given else f"For others: `{options}`"
+    multiples = ", ".join(f"{axis} in multiples of {many}" for axis, many in found.items())
+    return f"Sizes are free: {multiples}. Training had {sizes}. {how}.\n"
 
 
 def _values(field: Field) -> str:

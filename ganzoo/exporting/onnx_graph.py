@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, resized, steps_of
 
 __all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
 
@@ -38,6 +40,7 @@ _TRACED_BATCH = 2  # older torch treats a batch of 1 as a constant
 def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     """The generator as a graph: inputs [batch, *shape] by field name, weights inside, any batch size.
 
+    Free axes are dimensions with names, such as `height` and `4*height`.
     `net.module` does not change: a copy on the CPU, in float32 and eval mode, is exported.
     ExportError when torch cannot trace the module, or when the fields cannot be exported.
     """
@@ -61,9 +64,11 @@ def append_uint8(model: onnx.ModelProto, outputs: tuple[Field, ...]) -> None:
 
     ExportError when no output is an image, or an image has no declared range.
     """
-    images = [field for field in outputs if field.is_image]
+    images = [field for field in outputs if field.has_pixels]
     if not images:
-        raise ExportError("uint8 output was requested, but the generator writes no image.")
+        raise ExportError(
+            "uint8 output was requested, but the generator writes no image of 1, 3 or 4 channels."
+        )
     for field in images:
         _append_uint8(model.graph, field)
 
@@ -132,7 +137,17 @@ def _simplified(module: nn.Module) -> nn.Module:
 
 def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
-    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(inputs, _TRACED_BATCH).values())
+    # Like the batch, an axis of 1 would be constant; axes of equal sizes could be taken for one.
+    steps = {axis: max(2, count) + at for at, (axis, count) in enumerate(steps_of(inputs).items())}
+    dims = {axis: torch.export.Dim(axis) for axis in steps}
+    traced = [resized(field, steps) for field in inputs]
+    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(traced, _TRACED_BATCH).values())
+    parameters = inspect.signature(module.forward).parameters.values()
+    together = any(item.kind is item.VAR_POSITIONAL for item in parameters)  # torch then wants one tuple
+    dynamic = tuple(
+        {0: batch} | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
+        for field in inputs
+    )
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -140,7 +155,7 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
                 examples,
                 input_names=[field.name for field in inputs],
                 output_names=[field.name for field in outputs],
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                dynamic_shapes=(dynamic,) if together else dynamic,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -225,7 +240,9 @@ def _append_uint8(graph: onnx.GraphProto, field: Field) -> None:
             helper.make_node("Cast", [nhwc], [field.name], to=TensorProto.UINT8),
         ]
     )
-    channels, height, width = field.shape
-    shape: list[str | int | None] = ["batch", height, width, channels]
     position = [output.name for output in graph.output].index(field.name)
+    dims = graph.output[position].type.tensor_type.shape.dim
+    named = [dims[at + 1].dim_param if axis in field.free else "" for at, axis in enumerate(field.axes)]
+    channels, height, width = (name or size for name, size in zip_longest(named, field.shape, fillvalue=""))
+    shape: list[str | int | None] = ["batch", height, width, channels]
     graph.output[position].CopyFrom(helper.make_tensor_value_info(field.name, TensorProto.UINT8, shape))

@@ -19,8 +19,9 @@ from torch import nn
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
 from ganzoo.exporting.onnx_graph import example_inputs, frozen_copy
-from ganzoo.fields import Field
+from ganzoo.fields import Field, multiples_of, resized, steps_of
 from ganzoo.images import to_uint8
+from ganzoo.networks.free_axes import other_steps
 from ganzoo.runtime.ort_session import cpu_session
 
 __all__ = ["BATCHES", "Parity", "check", "check_signature", "check_structure", "measure_parity"]
@@ -50,16 +51,19 @@ class Parity:
     `max_abs` is the largest |onnxruntime - torch| of any float output at any of the `batches`, in units
     of the output's scale: half the width of its range (1 for -1..1), or max(1, largest |torch|) if it is
     unbounded. `off_by_one` is the share of uint8 values that differ by one level. For a bundle with uint8
-    outputs, `max_abs` is measured before the floats become uint8.
+    outputs, `max_abs` is measured before the floats become uint8. `sizes` are the sizes of free axes that
+    were tried beside those of training, as `generate(size=)` takes them.
     """
 
     max_abs: float
     batches: tuple[int, ...] = BATCHES
     off_by_one: float = 0.0
+    sizes: tuple[Mapping[str, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
-        return {"max_abs": self.max_abs, "batches": list(self.batches), "off_by_one": self.off_by_one}
+        record = {"max_abs": self.max_abs, "batches": list(self.batches), "off_by_one": self.off_by_one}
+        return record | ({"sizes": [dict(size) for size in self.sizes]} if self.sizes else {})
 
 
 def check(model: onnx.ModelProto, net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> Parity:
@@ -103,7 +107,8 @@ def check_structure(model: onnx.ModelProto) -> None:
 def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> None:
     """ExportError unless names, order, types and shapes are as declared, with any batch size first.
 
-    An image output may be uint8 [batch, height, width, channels] instead of float.
+    A free axis has a name in place of a number. An image output may be uint8 [batch, height, width, channels]
+    instead of float.
     """
     for kind, values, fields in (
         ("input", model.graph.input, inputs),
@@ -114,11 +119,16 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
             raise ExportError(f"The {kind}s of the graph are {names}, but {declared} are declared.")
         for value, field in zip(values, fields, strict=True):
             tensor = value.type.tensor_type
-            uint8 = kind == "output" and field.is_image and tensor.elem_type == TensorProto.UINT8
+            uint8 = kind == "output" and field.has_pixels and tensor.elem_type == TensorProto.UINT8
             if not uint8 and tensor.elem_type != _ELEMENT[field.dtype]:
                 found = TensorProto.DataType.Name(tensor.elem_type)
                 raise ExportError(f"The {kind} '{field.name}' is {found}, but {field.dtype} is declared.")
-            shape = (*field.shape[1:], field.shape[0]) if uint8 else field.shape
+            # None for a free axis
+            sizes = [
+                None if field.axes and field.axes[at] in field.free else size
+                for at, size in enumerate(field.shape)
+            ]
+            shape = (*sizes[1:], sizes[0]) if uint8 else tuple(sizes)
             found_shape = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
             fits = len(found_shape) == len(shape) + 1 and isinstance(found_shape[0], str)
             # A symbol instead of a number (recurrent networks): the parity runs check the actual shapes.
@@ -126,8 +136,10 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
                 a != b for a, b in zip(found_shape[1:], shape, strict=True) if isinstance(a, int)
             ):
                 raise ExportError(
-                    f"The {kind} '{field.name}' has shape {found_shape}, declared is {['batch', *shape]}.",
-                    fix="forward must work for any batch size and return what the field declares",
+                    f"The {kind} '{field.name}' has shape {found_shape}, declared is "
+                    f"{['batch', *('free' if size is None else size for size in shape)]}.",
+                    fix="forward must work for any batch size (and any size of a free axis) and return what "
+                    "the field declares",
                 )
 
 
@@ -136,8 +148,9 @@ def measure_parity(
 ) -> Parity:
     """Run onnxruntime and torch on the same rows at several batch sizes and compare the results.
 
-    The difference may be 1e-4 of the output's scale (see `Parity`); at most 0.1 % of all uint8 values may
-    differ by 1. The first row must give the same output alone and in a batch.
+    Free axes are also tried at other sizes, with batches of 1 and 2. The difference may be 1e-4 of the
+    output's scale (see `Parity`); at most 0.1 % of all uint8 values may differ by 1. The first row must give
+    the same output alone and in a batch.
     """
     try:
         session = cpu_session(model.SerializeToString())
@@ -147,14 +160,17 @@ def measure_parity(
     worst, off_by_one = 0.0, dict.fromkeys((field.name for field in outputs), 0)
     seen = dict.fromkeys(off_by_one, 0)
     alone: dict[str, NDArray[Any]] = {}
-    for batch in BATCHES:
-        rows = example_inputs(inputs, batch)
-        expected = _run_torch(plain, rows, outputs)
+    tried = other_steps(steps_of(inputs))
+    for steps, batch in [({}, batch) for batch in BATCHES] + [(steps, n) for steps in tried for n in (1, 2)]:
+        rows = example_inputs([resized(field, steps) for field in inputs], batch)
+        written = tuple(resized(field, steps) for field in outputs)
+        expected = _run_torch(plain, rows, written)
         try:
             found = dict(zip(expected, session.run(list(expected), rows), strict=True))
         except Exception as error:  # onnxruntime has its own exception class for each kind of failure
-            raise ExportError(f"onnxruntime cannot run the graph at batch {batch}: {error}") from error
-        for field in outputs:
+            at = f"batch {batch}" + (f", sizes {_sizes(steps, inputs, outputs)}" if steps else "")
+            raise ExportError(f"onnxruntime cannot run the graph at {at}: {error}") from error
+        for field in written:
             mine, theirs = found[field.name], expected[field.name]
             if mine.dtype == np.uint8 and field.range is not None:
                 flips = _level_flips(field, mine, to_uint8(theirs, field.range), f"batch {batch}: torch")
@@ -173,7 +189,12 @@ def measure_parity(
                 f"{count} of {seen[name]} uint8 values of '{name}' differ from torch, more than 0.1 %."
             )
     share = max((off_by_one[name] / seen[name] for name in seen if seen[name]), default=0.0)
-    return Parity(max_abs=worst, off_by_one=share)
+    sizes = tuple(_sizes(steps, inputs, outputs) for steps in tried)
+    return Parity(max_abs=worst, off_by_one=share, sizes=sizes)
+
+
+def _sizes(steps: Mapping[str, int], inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> dict[str, int]:
+    return {axis: many * steps[axis] for axis, many in multiples_of((*outputs, *inputs)).items()}
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganzoo.api.networks import Net, Networks
+from ganzoo.errors import PluginError
 from ganzoo.fields import DataInfo, Field
 from ganzoo.util.error_notes import Blame
 
@@ -20,13 +21,49 @@ _AT_ONCE = 250  # samples that a generator makes in one call
 
 
 def declared(networks: Networks, info: DataInfo) -> dict[str, Field]:
-    """All fields of a run by name: those of the data and those of the architecture."""
-    return {field.name: field for field in (*info.fields, *networks.fields)}
+    """All fields of a run by name: those of the data and those of the architecture, with their free axes.
+
+    PluginError where `Networks.free` does not fit the fields.
+    """
+    fields = {field.name: field for field in (*info.fields, *networks.fields)}
+    for name, axes in networks.free.items():
+        if name not in fields:
+            raise PluginError(f"Networks.free names the field '{name}', which nothing declares.")
+        unknown = [axis for axis in axes if axis not in fields[name].axes]
+        if unknown:
+            said = ", ".join(fields[name].axes) or "none"
+            raise PluginError(
+                f"'{name}' has no axis '{unknown[0]}' that could be free; its axes are: {said}.",
+                where=f"Networks.free = {dict(networks.free)}",
+                fix="give the field `axes` where it is declared (by the dataset or the architecture), "
+                "or leave it out of `free`",
+            )
+        try:
+            fields[name] = replace(fields[name], free={**fields[name].free, **axes})
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"Networks.free does not fit the data: {error}.") from error
+    return fields
 
 
 def noise_fields(networks: Networks) -> tuple[Field, ...]:
     """The fields that the sampler fills with random numbers or a constant."""
     return tuple(field for field in networks.fields if field.source != "data")
+
+
+def conditions(networks: Networks, info: DataInfo) -> dict[str, tuple[Field, ...]]:
+    """The conditions that each generator reads, without generators that read none.
+
+    Conditions are class labels, and float fields of the data of at most one dimension that the
+    discriminator of the generator's game reads, too. Other inputs, such as images, are no conditions.
+    """
+    found: dict[str, dict[str, Field]] = {}
+    for game in networks.games:
+        judged = networks.discriminators[game.discriminator].reads
+        for name in networks.generators[game.generator].reads:
+            field = info.field(name) if name in info else None
+            if field is not None and len(field.shape) <= 1 and (field.dtype == "int64" or name in judged):
+                found.setdefault(game.generator, {})[name] = field
+    return {name: tuple(fields.values()) for name, fields in found.items()}
 
 
 def apply(net: Net, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ The checks concern only fields and shapes; nothing here depends on a particular 
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -15,6 +16,8 @@ from ganzoo.config.plan import Plan
 from ganzoo.errors import PluginError, SettingsError
 from ganzoo.fields import DataInfo
 from ganzoo.networks.apply import declared, example, inputs_of, noise_fields
+from ganzoo.networks.exports import exported
+from ganzoo.networks.free_axes import check_free_axes
 from ganzoo.networks.pacgan import packed
 from ganzoo.networks.scheduled import ScheduledNumber, live, scheduled_numbers
 from ganzoo.registry.registry import calling, factory_of
@@ -37,6 +40,8 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         if not isinstance(networks, Networks):
             raise PluginError("An architecture must build a Networks record.", where=where)
         _check_fields(networks, info, where)
+        fields = plan.kinds.assign(networks.fields, api=plan.architecture.item.plugin.api)
+        networks = replace(networks, fields=fields)
         if plan.train.pack > 1:
             torch.default_generator.manual_seed(plan.train.seed)
             networks = packed(networks, plan, info)
@@ -45,6 +50,8 @@ def build_networks(plan: Plan, info: DataInfo) -> Networks:
         _check_augmentation(plan, networks, info)
         with calling(plan.architecture.item):
             _check_shapes(networks, info, where)
+            check_free_axes(networks, info, where)
+            exported(networks, info)
     return networks
 
 
@@ -63,7 +70,9 @@ def _check_schedules(numbers: list[ScheduledNumber], networks: Networks) -> None
 
 def _check_fields(networks: Networks, info: DataInfo, where: str) -> None:
     fields = declared(networks, info)
-    written = {name for net in networks.generators.values() for name in net.writes}
+    nets = [*networks.generators.items(), *networks.discriminators.items()]
+    written = {name for _, net in nets for name in net.writes}
+    written |= {name for export in networks.exports for step in export.steps for name in step.writes.values()}
     for field in networks.fields:
         if field.source == "data" and field.name not in written:
             raise PluginError(
@@ -84,7 +93,6 @@ def _check_fields(networks: Networks, info: DataInfo, where: str) -> None:
                 where=where,
                 fix='declare it with source="uniform" and name its classes',
             )
-    nets = [*networks.generators.items(), *networks.discriminators.items()]
     for name, net in nets:
         for names in (net.reads, net.writes):
             if not isinstance(names, tuple):
@@ -105,35 +113,64 @@ def _check_fields(networks: Networks, info: DataInfo, where: str) -> None:
         missing = [written for written in net.writes if written not in fields]
         if missing:
             raise PluginError(f"'{name}' writes '{missing[0]}', which nothing declares.", where=where)
-    for name, net in networks.discriminators.items():
-        if "score" not in net.writes:
-            raise PluginError(f"The discriminator '{name}' does not write 'score'.", where=where)
+    _check_apart(networks, where)
     _check_games(networks, {field.name for field in info.fields}, where)
 
 
+def _check_apart(networks: Networks, where: str) -> None:
+    """PluginError for two networks of one name, and for parameters or buffers that two networks share."""
+    if twice := networks.generators.keys() & networks.discriminators.keys():
+        raise PluginError(f"A generator and a discriminator are both called '{min(twice)}'.", where=where)
+    owners: dict[int, tuple[str, str]] = {}
+    for name, net in (*networks.generators.items(), *networks.discriminators.items()):
+        for key, value in (*net.module.named_parameters(), *net.module.named_buffers()):
+            owner, other = owners.setdefault(id(value), (name, key))
+            if owner != name:
+                raise PluginError(
+                    f"The networks '{owner}' and '{name}' share '{other}': each has its own optimiser state, "
+                    "average and place in a checkpoint.",
+                    where=where,
+                    fix="let one network write several fields, or give each its own copy",
+                )
+
+
 def _check_games(networks: Networks, data: set[str], where: str) -> None:
-    """Check that games name existing networks, and that real batches have the fields that these read."""
-    noise = {field.name for field in noise_fields(networks)}
+    """Check that games name existing networks, and that both sides have the fields that these read."""
+    available = data | {field.name for field in noise_fields(networks)}
     for game in networks.games:
-        if game.generator not in networks.generators or game.discriminator not in networks.discriminators:
+        makers = [game.generator, *([game.encoder] if game.encoder else [])]
+        if not networks.generators.keys() >= set(makers) or game.discriminator not in networks.discriminators:
             raise PluginError(f"A game names networks that do not exist: {game}.", where=where)
-        for read in networks.generators[game.generator].reads:
-            if read not in data | noise:
-                raise PluginError(
-                    f"The generator '{game.generator}' reads '{read}': "
-                    "neither noise nor a field of the data.",
-                    where=where,
-                    fix="let it read fields of the data and noise: a game starts from a real batch",
-                )
-    for name, net in networks.discriminators.items():
-        for read in net.reads:
-            if read not in data:
-                kind = "the noise field" if read in noise else "the field"
-                raise PluginError(
-                    f"The discriminator '{name}' reads {kind} '{read}', which real samples do not have.",
-                    where=where,
-                    fix="let it read only fields of the data, which generators may write",
-                )
+        for name in makers:
+            for read in networks.generators[name].reads:
+                if read not in available:
+                    raise PluginError(
+                        f"The generator '{name}' reads '{read}': neither noise nor a field of the data.",
+                        where=where,
+                        fix="let it read fields of the data and noise: a game starts from a real batch",
+                    )
+        name, judged = game.discriminator, networks.discriminators[game.discriminator]
+        if "score" not in judged.writes:
+            raise PluginError(f"The discriminator '{name}' does not write 'score'.", where=where)
+        made = set(networks.generators[game.generator].writes)
+        encoded = set(networks.generators[game.encoder].writes) if game.encoder else set()
+        for read in judged.reads:
+            for side, has in (("real", available | encoded), ("generated", available | made)):
+                if read not in has:
+                    raise PluginError(
+                        f"The discriminator '{name}' reads the field '{read}', which {side} samples do not "
+                        "have.",
+                        where=where,
+                        fix="let it read fields of the data, noise, or what the game's generator and encoder "
+                        "both have: Game(encoder=...) names a network that writes it for real samples",
+                    )
+        if not set(judged.reads) & (made | encoded):
+            raise PluginError(
+                f"The discriminator '{name}' reads {', '.join(judged.reads)}: nothing that differs between "
+                "real and generated samples.",
+                where=where,
+                fix="let it read a field that the game's generator or encoder writes",
+            )
 
 
 def _check_forward(name: str, net: Net, where: str) -> None:
@@ -193,9 +230,13 @@ def _check_combination(plan: Plan, networks: Networks) -> None:
 def _check_augmentation(plan: Plan, networks: Networks, info: DataInfo) -> None:
     fields = declared(networks, info)
     seen = {read for net in networks.discriminators.values() for read in net.reads}
-    if plan.augment is not None and not any(fields[name].is_image for name in seen if name in fields):
+    if plan.augment is None:
+        return
+    kinds = plan.augment.item.spec.kinds
+    if not any(fields[name].kind in kinds for name in seen if name in fields):
+        nouns = " and ".join(plan.kinds.of(kind).nouns for kind in kinds)
         raise SettingsError(
-            f"The augmentation '{plan.augment.item.name}' changes images, and no discriminator sees any.",
+            f"The augmentation '{plan.augment.item.name}' changes {nouns}, and no discriminator sees any.",
             where=f"augment.name (from {plan.origin(('augment', 'name'))})",
             fix="--augment none",
         )

@@ -34,6 +34,9 @@ def packed(networks: Networks, plan: Plan, info: DataInfo) -> Networks:
     reason = ""
     if labels & reads and _PACKS_LABELS not in networks.tags:
         reason = f"its discriminator reads '{min(labels & reads)}', one label for each sample"
+    elif reads & {field.name for field in networks.fields}:
+        own = min(reads & {field.name for field in networks.fields})
+        reason = f"its discriminator reads '{own}', a field of the architecture"
     elif any(net.pack != 1 for net in networks.discriminators.values()):
         reason = "its discriminator packs samples by itself"
     else:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.fields import DataInfo
 from ganzoo.networks.build import build_networks
 from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.checkpoint import has_any, read_newest, read_one
 from ganzoo.runs.lock import is_held
 from ganzoo.runs.run import Run
-from ganzoo.runs.weights import averaged_generators, load_modules, raw_generators
+from ganzoo.runs.weights import averaged_generators, load_modules, raw_generators, under
 
 Which = int | Literal["newest", "best"]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The plan of a run, its networks with the weights of one checkpoint, and the images seen until then."""
+    """The plan of a run, its data, its networks with weights of a checkpoint, the images seen until then."""
 
     plan: Plan
+    info: DataInfo
     networks: Networks
     images: int
 
@@ -33,7 +35,7 @@ class Trained:
 def load_trained(
     run: Run, registry: Registry, which: Which, note: Callable[[str], None], *, raw: bool = False
 ) -> Trained:
-    """Build the run's networks and load the generators' weights: the EMA if the run has one.
+    """Build the run's networks and load their weights, for generators the EMA if the run has one.
 
     `which`: the newest valid checkpoint, the best by `train.keep_best`, or the one after that many images.
     `raw` loads the weights without EMA. `note` gets a message for each damaged checkpoint that is skipped.
@@ -49,23 +51,27 @@ def load_trained(
             where=str(run.path),
             fix="try again later: it is still training and saves every train.checkpoint_every images",
         )
-    plan, networks = _rebuilt(run, registry)
+    plan, info, networks = _rebuilt(run, registry)
     tensors: dict[str, Any]
     if which == "newest":
         tensors, manifest = read_newest(run.checkpoints, note)
     else:
         tensors, manifest = read_one(run.checkpoints, None if which == "best" else which)
     modules = {name: net.module for name, net in networks.generators.items()}
-    for number in scheduled_numbers(modules.values()):
+    nets = (*networks.generators.values(), *networks.discriminators.values())
+    for number in scheduled_numbers(net.module for net in nets):
         number.move(plan.train.share(manifest["images"], manifest["seconds"]), manifest["images"])
+    judges = {name: net.module for name, net in networks.discriminators.items()}
+    load_modules(judges, under("networks.discriminator", tensors))
     load_modules(modules, raw_generators(tensors) if raw else averaged_generators(tensors))
-    return Trained(plan, networks, manifest["images"])
+    return Trained(plan, info, networks, manifest["images"])
 
 
-def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, Networks]:
+def _rebuilt(run: Run, registry: Registry) -> tuple[Plan, DataInfo, Networks]:
     try:
         plan = resolve(str(run.settings_file), registry)
-        return plan, build_networks(plan, run.info)
+        info = replace(run.info, fields=plan.kinds.assign(run.info.fields))
+        return plan, info, build_networks(plan, info)
     except GanzooError as error:
         wanted = ", ".join(f"{p['name']} of {p['dist']} {p['version']}" for p in run.record["plugins"])
         raise UsageError(

@@ -6,7 +6,7 @@ the file. Nothing here imports torch or reads run directories.
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +18,17 @@ from numpy.typing import NDArray
 
 from ganzoo import sampling
 from ganzoo.errors import UsageError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, multiples_of, resized, steps_of
 from ganzoo.runtime import onnx_file
+from ganzoo.runtime.guard.check import Checked
 from ganzoo.runtime.guard.signature import Contract, compare
-from ganzoo.runtime.inputs import Values, checked, labels, spread
+from ganzoo.runtime.inputs import Values, checked, labels, spread, steps_for
+from ganzoo.runtime.onnx_file import FORMAT
 
 if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = ["FORMAT", "Generator", "from_bytes", "load"]
-
-FORMAT = 1
-"""Version of the JSON in the file's metadata; it increases when older runtimes cannot read it."""
 
 _LARGEST_RESULT = 2**32  # bytes
 
@@ -64,27 +63,14 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
     opened = onnx_file.open_session(data, provider, where, trust=trust)
     found = opened.contract
     record: dict[str, Any] = {"generator": "generator", "about": {}, "parity": {}}
-    most_rows = opened.checked.most_rows
     if found is not None:
         for kind, fields in (("inputs", found.inputs), ("outputs", found.outputs)):
             record[kind] = [field.to_json() for field in fields]
-        return Generator(opened.session, record, opened.note, contract=found, most_rows=most_rows)
-    try:
-        raw = opened.session.get_modelmeta().custom_metadata_map.get(onnx_file.METADATA_KEY, "null")
-        record = json.loads(raw)
-        if record["format"] > FORMAT:
-            raise UsageError(
-                f"The file has metadata of format {record['format']}, this ganzoo reads {FORMAT}.",
-                where=where,
-                fix="install a newer ganzoo",
-            )
-        generator = Generator(opened.session, record, opened.note, most_rows=most_rows)
+        return Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+    with onnx_file.readable(where):
+        generator = Generator(opened.session, opened.record, opened.note, checked=opened.checked)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(
-            "The metadata of the file cannot be read.", where=where, fix="export again"
-        ) from error
     return generator
 
 
@@ -95,7 +81,8 @@ class Generator:
     ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
     classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
     `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
-    `batch` is the fixed batch size of a file from another program; None if the size is free.
+    `batch` is the fixed batch size of a file from another program; None if the size is free. `multiples` has
+    the free axes, each with the multiple of the first output (else input) that has it.
     """
 
     def __init__(
@@ -104,23 +91,22 @@ class Generator:
         record: Mapping[str, Any],
         provider_note: str = "",
         *,
+        checked: Checked | None = None,
         contract: Contract | None = None,
-        most_rows: int = 2**31,
     ) -> None:
         import onnxruntime
 
         self._session = session
-        self._most_rows = most_rows
+        self._checked = checked
         self.batch = contract.batch if contract else None
         self.name: str = record["generator"]
-        self.inputs = tuple(Field.from_json(raw) for raw in record["inputs"])
+        self.inputs = onnx_file.fields_in(record, "inputs")
         self.layouts: dict[str, str] = {
             raw["name"]: raw["layout"] for raw in record["outputs"] if "layout" in raw
         }
-        self.outputs = tuple(
-            Field.from_json({key: value for key, value in raw.items() if key != "layout"})
-            for raw in record["outputs"]
-        )
+        self.outputs = onnx_file.fields_in(record, "outputs")
+        self.multiples = multiples_of((*self.outputs, *self.inputs))
+        self._steps = steps_of((*self.inputs, *self.outputs))  # those of training
         self.about: dict[str, Any] = dict(record["about"])
         self.parity: dict[str, Any] = dict(record["parity"])
         self.engine = f"onnxruntime {onnxruntime.__version__}"
@@ -132,17 +118,39 @@ class Generator:
         self.label = next(iter(named), None)
         self.classes: tuple[str, ...] = self.label.classes if self.label else ()
 
+    def at(
+        self, size: Mapping[str, int] | None = None, fields: Mapping[str, Values | NDArray[Any]] | None = None
+    ) -> Generator:
+        """The same generator with fields for other sizes of its free axes, or itself where nothing differs.
+
+        `size` has a size for each axis that differs from training, in elements of the first output that has
+        the axis: a multiple of `multiples`. Arrays in `fields`, values of inputs, set the sizes as well.
+        UsageError for an axis that is not free, sizes that are no multiple or contradict each other, and
+        sizes that would take too much memory or work.
+        """
+        steps = {**self._steps, **steps_for(self.multiples, size or {}, self.inputs, fields or {})}
+        if steps == self._steps:
+            return self
+        result = copy.copy(self)
+        result._steps = steps
+        result.inputs = tuple(resized(field, steps) for field in self.inputs)
+        result.outputs = tuple(resized(field, steps) for field in self.outputs)
+        result._checked = self._checked and self._checked.at(result.inputs)
+        return result
+
     def generate(
         self,
         n: int,
         seed: int = 0,
         *,
         label: int | str | Sequence[int] | None = None,
+        size: Mapping[str, int] | None = None,
         batch_size: int = 64,
         **fields: Values,
     ) -> NDArray[Any]:
         """`n` samples of the first output, shape (n, *shape); see `generate_all`."""
-        return self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[self.outputs[0].name]
+        made = self.generate_all(n, seed, label=label, size=size, batch_size=batch_size, **fields)
+        return made[self.outputs[0].name]
 
     def generate_all(
         self,
@@ -150,6 +158,7 @@ class Generator:
         seed: int = 0,
         *,
         label: int | str | Sequence[int] | None = None,
+        size: Mapping[str, int] | None = None,
         batch_size: int = 64,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
@@ -159,8 +168,12 @@ class Generator:
         `fields` gives values of inputs, (n, *shape) in the declared dtype, instead of random ones. A constant
         input accepts a single number (`psi=0.7`). Other inputs also accept the numbers of one sample, which
         then apply to all samples (`style=(1, 0)`).
+        `size` gives sizes of free axes in place of those of training (`{"height": 96, "width": 128}`), see
+        `at`; given arrays of another size set them as well.
         UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more.
         """
+        if (sized := self.at(size, fields)) is not self:
+            return sized.generate_all(n, seed, label=label, size=None, batch_size=batch_size, **fields)
         given, drawn = self._given(n, label, fields)
 
         def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -175,17 +188,18 @@ class Generator:
         seed: int = 0,
         *,
         label: int | str | Sequence[int] | None = None,
+        size: Mapping[str, int] | None = None,
         batch_size: int = 64,
         **fields: Values,
     ) -> NDArray[np.uint8]:
         """`n` images, uint8 (n, height, width, channels); UsageError if no output is an image."""
         from ganzoo.images import to_pixels
 
-        field = next((field for field in self.outputs if field.is_image), None)
+        field = next((field for field in self.outputs if field.has_pixels), None)
         if field is None:
             raise UsageError(f"The generator '{self.name}' makes no images.", fix="use generate()")
-        values = self.generate_all(n, seed, label=label, batch_size=batch_size, **fields)[field.name]
-        return to_pixels(field, values)
+        made = self.generate_all(n, seed, label=label, size=size, batch_size=batch_size, **fields)
+        return to_pixels(field, made[field.name])
 
     def table(
         self, n: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None, batch_size: int = 64
@@ -205,6 +219,7 @@ class Generator:
         seed: int = 0,
         *,
         label: int | str | Sequence[int] | None = None,
+        size: Mapping[str, int] | None = None,
         batch_size: int = 64,
         **fields: Values,
     ) -> NDArray[Any]:
@@ -213,8 +228,10 @@ class Generator:
         Rows r * steps to (r + 1) * steps are interpolation r. Inputs that are not noise (a label) are the
         same in all its rows. `fields` gives values of inputs for all rows, as for `generate_all`.
         """
-        inputs = self.draw_walks(count, steps, seed, label=label)
-        inputs |= self.given(count * steps, fields)
+        if (sized := self.at(size, fields)) is not self:
+            again = sized.interpolate
+            return again(count, steps, seed, label=label, size=None, batch_size=batch_size, **fields)
+        inputs = self.draw_walks(count, steps, seed, label=label, **fields)
         return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
 
     def draw_inputs(
@@ -223,9 +240,12 @@ class Generator:
         seed: int = 0,
         *,
         label: int | str | Sequence[int] | None = None,
+        size: Mapping[str, int] | None = None,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The values of all inputs for `n` samples: given values are checked, the others are drawn."""
+        if (sized := self.at(size, fields)) is not self:
+            return sized.draw_inputs(n, seed, label=label, size=None, **fields)
         given, drawn = self._given(n, label, fields)
         return {**sampling.draw(drawn, n, seed), **given}
 
@@ -265,7 +285,13 @@ class Generator:
         return result
 
     def draw_walks(
-        self, count: int, steps: int, seed: int = 0, *, label: int | str | Sequence[int] | None = None
+        self,
+        count: int,
+        steps: int,
+        seed: int = 0,
+        *,
+        label: int | str | Sequence[int] | None = None,
+        **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The inputs of `interpolate`, one interpolation after the other."""
         noise = [
@@ -281,16 +307,21 @@ class Generator:
                 fix="ask for at least 1 interpolation of 2 steps",
             )
         self._check_size(count * steps)
-        starts, ends = self.draw_inputs(count, seed, label=label), sampling.draw(noise, count, seed, count)
+        given = self.given(count * steps, fields)
+        first = {name: values[::steps] for name, values in given.items()}
+        starts, ends = (
+            self.draw_inputs(count, seed, label=label, size=None, **first),
+            sampling.draw(noise, count, seed, count),
+        )
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
             pairs = zip(starts[field.name], ends[field.name], strict=True)
             for index, (a, b) in enumerate(pairs):
                 rows = slice(index * steps, (index + 1) * steps)
                 inputs[field.name][rows] = sampling.interpolate(a, b, steps, field.source)
-        return inputs
+        return inputs | given
 
-    def draw_classes(self, n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+    def draw_classes(self, n: int, seed: int = 0, **fields: Values) -> dict[str, NDArray[Any]]:
         """Inputs for `n` samples of each class, class after class, with the same noise for all classes."""
         if self.label is None:
             raise UsageError(f"The generator '{self.name}' has no classes.")
@@ -298,13 +329,17 @@ class Generator:
         if not count:
             raise UsageError(f"The generator '{self.name}' has no names of classes.", fix="give a label")
         self._check_size(n * count)
-        inputs = self.draw_inputs(n, seed, label=0)
-        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()}
+        given = self.given(n * count, fields)
+        first = {name: values[:n] for name, values in given.items()}
+        inputs = self.draw_inputs(n, seed, label=0, size=None, **first)
+        inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()} | given
         inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
         return inputs
 
     def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
         """All outputs for inputs like those of `draw_inputs`, computed `batch_size` rows at a time."""
+        if (sized := self.at(None, inputs)) is not self:
+            return sized.run(inputs, batch_size=batch_size)
         count = len(next(iter(inputs.values())))
         self._check_size(count)
 
@@ -320,7 +355,7 @@ class Generator:
         if batch_size < 1:
             raise UsageError(f"The batch size cannot be {batch_size}.", fix="64 suits most machines")
         results = {field.name: self._empty(field, count) for field in self.outputs}
-        step = self.batch or min(batch_size, self._most_rows)
+        step = self.batch or min(batch_size, self._checked.most_rows if self._checked else batch_size)
         for start in range(0, count, step):
             stop = min(start + step, count)
             inputs = rows(start, stop)
@@ -331,7 +366,8 @@ class Generator:
             except Exception as error:  # onnxruntime has an exception class for each kind of failure
                 message = ascii(str(error))[1:-1]
                 raise UsageError(
-                    f"onnxruntime could not run the generator: {message}", fix="a smaller batch size"
+                    f"onnxruntime could not run the generator: {message}",
+                    fix="a smaller batch size" + ", or a larger size" * bool(self.multiples),
                 ) from error
             for target, part in zip(results.values(), parts, strict=True):
                 wanted = (self.batch or stop - start, *target.shape[1:])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 
-__all__ = ["Values", "checked", "labels", "spread"]
+__all__ = ["Values", "checked", "labels", "spread", "steps_for"]
 
 Values = NDArray[Any] | float | Sequence[float]
 """The value of an input: an array with a value for each sample, or numbers that apply to all samples."""
@@ -66,6 +66,45 @@ def spread(field: Field, values: Values, n: int) -> Any:
     if field.dtype == "int64" and (sample != np.rint(sample)).any():
         return values
     return np.full((n, *field.shape), sample if one else sample.reshape(field.shape), dtype=field.dtype)
+
+
+def steps_for(
+    multiples: Mapping[str, int], size: Mapping[str, int], inputs: Sequence[Field], given: Mapping[str, Any]
+) -> dict[str, int]:
+    """Steps of the free axes that a caller sets: by `size`, in multiples of `multiples`, or by arrays.
+
+    UsageError for what is no free axis or no multiple, and where two do not agree.
+    """
+    found: dict[str, tuple[int, str]] = {}
+
+    def add(axis: str, count: Any, multiple: int, what: str) -> None:
+        steps = count // multiple
+        if not isinstance(count, (int, np.integer)) or count < 1 or count % multiple:
+            near = [max(steps, 1) * multiple, (max(steps, 1) + 1) * multiple]
+            raise UsageError(
+                f"{what} has {axis}={count}, which is not a multiple of {multiple}.",
+                fix=f"{axis}={near[0]} or {axis}={near[1]}",
+            )
+        if found.setdefault(axis, (int(steps), what))[0] != steps:
+            raise UsageError(
+                f"{what} and {found[axis][1]} do not agree on the axis '{axis}'.", fix="give its size once"
+            )
+
+    for axis, count in size.items():
+        if axis not in multiples:
+            raise UsageError(
+                f"The generator has no free axis '{axis}'.",
+                fix=f"its free axes are: {', '.join(multiples)}"
+                if multiples
+                else "leave the size out: all sizes are fixed",
+            )
+        add(axis, count, multiples[axis], "The size")
+    for field in inputs:
+        shape = getattr(given.get(field.name), "shape", ())
+        if len(shape) == len(field.shape) + 1:
+            for axis, multiple in field.free.items():
+                add(axis, shape[field.axes.index(axis) + 1], multiple, f"The array for '{field.name}'")
+    return {axis: steps for axis, (steps, _) in found.items()}
 
 
 def checked(field: Field, values: Any, n: int) -> NDArray[Any]:

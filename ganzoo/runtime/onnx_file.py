@@ -7,14 +7,19 @@ package `guard` checks the graph; `generator.py` has fields and sampling.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import StorageError, UsageError
+from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime.guard import check
+from ganzoo.runtime.guard.model import read_metadata
 from ganzoo.runtime.guard.signature import Contract, derive
 from ganzoo.runtime.guard.trial import run_trial
 from ganzoo.runtime.ort_session import open_on_provider
@@ -22,10 +27,13 @@ from ganzoo.runtime.ort_session import open_on_provider
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["METADATA_KEY", "Opened", "find", "open_session", "read", "seal"]
+__all__ = ["FORMAT", "METADATA_KEY", "Opened", "find", "open_session", "read", "seal"]
 
 METADATA_KEY = "ganzoo"
 """The entry of the model's metadata_props that holds our JSON."""
+
+FORMAT = 1
+"""Version of the JSON in the file's metadata; it increases when older runtimes cannot read it."""
 
 _LARGEST_FILE = 2**31 - 1  # bytes; protobuf reads no more
 
@@ -39,12 +47,13 @@ class Opened:
     """A session and the results of the checks of its file.
 
     `note` says why `auto` uses the CPU although there is an NVIDIA driver. `contract` has the fields of
-    a file from another program. It is None for a file of ganzoo, whose metadata has the fields.
+    a file from another program. It is None for a file of ganzoo, whose metadata, `record`, has the fields.
     """
 
     session: onnxruntime.InferenceSession
     checked: check.Checked
     contract: Contract | None
+    record: dict[str, Any]
     note: str = ""
 
 
@@ -116,13 +125,52 @@ def open_session(data: bytes, provider: str, where: str, *, trust: bool = False)
     if provider not in ("auto", "cpu", "cuda"):
         raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
     ours = _is_ours(data, where, trust)
-    checked = check.check(data, where)
+    record: dict[str, Any] = {}
+
+    def declared() -> tuple[Field, ...]:
+        record.update(_record(data, where))
+        with readable(where):
+            return fields_in(record, "inputs")
+
+    checked = check.check(data, where, declared if ours else tuple)
     contract = None
     if not ours:
         contract = derive(checked.graph, checked.shapes, where)
         run_trial(data, where)
     session, note = open_on_provider(data, provider, where)
-    return Opened(session=session, checked=checked, contract=contract, note=note)
+    return Opened(session=session, checked=checked, contract=contract, record=record, note=note)
+
+
+@contextmanager
+def readable(where: str) -> Iterator[None]:
+    """Turn errors of the block, which reads metadata, into a UsageError."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            "The metadata of the file cannot be read.", where=where, fix="export again"
+        ) from error
+
+
+def fields_in(record: Mapping[str, Any], kind: str) -> tuple[Field, ...]:
+    """The `inputs` or `outputs` in the metadata of a file."""
+    return tuple(
+        with_pixels(Field.from_json({key: value for key, value in raw.items() if key != "layout"}))
+        for raw in record[kind]
+    )
+
+
+def _record(data: bytes, where: str) -> dict[str, Any]:
+    """The metadata of a file of ganzoo, read before onnxruntime opens it."""
+    with readable(where):
+        record: dict[str, Any] = json.loads(read_metadata(data, where).get(METADATA_KEY, "null"))
+        if record["format"] > FORMAT:
+            raise UsageError(
+                f"The file has metadata of format {record['format']}, this ganzoo reads {FORMAT}.",
+                where=where,
+                fix="install a newer ganzoo",
+            )
+    return record
 
 
 def _is_ours(data: bytes, where: str, trust: bool) -> bool:

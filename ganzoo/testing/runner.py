@@ -21,6 +21,7 @@ from ganzoo.data.open_data import open_dataset
 from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
 from ganzoo.testing.checks import CHECKS
@@ -144,7 +145,7 @@ def fields_of(source: str, registry: Registry) -> DataInfo:
     """What networks may know of that data, opened with its default options, as if it had few samples."""
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None if item.spec.config is None else item.spec.config()
-    return replace(open_dataset(Choice(item, options), source).info, count=COUNT)
+    return replace(open_dataset(Choice(item, options), source, Kinds(registry)).info, count=COUNT)
 
 
 def check_plugin(

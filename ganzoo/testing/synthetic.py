@@ -96,6 +96,7 @@ SYNTHETIC = Plugin(
     dist="ganzoo-testing",
     version=__version__,
     state="ok",
+    api=1,  # fields of any shape: the media claim them
     specs=(
         DatasetSpec(
             name="made-up",

@@ -28,6 +28,7 @@ from ganzoo.exporting.onnx_graph import export_graph
 from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.apply import apply, declared, example
 from ganzoo.networks.build import build_networks
+from ganzoo.networks.exports import exported
 from ganzoo.registry.discovery import GROUP, Plugin
 from ganzoo.registry.entry_points import named
 from ganzoo.registry.registry import Item, Registry, factory_of
@@ -161,6 +162,14 @@ class ArchitectureTarget(BuiltTarget):
         """All fields that its networks read and write, by name."""
         return declared(self.networks(), self.info)
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether a recipe with this architecture has a term."""
+        recipes = [item.spec for item in self.registry.of_kind(RecipeSpec)]
+        names = (self.item.name, self.item.qualified)
+        mine = [spec for spec in recipes if spec.architecture in names]
+        return any(path.startswith("terms.") for spec in mine for path in spec.settings)
+
     def batch(self, n: int) -> Batch:
         """Synthetic samples of all fields, the same for the same `n`."""
         with torch.random.fork_rng(devices=[]):
@@ -292,12 +301,12 @@ class RecipeTarget(BuiltTarget):
     @cached_property
     def exported(self) -> dict[str, Exported]:
         """The ONNX graph of each generator, not checked yet."""
-        fields = declared(self.trained.networks, self.info)
-        parts = {}
-        for name, net in self.trained.networks.generators.items():
-            inputs, outputs = (tuple(fields[key] for key in keys) for keys in (net.reads, net.writes))
-            parts[name] = Exported(export_graph(net, inputs, outputs), net, inputs, outputs)
-        return parts
+        return {
+            name: Exported(
+                export_graph(part.net, part.inputs, part.outputs), part.net, part.inputs, part.outputs
+            )
+            for name, part in exported(self.trained.networks, self.info).items()
+        }
 
 
 def fields_written(net: Net, batch: Batch) -> Batch:

@@ -40,14 +40,18 @@ def train_loop(
     share, generator_share = (training.engine.ranks.share(size) for size in (count, generator_count))
     discriminator_fields = phases.reads("discriminator", set(batches.names))
     generator_fields = phases.reads("generator", set(batches.names))
+    others = phases.conditions.others
+    turns = n_critic + (not settings.reuse_fakes)
 
     def cycle(picked: Sequence[Picked]) -> None:
+        given = [batches.materialize(item, others) for item in picked[turns:]] or [{}] * turns
         for turn in range(n_critic):
             real = batches.materialize(picked[turn], discriminator_fields)
-            phases.discriminator(real, count, training.steps * n_critic + turn, turn + 1 == n_critic)
+            last = turn + 1 == n_critic
+            phases.discriminator(real, count, training.steps * n_critic + turn, last, given[turn])
         if not settings.reuse_fakes:
             real = batches.materialize(picked[n_critic], generator_fields)
-        phases.generator(real, generator_count, training.steps)
+        phases.generator(real, generator_count, training.steps, given[-1])
         training.average_statistics()
         training.ema.update()
 
@@ -67,6 +71,11 @@ def train_loop(
         if not settings.reuse_fakes:
             start = steps * generator_count + generator_share.start
             picked.append(batches.select("generator", start, len(generator_share), generator_fields))
+        if others:
+            picked += [batches.select("conditions", start, len(share), others) for start in starts]
+            if not settings.reuse_fakes:
+                stream = "conditions of the generator"
+                picked.append(batches.select(stream, start, len(generator_share), others))
         repeater.run(phases.due(steps, n_critic), cycle, picked)
 
         training.images += n_critic * count

@@ -74,9 +74,23 @@ def make_objective(plan: Plan, device: torch.device) -> Objective:
         if spec.kind == "constraint":
             objective.constraints[spec.role].append(function)
         else:
+            function = function if term.item.plugin.api > 1 else _guessing(function)
             penalty = Penalty(name, spec.role, function, term.every, spec.second_order)
             objective.penalties[spec.role].append(penalty)
     return objective
+
+
+def _guessing(function: Callable[[View], Tensor]) -> Callable[[View], Tensor]:
+    """A term of plugin API 1: the shape of its random numbers says whether each sample has its own."""
+
+    def adapted(view: Any) -> Tensor:
+        view.guesses = True
+        try:
+            return function(view)
+        finally:
+            view.guesses = False
+
+    return adapted
 
 
 def _loss(plan: Plan, options: Any) -> Loss:

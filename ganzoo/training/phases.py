@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.api.networks import Networks
-from ganzoo.api.training import Batch, View
+from ganzoo.api.training import Batch
+from ganzoo.fields import Field
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
 from ganzoo.training.distributed.ranks import Ranks
@@ -91,6 +92,23 @@ class Meter:
         return means
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The conditions of generated samples that are not those of the real batch (`train.conditions`).
+
+    `names`: those that each generator reads. `uniform` are drawn, each class equally likely; `others` come
+    from other samples of the data.
+    """
+
+    names: Mapping[str, Collection[str]] = field(default_factory=dict)
+    uniform: tuple[Field, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def of(self, generator: str, batch: Batch) -> Batch:
+        """The conditions of that generator in a batch."""
+        return {name: batch[name] for name in self.names.get(generator, ()) if name in batch}
+
+
 @dataclass(eq=False, kw_only=True)
 class Phases:
     """Both phases for one set of networks, with the loss and terms of a plan.
@@ -108,39 +126,43 @@ class Phases:
     reuse_fakes: bool = False
     joint: Collection[str] = ()
     memory: MicroBatching = field(default_factory=MicroBatching)
+    conditions: Conditions = field(default_factory=Conditions)
     replay: ReplayBuffer | None = None
     schedules: Schedules | None = None
 
     def __post_init__(self) -> None:
         self.noise_fields = noise_fields(self.networks)
+        self._drawn_fields = (*self.noise_fields, *self.conditions.uniform)
         self._kept: dict[Shard, list[Generated]] = {}
         self._kept_noise: Batch = {}
 
-    def discriminator(self, real: Batch, count: int, step: int, last: bool) -> None:
+    def discriminator(
+        self, real: Batch, count: int, step: int, last: bool, given: Batch | None = None
+    ) -> None:
         """One step of all discriminators on `count` real samples and `count` generated ones.
 
         `count` is the global batch size, `real` is this rank's share. `last`: the generators' phase comes
-        next and may reuse the generated samples.
+        next and may reuse the generated samples. `given`: conditions in place of those of `real`.
         """
-        self._learn("discriminator", real, count, step, keep=last and self.reuse_fakes)
+        self._learn("discriminator", real, given or {}, count, step, keep=last and self.reuse_fakes)
 
-    def generator(self, real: Batch, count: int, step: int) -> None:
+    def generator(self, real: Batch, count: int, step: int, given: Batch | None = None) -> None:
         """One step of all generators; `real` has their conditions, and the real samples for paired losses."""
-        self._learn("generator", real, count, step, keep=False)
+        self._learn("generator", real, given or {}, count, step, keep=False)
 
-    def _learn(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
+    def _learn(self, role: str, real: Batch, given: Batch, count: int, step: int, keep: bool) -> None:
         try:
-            self._step(role, real, count, step, keep)
+            self._step(role, real, given, count, step, keep)
         except BaseException:
-            # Samples kept for the other phase may be memory of a failed capture, which no kernel wrote.
+            # What is kept for the other phase may be memory of a failed capture, which no kernel wrote.
             self._kept.clear()
             self._kept_noise = {}
             raise
 
-    def _step(self, role: str, real: Batch, count: int, step: int, keep: bool) -> None:
+    def _step(self, role: str, real: Batch, given: Batch, count: int, step: int, keep: bool) -> None:
         """Add up the gradients of this rank's share of the batch, shard by shard; then take one step."""
         player, random = self.players[role], StepRandom(self.engine)
-        noise = self._kept_noise or self.engine.noise(self.noise_fields, count)
+        noise = self._kept_noise or self.engine.noise(self._drawn_fields, count)
         snapshot = StepSnapshot(player, self.modules) if player.skips else None
         replay = self.replay if role == "discriminator" else None
         if replay is not None:
@@ -150,7 +172,7 @@ class Phases:
                 player.clear()
                 if replay is not None:
                     replay.restart()
-                self._add_gradients(role, real, noise, random, count, step, keep)
+                self._add_gradients(role, real, given, noise, random, count, step, keep)
                 break
             except (RuntimeError, MemoryError) as error:
                 self._kept.clear()
@@ -169,7 +191,15 @@ class Phases:
             self.meter.add(f"skipped_{role}", unsound.float())
 
     def _add_gradients(
-        self, role: str, real: Batch, noise: Batch, random: StepRandom, count: int, step: int, keep: bool
+        self,
+        role: str,
+        real: Batch,
+        given: Batch,
+        noise: Batch,
+        random: StepRandom,
+        count: int,
+        step: int,
+        keep: bool,
     ) -> None:
         share = self.engine.ranks.share(count)
         shared = shards(share, count, self.memory.at_once, self.memory.pack)
@@ -179,7 +209,9 @@ class Phases:
         for shard in shared:
             random.begin(shard)
             rows = shard.rows(real, share.start)
-            drawn = self._kept.get(shard) or self.draw(rows, shard.rows(noise), learn=learns)
+            drawn = self._kept.get(shard) or self.draw(
+                rows, shard.rows(noise), learn=learns, given=shard.rows(given, share.start)
+            )
             if keep:
                 self._kept[shard] = drawn
             if self.replay is not None and role == "discriminator":
@@ -188,14 +220,13 @@ class Phases:
             self.players[role].add_gradients(total if shard.weight == 1 else total * shard.weight)
 
     def parts(self) -> dict[str, object]:
-        """What plugins wrote of a step, by names for messages."""
-        objective = self.objective
+        """The code of plugins that a step runs, by names for messages."""
         named: dict[str, object] = {
-            "the loss": objective.loss,
-            "the augmentation": objective.augmentation,
+            "the loss": self.objective.loss,
+            "the augmentation": self.objective.augmentation,
         }
         for role in ROLES:
-            named |= {f"the term '{term.name}'": term.function for term in objective.penalties[role]}
+            named |= {f"the term '{term.name}'": term.function for term in self.objective.penalties[role]}
             named |= {f"a constraint of the {role}s": self.players[role].constraints}
         nets = {"generator": self.networks.generators, "discriminator": self.networks.discriminators}
         for role, those in nets.items():
@@ -229,15 +260,33 @@ class Phases:
         needed: set[str] = set()
         for game in self.networks.games:
             generator = self.networks.generators[game.generator]
-            scored = self.networks.discriminators[game.discriminator].reads
-            needed |= set(generator.reads) | (set(scored) - set(generator.writes))
+            scored = set(self.networks.discriminators[game.discriminator].reads)
+            needed |= set(generator.reads)
+            if game.encoder:
+                needed |= scored | set(self.networks.generators[game.encoder].reads)
+            else:
+                needed |= scored - set(generator.writes)
         return sorted(needed & data)
 
-    def draw(self, real: Batch, noise: Batch, *, learn: bool) -> list[Generated]:
-        """Generated samples of each game; with an autograd graph if the generators `learn` from them."""
+    def draw(self, real: Batch, noise: Batch, *, learn: bool, given: Batch | None = None) -> list[Generated]:
+        """Generated samples of each game; with an autograd graph if the generators `learn` from them.
+
+        Games of the same generator share its samples. `given`: conditions in place of those of `real`.
+        """
+        own = {field.name: noise[field.name] for field in self.noise_fields}
+        fakes: dict[str, Batch] = {}
+        encoded: dict[str, Batch] = {"": {}}
         with self.engine.autocast(), torch.set_grad_enabled(learn):
-            generators = [self.networks.generators[game.generator] for game in self.networks.games]
-            return [Generated(noise, generated(net, real, noise)) for net in generators]
+            for name in dict.fromkeys(game.generator for game in self.networks.games):
+                replaced = self.conditions.of(name, {**(given or {}), **noise})
+                fakes[name] = generated(self.networks.generators[name], {**real, **replaced}, own)
+            for name in {game.encoder: None for game in self.networks.games if game.encoder}:
+                net = self.networks.generators[name]
+                whole = generated(net, real, own)
+                encoded[name] = {key: whole[key] for key in net.writes}
+        return [
+            Generated(own, dict(fakes[game.generator]), encoded[game.encoder]) for game in self.networks.games
+        ]
 
     def view(self, game: int, role: str, real: Batch, drawn: Generated, random: StepRandom) -> GameView:
         """What losses and terms can read of a game in a step of this role."""
@@ -259,7 +308,11 @@ class Phases:
         """Exchange some samples for earlier ones from the pool, together with their noise."""
         mixed = [replay.mixed(game, {**made.noise, **made.fake}, shard) for game, made in enumerate(drawn)]
         return [
-            Generated({name: both[name] for name in made.noise}, {name: both[name] for name in made.fake})
+            Generated(
+                {name: (made.noise if name in made.fake else both)[name] for name in made.noise},
+                {name: both[name] for name in made.fake},
+                made.encoded,
+            )
             for made, both in zip(drawn, mixed, strict=True)
         ]
 
@@ -281,7 +334,7 @@ class Phases:
             total = total + self._regularisers(role, view, step, weight)
         return total
 
-    def _adversarial(self, role: str, view: View, weight: float) -> Tensor:
+    def _adversarial(self, role: str, view: GameView, weight: float) -> Tensor:
         if role == "discriminator":
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):
@@ -290,6 +343,10 @@ class Phases:
                 self.objective.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
+        elif view.encodes:
+            real, fake = view.real_outputs["score"], view.fake_outputs["score"]
+            with Blame("the loss"):
+                loss = self.objective.loss.discriminator(fake, real)
         else:
             fake = view.fake_outputs["score"]
             given = view.real_outputs["score"] if self.objective.paired else None

@@ -30,6 +30,7 @@ from ganzoo.training.scores import RunScores, ScoringFactory
 from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
+from ganzoo.training.warm_start import warm_start
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -144,12 +145,25 @@ def _begin(
 ) -> tuple[Run, Outcome]:
     plan = setup.plan
     evaluation = _evaluation(setup, context)
-    run = Run.create(path, plan.name, record_of(setup), plan.settings(), writes=context.ranks.is_main)
+    record = {**record_of(setup), **_warm_start(setup, context)}
+    run = Run.create(path, plan.name, record, plan.settings(), writes=context.ranks.is_main)
     if context.ranks.is_main:
         run.sweep()
         settle(run.checkpoints, -1)
         run.write_bad_files(setup.dataset.skipped)
     return run, _train(setup, run, context, pause_at, evaluation)
+
+
+def _warm_start(setup: TrainingSetup, context: RunContext) -> dict[str, Any]:
+    """Load the weights that the plan starts from, if any; returns what run.json says about them."""
+    source = setup.plan.train.warm_start
+    if not source:
+        return {}
+    table: dict[str, Any] = {}
+    if context.ranks.is_main:
+        table = warm_start(setup.training, Path(source).expanduser(), context.reporter.note)
+    setup.training.agree()
+    return {"warm_start": table}
 
 
 def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> tuple[Run, Outcome]:
@@ -203,7 +217,7 @@ def _train(
     setup.phases.memory.on_change = on_smaller_micro_batch
     interrupts.hold()
     fields = declared(training.networks, setup.dataset.info)
-    samples = SampleGrids(run.path / "samples", plan, training, setup.batches, fields)
+    samples = SampleGrids(run.path / "samples", plan, training, setup.batches, fields, reporter.note)
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from ganzoo.data.batches import Batches
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import SettingsError, UsageError
-from ganzoo.networks.apply import declared, independent_of_batch, noise_fields
+from ganzoo.networks.apply import conditions, declared, independent_of_batch, noise_fields
 from ganzoo.networks.build import build_networks
 from ganzoo.networks.scheduled import scheduled_numbers
 from ganzoo.training.compute.conv_as_matmul import use_matmul_convolutions
@@ -25,7 +25,7 @@ from ganzoo.training.ema import Ema
 from ganzoo.training.flops import forward_flops
 from ganzoo.training.microbatches import MicroBatching
 from ganzoo.training.objective import Objective, make_objective
-from ganzoo.training.phases import MEASURED, ROLES, Meter, Phases
+from ganzoo.training.phases import MEASURED, ROLES, Conditions, Meter, Phases
 from ganzoo.training.player import Player
 from ganzoo.training.replay_buffer import ReplayBuffer
 from ganzoo.training.schedules import Schedules
@@ -144,10 +144,11 @@ def prepare(
         engine=engine,
         meter=training.meter,
         objective=objective,
-        images=[name for name, field in declared(networks, dataset.info).items() if field.is_image],
+        images=_augmented(plan, networks, dataset),
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
+        conditions=_conditions(plan, networks, dataset),
         replay=replay,
         schedules=_schedules(training, objective),
     )
@@ -155,11 +156,38 @@ def prepare(
     return TrainingSetup(plan, dataset, training, phases, batches)
 
 
+def _augmented(plan: Plan, networks: Networks, dataset: Dataset) -> list[str]:
+    """The fields that the augmentation changes."""
+    kinds = plan.augment.item.spec.kinds if plan.augment else ()
+    return [name for name, field in declared(networks, dataset.info).items() if field.kind in kinds]
+
+
 def _schedules(training: Training, objective: Objective) -> Schedules:
     """All scheduled numbers: those that the networks and their averages hold, and those of the objective."""
     modules = [*training.generator.modules.values(), *training.discriminator.modules.values()]
     numbers = [*objective.numbers, *scheduled_numbers([*modules, *training.ema.modules.values()])]
     return Schedules(training.engine.device, numbers)
+
+
+def _conditions(plan: Plan, networks: Networks, dataset: Dataset) -> Conditions:
+    """SettingsError for drawn conditions where no generator reads one."""
+    if plan.train.conditions == "real":
+        return Conditions()
+    read = conditions(networks, dataset.info)
+    if not read:
+        raise SettingsError(
+            "No generator of these networks reads a condition: a label, or a vector of the data.",
+            where=f"train.conditions (from {plan.origin(('train', 'conditions'))})",
+            fix="train.conditions=real",
+        )
+    fields = {field.name: field for known in read.values() for field in known}
+    drawn = [field for field in fields.values() if plan.train.conditions == "uniform" and field.classes]
+    uniform = tuple(replace(field, source="uniform", shares=()) for field in drawn)
+    return Conditions(
+        names={name: tuple(field.name for field in known) for name, known in read.items()},
+        uniform=uniform,
+        others=tuple(sorted(fields.keys() - {field.name for field in drawn})),
+    )
 
 
 def _replay(plan: Plan, networks: Networks, dataset: Dataset, engine: Engine) -> ReplayBuffer | None:

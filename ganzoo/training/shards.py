@@ -62,19 +62,27 @@ class StepRandom:
         """The next numbers are for this shard. Each shard must draw in the same order as the first."""
         self._shard, self._next = shard, 0
 
-    def normal(self, *shape: int) -> Tensor:
+    def has_rows(self, *shape: int) -> bool:
+        """Whether the shape has a row for each sample of this shard, or two."""
+        return shape[:1] in ((len(self._shard),), (2 * len(self._shard),))
+
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         """N(0, 1) on the device."""
-        return self._rows(self._engine.normal, shape)
+        return self._rows(self._engine.normal, shape, per_sample)
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
         """U(0, 1) on the device."""
-        return self._rows(self._engine.uniform, shape)
+        return self._rows(self._engine.uniform, shape, per_sample)
 
-    def _rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+    def _rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...], per_sample: bool) -> Tensor:
+        if per_sample and not self.has_rows(*shape):
+            raise ValueError(
+                f"random numbers of shape {shape} were asked for each sample: the first dimension must be "
+                f"the number of samples, {len(self._shard)}, or twice that"
+            )
         if self._next == len(self._drawn):
             size, whole = len(self._shard), self._shard.whole
-            # One row per sample, or one per real and one per generated sample; other shapes have no rows.
-            times = shape[0] // size if shape and shape[0] in (size, 2 * size) else 0
+            times = shape[0] // size if per_sample else 0
             self._drawn.append((times, draw(times, whole, *shape[1:]) if times else draw(*shape)))
         times, values = self._drawn[self._next]
         self._next += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -17,18 +17,21 @@ from ganzoo.training.shards import StepRandom
 
 @dataclass(frozen=True)
 class Generated:
-    """Samples that a game's generator made for a shard, and their noise."""
+    """Samples that a game's generator made for a shard, their noise, what its encoder made of real ones."""
 
     noise: Batch
     fake: Batch
+    encoded: Batch = field(default_factory=dict)
 
 
 class GameView:
     """One game of the networks with a real batch and the generated batch that belongs to it.
 
     Outputs are computed on first use. `learns` names the role whose step this is. In a generator step, real
-    samples are scored without an autograd graph; in a discriminator step, generated samples are detached,
-    and with `joint` one call of the discriminator scores both batches.
+    samples are scored without an autograd graph, unless an encoder learns from them; in a discriminator step,
+    generated samples are detached, and with `joint` one call of the discriminator scores both batches.
+    `guesses`: random numbers whose shape has a row for each sample are each sample's own unless the term says
+    otherwise (plugin API 1).
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class GameView:
         images: Collection[str] = (),
         progress: Callable[[], Tensor] | None = None,
     ) -> None:
-        self._generators = networks.generators
+        self._nets = {**networks.generators, **networks.discriminators}
         self._generator = networks.generators[game.generator]
         self._discriminator = networks.discriminators[game.discriminator]
         self._random = random
@@ -55,11 +58,17 @@ class GameView:
         self._augmentation = augmentation
         self._images = [name for name in self._discriminator.reads if name in images]
         self._progress = progress
-        self.real = real
-        self.fake = drawn.fake
-        if not self._generator_learns:
-            self.fake = {name: value.detach() for name, value in drawn.fake.items()}
-        self.written = self._generator.writes
+        self.encodes = bool(game.encoder)
+        prior = {name: drawn.noise[name] for name in self._discriminator.reads if name in drawn.noise}
+        self.real = {**prior, **real, **self._detached(drawn.encoded)}
+        self.fake = {**prior, **self._detached(drawn.fake)}
+        self.written = (*self._generator.writes, *drawn.encoded)
+        self.guesses = False
+
+    def _detached(self, batch: Batch) -> Batch:
+        if self._generator_learns:
+            return batch
+        return {name: value.detach() for name, value in batch.items()}
 
     @property
     def progress(self) -> Tensor:
@@ -71,7 +80,7 @@ class GameView:
         """Outputs of the discriminator for the real batch."""
         if self._scores_jointly:
             return self._both_outputs[0]
-        with torch.set_grad_enabled(not self._generator_learns):
+        with torch.set_grad_enabled(self.encodes or not self._generator_learns):
             return self.discriminate(self.real)
 
     @cached_property
@@ -101,13 +110,18 @@ class GameView:
             images = {name: batch[name] for name in self._images}
             # Augmentations move pixels by matrix products, which would blur them in bf16.
             with torch.autocast(images[self._images[0]].device.type, enabled=False):
-                batch = {**batch, **self._augmentation(images, self.uniform)}
+                batch = {**batch, **self._augmentation(images, self._each_sample)}
         return {name: value.float() for name, value in apply(self._discriminator, batch).items()}
 
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         """`batch` with the fields that a generator writes, in float32. Missing noise is that of the step."""
-        net = self._generators[generator] if generator else self._generator
+        net = self._nets[generator] if generator else self._generator
         return generated(net, batch, self.noise)
+
+    def apply(self, name: str, batch: Batch) -> Batch:
+        """What a network writes for `batch`, in float32. Missing noise is that of the step."""
+        outputs = apply(self._nets[name], {**self.noise, **batch})
+        return {key: value.float() for key, value in outputs.items()}
 
     def contents(self) -> str:
         """The fields that a term can read here, for messages."""
@@ -116,13 +130,20 @@ class GameView:
             f"samples have {', '.join(self.fake)}; noise is {', '.join(self.noise) or 'absent'}"
         )
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, per_sample: bool | None = None) -> Tensor:
         """U(0, 1) on the run's device."""
-        return self._random.uniform(*shape)
+        return self._random.uniform(*shape, per_sample=self._per_sample(shape, per_sample))
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool | None = None) -> Tensor:
         """N(0, 1) on the run's device."""
-        return self._random.normal(*shape)
+        return self._random.normal(*shape, per_sample=self._per_sample(shape, per_sample))
+
+    def _per_sample(self, shape: tuple[int, ...], said: bool | None) -> bool:
+        return self.guesses and self._random.has_rows(*shape) if said is None else said
+
+    def _each_sample(self, *shape: int) -> Tensor:
+        """U(0, 1) for an augmentation: the rows are samples, unless a term made its own batch of them."""
+        return self._random.uniform(*shape, per_sample=self._random.has_rows(*shape))
 
 
 def generated(net: Net, batch: Batch, noise: Batch) -> Batch:

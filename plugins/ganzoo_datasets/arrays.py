@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import PIXELS, ArraySource, DataError, Field
 from ganzoo_datasets.config import NpzConfig
 from ganzoo_datasets.paths import given_path
 
@@ -81,7 +81,11 @@ def image_source(
 ) -> ArraySource:
     """A source of uint8 images (N, C, H, W) and, if given, labels (N,) named "0", "1", ..."""
     return _with_labels(
-        Field(name="image", shape=images.shape[1:], range=(-1.0, 1.0)), images, labels, identity, notes
+        Field(name="image", shape=images.shape[1:], kind="image", axes=PIXELS, range=(-1.0, 1.0)),
+        images,
+        labels,
+        identity,
+        notes,
     )
 
 
@@ -93,7 +97,10 @@ def _source(array: Array, labels: Array | None, path: Path, name: str) -> ArrayS
         return image_source(image_array(array, str(path)), labels, identity=identity)
     if array.dtype.kind == "f" and array.ndim in (1, 2):
         rows = array.reshape(len(array), -1)
-        return _with_labels(Field(name="vector", shape=rows.shape[1:]), rows, labels, identity, ())
+        kind = "points" if rows.shape[1] <= 2 else "array"
+        return _with_labels(
+            Field(name="vector", shape=rows.shape[1:], kind=kind, axes=("value",)), rows, labels, identity, ()
+        )
     if array.dtype.kind == "f" and array.ndim in (3, 4):
         # A guess between 0..1, -1..1 and 0..255 from the values could be wrong without notice.
         raise DataError(

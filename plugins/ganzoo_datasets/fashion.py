@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import PIXELS, ArraySource, DataError, Field
 
 COUNT, SIDE = 5_000, 28
 SHA256 = "3e4733ae8450a2837c1f62ea9946542fde2197204feb158e5b790257ac34143a"
@@ -59,7 +59,7 @@ def _source(argument: str, file: Path, sha256: str, name: str) -> ArraySource:
     pixels = COUNT * SIDE * SIDE
     return ArraySource(
         fields=(
-            Field(name="image", shape=(1, SIDE, SIDE), range=(-1.0, 1.0)),
+            Field(name="image", shape=(1, SIDE, SIDE), kind="image", axes=PIXELS, range=(-1.0, 1.0)),
             Field(name="label", dtype="int64", classes=CLASSES),
         ),
         arrays={

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import ArraySource, DataError
 from ganzoo_datasets import fashion
 from ganzoo_datasets.config import FashionPairsConfig, FashionUnpairedConfig
 from ganzoo_datasets.transforms import Transform
@@ -46,8 +46,8 @@ def _transformed(source: ArraySource, config: FashionPairsConfig) -> ArraySource
     channels, height, width = image.shape
     return ArraySource(
         fields=(
-            Field(name="a", shape=transform.shape((channels, height, width)), range=image.range),
-            Field(name="b", shape=image.shape, range=image.range),
+            replace(image, name="a", shape=transform.shape((channels, height, width))),
+            replace(image, name="b"),
             label,
         ),
         arrays={"a": transform(pixels), "b": pixels, "label": source.arrays["label"]},
@@ -72,7 +72,7 @@ def _classes(source: ArraySource, config: FashionUnpairedConfig) -> ArraySource:
     }
     image = source.fields[0]
     return ArraySource(
-        fields=tuple(Field(name=name, shape=image.shape, range=image.range) for name in sides),
+        fields=tuple(replace(image, name=name) for name in sides),
         arrays=sides,
         identity=f"{config.a} and {config.b} of {source.identity}",
     )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ganzoo.api import (
     IMAGE_SUFFIXES,
+    PIXELS,
     DataError,
     Field,
     ImageFrame,
@@ -89,7 +90,15 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     silence_pillow()
     frame, notes = frame_for(listing, config)
     classes = _classes(listing.names) if config.labels else ()
-    fields = [Field(name="image", shape=(frame.channels, frame.height, frame.width), range=(-1.0, 1.0))]
+    fields = [
+        Field(
+            name="image",
+            shape=(frame.channels, frame.height, frame.width),
+            kind="image",
+            axes=PIXELS,
+            range=(-1.0, 1.0),
+        )
+    ]
     labels = None
     if classes:
         fields.append(Field(name="label", dtype="int64", classes=tuple(as_text(name) for name in classes)))

@@ -16,6 +16,7 @@ import PIL
 from numpy.typing import NDArray
 
 from ganzoo.api import (
+    PIXELS,
     DataError,
     Field,
     ImageFrame,
@@ -291,7 +292,8 @@ def _check_aspects(a: Side, b: Side, items: Sequence[str], root: Path) -> None:
 
 def _fields(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[Field, ...]:
     return tuple(
-        Field(name=name, shape=shape, range=(-1.0, 1.0)) for name, shape in zip(SIDES, (a, b), strict=True)
+        Field(name=name, shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0))
+        for name, shape in zip(SIDES, (a, b), strict=True)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import PIXELS, ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, ShapesConfig
 from ganzoo_datasets.transforms import Transform
 
@@ -52,8 +52,14 @@ def _drawn(argument: str, config: ShapesConfig, count: int, spawn_key: tuple[int
     gray = Transform("gray")
     return ArraySource(
         fields=(
-            Field(name="a", shape=gray.shape((3, config.size, config.size)), range=(-1.0, 1.0)),
-            Field(name="b", shape=pixels.shape[1:], range=(-1.0, 1.0)),
+            Field(
+                name="a",
+                shape=gray.shape((3, config.size, config.size)),
+                kind="image",
+                axes=PIXELS,
+                range=(-1.0, 1.0),
+            ),
+            Field(name="b", shape=pixels.shape[1:], kind="image", axes=PIXELS, range=(-1.0, 1.0)),
             Field(name="label", dtype="int64", classes=KINDS),
         ),
         arrays={"a": gray(pixels), "b": pixels, "label": labels.astype(np.int64)},

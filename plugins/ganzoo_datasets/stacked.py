@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import PIXELS, ArraySource, DataError, Field
 from ganzoo_datasets.config import HELD_OUT_KEY, IdxConfig, StackedConfig
 from ganzoo_datasets.idx import has_images, open_idx
 from ganzoo_datasets.paths import given_path
@@ -73,7 +73,7 @@ def _stacks(
     np.take(digits, picks, axis=0, out=image, mode="clip")
     return ArraySource(
         fields=(
-            Field(name="image", shape=shape, range=(-1.0, 1.0)),
+            Field(name="image", shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0)),
             Field(name="label", shape=(_CHANNELS,), dtype="int64", classes=DIGITS),
         ),
         arrays={"image": image, "label": labels[picks]},

@@ -51,7 +51,7 @@ def _source(argument: str, config: ToyConfig, spawn_key: tuple[int, ...], identi
         )
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=spawn_key)))
     points, modes = TOYS[argument](rng, config.count)
-    fields = [Field(name="point", shape=points.shape[1:])]
+    fields = [Field(name="point", shape=points.shape[1:], kind="points", axes=("value",))]
     arrays: dict[str, NDArray[np.float32] | Modes] = {"point": points.astype(np.float32)}
     if modes is not None:
         classes = tuple(str(value) for value in range(_MODES[argument]))

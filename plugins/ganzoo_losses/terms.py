@@ -45,10 +45,11 @@ def dragan(config: DraganConfig) -> Callable[[View], Tensor]:
     def penalty(view: View) -> Tensor:
         points: Batch = {}
         names = written_floats(view, "dragan")
-        share = view.uniform(view.real[names[0]].shape[0])
+        share = view.uniform(view.real[names[0]].shape[0], per_sample=True)
         for name in names:
             real = view.real[name].detach()
-            step = share.reshape(-1, *[1] * (real.ndim - 1)) * view.uniform(*real.shape)
+            noise = view.uniform(*real.shape, per_sample=True)
+            step = share.reshape(-1, *[1] * (real.ndim - 1)) * noise
             points[name] = (real + config.spread * real.std(correction=0) * step).requires_grad_()
         score = view.discriminate({**view.real, **points})["score"]
         gradients = torch.autograd.grad(
@@ -139,7 +140,7 @@ def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
                 where=f"this generator writes: {', '.join(view.written)}",
                 fix="terms.consistency=false",
             )
-        draws = view.uniform(2 * view.real[view.written[0]].shape[0], 3).chunk(2)
+        draws = view.uniform(2 * view.real[view.written[0]].shape[0], 3, per_sample=True).chunk(2)
         real = inconsistency(view, view.real, view.real_outputs, draws[0])
         fake = inconsistency(view, view.fake, view.fake_outputs, draws[1])
         return config.lambda_real * real + config.lambda_fake * fake
@@ -168,7 +169,7 @@ def mode_seeking(config: ModeSeekingConfig) -> Callable[[View], Tensor]:
         if first.shape[0] < 2:
             raise SettingsError("'mode-seeking' needs two samples or more.", fix="train.batch_size=2")
         second = first.roll(1, 0)
-        other = view.generate({**view.real, key: second})
+        other = view.generate({**view.fake, key: second})
         distance = torch.cat([(view.fake[name] - other[name]).abs().flatten() for name in names]).mean()
         return config.weight / (distance / (first - second).abs().mean() + config.epsilon)
 

@@ -40,6 +40,21 @@ def frechet_distance(first: Features, second: Features, known: Moments | None = 
     return float(gap @ gap + np.trace(covariance) + trace - 2 * shared)
 
 
+def in_their_span(first: Features, second: Features) -> tuple[Features, Features]:
+    """The same samples (n, d) and (m, d) in an orthonormal basis of their span, if d > n + m.
+
+    Means, covariances and the distance depend on scalar products only, so they do not change, but cost
+    O((n + m)^3) instead of O(d^3): 8,192 values of 1,000 samples take less than a second.
+    """
+    n, dimensions = len(first), first.shape[1]
+    if dimensions <= n + len(second):
+        return first, second
+    every = np.concatenate([first, second]).astype(np.float64)
+    every -= every.mean(0)  # the distance does not depend on the origin
+    placed = np.asarray(np.linalg.qr(every.T, mode="r")).T
+    return placed[:n], placed[n:]
+
+
 def moments(x: Features) -> Moments:
     """The moments of features (n, d) that one side of a Frechet distance needs."""
     mean, covariance = _mean_and_covariance(x)
@@ -97,10 +112,10 @@ def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     real_moments = lru_cache(maxsize=1)(lambda real: moments(real.features))
 
     def score(comparison: Comparison) -> dict[str, float]:
-        known = real_moments(comparison.real)
-        return {
-            comparison.distance: frechet_distance(comparison.fake.features, comparison.real.features, known)
-        }
+        fake, real = comparison.fake.features, comparison.real.features
+        if real.shape[1] > len(fake) + len(real):
+            return {comparison.distance: frechet_distance(*in_their_span(fake, real))}
+        return {comparison.distance: frechet_distance(fake, real, real_moments(comparison.real))}
 
     return score
 

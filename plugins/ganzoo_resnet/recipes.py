@@ -118,9 +118,6 @@ SNGAN_PAPER = RecipeSpec(
     },
 )
 
-# The three papers with classes do this; it matters where some classes are rare.
-LABELS = "uniformly drawn labels for generated samples (here the labels of the real batch)"
-
 # SNGAN's table 6; the other two papers build on it.
 IMAGENET: Mapping[str, Any] = {
     "train.precision": "fp32",
@@ -138,7 +135,7 @@ IMAGENET: Mapping[str, Any] = {
 PROJECTION_PAPER = RecipeSpec(
     name="projection-paper",
     summary="Projection as in the authors' configuration for ImageNet (128x128): Adam 2e-4, five steps of D. "
-    f"Not reproduced: uniform noise of 1/128 on real pixels, {LABELS}.",
+    "Not reproduced: uniform noise of 1/128 on real pixels.",
     paper=PROJECTION,
     architecture="sn-resnet-conditional",
     loss="hinge",
@@ -146,6 +143,7 @@ PROJECTION_PAPER = RecipeSpec(
         "train.images": 144_000_000,
         "train.batch_size": 64,
         "train.generator_batch_size": 128,
+        "train.conditions": "uniform",
         "train.n_critic": 5,
         **IMAGENET,
         "architecture.discriminator_hidden": "inputs",
@@ -161,14 +159,14 @@ SAGAN_PAPER = RecipeSpec(
     name="sagan-paper",
     summary="SAGAN for ImageNet (128x128): attention at 32x32, spectral norm in both networks, Adam 1e-4 (G) "
     "and 4e-4 (D), batch 256. Not reproduced: the attention of the authors' code, which pools keys and "
-    "values by 2x2 and gives values half of the channels (here an eighth, as in the paper's text), "
-    f"{LABELS}.",
+    "values by 2x2 and gives values half of the channels (here an eighth, as in the paper's text).",
     paper=SAGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
     settings={
         "train.images": 256_000_000,
         "train.batch_size": 256,
+        "train.conditions": "uniform",
         "train.n_critic": 1,
         **IMAGENET,
         "architecture.attention": 32,
@@ -186,14 +184,15 @@ SAGAN_PAPER = RecipeSpec(
 BIGGAN_PAPER = RecipeSpec(
     name="biggan-paper",
     summary="BigGAN's settings (table 1, row 8) with the 32x32 networks of the authors' PyTorch code: width "
-    "96, batch 2048, shared embedding, split latents. Not reproduced: orthogonal regularisation, truncation, "
-    f"{LABELS}.",
+    "96, batch 2048, shared embedding, split latents. Not reproduced: orthogonal regularisation, "
+    "truncation.",
     paper=BIGGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
     settings={
         "train.images": 675_840_000,
         "train.batch_size": 2048,
+        "train.conditions": "uniform",
         "train.n_critic": 2,
         "train.precision": "fp32",
         "architecture.latent": 80,

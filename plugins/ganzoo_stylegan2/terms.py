@@ -44,9 +44,10 @@ class PathLength(nn.Module):
             )
         count = max(1, len(shift) // self.config.shrink)
         moved = shift[:count].detach().requires_grad_()
-        rows = {name: value[:count] for name, value in {**view.noise, **view.real}.items()}
+        rows = {name: value[:count] for name, value in {**view.noise, **view.fake}.items()}
         image = view.generate({**rows, self.config.field: moved})[images[0]]
-        direction = view.normal(*view.real[images[0]].shape)[:count] / sqrt(image[0, 0].numel())
+        directions = view.normal(*view.real[images[0]].shape, per_sample=True)
+        direction = directions[:count] / sqrt(image[0, 0].numel())
         (gradient,) = torch.autograd.grad((image * direction).sum(), moved, create_graph=True)
         lengths = (gradient.square().sum(2).mean(1) + TINY).sqrt()
         mean = self.mean.lerp(lengths.mean(), self.config.decay)

@@ -96,7 +96,11 @@ def source_of(
     """
     columns = encoding.columns
     rows = encoded(table, encoding, _random(config, "modes of rows"))
-    fields = [Field(name="row", shape=rows.shape[1:], range=(-1.0, 1.0), columns=columns)]
+    fields = [
+        Field(
+            name="row", shape=rows.shape[1:], kind="row", axes=("value",), range=(-1.0, 1.0), columns=columns
+        )
+    ]
     own = classes_of(table, columns)
     if not config.conditions or not own.shape[1]:
         return ArraySource(fields=tuple(fields), arrays={"row": rows}, identity=identity)

@@ -7,6 +7,8 @@ resizes `a` to the size of `b`; channels may differ.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -223,26 +225,46 @@ def initialised(module: nn.Module, init: str) -> nn.Module:
     return module
 
 
-def _paired(config: PatchConfig, generator: nn.Module, a: Field, b: Field) -> Networks:
+def free_sides(config: ResnetConfig, a: Field, b: Field) -> dict[str, dict[str, int]]:
+    """Height and width of `a` and `b`, free in multiples of the halvings of `Resnet`.
+
+    Nothing is free if the images differ in size (`a` is then resized to a fixed one), are no multiple, or do
+    not name their axes.
+    """
+    _, height, width = b.shape
+    multiple = 2 ** min(config.halvings, halvings(height, width))
+    if a.shape[1:] != b.shape[1:] or height % multiple or width % multiple or not (a.axes and b.axes):
+        return {}
+    return {side.name: dict.fromkeys(side.axes[1:], multiple) for side in (a, b)}
+
+
+def _paired(
+    config: PatchConfig,
+    generator: nn.Module,
+    a: Field,
+    b: Field,
+    free: Mapping[str, Mapping[str, int]],
+) -> Networks:
     discriminator = initialised(PatchesOfPairs(config, a, b), config.init)
     return Networks(
         generators={
             "generator": Net(module=initialised(generator, config.init), reads=("a",), writes=("b",))
         },
         discriminators={"discriminator": Net(module=discriminator, reads=("a", "b"))},
+        free=free,
     )
 
 
 def build_unet(config: UNetConfig, data: DataInfo) -> Networks:
     """Factory of `unet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
     a, b = image(data, "a", 1), image(data, "b", SMALLEST)
-    return _paired(config, UNet(config, a, b), a, b)
+    return _paired(config, UNet(config, a, b), a, b, {})
 
 
 def build_resnet(config: ResnetConfig, data: DataInfo) -> Networks:
     """Factory of `resnet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
     a, b = image(data, "a", 1), image(data, "b", SMALLEST)
-    return _paired(config, Resnet(config, a, b), a, b)
+    return _paired(config, Resnet(config, a, b), a, b, free_sides(config, a, b))
 
 
 def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
@@ -259,4 +281,9 @@ def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
         generators[f"to_{target}"] = Net(module=generator, reads=(source,), writes=(target,))
         discriminators[f"of_{target}"] = Net(module=patches, reads=(target,))
     games = tuple(Game(generator=f"to_{side}", discriminator=f"of_{side}") for side in ("b", "a"))
-    return Networks(generators=generators, discriminators=discriminators, games=games)
+    return Networks(
+        generators=generators,
+        discriminators=discriminators,
+        games=games,
+        free=free_sides(config, sides["a"], sides["b"]),
+    )

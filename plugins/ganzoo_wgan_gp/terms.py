@@ -29,7 +29,7 @@ def interpolate(view: View) -> dict[str, Tensor]:
         if not real.is_floating_point():
             continue
         if epsilon is None:
-            epsilon = view.uniform(real.shape[0])
+            epsilon = view.uniform(real.shape[0], per_sample=True)
             packs = len(view.real_outputs["score"])
             if packs < len(epsilon):
                 epsilon = epsilon.reshape(packs, -1)[:, :1].expand(packs, len(epsilon) // packs).reshape(-1)

@@ -144,7 +144,11 @@ def test_an_augmentation_can_be_chosen_and_switched_off(install: Install) -> Non
             "cannot be drawn",
         ),
         ('reads=("z", "label")', 'reads="z"', "must be tuples"),
-        ('Net(module=TwoHeads(), reads=("a",)', 'Net(module=TwoHeads(), reads=("z",)', "the noise field 'z'"),
+        (
+            'Net(module=TwoHeads(), reads=("a",)',
+            'Net(module=TwoHeads(), reads=("z",)',
+            "reads z: nothing that differs",
+        ),
         ("return self.score(a).squeeze(1), self.classes(a)", "return self.score(a)", "returns 1 tensors"),
         ("return self.score(a).squeeze(1), self.classes(a)", "return a.no_such_thing", "no_such_thing"),
         ("def ac_nets(config, data):", "def ac_nets(config, data):\n    data['image']", "not subscriptable"),

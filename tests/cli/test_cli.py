@@ -240,7 +240,7 @@ def test_a_full_disk_is_said_and_leaves_the_log_and_images(tmp_path: Path) -> No
     )
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert "training goes on" in result.stderr
+    assert "training continues, but" in result.stderr
     assert "File too large" in result.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []

@@ -105,13 +105,13 @@ def notes(*arguments: str | Path) -> list[str]:
 
 def test_what_was_asked_for_and_does_not_apply_is_said(run: Run) -> None:
     found = notes(run.path, *FRECHET, "--metric", "cas", "--metric", "modes")
-    assert "a metric was left out: 'cas' needs a generator that is asked for classes" in found
+    assert "a metric was left out: 'cas' needs a generator that reads classes" in found
     assert "a metric was left out: 'modes' needs points of one or two numbers" in found
     assert not any("left out" in note for note in notes(run.path, *QUICK))  # nobody asked for them
 
 
 def test_too_few_samples_for_a_distance(run: Run) -> None:
-    few = "fed is not reliable with 60 samples, fewer than its 320 features: take more"
+    few = "fed is not reliable with 60 samples, fewer than its 320 features: use more"
     assert few in notes(run.path, *FRECHET)
     assert not any("is not reliable" in note for note in notes(run.path, *QUICK, "--metric", "prdc"))
     # 100 real samples: as many generated ones as anybody likes do not help.

@@ -124,8 +124,8 @@ def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["dcgan"], "'dcgan' is taken here"),
-        (["wgan", "--kind", "loss"], "'wgan' is taken here"),
+        (["dcgan"], "The name 'dcgan' is taken"),
+        (["wgan", "--kind", "loss"], "The name 'wgan' is taken"),
         (["datasets"], "the plugin ganzoo/datasets"),
         (["My_Gan"], "is not a valid name of a plugin"),
         (["3d"], "is not a valid name of a plugin"),

@@ -144,11 +144,11 @@ def _pretended() -> Iterator[None]:
         # The average is a deep copy; with a tensor's mode copied, its weak references are freed twice.
         (FakeTensorMode, "__deepcopy__", lambda mode, _: mode),
         (optimizer, "_foreach_supported_types", [*optimizer._foreach_supported_types, FakeTensor]),
-        # An optimiser looks at the values of its rates once; `schedule` gives it those on the device.
+        # An optimiser looks at the value of its rate once; `schedule` gives it the one on the device.
         (
             player,
             "make_optimizer",
-            lambda ours, given: plain([(p, torch.tensor(1.0)) for p, _ in ours], given),
+            lambda groups, given: plain([(ours, torch.tensor(1.0)) for ours, _ in groups], given),
         ),
         (device, "choose_device", lambda *_: CUDA),
         (batches, "_on_device", lambda values, place: values.to(place)),  # pinned memory is the driver's

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import PIXELS, ArraySource, DataError, Field
 from ganzoo.data.batches import Batches, indices, order
 from ganzoo.data.dataset import Dataset, open_source
 
@@ -26,7 +26,7 @@ def make(
     return open_source(
         ArraySource(
             fields=(
-                Field(name="image", shape=shape, range=span),
+                Field(name="image", shape=shape, range=span, axes=PIXELS),
                 Field(name="label", dtype="int64", classes=classes),
             ),
             arrays={"image": image, "label": np.arange(count)},

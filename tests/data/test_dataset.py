@@ -53,7 +53,7 @@ def test_types_are_converted() -> None:
     ("given", "message"),
     [
         ({"image": np.zeros((3, 1, 4, 5), np.uint8)}, "shape"),
-        ({"image": np.zeros((3, 1, 4, 4), np.int32)}, "int32"),
+        ({"image": np.zeros((3, 1, 4, 4), np.uint32)}, "uint32"),
         ({"image": np.full((3, 1, 4, 4), 2.0)}, "outside the range -1..1"),
         ({"row": np.zeros((3, 2), np.uint8)}, "without a range"),
         ({"row": np.array([[0, np.nan]])}, "not finite"),

@@ -11,33 +11,35 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import PIXELS, ArraySource, DataError, Field
 from ganzoo.config.plan import Plan
 from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.errors import UsageError
 from ganzoo.evaluation import comparison as comparison_module
 from ganzoo.evaluation.baselines import reference_rows
 from ganzoo.evaluation.comparison import EXTRACTOR, Comparison, feature_space_of, reference_samples
-from ganzoo.evaluation.corruptions import NOISE, corrupted
+from ganzoo.evaluation.corruptions import corrupted
 from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.metrics import Scorer, chosen_metrics
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.samples import Sampled
 from ganzoo.exporting.from_run import export_run
-from ganzoo.registry.registry import Registry
+from ganzoo.registry.kinds import Kinds
+from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.util.cache import cache_folder
 from ganzoo_extractors import classifier
 from ganzoo_extractors.efficientnet import EfficientNet
+from ganzoo_media.image import NOISE
 from tests.helpers.evaluating import few_images, ganzoo
 from tests.plugins.test_datasets import write_idx
 
 Tiny = Callable[..., Plan]
-POINT = Field(name="point", shape=(2,))
-IMAGE = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0))
+POINT = Field(name="point", shape=(2,), kind="points")
+IMAGE = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0), kind="image", axes=PIXELS)
 LABEL = Field(name="label", dtype="int64", classes=("a", "b", "c", "d"))
 
 
@@ -82,6 +84,9 @@ def scored(source: Path, *arguments: str | Path) -> dict[str, Any]:
     return ganzoo("evaluate", source, "--n", "60", "--json", "-o", "out", *arguments).document
 
 
+KINDS = Kinds(load_registry())
+
+
 def store_of(fields: dict[Field, Any]) -> Dataset:
     arrays = {field.name: array for field, array in fields.items()}
     return open_source(ArraySource(fields=tuple(fields), arrays=arrays))
@@ -91,7 +96,16 @@ def reals_of(fields: dict[Field, Any], field: Field, *, held_out: bool = False) 
     dataset = store_of(fields)
     label = next((one for one in fields if one.dtype == "int64"), None)
     parts = {"dataset": dataset, "training": dataset, "test": dataset}
-    return RealData(field=field, label=label, held_out=held_out, stacked=False, name="these", **parts)
+    return RealData(
+        field=field,
+        label=label,
+        held_out=held_out,
+        stacked=False,
+        name="these",
+        media=KINDS.of(field.kind),
+        kinds=KINDS,
+        **parts,
+    )
 
 
 def points(*sizes: int) -> list[Any]:
@@ -141,6 +155,7 @@ def test_copies_are_looked_for_among_equally_many() -> None:
         real,
         Sampled(feature_space, training, real=real),
         0,
+        field=POINT,
     )
     assert comparison.neighbours is not None
     ours, others, ratio = comparison.neighbours
@@ -227,19 +242,20 @@ def labelled(labels: Any) -> Sampled:
 
 def test_few_classes_are_those_samples_and_no_others() -> None:
     other = labelled(np.arange(80) % 4)
-    few = corrupted(other, POINT, 4)["few_classes"]()
+    reals = reals_of({POINT: points(80)[0], LABEL: np.arange(80) % 4}, POINT)
+    few = corrupted(other, reals)["few_classes"]()
     assert len(few) == 40
     assert len(np.unique(few.values, axis=0)) == 40
     assert set(few.labels[:, 0].tolist()) == {0, 1}  # type: ignore[index]
     # Where nothing, next to nothing or everything is left the row would say nothing.
     for labels in (np.full(80, 3), np.arange(80) // 5 + 1, np.zeros(80, int)):
-        assert list(corrupted(labelled(labels), POINT, 4)) == ["real", "noisy", "repeated"]
+        assert list(corrupted(labelled(labels), reals)) == ["real", "noisy", "repeated"]
 
 
 def test_noise_takes_little_memory_and_is_the_same_in_blocks() -> None:
     values = np.ascontiguousarray(pixels(3000, 28).transpose(0, 2, 3, 1))
     other = Sampled(values_themselves(), values, real=None)
-    make = corrupted(other, IMAGE, 0)["noisy"]
+    make = corrupted(other, reals_of({IMAGE: pixels(3)}, IMAGE))["noisy"]
     tracemalloc.start()
     try:
         worse = make().values
@@ -255,7 +271,7 @@ def test_noise_takes_little_memory_and_is_the_same_in_blocks() -> None:
 
 
 def test_two_fields_of_images_are_kept_apart(own_folder: Path, registry: Registry) -> None:
-    depth = Field(name="depth", shape=(1, 8, 8), range=(0.0, 1.0))
+    depth = Field(name="depth", shape=(1, 8, 8), range=(0.0, 1.0), kind="image", axes=PIXELS)
     fields = {IMAGE: pixels(30), depth: pixels(30, seed=1) // 2}
     seen: list[Any] = []
     for field in (IMAGE, depth):

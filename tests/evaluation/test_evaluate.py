@@ -182,11 +182,11 @@ def test_which_weights(run: Run) -> None:
 
 
 def test_only_the_metrics_that_were_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def learn(*_: Any) -> None:
+    def fit(*_: Any) -> None:
         raise AssertionError("nobody asked for a classifier")
 
     monkeypatch.setattr(classifier, "STEPS", 21)  # none of those is kept
-    monkeypatch.setattr(classifier.SmallClassifier, "learn", learn)
+    monkeypatch.setattr(classifier.SmallClassifier, "fit", fit)
     document = scored(run.path, "--metric", "prdc", "--metric", "kid")
     assert document["scores"].keys() == PRDC | {"kid"}
     assert "classifier" not in document["protocol"]
@@ -389,7 +389,7 @@ def test_what_the_scores_say_in_words() -> None:
     collapsed = good | {"coverage": 0.1, "modes": 4}
     plain, repeated, dense, modes = conclusions(collapsed, rows)
     assert "cover 10% of the real ones" in plain
-    assert "a few real ones, repeated, cover more, 60%" in repeated
+    assert "a few repeated real samples cover more, 60%" in repeated
     assert "mode collapse" in dense
     assert "4 of 10 (half of the classes)" in modes
     assert "FAILED" in conclusions(collapsed | {"copied": 0.8}, rows)[-1]

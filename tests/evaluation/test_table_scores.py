@@ -18,7 +18,9 @@ from ganzoo.evaluation.metrics import Scorer, chosen_metrics
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.report import conclusions
 from ganzoo.evaluation.samples import Sampled, stored
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
+from ganzoo_media.plain import Rows
 from ganzoo_tables.config import CsvConfig
 
 CITIES = ("Bern", "Chur", "Genf", "Thun")
@@ -47,7 +49,8 @@ def members(path: Path, *, joined: int = 900, rows: int = 1_600) -> str:
 def real_data(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> RealData:
     source = members(tmp_path_factory.mktemp("club") / "members.csv")
     choice = Choice(registry.find(DatasetSpec, "csv"), CsvConfig(conditions=True))
-    return RealData.open(choice, source, open_dataset(choice, source).fields[0])
+    kinds = Kinds(registry)
+    return RealData.open(choice, source, open_dataset(choice, source, kinds).fields[0], kinds)
 
 
 def scored(registry: Registry, real_data: RealData, rows: Any) -> tuple[dict[str, float], dict[str, float]]:
@@ -56,9 +59,12 @@ def scored(registry: Registry, real_data: RealData, rows: Any) -> tuple[dict[str
     real, training = reference_samples(feature_space, real_data, 10_000)
     assert training is not None
     scorer = Scorer(chosen_metrics(registry, NAMES), feature_space, real_data)
-    fake = Sampled(feature_space, stored(real_data.field, rows, real_data.excluded), real=real)
-    return scorer.scores(Comparison(feature_space, fake, real, training, 0)), scorer.scores(
-        Comparison(feature_space, training, real, training, 0), reference=True
+    fake = Sampled(
+        feature_space, stored(real_data.media, real_data.field, rows, real_data.excluded), real=real
+    )
+    field = real_data.field
+    return scorer.scores(Comparison(feature_space, fake, real, training, 0, field=field)), scorer.scores(
+        Comparison(feature_space, training, real, training, 0, field=field), reference=True
     )
 
 
@@ -135,7 +141,7 @@ def test_each_column_counts_alike() -> None:
     rows[:, 42] = 1
     rows[:, 43] = random.normal(0, 0.25, len(rows)).clip(-1, 1)
     feature_space = FeatureSpace(None, None, None, None, stacked=False, widths=tabular.widths(field))
-    features = Sampled(feature_space, stored(field, rows), real=None).features
+    features = Sampled(feature_space, stored(Rows(), field, rows), real=None).features
     parts = np.split(features, np.cumsum(feature_space.widths)[:-1], axis=1)
     for part in parts:
         assert 2 * part.var(0).sum() == pytest.approx(2, rel=1e-3)

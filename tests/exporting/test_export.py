@@ -284,7 +284,7 @@ def test_examples_follow_the_declared_range() -> None:
 
 @pytest.mark.parametrize(
     ("module", "message"),
-    [(Branches(), "at batch 7"), (Random(), "random numbers of its own"), (Mixes(), "depends on the others")],
+    [(Branches(), "at batch 7"), (Random(), "draws random numbers"), (Mixes(), "depends on the others")],
     ids=["branches", "random", "mixes"],
 )
 def test_refused_modules_leave_nothing_and_the_old_bundle(

@@ -24,6 +24,7 @@ from ganzoo.api import (
     Column,
     Comparison,
     DatasetSpec,
+    Export,
     Extractor,
     ExtractorSpec,
     Field,
@@ -35,6 +36,7 @@ from ganzoo.api import (
     Networks,
     RecipeSpec,
     Samples,
+    Step,
     TermSpec,
     View,
     hookspecs,
@@ -43,6 +45,7 @@ from ganzoo.api import (
 from ganzoo.config.plan import Choice
 from ganzoo.data.open_data import open_dataset, open_held_out
 from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry, factory_of, load_registry
 from ganzoo_datasets.fashion import open_fashion_5k
 from ganzoo_datasets.fashion import open_held_out as open_test_part
@@ -58,7 +61,7 @@ PAGES = [
 RECORDS = [
     *(ArchitectureSpec, LossSpec, TermSpec, AugmentationSpec, RecipeSpec, DatasetSpec, MetricSpec),
     ExtractorSpec,
-    *(Field, Column, Net, Game, Networks, ClassifierData),
+    *(Field, Column, Net, Game, Export, Step, Networks, ClassifierData),
 ]
 PROTOCOLS = {
     "Terms and the View": View,
@@ -247,7 +250,8 @@ def test_the_judge_of_the_page_knows_some_garments(shown: Registry) -> None:
 
 def test_the_held_out_samples_of_the_page_are_others_of_the_same_kind(shown: Registry) -> None:
     choice = Choice(shown.find(DatasetSpec, "waves"), None)
-    training, held_out = open_dataset(choice, "waves"), open_held_out(choice, "waves")
+    kinds = Kinds(shown)
+    training, held_out = open_dataset(choice, "waves", kinds), open_held_out(choice, "waves", kinds)
     assert held_out is not None
     assert held_out.fields == training.fields
     seen = {image.tobytes() for image in training.arrays["image"]}

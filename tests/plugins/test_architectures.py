@@ -169,7 +169,7 @@ def test_forward_takes_the_fields_that_are_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
-def test_generators_draw_nothing_and_treat_samples_alone(name: str) -> None:
+def test_generators_are_deterministic_and_treat_samples_separately(name: str) -> None:
     """In evaluation: the same inputs give the same images, whatever else is in the batch."""
     networks = build(name, images(1, 20, 12), **SMALL[name])
     generator = networks.generators["generator"]
@@ -199,7 +199,7 @@ def test_no_wgan_critic_has_batch_norm(name: str, options: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("name", [*CONVOLUTIONAL, "mlp", "conditional-mlp"])
 def test_small_images(name: str) -> None:
-    """Convolutional nets take 8x8 and say what else to use below; MLPs take any size."""
+    """Convolutional networks accept 8x8 and suggest another for smaller images; MLPs accept any size."""
     check(build(name, images(1, 8, 8), **SMALL[name]), (1, 8, 8), (-1, 1))
     tiny = images(3, 7, 64)
     if name in CONVOLUTIONAL:
@@ -217,7 +217,7 @@ def test_more_stages_than_pixels_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
-def test_what_is_no_image_is_refused(name: str) -> None:
+def test_data_without_images_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="needs images") as caught:
         build(name, DataInfo(fields=(Field(name="image", shape=(64,)),), count=10))
     assert "mlp" in caught.value.fix
@@ -231,7 +231,7 @@ def test_labels_without_classes_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["conditional-mlp", "conditional-conv"])
-def test_both_nets_hear_the_label(name: str) -> None:
+def test_both_networks_use_the_label(name: str) -> None:
     networks = build(name, images(1, 16, 16), **SMALL[name])
     batch = {**inputs(networks, 1), "image": torch.randn(1, 1, 16, 16)}
     for net in (networks.generators["generator"], networks.discriminators["discriminator"]):

@@ -38,7 +38,7 @@ COLUMNS = {
 
 
 def given(numbers: Tensor) -> Callable[..., Tensor]:
-    """A `uniform` that gives these, (N, K)."""
+    """A `uniform` that returns these numbers (N, K)."""
 
     def uniform(*shape: int) -> Tensor:
         assert shape == tuple(numbers.shape)
@@ -57,7 +57,7 @@ def diff(policy: str, images: Tensor, numbers: Tensor) -> Tensor:
 
 
 def ada(images: Tensor, **amounts: float | list[float]) -> Tensor:
-    """Only these transformations of ada, each with what U(0, 1) gave for its amount."""
+    """Only these transforms of ada, each with the U(0, 1) number for its amount."""
     numbers = torch.full((len(images), MOVES + COLOURS), 0.9)
     for name, amount in amounts.items():
         columns, applies = COLUMNS[name.replace("_", " ")]
@@ -67,7 +67,7 @@ def ada(images: Tensor, **amounts: float | list[float]) -> Tensor:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_nothing_happens_without_a_policy_and_with_a_chance_of_0(size: tuple[int, int, int]) -> None:
+def test_nothing_happens_without_a_policy_and_with_p_0(size: tuple[int, int, int]) -> None:
     images = some(5, *size)
     for augment in (DiffAugment(DiffAugmentConfig(policy=())), Ada(AdaConfig(p=0.0)), Ada(AdaConfig())):
         assert torch.equal(augment({"image": images}, torch.rand)["image"], images)
@@ -187,7 +187,7 @@ def test_flips_quarter_turns_and_whole_shifts_are_exact() -> None:
 
 
 def normal(value: float) -> float:
-    """What U(0, 1) has to give for this value of N(0, 1)."""
+    """The U(0, 1) number that gives this value of N(0, 1)."""
     return float(torch.special.ndtr(torch.tensor(value, dtype=torch.float64)))
 
 
@@ -246,7 +246,7 @@ def test_colours_follow_their_formulas() -> None:
         assert torch.allclose(gray, ada(mean.expand(-1, 3, -1, -1), **amounts)[:, :1], atol=1e-5)  # type: ignore[arg-type]
 
 
-def test_parts_of_the_pipe_can_be_left_out() -> None:
+def test_groups_of_transforms_can_be_switched_off() -> None:
     images = some(64, 1, 8, 8)
     still = Ada(AdaConfig(p=1.0, blit=False, geometry=False, color=False))
     assert torch.equal(still({"image": images}, torch.rand)["image"], images)
@@ -360,10 +360,10 @@ NO_SIGN = [
 
 
 @pytest.mark.parametrize(("recipe", "settings"), NO_SIGN)
-def test_p_does_not_follow_a_sign_that_means_nothing(
+def test_ada_refuses_losses_without_a_meaningful_sign(
     recipe: str, settings: dict[str, Any], tiny: Tiny, tmp_path: Path
 ) -> None:
-    """Such a run is refused before it begins; with a fixed p it is trained."""
+    """Such a run is refused before it starts; with a fixed p it trains."""
     settings = {**settings, "augment.name": "ada", "train.images": 8}
     with pytest.raises(SettingsError, match=r"'ada' cannot work with the loss .*: no-sign") as caught:
         start(tiny(recipe, **settings), tmp_path / "run", NullReporter())
@@ -373,13 +373,13 @@ def test_p_does_not_follow_a_sign_that_means_nothing(
     assert outcome == "done"
 
 
-def test_p_follows_the_sign_where_0_is_half_way(tiny: Tiny, tmp_path: Path) -> None:
+def test_ada_accepts_lsgan_where_0_is_half_way(tiny: Tiny, tmp_path: Path) -> None:
     settings = {"loss.name": "lsgan", "loss.a": -1.0, "loss.c": 1.0, "augment.name": "ada", "train.images": 8}
     _, outcome = start(tiny("dcgan", **settings), tmp_path / "run", NullReporter())
     assert outcome == "done"
 
 
-def test_a_run_of_an_older_version_goes_on(
+def test_a_run_of_an_older_version_resumes(
     tiny: Tiny, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = tiny("wgan", **{"augment.name": "ada", "train.images": 32})
@@ -391,7 +391,7 @@ def test_a_run_of_an_older_version_goes_on(
 
 
 @pytest.mark.parametrize("name", FIXED)
-def test_a_batch_in_parts_is_changed_as_the_whole(name: str, tiny: Tiny, tmp_path: Path) -> None:
+def test_micro_batches_are_augmented_like_the_whole_batch(name: str, tiny: Tiny, tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "augment.name": name,
         "architecture.generator_norm": "none",
@@ -422,13 +422,13 @@ def test_a_batch_in_parts_is_changed_as_the_whole(name: str, tiny: Tiny, tmp_pat
         {"augment.name": "ada", "augment.target": 2},
     ],
 )
-def test_options_that_make_no_sense_are_refused(tiny: Tiny, bad: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(tiny: Tiny, bad: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"augment|policy|p must|interval|kimg|target"):
         tiny("dcgan", **bad)
 
 
 @pytest.mark.parametrize("name", FIXED)
-def test_nothing_waits_for_the_device_or_lies_elsewhere(name: str) -> None:
+def test_no_device_sync_and_no_mixed_devices(name: str) -> None:
     """Tensors without values: reading one, or mixing devices, is an error."""
     augment = Ada(AdaConfig(interval=1)).to("meta") if name == "ada" else FIXED[name]
     images = {"a": torch.empty(4, 3, 8, 8, device="meta"), "b": torch.empty(4, 1, 5, 8, device="meta")}

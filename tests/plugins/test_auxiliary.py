@@ -1,4 +1,4 @@
-"""AC-GAN and InfoGAN: the papers' tables, the terms against closed forms, what is learned and refused."""
+"""AC-GAN and InfoGAN: the papers' tables, the terms against closed forms, training, refusals."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_fields_that_are_read_and_written() -> None:
     )
 
 
-def test_what_g_is_told_changes_its_images() -> None:
+def test_each_input_of_g_changes_its_images() -> None:
     for name in ARCHITECTURES:
         networks = build(name, images(1, 16, 16), init="default")
         generator = both(networks)[0]
@@ -129,7 +129,7 @@ def test_the_first_layer_is_linear_in_numbers_and_a_one_hot_class() -> None:
     assert torch.allclose(upward.from_numbers(numbers) + upward.from_class(code), expected, atol=1e-5)
 
 
-def test_spectral_norm_leaves_the_guesses_alone() -> None:
+def test_layers_of_predictions_have_no_spectral_norm() -> None:
     discriminator = both(build("infogan-conv", images(1, 16, 16), **BIG))[1].module
     for layer in discriminator.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -204,12 +204,12 @@ def test_infogan_paper_is_appendix_c_1(registry: Registry) -> None:
         ({"styles": 0}, "styles"),
     ],
 )
-def test_options_that_make_no_net(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CodeConvConfig(**options)
 
 
-def test_data_that_does_not_fit_is_refused() -> None:
+def test_unsuitable_data_is_refused() -> None:
     image = Field(name="image", shape=(1, 16, 16))
     for label in (Field(name="label", dtype="int64"), Field(name="label", dtype="int64", shape=(3,))):
         with pytest.raises(DataError, match="one class label"):
@@ -263,7 +263,7 @@ def test_label_terms_are_cross_entropies() -> None:
     assert term("show-label", weight=0.1)(labelled()).item() == pytest.approx(0.1 * fake)
 
 
-def test_who_cannot_tell_labels_pays_log_classes() -> None:
+def test_uniform_predictions_cost_log_classes() -> None:
     view = View({"label_logits": torch.zeros(2, 3)}, {"label_logits": torch.zeros(2, 3)})
     assert term("guess-label")(view).item() == pytest.approx(2 * math.log(3))
 
@@ -283,14 +283,14 @@ def test_code_terms_are_minus_the_log_of_q(name: str) -> None:
 
 
 def test_real_samples_have_no_code() -> None:
-    """Only generated samples have: the outputs of real ones are not asked for."""
+    """Only generated samples have one: the outputs for real ones are not computed."""
     view = View({}, {"code_logits": torch.zeros(2, 4)}, {"code": torch.tensor([1, 3])})
     del view.real_outputs
     assert term("guess-codes")(view).item() == pytest.approx(math.log(4))
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_a_discriminator_that_guesses_nothing_is_refused(name: str) -> None:
+def test_a_discriminator_without_predictions_is_refused(name: str) -> None:
     view = View({"score": torch.zeros(2)}, {"score": torch.zeros(2)})
     with pytest.raises(SettingsError, match=f"'{name}' needs") as caught:
         term(name)(view)
@@ -320,8 +320,8 @@ TRAINED: dict[str, Any] = {
 }
 
 
-def test_each_term_moves_the_networks_of_its_role(registry: Registry) -> None:
-    """D learns from guess-label and G from show-label, and neither from the other's."""
+def test_each_term_trains_the_networks_of_its_role(registry: Registry) -> None:
+    """guess-label trains D and show-label trains G, and neither trains the other."""
     for recipe in ("acgan", "infogan"):
         setup = prepare(resolve(recipe, registry, overrides={**TRAINED, "train.images": 64}))
         penalties = setup.phases.objective.penalties
@@ -337,7 +337,7 @@ def test_labels_are_learned(registry: Registry, tmp_path: Path) -> None:
     assert last["show-label"] < 0.5 * math.log(10)
 
 
-def test_codes_are_learned_and_can_be_walked(registry: Registry, tmp_path: Path) -> None:
+def test_codes_are_learned_and_change_images_gradually(registry: Registry, tmp_path: Path) -> None:
     settings = {**TRAINED, "train.images": 6_400}
     run, _ = start(resolve("infogan", registry, overrides=settings), tmp_path / "run", NullReporter())
     assert run.log()[-1]["values"]["show-codes"] < 0.6 * run.log()[0]["values"]["show-codes"]

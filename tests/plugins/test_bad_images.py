@@ -1,4 +1,4 @@
-"""A folder with everything in it: all good images are used, the bad ones named, memory stays small."""
+"""A folder of good and bad images: all good ones are used, the bad ones are named, memory stays small."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def fill(folder: Path, count: int) -> int:
 
 
 def spoil(folder: Path) -> dict[str, str]:
-    """Add all that is bad: names, as they are told, and a part of the reason for each."""
+    """Add all bad files: their names in messages, and a part of the reason for each."""
     reasons = {}
     for name, (content, reason) in bad_files().items():
         (folder / name).write_bytes(content)
@@ -205,7 +205,7 @@ def opened(folder: Path, cache: Path) -> dict[str, object]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pipes, names of bytes, and /proc for the memory")
-def test_a_folder_with_everything_in_it(tmp_path: Path) -> None:
+def test_a_folder_with_good_and_bad_images(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     good = fill(folder, 2500)
     before = opened(folder, tmp_path / "cache")
@@ -235,7 +235,7 @@ def test_more_than_one_in_a_hundred_stops_and_lists_them(tmp_path: Path) -> None
     assert caught.value.exit_code == 3
 
 
-def test_the_run_lists_what_was_left_out(tmp_path: Path) -> None:
+def test_the_run_lists_unreadable_images(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", "any", {}, {})
     run.write_bad_files(())
     assert not (run.path / "bad_files.txt").exists()

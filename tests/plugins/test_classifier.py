@@ -1,4 +1,4 @@
-"""The classifier: a classifier that learns labelled images on the spot, and is kept whole or not at all."""
+"""The classifier: trained on labelled images, the same each time, cached whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.plugins.test_extractors import Pixels, damaged
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A classifier that learns in a moment, and an empty cache; where classifiers are kept."""
+    """A classifier with few training steps, and an empty cache: the folder of its files."""
     monkeypatch.setattr(classifier, "STEPS", 25)
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "classifiers"
@@ -51,23 +51,23 @@ def classifier_data(channels: int = 1, side: int = 8, **more: Any) -> Classifier
     return ClassifierData(**{**known, **more})
 
 
-def test_a_judge_learns_what_can_be_seen(quick: Path) -> None:
+def test_the_classifier_learns_the_data_and_is_tested_on_the_test_split(quick: Path) -> None:
     given = classifier_data()
     made = classifier.train(None, given)
     assert made.accuracy == 1
-    features, opinion = made(given.test_pixels), made.probabilities(given.test_pixels)
+    features, probabilities = made(given.test_pixels), made.probabilities(given.test_pixels)
     assert (features.shape, features.dtype) == ((80, classifier.FEATURES), np.float32)
-    assert opinion.shape == (80, 1, 3)
-    np.testing.assert_allclose(opinion.sum(2), 1, atol=1e-5)
-    np.testing.assert_array_equal(opinion.argmax(2), given.test_labels)
-    np.testing.assert_allclose(made.probabilities(given.test_pixels[7:9]), opinion[7:9], atol=1e-5)
-    # The exam is of other samples than the classifier_data: wrong answers there are not hidden.
+    assert probabilities.shape == (80, 1, 3)
+    np.testing.assert_allclose(probabilities.sum(2), 1, atol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(2), given.test_labels)
+    np.testing.assert_allclose(made.probabilities(given.test_pixels[7:9]), probabilities[7:9], atol=1e-5)
+    # The test split has other samples than the training split: wrong labels there lower the accuracy.
     wrong = classifier.train(None, classifier_data(test_labels=(given.test_labels + 1) % 3))
     assert wrong.accuracy == 0
 
 
 @pytest.mark.parametrize("side", [5, 40])
-def test_a_judge_of_images_of_other_sizes_and_with_transparency(quick: Path, side: int) -> None:
+def test_images_of_other_sizes_and_with_transparency(quick: Path, side: int) -> None:
     given = classifier_data(side=side)
     colour = given.pixels.repeat(4, axis=3), given.test_pixels.repeat(4, axis=3)
     for part in colour:
@@ -79,13 +79,13 @@ def test_a_judge_of_images_of_other_sizes_and_with_transparency(quick: Path, sid
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
-    def learn(*_: Any) -> None:
-        raise AssertionError("it learned again")
+    def fit(*_: Any) -> None:
+        raise AssertionError("it was trained again")
 
-    monkeypatch.setattr(classifier.SmallClassifier, "learn", learn)
+    monkeypatch.setattr(classifier.SmallClassifier, "fit", fit)
 
 
-def test_a_judge_is_kept(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_classifier_is_cached(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = classifier_data()
     first = classifier.train(None, given)
     assert [file.suffix for file in quick.iterdir()] == [".classifier"]
@@ -98,12 +98,12 @@ def test_a_judge_is_kept(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         classifier_data(labels=given.labels[::-1].copy()),
         classifier_data(side=9),
     ):
-        with pytest.raises(AssertionError, match="learned again"):
+        with pytest.raises(AssertionError, match="trained again"):
             classifier.train(None, other)
 
 
 @pytest.mark.parametrize("kind", ["empty", "cut", "garbage", "flipped", "another", "folder"])
-def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
+def test_a_damaged_cache_file_means_training_again(quick: Path, kind: str) -> None:
     given = classifier_data()
     first = classifier.train(None, given)
     (file,) = quick.iterdir()
@@ -124,7 +124,7 @@ def test_a_damaged_judge_learns_again(quick: Path, kind: str) -> None:
         assert file.read_bytes() == whole
 
 
-def test_the_same_lesson_makes_the_same_judge_whatever_else_is_drawn(quick: Path) -> None:
+def test_the_same_data_gives_the_same_classifier_whatever_the_random_state(quick: Path) -> None:
     given = classifier_data()
     state = torch.manual_seed(7).get_state()
     first = classifier.train(None, given)
@@ -153,7 +153,9 @@ def test_the_streams_of_a_run_on_another_device_go_on(quick: Path, monkeypatch: 
     assert not seeded
 
 
-def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_same_classifier_for_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(classifier, "STEPS", 25)
     before, found = torch.get_num_threads(), set()
     try:
@@ -167,8 +169,8 @@ def test_the_same_judge_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatc
     assert len(found) == 1
 
 
-def test_other_weights_are_another_judge(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one classifier_data, as by another processor or another torch."""
+def test_other_weights_have_another_identity(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the same data, as with another processor or another torch."""
     first = classifier.train(None, classifier_data())
     shutil.rmtree(quick)
     monkeypatch.setattr(classifier, "RATE", 4e-3)
@@ -176,7 +178,7 @@ def test_other_weights_are_another_judge(quick: Path, monkeypatch: pytest.Monkey
     assert classifier.train(None, classifier_data()).identity != first.identity
 
 
-def test_a_user_is_told_when_a_judge_learns(quick: Path) -> None:
+def test_a_note_says_when_a_classifier_is_trained(quick: Path) -> None:
     said: list[str] = []
     classifier.train(None, classifier_data(note=said.append))
     assert said == ["the classifier is trained on the data, once: about half a minute"]
@@ -186,25 +188,25 @@ def test_a_user_is_told_when_a_judge_learns(quick: Path) -> None:
     assert said[1].startswith("another classifier is trained on the samples")
 
 
-def test_stacked_labels_are_judged_channel_by_channel(quick: Path) -> None:
+def test_stacked_images_are_classified_channel_by_channel(quick: Path) -> None:
     given = classifier_data(channels=3, stacked=True)
     made = classifier.train(None, given)
     assert made.accuracy == 1
-    opinion, features = made.probabilities(given.test_pixels), made(given.test_pixels)
-    assert opinion.shape == (80, 3, 3)
+    probabilities, features = made.probabilities(given.test_pixels), made(given.test_pixels)
+    assert probabilities.shape == (80, 3, 3)
     assert features.shape == (80, 3 * classifier.FEATURES)
     turned = np.ascontiguousarray(given.test_pixels[..., [2, 0, 1]])
-    np.testing.assert_allclose(made.probabilities(turned), opinion[:, [2, 0, 1]], atol=1e-5)
+    np.testing.assert_allclose(made.probabilities(turned), probabilities[:, [2, 0, 1]], atol=1e-5)
 
 
 def test_several_labels_of_one_image(quick: Path) -> None:
-    """All that are of the whole image are learned, however many channels it has."""
+    """Labels of the whole image are learned, however many channels it has."""
     learned, test = labelled(1), labelled(1, seed=1)
     both = [np.concatenate([labels, 2 - labels], axis=1) for labels in (learned, test)]
     made = classifier.train(None, classifier_data(labels=both[0], test_labels=both[1]))
     assert made.accuracy == 1
     assert made.probabilities(shown(test)).shape == (80, 2, 3)
-    # Three of an image in colour, each shown by another channel than the one at its place.
+    # Three labels of a colour image, each for another channel than the one with its number.
     given = classifier_data(channels=3)
     turned = [labels[:, [2, 0, 1]] for labels in (given.labels, given.test_labels)]
     made = classifier.train(None, replace(given, labels=turned[0], test_labels=turned[1]))

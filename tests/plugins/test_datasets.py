@@ -1,4 +1,4 @@
-"""The built-in data sets, each on files made here: what is read, what is decided, what is refused."""
+"""The built-in data sets, each on small files: what is read, chosen and refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def opened(install: Callable[..., Path], made: str) -> Dataset:
     return open_data(resolve("vanilla-ring", load_registry(), overrides={"data.source": "odd"}))
 
 
-def test_files_that_the_system_refuses_are_the_datas_fault(install: Callable[..., Path]) -> None:
+def test_unreadable_files_are_data_errors(install: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="Permission denied") as caught:
         opened(install, "refused(0)")
     assert caught.value.exit_code == 3

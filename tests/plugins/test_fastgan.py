@@ -1,4 +1,4 @@
-"""FastGAN's nets: gates, excitation and halvings by their formulas, the authors' widths, the mismatch."""
+"""FastGAN's networks: gates, excitation and halvings by their formulas, the authors' widths, the mismatch."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_block_of_g(heavy: bool) -> None:
     assert torch.allclose(block(maps, noise if heavy else None), expected, atol=1e-5)
 
 
-def test_halving_is_the_mean_of_two_ways() -> None:
+def test_halving_is_the_mean_of_two_branches() -> None:
     block = Halve(3, 4).eval()
     maps = torch.randn(2, 3, 5, 6)
     padded = torch.cat([maps, maps[:, :, -1:]], 2)
@@ -111,7 +111,7 @@ def widths(module: nn.Module, kind: type[nn.Module], attribute: str) -> list[tup
 
 
 def on_paper(registry: Registry, kind: type[nn.Module], side: int) -> Any:
-    """A net of the recipe without memory for it: its layers can be counted, not computed."""
+    """A network of the recipe on the meta device: its layers can be counted, not computed."""
     options = resolve("fastgan-paper", registry).architecture.options
     with torch.device("meta"):
         return kind(options, images(3, side, side).image())
@@ -168,7 +168,7 @@ def test_small_maps_reach_large_ones_in_small_images_too() -> None:
     assert (len(discriminator.excite), discriminator.reach) == (1, 2)
 
 
-def test_noise_starts_without_strength_and_has_its_parts() -> None:
+def test_noise_strength_starts_at_0_and_each_block_reads_its_own_noise() -> None:
     networks = nets(1, 64, 64)
     generator, _ = both(networks)
     generator.eval()
@@ -196,7 +196,7 @@ def test_spectral_norm_is_on_every_convolution_of_d() -> None:
 
 
 class Fixed(nn.Module):
-    """A decoder that always draws the same image."""
+    """A decoder that always returns the same image."""
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ class Fixed(nn.Module):
         return self.image.expand(len(features), -1, -1, -1)
 
 
-def test_the_mismatch_is_the_distance_of_what_the_decoders_draw() -> None:
+def test_the_mismatch_is_the_reconstruction_error_of_the_decoders() -> None:
     """Summed over decoders, each against the decoded in its size, in units of -1..1."""
     networks = nets(1, 28, 28, bounds=(0.0, 255.0))
     _, discriminator = both(networks)
@@ -242,13 +242,13 @@ def test_reconstruct_is_the_mean_mismatch_of_real_samples() -> None:
     assert reconstruct(ReconstructConfig(weight=0.5))(view).item() == pytest.approx(1.5)
 
 
-def test_reconstruct_says_what_it_needs() -> None:
+def test_reconstruct_names_what_it_needs() -> None:
     view: Any = View(score=torch.zeros(3))
     with pytest.raises(SettingsError, match="writes `mismatch`"):
         reconstruct(ReconstructConfig())(view)
 
 
-def test_options_that_make_no_net_or_term() -> None:
+def test_invalid_options_are_refused() -> None:
     with pytest.raises(ValueError, match="1 or more"):
         FastConfig(decoder_width=0)
     with pytest.raises(ValueError, match="0 or more"):

@@ -84,14 +84,14 @@ def test_exif_rotation(tmp_path: Path, suffix: str) -> None:
     assert pixels[:, 9:].mean() < 15
 
 
-def test_rgba_is_kept_when_asked_for(tmp_path: Path) -> None:
+def test_rgba_is_kept_with_four_channels(tmp_path: Path) -> None:
     drawn_image("RGBA", colour=(200, 100, 50, 77)).save(tmp_path / "a.png")
     source = open_folder(str(tmp_path), FolderConfig(channels=4))
     assert fields(source)["image"].shape == (4, 6, 8)
     assert source.read(0)["image"][:, 0, 0].tolist() == [200, 100, 50, 77]
 
 
-def test_shape_is_decided_from_the_headers(tmp_path: Path) -> None:
+def test_the_shape_is_chosen_from_the_headers(tmp_path: Path) -> None:
     drawn_image("L").save(tmp_path / "a.png")
     drawn_image("LA").save(tmp_path / "b.png")
     source = open_folder(str(tmp_path))

@@ -99,7 +99,7 @@ def valid_images() -> list[bytes]:
 
 
 def decoded(path: Path, frame: ImageFrame) -> bool:
-    """Whether there were pixels, which then are right in shape and type."""
+    """Whether there were pixels; their shape and type are checked."""
     header = read_image_header(path)
     try:
         pixels = decode_image(path, frame)
@@ -146,7 +146,7 @@ def test_damaged_images(
     ),
     rest=st.binary(max_size=400),
 )
-def test_arbitrary_bytes_as_a_image(folder: Path, start: bytes, rest: bytes) -> None:
+def test_arbitrary_bytes_as_an_image(folder: Path, start: bytes, rest: bytes) -> None:
     path = folder / "bytes"
     path.write_bytes(start + rest)
     with pytest.MonkeyPatch.context() as patch:
@@ -187,7 +187,7 @@ OPENERS: dict[str, Callable[[str], Any]] = {"idx": open_idx, "npy": open_npy, "n
 
 
 def opened(kind: str, path: Path) -> int:
-    """The number of samples; 0 when the data was refused in the documented way."""
+    """The number of samples; 0 if the data was refused with a DataError."""
     try:
         dataset = open_source(OPENERS[kind](str(path)))
     except DataError:
@@ -269,7 +269,7 @@ def test_idx_headers_that_claim_more_than_there_is(
     tracemalloc.stop()
 
 
-def test_a_packed_file_is_unpacked_no_further_than_its_header_says(folder: Path) -> None:
+def test_a_gzipped_file_is_read_no_further_than_its_header_says(folder: Path) -> None:
     small = struct.pack(">HBB3I", 0, 8, 3, 2, 2, 2)
     path = folder / "bomb.gz"
     path.write_bytes(gzip.compress(small + bytes(64 << 20)))
@@ -301,7 +301,7 @@ def test_an_archive_that_claims_more_than_it_can_hold(folder: Path, method: int)
     tracemalloc.stop()
 
 
-def test_what_is_no_array_in_an_archive_and_numbers_too_large(folder: Path) -> None:
+def test_archives_without_arrays_and_too_large_numbers(folder: Path) -> None:
     path = folder / "text.npz"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("images", b"some text")

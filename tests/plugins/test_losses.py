@@ -33,7 +33,7 @@ def test_the_records_are_the_four_losses() -> None:
 
 
 @pytest.mark.parametrize("name", ["non-saturating", "minimax"])
-def test_a_discriminator_that_knows_nothing_loses_two_log_two(name: str) -> None:
+def test_scores_of_0_cost_two_log_two(name: str) -> None:
     value = loss(name).discriminator(torch.zeros(5), torch.zeros(5))
     assert value.item() == pytest.approx(2 * math.log(2))
 
@@ -46,8 +46,8 @@ def test_logistic_discriminator_is_the_cross_entropy_of_probabilities(name: str)
     assert loss(name).discriminator(real.logit(), fake.logit()).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_generators_of_the_two_forms_pull_the_same_way_with_other_strength() -> None:
-    """d/dD of -log p is p - 1; d/dD of log(1 - p) is -p: it fades where p is small."""
+def test_gradients_of_the_two_forms_have_the_same_sign_and_different_size() -> None:
+    """d/dD of -log p is p - 1; d/dD of log(1 - p) is -p, which vanishes where p is small."""
     p = torch.tensor([0.01])
     for name, value, slope in (
         ("non-saturating", -math.log(0.01), 0.01 - 1),

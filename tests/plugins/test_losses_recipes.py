@@ -76,7 +76,7 @@ FORMS: dict[str, Callable[[float], float]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_relativistic_average_by_hand(form: str) -> None:
-    """Means are 1 (real) and 0.5 (generated): each score is compared with the other half's mean."""
+    """Means are 1 (real) and 0.5 (generated): each score is compared with the mean of the other kind."""
     real, fake, f = torch.tensor([2.0, 0.0]), torch.tensor([-0.5, 1.5]), FORMS[form]
     average = loss("relativistic-average", form=form)
     expected = (f(1.5) + f(-0.5)) / 2 + (f(1.5) + f(-0.5)) / 2
@@ -87,7 +87,7 @@ def test_relativistic_average_by_hand(form: str) -> None:
     assert average.discriminator(real, fake).item() != pytest.approx(2 * pairs, rel=1e-3)
 
 
-def test_relativistic_average_does_not_look_at_the_order_or_at_constants() -> None:
+def test_relativistic_average_ignores_order_and_constants() -> None:
     real, fake = torch.randn(7), torch.randn(7)
     average = loss("relativistic-average")
     value = average.discriminator(real, fake).item()
@@ -104,8 +104,8 @@ def test_the_means_of_relativistic_average_have_their_gradients() -> None:
     torch.testing.assert_close(down, torch.full((4,), 4 / 4))
 
 
-def test_parts_of_a_batch_look_at_their_own_means() -> None:
-    """What the docstring says of micro-batches: the mean of two halves is not the whole."""
+def test_micro_batches_use_their_own_means() -> None:
+    """As the docstring says of micro-batches: the mean of two halves is not that of the whole batch."""
     real, fake = torch.tensor([0.0, 4.0]), torch.tensor([-2.0, 2.0])
     average = loss("relativistic-average", form="least-squares")
     parts = [average.discriminator(real[k : k + 1], fake[k : k + 1]).item() for k in range(2)]
@@ -151,7 +151,7 @@ def test_options_out_of_bounds_are_refused(name: str, options: dict[str, Any]) -
         made((LOSSES | TERMS)[name], options)  # type: ignore[operator]
 
 
-def test_the_records_say_how_the_loop_must_treat_them() -> None:
+def test_records_declare_how_the_loop_uses_them() -> None:
     assert {name: (spec.role, spec.second_order) for name, spec in TERMS.items()} == {
         "r1": ("discriminator", True),
         "r2": ("discriminator", True),

@@ -54,7 +54,7 @@ def softplus(value: float) -> float:
 
 
 def test_values_worked_out_by_hand() -> None:
-    """The real ones lead by 2 and by -1: sp(-2) and sp(1) for D, sp(2) and sp(-1) for G."""
+    """Real scores are higher by 2 and by -1: sp(-2) and sp(1) for D, sp(2) and sp(-1) for G."""
     real, fake = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 1.0])
     discriminator, generator = loss().discriminator(real, fake), loss().generator(fake, real)
     assert discriminator.item() == pytest.approx((softplus(-2) + softplus(1)) / 2)
@@ -67,7 +67,7 @@ def test_it_is_the_log_probability_that_the_real_one_of_a_pair_is_real() -> None
     assert loss().discriminator(real, fake).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_who_cannot_tell_pairs_apart_loses_log_two() -> None:
+def test_equal_scores_cost_log_two() -> None:
     score = torch.randn(5)
     assert loss().discriminator(score, score).item() == pytest.approx(math.log(2))
     assert loss().generator(score, score).item() == pytest.approx(math.log(2))
@@ -78,14 +78,14 @@ def test_the_players_exchange_real_and_fake() -> None:
     assert torch.equal(loss().generator(fake=one, real=other), loss().discriminator(real=one, fake=other))
 
 
-def test_only_differences_count() -> None:
+def test_only_differences_matter() -> None:
     real, fake = torch.randn(5), torch.randn(5)
     for player in (loss().discriminator, lambda real, fake: loss().generator(fake, real)):
         assert player(real + 3, fake + 3).item() == pytest.approx(player(real, fake).item(), rel=1e-5)
 
 
-def test_pairs_are_the_equal_places_of_a_batch() -> None:
-    """Neither all pairs nor the other half's mean (which would be RaGAN)."""
+def test_pairs_are_equal_rows_of_a_batch() -> None:
+    """Neither all pairs nor the mean of the other kind (which would be RaGAN)."""
     real, fake = torch.tensor([0.0, 4.0]), torch.tensor([0.0, 4.0])
     straight, crossed = loss().discriminator(real, fake), loss().discriminator(real, fake.flip(0))
     assert straight.item() == pytest.approx(softplus(0))
@@ -95,7 +95,7 @@ def test_pairs_are_the_equal_places_of_a_batch() -> None:
 
 
 def test_gradients_of_both_players() -> None:
-    """d/dD(x') of G's sp(D(x) - D(x')) is -sigmoid(D(x) - D(x')) / n; D pulls both scores of a pair."""
+    """d/dD(x') of G's sp(D(x) - D(x')) is -sigmoid(D(x) - D(x')) / n; D's loss has both gradients."""
     real, fake = torch.randn(4, requires_grad=True), torch.randn(4, requires_grad=True)
     share = (fake - real).sigmoid().detach() / 4
     (pull,) = torch.autograd.grad(loss().generator(fake, real.detach()), fake)
@@ -105,15 +105,15 @@ def test_gradients_of_both_players() -> None:
     torch.testing.assert_close(down, share)
 
 
-def test_the_generators_gradient_is_full_where_the_discriminator_is_sure() -> None:
-    """What R3GAN's equation 2 read as one value for both players would give is exp(-50) / n."""
+def test_the_generators_gradient_is_full_where_the_discriminator_is_confident() -> None:
+    """Equation 2 of R3GAN as one value for both networks would give exp(-50) / n."""
     real, fake = torch.full((2,), 50.0), torch.zeros(2, requires_grad=True)
     (gradient,) = torch.autograd.grad(loss().generator(fake, real), fake)
     assert gradient.tolist() == [-0.5, -0.5]
 
 
-def test_real_scores_weigh_the_generators_gradient() -> None:
-    """A generated sample that is ahead of its partner already is left alone."""
+def test_real_scores_weight_the_generators_gradient() -> None:
+    """A generated sample with a much higher score than its partner has no gradient."""
     fake = torch.zeros(2, requires_grad=True)
     (gradient,) = torch.autograd.grad(loss().generator(fake, torch.tensor([-20.0, 20.0])), fake)
     assert gradient[0].item() == pytest.approx(0, abs=1e-8)
@@ -156,8 +156,8 @@ def samples(name: str, view: FakeView) -> Batch:
 
 @pytest.mark.parametrize("name", ["r1", "r2"])
 @pytest.mark.parametrize("n", [1, 2, 7])
-def test_a_linear_critic_pays_half_the_square_of_its_weights(name: str, n: int) -> None:
-    """D(x) = w.x has the slope |w| everywhere: gamma / 2 * |w|^2, whatever the samples and their number."""
+def test_the_penalty_of_a_linear_critic_is_half_its_squared_weights(name: str, n: int) -> None:
+    """D(x) = w.x has the gradient norm |w| everywhere: gamma / 2 * |w|^2, whatever the samples."""
     weights = torch.randn(2, 3, 4)
     view = view_of(lambda image: (image * weights).flatten(1).sum(1), n)
     expected = 7.0 / 2 * weights.square().sum()
@@ -175,7 +175,7 @@ def test_the_square_is_per_sample_and_over_all_other_dimensions(name: str) -> No
         assert value != pytest.approx(2 * wrong.item(), rel=1e-2)
 
 
-def test_r1_asks_at_real_samples_and_r2_at_generated_ones() -> None:
+def test_r1_is_at_real_samples_and_r2_at_generated_ones() -> None:
     label = torch.tensor([0, 3, 1, 2])
     view = FakeView(
         lambda image, label: image.flatten(1).square().sum(1) / 2 * (1 + label),
@@ -194,8 +194,8 @@ def test_r1_asks_at_real_samples_and_r2_at_generated_ones() -> None:
 
 
 @pytest.mark.parametrize("name", ["r1", "r2"])
-def test_written_fields_share_one_square_and_others_pass(name: str) -> None:
-    """Slopes of 3 and 4 make 25; the whole numbers that the generator writes, too, have none."""
+def test_written_fields_share_one_norm_and_others_are_not_changed(name: str) -> None:
+    """Gradients of 3 and 4 give 25; whole numbers that the generator writes have no gradient."""
     batch = {
         "image": torch.randn(5, 1, 1, 1),
         "sound": torch.randn(5),
@@ -216,7 +216,7 @@ def test_written_fields_share_one_square_and_others_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["r1", "r2"])
 def test_scores_of_a_sample_are_summed(name: str) -> None:
-    """12 scores x_i have the squared slope 12."""
+    """12 scores x_i have the squared gradient norm 12."""
     view = view_of(lambda image: image.flatten(2), shape=(1, 3, 4))
     assert term(name, gamma=2.0)(view).item() == pytest.approx(12, rel=1e-5)
 
@@ -235,7 +235,7 @@ def test_only_the_weights_get_a_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["r1", "r2"])
-def test_a_flat_critic_pays_nothing(name: str) -> None:
+def test_the_penalty_of_a_constant_critic_is_0(name: str) -> None:
     weights = torch.zeros(4, requires_grad=True)
     value = term(name)(view_of(lambda image: image @ weights, shape=(4,)))
     value.backward()
@@ -245,7 +245,7 @@ def test_a_flat_critic_pays_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["r1", "r2"])
-def test_what_has_no_slope_is_refused(name: str) -> None:
+def test_a_critic_without_a_gradient_is_refused(name: str) -> None:
     tokens = {"tokens": torch.zeros(3, 5, dtype=torch.int64)}
     view = FakeView(lambda tokens: tokens.float().sum(1), tokens, tokens, written=("tokens",))
     with pytest.raises(SettingsError, match="float field"):
@@ -258,7 +258,7 @@ def test_what_has_no_slope_is_refused(name: str) -> None:
 
 
 def dirac_step(theta: Tensor, psi: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """One step of both players, each from the same place, at the rate 0.1."""
+    """One simultaneous step of both networks at the learning rate 0.1."""
     theta, psi, zero = theta.requires_grad_(), psi.requires_grad_(), torch.zeros(1)
     view = FakeView(lambda image: psi * image, {"image": zero}, {"image": theta.detach()})
     real, fake = view.real_outputs["score"], view.fake_outputs["score"]
@@ -279,7 +279,7 @@ def test_the_dirac_gan_of_the_papers_needs_the_penalty(gamma: float, factor: flo
     assert math.hypot(theta.item(), psi.item()) == pytest.approx(1e-3 * 2**0.5 * factor**100, rel=0.02)
 
 
-def test_the_records_say_how_the_loop_must_treat_them() -> None:
+def test_records_declare_how_the_loop_uses_them() -> None:
     for spec in TERMS.values():
         assert spec.second_order
         assert (spec.role, spec.kind, spec.every) == ("discriminator", "penalty", 1)

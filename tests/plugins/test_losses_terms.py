@@ -83,7 +83,7 @@ def test_dragan_of_a_linear_critic_is_about_the_length_of_its_weights(n: int) ->
     assert term("dragan")(view).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_dragan_disturbs_real_samples_by_half_a_deviation_at_most_and_one_way() -> None:
+def test_dragan_adds_positive_noise_of_at_most_half_a_standard_deviation() -> None:
     """D(x) = |x|^2 / 2 has the gradient x; the norm is per sample, and the noise uniform from 0."""
     view = view_of(lambda image: image.flatten(1).square().sum(1) / 2)
     value = term("dragan", weight=3.0, target=2.0)(view).item()
@@ -101,7 +101,7 @@ def test_dragan_disturbs_real_samples_by_half_a_deviation_at_most_and_one_way() 
         assert value != pytest.approx(3 * (wrong - 2).square().mean().item(), rel=1e-3)
 
 
-def test_dragan_leaves_conditions_and_generated_samples_alone() -> None:
+def test_dragan_does_not_change_conditions_and_generated_samples() -> None:
     label, weights = torch.tensor([0, 3, 1, 2]), torch.tensor(1.0, requires_grad=True)
     fake = torch.randn(4, 1, 2, 2, requires_grad=True)
     view = GameView(
@@ -136,23 +136,23 @@ def test_dragan_sums_scores_of_a_sample_and_is_finite_on_a_flat_critic() -> None
 
 
 def scored(real: list[float], fake: list[float]) -> GameView:
-    """A game in which scores are the samples themselves, which want gradients."""
+    """A game in which scores are the samples themselves, with gradients."""
     batches = [{"image": torch.tensor(values, requires_grad=True)} for values in (real, fake)]
     return GameView(lambda image: image, *batches)
 
 
-def test_lecam_of_the_first_step_is_about_its_own_means() -> None:
+def test_lecam_uses_its_own_means_in_the_first_step() -> None:
     """Real 3 and 1 against the mean 1 of generated ones, generated 2 and 0 against the real 2."""
     value = term("lecam", weight=0.5)(scored([3.0, 1.0], [2.0, 0.0]))
     assert value.item() == pytest.approx(0.5 * ((4 + 0) / 2 + (0 + 4) / 2))
 
 
-def test_lecam_leaves_scores_alone_that_are_on_the_other_side() -> None:
-    """Real scores under the generated mean, and generated ones over the real mean, cost nothing."""
+def test_lecam_does_not_penalise_scores_on_the_other_side() -> None:
+    """Real scores below the generated mean, and generated ones above the real mean, cost nothing."""
     assert term("lecam")(scored([-1.0, -2.0], [1.0, 2.0])).item() == 0
 
 
-def test_lecam_follows_scores_and_is_not_drawn_to_its_start() -> None:
+def test_lecam_averages_follow_scores_without_bias_to_0() -> None:
     penalty = term("lecam", weight=1.0, decay=0.75)
     penalty(scored([4.0], [-4.0]))
     value = penalty(scored([8.0], [0.0])).item()
@@ -164,8 +164,8 @@ def test_lecam_follows_scores_and_is_not_drawn_to_its_start() -> None:
     assert (penalty.fake / penalty.collected).item() == pytest.approx(-1, rel=1e-5)
 
 
-def test_lecams_averages_have_no_gradient() -> None:
-    """d/dD(x) is 2 w (D(x) - F) / n alone; with the graph of F, generated scores would get one more."""
+def test_lecam_averages_have_no_gradient() -> None:
+    """d/dD(x) is 2 w (D(x) - F) / n only; through F, generated scores would get another gradient."""
     view = scored([3.0, 1.0], [2.0, 0.0])
     term("lecam", weight=1.0)(view).backward()
     real, fake = view.real["image"].grad, view.fake["image"].grad
@@ -175,7 +175,7 @@ def test_lecams_averages_have_no_gradient() -> None:
     assert fake.tolist() == pytest.approx([0.0, -2.0])
 
 
-def test_lecams_state_is_saved_and_goes_on() -> None:
+def test_the_state_of_lecam_is_saved_and_restored() -> None:
     penalty, other = term("lecam"), term("lecam")
     assert isinstance(penalty, nn.Module)
     assert set(penalty.state_dict()) == {"real", "fake", "collected"}
@@ -202,7 +202,7 @@ def test_a_run_with_lecam_resumes_with_its_averages(registry: Registry, tmp_path
 
 
 def draws_of(down: int, across: int, mirrored: bool, shift: int) -> Tensor:
-    """The numbers that stand for a shift."""
+    """The random numbers that give a shift."""
     size = 2 * shift + 1
     return torch.tensor(
         [[(down + shift + 0.5) / size, (across + shift + 0.5) / size, 0.0 if mirrored else 0.9]]
@@ -211,7 +211,7 @@ def draws_of(down: int, across: int, mirrored: bool, shift: int) -> Tensor:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize(("down", "across"), [(0, 0), (1, 0), (0, -2), (-2, 2)])
-def test_images_are_moved_by_whole_pixels_with_their_edges_repeated(
+def test_images_are_shifted_by_whole_pixels_with_repeated_edges(
     down: int, across: int, mirrored: bool
 ) -> None:
     image = torch.arange(2 * 4 * 5.0).reshape(1, 2, 4, 5)
@@ -224,7 +224,7 @@ def test_images_are_moved_by_whole_pixels_with_their_edges_repeated(
             assert torch.equal(result[0, :, y, x], image[0, :, row, column])
 
 
-def test_each_sample_is_moved_in_its_own_way_and_each_way_is_as_likely() -> None:
+def test_each_sample_has_its_own_shift_and_all_are_equally_likely() -> None:
     image = torch.arange(49.0).reshape(1, 1, 7, 7).expand(6000, -1, -1, -1)
     result = shift_and_flip(image, torch.rand(6000, 3, generator=torch.Generator().manual_seed(0)), 1, True)
     _, counts = result[:, 0, 3, 3].unique(return_counts=True)
@@ -236,8 +236,8 @@ def test_each_sample_is_moved_in_its_own_way_and_each_way_is_as_likely() -> None
     assert (never[:, 0, 3, 4] > never[:, 0, 3, 3]).all()
 
 
-def test_moving_keeps_gradients() -> None:
-    """Each pixel's gradient is the number of places that it went to."""
+def test_shifts_keep_gradients() -> None:
+    """The gradient of a pixel is the number of its copies."""
     image = torch.randn(1, 1, 3, 3, requires_grad=True)
     shift_and_flip(image, draws_of(1, 0, False, 1), 1, True).sum().backward()
     assert image.grad is not None
@@ -260,14 +260,14 @@ def test_consistency_by_hand() -> None:
     assert term("consistency", lambda_real=0.0, lambda_fake=0.0)(blind).item() == 0
 
 
-def test_consistency_costs_nothing_where_d_is_blind_for_it() -> None:
+def test_consistency_is_0_for_an_invariant_discriminator() -> None:
     view = view_of(lambda image: image.flatten(2).amax(2).sum(1), shape=(3, 9, 9))
     view.real["image"][:, :, 4, 4] = 9.0
     view.fake["image"][:, :, 4, 4] = 99.0
     assert term("consistency")(view).item() == 0
 
 
-def test_both_scores_of_consistency_learn_and_images_of_a_sample_move_alike() -> None:
+def test_both_scores_of_consistency_have_a_gradient_and_images_of_a_sample_move_together() -> None:
     weight = torch.ones((), requires_grad=True)
     images = {"image": torch.randn(4, 1, 6, 6), "label": torch.arange(4)}
     images["sketch"] = images["image"].clone()
@@ -333,7 +333,7 @@ def test_mode_seeking_makes_other_samples_under_the_same_conditions() -> None:
     assert (asked["z"] != view.noise["z"]).any(1).all()
 
 
-def test_a_collapsed_generator_pays_one_over_epsilon() -> None:
+def test_mode_seeking_of_a_collapsed_generator_is_one_over_epsilon() -> None:
     value = term("mode-seeking", epsilon=1e-3)(seeking(0.0))
     assert value.item() == pytest.approx(1000, rel=1e-5)
 
@@ -361,7 +361,7 @@ def test_feature_matching_is_the_squared_distance_of_means() -> None:
     assert fake.grad.tolist() == [[-2.0, 4.0], [-2.0, 4.0]]
 
 
-def test_feature_matching_says_what_it_needs(registry: Registry, tmp_path: Path) -> None:
+def test_feature_matching_names_what_it_needs(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="writes `features`") as caught:
         start(
             resolve("dcgan+non-saturating+feature-matching", registry, overrides=SMALL),

@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Given(SimpleNamespace):
-    """Samples of which only these parts are known."""
+    """Samples with only the given attributes."""
 
     __hash__ = object.__hash__  # samples are told apart by identity
 
@@ -42,7 +42,7 @@ def scores(
     stacked: bool = False,
     **options: Any,
 ) -> Any:
-    """What that metric says of samples that are given by their parts: features, values, labels ..."""
+    """The scores of that metric for samples with the given attributes: features, values, labels ..."""
     spec = SPECS[name]
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
     parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
@@ -60,7 +60,7 @@ def normal(seed: int, *shape: int) -> Array:
 
 
 def exactly(seed: int, mean: Array, covariance: Array, n: int = 60) -> Array:
-    """Samples whose mean and covariance are those, not only about those."""
+    """Samples with exactly that mean and covariance."""
     x = normal(seed, n, len(mean))
     x -= x.mean(0)
     white = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
@@ -68,7 +68,7 @@ def exactly(seed: int, mean: Array, covariance: Array, n: int = 60) -> Array:
 
 
 def turned(variances: Array, angle: float) -> Array:
-    """A covariance of two dimensions with those variances along turned axes."""
+    """A covariance in two dimensions with those variances along rotated axes."""
     axes = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return axes @ np.diag(variances) @ axes.T
 
@@ -107,7 +107,7 @@ def test_frechet_distance_against_the_root_of_the_matrix_itself() -> None:
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 20), (10, 50), (40, 1)])
-def test_frechet_distance_of_moved_samples_is_the_way_squared(n: int, d: int) -> None:
+def test_frechet_distance_of_shifted_samples_is_the_squared_shift(n: int, d: int) -> None:
     """Fewer samples than dimensions, too: there the covariance has no full rank."""
     x = normal(0, n, d)
     assert frechet(x, x) == pytest.approx(0, abs=1e-5)
@@ -154,7 +154,7 @@ def test_kid_of_equal_distributions_is_0_on_average() -> None:
 
 @pytest.mark.parametrize("rows", [500, 7])
 def test_distances_of_all_pairs(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Far from the origin, where the squares of the values would swallow the differences."""
+    """Far from the origin, where squares of the values are much larger than the differences."""
     monkeypatch.setattr(vector_distances, "_ROWS", rows)
     first, second = ((1000 + normal(seed, 20 + seed, 6)).astype(np.float32) for seed in (0, 1))
     expected = np.array([[((x.astype(float) - y) ** 2).sum() for y in second] for x in first])
@@ -270,7 +270,7 @@ def test_copies_are_found_and_others_are_not() -> None:
 
 
 def certain(labels: Array, count: int) -> Array:
-    """The opinion of a classifier who has no doubt: (n, parts) -> (n, parts, count)."""
+    """Class probabilities of 0 and 1: (n, parts) -> (n, parts, count)."""
     return np.eye(count, dtype=np.float32)[labels]
 
 
@@ -304,7 +304,7 @@ def test_the_thousand_modes_of_stacked_digits(stacked: bool) -> None:
 
 
 def test_shares_of_stacks_are_those_of_their_digits() -> None:
-    """A thousand stacks do not show every mode; the digits that they are made of say what is expected."""
+    """A thousand stacks do not contain every mode; the expected shares come from the digits."""
     labels = np.array([[0, 0], [0, 1], [0, 1], [1, 1]])
     modes = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [1, 2]])
     found = classes.expected_shares(modes, labels, independent=True)
@@ -313,8 +313,8 @@ def test_shares_of_stacks_are_those_of_their_digits() -> None:
     np.testing.assert_allclose(found, [1 / 4, 2 / 4, 0, 1 / 4, 0])
 
 
-def test_labels_that_go_together_are_no_stacks() -> None:
-    """What is equal in the data is equal in good samples, which are not charged for it."""
+def test_dependent_labels_are_not_stacks() -> None:
+    """Labels that are equal in the data are equal in good samples, without a penalty."""
     equal = np.array([[0, 0], [1, 1]] * 50)
     found = classifier_used(equal, equal, 2)
     assert (found["modes"], found["reverse_kl"]) == (2, 0)
@@ -323,7 +323,7 @@ def test_labels_that_go_together_are_no_stacks() -> None:
 
 
 def test_many_labels_need_no_memory_for_all_their_combinations() -> None:
-    """70 of two classes: 2 ** 70 combinations, of which the data shows few."""
+    """70 labels of two classes: 2 ** 70 combinations, of which the data contains few."""
     many = np.random.default_rng(0).integers(0, 2, (30, 70))
     for stacked in (True, False):
         found = classifier_used(many, many, 2, stacked=stacked)
@@ -346,7 +346,7 @@ def test_reverse_kl_from_generated_to_real() -> None:
 
 
 def test_the_inception_score_is_the_mean_of_ten_parts() -> None:
-    """As in papers: parts in which each class comes once have the highest score, others the lowest."""
+    """As in papers: parts that contain each class once have the highest score, others the lowest."""
     one_class, each_class = np.eye(5)[np.zeros(50, int)], np.eye(5)[np.arange(50) % 5]
     p = np.concatenate([one_class, each_class]).astype(np.float32)
     found = scores("inception-score", {"extractor_probabilities": p}, {})["inception_score"]
@@ -368,7 +368,7 @@ def test_classifier_score_between_1_and_the_number_of_classes() -> None:
     assert score(mixed) == pytest.approx(math.exp(math.log(2) - entropy))
 
 
-def test_the_class_that_was_asked_for() -> None:
+def test_label_accuracy() -> None:
     seen, real = stacks()[:8], stacks()
     conditioned = seen.copy()
     conditioned[:2, 0] = 9  # one part of three is wrong: the sample is not as asked
@@ -376,13 +376,11 @@ def test_the_class_that_was_asked_for() -> None:
     assert "label_accuracy" not in classifier_used(seen, real, 10)
 
 
-# --- the real side --------------------------------------------------------------------------------
+# --- statistics of real samples -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["frechet", "kid", "prdc"])
-def test_the_same_real_samples_are_looked_at_once_and_others_anew(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_statistics_of_real_samples_are_computed_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     looked_at: list[int] = []
     for module, function in ((distances, "moments"), (distances, "kernel_within"), (neighbours, "radii")):
         known = getattr(module, function)

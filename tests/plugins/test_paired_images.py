@@ -1,4 +1,4 @@
-"""Data with two sides: what belongs together, how one side is made of the other, and what is refused."""
+"""Data with two images, a and b: pairs, transforms, images without pairs, and what is refused."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_names_of_folders_and_shapes_are_options(tmp_path: Path) -> None:
 
 
 def test_batches_keep_pairs_together(tmp_path: Path) -> None:
-    """The order of the samples, and mirroring, are of both sides alike."""
+    """The order of the samples, and mirroring, are the same for a and b."""
     for number in range(6):
         for side in "ab":
             pixels = np.zeros((8, 8), np.uint8)
@@ -97,7 +97,7 @@ def test_batches_keep_pairs_together(tmp_path: Path) -> None:
         (lambda root: save(root / "b" / "q.bmp", 1, (20, 20)), "pair 'q' differ in shape: 8x10 and 20x20"),
     ],
 )
-def test_sides_that_do_not_fit_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+def test_folders_that_do_not_match_are_refused(tmp_path: Path, change: Any, message: str) -> None:
     change(two_sides(tmp_path))
     with pytest.raises(DataError, match=message) as caught:
         paired_images.open_pairs(str(tmp_path))
@@ -134,7 +134,7 @@ def test_the_fingerprint_follows_files_and_options(tmp_path: Path) -> None:
     assert paired_images.open_pairs(root).fingerprint != first
 
 
-# --- one image and its change -------------------------------------------------------------------
+# --- one image and its transform ----------------------------------------------------------------
 
 
 def test_smaller_images_are_means_of_blocks() -> None:
@@ -179,7 +179,7 @@ def test_one_folder_becomes_pairs(tmp_path: Path) -> None:
     assert [field.shape for field in small.fields] == [(3, 4, 4), (3, 16, 16)]
 
 
-def test_changes_that_leave_nothing_are_refused(tmp_path: Path) -> None:
+def test_impossible_transforms_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "1.png", 9, (16, 12))
     with pytest.raises(DataError, match="gray already") as caught:
         paired_images.open_pairs(str(tmp_path), PairsConfig(transform="gray"))
@@ -198,7 +198,7 @@ def test_changes_that_leave_nothing_are_refused(tmp_path: Path) -> None:
 # --- without pairs --------------------------------------------------------------------------------
 
 
-def test_the_shorter_side_is_repeated_evenly(tmp_path: Path) -> None:
+def test_the_smaller_folder_is_repeated_evenly(tmp_path: Path) -> None:
     for number in range(7):
         save(tmp_path / "a" / f"{number}.png", number)
     for number in range(3):
@@ -236,7 +236,7 @@ def test_unpaired_folders_that_are_missing(tmp_path: Path) -> None:
 # --- without files --------------------------------------------------------------------------------
 
 
-def test_embedded_pairs_are_the_images_and_their_changes() -> None:
+def test_embedded_pairs_are_images_and_their_transforms() -> None:
     for transform, shape in (("edges", (1, 28, 28)), ("downscale", (1, 14, 14))):
         config = FashionPairsConfig(transform=transform)
         for source in (fashion_paired.open_pairs("", config), fashion_paired.open_held_out_pairs("", config)):
@@ -246,7 +246,7 @@ def test_embedded_pairs_are_the_images_and_their_changes() -> None:
     assert set(np.unique(fashion_paired.open_pairs().arrays["a"])) == {0, 255}
 
 
-def test_embedded_classes_are_apart() -> None:
+def test_embedded_classes_are_separate() -> None:
     source = open_source(fashion_paired.open_unpaired("", FashionUnpairedConfig(a="Bag", b="Sandal")))
     assert source.count == 500
     held_out = open_source(fashion_paired.open_held_out_unpaired("", FashionUnpairedConfig()))

@@ -1,4 +1,4 @@
-"""Scores against right answers: the formulas, and which sample is compared with which."""
+"""Scores against target images: the formulas, and which sample is compared with which."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ganzoo.evaluation.comparison import targets_of
 from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.evaluation.generators import inputs_of
 from ganzoo.evaluation.real_data import RealData
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
@@ -44,7 +45,7 @@ def test_ssim_of_flat_images_is_that_of_their_means() -> None:
     assert ssim(noise, np.full_like(noise, 128)) < 0.1
 
 
-def test_samples_are_compared_with_their_own_answers() -> None:
+def test_samples_are_compared_with_their_own_targets() -> None:
     class Comparison:
         fake, real = Given(values=shades(1, 2, 3)), Given(values=shades(3, 1, 2))
         targets = np.array([1, 2, 0])
@@ -58,11 +59,14 @@ def test_samples_are_compared_with_their_own_answers() -> None:
 
 def opened(registry: Registry, name: str, config: Any, field: str) -> RealData:
     spec = registry.find(DatasetSpec, name)
-    return RealData.open(Choice(spec, config), name, Field(name=field, shape=(1, 28, 28), range=(-1, 1)))
+    kinds = Kinds(registry)
+    return RealData.open(
+        Choice(spec, config), name, Field(name=field, shape=(1, 28, 28), range=(-1, 1)), kinds
+    )
 
 
-def test_answers_belong_to_the_inputs(registry: Registry) -> None:
-    """The image that a sample is made of is the changed one of its answer, also where inputs repeat."""
+def test_targets_belong_to_the_inputs(registry: Registry) -> None:
+    """The input of a sample is the transform of its target, also where inputs repeat."""
     real_data = opened(registry, "fashion-pairs", FashionPairsConfig(), "b")
     reads = [Field(name="a", shape=(1, 28, 28), range=(-1, 1))]
     given = real_data.arrays(6_000, reads)  # 5,000 there are

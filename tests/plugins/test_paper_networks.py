@@ -1,4 +1,4 @@
-"""The networks of the papers, by the widths, maps and initial weights that the papers name."""
+"""The networks of the papers: widths, maps and initial weights as published."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_dcgan_paper_has_the_maps_of_figure_1(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["dcgan", "wgan-gp", "rpgan"])
-def test_sized_nets_have_the_maps_that_were_measured(registry: Registry, recipe: str) -> None:
+def test_small_networks_have_the_maps_that_were_measured(registry: Registry, recipe: str) -> None:
     generator, discriminator = sides(paper(registry, recipe, images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.BatchNorm2d,)) == [(96, 7, 7), (48, 14, 14)]
     assert maps(*generator, (nn.ConvTranspose2d,)) == [(48, 14, 14), (1, 28, 28)]
@@ -94,7 +94,7 @@ def test_sized_nets_have_the_maps_that_were_measured(registry: Registry, recipe:
 
 
 @pytest.mark.parametrize("recipe", ["wgan", "cgan"])
-def test_sized_nets_with_a_smooth_head_have_the_maps_that_were_measured(
+def test_small_networks_with_a_smooth_head_have_the_maps_that_were_measured(
     registry: Registry, recipe: str
 ) -> None:
     generator, discriminator = sides(paper(registry, recipe, images(1, 28, 28)), (1, 28, 28))
@@ -134,7 +134,9 @@ def test_maxout_papers_have_their_widths(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("recipe", "bounds"), [("vanilla-paper", (-(3**0.5), 3**0.5)), ("cgan-paper", (0.0, 1.0))]
 )
-def test_what_the_first_layer_sees_of_z(registry: Registry, recipe: str, bounds: tuple[float, float]) -> None:
+def test_the_range_of_z_in_the_first_layer(
+    registry: Registry, recipe: str, bounds: tuple[float, float]
+) -> None:
     """Goodfellow's uniform noise has a variance of 1, Mirza's fills the unit hypercube; drawn is U(-1, 1)."""
     net = paper(registry, recipe, images(1, 28, 28)).generators["generator"]
     first = next(layer for layer in net.module.modules() if isinstance(layer, nn.Linear))
@@ -146,7 +148,7 @@ def test_what_the_first_layer_sees_of_z(registry: Registry, recipe: str, bounds:
     assert torch.allclose(seen[0], expected)
 
 
-def test_latent_ranges_that_mean_nothing_are_refused() -> None:
+def test_invalid_latent_ranges_are_refused() -> None:
     for name in ("mlp", "conditional-mlp"):
         with pytest.raises(ValueError, match="the second is larger"):
             build(name, images(1, 16, 16), latent_distribution="uniform", latent_range=(1.0, 1.0))

@@ -321,7 +321,7 @@ def test_losses_have_no_options_switched_on_but_those_of_the_table(registry: Reg
 
 @pytest.mark.parametrize(("side", "every"), [("generator", 4), ("discriminator", 16)])
 def test_stylegan2_learns_as_fast_as_the_authors(registry: Registry, side: str, every: int) -> None:
-    """Rates and decays of Adam add up to theirs over `every` batches, which are `every` + 1 steps there."""
+    """Learning rates and decays of Adam match theirs over `every` batches (`every` + 1 steps there)."""
     plan = resolve("stylegan2-paper", registry)
     assert plan.terms["path-length" if side == "generator" else "r1"].every == every
     ours = plan.generator if side == "generator" else plan.discriminator
@@ -334,9 +334,6 @@ def test_stylegan2_learns_as_fast_as_the_authors(registry: Registry, side: str, 
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ("projection-paper", "drawn labels"),
-        ("sagan-paper", "drawn labels"),
-        ("biggan-paper", "drawn labels"),
         ("sngan-paper", "noise of 1/128"),
         ("sagan-paper", "half of the channels"),
         ("infogan-paper", "0.01 in the code"),
@@ -346,11 +343,11 @@ def test_stylegan2_learns_as_fast_as_the_authors(registry: Registry, side: str, 
         ),
         ("ctgan-paper", "another order"),
         ("ctgan-paper", "statistics of their own batch"),
-        *((recipe, "on a cosine") for recipe in ("r3gan-paper", "rpgan-paper")),
+        *((recipe, "by a cosine") for recipe in ("r3gan-paper", "rpgan-paper")),
         *((recipe, "bf16") for recipe in ("r3gan-paper", "rpgan-paper")),
     ],
 )
-def test_what_is_not_reproduced_is_said(registry: Registry, recipe: str, said: str) -> None:
+def test_summaries_name_what_is_not_reproduced(registry: Registry, recipe: str, said: str) -> None:
     assert said in registry.find(RecipeSpec, recipe).spec.summary
 
 
@@ -361,6 +358,6 @@ def test_what_is_not_reproduced_is_said(registry: Registry, recipe: str, said: s
 def test_penalties_are_those_at_pixels_in_0_to_1(
     registry: Registry, recipe: str, term: str, slope: float
 ) -> None:
-    """A slope at pixels in -1..1 is twice that at the authors' pixels, whose penalty is 10 (slope - 1)^2."""
+    """The authors' pixels are in 0..1, where gradients are twice as large; the penalty is 10 (norm - 1)^2."""
     options: Any = resolve(recipe, registry).terms[term].options
     assert options.weight * (slope - options.target) ** 2 == pytest.approx(10 * (2 * slope - 1) ** 2)

@@ -1,4 +1,4 @@
-"""R3GAN's nets: the authors' layers, initial weights that need no norm, images of any size."""
+"""R3GAN's networks: the authors' layers, initial weights that replace norms, images of any size."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_images_stay_in_the_range_of_the_field(bounds: tuple[float, float] | Non
         ({"generator_width": 12}, "multiple of group"),
     ],
 )
-def test_options_that_make_no_net(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         R3Config(**options)
 
@@ -191,7 +191,7 @@ def test_small_images_are_refused() -> None:
 
 
 def test_nothing_is_normalised() -> None:
-    """A score is not changed by what else is in the batch, in training too."""
+    """A score does not depend on the other samples of the batch, in training too."""
     _, discriminator = both(nets(1, 12, 12))
     images: Tensor = torch.randn(4, 1, 12, 12)
     assert torch.allclose(discriminator.train()(images)[:1], discriminator(images[:1]), atol=1e-5)

@@ -1,4 +1,4 @@
-"""SNGAN's residual nets and their kin: the papers' tables, spectral norm, attention, what a class does."""
+"""SNGAN's residual networks and successors: the papers' tables, spectral norm, attention, class labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def weights(module: nn.Module) -> int:
 
 
 def on_paper(registry: Registry, recipe: str, *shape: int) -> Networks:
-    """The nets of a recipe without memory for them: their layers can be counted, not computed."""
+    """The networks of a recipe on the meta device: their layers can be counted, not computed."""
     plan = resolve(recipe, registry)
     with torch.device("meta"):
         networks = factory_of(plan.architecture.item)(plan.architecture.options, images(*shape))
@@ -45,7 +45,7 @@ def on_paper(registry: Registry, recipe: str, *shape: int) -> Networks:
 
 
 def shapes(networks: Networks, shape: tuple[int, ...], kind: type[nn.Module]) -> list[list[tuple[int, ...]]]:
-    """What the layers of that kind make, in G and in D."""
+    """The output channels of the layers of that kind, in G and in D."""
     made = []
     for net, batch in sides(networks, shape):
         device = next(net.module.parameters()).device
@@ -142,8 +142,8 @@ def test_spectral_norm_is_on_every_layer_and_at_one(spectral: bool) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["biggan", "biggan-paper"])
-def test_gain_and_shift_are_normed_each_by_itself(registry: Registry, recipe: str) -> None:
-    """As in BigGAN's code. Normed as one layer, each had a norm of 0.707 at the start."""
+def test_spectral_norm_treats_gain_and_shift_separately(registry: Registry, recipe: str) -> None:
+    """As in BigGAN's code. Normalised as one layer, each had a norm of 0.707 at the start."""
     plan = resolve(recipe, registry, overrides={"architecture.generator_width": 8})
     networks = factory_of(plan.architecture.item)(plan.architecture.options, images(1, 32, 32))
     generator, _ = modules(networks)
@@ -170,7 +170,7 @@ def test_the_gain_of_blocks_is_an_option() -> None:
 
 
 def test_spectral_norm_survives_a_moving_average() -> None:
-    """A mean of unit vectors is short and points beside: in evaluation the weight is normed all the same."""
+    """A mean of unit vectors is shorter than 1; in evaluation the weight has the norm 1 all the same."""
     layer = nn.Linear(30, 20)
     put_spectral_norm(layer, (nn.Linear,))
     norm = layer.parametrizations.weight[0]
@@ -258,7 +258,7 @@ def test_a_discriminator_with_attention_can_be_differentiated_twice() -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in discriminator.parameters())
 
 
-# --- what a class does --------------------------------------------------------------------------
+# --- class labels -------------------------------------------------------------------------------
 
 
 def test_conditional_norm_is_a_gain_and_a_shift_for_each_class() -> None:
@@ -273,7 +273,7 @@ def test_conditional_norm_is_a_gain_and_a_shift_for_each_class() -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"shared_embedding": 4}, {"shared_embedding": 4, "split_latent": True}]
 )
-def test_both_nets_hear_the_label(options: dict[str, Any]) -> None:
+def test_both_networks_use_the_label(options: dict[str, Any]) -> None:
     networks = conditional(**options)
     for module in modules(networks):
         module.eval()
@@ -337,12 +337,12 @@ def test_each_part_of_a_split_latent_enters_at_its_block() -> None:
         (ConditionalResnetConfig, {"generator_width": 0}, "1 or more"),
     ],
 )
-def test_options_that_make_no_net(config: type[Any], options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(config: type[Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**options)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_unsuitable_data_and_options_are_refused() -> None:
     with pytest.raises(SettingsError, match="2 latents cannot be split into 3 parts"):
         conditional(latent=2, shared_embedding=4, split_latent=True)
     with pytest.raises(SettingsError, match="4x4 pixels or less"):
@@ -353,7 +353,7 @@ def test_what_does_not_fit_is_refused() -> None:
             build("sn-resnet-conditional", data)
 
 
-def test_the_average_of_biggan_keeps_what_the_paper_says(registry: Registry) -> None:
+def test_the_ema_decay_of_biggan_is_that_of_the_paper(registry: Registry) -> None:
     plan = resolve("biggan-paper", registry)
     images = plan.train.batch_size * plan.train.n_critic
     assert math.isclose(0.5 ** (images / plan.ema.half_life), 0.9999, rel_tol=1e-9)

@@ -1,4 +1,4 @@
-"""Stacks of three digits: what they are made of, that their labels are true, and training with them."""
+"""Stacked MNIST: its digits, labels and held-out stacks, and training with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEW = StackedConfig(count=300)
 
 
 def digits(folder: Path, side: int = 28, suffix: str = "") -> Path:
-    """60 training and 40 test digits. Each pixel of a digit is 20 times its label, 5 more in test digits."""
+    """60 training and 40 test digits. Each pixel of a digit is 20 times its label, plus 5 in test digits."""
     for split, count, more in (("train", 60, 0), ("t10k", 40, 5)):
         labels = (np.arange(count) % 10).astype(np.uint8)
         images = np.broadcast_to((labels * 20 + more)[:, None, None], (count, side, side))
@@ -90,7 +90,7 @@ def test_stacks_depend_on_seed_and_count_alone(tmp_path: Path) -> None:
     assert len({fingerprint(), fingerprint(seed=1), fingerprint(count=301)}) == 3
 
 
-def test_what_stacks_cannot_be_made_of(tmp_path: Path) -> None:
+def test_unsuitable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'stacked-mnist' needs a path"):
         open_stacked("")
     with pytest.raises(DataError, match="no train images"):
@@ -128,7 +128,7 @@ def test_options_that_stacks_cannot_have(registry: Registry, option: str, value:
     assert option in caught.value.where
 
 
-def test_training_on_stacks_draws_in_colour(tmp_path: Path) -> None:
+def test_training_on_stacks_gives_colour_samples(tmp_path: Path) -> None:
     tiny = ("architecture.generator_width=4", "architecture.discriminator_width=4", "data.count=200")
     options = [part for setting in tiny for part in ("--set", setting)]
     data = f"stacked-mnist:{digits(tmp_path)}"
@@ -142,11 +142,13 @@ def test_training_on_stacks_draws_in_colour(tmp_path: Path) -> None:
             assert (red != green).any()
 
 
-def test_a_judge_of_stacks_is_told_so(registry: Registry, tmp_path: Path) -> None:
-    """By the record of the data: three labels of an image in colour need not be its channels'."""
+def test_the_classifier_data_of_stacks_are_stacked(registry: Registry, tmp_path: Path) -> None:
+    """The record of the data says so: three labels of a colour image need not be those of its channels."""
     source = f"stacked-mnist:{digits(tmp_path)}"
     plan = resolve("dcgan", registry, overrides={"data.source": source, "data.count": 300})
-    real_data = RealData.open(plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)))
+    real_data = RealData.open(
+        plan.dataset, source, Field(name="image", shape=(3, 28, 28), range=(-1.0, 1.0)), plan.kinds
+    )
     assert real_data.classifier_data(print).stacked
     assert feature_space_of(registry, real_data).stacked
     assert [item.name for item in registry.of_kind(DatasetSpec) if item.spec.stacked] == ["stacked-mnist"]

@@ -108,7 +108,7 @@ def test_without_demodulation_the_size_of_a_style_counts() -> None:
 
 
 def test_scaled_weights_have_the_rate_of_their_layer() -> None:
-    """The same function at any rate; a step of Adam moves it by rate * lr / sqrt(inputs) in each place."""
+    """The same function at any rate; a step of Adam changes each weight by rate * lr / sqrt(inputs)."""
     for rate in (1.0, 0.01):
         layer = Scaled(400, 300, rate=rate)
         used = (layer.weight * layer.gain).detach().clone()
@@ -142,7 +142,7 @@ def test_the_activation_keeps_the_size() -> None:
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (7, 1), (8, 4)])
-def test_the_spread_is_that_of_a_group(count: int, size: int) -> None:
+def test_the_minibatch_deviation_is_that_of_a_group(count: int, size: int) -> None:
     maps = torch.randn(count, 2, 3, 3)
     made = with_minibatch_deviation(maps, 4)
     assert torch.equal(made[:, :2], maps)
@@ -239,7 +239,7 @@ def test_mixing_crosses_once_from_a_samples_style_to_another() -> None:
 
 
 @pytest.mark.parametrize(("chance", "low", "high"), [(0.0, 0, 0), (0.5, 0.35, 0.65)])
-def test_mixing_happens_as_often_as_asked(chance: float, low: float, high: float) -> None:
+def test_style_mixing_has_the_given_probability(chance: float, low: float, high: float) -> None:
     module = generator_of(nets(1, 16, 16, style_mixing=chance))
     z = torch.randn(200, 6)
     styles = module.styles(z, torch.ones(200))
@@ -328,7 +328,7 @@ def test_the_paper_recipe_is_config_f(registry: Registry) -> None:
         ({"average": 1.0}, "average"),
     ],
 )
-def test_options_that_make_no_net(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         StyleConfig(**options)
 
@@ -342,7 +342,7 @@ def test_small_images_are_refused() -> None:
 
 
 class View:
-    """A game whose generator is linear: each layer's style times a matrix of its own gives the image."""
+    """A game with a linear generator: the image is the sum of each layer's style times a matrix."""
 
     written = ("image",)
 
@@ -350,6 +350,7 @@ class View:
         self.matrices = torch.randn(layers, 5, 2 * 3 * 3)
         self.noise: Batch = {"z": torch.randn(n, 7), "shift": torch.zeros(n, layers, 5)}
         self.real: Batch = {"image": torch.zeros(n, 2, 3, 3)}
+        self.fake = self.real
         self.direction = torch.randn(n, 2, 3, 3)
         self.rows: list[int] = []
 
@@ -359,8 +360,9 @@ class View:
         image = torch.einsum("nls,lsp->np", batch["shift"], self.matrices)
         return {"image": image.unflatten(1, (2, 3, 3))}
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         assert shape == self.direction.shape
+        assert per_sample
         return self.direction
 
     def lengths(self, count: int) -> Tensor:
@@ -378,7 +380,7 @@ def test_path_length_is_equation_4() -> None:
     assert view.rows == [2, 2, 2]
 
 
-def test_every_sample_is_looked_at_where_asked() -> None:
+def test_path_length_can_use_every_sample() -> None:
     view, term = View(), path_length(PathLengthConfig(shrink=1, decay=1.0))
     lengths = view.lengths(4)
     assert term(view).item() == pytest.approx(2 * lengths.var(correction=0).item(), rel=1e-4)
@@ -387,7 +389,7 @@ def test_every_sample_is_looked_at_where_asked() -> None:
     assert view.rows == [4, 1]
 
 
-def test_path_length_says_what_it_needs() -> None:
+def test_path_length_names_what_it_needs() -> None:
     view = View()
     view.noise = {"z": torch.zeros(4, 7)}
     with pytest.raises(SettingsError, match="reads 'shift'"):
@@ -395,6 +397,6 @@ def test_path_length_says_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize("options", [{"weight": -1.0}, {"decay": 0.0}, {"shrink": 0}])
-def test_options_that_make_no_penalty(options: dict[str, Any]) -> None:
+def test_invalid_options_of_the_penalty_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="weight must be 0 or more"):
         PathLengthConfig(**options)

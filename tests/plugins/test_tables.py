@@ -164,7 +164,7 @@ def test_one_name_needs_no_list(tmp_path: Path) -> None:
     assert "data.leave_out=[" in said.err
 
 
-def test_what_can_hardly_be_learned_is_said(tmp_path: Path) -> None:
+def test_a_note_names_columns_that_are_probably_useless(tmp_path: Path) -> None:
     days = [f"day {at % 130}" for at in range(1_000)]
     lines = ["id,day,x", *(f"{at},{day},{at % 7 + 0.5}" for at, day in enumerate(days))]
     path = str(write(tmp_path / "t.csv", lines))
@@ -240,7 +240,7 @@ def test_rows_are_read_back_as_the_table_that_they_came_from() -> None:
         assert (rows[:, place.start : place.stop].sum(1) == 1).all()
 
 
-def test_modes_are_drawn_by_how_likely_they_are() -> None:
+def test_modes_are_drawn_by_their_probability() -> None:
     random = np.random.default_rng(0)
     values = np.concatenate([random.normal(0, 1, 3000), random.normal(3, 1, 3000)])
     table = Table(columns={"x": values, "y": random.normal(size=6000)}, decimals={"x": 3, "y": 3})
@@ -260,7 +260,7 @@ def small_table() -> Table:
     return Table(columns={"size": size, "side": side, "x": np.arange(100.0)}, decimals={"x": 0})
 
 
-def test_conditions_come_by_the_logarithm_of_their_frequency() -> None:
+def test_conditions_are_sampled_by_the_logarithm_of_their_frequency() -> None:
     table = small_table()
     encoding = fit_encoding(table, table, TableConfig())
     source = source_of(table, encoding, TableConfig(conditions=True), "x")
@@ -287,7 +287,7 @@ def test_a_condition_is_true_of_the_row_beside_it() -> None:
     np.testing.assert_allclose(shares, source.fields[1].shares, atol=0.07)
 
 
-def test_training_and_held_out_rows_share_no_row_and_one_code(tmp_path: Path) -> None:
+def test_training_and_held_out_rows_share_the_encoding_and_no_row(tmp_path: Path) -> None:
     lines = ["x,kind", *(f"{at + 0.5},{'ab'[at % 2]}" for at in range(200))]
     path, config = str(write(tmp_path / "t.csv", lines)), CsvConfig(conditions=True, held_out=0.25)
     training, rest = open_csv(path, config), open_csv_held_out(path, config)

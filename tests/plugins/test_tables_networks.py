@@ -42,8 +42,8 @@ def widths(module: nn.Module) -> list[tuple[int, int]]:
     return [(part.in_features, part.out_features) for part in module.modules() if isinstance(part, nn.Linear)]
 
 
-def test_the_nets_of_the_paper(registry: Registry) -> None:
-    """Section 4.4: h1 = h0 + 256, h2 = h1 + 256 by concatenation; D judges packs of 10 by 256 and 256."""
+def test_the_networks_of_the_paper(registry: Registry) -> None:
+    """Section 4.4: h1 = h0 + 256, h2 = h1 + 256 by concatenation; D scores packs of 10 by layers of 256."""
     info = toy_info(conditions=True)
     networks = build_networks(resolve("ctgan-paper", registry), info)
     size, classes = info.field("row").shape[0], len(info.field("condition").classes)
@@ -86,7 +86,7 @@ def test_extreme_chance_stays_finite() -> None:
 @pytest.mark.parametrize("shape", [(4,), (1, 4, 4)])
 def test_rows_without_columns_are_refused(shape: tuple[int, ...]) -> None:
     info = DataInfo(fields=(Field(name="row", shape=shape),), count=9)
-    with pytest.raises(DataError, match="columns are known"):
+    with pytest.raises(DataError, match="known columns"):
         build(TabularConfig(), info)
 
 
@@ -105,7 +105,7 @@ def term(view: Any, weight: float = 1.0) -> torch.Tensor:
     return condition(ConditionConfig(weight=weight))(given)
 
 
-def test_the_term_is_the_cross_entropy_of_what_was_asked_for() -> None:
+def test_the_term_is_the_cross_entropy_of_the_condition() -> None:
     row = torch.tensor([[0.5, 0.5, 0.1], [0.2, 0.8, 0.9], [0.0, 1.0, 0.0]], requires_grad=True)
     value = term(Asked(row, [0, 1, 1]), weight=3.0)
     assert value.item() == pytest.approx(-3 * (math.log(0.5) + math.log(0.8)) / 3)
@@ -161,7 +161,7 @@ def run_inputs(run: Run, registry: Registry) -> list[Field]:
     return [fields[name] for name in networks.generators["generator"].reads]
 
 
-def test_a_short_run_learns_the_table_and_hears_conditions(registry: Registry, tmp_path: Path) -> None:
+def test_a_short_run_learns_the_table_and_uses_conditions(registry: Registry, tmp_path: Path) -> None:
     settings = {**SMALL, "train.images": 60_000, "train.batch_size": 200, "train.pack": 2}
     rates = {f"{side}.lr": 2e-3 for side in ("generator", "discriminator")}
     plan = resolve("ctgan", registry, overrides={**settings, **rates})
@@ -181,7 +181,7 @@ def test_a_short_run_learns_the_table_and_hears_conditions(registry: Registry, t
 
 
 def check_card(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the card of a table suggests works, and asks for conditions as often as the data has them."""
+    """The code on the card of a table works, and draws conditions as often as the data has them."""
     card = (bundle / "README.md").read_text(encoding="utf-8")
     (words,) = re.findall(r"^ganzoo generate \. (.*)$", card, re.MULTILINE)
     with monkeypatch.context() as patch:
@@ -256,7 +256,7 @@ def real_table(path: Path) -> Path:
     return write(path, [",".join([*names, "diagnosis"]), *rows])
 
 
-def test_a_real_table_is_read_and_spelt(tmp_path: Path) -> None:
+def test_a_real_table_is_read_and_encoded(tmp_path: Path) -> None:
     path = real_table(tmp_path / "cancer.csv")
     source = open_csv(str(path), CsvConfig(held_out=0.0))
     columns = source.fields[0].columns
@@ -270,7 +270,7 @@ def test_a_real_table_is_read_and_spelt(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_classifier_learns_from_generated_rows_of_a_real_table(registry: Registry, tmp_path: Path) -> None:
-    """Trained on generated rows and tested on held-out real ones, against one that learned from real rows."""
+    """Trained on generated rows and tested on held-out real ones, against one trained on real rows."""
     ensemble = pytest.importorskip("sklearn.ensemble")
     path = real_table(tmp_path / "cancer.csv")
     options = {"data.source": f"csv:{path}", "train.device": "cpu", "train.samples": 4}

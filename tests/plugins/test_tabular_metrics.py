@@ -47,8 +47,8 @@ def test_modes_and_quality(centres: Array) -> None:
 
 
 @pytest.mark.parametrize(("name", "modes"), [("ring", 8), ("grid", 25)])
-def test_fresh_points_of_the_toys_have_the_quality_of_a_gaussian(name: str, modes: int) -> None:
-    """Of two dimensions the share 1 - exp(-9 / 2) lies within three standard deviations."""
+def test_new_points_of_the_toy_data_have_the_quality_of_a_gaussian(name: str, modes: int) -> None:
+    """In two dimensions a share of 1 - exp(-9 / 2) is within three standard deviations."""
     config = ToyConfig(count=20_000)
     train, held_out = open_toy(name, config), open_held_out(name, config)
     real = {"values": held_out.arrays["point"], "labels": held_out.arrays["label"][:, None]}
@@ -62,7 +62,7 @@ def marginals(fake: Array, real: Array) -> dict[str, float]:
     return scores("marginals", {"values": fake}, {"values": real})
 
 
-def test_the_distance_of_moved_columns_is_the_way() -> None:
+def test_the_distance_of_shifted_columns_is_the_shift() -> None:
     real = normal(0, 400, 2) * [1.0, 50.0] + [3.0, -7.0]
     assert marginals(real[::-1], real) == pytest.approx(
         {"column_distance": 0, "column_ks": 0, "pair_correlation": 0}, abs=1e-12
@@ -86,7 +86,7 @@ def test_correlations_of_columns() -> None:
 
 
 def test_a_constant_column_is_not_divided() -> None:
-    """Half of its distance is that of the other column, which is none."""
+    """The mean distance is half of its own, because that of the other column is 0."""
     x = normal(0, 300, 1)
     real, fake = (np.concatenate([x, np.full_like(x, level)], 1) for level in (0.1, 0.11))
     assert marginals(fake, real)["column_distance"] == pytest.approx(0.01 / 2)

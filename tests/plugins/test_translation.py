@@ -1,8 +1,9 @@
-"""Image to image: the papers' tables, the terms against closed forms, what is learned and refused."""
+"""Image to image: the papers' tables, the terms against closed forms, training, refusals."""
 
 from __future__ import annotations
 
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import ganzoo
 import ganzoo_translation
 from ganzoo.api import ArchitectureSpec, Batch, DataError, DataInfo, Field, Net, Networks, SettingsError
 from ganzoo.config.resolve import resolve
+from ganzoo.networks.free_axes import check_free_axes
 from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
@@ -99,7 +101,7 @@ def test_images_of_any_shapes(
             assert parameter.grad.isfinite().all(), path
 
 
-def test_who_plays_with_whom() -> None:
+def test_the_networks_of_each_game() -> None:
     for name in ("unet-patch", "resnet-patch"):
         networks = build(name, sides((1, 8, 8), (1, 8, 8)), **({} if name == "unet-patch" else RESNET))
         generator, discriminator = networks.generators["generator"], networks.discriminators["discriminator"]
@@ -116,7 +118,7 @@ def test_who_plays_with_whom() -> None:
 
 
 def test_sizes_change_by_interpolation() -> None:
-    """A slope stays one between the outer pixels' centres, and no brightness is lost on the way down."""
+    """A linear gradient stays linear between the outer pixels' centres; shrinking keeps the brightness."""
     small = torch.arange(5.0).reshape(1, 1, 1, 5).expand(1, 1, 4, 5)
     large = Resized((4, 5), (16, 20))(small)
     centres = (torch.arange(20) + 0.5) / 4 - 0.5
@@ -220,13 +222,13 @@ def test_the_sixteen_and_thirty_four_pixel_patches() -> None:
         (ResnetConfig, {"blocks": -1}, "blocks"),
     ],
 )
-def test_options_that_make_no_net(config: Any, options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(config: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**options)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_data_that_does_not_fit_is_refused(name: str) -> None:
+def test_unsuitable_data_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="'b' have 7x9 pixels"):
         build(name, sides((1, 8, 8), (1, 7, 9)))
     with pytest.raises(DataError, match="'b' is not an image"):
@@ -238,7 +240,7 @@ def test_data_that_does_not_fit_is_refused(name: str) -> None:
             build(name, sides((1, 4, 4), (1, 8, 8)))
 
 
-def test_recipes_refuse_data_without_two_sides(registry: Registry, tmp_path: Path) -> None:
+def test_recipes_refuse_data_without_two_images(registry: Registry, tmp_path: Path) -> None:
     plan = resolve("pix2pix", registry, overrides={"data.source": "fashion-5k", "train.device": "cpu"})
     with pytest.raises(DataError, match="needs the field 'a'"):
         start(plan, tmp_path / "run", NullReporter())
@@ -252,7 +254,7 @@ FACTORS = {"to_b": 3.0, "to_a": 0.5}
 
 
 class View:
-    """One game in one step. A generator to a field makes it of the other by a factor of its own."""
+    """One game in one step. A generator multiplies the other field by its own factor."""
 
     def __init__(self, written: str, a: Tensor, b: Tensor) -> None:
         self.real = {"a": a, "b": b}
@@ -274,7 +276,7 @@ def term(name: str, **options: Any) -> Any:
 A, B = torch.tensor([[1.0, -2.0]]), torch.tensor([[4.0, 0.0]])
 
 
-def test_l1_is_the_mean_distance_from_the_answer() -> None:
+def test_l1_is_the_mean_distance_from_the_target() -> None:
     view = View("b", A, B)  # 3 and -6 in place of 4 and 0
     assert term("l1")(view).item() == pytest.approx(100 * (1 + 6) / 2)
     assert term("l1", weight=2.0)(view).item() == pytest.approx(7)
@@ -286,13 +288,13 @@ def test_cycle_is_the_way_there_and_back() -> None:
     assert term("cycle", weight=4.0)(View("a", A, B)).item() == pytest.approx(4 * (2 + 0) / 2)
 
 
-def test_identity_is_what_changes_of_the_targets_own() -> None:
+def test_identity_is_the_change_of_target_images() -> None:
     assert term("identity")(View("b", A, B)).item() == pytest.approx(5 * (8 + 0) / 2)  # 12 of 4
     assert term("identity", weight=1.0)(View("a", A, B)).item() == pytest.approx((0.5 + 1) / 2)
 
 
 @pytest.mark.parametrize("name", ["cycle", "identity"])
-def test_terms_of_two_ways_need_both(name: str) -> None:
+def test_cycle_terms_need_the_fields_a_and_b(name: str) -> None:
     view = View("b", A, B)
     view.written = ("image",)
     with pytest.raises(SettingsError, match=f"'{name}' needs generators from the field a") as caught:
@@ -305,7 +307,7 @@ def test_terms_that_cannot_be_computed(registry: Registry, tmp_path: Path) -> No
     view.written = ("image",)
     with pytest.raises(SettingsError, match="'l1' needs"):
         term("l1")(view)
-    with pytest.raises(SettingsError, match="one shape"):
+    with pytest.raises(SettingsError, match="same shape"):
         term("identity")(View("b", A, torch.zeros(1, 3)))
     with pytest.raises(ValueError, match="weight"):
         term("l1", weight=-1.0)
@@ -326,8 +328,8 @@ TRAINED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("recipe", ["pix2pix", "super-resolution", "colourisation"])
-def test_answers_are_learned(registry: Registry, tmp_path: Path, recipe: str) -> None:
-    """The distance from the answers falls, and what is exported makes images without torch."""
+def test_targets_are_learned(registry: Registry, tmp_path: Path, recipe: str) -> None:
+    """The distance from the targets falls, and the exported bundle generates images without torch."""
     settings = {**TRAINED, "train.images": 1_000, "train.log_every": 200}
     if recipe == "super-resolution":
         settings |= {"architecture.blocks": 1, "architecture.generator_width": 4}
@@ -347,7 +349,7 @@ def test_answers_are_learned(registry: Registry, tmp_path: Path, recipe: str) ->
         assert grid.width == 3 * (3 * side + 2 + 2) + 2
 
 
-def test_both_ways_are_learned(registry: Registry, tmp_path: Path) -> None:
+def test_both_directions_are_learned(registry: Registry, tmp_path: Path) -> None:
     settings = {
         **TRAINED,
         "train.images": 480,
@@ -369,3 +371,19 @@ def test_both_ways_are_learned(registry: Registry, tmp_path: Path) -> None:
     zeros = np.zeros((2, 1, 28, 28), np.float32)
     there = ways["to_b"].generate(2, a=zeros)
     assert ways["to_a"].generate(2, b=there).shape == zeros.shape
+
+
+def test_residual_generators_between_images_of_one_size_have_free_sides() -> None:
+    axes = ("channel", "height", "width")
+    a = Field(name="a", shape=(3, 16, 24), range=(-1.0, 1.0), axes=axes)
+    info = DataInfo(fields=(a, replace(a, name="b")), count=8)
+    for networks in (build("resnet-cycle", info, **RESNET), build("resnet-patch", info, **RESNET)):
+        assert networks.free == {name: {"height": 4, "width": 4} for name in ("a", "b")}
+        check_free_axes(networks, info, "here")
+    for b in (
+        replace(a, name="b", shape=(3, 32, 48)),
+        replace(a, name="b", axes=()),
+        replace(a, name="b", shape=(3, 16, 22)),
+    ):
+        other = DataInfo(fields=(a, b), count=8)
+        assert build("resnet-patch", other, **RESNET).free == {}

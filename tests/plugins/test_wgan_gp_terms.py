@@ -23,7 +23,7 @@ def term(name: str, **options: Any) -> Any:
 
 
 class FakeView:
-    """One game in one step; keeps what the critic was asked and what was drawn."""
+    """One game in one step; records the inputs of the critic and the random numbers."""
 
     def __init__(
         self, critic: Callable[..., Tensor], real: Batch, fake: Batch, written: tuple[str, ...] = ("image",)
@@ -48,11 +48,12 @@ class FakeView:
     def generate(self, batch: Batch, generator: str = "") -> Batch:
         raise AssertionError("no term generates anew")
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, per_sample: bool = False) -> Tensor:
+        assert per_sample
         self.drawn.append(torch.rand(*shape, generator=self.generator))
         return self.drawn[-1]
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, per_sample: bool = False) -> Tensor:
         return torch.randn(*shape, generator=self.generator)
 
 
@@ -63,7 +64,7 @@ def view_of(critic: Callable[..., Tensor], n: int = 6, shape: tuple[int, ...] = 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
 @pytest.mark.parametrize("scale", [0.01, 0.2, 1.0])
-def test_a_linear_critic_pays_for_the_length_of_its_weights(n: int, scale: float) -> None:
+def test_the_penalty_of_a_linear_critic_follows_the_norm_of_its_weights(n: int, scale: float) -> None:
     """D(x) = w.x has the gradient w everywhere: 10 (|w| - 1)^2 for any batch and any interpolate."""
     weights = torch.randn(2, 3, 4) * scale
     view = view_of(lambda image: (image * weights).flatten(1).sum(1), n)
@@ -141,7 +142,7 @@ def test_two_written_fields_share_epsilon_and_one_norm() -> None:
 
 
 def test_patch_scores_are_summed_per_sample() -> None:
-    """The gradient is that of a sample's summed scores: 12 scores x_i have the slope sqrt(12)."""
+    """The gradient is that of a sample's summed scores: for 12 scores x_i its norm is sqrt(12)."""
     view = view_of(lambda image: image.flatten(2), shape=(1, 3, 4))
     assert term("gradient-penalty")(view).item() == pytest.approx(10 * (12**0.5 - 1) ** 2, rel=1e-5)
 
@@ -170,7 +171,7 @@ def test_its_gradient_reaches_the_weights_and_not_the_generator() -> None:
     assert fake.grad is None
 
 
-def test_it_is_finite_where_the_critic_is_flat() -> None:
+def test_it_is_finite_for_a_constant_critic() -> None:
     weights = torch.zeros(4, requires_grad=True)
     value = term("gradient-penalty")(view_of(lambda image: image @ weights, shape=(4,)))
     value.backward()
@@ -225,7 +226,7 @@ def test_options_out_of_bounds_are_refused(name: str, options: dict[str, float])
         term(name, **options)
 
 
-def test_the_records_say_how_the_loop_must_treat_them() -> None:
+def test_records_declare_how_the_loop_uses_them() -> None:
     penalty = SPECS["gradient-penalty"]
     assert penalty.second_order
     assert penalty.role == "discriminator"

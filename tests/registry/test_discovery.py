@@ -48,7 +48,9 @@ def test_built_ins_come_through_the_public_door() -> None:
     found = listing()
     assert found["not_loaded"] == []
     kinds = {item["kind"] for item in found["items"]}
-    kept = {"architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"}
+    kept = {"architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"} | {
+        "media"
+    }
     assert kinds == kept
     for recipe in ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp"):
         names = {item["name"] for item in found["items"] if item["kind"] == "recipe"}

@@ -15,7 +15,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo import runtime, sampling
-from ganzoo.api import Field
+from ganzoo.api import PIXELS, Field
 from ganzoo.cli import main
 from ganzoo.errors import FailedError, UsageError
 from ganzoo.runtime import onnx_file
@@ -81,7 +81,7 @@ def test_its_fields(free: runtime.Generator) -> None:
         Field(name="digit", dtype="int64"),
     )
     assert free.outputs == (
-        Field(name="image", shape=(3, 2, 2), range=(-1.0, 1.0)),
+        Field(name="image", shape=(3, 2, 2), range=(-1.0, 1.0), axes=PIXELS),
         Field(name="row", shape=(12,)),
     )
     assert (free.batch, free.classes, free.about, free.parity) == (None, (), {}, {})

@@ -78,19 +78,16 @@ def test_plots_survive_odd_values(values: NDArray[Any]) -> None:
     assert images.histogram(values[:, :1], values[:, 1:]).size == (512, 512)
 
 
-def test_draw_chooses_by_shape() -> None:
+def test_a_grid_of_floats_or_pixels() -> None:
     floats = np.zeros((4, 3, 4, 4), np.float32)
-    assert images.draw(IMAGE, floats, columns=4).size == (4 * 58 + 2, 60)
-    assert images.draw(IMAGE, np.zeros((4, 4, 4, 3), np.uint8)).mode == "RGB"
-    assert images.draw(Field(name="p", shape=(2,)), np.zeros((3, 2))).size == (512, 512)
-    assert images.draw(Field(name="v", shape=(1,)), np.zeros((3, 1))).size == (512, 512)
-    assert images.draw(Field(name="row", shape=(7,)), np.zeros((3, 7))) is None
+    assert images.image_grid(IMAGE, floats, columns=4).size == (4 * 58 + 2, 60)
+    assert images.image_grid(IMAGE, np.zeros((4, 4, 4, 3), np.uint8)).mode == "RGB"
 
 
-def test_draw_without_a_range_stretches() -> None:
+def test_without_a_range_a_grid_stretches() -> None:
     field = Field(name="image", shape=(1, 56, 56))
     values = np.linspace(-30, 50, 56 * 56, dtype=np.float32).reshape(1, 1, 56, 56)
-    assert images.draw(field, values).crop((2, 2, 58, 58)).getextrema() == (0, 255)
+    assert images.image_grid(field, values).crop((2, 2, 58, 58)).getextrema() == (0, 255)
 
 
 def test_save(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ganzoo.exporting.export import export_generators
 from ganzoo.exporting.model_card import snippet
 from ganzoo.runtime.generator import load
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo_media.plain import Rows
 from tests.helpers.evaluating import ganzoo
 
 PRICE = Column(name="price, net", centres=(10.0, 100.0), widths=(1.0, 5.0), bounds=(8.0, 104.5), decimals=2)
@@ -58,8 +59,8 @@ def test_rows_are_read_by_their_largest_indicators() -> None:
 
 def test_what_is_compared_are_numbers_and_indicators() -> None:
     expected = [[12.0, 1, 0, 3], [104.5, 0, 1, 2], [80, 0, 1, 5]]
-    assert stored(SHOP, ROWS).tolist() == expected
-    assert stored(SHOP, ROWS).dtype == np.float32
+    assert stored(Rows(), SHOP, ROWS).tolist() == expected
+    assert stored(Rows(), SHOP, ROWS).dtype == np.float32
 
 
 def test_a_csv_is_read_back_as_it_was() -> None:
@@ -220,13 +221,13 @@ def test_columns_are_described_in_words() -> None:
 def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
-    assert "'generator' makes a table, nothing that can be drawn." in said.err
-    assert "samples.csv" in said.err
+    assert "'generator' writes rows of a table, which cannot be written as '.png'." in said.err
+    assert "use .csv, .npz" in said.err
     images = Path(__file__).parents[2] / "exported" / "vanilla"
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
     assert said.code == 2
-    assert "'generator' makes images, no table." in said.err
-    assert "samples.png" in said.err
+    assert "'generator' writes images, which cannot be written as '.csv'." in said.err
+    assert "use .png, " in said.err
 
 
 def test_the_card_reads_the_table_by_numpy_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_running_out_in_the_middle_of_a_batch_changes_nothing(
     small_room(monkeypatch, 100, bad)
     reporter = NullReporter()
     run, _ = start(tiny("wgan-gp", **settings), tmp_path / "run", reporter)
-    assert any("2 samples at once" in note for note in reporter.notes)
+    assert any("micro-batches of 2 samples" in note for note in reporter.notes)
     assert weights(run) == pytest.approx(weights(whole), rel=1e-4, abs=1e-6)
 
 

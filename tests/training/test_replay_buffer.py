@@ -205,7 +205,7 @@ def test_what_a_pool_cannot_do_is_refused(tiny: Callable[..., Plan]) -> None:
     with pytest.raises(SettingsError, match="replay must be 0 or at least batch_size, which is 8"):
         tiny("dcgan", **{"train.replay": 4})
     plan = tiny("dcgan", **{"train.replay": 8})
-    with pytest.raises(UsageError, match="kept by one process, not by 2") as caught:
+    with pytest.raises(UsageError, match="works with one process only, not with 2") as caught:
         check_share(plan, Ranks(rank=0, world=2))
     assert "train.replay=0" in caught.value.fix
     check_share(plan, Ranks())

@@ -226,7 +226,7 @@ def test_a_metric_that_fails_does_not_end_the_training(
     found = scores_of(done)
     assert [row.keys() - SCORES for row in found.values()] == [{"odd"}, set(), set(), {"odd"}]
     assert all(row.keys() >= SCORES for row in found.values())
-    (note,) = [note for note in notes if "goes on without the scores of 'odd'" in note]
+    (note,) = [note for note in notes if "continues without the scores of 'odd'" in note]
     assert said in note
     assert "odd-dist" in note
 
@@ -239,7 +239,7 @@ def test_too_few_samples_for_a_distance_are_noted(scored: Callable[..., Plan], r
         Field(name="z", shape=(4,), source="normal"),
     )
     scoring(plan, registry, notes.append)([z], image, open_data(plan))
-    assert notes == ["fed says little with 50 samples, fewer than its 320 features: take more"]
+    assert notes == ["fed is not reliable with 50 samples, fewer than its 320 features: use more"]
 
 
 # --- the command ------------------------------------------------------------------------------------

@@ -315,7 +315,7 @@ class Rebinding(Counting):
 
 class Replacing(Counting):
     def keep(self) -> None:
-        self.seen.data = self.seen + 1
+        self.seen.data = self.seen.data + 1
 
 
 class Sound(Counting):
@@ -341,7 +341,11 @@ def test_a_cycle_with_state_that_a_replay_would_freeze_is_not_captured(
     graphs = StandInGraphs(setup.training.engine, stand_in.append, phases.parts())
     real = setup.batches.take("discriminator", 0, 8)
     for step in range(5):
-        graphs.run("key", lambda _, step=step: phases.discriminator(real, 8, step, True), [])  # type: ignore[misc]
+
+        def cycle(_: Sequence[Picked], step: int = step) -> None:
+            phases.discriminator(real, 8, step, True)
+
+        graphs.run("key", cycle, [])
     assert stand_in == [told]
 
 

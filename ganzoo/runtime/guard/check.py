@@ -10,10 +10,11 @@ the graph runs is refused. No check can protect against flaws of onnxruntime its
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ganzoo.errors import UsageError
+from ganzoo.fields import Field
 from ganzoo.runtime.guard.model import DATA_TYPES, MOST_DIMS, Graph, Node, Tensor, Value, read_model, shown
 from ganzoo.runtime.guard.protobuf import malformed
 from ganzoo.runtime.guard.shape_inference import steps
@@ -60,17 +61,31 @@ class Checked:
     """A graph that passed all checks.
 
     `shapes` are those of the outputs for one sample (or the fixed batch), by name; `most_rows` is the number
-    of samples that may be computed at once.
+    of samples that may be computed at once. Both hold for the given sizes of free axes.
     """
 
     graph: Graph
     shapes: Mapping[str, tuple[int, ...]]
     most_rows: int
 
+    def at(self, inputs: Sequence[Field]) -> Checked:
+        """The same graph for these sizes of its free axes; UsageError where they are too large."""
+        try:
+            return _check_sizes(self.graph, inputs, "")
+        except UsageError as error:
+            sizes = ", ".join(f"'{field.name}' {field.shape}" for field in inputs if field.free)
+            raise UsageError(
+                error.what,
+                where=f"sizes: {sizes}",
+                fix="ask for a smaller size, with --size or smaller inputs",
+            ) from error
 
-def check(data: bytes, where: str = "") -> Checked:
+
+def check(data: bytes, where: str = "", inputs: Callable[[], Sequence[Field]] = tuple) -> Checked:
     """The graph in the bytes of an .onnx file; UsageError for a file that ganzoo does not run.
 
+    `inputs` returns the fields that our metadata declares: their free axes may be open in the graph. Other
+    dimensions than the first may not.
     Runs nothing of the file and reads nothing outside it. Takes milliseconds, at most about a second for a
     file that was made to take long.
     """
@@ -93,10 +108,7 @@ def check(data: bytes, where: str = "") -> Checked:
     for node in graph.nodes:
         _check_node(node, where)
     _check_names(graph, where)
-    for kind, values in (("input", graph.inputs), ("output", graph.outputs)):
-        for value in values:
-            _check_value(value, kind, where)
-    return _check_sizes(graph, where)
+    return _check_sizes(graph, inputs(), where)
 
 
 def _check_node(node: Node, where: str) -> None:
@@ -180,8 +192,25 @@ def _check_value(value: Value, kind: str, where: str) -> None:
         raise _too_large(f"The {kind} {shown(value.name)} has", math.prod(sizes), LARGEST_FIELD, where)
 
 
-def _check_sizes(graph: Graph, where: str) -> Checked:
+def _sized(value: Value, fields: Mapping[str, Field]) -> Value:
+    """The input with the sizes of its field in place of the names of free axes."""
+    field = fields.get(value.name)
+    if field is None or value.dims is None or len(value.dims) != len(field.axes) + 1:
+        return value
+    sizes = [
+        size if axis in field.free and isinstance(dim, str) else dim
+        for axis, size, dim in zip(field.axes, field.shape, value.dims[1:], strict=True)
+    ]
+    return replace(value, dims=(value.dims[0], *sizes))
+
+
+def _check_sizes(found: Graph, fields: Sequence[Field], where: str) -> Checked:
     """The sizes of the graph; UsageError if one sample is too large, or a size is unknown."""
+    known = {field.name: field for field in fields}
+    graph = replace(found, inputs=tuple(_sized(value, known) for value in found.inputs))
+    for kind, values in (("input", graph.inputs), ("output", graph.outputs)):
+        for value in values:
+            _check_value(value, kind, where)
     outputs = {value.name for value in graph.outputs}
     shapes: dict[str, tuple[int, ...]] = {}
     largest = total = 1
@@ -215,7 +244,7 @@ def _check_sizes(graph: Graph, where: str) -> Checked:
                 where=where,
                 fix=_SAFER,
             )
-    return Checked(graph, shapes, max(1, min(_FULL_BATCH // largest, MOST_ELEMENTS // total)))
+    return Checked(found, shapes, max(1, min(_FULL_BATCH // largest, MOST_ELEMENTS // total)))
 
 
 def _too_large(who: str, size: int, limit: int, where: str) -> UsageError:

@@ -26,6 +26,7 @@ __all__ = [
     "Tensor",
     "Value",
     "malformed",
+    "read_metadata",
     "read_model",
     "shown",
 ]
@@ -39,6 +40,7 @@ _MODEL = layout(
     "1:ir_version:v 2:producer_name 3:producer_version 4:domain 5:model_version:v 6:doc_string 7:graph",
     "8:opset_import 14:metadata_props 20:training_info 25:functions 26:configuration",
 )
+_ENTRY = layout("1:key 2:value")
 _OPSET = layout("1:domain 2:version:v")
 _GRAPH = layout(
     "2:name 10:doc_string",
@@ -175,6 +177,17 @@ def shown(name: str) -> str:
 def read_model(data: bytes, where: str = "") -> Graph:
     """The structure of a serialised model; UsageError for any bytes that are not a model."""
     return _Reader(data, where).model()
+
+
+def read_metadata(data: bytes, where: str = "") -> dict[str, str]:
+    """The metadata of a serialised model by key; UsageError for a key that is there twice."""
+    reader = _Reader(data, where)
+    spans = reader.message((0, len(data)), _MODEL, "model").get("metadata_props", [])
+    entries = [reader.message(span, _ENTRY, "metadata entry") for span in spans]
+    found = {reader.text(entry, "key"): reader.text(entry, "value") for entry in entries}
+    if len(found) < len(entries):
+        raise malformed("its metadata has a key twice", where)
+    return found
 
 
 class _Reader(Wire):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ganzoo.errors import UsageError
-from ganzoo.fields import Field
+from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime.guard.model import Graph, Value, shown
 
 __all__ = ["Contract", "compare", "derive"]
@@ -96,14 +96,16 @@ def _first(value: Value) -> int | str:
 
 
 def _fits(value: Value, field: Field, layouts: Mapping[str, str]) -> bool:
-    shape = field.shape
+    # None for a free axis, which has a name in the graph
+    axes = field.axes or ("",) * len(field.shape)
+    shape = tuple(None if axis in field.free else size for axis, size in zip(axes, field.shape, strict=True))
     pixels = field.name in layouts
     if pixels:
         shape = (*shape[1:], *shape[:1])
     if value.data_type != _NUMBERS["uint8" if pixels else field.dtype]:
         return False
     if value.dims is None:
-        return True
+        return not field.free
     sizes = value.dims[1:]
     return len(value.dims) == len(shape) + 1 and all(
         size == wanted for size, wanted in zip(sizes, shape, strict=True) if isinstance(size, int)
@@ -141,7 +143,8 @@ def _field(value: Value, kind: str, where: str) -> Field:
         )
     field = Field(name=value.name, shape=shape, dtype=dtype)
     if kind == "output":
-        return replace(field, range=(-1.0, 1.0)) if field.is_image else field
+        image = with_pixels(field)
+        return replace(image, range=(-1.0, 1.0)) if image.has_pixels else field
     if dtype == "float32":
         return replace(field, source="normal")
     if shape:

@@ -85,7 +85,8 @@ def shapes_fit_any_batch(target: ArchitectureTarget) -> None:
                     f"'{name}' writes '{key}' of shape {tuple(value.shape)} at batch {n}, not {wanted}.",
                 )
         for name, net in networks.discriminators.items():
-            score = fields_written(net, batch)["score"]
+            written = fields_written(net, batch)
+            score = written["score"] if "score" in written else next(iter(written.values()))
             demand(
                 score.ndim >= 1 and len(score) in {k for k in range(1, n + 1) if n % k == 0},
                 f"'{name}' returns scores of shape {tuple(score.shape)} for a batch of {n}.",
@@ -245,8 +246,14 @@ def moves_to_another_device(target: ArchitectureTarget) -> None:
 
 @check("architecture", "shapes-fit-any-batch")
 def games_reach_every_net(target: ArchitectureTarget) -> None:
-    """Every network is part of a game, so that every network is trained."""
+    """Every network with parameters is part of a game, or a recipe has a term, which can train it."""
     networks = target.networks()
-    playing = {name for game in networks.games for name in (game.generator, game.discriminator)}
-    idle = sorted(every_net(networks).keys() - playing)
-    demand(not idle, f"'{idle[0] if idle else ''}' is part of no game.")
+    playing = {name for game in networks.games for name in (game.generator, game.discriminator, game.encoder)}
+    nets = every_net(networks)
+    idle = [name for name in sorted(nets.keys() - playing) if list(nets[name].module.parameters())]
+    # The check `trains` of that recipe demands that the weights of every network change.
+    demand(
+        not idle or target.has_terms,
+        f"'{idle[0] if idle else ''}' is part of no game, and no recipe has a term that could train it.",
+        "add a game, or a recipe with a term that calls view.generate(batch, NAME) or view.apply",
+    )

@@ -9,7 +9,7 @@ import torch
 from ganzoo.api.networks import Net
 from ganzoo.api.training import Batch
 from ganzoo.errors import DataError, PluginError, SettingsError
-from ganzoo.fields import DataInfo, Field
+from ganzoo.fields import PIXELS, DataInfo, Field
 from ganzoo.networks.apply import apply
 from ganzoo.networks.build import build_networks
 from ganzoo.testing.check import Failed, NotApplicable, check, demand
@@ -23,7 +23,7 @@ networks take 1 to 3 steps."""
 
 def _is_image(field: Field) -> bool:
     """Whether it is an image, with any number of channels; rows are not: one-hot columns fix their mean."""
-    return field.dtype == "float32" and len(field.shape) == 3
+    return field.dtype == "float32" and field.axes == PIXELS
 
 
 @check("architecture", "stays-in-range", "samples-do-not-mix")

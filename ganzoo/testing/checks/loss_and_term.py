@@ -224,8 +224,7 @@ def keeps_no_clock(target: TermTarget) -> None:
         for module, state in zip(modules, states, strict=True):
             module.load_state_dict(state)
         with torch.random.fork_rng(devices=[]):
-            # Networks in train mode may use torch's default stream (dropout).
-            torch.default_generator.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # dropout uses torch's default stream
             values.append(game.value().item())
     demand(
         max(values) - min(values) <= 1e-5 * max(1.0, *map(abs, values)),
@@ -245,3 +244,29 @@ def any_shape_of_map(target: TermTarget) -> None:
                 raise NotApplicable(f"it needs special networks: {error}") from error
             raise
         demand(value.shape == () and bool(torch.isfinite(value)), f"It is {value} for scores as a {score}.")
+
+
+@check("term", "can-be-computed")
+def says_whose_numbers(target: TermTarget) -> None:
+    """Random numbers with a row for each sample are drawn with `per_sample` (plugin API 2)."""
+    if target.item.plugin.api < 2:
+        return
+    game = TermInGame(target)
+    view, unsaid = game.view(), list[tuple[int, ...]]()
+    for name in ("uniform", "normal"):
+        draw = getattr(view, name)
+
+        def watched(*shape: int, per_sample: bool | None = None, draw: Any = draw) -> Tensor:
+            if per_sample is None and shape[:1] in ((BATCH,), (2 * BATCH,)):
+                unsaid.append(shape)
+            result: Tensor = draw(*shape, per_sample=per_sample)
+            return result
+
+        setattr(view, name, watched)
+    game.function(view)
+    demand(
+        not unsaid,
+        f"It draws numbers of shape {unsaid[0] if unsaid else ()} for {BATCH} samples, and does not say "
+        "whether each sample has its own.",
+        "say per_sample=True; or per_sample=False for one draw that serves the whole step",
+    )

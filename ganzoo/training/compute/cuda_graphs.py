@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Cycle = Callable[[Sequence[Picked]], None]
 
 # Cycles that run eagerly before one is captured: they create the optimisers' state, and let cuDNN and the
-# allocator choose. The last of them is checked for what a graph cannot repeat.
+# allocator choose. The last of them is checked for synchronisation with the host.
 WARM_UP = 3
 
 # Each combination of lazy terms that are due together needs its own graph; a plan may have very many.
@@ -58,7 +58,7 @@ class Graphs:
     def __init__(
         self, engine: Engine, on_result: Callable[[str], None], parts: Mapping[str, object] | None = None
     ) -> None:
-        """`parts`: what plugins wrote of a cycle, by the names that a reason gives them."""
+        """`parts`: the code of plugins that cycles run, by the names that a reason uses."""
         self._engine = engine
         self._on_result = on_result
         self._parts = parts or {}
@@ -93,7 +93,7 @@ class Graphs:
             self._captured[key] = self._capture(cycle, picked)
         except RuntimeError as error:
             broken = _cause(error)
-        # Not inside `except`: the error still holds the tensors of the failed capture there.
+        # Not in the handler: there the error still holds the activations of the failed capture.
         if broken:
             # A failed capture may change the random streams: they start from copies.
             self._engine.renew_random(state)
@@ -126,18 +126,18 @@ class Graphs:
 
 
 def _close_pool(pool: _POOL_HANDLE) -> None:
-    """End the allocations of a failed capture in its pool: torch ends only those of a successful one.
+    """Close the pool of a failed capture: torch does that only for captures that succeed.
 
     An open pool keeps its memory, and the allocator asks a graph that no longer exists whether to use it.
     """
     device = torch.cuda.current_device()
-    with suppress(RuntimeError):  # the capture had ended, so the graph releases the pool
+    with suppress(RuntimeError):  # the capture had ended: the graph frees its share of the pool
         torch._C._cuda_endAllocateToPool(device, pool)
         torch._C._cuda_releasePool(device, pool)
 
 
 def _watched(cycle: Cycle, picked: Sequence[Picked]) -> list[str]:
-    """Run `cycle(picked)`; returns where it waited for the device. A capture would fail there."""
+    """Run `cycle(picked)`; returns where it waited for the device: a capture would fail there."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")

@@ -135,7 +135,7 @@ class Recorder:
         """Save the run. StorageError when the checkpoint cannot be written."""
         self.training.seconds = self.elapsed()
         self.checkpoint()
-        if self._is_main and not self.samples.file().exists():
+        if self._is_main and not self.samples.drawn:
             self.attempt(self.sample)
 
     def sample(self) -> None:

@@ -1,8 +1,8 @@
-"""Sample images of a run: generated from the same inputs each time, and real samples once."""
+"""Previews of a run's samples: generated from the same inputs each time, and real samples once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +10,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganzoo import images, sampling
+from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.config.plan import Plan
 from ganzoo.data.batches import Batches
+from ganzoo.errors import GanzooError
 from ganzoo.fields import Field
 from ganzoo.networks.apply import apply, noise_fields
 from ganzoo.training.state import Training, averaged, evaluating
+from ganzoo.util.files import write_bytes
 
 Array = np.ndarray[Any, Any]
 
-# Samples in a scatter plot or histogram: 64 of them show no distribution.
-POINTS = 1000
+SPREAD = 64
+"""Samples whose distances are measured."""
 
 
 class SampleGrids:
-    """Writes images of the averaged generators' samples into a folder, always from the same inputs."""
+    """Writes previews of the averaged generators' samples into a folder, always from the same inputs."""
 
     def __init__(
-        self, folder: Path, plan: Plan, training: Training, batches: Batches, fields: Mapping[str, Field]
+        self,
+        folder: Path,
+        plan: Plan,
+        training: Training,
+        batches: Batches,
+        fields: Mapping[str, Field],
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.folder = folder
+        self.folder, self.note = folder, note
+        self._failed: set[str] = set()
         self.fields = fields
         self._plan = plan
         self._training = training
@@ -38,36 +47,49 @@ class SampleGrids:
         self.inputs = self._fixed_inputs()
 
     def draw(self) -> float | None:
-        """Write the current images; returns the spread of the first field that is written, see `spread`."""
+        """Write the current previews; returns the spread of the first field that is written, see `spread`."""
         generated = self._generate()
         for net in self._training.networks.generators.values():
-            for name in net.writes:
-                values, others = generated[name], self._inputs_and_target(net, name)
-                field = self.fields[name]
-                if others and field.is_image:
-                    shown = [others[0], images.to_pixels(field, values), *others[1:]]
-                    image = images.draw(field, images.side_by_side(shown), columns=3, fit=True)
-                else:
-                    image = images.draw(field, values, self._reference(name), columns=self._columns, fit=True)
-                if image is not None:
-                    images.save(image, self.file(name))
-        return spread(generated[self._first], self._real(self._first, len(generated[self._first])))
+            for name in (key for key in net.writes if key in generated):
+                field, beside = self.fields[name], self._read_beside(net, name)
+                values = generated[name][: self._count(field)]
+                unrelated = bool(beside) and self._plan.dataset.item.spec.unpaired
+                real = None if unrelated else self._real(name, len(values))
+                self._write(field, values, self._stem(name), real=real, beside=beside, columns=self._columns)
+        first = generated[self._first]
+        return spread(first, self._real(self._first, min(len(first), SPREAD)))
 
     def draw_real(self) -> None:
-        """Write images of real samples, to compare with."""
+        """Write previews of real samples, to compare with."""
         for field in self.fields.values():
-            if field.source == "data" and field.dtype == "float32":
-                values = self._real(field.name, None if field.is_image else POINTS)
-                if values is None:
-                    continue
-                image = images.draw(field, values, values, columns=self._columns, fit=True)
-                if image is not None:
-                    images.save(image, self.folder / f"real-{field.name}.png")
+            if field.source == "data" and field.kind and field.name in self._batches.names:
+                values = self._real(field.name, self._count(field))
+                self._write(field, values, f"real-{field.name}", real=values, columns=self._columns)
 
-    def file(self, name: str = "") -> Path:
-        """The path of the current image: of the field `name`, or of the first one."""
-        suffix = "" if name in ("", self._first) else f"-{name}"
-        return self.folder / f"{self._training.images:012d}{suffix}.png"
+    def _write(self, field: Field, values: Any, stem: str, **options: Any) -> None:
+        """Write a preview. One that fails is noted once: it never ends a run."""
+        try:
+            found = self._plan.kinds.preview(field, values, **options)
+        except GanzooError as error:
+            if field.name not in self._failed:
+                self._failed.add(field.name)
+                self.note(f"training continues without previews of '{field.name}': {error.what}")
+            return
+        if found is not None:
+            write_bytes(self.folder / f"{stem}{found.suffix}", found.data)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the current state has a preview."""
+        return any(self.folder.glob(f"{self._stem(self._first)}.*"))
+
+    def _stem(self, name: str) -> str:
+        """The name of a current preview without its ending."""
+        suffix = "" if name == self._first else f"-{name}"
+        return f"{self._training.images:012d}{suffix}"
+
+    def _count(self, field: Field) -> int:
+        return self._plan.kinds.of(field.kind).count or self._samples
 
     @property
     def _first(self) -> str:
@@ -81,12 +103,12 @@ class SampleGrids:
     def _fixed_inputs(self) -> dict[str, Tensor]:
         settings, device = self._plan.train, self._training.engine.device
         nets = self._training.networks.generators.values()
-        names = {name for net in nets for name in net.reads if self.fields[name].source == "data"}
+        names = {name for net in nets for name in net.reads if name in self._batches.names}
         # Whole rows, if the grid has a column for each class.
         classes = max((len(self.fields[name].classes) for name in names), default=0)
         count = settings.samples - (settings.samples % classes if 0 < classes <= settings.samples else 0)
-        if not any(self.fields[name].is_image for net in nets for name in net.writes):
-            count = max(count, POINTS)
+        self._samples = count
+        count = max(count, *(self._count(self.fields[name]) for net in nets for name in net.writes))
         noise = noise_fields(self._training.networks)
         inputs = {
             name: torch.from_numpy(value).to(device)
@@ -99,45 +121,40 @@ class SampleGrids:
         return inputs
 
     def _generate(self) -> dict[str, Array]:
-        training, written = self._training, {}
+        training = self._training
+        written: dict[str, Array] = {}
         with evaluating(training), torch.no_grad(), training.engine.autocast():
-            for net in averaged(training):
-                for key, value in apply(net, self.inputs).items():
-                    written[key] = value.float().cpu().numpy()
+            batch, waiting = dict(self.inputs), list(averaged(training))
+            while ready := [net for net in waiting if batch.keys() >= set(net.reads)]:
+                for net in ready:
+                    made = apply(net, batch)
+                    written |= {key: value.float().cpu().numpy() for key, value in made.items()}
+                    batch = {**made, **batch}  # what a network reads stays the run's own inputs
+                waiting = [net for net in waiting if net not in ready]
         return written
 
-    def _inputs_and_target(self, net: Net, name: str) -> list[Array]:
-        """The input images of an image `name`, and the target image if the data has one, as pixels.
+    def _read_beside(self, net: Net, name: str) -> list[tuple[Field, Array]]:
+        """The data of the same kind that the generator makes the field `name` from."""
+        fields = [self.fields[key] for key in net.reads]
+        kind = self.fields[name].kind
+        count = self._count(self.fields[name])
+        return [
+            (field, self.inputs[field.name][:count].cpu().numpy())
+            for field in fields
+            if field.kind == kind and field.source == "data"
+        ]
 
-        An empty list for generators that read no image.
-        """
-        read = [key for key in net.reads if self.fields[key].is_image and self.fields[key].source == "data"]
-        if not read:
-            return []
-        # All inputs side by side as one image; the output comes after it.
-        given = [images.to_pixels(self.fields[key], self.inputs[key].cpu().numpy()) for key in read]
-        shown = [images.side_by_side(given)]
-        target = None
-        if not self._plan.dataset.item.spec.unpaired:
-            target = self._real(name, len(given[0]))
-        return [*shown, images.to_pixels(self.fields[name], target)] if target is not None else shown
-
-    def _real(self, name: str, count: int | None = None) -> Array | None:
+    def _real(self, name: str, count: int) -> Array | None:
         if name not in self._batches.names:
             return None
-        taken = self._batches.take("samples", 0, count or self._plan.train.samples, [name])
-        values: Array = taken[name].cpu().numpy()
+        values: Array = self._batches.take("samples", 0, count, [name])[name].cpu().numpy()
         return values
-
-    def _reference(self, name: str) -> Array | None:
-        """Real points to draw behind generated points; None for images."""
-        return None if self.fields[name].is_image else self._real(name, POINTS)
 
 
 def spread(generated: Array, real: Array | None) -> float | None:
     """The mean distance between generated samples, divided by that of real ones: 0 when all are alike.
 
-    The mean Euclidean distance over all pairs of the first 64 samples, (n, *shape) each. None without
+    The mean Euclidean distance over all pairs of the first `SPREAD` samples, (n, *shape) each. None without
     real samples to compare with, or when those do not differ.
     """
     if real is None or min(len(real), len(generated)) < 2:
@@ -147,4 +164,4 @@ def spread(generated: Array, real: Array | None) -> float | None:
 
 
 def _mean_distance(values: Array) -> float:
-    return float(torch.pdist(torch.from_numpy(values[:64].reshape(min(len(values), 64), -1))).mean())
+    return float(torch.pdist(torch.from_numpy(values[:SPREAD].reshape(min(len(values), SPREAD), -1))).mean())

@@ -1,0 +1,158 @@
+"""Tries generators with free axes at other sizes than that of training, and finds the layer that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api.networks import Net, Networks
+from ganzoo.errors import PluginError
+from ganzoo.fields import DataInfo, Field, multiples_of, resized, steps_of
+from ganzoo.networks.apply import declared, example, inputs_of
+
+__all__ = ["check_free_axes", "other_steps"]
+
+_Calls = list[tuple[str, list[tuple[int, ...]], list[tuple[int, ...]]]]
+"""Layers in the order in which they return: name and type, shapes of inputs, shapes of outputs."""
+
+
+def other_steps(steps: Mapping[str, int]) -> list[dict[str, int]]:
+    """Numbers of steps to try beside those of training: fewer, more (of each axis another number), double."""
+    fewer = {axis: max(1, count - 1) for axis, count in steps.items()}
+    more = {axis: count + 1 + at for at, (axis, count) in enumerate(steps.items())}
+    return [one for one in (fewer, more, {axis: 2 * count for axis, count in steps.items()}) if one != steps]
+
+
+def check_free_axes(networks: Networks, info: DataInfo, where: str) -> None:
+    """Run each generator with free axes at fewer and more steps than in training.
+
+    PluginError with the layer that fails, when a generator cannot run or its outputs do not have
+    multiple * steps elements; and for axes that cannot be free.
+    """
+    fields = declared(networks, info)
+    for name, net in networks.generators.items():
+        inputs, outputs = ([fields[key] for key in keys] for keys in (net.reads, net.writes))
+        try:
+            steps = steps_of([*inputs, *outputs])
+        except ValueError as error:
+            raise PluginError(f"Free axes of '{name}' do not fit together: {error}.", where=where) from error
+        fixed = [axis for axis in multiples_of(outputs) if axis not in multiples_of(inputs)]
+        if fixed:
+            raise PluginError(
+                f"The axis '{fixed[0]}' is free in what '{name}' writes, but in none of the fields it reads.",
+                where=where,
+                fix="make the axis free in an input, too: the sizes of inputs decide the sizes of outputs",
+            )
+        if steps:
+            _, usual = _tried(net, inputs)
+            for tried in other_steps(steps)[:2]:
+                _check(name, net, [resized(item, tried) for item in inputs], outputs, tried, usual, where)
+
+
+def _check(
+    name: str,
+    net: Net,
+    inputs: list[Field],
+    outputs: list[Field],
+    tried: Mapping[str, int],
+    usual: _Calls,
+    where: str,
+) -> None:
+    sizes = ", ".join(f"'{item.name}' {item.shape}" for item in inputs)
+    fix = (
+        "let the layer work at any size (a convolution, scale_factor= in place of size=), correct the "
+        "multiple, or declare the axis not free"
+    )
+    try:
+        results, calls = _tried(net, inputs)
+    except _FailedError as error:
+        raise PluginError(
+            f"'{name}' cannot have the free {_axes(tried)}: {error.layer} fails for {sizes}.",
+            where=f"{where}: {error}",
+            fix=fix,
+        ) from error
+    for item, result in zip(outputs, results, strict=False):
+        wanted = (len(result), *resized(item, tried).shape)
+        if tuple(result.shape) != wanted:
+            raise PluginError(
+                f"'{name}' cannot have the free {_axes(tried)}: for {sizes} it wrote '{item.name}' of shape "
+                f"{tuple(result.shape)[1:]} in place of {wanted[1:]}; look at {_suspect(usual, calls)}.",
+                where=where,
+                fix=fix,
+            )
+
+
+def _axes(names: Iterable[str]) -> str:
+    named = [f"'{name}'" for name in names]
+    return f"axis {named[0]}" if len(named) == 1 else f"axes {', '.join(named)}"
+
+
+class _FailedError(Exception):
+    """An exception inside a network, with the layer that raised it."""
+
+    def __init__(self, layer: str, error: Exception) -> None:
+        lines = str(error).strip().splitlines()
+        super().__init__(f"{type(error).__name__}: {lines[0] if lines else 'no message'}")
+        self.layer = layer
+
+
+def _tried(net: Net, inputs: list[Field]) -> tuple[tuple[Tensor, ...], _Calls]:
+    """What the network writes for two samples, and the calls of its layers; `_FailedError` when it raises."""
+    values = inputs_of(net, example(inputs, 2))
+    net.module.eval()
+    with _traced(net.module) as (running, calls), torch.no_grad():
+        try:
+            result = net.module(*values)
+        except Exception as error:
+            raise _FailedError(running[-1] if running else _named("", net.module), error) from error
+        finally:
+            net.module.train()
+    return (result if isinstance(result, tuple) else (result,)), calls
+
+
+@contextmanager
+def _traced(module: nn.Module) -> Iterator[tuple[list[str], _Calls]]:
+    """The layers that run, outermost first, and those that returned, while the block runs."""
+    running: list[str] = []
+    calls: _Calls = []
+    handles = []
+    for name, part in module.named_modules():
+        label = _named(name, part)
+        handles.append(part.register_forward_pre_hook(lambda *_, label=label: running.append(label)))
+
+        def returned(part: nn.Module, given: object, result: object, label: str = label) -> None:
+            running.pop()
+            if not list(part.children()):
+                calls.append((label, _shapes(given), _shapes(result)))
+
+        handles.append(part.register_forward_hook(returned))
+    try:
+        yield running, calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _named(name: str, part: nn.Module) -> str:
+    described = " ".join(repr(part).split()) if not list(part.children()) else type(part).__name__
+    return f"the layer '{name}', {described:.80}," if name else f"forward of {type(part).__name__}"
+
+
+def _shapes(values: object) -> list[tuple[int, ...]]:
+    found = values if isinstance(values, (tuple, list)) else (values,)
+    return [tuple(value.shape) for value in found if isinstance(value, Tensor)]
+
+
+def _suspect(usual: _Calls, calls: _Calls) -> str:
+    """The first layer whose inputs have other sizes than in training, but whose outputs do not.
+
+    Maps of one element do not count: they are means, which may be fixed.
+    """
+    for (label, before, made), (_, given, result) in zip(usual, calls, strict=False):
+        fixed = made == result and any(max(shape[2:], default=1) > 1 for shape in result)
+        if before != given and fixed:
+            return label.rstrip(",")
+    return "what changes sizes in it, and the declared multiples"

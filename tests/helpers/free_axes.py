@@ -1,0 +1,106 @@
+"""Architectures with free axes as the source of one plugin: a super-resolver x4 and a net for sound."""
+
+from __future__ import annotations
+
+PLUGIN = '''
+"""Networks with free axes, and data for them."""
+import numpy as np
+import torch
+from torch import nn
+
+from ganzoo.api import ArchitectureSpec, ArraySource, DatasetSpec, Field, Net, Networks, RecipeSpec, hookimpl
+
+IMAGE = ("channel", "height", "width")
+SIDES = {"height": 1, "width": 1}
+
+class Enlarger(nn.Module):
+    """low (N, 3, h, w) -> high (N, 3, 4h, 4w)."""
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ReflectionPad2d(1), nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8, affine=True), nn.ReLU(),
+            nn.Conv2d(8, 48, 3, padding=1), nn.PixelShuffle(4), nn.Tanh(),
+        )
+    def forward(self, low):
+        return self.body(low)
+
+class ImageJudge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.LeakyReLU(), nn.Conv2d(8, 1, 3, padding=1))
+    def forward(self, high):
+        return self.net(high).mean((1, 2, 3))
+
+def enlarging(config, data):
+    return Networks(
+        generators={"generator": Net(module=Enlarger(), reads=("low",), writes=("high",))},
+        discriminators={"discriminator": Net(module=ImageJudge(), reads=("high",))},
+        free={"low": SIDES, "high": {axis: 4 for axis in SIDES}},
+    )
+
+class Voice(nn.Module):
+    """z (N, 4, t) -> sound (N, 1, 4t)."""
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(4, 8, 3, padding=1)
+        self.up = nn.ConvTranspose1d(8, 8, 4, 2, 1)
+        self.mix = nn.Identity()
+        self.last = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv1d(8, 1, 3, padding=1), nn.Tanh())
+    def forward(self, z):
+        return self.last(self.mix(self.up(self.first(z).relu()).relu()))
+
+class SoundJudge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Conv1d(1, 1, 8, 4)
+    def forward(self, sound):
+        return self.net(sound).mean((1, 2))
+
+def voice(config, data):
+    return Networks(
+        generators={"generator": Net(module=Voice(), reads=("z",), writes=("sound",))},
+        discriminators={"discriminator": Net(module=SoundJudge(), reads=("sound",))},
+        fields=(Field(name="z", shape=(4, 8), source="normal", axes=("channel", "time"), free={"time": 1}),),
+        free={"sound": {"time": 4}},
+    )
+
+def pictures(argument, config=None):
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 256, (40, 3, 6, 8), np.uint8)
+    fields = (
+        Field(name="low", shape=(3, 6, 8), range=(-1.0, 1.0), axes=IMAGE),
+        Field(name="high", shape=(3, 24, 32), range=(-1.0, 1.0), axes=IMAGE),
+    )
+    return ArraySource(fields=fields, arrays={"low": low, "high": low.repeat(4, 2).repeat(4, 3)})
+
+def sounds(argument, config=None):
+    rng = np.random.default_rng(0)
+    field = Field(name="sound", shape=(1, 32), range=(-1.0, 1.0), axes=("channel", "time"))
+    return ArraySource(fields=(field,), arrays={"sound": rng.uniform(-1, 1, (40, 1, 32)).astype(np.float32)})
+
+@hookimpl
+def ganzoo_architectures():
+    here = __name__
+    return [
+        ArchitectureSpec(name="enlarger", summary="x4.", factory=f"{here}:enlarging", needs=("low", "high")),
+        ArchitectureSpec(name="voice", summary="Sound.", factory=f"{here}:voice", needs=("sound",)),
+    ]
+
+@hookimpl
+def ganzoo_datasets():
+    here = __name__
+    return [
+        DatasetSpec(name="free-pictures", summary="Pairs.", factory=f"{here}:pictures"),
+        DatasetSpec(name="free-sounds", summary="Sound.", factory=f"{here}:sounds"),
+    ]
+
+@hookimpl
+def ganzoo_recipes():
+    def recipe(name, architecture, data):
+        return RecipeSpec(
+            name=name, summary=name, architecture=architecture, loss="non-saturating", data=data,
+        )
+    return [
+        recipe("test-enlarger", "enlarger", "free-pictures"), recipe("test-voice", "voice", "free-sounds"),
+    ]
+'''
