@@ -1,7 +1,7 @@
-"""What a cycle changes on the host: the replay of a CUDA graph repeats kernels, not Python.
+"""State that a cycle changes on the host. The replay of a CUDA graph repeats kernels, not Python.
 
-A counter in an attribute, a buffer that is bound anew instead of changed in place, a random number drawn on
-the host: a replay keeps the value that the capture saw, and no wait for the device tells of it.
+Examples: a counter in an attribute, a buffer that is assigned anew instead of changed in place, a random
+number drawn on the host. A replay keeps the value of the capture, and no synchronisation shows that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COPIED = (np.ndarray, np.random.Generator, np.random.RandomState, random.Random
 class HostState:
     """The state of some objects at one moment, to compare with a later one.
 
-    It is found in attributes, containers, closures and the globals that a function names.
+    It looks into attributes, containers, closures and the globals that a function names.
     """
 
     def __init__(self, parts: Mapping[str, object], device: torch.device) -> None:
