@@ -15,7 +15,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 import ganzoo_metrics
-from ganzoo.api import MetricSpec, nearest, squared_distances
+from ganzoo.api import Field, MetricSpec, nearest, squared_distances
 from ganzoo.api import distances as vector_distances
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo_metrics import classes, distances, neighbours
@@ -47,7 +47,8 @@ def scores(
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
     parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
     known = None if training is None else Given(features=training)
-    found = function(Comparison(SimpleNamespace(distance="fed", stacked=stacked), *parts, known, 0))  # type: ignore[call-arg]
+    feature_space: Any = SimpleNamespace(distance="fed", stacked=stacked)
+    found = function(Comparison(feature_space, *parts, known, 0, field=Field(name="image", shape=())))  # type: ignore[arg-type]
     assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
     return found
 

@@ -40,12 +40,18 @@ def builds(target: ArchitectureTarget) -> None:
     target.networks()
 
 
+def _of_shape(field: Field, shape: tuple[int, ...]) -> Field:
+    """The field with another shape: a shape with as many axes has the same ones, another has no names."""
+    axes = field.axes if len(shape) == len(field.shape) else ()
+    return replace(field, shape=shape, axes=axes, free={})
+
+
 @check("architecture", "builds")
 def refuses_other_data(target: ArchitectureTarget) -> None:
     """Data that does not fit raises a DataError, not an error of torch."""
     fields = target.info.fields
     others = [
-        tuple(replace(field, shape=shape) if field.dtype == "float32" else field for field in fields)
+        tuple(_of_shape(field, shape) if field.dtype == "float32" else field for field in fields)
         for shape in ((), (3,), (1, 1, 1), (1, 2, 5), (2, 3, 4, 5))
     ]
     others += [tuple(Field(name=field.name, dtype="int64") for field in fields)]
