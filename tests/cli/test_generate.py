@@ -85,7 +85,7 @@ def test_cli_rows_become_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-n", 0], "cannot be made"),
+        (["-n", 0], "not a number of samples"),
         (["-n", 10_001], "10,001 images"),
         (["--label", "dgo"], "no class 'dgo'"),
         (["--classes", "--label", "1"], "--classes"),

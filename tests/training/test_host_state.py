@@ -26,8 +26,10 @@ class Plain:
         self.nan = float("nan")
         self.array = np.zeros(3)
         self.numpy, self.python = np.random.default_rng(0), random.Random(0)
+        self.older = np.random.RandomState(0)
         self.torch = torch.Generator()
         self.kept = torch.zeros(2)
+        self.sparse = torch.eye(2).to_sparse()
         self.me = self  # circles end
 
     def act(self) -> None:
@@ -84,6 +86,7 @@ def new_data(layer: Layer) -> None:
         (Plain, lambda part: part.nested["inner"].update(value=2.0), "the loss.nested.inner.value"),
         (Plain, lambda part: part.array.__setitem__(0, 1), "the loss.array"),
         (Plain, lambda part: part.numpy.random(), "the loss.numpy"),
+        (Plain, lambda part: part.older.rand(), "the loss.older"),
         (Plain, lambda part: part.python.random(), "the loss.python"),
         (Plain, lambda part: torch.rand((), generator=part.torch), "the loss.torch"),
         (Plain, lambda part: setattr(part, "kept", torch.zeros(2)), "the loss.kept"),

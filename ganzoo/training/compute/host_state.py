@@ -1,12 +1,11 @@
-"""What a cycle changes on the host: the replay of a CUDA graph repeats kernels, not Python.
+"""State that a cycle changes on the host. The replay of a CUDA graph repeats kernels, not Python.
 
-A counter in an attribute, a buffer that is bound anew instead of changed in place, a random number drawn on
-the host: a replay keeps the value that the capture saw, and no wait for the device tells of it.
+Examples: a counter in an attribute, a buffer that is assigned anew instead of changed in place, a random
+number drawn on the host. A replay keeps the value of the capture, and no synchronisation shows that.
 """
 
 from __future__ import annotations
 
-import pickle
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
-_COPIED = (np.ndarray, np.random.Generator, np.random.RandomState, random.Random)
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
+_COPIED = (np.ndarray, np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 
 
 class HostState:
     """The state of some objects at one moment, to compare with a later one.
 
-    It is found in attributes, containers, closures and the globals that a function names.
+    It looks into attributes, containers, closures and the globals that a function names.
     """
 
     def __init__(self, parts: Mapping[str, object], device: torch.device) -> None:
@@ -44,8 +43,8 @@ class HostState:
     def _values(self) -> dict[str, tuple[str, object]]:
         values: dict[str, tuple[str, object]] = {}
         if not self._on_host:
-            values["torch's generator of the host"] = ("drawn", _state(torch.default_generator))
-            values["NumPy's generator"] = ("drawn", repr(np.random.get_state()))
+            values["torch's generator of the host"] = ("drawn", _content(torch.default_generator))
+            values["NumPy's generator"] = ("drawn", _content(np.random.mtrand._rand))
             values["Python's generator"] = ("drawn", random.getstate())
         seen: set[int] = set()
         for name, part in self._parts.items():
@@ -63,19 +62,20 @@ class HostState:
         if isinstance(value, Tensor):
             yield name, ("tensor", self._identity(value))
         elif isinstance(value, _COPIED):
-            yield name, ("copy", pickle.dumps(value))
-        elif isinstance(value, torch.Generator):
-            yield name, ("copy", _state(value))
+            yield name, ("copy", _content(value))
         else:
             for key, item in _inside(value):
                 yield from self._leaves(f"{name}.{key}" if key else name, item, seen)
 
     def _identity(self, tensor: Tensor) -> tuple[int, int, int]:
         """Of the tensor and its memory; in host memory changes in place count too, which no graph has."""
-        storage = tensor.untyped_storage()
-        self._alive.append(storage)
+        memory = 0
+        if tensor.layout is torch.strided:  # others have no storage of their own
+            storage = tensor.untyped_storage()
+            self._alive.append(storage)
+            memory = storage._cdata
         host = tensor.device.type == "cpu" and not self._on_host
-        return id(tensor), storage._cdata, tensor._version if host else 0
+        return id(tensor), memory, tensor._version if host else 0
 
 
 def _inside(value: object) -> Iterable[tuple[str, object]]:
@@ -111,9 +111,19 @@ def _variables(function: FunctionType) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def _state(generator: torch.Generator) -> bytes:
-    """The numbers to come of a generator of the host; one of the device is the graph's business."""
-    return generator.get_state().numpy().tobytes() if generator.device.type == "cpu" else b""
+def _content(value: object) -> object:
+    """The numbers of an array, or the state of a generator; those of the device are the graph's business."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, np.random.RandomState):
+        return repr(value.get_state())
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, torch.Generator) and value.device.type == "cpu":
+        return value.get_state().numpy().tobytes()
+    return None
 
 
 def _described(name: str, old: tuple[str, object] | None, new: tuple[str, object] | None) -> str:
