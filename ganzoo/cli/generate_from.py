@@ -162,7 +162,7 @@ def read_inputs(
         for path in files:
             part = _settled(field, _read_file(path, field, media, options), path)
             names += [path.stem if len(part) == 1 else f"{path.stem}-{at}" for at in range(len(part))]
-            values += part
+            values += list(part)
             _check_size(len(values), sum(value.size for value in values))
     return names, values
 

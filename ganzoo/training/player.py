@@ -45,9 +45,9 @@ class Player:
         named = [item for group in groups.values() for item in group]
         self.names = [name for name, _ in named]
         self.parameters = [value for _, value in named]
-        device = self.parameters[0].device if self.parameters else torch.device("cpu")
-        self._rates = {factor: Scalar(device) for factor in groups}
-        self._clip_norm = Scalar(device)
+        self._device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        self._rates = {factor: Scalar(self._device) for factor in groups}
+        self._clip_norm = Scalar(self._device)
         self._clip_value = 0.0
         for factor, rate in self._rates.items():
             rate.set(factor * number_at(settings.lr, 0.0, 0))
@@ -83,7 +83,7 @@ class Player:
         """Take a step with the summed gradients of all ranks; returns their norm, a scalar on the device."""
         gradients = [value.grad for value in self.parameters if value.grad is not None]
         self.ranks.add_up(gradients)
-        norms = torch._foreach_norm(gradients) if gradients else [torch.zeros(())]
+        norms = torch._foreach_norm(gradients) if gradients else [torch.zeros((), device=self._device)]
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
         self._clip(gradients, norm)
         self.optimizer.step()

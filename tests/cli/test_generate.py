@@ -90,7 +90,7 @@ def test_cli_rows_become_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (["--label", "dgo"], "no class 'dgo'"),
         (["--classes", "--label", "1"], "--classes"),
         (["--columns", 0], "columns"),
-        (["-o", "x.gif"], "not a known file type"),
+        (["-o", "x.gif.gz"], "cannot be written as"),
         (["--interpolate", 1], "interpolations"),
         (["--seed", -1], "seed"),
     ],

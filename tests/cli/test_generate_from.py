@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganzoo import runtime
-from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
 from ganzoo.exporting.export import export_generators
@@ -50,7 +50,8 @@ class Judge(nn.Module):
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    a, b = Field(name="a", shape=(1, 8, 8), range=(-1, 1)), Field(name="b", shape=(3, 16, 16), range=(-1, 1))
+    a = Field(name="a", shape=(1, 8, 8), range=(-1, 1), kind="image", axes=PIXELS)
+    b = Field(name="b", shape=(3, 16, 16), range=(-1, 1), kind="image", axes=PIXELS)
     networks = Networks(
         generators={"generator": Net(module=Enlarged(), reads=("a",), writes=("b",))},
         discriminators={"discriminator": Net(module=Judge(), reads=("b",))},
@@ -252,6 +253,6 @@ def test_what_does_not_go_together(bundle: Path, tmp_path: Path) -> None:
     for name in ("a", "n", "seed", "label", "psi"):
         done = run(bundle, "--input", source, "--set", f"{name}=1", "-o", tmp_path / "made")
         assert isinstance(done.exception, UsageError)
-    assert "is not a known file type" in str(
-        run(bundle, "--input", source, "-o", tmp_path / "x.gif").exception
+    assert "cannot be written as '.wav'" in str(
+        run(bundle, "--input", source, "-o", tmp_path / "x.wav").exception
     )

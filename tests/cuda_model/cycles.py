@@ -18,7 +18,6 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.optim import optimizer
 
-from ganzoo.api import Networks
 from ganzoo.config.resolve import resolve
 from ganzoo.data import batches
 from ganzoo.data.batches import Picked
@@ -26,7 +25,6 @@ from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.training import player, setup
 from ganzoo.training.compute import device
 from ganzoo.training.compute.cuda_graphs import Cycle
-from ganzoo.training.compute.device import Engine
 from ganzoo.training.compute.host_state import HostState
 from ganzoo.training.loop import train_loop
 from ganzoo.training.setup import TrainingSetup, prepare
@@ -150,25 +148,16 @@ def _pretended() -> Iterator[None]:
         (
             player,
             "make_optimizer",
-            lambda groups, given: plain([(ours, torch.tensor(given.lr)) for ours, _ in groups], given),
+            lambda groups, given: plain([(ours, torch.tensor(1.0)) for ours, _ in groups], given),
         ),
         (device, "choose_device", lambda *_: CUDA),
         (batches, "_on_device", lambda values, place: values.to(place)),  # pinned memory is the driver's
-        (setup, "_place", _place),
         *((setup, name, _with_values(getattr(setup, name))) for name in REAL),
     ]
     with contextlib.ExitStack() as stack:
         for target, name, value in replaced:
             stack.enter_context(mock.patch.object(target, name, value, create=name == "__deepcopy__"))
         yield
-
-
-def _place(networks: Networks, engine: Engine) -> None:
-    """As in `setup`, but in the other order: parameters of FakeTensorMode do not change their layout."""
-    for net in (*networks.generators.values(), *networks.discriminators.values()):
-        with unset_fake_temporarily():
-            net.module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        net.module.to(engine.device)
 
 
 def _with_values(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -41,6 +41,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "skipped steps": {"train.on_nan": "skip"},
     "sgd": {"generator.optimizer": "sgd", "discriminator.optimizer": "sgd"},
     "rmsprop": {"generator.optimizer": "rmsprop", "discriminator.optimizer": "rmsprop"},
+    "clipped": {"generator.clip_norm": 1.0, "generator.clip_value": 1.0, "generator.optimizer": "adamw"},
+    "schedules": {
+        "terms.lecam.weight": "linear 0 -> 0.3",
+        "generator.lr": "linear 0.0002 -> 0",
+        "generator.decay": "none",
+        "discriminator.clip_norm": "linear 1 -> 2",
+    },
 }
 
 # A fault of `faults.py` and what is found.

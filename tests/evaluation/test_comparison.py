@@ -333,10 +333,10 @@ def test_a_image_is_drawn_whenever_it_is_asked_for(run: Run, registry: Registry,
 
 def test_an_extractor_that_would_not_be_used(registry: Registry, tiny: Tiny, tmp_path: Path) -> None:
     run = start(tiny("vanilla", **{"data.source": "toy:ring"}), tmp_path / "run", NullReporter())[0]
-    for arguments in (["--extractor", "nope"], ["--fid-weights", "gone.pt"]):
+    for arguments in (["--extractor", "inception"], ["--fid-weights", "gone.pt"]):
         said = ganzoo("evaluate", run.path, "--n", "60", *arguments)
         assert said.code == 2
-        assert "Extractors are for images" in said.err
+        assert "No such extractor is for points" in said.err
     real_data = reals_of({IMAGE: pixels(20)}, IMAGE)
     with pytest.raises(UsageError, match="reads no weights file"):
         feature_space_of(registry, real_data, weights=Path("some.pt"))

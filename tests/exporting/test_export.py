@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import DataInfo, Field, Net, Networks
+from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.errors import ExportError, PluginError, StorageError, UsageError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
 from ganzoo.exporting.export import Bundle, export_generators
@@ -32,6 +32,8 @@ from ganzoo.exporting.onnx_graph import example_inputs, export_graph, frozen_cop
 from ganzoo.exporting.verify import check, check_signature, check_structure
 from ganzoo.images import to_uint8
 from ganzoo.networks.apply import declared
+from ganzoo.registry.kinds import Kinds
+from ganzoo.registry.registry import load_registry
 from ganzoo.sampling import draw
 from ganzoo.util.files import sync_folder
 from tests.plugins.test_architectures import SMALL, SPECS, build, images
@@ -39,8 +41,8 @@ from tests.plugins.test_architectures import SMALL, SPECS, build, images
 M = TypeVar("M", bound=nn.Module)
 
 Z = Field(name="z", shape=(8,), source="normal")
-POINT = Field(name="point", shape=(2,))
-IMAGE = Field(name="image", shape=(3, 8, 8), range=(-1.0, 1.0))
+POINT = Field(name="point", shape=(2,), kind="points")
+IMAGE = Field(name="image", shape=(3, 8, 8), range=(-1.0, 1.0), kind="image", axes=PIXELS)
 LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
 ABOUT = {"recipe": "toy", "plugins": {"toy": "toy 1.0"}, "images": 64000, "ema": True, "license": "mit"}
 
@@ -115,6 +117,7 @@ def networks_of(
 
 
 DATA = DataInfo(fields=(IMAGE, LABEL, POINT), count=100)
+KINDS = Kinds(load_registry())
 
 
 @pytest.fixture(scope="module")
@@ -126,13 +129,15 @@ def conditional() -> Conditional:
 @pytest.fixture(scope="module")
 def bundle(conditional: Conditional, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     networks = networks_of(conditional, ("image",))
-    return export_generators(networks, DATA, tmp_path_factory.mktemp("out") / "toy", about=ABOUT)
+    return export_generators(networks, DATA, tmp_path_factory.mktemp("out") / "toy", about=ABOUT, kinds=KINDS)
 
 
 @pytest.fixture(scope="module")
 def pixels(conditional: Conditional, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     networks = networks_of(conditional, ("image",))
-    return export_generators(networks, DATA, tmp_path_factory.mktemp("out") / "u8", about=ABOUT, uint8=True)
+    return export_generators(
+        networks, DATA, tmp_path_factory.mktemp("out") / "u8", about=ABOUT, uint8=True, kinds=KINDS
+    )
 
 
 @pytest.fixture(scope="module")

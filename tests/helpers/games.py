@@ -10,11 +10,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganzoo.api import (
-    ArchitectureSpec, ArraySource, DatasetSpec, Export, Field, Game, Net, Networks, RecipeSpec, Step,
-    TermSpec, hookimpl,
+    ArchitectureSpec, ArraySource, DataError, DatasetSpec, Export, Field, Game, Net, Networks, RecipeSpec,
+    Step, TermSpec, hookimpl,
 )
 
 GANZOO_API_VERSION = 2
+
+def demand(data, name, shape):
+    if data.field(name).shape != shape:
+        raise DataError(f"these networks are for {shape}")
+
 Z = Field(name="z", shape=(2,), source="normal")
 
 def dense(inputs, outputs):
@@ -36,6 +41,7 @@ class Pair(nn.Module):
         return self.net(torch.cat([point, z], 1)).squeeze(1)
 
 def bigan(config, data):
+    demand(data, "point", (2,))
     return Networks(
         generators={
             "generator": Net(module=Map(2, 2), reads=("z",), writes=("point",)),
@@ -47,6 +53,7 @@ def bigan(config, data):
     )
 
 def autoencoder(config, data):
+    demand(data, "point", (2,))
     return Networks(
         generators={
             "decoder": Net(module=Map(2, 2), reads=("z",), writes=("point",)),
@@ -91,6 +98,7 @@ class Anomaly(nn.Module):
         return apart + (features - features_again).square().mean(1)
 
 def f_anogan(config, data):
+    demand(data, "image", (1, 8, 8))
     again = {"score": "realness_again", "features": "features_again"}
     return Networks(
         generators={
@@ -152,7 +160,7 @@ def ganzoo_architectures():
 def ganzoo_terms():
     here = __name__
     return [
-        TermSpec(name="reconstruct", summary="|x - D(E(x))|^2", factory=f"{here}:reconstruct",
+        TermSpec(name="games-reconstruct", summary="|x - D(E(x))|^2", factory=f"{here}:reconstruct",
                  role="generator"),
         TermSpec(name="izi", summary="|x - G(E(x))|^2", factory=f"{here}:izi", role="generator"),
     ]
@@ -168,7 +176,7 @@ def ganzoo_recipes():
         RecipeSpec(name="test-bigan", summary="BiGAN.", architecture="bigan", loss="non-saturating",
                    data="some-points"),
         RecipeSpec(name="test-aae", summary="AAE.", architecture="aae", loss="non-saturating",
-                   data="some-points", settings={"terms.reconstruct": True}),
+                   data="some-points", settings={"terms.games-reconstruct": True}),
         RecipeSpec(name="test-f-anogan", summary="f-AnoGAN.", architecture="f-anogan",
                    loss="non-saturating", data="some-images", settings={"terms.izi": True}),
     ]

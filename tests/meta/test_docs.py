@@ -215,9 +215,17 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = load_registry()
     assert (
-        len({item.plugin.name for item in registry.items if item.plugin.dist == "shown"}) == len(whole) == 3
+        len({item.plugin.name for item in registry.items if item.plugin.dist == "shown"}) == len(whole) == 4
     )
     return registry
+
+
+def test_the_media_of_the_page_writes_what_it_reads(shown: Registry, tmp_path: Path) -> None:
+    media = Kinds(shown).of("sound")
+    field = api.Field(name="x", shape=(800,), range=(-1.0, 1.0), kind="sound", facts={"rate": 8000})
+    waves = np.sin(np.linspace(0, 60, 800, dtype=np.float32))[None]
+    (path,) = media.write(field, waves, tmp_path / "x.wav")
+    assert api.as_floats(field, media.read(field, path, {})) == pytest.approx(waves, abs=1e-3)
 
 
 def test_the_metric_and_the_extractor_of_the_page_work(shown: Registry) -> None:

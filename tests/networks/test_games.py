@@ -11,12 +11,17 @@ import torch
 from torch.nn import functional
 
 import ganzoo
+from ganzoo.api.specs import ArchitectureSpec
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import PluginError
-from ganzoo.registry.registry import load_registry
+from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
+from ganzoo.testing.check import Failed
+from ganzoo.testing.checks.architecture import games_reach_every_net
+from ganzoo.testing.runner import SYNTHETIC
+from ganzoo.testing.targets import ArchitectureTarget
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import TrainingSetup, prepare
@@ -192,6 +197,21 @@ def test_games_that_cannot_be_played_are_refused(
 ) -> None:
     with pytest.raises(PluginError, match=message):
         prepare(plan_of(install, "test-bigan", changed(changes)))
+
+
+def test_the_kit_accepts_networks_that_a_term_can_train(install: Install) -> None:
+    install("games-dist", "games", PLUGIN)
+    registry = Registry([*load_registry().plugins, SYNTHETIC])
+    for name in ("bigan", "aae", "f-anogan"):
+        games_reach_every_net(ArchitectureTarget(registry.find(ArchitectureSpec, name), registry, ()))
+
+
+def test_the_kit_refuses_networks_that_nothing_trains(install: Install) -> None:
+    install("games-dist", "games", changed({'settings={"terms.izi": True}': "settings={}"}))
+    registry = Registry([*load_registry().plugins, SYNTHETIC])
+    item = registry.find(ArchitectureSpec, "f-anogan")
+    with pytest.raises(Failed, match="'encoder' is part of no game"):
+        games_reach_every_net(ArchitectureTarget(item, registry, ()))
 
 
 def test_an_encoder_is_exported_beside_its_generator(install: Install, tmp_path: Path) -> None:

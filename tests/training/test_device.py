@@ -7,10 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
+from ganzoo.api import Net
+from ganzoo.config.settings import OptimizerSettings
 from ganzoo.errors import UsageError
 from ganzoo.training.compute import device
 from ganzoo.training.compute.device import Engine, arithmetic_of, choose_device, has_tf32
+from ganzoo.training.player import Player
 
 CUDA = torch.device("cuda:1")
 
@@ -107,3 +111,11 @@ def test_small_networks_get_half_of_the_threads_beside_others(monkeypatch: pytes
     monkeypatch.setattr(device, "_ALL_THREADS", 64)
     assert device.choose_threads(None, small, lambda: 0.0) == 8
     assert device.choose_threads(None, large, lambda: 0.0) == 64
+
+
+def test_a_step_without_gradients_is_measured_on_the_device() -> None:
+    """The meter puts all it has into one tensor."""
+    net = Net(module=nn.Linear(2, 2, device="meta"), reads=("x",))
+    norm = Player({"net": net}, OptimizerSettings(optimizer="rmsprop")).step()
+    assert norm.device.type == "meta"
+    assert norm.shape == ()
