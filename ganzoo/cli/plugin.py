@@ -13,7 +13,7 @@ import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
-from ganzoo.scaffold import DEFAULT_KINDS, KINDS, LICENSES, PAGES, Names, write_plugin
+from ganzoo.scaffold import DATA_KINDS, DEFAULT_KINDS, KINDS, LICENSES, PAGES, Names, records_of, write_plugin
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def command() -> None:
     "kinds",
     default=",".join(DEFAULT_KINDS),
     show_default=True,
-    help=f"Kinds of records in it, with commas: {', '.join(KINDS)}.",
+    help=f"Kinds of records in it, with commas: {', '.join(KINDS)}. Or one kind of data, with all that it "
+    f"needs: {', '.join(DATA_KINDS)}.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the package [./ganzoo-NAME]."
@@ -54,14 +55,15 @@ def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence:
     """Create a working plugin package ganzoo-NAME, which you can install, test, train and export.
 
     Its records have the name NAME; a term has the name NAME-penalty. Change the code as you like; its tests
-    should still pass.
+    should still pass. `--kind sound` writes a dataset, networks and a recipe for sound, and its media, which
+    writes .wav files.
     """
     names = Names.of(name)
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
-    unknown = [kind for kind in wanted if kind not in KINDS]
+    unknown = [kind for kind in wanted if kind not in (*KINDS, *DATA_KINDS)]
     if unknown or not wanted:
         _refuse(unknown)
-    _check_free(names, [*wanted, "recipe"], registry_of(ctx))
+    _check_free(names, records_of(wanted), registry_of(ctx))
     folder = output or Path(names.dist)
     write_plugin(names, wanted, folder, licence=licence, author=author or f"the authors of {names.dist}")
     click.echo(f"wrote:   {folder}")
@@ -73,11 +75,14 @@ def _refuse(unknown: list[str]) -> NoReturn:
     """UsageError: the kind does not exist, or it has no template."""
     odd = [kind for kind in unknown if kind not in PAGES]
     if odd or not unknown:
-        raise UsageError(f"'{', '.join(odd)}' is not a kind of record.", fix=f"--kind {','.join(KINDS)}")
+        raise UsageError(
+            f"'{', '.join(odd)}' is not a kind of record.",
+            fix=f"--kind {','.join(KINDS)}, or one kind of data: {', '.join(DATA_KINDS)}",
+        )
     pages = " and ".join(f"docs/plugins/{PAGES[kind]}.md" for kind in unknown)
     raise UsageError(
         f"There is no template for the kind '{', '.join(unknown)}'.",
-        where=f"there are templates for: {', '.join(KINDS)}",
+        where=f"there are templates for: {', '.join((*KINDS, *DATA_KINDS))}",
         fix=f"start with one of these, and write the record as described in {pages}",
     )
 

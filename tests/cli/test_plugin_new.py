@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from ganzoo.scaffold import KINDS, LICENSES, Names, package_files
+from ganzoo.scaffold import DATA_KINDS, KINDS, LICENSES, Names, package_files, records_of
 
 
 def python(*arguments: object, site: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -104,7 +104,7 @@ def test_the_check_command_tells_what_failed(site: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("licence", LICENSES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *DATA_KINDS])
 def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> None:
     files = package_files(Names("mine"), {kind, "recipe"}, licence=licence, author="Ada")
     for path, text in files.items():
@@ -121,6 +121,21 @@ def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> Non
         assert "Ada" in files["LICENSE"]
 
 
+def test_a_kind_of_data_goes_with_other_records() -> None:
+    assert records_of(["sound"]) == ["architecture", "dataset", "recipe", "media"]
+    kinds = ["tokens", "loss", "term", "metric"]
+    assert set(records_of(kinds)) == {*KINDS, "media"}
+    files = package_files(Names("mine"), kinds, licence="MIT", author="Ada")
+    for path, text in files.items():
+        if path.endswith(".py"):
+            compile(text, path, "exec")
+    assert "temperature: float" in files["ganzoo_mine/config.py"]
+    assert "class TermConfig" in files["ganzoo_mine/config.py"]
+    assert "build_loss" in files["tests/test_plugin.py"]
+    assert "build_media" in files["tests/test_plugin.py"]
+    assert 'kind="mine"' in files["ganzoo_mine/data.py"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -134,6 +149,8 @@ def test_every_kind_and_licence_can_be_had_alone(kind: str, licence: str) -> Non
         (["mine", "--kind", "augmentation"], "no template for the kind 'augmentation'"),
         (["mine", "--kind", "loss,extractor"], "docs/plugins/extractors.md"),
         (["mine", "--kind", ","], "not a kind of record"),
+        (["mine", "--kind", "media"], "docs/plugins/media.md"),
+        (["mine", "--kind", "sound,clips"], "written for one kind of data, not for sound and clips"),
         (["mine", "-o", "."], "exists already"),
     ],
 )

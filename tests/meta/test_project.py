@@ -31,7 +31,11 @@ WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 # Texts that tell people what to type.
 TEXTS = [
     *(*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), *sorted(GITHUB.rglob("*.md"))),
-    *(*WORKFLOWS, *sorted(ROOT.glob("ganzoo/scaffold/templates/*")), ROOT / ".ci" / "run"),
+    *(
+        *WORKFLOWS,
+        *(path for path in sorted(ROOT.glob("ganzoo/scaffold/templates/**/*")) if path.is_file()),
+        ROOT / ".ci" / "run",
+    ),
 ]
 
 

@@ -40,8 +40,8 @@ def builds(target: ArchitectureTarget) -> None:
     target.networks()
 
 
-def _of_shape(field: Field, shape: tuple[int, ...]) -> Field:
-    """The field with another shape: a shape with as many axes has the same ones, another has no names."""
+def _with_shape(field: Field, shape: tuple[int, ...]) -> Field:
+    """The field with another shape; its axes have names only if it still has as many."""
     axes = field.axes if len(shape) == len(field.shape) else ()
     return replace(field, shape=shape, axes=axes, free={})
 
@@ -51,7 +51,7 @@ def refuses_other_data(target: ArchitectureTarget) -> None:
     """Data that does not fit raises a DataError, not an error of torch."""
     fields = target.info.fields
     others = [
-        tuple(_of_shape(field, shape) if field.dtype == "float32" else field for field in fields)
+        tuple(_with_shape(field, shape) if field.dtype == "float32" else field for field in fields)
         for shape in ((), (3,), (1, 1, 1), (1, 2, 5), (2, 3, 4, 5))
     ]
     others += [tuple(Field(name=field.name, dtype="int64") for field in fields)]
