@@ -74,7 +74,7 @@ def export_generators(
         try:
             graph = export_graph(net, inputs, outputs)
             parity[name] = check(graph, net, inputs, outputs)
-            if uint8 and (not networks.exports or any(field.is_image for field in outputs)):
+            if uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
                 append_uint8(graph, outputs)
                 pixels = check(graph, net, inputs, outputs)
                 parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from ganzoo.api.media import ARRAY
 from ganzoo.api.networks import Export, Net, Networks
 from ganzoo.errors import PluginError
 from ganzoo.fields import DataInfo, Field
@@ -63,7 +64,9 @@ def exported(networks: Networks, info: DataInfo) -> dict[str, Exported]:
 
 
 def _written(names: Sequence[str], fields: dict[str, Field]) -> tuple[Field, ...]:
-    return tuple(replace(fields[name], source="data", default=0.0) for name in names)
+    """The outputs. Noise that a network writes is an array: the media of older files must not claim it."""
+    kinds = {name: fields[name].kind or (ARRAY if fields[name].source != "data" else "") for name in names}
+    return tuple(replace(fields[name], source="data", default=0.0, kind=kinds[name]) for name in names)
 
 
 def _chained(export: Export, networks: Networks, fields: dict[str, Field]) -> Exported:
@@ -112,9 +115,10 @@ def _chained(export: Export, networks: Networks, fields: dict[str, Field]) -> Ex
     net = Net(module=chain, reads=tuple(inputs), writes=tuple(outputs))
     shapes = _shapes(net, [fields[name] for name in inputs])
     for name in outputs:
-        known = fields.get(name) or fields.get(made[name]) or Field(name=name)
-        same = known.shape == shapes[name]
-        fields = {**fields, name: replace(known, name=name) if same else Field(name=name, shape=shapes[name])}
+        known = fields.get(name) or fields.get(made[name])
+        if known is None or known.shape != shapes[name]:
+            known = Field(name=name, shape=shapes[name], kind=ARRAY)
+        fields = {**fields, name: replace(known, name=name)}
     return Exported(net, tuple(fields[name] for name in inputs), _written(outputs, fields))
 
 

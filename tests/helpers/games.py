@@ -143,7 +143,7 @@ def points(argument, config=None):
 
 def images(argument, config=None):
     rng = np.random.default_rng(0)
-    field = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0))
+    field = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0), kind="image")
     arrays = {"image": np.tile(rng.integers(0, 256, (100, 1, 8, 1), np.uint8), (1, 1, 1, 8))}
     return ArraySource(fields=(field,), arrays=arrays, identity="i")
 

@@ -167,6 +167,10 @@ SKETCHES: dict[str, dict[str, str]] = {
     "can-be-computed": {"return 0.1 * (": "return view.real_outputs['features'].mean() + 0.1 * ("},
     "its-role-learns": {"return 0.1 * (": "return 0.0 * ("},
     "second-order-is-true": {'f"{__name__}:small")': 'f"{__name__}:small", second_order=True)'},
+    "says-whose-numbers": {
+        "@dataclass": "GANZOO_API_VERSION = 2\n\n@dataclass",
+        "return 0.1 * (": "view.uniform(len(view.real_outputs['score']))\n        return 0.1 * (",
+    },
     "keeps-no-clock": {
         "def penalty(view):": "calls = []\n    def penalty(view):\n        calls.append(1)",
         "return 0.1 * (": "return 0.1 * (len(calls) % 4 == 1) * (",
