@@ -99,7 +99,9 @@ class Fir(nn.Module):
         kernel = self.kernel.to(maps.dtype).repeat(maps.shape[1], 1, 1, 1)
         walk = _Walk(self.up, 2 if self.up else self.stride, self.padding)
         # Penalties of second order, which pay for torch's way, are computed outside autocast.
-        if maps.requires_grad and torch.is_grad_enabled() and not torch.is_autocast_enabled(maps.device.type):
+        # torch knows no autocast on the device `meta`.
+        plain = maps.is_meta or torch.is_autocast_enabled(maps.device.type)
+        if maps.requires_grad and torch.is_grad_enabled() and not plain:
             filtered: Tensor = _Filtered.apply(maps, kernel, walk)
             return filtered
         return _filtered(maps, kernel, walk)

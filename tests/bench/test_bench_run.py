@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ganzoo.errors import FailedError, UsageError
 from ganzoo.exporting.bundle import sealed_bytes
 from ganzoo.exporting.from_run import describe
 from ganzoo.exporting.onnx_graph import append_uint8
+from ganzoo.fields import PIXELS
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.run import Run
 from ganzoo.runtime import onnx_file
@@ -183,7 +185,7 @@ def mlp_file(folder: Path, curve: str, *, uint8: bool = False) -> Path:
     data = sealed(nodes, (Z,), (IMAGE,), [*weights, ("shape", np.array([-1, 1, 8, 8]))], changes)
     if uint8:
         model = onnx.load_model_from_string(data)
-        append_uint8(model, (IMAGE,))
+        append_uint8(model, (replace(IMAGE, axes=PIXELS),))
         del model.metadata_props[1:]  # the seal
         data = sealed_bytes(model)
     file = folder / "generator.onnx"

@@ -90,10 +90,10 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
     assert f"sha256:{SHA256}" in protocol["extractor"]
     assert "64x64 bicubic" in protocol["preprocessing"]
     assert "standard deviation" in protocol["scale"]
-    assert (protocol["weights"], protocol["preprocessing"], protocol["recipe"]) == ("EMA", 160, "vanilla")
+    assert (protocol["weights"], protocol["images"], protocol["recipe"]) == ("EMA", 160, "vanilla")
     assert (protocol["seed"], protocol["truncation"]) == (0, "none")
     assert 0 < protocol["classifier_accuracy"] <= 1
-    assert protocol["classifier"].startswith("classifier of")
+    assert protocol["classifier"].startswith("3 convolutions")
     assert len(protocol["fingerprint"]) == 64
 
 

@@ -45,10 +45,10 @@ def scores(
     """The scores of that metric for samples with the given attributes: features, values, labels ..."""
     spec = SPECS[name]
     function = pkgutil.resolve_name(spec.factory)(spec.config(**options) if spec.config else None)
-    parts = [Given(**{"labels": None, **part}) for part in (fake, real)]
-    known = None if training is None else Given(features=training)
+    known: Any = None if training is None else Given(features=training)
     feature_space: Any = SimpleNamespace(distance="fed", stacked=stacked)
-    found = function(Comparison(feature_space, *parts, known, 0, field=Field(name="image", shape=())))  # type: ignore[arg-type]
+    given: tuple[Any, Any] = (Given(**{"labels": None, **fake}), Given(**{"labels": None, **real}))
+    found = function(Comparison(feature_space, *given, known, 0, field=Field(name="image", shape=())))
     assert {key.replace("fed", "{distance}") for key in found} <= set(spec.better)
     return found
 

@@ -188,7 +188,7 @@ def check_card(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.chdir(bundle)
         said = ganzoo("generate", ".", *words.split())
         assert said.code == 0, said.err
-        assert (bundle / "table.csv").exists()
+        assert (bundle / "samples.csv").exists()
         (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
         names: dict[str, Any] = {}
         exec(code.replace("(16,)", "(4000,)").replace("(16, ", "(4000, "), names)  # noqa: S102

@@ -302,6 +302,8 @@ def test_a_real_interrupt_ends_the_command(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts background commands with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until = time.monotonic() + 30
     while not (tmp_path / "loading").exists() and time.monotonic() < until:

@@ -159,6 +159,7 @@ SKETCHES: dict[str, dict[str, str]] = {
         'writes="image"\n    )': 'writes="image"\n    )\n'
         '    both = {**nets.discriminators, "idle": Net(module=Discriminator(), reads=("image",))}\n'
         "    return Networks(generators=nets.generators, fields=nets.fields, discriminators=both)",
+        'architecture="good", loss': 'architecture="mlp", loss',
     },
     "any-shape-of-score": {"softplus(fake).mean()": "softplus(fake)[:, 0].mean()"},
     "scores-get-gradients": {"softplus(fake).mean()": "softplus(fake.detach()).mean()"},

@@ -20,6 +20,7 @@ from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, DivergedError, SettingsError, UsageError
 from ganzoo.evaluation.during_training import scoring
 from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.fields import PIXELS
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.run import Run
 from ganzoo.training import phases
@@ -235,7 +236,7 @@ def test_too_few_samples_for_a_distance_are_noted(scored: Callable[..., Plan], r
     notes: list[str] = []
     plan = scored()
     image, z = (
-        Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),
+        Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0), kind="image", axes=PIXELS),
         Field(name="z", shape=(4,), source="normal"),
     )
     scoring(plan, registry, notes.append)([z], image, open_data(plan))
@@ -382,7 +383,7 @@ def test_samples_that_are_not_finite_are_divergence(
 ) -> None:
     plan = scored()
     image, z = (
-        Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0)),
+        Field(name="image", shape=(1, 28, 28), range=(-1.0, 1.0), kind="image", axes=PIXELS),
         Field(name="z", shape=(4,), source="normal"),
     )
     score = scoring(plan, registry)([z], image, open_data(plan))
