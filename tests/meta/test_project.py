@@ -325,3 +325,10 @@ def test_links_hold_on_the_site(pages: Path, page: str, uri: str, link: str, the
 def test_code_in_tables_shows_plain_pipes() -> None:
     text = "| a | `int \\| None` |\n|---|---|\n| b \\| c | `x` |\n\nNot here: `a \\| b`.\n"
     assert SITE["plain_pipes"](text) == text.replace("`int \\| None`", "`int | None`")
+
+
+def test_every_package_says_that_it_has_types() -> None:
+    packages = [file.parent for file in (ROOT / "plugins").glob("*/__init__.py")]
+    assert packages
+    untyped = [folder.name for folder in (ROOT / "ganzoo", *packages) if not (folder / "py.typed").exists()]
+    assert untyped == []
