@@ -78,6 +78,7 @@ while True:
 def test_another_version_trains_in_its_own_checkout(tmp_path: Path) -> None:
     folder = tmp_path / "benchmarks"
     folder.mkdir()
+    (folder / "__init__.py").touch()
     shutil.copy(versions.ROOT / "benchmarks/speed/step_gate.py", folder)
     (folder / "contender.py").write_text(OTHER_VERSION)
     every = versions.ratios(tmp_path, sys.executable, "vanilla", Places(), rounds=2, seconds=0.1)
