@@ -15,7 +15,8 @@ import numpy as np
 from ganzoo._version import __version__
 from ganzoo.api.networks import Networks
 from ganzoo.api.sources import ArraySource
-from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, LossSpec
+from ganzoo.api.evaluation import ClassifierData
+from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, ExtractorSpec, LossSpec
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
 from ganzoo.registry.discovery import Plugin
@@ -91,6 +92,30 @@ def build_loss(config: None = None) -> Any:
     return Logistic()
 
 
+class NearestMean:
+    """A classifier without a network: the class whose mean is nearest; its features are the values."""
+
+    identity = "nearest class mean, made up"
+    protocol = "values as they are"
+    accuracy = 1.0
+
+    def __init__(self, config: None, classifier_data: ClassifierData) -> None:
+        values, labels = self(classifier_data.pixels), classifier_data.labels[:, 0]
+        self._means = np.stack([values[labels == k].mean(0) for k in range(classifier_data.classes)])
+        predicted = self.probabilities(classifier_data.test_pixels).argmax(2)
+        self.accuracy = float((predicted == classifier_data.test_labels).mean())
+
+    def __call__(self, pixels: Any) -> Any:
+        """Samples (n, ...) -> their values (n, d)."""
+        return pixels.reshape(len(pixels), -1).astype(np.float32)
+
+    def probabilities(self, pixels: Any) -> Any:
+        """Samples (n, ...) -> (n, 1, classes)."""
+        distances = np.square(self(pixels)[:, None] - self._means).mean(2)
+        weights = 1 / (1e-6 + distances)
+        return (weights / weights.sum(1, keepdims=True))[:, None]
+
+
 SYNTHETIC = Plugin(
     name="testing",
     dist="ganzoo-testing",
@@ -112,6 +137,13 @@ SYNTHETIC = Plugin(
             needs=("image",),
         ),
         LossSpec(name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"),
+        ExtractorSpec(
+            name="made-up",
+            summary="Compares samples with the mean of each class.",
+            factory="ganzoo.testing.synthetic:NearestMean",
+            distance="made_up",
+            trained=True,
+        ),
     ),
 )
 """The records of this module as a plugin."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -199,10 +199,141 @@ SKETCHES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
+RECORDS = '''
+"""Data, media, an extractor, a classifier and a metric that the kit has nothing to say against."""
+import numpy as np
+from PIL import Image
 
-def failures(name: str) -> dict[str, str]:
+from ganzoo.api import (
+    ArraySource, DataError, DatasetSpec, ExtractorSpec, Field, Media, MediaSpec, MetricSpec, Preview,
+    as_floats, encode_image, hookimpl, write_bytes,
+)
+
+GANZOO_API_VERSION = 2
+WAVE = Field(name="wave", shape=(16,), kind="wave", range=(-1.0, 1.0), axes=("time",), free={"time": 4})
+LABEL = Field(name="label", dtype="int64", classes=("slow", "fast"))
+
+def waves(seed):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, 200)
+    turns = np.arange(16) / 16 * (1 + labels[:, None]) + random.random((200, 1))
+    heights = np.sin(2 * np.pi * turns).astype(np.float32)
+    return ArraySource(fields=(WAVE, LABEL), arrays={"wave": heights, "label": labels})
+
+def open_waves(argument, config):
+    if argument not in ("1", "2"):
+        raise DataError("There are no such waves.", fix="--data wave:1")
+    return waves(int(argument))
+
+def open_held_out(argument, config):
+    return waves(9)
+
+class Waves(Media):
+    suffixes, reads = (".wave",), (".wave",)
+    def __init__(self, config=None):
+        pass
+    def check(self, field):
+        if len(field.shape) != 1 or field.range != (-1.0, 1.0):
+            raise ValueError("a wave has one axis and the range -1..1")
+    # media: methods
+    def preview(self, field, samples, **options):
+        pixels = np.rint(127.5 * (as_floats(field, samples) + 1)).astype(np.uint8)
+        # media: preview
+        return Preview(suffix=".png", data=encode_image(Image.fromarray(pixels), ".png"))
+    def write(self, field, samples, path, **options):
+        write_bytes(path, b"wave" + np.rint(as_floats(field, samples) * 32767).astype("<i2").tobytes())
+        return [path]
+    def read(self, field, path, options):
+        content = path.read_bytes()
+        if content[:4] != b"wave":
+            raise ValueError("no waves")
+        return np.frombuffer(content[4:], "<i2").reshape(-1, *field.shape) / 32767
+
+class Heights:
+    identity, protocol = "the first heights", "heights as they are"
+    def __init__(self, config):
+        pass
+    def __call__(self, pixels):
+        features = pixels[:, :4].astype(np.float32)
+        # extractor: features
+        return features
+
+class Nearest(Heights):
+    def __init__(self, config, data):
+        features = self(data.pixels)
+        self.means = np.stack([features[data.labels[:, 0] == k].mean(0) for k in range(data.classes)])
+        self.accuracy = float((self.probabilities(data.test_pixels).argmax(2) == data.test_labels).mean())
+    def probabilities(self, pixels):
+        weights = 1 / (1e-3 + np.square(self(pixels)[:, None] - self.means).sum(2))
+        return (weights / weights.sum(1, keepdims=True))[:, None]
+
+def distance(config):
+    def score(comparison):
+        fake, real = comparison.fake.features, comparison.real.features
+        # metric: read
+        return {"mean_distance": float(np.linalg.norm(fake.mean(0) - real.mean(0)))}
+    return score
+
+@hookimpl
+def ganzoo_datasets():
+    return [DatasetSpec(name="wave", summary="Waves.", factory=f"{__name__}:open_waves", argument="NUMBER",
+                        held_out=f"{__name__}:open_held_out")]
+
+@hookimpl
+def ganzoo_media():
+    return [MediaSpec(name="wave", summary="Waves.", factory=f"{__name__}:Waves")]
+
+@hookimpl
+def ganzoo_extractors():
+    return [
+        ExtractorSpec(name="heights", summary="Heights.", factory=f"{__name__}:Heights", kinds=("wave",),
+                      distance="heights"),
+        ExtractorSpec(name="nearest", summary="Means.", factory=f"{__name__}:Nearest", kinds=("wave",),
+                      distance="nearest", trained=True),
+    ]
+
+@hookimpl
+def ganzoo_metrics():
+    return [MetricSpec(name="distance", summary="Of means.", factory=f"{__name__}:distance",
+                       needs=("wave",), better={"mean_distance": "lower"})]
+'''  # fmt: skip
+
+RECORD_SKETCHES: dict[str, dict[str, str]] = {
+    "says-what-it-needs": {'raise DataError("There are no such waves.", fix="--data wave:1")': 'argument = "1"'},
+    "opens-as-declared": {'classes=("slow", "fast")': 'classes=("slow",)'},
+    "same-data-each-time": {"default_rng(seed)": "default_rng()"},
+    "held-out-is-other-data": {"waves(9)": "waves(int(argument))"},
+    "knows-its-fields": {"# media: methods": "def claims(self, field):\n        return True"},
+    "previews-are-files": {'data=encode_image(Image.fromarray(pixels), ".png")': 'data=b""'},
+    "writes-files": {"return [path]": 'return [path.rename(path.with_suffix(".wav"))]'},
+    "reads-what-it-writes": {" / 32767": " / -32767"},
+    "refuses-broken-files": {'if content[:4] != b"wave"': "if False"},
+    "gives-numbers-to-metrics": {
+        "# media: methods": "def corruptions(self, field, values, random):\n"
+        "        return {'nan': lambda: values * np.float32(np.nan)}"
+    },
+    "leaves-samples-alone": {"# media: preview": "samples *= 0.5"},
+    "same-samples-same-files": {'".png")': '".png") + np.random.bytes(8)'},
+    "features-are-vectors": {"# extractor: features": "features = features.astype(np.float64)"},
+    "features-need-no-batch": {"# extractor: features": "features = features - features.mean(0)"},
+    "same-samples-same-features": {
+        "# extractor: features": "features = features + np.float32(1e-5 * np.random.rand())"
+    },
+    "leaves-pixels-alone": {"# extractor: features": "pixels[:] = 0"},
+    "probabilities-sum-to-one": {"(weights / weights.sum(1, keepdims=True))": "weights"},
+    "needs-exist": {'needs=("wave",)': 'needs=("wave", "smell")'},
+    "needs-are-enough": {"# metric: read": "comparison.fake.labels[0]"},
+    "same-samples-same-scores": {"# metric: read": "fake = fake + 1e-6 * np.random.rand()"},
+    "leaves-comparisons-alone": {"# metric: read": "fake[0] = fake[1]"},
+    "better-is-true": {'"mean_distance": "lower"': '"mean_distance": "higher"'},
+}  # fmt: skip
+GIVEN = ("wave:1",)
+
+
+def failures(name: str, sources: Sequence[str] = ()) -> dict[str, str]:
     """The text of each failed check."""
-    return {result.check: result.text for result in check_plugin(name) if result.status == "failed"}
+    results = check_plugin(name, sources=sources)
+    return {result.check: result.text for result in results if result.status == "failed"}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -212,26 +343,27 @@ def test_every_built_in_passes(name: str) -> None:
 
 def test_a_good_plugin_passes(install: Install) -> None:
     install("good-dist", "good", PLUGIN)
-    results = list(check_plugin("good"))
+    install("records", "records", RECORDS)
+    results = [*check_plugin("good"), *check_plugin("records", sources=GIVEN)]
     assert [result for result in results if result.status == "failed"] == []
     assert {result.check for result in results} == set(CHECKS)
-    assert {result.check for result in results if result.status == "skipped"} <= {
-        "options-survive-a-settings-file",
-    }
+    skipped = {(result.check, result.target) for result in results if result.status == "skipped"}
+    assert {check for check, _ in skipped} == {"options-survive-a-settings-file", "probabilities-sum-to-one"}
+    assert ("probabilities-sum-to-one", "extractor nearest") not in skipped
 
 
 def test_each_check_has_a_plugin_that_fails_it() -> None:
-    assert set(SKETCHES) == set(CHECKS)
+    assert SKETCHES.keys() | RECORD_SKETCHES.keys() == set(CHECKS)
 
 
-@pytest.mark.parametrize("check", sorted(SKETCHES))
+@pytest.mark.parametrize("check", sorted(SKETCHES | RECORD_SKETCHES))
 def test_a_bad_plugin_fails_its_check_and_no_other(install: Install, check: str) -> None:
-    source = PLUGIN
-    for old, new in SKETCHES[check].items():
+    source, sources = (PLUGIN, ()) if check in SKETCHES else (RECORDS, GIVEN)
+    for old, new in (SKETCHES | RECORD_SKETCHES)[check].items():
         assert old in source
         source = source.replace(old, new)
     install("bad", "bad", source)
-    found = failures("bad")
+    found = failures("bad", sources)
     assert set(found) == {check}, found
 
 
