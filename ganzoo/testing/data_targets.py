@@ -1,4 +1,4 @@
-"""The targets of checks that need no networks: media, datasets, extractors, metrics."""
+"""The targets of checks that need no networks: datasets, media, extractors, metrics."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ganzoo.api.media import Media, as_floats
 from ganzoo.api.sources import ArraySource, ItemSource
-from ganzoo.api.specs import DatasetSpec, ExtractorSpec, MediaSpec, MetricSpec, RecipeSpec
+from ganzoo.api.specs import DatasetSpec, ExtractorSpec, RecipeSpec
 from ganzoo.config.plan import Choice
 from ganzoo.data.dataset import Dataset
-from ganzoo.data.open_data import open_dataset, open_held_out
+from ganzoo.data.open_data import open_dataset
 from ganzoo.errors import DataError, GanzooError, SettingsError, UsageError
 from ganzoo.evaluation.metrics import NEEDS, Scorer
-from ganzoo.fields import DataInfo, Field, multiples_of, resized, steps_of
+from ganzoo.fields import DataInfo, Field, resized, steps_of
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling, factory_of
 from ganzoo.testing.check import Failed, NotApplicable, Stage
@@ -29,84 +29,87 @@ from ganzoo.testing.targets import Target
 MANY = 37  # samples in one file: odd, and more than a row or a preview has
 
 
-class DatasetTarget(Target):
-    """A dataset with its default options, and the argument that `--data` or a recipe gives."""
+class DataTarget(Target):
+    """A record with its default options. `sources` are those of `--data`, `data` their fields."""
 
-    stage: Stage = "dataset"
+    def __init__(
+        self, item: Item[Any], registry: Registry, data: Sequence[DataInfo], sources: Sequence[str]
+    ) -> None:
+        super().__init__(item.name, registry, data)
+        self.item, self.sources, self.kinds = item, sources, Kinds(registry)
+        self.stage = cast(Stage, item.kind)
+        self.names = (item.name, item.qualified)
+        self.options = item.spec.config() if item.spec.config else None
 
-    def __init__(self, item: Item[DatasetSpec], registry: Registry, sources: Sequence[str] = ()) -> None:
-        super().__init__(item.name, registry)
-        self.item, self.kinds = item, Kinds(registry)
-        self._given = [text for text in sources if text.partition(":")[0] in (item.name, item.qualified)]
-        self.choice = Choice(item, None if item.spec.config is None else item.spec.config())
+    @cached_property
+    def own(self) -> list[Dataset]:
+        """The datasets of the plugin that can be opened: the checks of the others say what is wrong."""
+        found = []
+        for item in Registry([self.item.plugin]).of_kind(DatasetSpec):
+            with suppress(GanzooError, NotApplicable):
+                found.append(DatasetTarget(item, self.registry, (), self.sources).dataset)
+        return found
+
+    @property
+    def known(self) -> list[DataInfo]:
+        """The fields of the data that is there."""
+        return [*self.data, *(dataset.info for dataset in self.own)]
+
+
+class DatasetTarget(DataTarget):
+    """A dataset, with the argument that `--data` or a recipe gives."""
 
     @cached_property
     def source(self) -> str:
         """The source to open: NAME, or NAME:ARGUMENT. NotApplicable if nobody says an argument."""
-        if self._given or not self.item.spec.argument:
-            return self._given[0] if self._given else self.name
+        for text in self.sources:
+            if text.partition(":")[0] in self.names:
+                return text
+        if not self.item.spec.argument:
+            return self.name
         for recipe in self.registry.of_kind(RecipeSpec):
-            name, _, argument = recipe.spec.data.partition(":")
-            if argument and name in (self.name, self.item.qualified):
-                with suppress(DataError):  # it may name files that are not here
-                    open_dataset(self.choice, recipe.spec.data, self.kinds)
+            if recipe.spec.data.partition(":")[0] in self.names:
+                with suppress(GanzooError):  # it may name files that are not here
+                    self.opened(recipe.spec.data)
                     return recipe.spec.data
         raise NotApplicable(f"it needs data: --data {self.name}:{self.item.spec.argument}")
+
+    def opened(self, source: str) -> Dataset:
+        """The checked samples of a source."""
+        return open_dataset(Choice(self.item, self.options), source, self.kinds)
 
     @cached_property
     def dataset(self) -> Dataset:
         """Its checked samples."""
-        return open_dataset(self.choice, self.source, self.kinds)
+        return self.opened(self.source)
 
-    @cached_property
-    def held_out(self) -> Dataset | None:
-        """Its held-out samples."""
-        return open_held_out(self.choice, self.source, self.kinds)
-
-    def opened(self, part: str = "factory") -> ArraySource | ItemSource | None:
+    def made(self) -> ArraySource | ItemSource:
         """What its factory returns, not checked."""
-        factory, argument = factory_of(self.item, part), self.source.partition(":")[2]
+        factory, argument = factory_of(self.item), self.source.partition(":")[2]
         with calling(self.item):
-            found: ArraySource | ItemSource | None = factory(argument, self.choice.options)
+            found: ArraySource | ItemSource = factory(argument, self.options)
         return found
 
 
-class MediaTarget(Target):
-    """A media with its default options."""
-
-    stage: Stage = "media"
-
-    def __init__(
-        self,
-        item: Item[MediaSpec],
-        registry: Registry,
-        data: Sequence[DataInfo],
-        own: Sequence[DatasetTarget],
-    ) -> None:
-        """`own`: datasets of the same plugin, whose samples are taken first."""
-        super().__init__(item.name, registry, data)
-        self.item, self._own = item, own
-        self._folder = Path(tempfile.mkdtemp(prefix="ganzoo-check-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+class MediaTarget(DataTarget):
+    """A media, with samples of the plugin's own datasets and with made-up ones."""
 
     @cached_property
     def media(self) -> Media:
         """The media."""
-        return Kinds(self.registry).of(self.item.qualified)
+        return self.kinds.of(self.item.qualified)
 
     @cached_property
     def samples(self) -> list[tuple[Field, Array]]:
         """Fields of this kind, each with samples."""
-        names, found = (self.name, self.item.qualified), list[tuple[Field, Array]]()
-        for target in self._own:
-            with suppress(GanzooError, NotApplicable):  # its own checks say what is wrong with it
-                found += [
-                    (field, as_floats(field, target.dataset.arrays[field.name][:MANY]))
-                    for field in target.dataset.fields
-                    if field.kind in names
-                ]
-        fields = [field for name in names for field in fields_of_kind(name, Kinds(self.registry), self.data)]
-        found += [(field, ramps(field, MANY)) for field in dict.fromkeys(fields)]
+        found = [
+            (field, as_floats(field, data.arrays[field.name][:MANY]))
+            for data in self.own
+            for field in data.fields
+            if field.kind in self.names
+        ]
+        fields = fields_of_kind(self.item.qualified, self.kinds, self.data)
+        found += [(field, ramps(field, MANY, field.shape)) for field in fields]
         if not found:
             raise Failed(
                 "No made-up field is of this kind, and no dataset of the plugin has one.",
@@ -115,65 +118,55 @@ class MediaTarget(Target):
         return found
 
     def cases(self) -> Iterator[tuple[Field, Array]]:
-        """Samples that previews and files must show: many, one, those at the ends of the range, other sizes."""
+        """Samples that previews and files must show: many, one, at the ends of the range, other sizes."""
         for field, samples in self.samples:
             yield field, samples.copy()
             yield field, samples[:1].copy()
-            if field.range is not None:
-                for end in field.range:
-                    yield field, samples[:2] * 0 + end
-            steps = {axis: count + 1 for axis, count in steps_of([field]).items()}
-            if multiples_of([field]):
+            yield from ((field, samples[:2] * 0 + end) for end in field.range or ())
+            if field.free:
+                steps = {axis: count + 1 for axis, count in steps_of([field]).items()}
                 yield field, ramps(field, 3, resized(field, steps).shape)
 
     def path(self, suffix: str) -> Path:
         """The path of a file in a new folder."""
         return Path(tempfile.mkdtemp(dir=self._folder)) / f"samples{suffix}"
 
+    @cached_property
+    def _folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="ganzoo-check-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
-class MetricTarget(Target):
-    """A metric with its default options, and made-up samples that have what it needs."""
 
-    stage: Stage = "metric"
+class MetricTarget(DataTarget):
+    """A metric, and made-up samples that have what it needs."""
 
-    def __init__(self, item: Item[MetricSpec], registry: Registry, data: Sequence[DataInfo]) -> None:
-        super().__init__(item.name, registry, data)
-        self.item = item
+    @cached_property
+    def _distances(self) -> set[str]:
+        return {item.spec.distance for item in self.registry.of_kind(ExtractorSpec)}
 
     @property
     def unknown(self) -> list[str]:
         """Needs that nothing here can meet."""
-        kinds = Kinds(self.registry)
-        known = {*NEEDS, *(item.spec.distance for item in self.registry.of_kind(ExtractorSpec))}
-        needs = self.item.spec.needs
-        return [
-            need for need in needs if need not in known and not kinds.knows(need) and need[:6] != "field:"
-        ]
+        named = {*NEEDS, *self._distances}
+        needs = [need for need in self.item.spec.needs if not need.startswith("field:")]
+        return [need for need in needs if need not in named and not self.kinds.knows(need)]
 
-    def evidence(self, *more: str) -> Iterator[Evidence]:
-        """What it needs, and `more`, for fields of the kinds that it is for."""
-        kinds, needs = Kinds(self.registry), {*self.item.spec.needs, *more}
-        distances = {item.spec.distance for item in self.registry.of_kind(ExtractorSpec)} & needs
-        for field in fields_for(needs, self.registry, self.data):
-            yield Evidence(field, kinds, needs, "".join(sorted(distances)[:1]))
-
-    def scorer(self, evidence: Evidence) -> Scorer:
-        """A new function of the metric."""
-        return Scorer([self.item], evidence.space, evidence.real_data, targets="targets" in evidence.needs)
+    def evidence(self, *more: str) -> Iterator[tuple[Evidence, Scorer]]:
+        """What it needs, and `more`, for fields of the kinds that it is for; each with a new function."""
+        needs = {*self.item.spec.needs, *more}
+        distance = "".join(sorted(self._distances & needs)[:1])
+        for field in fields_for(needs, self.registry, self.known):
+            made = Evidence(field, self.kinds, needs, distance)
+            yield made, Scorer([self.item], made.space, made.real_data, targets="targets" in needs)
 
 
-class ExtractorTarget(Target):
-    """An extractor with its default options, and made-up samples that it takes."""
-
-    stage: Stage = "extractor"
-
-    def __init__(self, item: Item[ExtractorSpec], registry: Registry, data: Sequence[DataInfo]) -> None:
-        super().__init__(item.name, registry, data)
-        self.item = item
+class ExtractorTarget(DataTarget):
+    """An extractor, trained on made-up samples if it is a classifier."""
 
     @cached_property
     def extractor(self) -> Any:
-        """The extractor, trained on samples of the first field. NotApplicable without the files it needs."""
+        """The extractor. NotApplicable if it needs files of the user."""
         try:
             return self.built()
         except (SettingsError, UsageError, DataError) as error:
@@ -181,24 +174,28 @@ class ExtractorTarget(Target):
 
     def built(self) -> Any:
         """A new extractor."""
-        spec, factory = self.item.spec, factory_of(self.item)
-        options = spec.config() if spec.config else None
-        if not spec.trained:
-            return factory(options)
-        evidence = Evidence(self._fields[0], Kinds(self.registry), ("classifier",))
-        return factory(options, evidence.classifier_data)
+        factory, trained = factory_of(self.item), self.item.spec.trained
+        data = [Evidence(self._fields[0], self.kinds, ()).classifier_data] if trained else []
+        return factory(self.options, *data)
 
     @cached_property
     def _fields(self) -> list[Field]:
-        kinds = Kinds(self.registry)
-        fields = [field for kind in self.item.spec.kinds for field in fields_of_kind(kind, kinds, self.data)]
-        found = [field for field in fields if kinds.of(field.kind).extractable(field)]
-        if not found:
+        fields = [
+            field
+            for kind in self.item.spec.kinds
+            for field in fields_of_kind(kind, self.kinds, self.known)
+            if self.kinds.of(field.kind).extractable(field)
+        ]
+        if not fields:
             raise NotApplicable("no made-up samples are of its kinds: --data SOURCE")
-        return found[:1] if self.item.spec.trained else found
+        return fields[:1] if self.item.spec.trained else fields
 
     def samples(self, n: int) -> Iterator[Array]:
         """Samples of each field that it takes, in the form for extractors."""
-        kinds = Kinds(self.registry)
         for field in self._fields:
-            yield kinds.of(field.kind).metric_values(field, clusters(field, 1)[0][:n])
+            yield self.kinds.of(field.kind).metric_values(field, clusters(field, 1)[0][:n])
+
+
+TARGETS: dict[str, type[DataTarget]] = {
+    "dataset": DatasetTarget, "media": MediaTarget, "extractor": ExtractorTarget, "metric": MetricTarget,
+}  # fmt: skip

@@ -12,10 +12,7 @@ from ganzoo.api.specs import (
     ArchitectureSpec,
     AugmentationSpec,
     DatasetSpec,
-    ExtractorSpec,
     LossSpec,
-    MediaSpec,
-    MetricSpec,
     RecipeSpec,
     TermSpec,
 )
@@ -28,7 +25,7 @@ from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
 from ganzoo.testing.checks import CHECKS
-from ganzoo.testing.data_targets import DatasetTarget, ExtractorTarget, MediaTarget, MetricTarget
+from ganzoo.testing.data_targets import TARGETS
 from ganzoo.testing.synthetic import COUNT, SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,
@@ -113,6 +110,8 @@ def _is_part(part: Target, whole: Target) -> bool:
     """
     if part.stage == "record":
         return part.name == str(whole)
+    if whole.stage in ("media", "extractor", "metric"):  # they are tested on its samples
+        return part.stage == "dataset"
     if whole.stage == "term":
         return part.stage in ("architecture", "loss")
     return isinstance(whole, RecipeTarget) and (part.stage, part.name) in whole.parts
@@ -153,11 +152,11 @@ def session_of(
 
 
 def _infos(sources: Sequence[str], registry: Registry, plugin: Plugin) -> Iterator[DataInfo]:
-    """The fields of each source. A dataset of the plugin itself that cannot be opened fails its own checks."""
+    """The fields of each source; a dataset of the plugin itself that cannot be opened has none."""
     for source in sources:
         try:
             yield fields_of(source, registry)
-        except GanzooError:
+        except GanzooError:  # for a dataset of the plugin, a check says it
             if registry.find(DatasetSpec, source.partition(":")[0]).plugin is not plugin:
                 raise
 
@@ -195,13 +194,11 @@ def _targets(
     plugin: Plugin, registry: Registry, data: tuple[DataInfo, ...], sources: Sequence[str]
 ) -> Iterator[Target]:
     own = Registry([plugin])
-    datasets = [DatasetTarget(item, registry, sources) for item in own.of_kind(DatasetSpec)]
     yield PluginTarget(plugin, registry)
     yield from (RecordTarget(item, registry) for item in own.items if not isinstance(item.spec, RecipeSpec))
-    yield from datasets
-    yield from (MediaTarget(item, registry, data, datasets) for item in own.of_kind(MediaSpec))
-    yield from (ExtractorTarget(item, registry, data) for item in own.of_kind(ExtractorSpec))
-    yield from (MetricTarget(item, registry, data) for item in own.of_kind(MetricSpec))
+    yield from (
+        TARGETS[item.kind](item, registry, data, sources) for item in own.items if item.kind in TARGETS
+    )
     yield from (ArchitectureTarget(item, registry, data) for item in own.of_kind(ArchitectureSpec))
     yield from (LossTarget(item, registry) for item in own.of_kind(LossSpec))
     yield from (TermTarget(item, registry, data) for item in own.of_kind(TermSpec))

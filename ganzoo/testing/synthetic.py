@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ganzoo._version import __version__
+from ganzoo.api.evaluation import ClassifierData
 from ganzoo.api.networks import Networks
 from ganzoo.api.sources import ArraySource
-from ganzoo.api.evaluation import ClassifierData
 from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, ExtractorSpec, LossSpec
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
@@ -93,17 +93,14 @@ def build_loss(config: None = None) -> Any:
 
 
 class NearestMean:
-    """A classifier without a network: the class whose mean is nearest; its features are the values."""
+    """A classifier without a network: the class whose mean is nearest. Its features are the values."""
 
-    identity = "nearest class mean, made up"
-    protocol = "values as they are"
-    accuracy = 1.0
+    identity = protocol = "made up"
 
-    def __init__(self, config: None, classifier_data: ClassifierData) -> None:
-        values, labels = self(classifier_data.pixels), classifier_data.labels[:, 0]
-        self._means = np.stack([values[labels == k].mean(0) for k in range(classifier_data.classes)])
-        predicted = self.probabilities(classifier_data.test_pixels).argmax(2)
-        self.accuracy = float((predicted == classifier_data.test_labels).mean())
+    def __init__(self, config: None, data: ClassifierData) -> None:
+        values, labels = self(data.pixels), data.labels[:, 0]
+        self._means = np.stack([values[labels == k].mean(0) for k in range(data.classes)])
+        self.accuracy = float((self.probabilities(data.test_pixels).argmax(2) == data.test_labels).mean())
 
     def __call__(self, pixels: Any) -> Any:
         """Samples (n, ...) -> their values (n, d)."""
@@ -111,10 +108,17 @@ class NearestMean:
 
     def probabilities(self, pixels: Any) -> Any:
         """Samples (n, ...) -> (n, 1, classes)."""
-        distances = np.square(self(pixels)[:, None] - self._means).mean(2)
-        weights = 1 / (1e-6 + distances)
+        weights = 1 / (1e-6 + np.square(self(pixels)[:, None] - self._means).mean(2))
         return (weights / weights.sum(1, keepdims=True))[:, None]
 
+
+CLASSIFIER = ExtractorSpec(
+    name="made-up",
+    summary="Compares samples with the mean of each class.",
+    factory="ganzoo.testing.synthetic:NearestMean",
+    distance="made_up",
+    trained=True,
+)
 
 SYNTHETIC = Plugin(
     name="testing",
@@ -137,13 +141,7 @@ SYNTHETIC = Plugin(
             needs=("image",),
         ),
         LossSpec(name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"),
-        ExtractorSpec(
-            name="made-up",
-            summary="Compares samples with the mean of each class.",
-            factory="ganzoo.testing.synthetic:NearestMean",
-            distance="made_up",
-            trained=True,
-        ),
+        CLASSIFIER,
     ),
 )
 """The records of this module as a plugin."""

@@ -1,20 +1,11 @@
 """The checks of the conformance kit, a file for each kind of record; importing this fills `CHECKS`."""
 
 from ganzoo.testing.check import CHECKS
-from ganzoo.testing.checks import (
-    architecture,
-    augmentation,
-    dataset,
-    extractor,
-    image,
-    loss_and_term,
-    media,
-    metric,
-    plugin,
-    recipe,
-)
+from ganzoo.testing.checks import architecture, augmentation, image, loss_and_term, plugin, recipe
+
+from ganzoo.testing.checks import dataset_and_media, metric_and_extractor  # isort: skip
 
 __all__ = [
-    "CHECKS", "architecture", "augmentation", "dataset", "extractor", "image", "loss_and_term", "media",
-    "metric", "plugin", "recipe",
+    "CHECKS", "architecture", "augmentation", "dataset_and_media", "image", "loss_and_term",
+    "metric_and_extractor", "plugin", "recipe",
 ]  # fmt: skip
