@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ganzoo import testing
+from ganzoo.api import DataError
 from ganzoo.registry.registry import load_registry
 from ganzoo.testing.check import CHECKS
 from ganzoo.testing.pytest_suite import PluginSuite, _session
 from ganzoo.testing.runner import check_plugin, fields_of, session_of
+from tests.plugins.test_datasets import write_idx
 
 Install = Callable[..., Path]
 
@@ -461,3 +465,96 @@ def test_a_check_that_needs_a_failed_one_is_no_pass(install: Install) -> None:
     assert blocked
     with pytest.raises(pytest.skip.Exception, match="needs"):
         suite().test_plugin(next(case for case in _session(suite).cases if str(case) == str(blocked[0])))
+
+
+OTHERS = """
+from ganzoo.api import DatasetSpec, RecipeSpec, hookimpl
+
+GANZOO_API_VERSION = 2
+
+
+def crash(argument, config):
+    raise RuntimeError("this package is broken")
+
+
+@hookimpl
+def ganzoo_datasets():
+    return [DatasetSpec(name="crash", summary="Crashes.", factory=f"{__name__}:crash")]
+
+
+@hookimpl
+def ganzoo_recipes():
+    common = {"summary": "Broken.", "architecture": "volumes", "loss": "non-saturating"}
+    return [
+        RecipeSpec(name="a-crash", data="crash", **common),
+        RecipeSpec(name="a-missing", data="nowhere", **common),
+        RecipeSpec(name="a-typo", data="volumes", settings={"train.imges": 5}, **common),
+    ]
+"""
+
+
+def test_broken_recipes_of_another_package_do_not_fail_mine(install: Install) -> None:
+    install("others", "others", OTHERS)
+    install("volumes", "volumes", VOLUMES)
+    assert failures("volumes") == {}
+    assert set(failures("others")) == {"opens-as-declared", "resolves", "trains"}
+
+
+# --- data that the kit must be told ---------------------------------------------------------------
+
+
+def test_a_dataset_that_needs_a_path_is_no_pass_without_it(install: Install) -> None:
+    install("records", "records", RECORDS)
+    results = {(r.target, r.check): r for r in check_plugin("records")}
+    opened = results["dataset wave", "opens-as-declared"]
+    assert (opened.status, opened.text) == ("skipped", "it needs data: --data wave:NUMBER")
+    for target, check in (("media wave", "knows-its-fields"), ("metric distance", "needs-are-enough")):
+        assert results[target, check].status == "failed"
+        assert "--data SOURCE" in results[target, check].text
+
+
+def test_the_suite_gives_data_to_datasets_and_media(install: Install) -> None:
+    install("records", "records", RECORDS)
+    suite = type("Suite", (PluginSuite,), {"plugin": "records", "sources": GIVEN})
+    session = _session(suite)
+    assert {case.check.stage for case in session.cases} >= {"dataset", "media", "extractor", "metric"}
+    for case in session.cases:
+        if case.target.stage == "dataset":
+            suite().test_plugin(case)
+
+
+def test_data_of_another_plugin_that_cannot_be_opened_is_an_error(install: Install) -> None:
+    install("records", "records", RECORDS)
+    with pytest.raises(DataError, match="no toy distribution"):
+        session_of("records", sources=("toy:nothing",))
+    assert set(failures("records", ("wave:3",))) >= {"opens-as-declared"}
+
+
+@pytest.mark.parametrize("source", ["npy", "npz", "folder", "pairs", "unpaired", "idx", "csv"])
+def test_the_built_in_datasets_of_files_pass(source: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    path = tmp_path / "data"
+    if source == "csv":
+        rows = [f"{a:.3f},{a * b:.3f},{'red' if b > 1 else 'green'}" for a, b in random.gamma(2, 1, (90, 2))]
+        path.write_text("\n".join(["x,y,colour", *rows]))
+    elif source in ("npy", "npz"):
+        path = path.with_suffix(f".{source}")
+        rows = random.normal(size=(40, 3)).astype(np.float32)
+        np.save(path, rows) if source == "npy" else np.savez(path, x=rows)
+    elif source == "idx":
+        path.mkdir()
+        for split in ("train", "t10k"):
+            write_idx(path / f"{split}-images-idx3-ubyte", random.integers(0, 256, (30, 9, 9), np.uint8))
+            write_idx(path / f"{split}-labels-idx1-ubyte", random.integers(0, 4, 30).astype(np.uint8))
+    else:
+        for side in ("a", "b"):
+            (path / side).mkdir(parents=True)
+            for name in range(12):
+                Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(
+                    path / side / f"{name}.png"
+                )
+    plugin = "tables" if source == "csv" else "datasets"
+    session = session_of(plugin, sources=(f"{source}:{path}",))
+    results = [session.result(case) for case in session.cases if str(case.target) == f"dataset {source}"]
+    assert [result for result in results if result.status == "failed"] == []
+    assert {"opens-as-declared", "same-data-each-time"} <= {r.check for r in results if r.status == "passed"}
