@@ -81,8 +81,8 @@ def held_out_is_other_data(target: DatasetTarget) -> None:
         demand(facts[0] == facts[1], f"Training has the field {facts[0]}, the held-out part {facts[1]}.")
         if field.dtype == "int64":
             continue
-        ours = [row.tobytes() for row in target.dataset.arrays[field.name]]
-        others, known = [row.tobytes() for row in held_out.arrays[field.name][:FEW]], set(ours)
+        ours = [hash(row.tobytes()) for row in target.dataset.arrays[field.name]]
+        others, known = [hash(row.tobytes()) for row in held_out.arrays[field.name][:FEW]], set(ours)
         # Rows of few values are alike by chance; then training samples are alike, too.
         usual = 1 - len(known) / len(ours) + 0.1 + len(others) ** -0.5
         share = sum(row in known for row in others) / len(others)
