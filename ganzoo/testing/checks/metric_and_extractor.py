@@ -115,10 +115,11 @@ def features_need_no_batch(target: ExtractorTarget) -> None:
 @check("extractor", "features-are-vectors")
 def same_samples_same_features(target: ExtractorTarget) -> None:
     """The same samples have the same features, also from a new extractor, and do not change."""
-    other = target.extractor if target.item.spec.trained else target.built()
+    extractor = target.extractor
+    other = extractor if target.item.spec.trained else target.built()
     for samples in target.samples(COUNT):
         given = samples.copy()
-        features = target.extractor(given)
+        features = extractor(given)
         demand(np.array_equal(given, samples), "It changes the samples that it gets.", "work on a copy")
         demand(
             np.array_equal(other(samples), features),
