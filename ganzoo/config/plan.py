@@ -102,6 +102,8 @@ class Plan:
         train = plain(self.train)
         if self.train.warm_start:
             train["warm_start"] = str(Path(self.train.warm_start).expanduser().absolute())
+        if self.train.condition_table:
+            train["conditions"] = f"table:{self.train.condition_table}"
         tables: dict[str, Any] = {
             "recipe": self.name,
             "complete": True,

@@ -54,8 +54,9 @@ class TrainSettings:
     half the learning rates, at most three times. `pack`: the number of samples that discriminators score
     together, as one (Lin et al. 2018, PacGAN). `conditions`: where the conditions of generated samples come
     from: "real", those of the real batch; "shares", those of other samples of the data, so classes keep their
-    shares; "uniform", each class equally likely, and other conditions as with "shares". `warm_start`: a run
-    directory; the networks begin with its weights, where names and shapes agree.
+    shares; "uniform", each class equally likely, and other conditions as with "shares"; "table:FILE", rows
+    of a .csv or .npz file. `warm_start`: a run directory; the networks begin with its weights, where names
+    and shapes agree.
     """
 
     images: Count | None = None
@@ -67,7 +68,7 @@ class TrainSettings:
     pack: Count = 1
     reuse_fakes: bool = False
     replay: Annotated[int, Bound(ge=0, le=100_000)] = 0
-    conditions: Literal["real", "shares", "uniform"] = "real"
+    conditions: str = "real"
     warm_start: str = ""
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
@@ -87,6 +88,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.keep_best and not _BEST.fullmatch(self.keep_best):
             raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
+        if self.conditions not in ("real", "shares", "uniform") and not self.condition_table:
+            raise ValueError(f"conditions is real, shares, uniform or table:FILE, not '{self.conditions}'")
         if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
             raise ValueError("with reuse_fakes, generator_batch_size must equal batch_size: do not set it")
         if 0 < self.replay < self.batch_size:
@@ -104,6 +107,12 @@ class TrainSettings:
         if self.minutes is not None:
             share = max(share, seconds / (60.0 * self.minutes))
         return min(1.0, share)
+
+    @property
+    def condition_table(self) -> Path | None:
+        """The file of `conditions`, if they come from one."""
+        kind, _, file = self.conditions.partition(":")
+        return Path(file).expanduser().absolute() if kind == "table" and file else None
 
     @property
     def best_name(self) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganzoo.api.networks import Networks
 from ganzoo.api.training import Batch
+from ganzoo.data.batches import Batches
 from ganzoo.fields import Field
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
@@ -97,12 +98,14 @@ class Conditions:
     """The conditions of generated samples that are not those of the real batch (`train.conditions`).
 
     `names`: those that each generator reads. `uniform` are drawn, each class equally likely; `others` come
-    from other samples of the data.
+    from rows of a `table` with this `fingerprint`, or else from other samples of the data.
     """
 
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
     uniform: tuple[Field, ...] = ()
     others: tuple[str, ...] = ()
+    table: Batches | None = None
+    fingerprint: str = ""
 
     def of(self, generator: str, batch: Batch) -> Batch:
         """The conditions of that generator in a batch."""
