@@ -10,7 +10,7 @@ import dataclasses
 import re
 import tomllib
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 from pydantic import Field as Bound
 
-from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule
+from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule, scheduled
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
 
@@ -170,14 +170,11 @@ class OptimizerSettings:
     @property
     def host_schedules(self) -> list[str]:
         """Scheduled options that kernels take as numbers of the host: a captured graph would keep them."""
-        names = ("betas", "eps", "weight_decay", "momentum", "clip_value")
-        values = {name: getattr(self, name) for name in names}
-        moving = [
-            name
-            for name, value in values.items()
-            if any(isinstance(v, Schedule) for v in (value if isinstance(value, tuple) else (value,)))
+        names = {"betas", "eps", "weight_decay", "momentum", "clip_value"}
+        return [
+            *names.intersection(scheduled(self)),
+            *(["momentum"] if self.momentum_final is not None else []),
         ]
-        return moving + (["momentum"] if self.momentum_final is not None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,11 +316,9 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
         for name, value in values.items()
     }
     schedules = _schedules(cls, given, where, origins)
-    numbers = {**given, **{name: _first(value) for name, value in schedules.items()}}
-    for name, value in schedules.items():
-        for variant in _variants(value):
-            _validated(cls, {**numbers, name: variant}, where, origins)
-    result = _validated(cls, numbers, where, origins)
+    for end in (min, max, lambda values: values[0]):
+        numbers = {name: _numbers(value, end) for name, value in schedules.items()}
+        result = _validated(cls, {**given, **numbers}, where, origins)
     for name, value in schedules.items():
         object.__setattr__(result, name, value)  # config dataclasses are frozen
     return result
@@ -379,20 +374,11 @@ def _is_float(cls: type[Any], name: str) -> bool:
     return float in kinds
 
 
-def _first(value: Any) -> Any:
-    """A value with the first number of each schedule in its place."""
+def _numbers(value: Any, end: Callable[[tuple[float, ...]], float]) -> Any:
+    """A value with one of its numbers in place of each schedule."""
     if isinstance(value, tuple):
-        return tuple(map(_first, value))
-    return value.values[0] if isinstance(value, Schedule) else value
-
-
-def _variants(value: Any) -> Iterator[Any]:
-    """The value with each number of each schedule in its place, one after the other."""
-    items = value if isinstance(value, tuple) else (value,)
-    for at, item in enumerate(items):
-        for number in item.values if isinstance(item, Schedule) else ():
-            changed = tuple(number if place == at else _first(other) for place, other in enumerate(items))
-            yield changed if isinstance(value, tuple) else changed[0]
+        return tuple(_numbers(item, end) for item in value)
+    return end(value.values) if isinstance(value, Schedule) else value
 
 
 def _texts(cls: type[Any]) -> set[str]:
