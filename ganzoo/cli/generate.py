@@ -152,9 +152,7 @@ def command(
             f"{cells:,} {media.nouns} are too many for a file; the limit is {media.most:,}.",
             fix="-o samples.npz",
         )
-    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
-    if loaded.provider_note:
-        click.echo(loaded.provider_note, err=True)
+    _say_provider(loaded)
     vectors = {
         field.name: numbers[field.name]
         for field in loaded.inputs
@@ -169,6 +167,12 @@ def command(
         in_rows = width if classes or steps is not None else None
         output = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)[0]
     _report(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+
+
+def _say_provider(loaded: Generator) -> None:
+    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
+    if loaded.provider_note:
+        click.echo(loaded.provider_note, err=True)
 
 
 def _report(
@@ -239,9 +243,7 @@ def _translate(
 ) -> None:
     from ganzoo.cli.generate_from import translate
 
-    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
-    if loaded.provider_note:
-        click.echo(loaded.provider_note, err=True)
+    _say_provider(loaded)
     written, n, shape = translate(loaded, kinds, given, output, **options)
     _report(loaded, written, n, options["seed"], shape, as_json)
 
