@@ -351,9 +351,7 @@ def _schedules(
     found: dict[str, Any] = {}
     for name, value in given.items():
         listed = value if isinstance(value, (list, tuple)) else (value,)
-        if not any(map(is_schedule, listed)) or name in _texts(cls) or name not in option_names(cls):
-            continue
-        if not _is_float(cls, name):
+        if not any(map(is_schedule, listed)) or not _is_float(cls, name):
             continue  # a text like any other, or what validation refuses
         try:
             read = tuple(parse_schedule(item) if is_schedule(item) else item for item in listed)
@@ -369,9 +367,8 @@ def _schedules(
 
 def _is_float(cls: type[Any], name: str) -> bool:
     """Whether an option is a floating-point number, optional or not, or a tuple of such."""
-    kind = typing.get_type_hints(cls)[name]
-    kinds = [kind, *typing.get_args(kind)]
-    return float in kinds
+    kind = typing.get_type_hints(cls).get(name)
+    return float in (kind, *typing.get_args(kind))
 
 
 def _numbers(value: Any, end: Callable[[tuple[float, ...]], float]) -> Any:

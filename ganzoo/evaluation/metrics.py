@@ -11,7 +11,7 @@ from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.features import VALUES, FeatureSpace
 from ganzoo.evaluation.real_data import RealData
-from ganzoo.registry.registry import Item, Registry, calling, factory_of
+from ganzoo.registry.registry import Item, Registry, calling, made_by
 
 Metric = Item[MetricSpec]
 
@@ -175,19 +175,15 @@ class Scorer:
 
     def _values(self, item: Metric, comparison: Comparison) -> dict[str, float]:
         with calling(item):
-            values = self._function(item)(comparison)
+            if item.qualified not in self._functions:
+                self._functions[item.qualified] = made_by(item)
+            values = self._functions[item.qualified](comparison)
         if not isinstance(values, Mapping):
             raise PluginError(
                 f"The metric '{item.name}' returned {type(values).__name__}, not scores by name.",
                 where=item.qualified,
             )
         return {str(name): _number(item, name, value) for name, value in values.items()}
-
-    def _function(self, item: Metric) -> Any:
-        if item.qualified not in self._functions:
-            spec = item.spec
-            self._functions[item.qualified] = factory_of(item)(spec.config() if spec.config else None)
-        return self._functions[item.qualified]
 
 
 def _check_names(item: Metric, names: Iterable[str], owners: Mapping[str, Metric]) -> None:

@@ -11,7 +11,7 @@ from ganzoo.api.media import ARRAY, Media, Preview
 from ganzoo.api.specs import MediaSpec
 from ganzoo.errors import DataError, PluginError
 from ganzoo.fields import Field
-from ganzoo.registry.registry import Item, Registry, calling, factory_of
+from ganzoo.registry.registry import Item, Registry, calling, made_by
 
 _REFUSES = ("check", "read")  # methods whose ValueError and OSError are answers
 _PREVIEWS = ("preview", "neighbours")  # methods that return a file
@@ -91,9 +91,7 @@ def _is_suffix(text: Any) -> bool:
 
 
 def _built(item: Item[MediaSpec]) -> Media:
-    factory = factory_of(item)
-    with calling(item):
-        media = factory(item.spec.config() if item.spec.config else None)
+    media = made_by(item)
     suffixes = (*media.suffixes, *media.reads) if isinstance(media, Media) else (None,)
     if not all(map(_is_suffix, suffixes)):
         raise PluginError(

@@ -108,7 +108,7 @@ def _is_part(part: Target, whole: Target) -> bool:
     A term depends on all networks and losses, because the networks for its test are chosen later.
     """
     if part.stage == "record":
-        return part.name == str(whole)
+        return str(part) == str(whole)
     if whole.stage == "term":
         return part.stage in ("architecture", "loss")
     return isinstance(whole, RecipeTarget) and (part.stage, part.name) in whole.parts
