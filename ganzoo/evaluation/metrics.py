@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ganzoo.api.specs import ExtractorSpec, MetricSpec
@@ -15,7 +15,8 @@ from ganzoo.registry.registry import Item, Registry, calling, made_by
 
 Metric = Item[MetricSpec]
 
-Failed = Callable[[Metric, GanzooError], None]
+Failures = dict[str, GanzooError]
+"""The errors of metrics that failed, by the metric's name."""
 
 # What metrics may need, in words for users. Any other need is a kind of data, or an extractor, named by its
 # distance.
@@ -122,12 +123,12 @@ class Scorer:
         comparison: Comparison,
         *,
         reference: bool = False,
-        failed: Failed | None = None,
+        failures: Failures | None = None,
     ) -> dict[str, float]:
         """The scores of a comparison; for a `reference` row only the metrics that are meant for one.
 
         PluginError when a metric fails, returns no finite numbers, or uses the score name of another metric.
-        With `failed`, that function gets the error instead, and the metric is left out. UsageError when no
+        With `failures`, the error goes there instead, and the metric is left out. UsageError when no
         metric applies.
         """
         conditioned, training = comparison.fake.labels is not None, comparison.training is not None
@@ -145,13 +146,13 @@ class Scorer:
                 values = self._values(item, comparison)
                 _check_names(item, values, owners)
             except GanzooError as error:
-                if failed is None:
+                if failures is None:
                     raise
-                failed(item, error)
+                failures.setdefault(item.name, error)
                 continue
             found |= values
             owners |= dict.fromkeys(values, item)
-        if not found and not reference and failed is None:
+        if not found and not reference and failures is None:
             raise self._none_applies(conditioned, training)
         return found
 

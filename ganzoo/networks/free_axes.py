@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,98 +48,72 @@ def check_free_axes(networks: Networks, info: DataInfo, where: str) -> None:
                 where=where,
                 fix="make the axis free in an input, too: the sizes of inputs decide the sizes of outputs",
             )
-        if steps:
-            _check_layers(name, net, steps, where)
-            _, usual = _tried(net, inputs)
-            traces = [
-                _check(name, net, [resized(item, tried) for item in inputs], outputs, tried, usual, where)
-                for tried in other_steps(steps)[:2]
-            ]
-            _check_loops(name, traces, steps, where)
+        if not steps:
+            continue
+        try:
+            _check(net, inputs, outputs, steps)
+        except _UnfitError as error:
+            axes = ("axis " if len(steps) == 1 else "axes ") + ", ".join(f"'{axis}'" for axis in steps)
+            raise PluginError(
+                f"'{name}' cannot have the free {axes}: {error}.",
+                where=f"{where}: {error.cause}" if error.cause else where,
+                fix=f"{error.fix}, or declare the axis not free",
+            ) from error
 
 
-def _check_layers(name: str, net: Net, axes: Iterable[str], where: str) -> None:
+class _UnfitError(Exception):
+    """Why a network cannot have its free axes, what to do, and the error that torch raised, if any."""
+
+    def __init__(self, message: str, fix: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.fix, self.cause = fix, cause
+
+
+_WORKS = (
+    "let the layer work at any size (a convolution, scale_factor= in place of size=), or correct the multiple"
+)
+
+
+def _check(net: Net, inputs: list[Field], outputs: list[Field], steps: Mapping[str, int]) -> None:
+    """Try the network at two other sizes; _UnfitError when its outputs or its operations do not fit."""
+    _, usual = _tried(net, inputs)
+    counts = []
+    for tried in other_steps(steps)[:2]:
+        results, trace = _tried(net, [resized(item, tried) for item in inputs])
+        for item, result in zip(outputs, results, strict=False):
+            found, wanted = tuple(result.shape[1:]), resized(item, tried).shape
+            if found != wanted:
+                raise _UnfitError(
+                    f"for {trace.sizes} it wrote '{item.name}' of shape {found} in place of {wanted}; "
+                    f"look at {_suspect(usual, trace)}",
+                    _WORKS,
+                )
+        counts.append(trace.operations)
+    for layer in counts[-1]:
+        if counts[0][layer] != counts[-1][layer]:
+            raise _UnfitError(
+                f"{layer} computes {counts[0][layer]} operations at fewer steps and {counts[-1][layer]} at "
+                "more, and those of an exported graph are fixed",
+                "replace the loop by a layer for the whole axis (nn.GRU, nn.LSTM, a convolution)",
+            )
     for key, part in net.module.named_modules():
         if isinstance(part, nn.LSTM) and part.proj_size:
-            raise PluginError(
-                f"'{name}' cannot have the free {_axes(axes)}: ONNX has no operator for {_named(key, part)} "
-                "an LSTM with projections.",
-                where=where,
-                fix="put a Linear behind an LSTM without proj_size, or declare the axis not free",
+            raise _UnfitError(
+                f"ONNX has no operator for {_named(key, part)} an LSTM with projections",
+                "put a Linear behind an LSTM without proj_size",
             )
-
-
-def _check_loops(name: str, traces: list[_Trace], axes: Iterable[str], where: str) -> None:
-    """PluginError where the number of operations depends on the size: an exported graph has a fixed one."""
-    fewer, more = (trace.operations for trace in traces)
-    for layer, count in more.items():
-        if fewer[layer] != count:
-            raise PluginError(
-                f"'{name}' cannot have the free {_axes(axes)}: {layer} computes {fewer[layer]} operations at "
-                f"fewer steps and {count} at more, and the operations of an exported graph are fixed.",
-                where=where,
-                fix="replace the loop by a layer for the whole axis (nn.GRU, nn.LSTM, a convolution), or "
-                "declare the axis not free",
-            )
-
-
-def _check(
-    name: str,
-    net: Net,
-    inputs: list[Field],
-    outputs: list[Field],
-    tried: Mapping[str, int],
-    usual: _Trace,
-    where: str,
-) -> _Trace:
-    sizes = ", ".join(f"'{item.name}' {item.shape}" for item in inputs)
-    fix = (
-        "let the layer work at any size (a convolution, scale_factor= in place of size=), correct the "
-        "multiple, or declare the axis not free"
-    )
-    try:
-        results, trace = _tried(net, inputs)
-    except _FailedError as error:
-        raise PluginError(
-            f"'{name}' cannot have the free {_axes(tried)}: {error.layer} fails for {sizes}.",
-            where=f"{where}: {error}",
-            fix=fix,
-        ) from error
-    for item, result in zip(outputs, results, strict=False):
-        wanted = (len(result), *resized(item, tried).shape)
-        if tuple(result.shape) != wanted:
-            raise PluginError(
-                f"'{name}' cannot have the free {_axes(tried)}: for {sizes} it wrote '{item.name}' of shape "
-                f"{tuple(result.shape)[1:]} in place of {wanted[1:]}; look at {_suspect(usual, trace)}.",
-                where=where,
-                fix=fix,
-            )
-    return trace
-
-
-def _axes(names: Iterable[str]) -> str:
-    named = [f"'{name}'" for name in names]
-    return f"axis {named[0]}" if len(named) == 1 else f"axes {', '.join(named)}"
-
-
-class _FailedError(Exception):
-    """An exception inside a network, with the layer that raised it."""
-
-    def __init__(self, layer: str, error: Exception) -> None:
-        lines = str(error).strip().splitlines()
-        super().__init__(f"{type(error).__name__}: {lines[0] if lines else 'no message'}")
-        self.layer = layer
 
 
 class _Trace(TorchFunctionMode):
-    """What a network does: its layers and the number of their own operations.
+    """What a network does for inputs of these `sizes`: its layers and the number of their own operations.
 
     `running`: the layers that run, outermost first. `calls`: layers without parts, in the order in which they
     return, with the shapes of their inputs and outputs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: str) -> None:
         super().__init__()
+        self.sizes = sizes
         self.running: list[str] = []
         self.calls: list[tuple[str, _Shapes, _Shapes]] = []
         self.operations: Counter[str] = Counter()
@@ -150,24 +124,26 @@ class _Trace(TorchFunctionMode):
 
 
 def _tried(net: Net, inputs: list[Field]) -> tuple[tuple[Tensor, ...], _Trace]:
-    """What the network writes for two samples, and how; `_FailedError` when it raises."""
+    """What the network writes for two samples, and how; `_UnfitError` when it raises."""
     values = inputs_of(net, example(inputs, 2))
+    trace = _Trace(", ".join(f"'{item.name}' {item.shape}" for item in inputs))
     net.module.eval()
-    with _traced(net.module) as trace, torch.no_grad():
+    with _following(trace, net.module), torch.no_grad():
         try:
             result = net.module(*values)
         except Exception as error:
             layer = trace.running[-1] if trace.running else _named("", net.module)
-            raise _FailedError(layer, error) from error
+            lines = str(error).strip().splitlines() or ["no message"]
+            cause = f"{type(error).__name__}: {lines[0]}"
+            raise _UnfitError(f"{layer} fails for {trace.sizes}", _WORKS, cause) from error
         finally:
             net.module.train()
     return (result if isinstance(result, tuple) else (result,)), trace
 
 
 @contextmanager
-def _traced(module: nn.Module) -> Iterator[_Trace]:
-    """The trace of what the module does while the block runs."""
-    trace = _Trace()
+def _following(trace: _Trace, module: nn.Module) -> Iterator[None]:
+    """Keep the trace of what the module does while the block runs."""
     handles = []
     for name, part in module.named_modules():
         label = _named(name, part)
@@ -181,7 +157,7 @@ def _traced(module: nn.Module) -> Iterator[_Trace]:
         handles.append(part.register_forward_hook(returned))
     try:
         with trace:
-            yield trace
+            yield
     finally:
         for handle in handles:
             handle.remove()
