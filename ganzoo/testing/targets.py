@@ -247,11 +247,9 @@ class RecipeTarget(BuiltTarget[RecipeSpec]):
     def parts(self) -> frozenset[tuple[str, str]]:
         """The records that it names, by stage and name; nothing if it does not resolve."""
         try:
-            plan = resolve(self.item.qualified, self.registry)
+            items = resolve(self.item.qualified, self.registry).items
         except GanzooError:
             return frozenset()
-        items = [plan.architecture.item, plan.loss.item, *(term.item for term in plan.terms.values())]
-        items += [plan.augment.item] if plan.augment else []
         return frozenset((item.kind, item.name) for item in items)
 
     def shrunk(self, source: str, cycles: int) -> Plan:
