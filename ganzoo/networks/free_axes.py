@@ -76,6 +76,12 @@ _WORKS = (
 
 def _check(net: Net, inputs: list[Field], outputs: list[Field], steps: Mapping[str, int]) -> None:
     """Try the network at two other sizes; _UnfitError when its outputs or its operations do not fit."""
+    for key, part in net.module.named_modules():
+        if isinstance(part, nn.LSTM) and part.proj_size:
+            raise _UnfitError(
+                f"ONNX has no operator for {_named(key, part)} an LSTM with projections",
+                "put a Linear behind an LSTM without proj_size",
+            )
     _, usual = _tried(net, inputs)
     counts = []
     for tried in other_steps(steps)[:2]:
@@ -95,12 +101,6 @@ def _check(net: Net, inputs: list[Field], outputs: list[Field], steps: Mapping[s
                 f"{layer} computes {counts[0][layer]} operations at fewer steps and {counts[-1][layer]} at "
                 "more, and those of an exported graph are fixed",
                 "replace the loop by a layer for the whole axis (nn.GRU, nn.LSTM, a convolution)",
-            )
-    for key, part in net.module.named_modules():
-        if isinstance(part, nn.LSTM) and part.proj_size:
-            raise _UnfitError(
-                f"ONNX has no operator for {_named(key, part)} an LSTM with projections",
-                "put a Linear behind an LSTM without proj_size",
             )
 
 
