@@ -1,4 +1,4 @@
-"""Kinds of data by name: the media of a field, and the kind of a field that does not say it."""
+"""Kinds of data by name: the `Media` of a field, and the kind of a field that does not say it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REFUSES = ("check", "read")  # methods whose ValueError and OSError are answers
 
 
 class Kinds:
-    """The media of the plugins. A media is built when it is first needed."""
+    """The media records of the plugins. A `Media` is built when it is first needed."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -28,7 +28,7 @@ class Kinds:
         return self._registry.of_kind(MediaSpec)
 
     def of(self, kind: str) -> Media:
-        """The media of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
+        """The `Media` of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
         if kind not in self._built:
             found = _built(self._registry.find(MediaSpec, kind)) if self.knows(kind) else Media()
             self._built[kind] = found
@@ -55,7 +55,7 @@ class Kinds:
         """The fields with a kind and names of axes.
 
         Fields that say no kind are arrays if their plugin is written for version 2 of the API or later.
-        Otherwise, and in old files, the media are asked. DataError for a field that cannot be of its kind.
+        Otherwise, and in old files, the media records are asked. DataError for a field that cannot be of its kind.
         """
         return tuple(self._with_kind(field, api) for field in fields)
 
@@ -96,7 +96,7 @@ class Kinds:
         good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
         if found is not None and not good:
             raise PluginError(
-                f"The media '{field.kind}' returned no preview: {type(found).__name__}.",
+                f"The media record '{field.kind}' returned no preview: {type(found).__name__}.",
                 where=self.version(field.kind),
                 fix='return Preview(suffix=".png", data=bytes), or None',
             )
@@ -114,7 +114,7 @@ def _built(item: Item[MediaSpec]) -> Media:
     suffixes = (*media.suffixes, *media.reads) if isinstance(media, Media) else (None,)
     if not all(map(_is_suffix, suffixes)):
         raise PluginError(
-            f"The media '{item.name}' is {type(media).__name__}, with the file endings {suffixes}.",
+            f"The media record '{item.name}' makes a {type(media).__name__}, with the file endings {suffixes}.",
             where=item.qualified,
             fix="its factory returns a ganzoo.api.Media with endings such as '.png'",
         )
@@ -122,7 +122,7 @@ def _built(item: Item[MediaSpec]) -> Media:
 
 
 class _Contained:
-    """A media whose exceptions name its plugin."""
+    """A `Media` whose exceptions name its plugin."""
 
     def __init__(self, media: Media, item: Item[MediaSpec]) -> None:
         self._media, self._item = media, item
