@@ -111,6 +111,7 @@ class Bench:
             "checks": self._checks(toy),
             "lines": self._lines(toy) if of_a_kind else None,
             "learned": self._learned(toy, generator) if of_a_kind else None,
+            "picture": _picture_of(toy, bundle) if of_a_kind else "",
             "machine": [describe(), versions(), commit(), time.strftime("%Y-%m-%d"), round(load(), 1)],
         }
 
@@ -207,7 +208,42 @@ class Bench:
 
 def _seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return used.ru_utime
+
+
+def _picture_of(toy: Toy, bundle: Path) -> str:
+    """The samples of a bundle in Markdown: a small file beside the page, or lines of text."""
+    found = next(bundle.glob("samples.*"))
+    if found.suffix == ".txt":
+        lines = found.read_text(encoding="utf-8").splitlines()
+        rows = [lines[start : start + 8] for start in range(0, len(lines), 8)]
+        return "\n".join(["```", *(" ".join(f"{text:17}" for text in row).rstrip() for row in rows), "```"])
+    suffix = ".png" if found.suffix == ".wav" else found.suffix
+    picture = PAGE.with_name(f"kinds-{toy.name}{suffix}")
+    if found.suffix == ".wav":
+        _sound_picture(found).save(picture, optimize=True)
+    elif suffix == ".gif":
+        with Image.open(found) as file:
+            frames = [
+                frame.convert("L").resize((4 * file.width, 4 * file.height), Image.Resampling.NEAREST)
+                for frame in ImageSequence.Iterator(file)
+            ]
+            frames[0].save(picture, save_all=True, append_images=frames[1:], duration=100, loop=0)
+    else:
+        picture.write_bytes(found.read_bytes())
+    return f"![Samples of {TITLES[toy.name]}]({picture.name})"
+
+
+def _sound_picture(path: Path) -> Image.Image:
+    """A spectrogram of the first half of a file: time to the right, 0 to 2 kHz upwards, 50 dB of gray."""
+    with wave.open(str(path), "rb") as file:
+        sound = np.frombuffer(file.readframes(file.getnframes() // 2), "<i2") / 32_768
+    starts = range(0, len(sound) - 256, 8)
+    parts = np.stack([sound[start : start + 256] for start in starts]) * np.hanning(256)
+    level = 20 * np.log10(np.abs(np.fft.rfft(parts, 512))[:, :128] + 1e-9)
+    gray = np.clip((level - level.max()) / 50 + 1, 0, 1)
+    pixels = (255 - np.rint(gray * 15) * 17).astype(np.uint8)
+    return Image.fromarray(pixels.T[::-1])
 
 
 def _wav(path: Path) -> str:
@@ -274,7 +310,7 @@ def page(records: dict[str, Any]) -> str:
         "## What the packages of the scaffold learn",
         _text("learned"),
         _table(("toy", f"{SAMPLES} generated samples", f"{SAMPLES} held-out samples"), made_of),
-        _text("seen"),
+        *(f"{row['picture']}\n\n{_text(name)}" for name, row in kinds.items()),
         "## How long the packages are",
         _text("lines"),
         _lines_table({name: row["lines"] for name, row in kinds.items()}),
