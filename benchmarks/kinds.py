@@ -71,16 +71,17 @@ def main() -> None:
         if options.toy is None or "wav" in options.toy:
             print("from the scaffold to a .wav", flush=True)
             _keep("wav", bench.to_a_wav())
-    PAGE.write_text(page(_records()), encoding="utf-8")
+    PAGE.write_text(page(records()), encoding="utf-8")
 
 
-def _records() -> dict[str, Any]:
+def records() -> dict[str, Any]:
+    """The row of each toy that was measured, and the steps to a .wav file."""
     found: dict[str, Any] = json.loads(RECORDS.read_text(encoding="utf-8")) if RECORDS.is_file() else {}
     return found
 
 
 def _keep(name: str, row: Any) -> None:
-    RECORDS.write_text(as_lines(_records() | {name: row}), encoding="utf-8")
+    RECORDS.write_text(as_lines(records() | {name: row}), encoding="utf-8")
 
 
 class Bench:
@@ -290,9 +291,9 @@ OPENED: dict[str, Callable[[Path], str]] = {
 }
 
 
-def page(records: dict[str, Any]) -> str:
+def page(known: dict[str, Any]) -> str:
     """The page from the records."""
-    rows = {name: records[name] for name in TITLES if name in records}
+    rows = {name: known[name] for name in TITLES if name in known}
     kinds = {name: row for name, row in rows.items() if row["learned"]}
     made_of = [_learned_row(name, row) for name, row in kinds.items()]
     parts = [
@@ -321,9 +322,9 @@ def page(records: dict[str, Any]) -> str:
         _text("lines"),
         _lines_table({name: row["lines"] for name, row in kinds.items()}),
     ]
-    if "wav" in records:
-        steps = [(f"`{name}`", f"{cpu:.1f}", f"{wall:.1f}") for name, cpu, wall in records["wav"]]
-        total = [sum(row[column] for row in records["wav"]) for column in (1, 2)]
+    if "wav" in known:
+        steps = [(f"`{name}`", f"{cpu:.1f}", f"{wall:.1f}") for name, cpu, wall in known["wav"]]
+        total = [sum(row[column] for row in known["wav"]) for column in (1, 2)]
         parts += [
             "## From nothing to a .wav file",
             _text("wav"),
