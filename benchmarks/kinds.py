@@ -231,10 +231,12 @@ def _picture_of(toy: Toy, bundle: Path) -> str:
         _sound_picture(found).save(picture, optimize=True)
     elif suffix == ".gif":
         with Image.open(found) as file:
-            frames = [
-                frame.convert("L").resize((4 * file.width, 4 * file.height), Image.Resampling.NEAREST)
+            # The upper half in 16 shades: small.
+            halves = [
+                np.asarray(frame.convert("L"))[: file.height // 2] // 16 * 17
                 for frame in ImageSequence.Iterator(file)
             ]
+            frames = [Image.fromarray(half.repeat(4, 0).repeat(4, 1)) for half in halves]
             frames[0].save(picture, save_all=True, append_images=frames[1:], duration=100, loop=0)
     else:
         picture.write_bytes(found.read_bytes())
@@ -357,7 +359,7 @@ def _row(name: str, row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _learned_row(name: str, row: dict[str, Any]) -> tuple[str, str, str]:
-    texts = [", ".join(f"{key} {_number(value)}" for key, value in part.items()) for part in row["learned"]]
+    texts = ["; ".join(f"{key} {_number(value)}" for key, value in part.items()) for part in row["learned"]]
     return (_short(name), texts[0], texts[1])
 
 

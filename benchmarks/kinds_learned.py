@@ -41,8 +41,8 @@ def series(samples: Samples, facts: Mapping[str, Any]) -> dict[str, float]:
     low, high = np.quantile(found, [0.1, 0.9])
     return {
         "explained": float(np.median(shares.max(1))),
-        "length, 10 %": float(low),
-        "length, 90 %": float(high),
+        "10 % below": float(low),
+        "90 % below": float(high),
     }
 
 
