@@ -1,6 +1,6 @@
 """`ganzoo generate`: sample an exported generator into a file of its kind of samples, or of arrays.
 
-Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, the media record of the kind writes.
+Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, a media record writes the file.
 torch is never imported.
 """
 

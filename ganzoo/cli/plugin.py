@@ -55,8 +55,8 @@ def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence:
     """Create a working plugin package ganzoo-NAME, which you can install, test, train and export.
 
     Its records have the name NAME; a term has the name NAME-penalty. Change the code as you like; its tests
-    should still pass. `--kind loss` writes a loss and a recipe that uses it. `--kind sound` writes all that sound
-    needs: a dataset, networks, a recipe, and a media record, which reads and writes .wav files.
+    should still pass. `--kind loss` writes a loss and a recipe that uses it. `--kind sound` writes all that
+    sound needs: a dataset, networks, a recipe, and a media record, which reads and writes .wav files.
     """
     names = Names.of(name)
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]

@@ -55,7 +55,8 @@ class Kinds:
         """The fields with a kind and names of axes.
 
         Fields that say no kind are arrays if their plugin is written for version 2 of the API or later.
-        Otherwise, and in old files, the media records are asked. DataError for a field that cannot be of its kind.
+        Otherwise, and in old files, the media records are asked. DataError for a field that cannot be of its
+        kind.
         """
         return tuple(self._with_kind(field, api) for field in fields)
 
@@ -114,7 +115,7 @@ def _built(item: Item[MediaSpec]) -> Media:
     suffixes = (*media.suffixes, *media.reads) if isinstance(media, Media) else (None,)
     if not all(map(_is_suffix, suffixes)):
         raise PluginError(
-            f"The media record '{item.name}' makes a {type(media).__name__}, with the file endings {suffixes}.",
+            f"The media record '{item.name}' makes a {type(media).__name__} with file endings {suffixes}.",
             where=item.qualified,
             fix="its factory returns a ganzoo.api.Media with endings such as '.png'",
         )
