@@ -1,6 +1,6 @@
 """`ganzoo generate`: sample an exported generator into a file of its kind of samples, or of arrays.
 
-Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, the media of the kind writes.
+Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, a media record writes the file.
 torch is never imported.
 """
 
@@ -260,7 +260,7 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
 
 
 def _kinds(ctx: click.Context, loaded: Generator) -> Kinds:
-    """The media of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
+    """The media records of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
     from ganzoo.registry.kinds import Kinds
 
     kinds = Kinds(registry_of(ctx))

@@ -60,7 +60,7 @@ def exported(networks: Networks, info: DataInfo) -> dict[str, Exported]:
 
 
 def _written(names: Sequence[str], fields: dict[str, Field]) -> tuple[Field, ...]:
-    """The outputs. Noise that a network writes is an array: the media of older files must not claim it."""
+    """The outputs. Noise that a network writes is an array: no media record may claim it."""
     kinds = {name: fields[name].kind or (ARRAY if fields[name].source != "data" else "") for name in names}
     return tuple(replace(fields[name], source="data", default=0.0, kind=kinds[name]) for name in names)
 

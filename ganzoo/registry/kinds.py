@@ -1,4 +1,4 @@
-"""Kinds of data by name: the media of a field, and the kind of a field that does not say it."""
+"""Kinds of data by name: the `Media` of a field, and the kind of a field that does not say it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PREVIEWS = ("preview", "neighbours")  # methods that return a file
 
 
 class Kinds:
-    """The media of the plugins. A media is built when it is first needed."""
+    """The media records of the plugins. A `Media` is built when it is first needed."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -29,7 +29,7 @@ class Kinds:
         return self._registry.of_kind(MediaSpec)
 
     def of(self, kind: str) -> Media:
-        """The media of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
+        """The `Media` of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
         if kind not in self._built:
             found = _built(self._registry.find(MediaSpec, kind)) if self.knows(kind) else Media()
             self._built[kind] = found
@@ -56,7 +56,8 @@ class Kinds:
         """The fields with a kind and names of axes.
 
         Fields that say no kind are arrays if their plugin is written for version 2 of the API or later.
-        Otherwise, and in old files, the media are asked. DataError for a field that cannot be of its kind.
+        Otherwise, and in old files, the media records are asked. DataError for a field that cannot be of its
+        kind.
         """
         return tuple(self._with_kind(field, api) for field in fields)
 
@@ -95,7 +96,7 @@ def _built(item: Item[MediaSpec]) -> Media:
     suffixes = (*media.suffixes, *media.reads) if isinstance(media, Media) else (None,)
     if not all(map(_is_suffix, suffixes)):
         raise PluginError(
-            f"The media '{item.name}' is {type(media).__name__}, with the file endings {suffixes}.",
+            f"The media record '{item.name}' makes a {type(media).__name__} with file endings {suffixes}.",
             where=item.qualified,
             fix="its factory returns a ganzoo.api.Media with endings such as '.png'",
         )
@@ -103,7 +104,7 @@ def _built(item: Item[MediaSpec]) -> Media:
 
 
 class _Contained:
-    """A media whose exceptions, and previews that are none, name its plugin."""
+    """A `Media` whose exceptions, and previews that are none, name its plugin."""
 
     def __init__(self, media: Media, item: Item[MediaSpec]) -> None:
         self._media, self._item = media, item
@@ -132,7 +133,7 @@ def _checked(found: Any, item: Item[MediaSpec]) -> Preview | None:
     good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
     if found is not None and not good:
         raise PluginError(
-            f"The media '{item.name}' returned no preview: {type(found).__name__}.",
+            f"The media record '{item.name}' returned no preview: {type(found).__name__}.",
             where=item.qualified,
             fix='return Preview(suffix=".png", data=bytes), or None',
         )

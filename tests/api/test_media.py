@@ -1,4 +1,4 @@
-"""Kinds of samples: how fields get one, what a media may do, and which values stand for which numbers."""
+"""Kinds of samples: how fields get one, what a media record may do, which values stand for which numbers."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ganzoo.api import ArchitectureSpec, ArraySource, DatasetSpec, Field, Net, Networks, RecipeSpec, hookimpl
+from ganzoo.api import (
+    ArchitectureSpec, ArraySource, DataError, DatasetSpec, Field, Net, Networks, RecipeSpec, hookimpl,
+)
 
 IMAGE = ("channel", "height", "width")
 SIDES = {"height": 1, "width": 1}
@@ -32,6 +34,8 @@ class ImageJudge(nn.Module):
         return self.net(high).mean((1, 2, 3))
 
 def enlarging(config, data):
+    if any(b != 4 * a for a, b in zip(data.field("low").shape[1:], data.field("high").shape[1:])):
+        raise DataError("these networks make images 4 times as large")
     return Networks(
         generators={"generator": Net(module=Enlarger(), reads=("low",), writes=("high",))},
         discriminators={"discriminator": Net(module=ImageJudge(), reads=("high",))},
@@ -100,8 +104,8 @@ def pictures(argument, config=None):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 256, (40, 3, 6, 8), np.uint8)
     fields = (
-        Field(name="low", shape=(3, 6, 8), range=(-1.0, 1.0), axes=IMAGE),
-        Field(name="high", shape=(3, 24, 32), range=(-1.0, 1.0), axes=IMAGE),
+        Field(name="low", shape=(3, 6, 8), range=(-1.0, 1.0), axes=IMAGE, kind="image"),
+        Field(name="high", shape=(3, 24, 32), range=(-1.0, 1.0), axes=IMAGE, kind="image"),
     )
     return ArraySource(fields=fields, arrays={"low": low, "high": low.repeat(4, 2).repeat(4, 3)})
 

@@ -68,7 +68,7 @@ def data(argument, config=None):
         "label": np.repeat([0, 1, 2], [150, 40, 10]),
     }
     fields = (
-        Field(name="point", shape=(2,)), Field(name="marks", shape=(4,), range=(0.0, 1.0)),
+        Field(name="point", shape=(2,), kind="points"), Field(name="marks", shape=(4,), range=(0.0, 1.0)),
         Field(name="angle", shape=(1,), range=(-1.0, 1.0)),
         Field(name="label", dtype="int64", classes=("common", "rare", "rarest")),
     )
