@@ -26,7 +26,7 @@ def write_neighbours(comparison: Comparison, kinds: Kinds, path: Path) -> None:
     half = min(COLUMNS // 2, len(places) // 2)
     suspects = half + np.argsort(ratio[half:])[:half]
     shown = np.concatenate([np.arange(half), suspects])
-    preview = kinds.neighbours(
+    preview = kinds.of(comparison.field.kind).neighbours(
         comparison.field,
         comparison.fake.values[shown],
         comparison.training.values[places[shown]],

@@ -136,6 +136,6 @@ def _samples(graphs: Mapping[str, onnx.ModelProto], kinds: Kinds) -> Preview | N
             else:
                 values = generator.generate_all(2 * needed or 64)
             with suppress(PluginError):
-                if preview := kinds.preview(field, values[field.name], columns=8):
+                if preview := kinds.of(field.kind).preview(field, values[field.name], columns=8):
                     return preview
     return None

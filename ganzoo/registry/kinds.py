@@ -11,9 +11,10 @@ from ganzoo.api.media import ARRAY, Media, Preview
 from ganzoo.api.specs import MediaSpec
 from ganzoo.errors import DataError, PluginError
 from ganzoo.fields import Field
-from ganzoo.registry.registry import Item, Registry, calling, factory_of
+from ganzoo.registry.registry import Item, Registry, calling, made_by
 
 _REFUSES = ("check", "read")  # methods whose ValueError and OSError are answers
+_PREVIEWS = ("preview", "neighbours")  # methods that return a file
 
 
 class Kinds:
@@ -85,33 +86,13 @@ class Kinds:
                 return name
         return ARRAY
 
-    def preview(self, field: Field, samples: Any, **options: Any) -> Preview | None:
-        """`Media.preview` of the field. PluginError when it returns something else than a file."""
-        return self._checked(field, self.of(field.kind).preview(field, samples, **options))
-
-    def neighbours(self, field: Field, *samples: Any) -> Preview | None:
-        """`Media.neighbours` of the field; errors as in `preview`."""
-        return self._checked(field, self.of(field.kind).neighbours(field, *samples))
-
-    def _checked(self, field: Field, found: Any) -> Preview | None:
-        good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
-        if found is not None and not good:
-            raise PluginError(
-                f"The media record '{field.kind}' returned no preview: {type(found).__name__}.",
-                where=self.version(field.kind),
-                fix='return Preview(suffix=".png", data=bytes), or None',
-            )
-        return cast("Preview | None", found)
-
 
 def _is_suffix(text: Any) -> bool:
     return isinstance(text, str) and text[:1] == "." and text[1:].isalnum() and len(text) <= 12
 
 
 def _built(item: Item[MediaSpec]) -> Media:
-    factory = factory_of(item)
-    with calling(item):
-        media = factory(item.spec.config() if item.spec.config else None)
+    media = made_by(item)
     suffixes = (*media.suffixes, *media.reads) if isinstance(media, Media) else (None,)
     if not all(map(_is_suffix, suffixes)):
         raise PluginError(
@@ -123,7 +104,7 @@ def _built(item: Item[MediaSpec]) -> Media:
 
 
 class _Contained:
-    """A `Media` whose exceptions name its plugin."""
+    """A `Media` whose exceptions, and previews that are none, name its plugin."""
 
     def __init__(self, media: Media, item: Item[MediaSpec]) -> None:
         self._media, self._item = media, item
@@ -136,11 +117,24 @@ class _Contained:
         def call(*arguments: Any, **options: Any) -> Any:
             with calling(self._item):
                 try:
-                    return found(*arguments, **options)
+                    result = found(*arguments, **options)
                 except (ValueError, OSError) as error:
                     if name not in _REFUSES:
                         raise
                     refusal = error
+                else:
+                    return result if name not in _PREVIEWS else _checked(result, self._item)
             raise refusal
 
         return call
+
+
+def _checked(found: Any, item: Item[MediaSpec]) -> Preview | None:
+    good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
+    if found is not None and not good:
+        raise PluginError(
+            f"The media record '{item.name}' returned no preview: {type(found).__name__}.",
+            where=item.qualified,
+            fix='return Preview(suffix=".png", data=bytes), or None',
+        )
+    return cast("Preview | None", found)

@@ -123,6 +123,10 @@ def test_it_is_sampled_into_its_native_file_without_torch(
     made = generator.generate(1, seed=7)
     file = tmp_path / f"made{FILES[kind]}"
     generate_without_torch(site, toy.bundle, "-n", 1, "--seed", 7, "-o", file)
+    assert bool(generator.multiples) == (kind in ("series", "sound"))
+    for axis, multiple in generator.multiples.items():
+        longer = generator.generate(1, size={axis: 70 * multiple})
+        assert longer.shape[field.axes.index(axis) + 1] == 70 * multiple
     if kind == "image":
         with Image.open(file) as image:
             assert image.width > 16
