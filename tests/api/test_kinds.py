@@ -31,7 +31,7 @@ from ganzoo.training import session
 from ganzoo.training.compute import cuda_graphs
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
-from tests.helpers.toys import DATA, FILES, OTHERS, SMALL, arguments, write_site
+from tests.helpers.toys import FILES, OTHERS, PLUGINS, SMALL, arguments, write_site
 from tests.training.test_speed_paths import StandInGraphs
 
 
@@ -177,10 +177,10 @@ def test_another_toy_is_sampled_into_its_native_file_without_torch(
             assert len(np.unique(np.asarray(found).reshape(-1, 3), axis=0)) > 1
 
 
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("name", PLUGINS)
 def test_the_kit_has_nothing_against_it(name: str, kinds: Registry) -> None:
     """All checks but those of recipes, which train and export again; see the next test."""
-    checks = session_of(name, kinds, [fields_of(source, kinds) for source in DATA[name]])
+    checks = session_of(name, kinds, [fields_of(source, kinds) for source in PLUGINS[name]])
     cases = [case for case in checks.cases if case.target.stage != "recipe"]
     found = {str(case): checks.result(case) for case in cases}
     assert len(found) > 15

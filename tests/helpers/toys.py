@@ -78,13 +78,13 @@ OTHERS = (
     ),
 )
 SOURCES = {"games": GAMES, "free": FREE_AXES, "conditions": CONDITIONS}
-DATA = {
-    **{toy.plugin: (toy.recipe,) for toy in KINDS},
-    "games": ("some-points", "some-images"),
+PLUGINS = {
+    **{toy.plugin: () for toy in KINDS},
+    "games": (),
     "free": ("free-pictures", "free-sounds"),
     "conditions": ("marked-points",),
 }
-"""The data that the networks of each plugin fit, for the kit."""
+"""All plugins, with the data that the kit needs besides made-up images, points and rows."""
 _HOOKS = """
 from ganzoo.api import ArchitectureSpec, DatasetSpec, RecipeSpec, TermSpec, hookimpl
 GANZOO_API_VERSION = 2
