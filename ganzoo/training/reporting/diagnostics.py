@@ -1,8 +1,7 @@
 """The watch: reads the log of a run line by line and says in words what goes wrong. It never changes the run.
 
-No rule knows the loss. Scores enter as their AUC, which has neither a scale nor a zero; gradient norms are
-compared with the run's own past. Only absurd sizes are absolute. docs/watching.md has the rules, the limits,
-and the good and failed runs from which they were chosen.
+No rule knows the loss: scores enter as their AUC, which has neither a scale nor a zero, and gradient norms
+are compared with the run's own past. docs/watching.md has the rules, and the runs that the limits come from.
 """
 
 from __future__ import annotations
@@ -16,43 +15,44 @@ from typing import Any
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.schedule import number_at
-from ganzoo.config.settings import STOPS
 
-# Share of the mean distance between real samples. Good runs were above 0.7 after a tenth of their length.
-ALIKE = 0.4
-
-# Log lines of "now", and how many lines before them are compared with.
+# Log lines that are "now", and how many are kept to compare with.
 FEWEST, MOST = 10, 50
 
-# Factors of the median of the past: good runs stayed between 0.29 and 6.0.
-SMALL, LARGE = 1e-2, 30.0
+# Collapse: the samples' mean distance as a share of that of real samples. Before this share of a run and this
+# many cycles, samples are alike because nothing is learned yet.
+ALIKE, EARLY, FEWEST_CYCLES = 0.4, 0.1, 200
 
-# A smaller gap between scores counts as this gap: otherwise any change from nearly equal scores is large.
-SMALLEST_GAP = 0.1
+# Absurd: the root mean square of all parameters (0.01 to 1.5 at the start), and the median of losses.
+LARGEST_PARAMETER, LARGEST_LOSS = 100.0, 1e4
 
-# Before this share of a run and this many cycles, samples are alike because nothing is learned yet.
-EARLY, FEWEST_CYCLES = 0.1, 200
+# Mean AUC of FEWEST lines: the discriminator is blind this near to 0.5, sure this near to 0 or 1, and weak
+# this near to the side where its own loss is above that of the first line.
+BLIND, SURE, WEAK = 0.2, 0.005, 0.05
 
-# Absurd: the root mean square of all parameters (initial ones are below 1.5), losses, gradient norms.
-LARGEST_PARAMETER, LARGEST_LOSS, LARGEST_GRADIENT = 100.0, 1e4, 1e6
+# A gradient norm has faded when its median of FEWEST lines is below this share of the largest such median.
+FADED = 0.02
 
-# Mean AUC of FEWEST lines: this far from 0.5 the discriminator is blind; this far from 0 or 1 it is sure.
-BLIND, SURE = 0.1, 0.005
+# A jump: a gradient norm, or the gap between scores (at least SMALLEST_GAP), is so many times its median.
+LARGE, SMALLEST_GAP = 30.0, 0.1
 
-# A blind or sure discriminator is a fault if a gradient norm is also below this share of its largest median.
-FADED = 0.01
-
-# AUC of one line: changes between these sides that are an oscillation, if as many are within MOST lines.
+# An oscillation: so many changes of the AUC between these sides within MOST lines.
 LOW, HIGH, SWINGS = 0.2, 0.8, 8
 
-# Indistinguishable: mean AUC within this of 0.5 for this share of the run, after it was this far from it.
-EQUAL, EQUAL_SHARE, WAS_TOLD = 0.03, 0.1, 0.25
+# Indistinguishable: mean AUC of MOST lines this near to 0.5, after that of FEWEST lines was at least TOLD.
+EQUAL, TOLD = 0.03, 0.75
 
-# No progress: over this share of the run the score was not better by this share of itself.
-STILL, BETTER = 1 / 3, 0.01
+# No progress: over this share of the run, and so many scores, none was better by this share of the best.
+STILL, SCORES, BETTER = 1 / 3, 3, 0.01
 
-# Faults that explain what else goes wrong in the same run.
-CAUSES = ("absurd sizes", "dead discriminator", "saturated discriminator")
+# Faults that explain what else is seen afterwards.
+CAUSES = {
+    "absurd sizes",
+    "dead discriminator",
+    "weak discriminator",
+    "saturated discriminator",
+    "oscillation",
+}
 
 ROLES = ("generator", "discriminator")
 
@@ -69,52 +69,42 @@ class Finding:
         return f"{self.seen}. {self.change[0].upper()}{self.change[1:]}"
 
 
-Values = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class _Since:
-    """When something began that goes on since: the share of the run, and the number of images."""
-
-    share: float
-    images: int
-
-
 class Diagnostics:
     """Follows a run from log line to log line. `past` are the lines of its log, `reported` known kinds.
 
-    `ends` says whether the run should end, because `train.stop` is what the last line shows.
+    `ends` says that the last line shows what `train.stop` waits for.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        past: Iterable[Mapping[str, Any]] = (),
-        reported: Iterable[str] = (),
+        self, plan: Plan, past: Iterable[Mapping[str, Any]] = (), reported: Iterable[str] = ()
     ) -> None:
         self.ends = False
         self._plan = plan
-        self._past: deque[Values] = deque(maxlen=MOST)
-        self._largest: dict[str, float] = {}
-        self._best: tuple[float, _Since] | None = None  # the score of keep_best; lower is better
-        self._scored = 0  # lines with a score since then
+        self._past: deque[Mapping[str, float]] = deque(maxlen=MOST)
+        self._largest = dict.fromkeys(ROLES, 0.0)
+        self._first_loss: float | None = None  # of the discriminator, before it has learned
         self._told = False
-        self._equal: _Since | None = None
+        self._best: tuple[float, float, int] | None = (
+            None  # score (lower is better), share of the run, images
+        )
+        self._scored = 0  # lines with a score since then
         self._reported: set[str] = set()
         for record in past:
             self.look(record)
-        self._reported = set(reported)
+        self._reported |= set(reported)
 
     def look(self, record: Mapping[str, Any]) -> list[Finding]:
         """What a log line shows for the first time."""
-        values: Values = record["values"]
-        share = self._plan.train.share(record["images"], record.get("seconds", 0.0))
-        now = _Since(share, record["images"])
-        self._past.append(values)
-        found = [*self._sizes(), *self._progress(record, now)]
+        values = record["values"]
+        gap = abs(values.get("score_real", 0.0) - values.get("score_fake", 0.0))
+        self._past.append({**values, "gap": gap, "images": record["images"]})
+        if self._first_loss is None:
+            self._first_loss = values.get("loss_discriminator")
+        found = [*self._progress(record), *self._sizes()]
         if len(self._past) > FEWEST:
-            found += self._discriminator() or self._sudden(values)
-            found += [*self._swings(), *self._indistinguishable(now)]
+            faults = self._discriminator() or [*self._gradients(), *self._swings()]
+            found += faults or self._indistinguishable()
+        found = self._unexplained(found)
         self.ends = self._plan.train.stop in {finding.kind for finding in found}
         return self._fresh(found)
 
@@ -126,92 +116,88 @@ class Diagnostics:
             f"the samples are nearly alike: they are {spread:.2f} times as far apart as real ones (mode "
             "collapse?). Look at the newest image in samples/"
         )
-        change = "a loss with a gradient penalty (+wgan-gp), a lower generator.lr, or a larger batch"
-        return self._fresh([Finding("collapse", seen, f"if they are alike, try {change}")])
+        change = (
+            "if they are alike, try a loss with a gradient penalty (+wgan-gp), a lower generator.lr, or a "
+        )
+        return self._fresh(self._unexplained([Finding("collapse", seen, f"{change}larger batch")]))
+
+    def _unexplained(self, found: Iterable[Finding]) -> list[Finding]:
+        causes = self._reported & CAUSES
+        return [finding for finding in found if not causes - {finding.kind} or finding.kind == "plateau"]
 
     def _fresh(self, found: Iterable[Finding]) -> list[Finding]:
-        fresh = []
-        for finding in found:
-            explained = finding.kind not in STOPS and not self._reported.isdisjoint(CAUSES)
-            if finding.kind not in self._reported and not explained:
-                self._reported.add(finding.kind)
-                fresh.append(finding)
-        return fresh
+        fresh = {finding.kind: finding for finding in found if finding.kind not in self._reported}
+        self._reported |= fresh.keys()
+        return list(fresh.values())
 
     def _sizes(self) -> list[Finding]:
-        """Absurd sizes, whatever they were before."""
+        """Sizes that are absurd, whatever they were before."""
         sizes = {}
         for role in ROLES:
-            sizes[f"the parameters of the {role} have a root mean square of"] = (
-                abs(self._past[-1].get(f"parameter_rms_{role}", 0.0)),
-                LARGEST_PARAMETER,
-            )
-            for name, limit in (("loss", LARGEST_LOSS), ("gradient norm", LARGEST_GRADIENT)):
-                size = self._now(f"{name.replace(' ', '_')}_{role}", absolute=True)
-                sizes[f"the {name} of the {role} is"] = (size or 0.0, limit)
-        absurd = [
-            f"{what} {size:.3g} (limit: {limit:g})" for what, (size, limit) in sizes.items() if size > limit
-        ]
-        if not absurd:
-            return []
-        change = (
-            f"start again with much lower rates: {self._lower(*ROLES, by=100)}; usual ones are 1e-5 to 1e-2"
+            size, loss = self._past[-1].get(f"parameter_rms_{role}", 0.0), self._median(f"loss_{role}")
+            sizes[f"the root mean square of the {role}'s parameters is"] = size, LARGEST_PARAMETER
+            sizes[f"the {role}'s loss is"] = loss, LARGEST_LOSS
+        absurd = [f"{what} {size:.3g}" for what, (size, limit) in sizes.items() if size > limit]
+        change = f"start again with much lower rates: {self._lower(*ROLES, by=100)}; usual are 1e-5 to 1e-2"
+        return (
+            [Finding("absurd sizes", f"the sizes are absurd: {', '.join(absurd)}", change)] if absurd else []
         )
-        return [Finding("absurd sizes", f"the sizes are absurd: {'; '.join(absurd)}", change)]
 
     def _discriminator(self) -> list[Finding]:
         """A discriminator that tells nothing, or everything, and of which nobody can learn any more."""
-        auc = self._auc()
-        faded = {role: self._faded(role) for role in ROLES}
+        auc, faded = self._auc(FEWEST), {role: fell for role in ROLES if (fell := self._faded(role))}
         if auc is None:
             return []
+        side, why = abs(auc - 0.5), " and ".join(faded.values())
         equal = all(line["score_auc"] == 0.5 for line in list(self._past)[-FEWEST:])
-        if equal or (abs(auc - 0.5) <= BLIND and faded["discriminator"]):
+        if equal or (side <= BLIND and "discriminator" in faded):
             seen = (
                 "the discriminator is dead: it gives real and generated samples the same scores (AUC "
-                f"{auc:.2f}), and {faded['discriminator'] or 'all of them are equal'}. The generator learns "
-                "nothing from it"
+                f"{auc:.2f}), and {faded.get('discriminator', 'all of them are equal')}. The generator can "
+                "learn nothing from it"
             )
             change = (
                 f"start again with a lower rate: {self._lower('discriminator')}; or another loss (+wgan-gp)"
             )
             return [Finding("dead discriminator", seen, change)]
-        if abs(auc - 0.5) >= 0.5 - SURE and any(faded.values()):
+        loss = statistics.median(line.get("loss_discriminator", 0.0) for line in list(self._past)[-FEWEST:])
+        if side >= 0.5 - WEAK and self._first_loss is not None and loss > self._first_loss:
+            # Sure the wrong way round. Its own loss says which way that is, for every formula.
+            seen = (
+                "the discriminator does not keep up: it takes generated samples for real ones and the "
+                f"reverse (AUC {auc:.3f}), and its loss rose from {self._first_loss:.3g} to {loss:.3g}"
+            )
+            change = (
+                f"start again with a lower rate: {self._lower('generator')}; or a higher discriminator.lr"
+            )
+            return [Finding("weak discriminator", seen, change)]
+        if side >= 0.5 - SURE and faded:
             seen = (
                 "the discriminator is saturated: it tells all real from generated samples (AUC "
-                f"{auc:.3f}), and {' and '.join(filter(None, faded.values()))}. The generator cannot follow it"
+                f"{auc:.3f}), and {why}. The generator cannot follow it"
             )
             change = (
                 f"start again with a lower rate: {self._lower('discriminator')}; a smaller train.n_critic; a "
-                "higher generator.lr; or a loss that does not saturate (+wgan-gp)"
             )
+            change += "higher generator.lr; or a loss that does not saturate (+wgan-gp)"
             return [Finding("saturated discriminator", seen, change)]
         return []
 
-    def _sudden(self, values: Values) -> list[Finding]:
-        """Changes against the median of the lines before."""
+    def _gradients(self) -> list[Finding]:
+        """Gradients that fade, whatever the scores are; and jumps against the median of the lines before."""
         found = []
         for role, other in (ROLES, ROLES[::-1]):
-            name = f"gradient_norm_{role}"
-            now, before = values.get(name), self._before(name)
-            if now is None or before is None:
-                continue
-            change = f"its gradient norm is {now:.3g}, it was {before:.3g} before"
-            if now < SMALL * before:
-                seen = f"the {role} hardly learns any more: {change}. The {other} may be too strong"
+            if fell := self._faded(role):
+                seen = f"the {role} hardly learns any more: {fell}. The {other} may be too strong"
                 found.append(Finding(f"small {role}", seen, f"try a lower {other}.lr, or another loss"))
-            if now > LARGE * before:
-                seen = f"the {role} takes very large steps: {change}"
-                fix = "try lower learning rates (generator.lr, discriminator.lr), or a gradient penalty"
-                found.append(Finding(f"large {role}", seen, fix))
-        gaps = [gap for line in self._past if (gap := _gap(line)) is not None]
-        if len(gaps) > 1 and gaps[-1] > LARGE * max(before := statistics.median(gaps[:-1]), SMALLEST_GAP):
-            seen = (
-                "the scores of real and generated samples drift apart: by "
-                f"{gaps[-1]:.3g}, before by {before:.3g}. The discriminator is too strong"
-            )
-            fix = "try a lower discriminator.lr, a smaller train.n_critic, or a gradient penalty"
-            found.append(Finding("scores", seen, fix))
+        jumps = {f"the gradient norm of the {role} is": (f"gradient_norm_{role}", 1e-12) for role in ROLES}
+        jumps["the gap between scores of real and generated samples is"] = ("gap", SMALLEST_GAP)
+        for what, (name, smallest) in jumps.items():
+            now, before = self._past[-1].get(name, 0.0), self._median(name, slice(0, -1))
+            if now > LARGE * max(before, smallest):
+                seen = f"training takes very large steps: {what} {now:.3g}, it was {before:.3g} before"
+                change = f"try lower rates: {self._lower(*ROLES)}; or a gradient penalty"
+                found.append(Finding("large steps", seen, change))
         return found
 
     def _swings(self) -> list[Finding]:
@@ -219,83 +205,65 @@ class Diagnostics:
         known = [line["score_auc"] for line in self._past if "score_auc" in line]
         sides = [auc >= HIGH for auc in known if not LOW < auc < HIGH]
         swings = sum(first != second for first, second in pairwise(sides))
-        if swings < SWINGS:
-            return []
         seen = (
             f"the two networks oscillate: {swings} times in {len(known)} log lines the discriminator went "
             f"from right (AUC above {HIGH}) to wrong (below {LOW}) or back"
         )
         change = f"lower both rates: {self._lower(*ROLES)}; less momentum (betas); or a gradient penalty"
-        return [Finding("oscillation", seen, change)]
+        return [Finding("oscillation", seen, change)] if swings >= SWINGS else []
 
-    def _indistinguishable(self, now: _Since) -> list[Finding]:
+    def _indistinguishable(self) -> list[Finding]:
         """The discriminator could tell real from generated samples, and cannot any more, though it learns."""
-        auc = self._auc()
-        if auc is None:
-            return []
-        self._told = self._told or abs(auc - 0.5) >= WAS_TOLD
-        if abs(auc - 0.5) > EQUAL:
-            self._equal = None
-        elif self._equal is None:
-            self._equal = now
-        if not self._told or self._equal is None or now.share - self._equal.share < EQUAL_SHARE:
+        recent, auc = self._auc(FEWEST), self._auc(MOST)
+        self._told = self._told or (recent is not None and recent >= TOLD)
+        if auc is None or abs(auc - 0.5) > EQUAL or not self._told:
             return []
         seen = (
             "the discriminator can no longer tell real from generated samples: since "
-            f"{self._equal.images:,} images it is right as often as wrong (AUC {auc:.2f})"
+            f"{self._past[0]['images']:,} images it is right as often as wrong (AUC {auc:.2f})"
         )
         change = "compare the samples with real ones, and the scores: if they are good, you can stop"
         return [Finding("indistinguishable", seen, change)]
 
-    def _progress(self, record: Mapping[str, Any], now: _Since) -> list[Finding]:
+    def _progress(self, record: Mapping[str, Any]) -> list[Finding]:
         """No better score of `keep_best` over a third of the run."""
-        score = self._plan.train.score({**record["values"], **record.get("scores", {})})
+        train = self._plan.train
+        share = train.share(record["images"], record.get("seconds", 0.0))
+        score = train.score({**record["values"], **record.get("scores", {})})
         if score is None:
             return []
         if self._best is None or score[1] < self._best[0] - BETTER * abs(self._best[0]):
-            self._best, self._scored = (score[1], now), 0
+            self._best, self._scored = (score[1], share, record["images"]), 0
             return []
-        best, since = self._best
+        best, then, images = self._best
         self._scored += 1
-        if now.share - since.share < STILL - 1e-9 or self._scored < 3:
+        if share - then < STILL - 1e-9 or self._scored < SCORES:
             return []
         seen = (
-            f"no progress: {score[0]} has not become better for a third of the run, since "
-            f"{since.images:,} images ({abs(best):.3g}; now {abs(score[1]):.3g})"
+            f"no progress: {score[0]} has not become better for a third of the run, since {images:,} images "
+            f"({abs(best):.3g}; now {abs(score[1]):.3g})"
         )
         change = "stop here and use the best checkpoint (--stop plateau does so), or try lower rates"
         return [Finding("plateau", seen, change)]
 
-    def _now(self, name: str, absolute: bool = False) -> float | None:
-        """The median of the newest lines, with the sign or without."""
-        known = [line[name] for line in list(self._past)[-FEWEST:] if name in line]
-        return statistics.median(map(abs, known) if absolute else known) if len(known) == FEWEST else None
+    def _median(self, name: str, lines: slice = slice(-FEWEST, None)) -> float:
+        """The median of the size of a value; 0 if fewer than FEWEST lines have it."""
+        known = [abs(line[name]) for line in list(self._past)[lines] if name in line]
+        return statistics.median(known) if len(known) >= FEWEST else 0.0
 
-    def _before(self, name: str) -> float | None:
-        """The median of the lines before the newest."""
-        known = [line[name] for line in list(self._past)[:-1] if name in line]
-        return statistics.median(known) if known else None
-
-    def _auc(self) -> float | None:
-        known = [line["score_auc"] for line in list(self._past)[-FEWEST:] if "score_auc" in line]
-        return statistics.fmean(known) if len(known) == FEWEST else None
+    def _auc(self, count: int) -> float | None:
+        """The mean AUC of so many lines; None if fewer have it."""
+        known = [line["score_auc"] for line in list(self._past)[-count:] if "score_auc" in line]
+        return statistics.fmean(known) if len(known) == count else None
 
     def _faded(self, role: str) -> str:
         """How far the gradient norm fell below its largest median; empty if it did not."""
-        now = self._now(name := f"gradient_norm_{role}")
-        if now is None:
-            return ""
-        largest = self._largest[name] = max(now, self._largest.get(name, 0.0))
-        fell = now <= FADED * largest
+        now = self._median(f"gradient_norm_{role}")
+        largest = self._largest[role] = max(now, self._largest[role])
+        fell = now < FADED * largest
         return f"the gradient norm of the {role} fell from {largest:.3g} to {now:.3g}" if fell else ""
 
     def _lower(self, *roles: str, by: float = 10) -> str:
         """The options that divide these rates."""
         rates = {role: number_at(getattr(self._plan, role).lr, 0.0, 0) / by for role in roles}
         return " ".join(f"--set {role}.lr={rate:.2g}" for role, rate in rates.items())
-
-
-def _gap(values: Values) -> float | None:
-    if "score_real" not in values or "score_fake" not in values:
-        return None
-    return abs(values["score_real"] - values["score_fake"])
