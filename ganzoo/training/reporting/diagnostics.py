@@ -26,11 +26,11 @@ ALIKE, EARLY, FEWEST_CYCLES = 0.4, 0.1, 200
 # Absurd: the root mean square of all parameters (0.01 to 1.5 at the start), and the median of losses.
 LARGEST_PARAMETER, LARGEST_LOSS = 100.0, 1e4
 
-# Mean AUC of FEWEST lines: the discriminator is blind this near to 0.5, sure this near to 0 or 1, and weak
-# this near to the side where its own loss is above that of the first line.
+# Median AUC: the discriminator is blind this near to 0.5 (FEWEST lines), sure this near to 0 or 1 (MOST), and
+# weak below this (MOST) while its own loss is above that of the first line.
 BLIND, SURE, WEAK = 0.2, 0.005, 0.05
 
-# A gradient norm has faded when its median of FEWEST lines is below this share of the largest such median.
+# A gradient norm has faded when its median is below this share of the largest median of FEWEST lines.
 FADED = 0.02
 
 # A jump: a gradient norm, or the gap between scores (at least SMALLEST_GAP), is so many times its median.
@@ -39,7 +39,7 @@ LARGE, SMALLEST_GAP = 30.0, 0.1
 # An oscillation: so many changes of the AUC between these sides within MOST lines.
 LOW, HIGH, SWINGS = 0.2, 0.8, 8
 
-# Indistinguishable: mean AUC of MOST lines this near to 0.5, after that of FEWEST lines was at least TOLD.
+# Indistinguishable: median AUC of MOST lines this near to 0.5, after that of FEWEST lines was at least TOLD.
 EQUAL, TOLD = 0.03, 0.75
 
 # No progress: over this share of the run, and so many scores, none was better by this share of the best.
@@ -145,12 +145,12 @@ class Diagnostics:
 
     def _discriminator(self) -> list[Finding]:
         """A discriminator that tells nothing, or everything, and of which nobody can learn any more."""
-        auc, faded = self._auc(FEWEST), {role: fell for role in ROLES if (fell := self._faded(role))}
+        auc, long = self._auc(FEWEST), self._auc(MOST)
+        faded = {role: fell for role in ROLES if (fell := self._faded(role, FEWEST))}
         if auc is None:
             return []
-        side, why = abs(auc - 0.5), " and ".join(faded.values())
         equal = all(line["score_auc"] == 0.5 for line in list(self._past)[-FEWEST:])
-        if equal or (side <= BLIND and "discriminator" in faded):
+        if equal or (abs(auc - 0.5) <= BLIND and "discriminator" in faded):
             seen = (
                 "the discriminator is dead: it gives real and generated samples the same scores (AUC "
                 f"{auc:.2f}), and {faded.get('discriminator', 'all of them are equal')}. The generator can "
@@ -161,20 +161,22 @@ class Diagnostics:
             )
             return [Finding("dead discriminator", seen, change)]
         loss = statistics.median(line.get("loss_discriminator", 0.0) for line in list(self._past)[-FEWEST:])
-        if side >= 0.5 - WEAK and self._first_loss is not None and loss > self._first_loss:
-            # Sure the wrong way round. Its own loss says which way that is, for every formula.
+        if long is None:
+            return []
+        if long <= WEAK and self._first_loss is not None and loss > self._first_loss:
+            # Wrong, not a loss that wants low scores for real samples: its own loss tells these two apart.
             seen = (
                 "the discriminator does not keep up: it takes generated samples for real ones and the "
-                f"reverse (AUC {auc:.3f}), and its loss rose from {self._first_loss:.3g} to {loss:.3g}"
+                f"reverse (AUC {long:.3f}), and its loss rose from {self._first_loss:.3g} to {loss:.3g}"
             )
             change = (
                 f"start again with a lower rate: {self._lower('generator')}; or a higher discriminator.lr"
             )
             return [Finding("weak discriminator", seen, change)]
-        if side >= 0.5 - SURE and faded:
+        if abs(long - 0.5) >= 0.5 - SURE and faded:
             seen = (
                 "the discriminator is saturated: it tells all real from generated samples (AUC "
-                f"{auc:.3f}), and {why}. The generator cannot follow it"
+                f"{long:.3f}), and {' and '.join(faded.values())}. The generator cannot follow it"
             )
             change = (
                 f"start again with a lower rate: {self._lower('discriminator')}; a smaller train.n_critic; a "
@@ -187,7 +189,7 @@ class Diagnostics:
         """Gradients that fade, whatever the scores are; and jumps against the median of the lines before."""
         found = []
         for role, other in (ROLES, ROLES[::-1]):
-            if fell := self._faded(role):
+            if fell := self._faded(role, MOST):
                 seen = f"the {role} hardly learns any more: {fell}. The {other} may be too strong"
                 found.append(Finding(f"small {role}", seen, f"try a lower {other}.lr, or another loss"))
         jumps = {f"the gradient norm of the {role} is": (f"gradient_norm_{role}", 1e-12) for role in ROLES}
@@ -252,15 +254,16 @@ class Diagnostics:
         return statistics.median(known) if len(known) >= FEWEST else 0.0
 
     def _auc(self, count: int) -> float | None:
-        """The mean AUC of so many lines; None if fewer have it."""
+        """The median AUC of so many lines; None if fewer have it."""
         known = [line["score_auc"] for line in list(self._past)[-count:] if "score_auc" in line]
-        return statistics.fmean(known) if len(known) == count else None
+        return statistics.median(known) if len(known) == count else None
 
-    def _faded(self, role: str) -> str:
-        """How far the gradient norm fell below its largest median; empty if it did not."""
-        now = self._median(f"gradient_norm_{role}")
-        largest = self._largest[role] = max(now, self._largest[role])
-        fell = now < FADED * largest
+    def _faded(self, role: str, count: int) -> str:
+        """How far the median of so many gradient norms fell below the largest one; empty if it did not."""
+        name = f"gradient_norm_{role}"
+        largest = self._largest[role] = max(self._median(name), self._largest[role])
+        now = self._median(name, slice(-count, None))
+        fell = len(self._past) >= count and now < FADED * largest
         return f"the gradient norm of the {role} fell from {largest:.3g} to {now:.3g}" if fell else ""
 
     def _lower(self, *roles: str, by: float = 10) -> str:
