@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from ganzoo.runs.run import Run
 from ganzoo.training.phases import higher
 from ganzoo.training.player import Player
 from ganzoo.training.reporting import diagnostics
-from ganzoo.training.reporting.diagnostics import FEWEST, MOST, Diagnostics
+from ganzoo.training.reporting.diagnostics import MOST, Diagnostics
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.reporting.sample_grids import spread
 from ganzoo.training.scores import Make, ScoringFactory
@@ -212,26 +211,31 @@ def kinds(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind"),
+    ("recipe", "settings", "kind"),
     [
-        ({"generator.lr": 1e4, "discriminator.lr": 1e4}, "absurd sizes"),
-        ({"generator.lr": 0.0, "discriminator.lr": 1e-2}, "saturated discriminator"),
-        ({"discriminator.lr": 0.0, "generator.lr": 1e-2}, "weak discriminator"),
+        ("dcgan", {"generator.lr": 1e4, "discriminator.lr": 1e4, "train.images": 160}, "absurd sizes"),
+        ("vanilla", {"generator.lr": 0.0, "discriminator.lr": 1e-2}, "saturated discriminator"),
+        (
+            "vanilla",
+            {"loss.name": "minimax", "generator.lr": 1e-5, "discriminator.lr": 3e-2},
+            "saturated discriminator",
+        ),
+        ("vanilla", {"discriminator.lr": 0.0, "generator.lr": 1e-2}, "weak discriminator"),
     ],
-    ids=["rates of 10,000", "G does not learn", "D does not learn"],
+    ids=["rates of 10,000", "G does not learn", "D is too fast", "D does not learn"],
 )
 def test_a_run_with_a_fault_says_which(
-    tiny: Tiny, tmp_path: Path, settings: dict[str, float], kind: str
+    tiny: Tiny, tmp_path: Path, recipe: str, settings: dict[str, object], kind: str
 ) -> None:
     reporter = NullReporter()
-    run, outcome = start(tiny("vanilla", **{"train.images": 1000, **settings}), tmp_path / "run", reporter)
+    plan = tiny(recipe, **{"train.images": 1600, "train.precision": "fp32", **settings})
+    run, outcome = start(plan, tmp_path / "run", reporter)
     assert outcome == "done"
     assert kinds(run) == [kind]
     (note,) = Run.open(run.path).record["notes"]
-    assert (
-        sum(note["seen"] in said and f"after {note['images']:,} images" in said for said in reporter.notes)
-        == 1
-    )
+    (told,) = [said for said in reporter.notes if note["seen"] in said]
+    assert told.startswith(f"after {note['images']:,} images ")
+    assert note["change"][1:] in told
 
 
 def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +280,7 @@ def test_a_sound_run_gets_no_note(tiny: Tiny, tmp_path: Path, recipe: str) -> No
 
 
 def test_a_resumed_run_repeats_no_note(tiny: Tiny, tmp_path: Path) -> None:
-    plan = tiny("vanilla", **{"generator.lr": 1e4, "discriminator.lr": 1e4})
+    plan = tiny("dcgan", **{"generator.lr": 1e4, "discriminator.lr": 1e4})
     run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=80)
     reporter = NullReporter()
     run, _ = resume(Run.open(run.path), plan, reporter)
@@ -346,6 +350,41 @@ def test_the_last_lines_say_what_to_change_and_the_table_counts_it(tmp_path: Pat
     assert shown[-1] == f"as it is: ganzoo export {tmp_path / 'bad'}"
     good = ganzoo("train", "vanilla", *given, "--images", "640", "--run-dir", tmp_path / "good")
     assert good.out.splitlines()[-1] == f"next:    ganzoo export {tmp_path / 'good'}"
-    said = ganzoo("runs", tmp_path, "--json", "--sort", "images")
-    rows = json.loads(said.out)["runs"]
+    rows = ganzoo("runs", tmp_path, "--json", "--sort", "images").document["runs"]
     assert [(Path(row["run"]).name, len(row["notes"])) for row in rows] == [("bad", 1), ("good", 0)]
+
+
+@pytest.fixture(scope="module")
+def three(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs a, b and c: FED of 9, 4, 6, then of 7, 3, 8; and one that is paused, without a score."""
+    folder = tmp_path_factory.mktemp("runs")
+    scored = {"train.images": 48, "train.eval_every": 16, "train.keep_best": "min:fed"}
+    for name, scores in (("a", [9.0, 4.0, 6.0]), ("b", [7.0, 3.0, 8.0])):
+        start(tiny("vanilla", **scored), folder / name, NullReporter(), scoring=scripted(scores))
+    start(tiny("dcgan"), folder / "c", NullReporter(), pause_at=16)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ([], ["a", "b", "c"]),
+        (["--sort", "score"], ["b", "a", "c"]),
+        (["--sort", "images"], ["a", "b", "c"]),
+        (["--recipe", "dc"], ["c"]),
+        (["--status", "done", "--sort", "score"], ["b", "a"]),
+        (["--status", "killed"], []),
+    ],
+    ids=" ".join,
+)
+def test_runs_are_sorted_and_filtered(three: Path, asked: list[str], names: list[str]) -> None:
+    rows = ganzoo("runs", three, "--json", *asked).document["runs"]
+    assert [Path(row["run"]).name for row in rows] == names
+
+
+def test_the_table_shows_the_newest_and_the_best_score(three: Path) -> None:
+    shown = ganzoo("runs", three).out
+    (line,) = [line for line in shown.splitlines() if line.startswith(" b") or line.startswith("b")]
+    assert "fed 8" in line
+    assert " 3 " in line.partition("fed 8")[2]
+    assert "with that recipe and status" in ganzoo("runs", three, "--status", "killed").out

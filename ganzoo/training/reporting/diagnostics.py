@@ -23,12 +23,12 @@ FEWEST, MOST = 10, 50
 # many cycles, samples are alike because nothing is learned yet.
 ALIKE, EARLY, FEWEST_CYCLES = 0.4, 0.1, 200
 
-# Absurd: the root mean square of all parameters (0.01 to 1.5 at the start), and the median of losses.
-LARGEST_PARAMETER, LARGEST_LOSS = 100.0, 1e4
+# Absurd: the root mean square of all parameters (0.01 to 3 at the start), and the median of losses.
+LARGEST_PARAMETER, LARGEST_LOSS = 1e3, 1e4
 
 # Median AUC: the discriminator is blind this near to 0.5 (FEWEST lines), sure this near to 0 or 1 (MOST), and
 # weak below this (MOST) while its own loss is above that of the first line.
-BLIND, SURE, WEAK = 0.2, 0.005, 0.05
+BLIND, SURE, WEAK = 0.2, 0.005, 0.01
 
 # A gradient norm has faded when its median is below this share of the largest median of FEWEST lines.
 FADED = 0.02
@@ -39,8 +39,9 @@ LARGE, SMALLEST_GAP = 30.0, 0.1
 # An oscillation: so many changes of the AUC between these sides within MOST lines.
 LOW, HIGH, SWINGS = 0.2, 0.8, 8
 
-# Indistinguishable: median AUC of MOST lines this near to 0.5, after that of FEWEST lines was at least TOLD.
-EQUAL, TOLD = 0.03, 0.75
+# Indistinguishable: median AUC of MOST lines this near to 0.5, and their quartiles, after one of FEWEST lines
+# of at least TOLD.
+EQUAL, QUARTILES, TOLD = 0.03, 0.12, 0.75
 
 # No progress: over this share of the run, and so many scores, none was better by this share of the best.
 STILL, SCORES, BETTER = 1 / 3, 3, 0.01
@@ -219,6 +220,9 @@ class Diagnostics:
         recent, auc = self._auc(FEWEST), self._auc(MOST)
         self._told = self._told or (recent is not None and recent >= TOLD)
         if auc is None or abs(auc - 0.5) > EQUAL or not self._told:
+            return []
+        low, _, high = statistics.quantiles((line["score_auc"] for line in self._past), n=4)
+        if low < 0.5 - QUARTILES or high > 0.5 + QUARTILES:
             return []
         seen = (
             "the discriminator can no longer tell real from generated samples: since "
