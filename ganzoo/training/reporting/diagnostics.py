@@ -85,9 +85,7 @@ class Diagnostics:
         self._largest = dict.fromkeys(ROLES, 0.0)
         self._first_loss: float | None = None  # of the discriminator, before it has learned
         self._told = False
-        self._best: tuple[float, float, int] | None = (
-            None  # score (lower is better), share of the run, images
-        )
+        self._best: tuple[float, float, int] | None = None  # score (lower is better), share, images
         self._scored = 0  # lines with a score since then
         self._reported: set[str] = set()
         for record in past:
@@ -115,12 +113,10 @@ class Diagnostics:
             return []
         seen = (
             f"the samples are nearly alike: they are {spread:.2f} times as far apart as real ones (mode "
-            "collapse?). Look at the newest image in samples/"
+            "collapse?). Look at the newest image in samples/ first"
         )
-        change = (
-            "if they are alike, try a loss with a gradient penalty (+wgan-gp), a lower generator.lr, or a "
-        )
-        return self._fresh(self._unexplained([Finding("collapse", seen, f"{change}larger batch")]))
+        change = "try a loss with a gradient penalty (+wgan-gp), a lower generator.lr, or a larger batch"
+        return self._fresh(self._unexplained([Finding("collapse", seen, change)]))
 
     def _unexplained(self, found: Iterable[Finding]) -> list[Finding]:
         causes = self._reported & CAUSES
@@ -139,10 +135,9 @@ class Diagnostics:
             sizes[f"the root mean square of the {role}'s parameters is"] = size, LARGEST_PARAMETER
             sizes[f"the {role}'s loss is"] = loss, LARGEST_LOSS
         absurd = [f"{what} {size:.3g}" for what, (size, limit) in sizes.items() if size > limit]
+        seen = f"the sizes are absurd: {', '.join(absurd)}"
         change = f"start again with much lower rates: {self._lower(*ROLES, by=100)}; usual are 1e-5 to 1e-2"
-        return (
-            [Finding("absurd sizes", f"the sizes are absurd: {', '.join(absurd)}", change)] if absurd else []
-        )
+        return [Finding("absurd sizes", seen, change)] if absurd else []
 
     def _discriminator(self) -> list[Finding]:
         """A discriminator that tells nothing, or everything, and of which nobody can learn any more."""
@@ -150,6 +145,7 @@ class Diagnostics:
         faded = {role: fell for role in ROLES if (fell := self._faded(role, FEWEST))}
         if auc is None:
             return []
+        lower = self._lower("discriminator")
         equal = all(line["score_auc"] == 0.5 for line in list(self._past)[-FEWEST:])
         if equal or (abs(auc - 0.5) <= BLIND and "discriminator" in faded):
             seen = (
@@ -157,9 +153,7 @@ class Diagnostics:
                 f"{auc:.2f}), and {faded.get('discriminator', 'all of them are equal')}. The generator can "
                 "learn nothing from it"
             )
-            change = (
-                f"start again with a lower rate: {self._lower('discriminator')}; or another loss (+wgan-gp)"
-            )
+            change = f"start again with a lower rate: {lower}; or another loss (+wgan-gp)"
             return [Finding("dead discriminator", seen, change)]
         loss = statistics.median(line.get("loss_discriminator", 0.0) for line in list(self._past)[-FEWEST:])
         if long is None:
@@ -171,7 +165,7 @@ class Diagnostics:
                 f"reverse (AUC {long:.3f}), and its loss rose from {self._first_loss:.3g} to {loss:.3g}"
             )
             change = (
-                f"start again with a lower rate: {self._lower('generator')}; or a higher discriminator.lr"
+                f"start again with a higher discriminator.lr; or a lower rate: {self._lower('generator')}"
             )
             return [Finding("weak discriminator", seen, change)]
         if abs(long - 0.5) >= 0.5 - SURE and faded:
@@ -179,10 +173,7 @@ class Diagnostics:
                 "the discriminator is saturated: it tells all real from generated samples (AUC "
                 f"{long:.3f}), and {' and '.join(faded.values())}. The generator cannot follow it"
             )
-            change = (
-                f"start again with a lower rate: {self._lower('discriminator')}; a smaller train.n_critic; a "
-            )
-            change += "higher generator.lr; or a loss that does not saturate (+wgan-gp)"
+            change = f"start again with a lower rate: {lower}; or a loss that does not saturate (+wgan-gp)"
             return [Finding("saturated discriminator", seen, change)]
         return []
 
@@ -245,9 +236,10 @@ class Diagnostics:
         self._scored += 1
         if share - then < STILL - 1e-9 or self._scored < SCORES:
             return []
+        sign = -1 if train.keep_best.startswith("max:") else 1
         seen = (
             f"no progress: {score[0]} has not become better for a third of the run, since {images:,} images "
-            f"({abs(best):.3g}; now {abs(score[1]):.3g})"
+            f"({sign * best:.3g}; now {sign * score[1]:.3g})"
         )
         change = "stop here and use the best checkpoint (--stop plateau does so), or try lower rates"
         return [Finding("plateau", seen, change)]
