@@ -41,7 +41,7 @@ LOW, HIGH, SWINGS = 0.2, 0.8, 8
 
 # Indistinguishable: median AUC of MOST lines this near to 0.5, and their quartiles, after one of FEWEST lines
 # of at least TOLD.
-EQUAL, QUARTILES, TOLD = 0.03, 0.12, 0.75
+EQUAL, QUARTILES, TOLD = 0.03, 0.12, 0.9
 
 # No progress: over this share of the run, and so many scores, none was better by this share of the best.
 STILL, SCORES, BETTER = 1 / 3, 3, 0.01
@@ -136,7 +136,7 @@ class Diagnostics:
             sizes[f"the {role}'s loss is"] = loss, LARGEST_LOSS
         absurd = [f"{what} {size:.3g}" for what, (size, limit) in sizes.items() if size > limit]
         seen = f"the sizes are absurd: {', '.join(absurd)}"
-        change = f"start again with much lower rates: {self._lower(*ROLES, by=100)}; usual are 1e-5 to 1e-2"
+        change = f"start again with usual rates (1e-5 to 1e-2): {self._lower(*ROLES, most=2e-4)}"
         return [Finding("absurd sizes", seen, change)] if absurd else []
 
     def _discriminator(self) -> list[Finding]:
@@ -149,7 +149,7 @@ class Diagnostics:
         equal = all(line["score_auc"] == 0.5 for line in list(self._past)[-FEWEST:])
         if equal or (abs(auc - 0.5) <= BLIND and "discriminator" in faded):
             seen = (
-                "the discriminator is dead: it gives real and generated samples the same scores (AUC "
+                "the discriminator is dead: it gives real and generated samples nearly the same scores (AUC "
                 f"{auc:.2f}), and {faded.get('discriminator', 'all of them are equal')}. The generator can "
                 "learn nothing from it"
             )
@@ -262,7 +262,7 @@ class Diagnostics:
         fell = len(self._past) >= count and now < FADED * largest
         return f"the gradient norm of the {role} fell from {largest:.3g} to {now:.3g}" if fell else ""
 
-    def _lower(self, *roles: str, by: float = 10) -> str:
-        """The options that divide these rates."""
-        rates = {role: number_at(getattr(self._plan, role).lr, 0.0, 0) / by for role in roles}
+    def _lower(self, *roles: str, most: float = 1.0) -> str:
+        """The options that set a tenth of these rates, or `most` where that is less."""
+        rates = {role: min(most, number_at(getattr(self._plan, role).lr, 0.0, 0) / 10) for role in roles}
         return " ".join(f"--set {role}.lr={rate:.2g}" for role, rate in rates.items())
