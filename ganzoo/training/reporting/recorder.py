@@ -135,10 +135,11 @@ class Recorder:
             record["sample_spread"] = round(self._spread, 4)
         if self._scores:
             record["scores"] = dict(self._scores)
-        self._note_all(self._diagnostics.look(record))
+        found = self._diagnostics.look(record)
         if self._is_main:
             append_line(self._log, json.dumps(record))
         self.reporter.tick(record)
+        self._note_all(found)
 
     def finish(self) -> None:
         """Save the run. StorageError when the checkpoint cannot be written."""
