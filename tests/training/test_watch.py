@@ -156,7 +156,8 @@ def test_only_a_discriminator_that_could_tell_can_lose_that(plan: Plan) -> None:
 
 def test_a_fault_explains_what_comes_after_it(plan: Plan) -> None:
     watch = Diagnostics(plan)
-    lines = [{}] * 15 + [FAULTS["dead"][0]] * 70
+    calm: dict[str, float] = {}
+    lines = [calm] * 15 + [FAULTS["dead"][0]] * 70
     kinds = [
         finding.kind
         for at, line in enumerate(lines)
