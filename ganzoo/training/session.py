@@ -276,7 +276,7 @@ def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
         tenth = 10 * done // max(total, 1)
         if tenth > reported and total > 1000:
             reported = tenth
-            reporter.note(f"decoded {done:,} of {total:,} images into the cache")
+            reporter.note(f"decoded {done:,} of {total:,} samples into the cache")
 
     return progress
 

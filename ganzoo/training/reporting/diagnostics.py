@@ -113,7 +113,7 @@ class Diagnostics:
             return []
         seen = (
             f"the samples are nearly alike: they are {spread:.2f} times as far apart as real ones (mode "
-            "collapse?). Look at the newest image in samples/ first"
+            "collapse?). Look at the newest file in samples/ first"
         )
         change = "try a loss with a gradient penalty (+wgan-gp), a lower generator.lr, or a larger batch"
         return self._fresh(self._unexplained([Finding("collapse", seen, change)]))
