@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from ganzoo.config.plan import Plan
-from ganzoo.config.schedule import number_at
+from ganzoo.config.schedule import options_at
 
 # Log lines that are "now", and how many are kept to compare with.
 FEWEST, MOST = 10, 50
@@ -264,5 +264,5 @@ class Diagnostics:
 
     def _lower(self, *roles: str, most: float = 1.0) -> str:
         """The options that set a tenth of these rates, or `most` where that is less."""
-        rates = {role: min(most, number_at(getattr(self._plan, role).lr, 0.0, 0) / 10) for role in roles}
+        rates = {role: min(most, options_at(getattr(self._plan, role), 0.0, 0).lr / 10) for role in roles}
         return " ".join(f"--set {role}.lr={rate:.2g}" for role, rate in rates.items())
