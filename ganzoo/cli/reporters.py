@@ -38,7 +38,9 @@ def _losses(values: Mapping[str, float]) -> str:
     extra = [
         f"{name} {value:.3g}"
         for name, value in values.items()
-        if name not in short and not name.startswith(("score", "gradient_norm")) and value != 0
+        if name not in short
+        and not name.startswith(("score", "gradient_norm", "parameter_rms"))
+        and value != 0
     ]
     return "  ".join(parts + extra)
 

@@ -81,6 +81,12 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     "--keep-best", metavar="min:NAME", help="Also keep the best checkpoint: min:fed, max:coverage, ..."
 )
 @click.option(
+    "--stop",
+    type=click.Choice(["end", "plateau", "indistinguishable"]),
+    help="End earlier: when --keep-best saw no progress for a third of the run, or when the discriminator "
+    "can no longer tell real from generated samples [end].",
+)
+@click.option(
     "--devices",
     type=click.IntRange(min=1),
     metavar="N",
@@ -176,22 +182,40 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
 
 
 def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
-    images, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
+    record = run.record
+    images, seconds = record.get("images", 0), record.get("seconds", 0.0)
+    notes, stopped = record.get("notes", []), record.get("stopped", "")
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
         event = {"event": outcome, "run": str(run.path), "images": images}
-        echo_json({**event, "seconds": seconds, "images_per_second": rate})
+        more = {"notes": notes} if notes else {}
+        more |= {"stopped": stopped} if stopped else {}
+        echo_json({**event, "seconds": seconds, "images_per_second": rate, **more})
     elif outcome == "done":
         newest = max((run.path / "samples").glob("0*.png"), default=None)
         click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s)", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
-        click.echo(f"next:    ganzoo export {run.path}")
+        if stopped:
+            click.echo(f"stopped: {stopped}, before the end (--resume {run.path} --stop end goes on)")
+        _print_next(run, notes)
     else:
         click.echo(
             f"{outcome} after {images:,} images, saved. Continue with: ganzoo train --resume {run.path}"
         )
+
+
+def _print_next(run: Run, notes: list[dict[str, Any]]) -> None:
+    """What to do with a complete run: after a fault of the training, change something before an export."""
+    from ganzoo.config.settings import STOPS
+
+    faults = [note for note in notes if note["kind"] not in STOPS]
+    best = " --checkpoint best" if run.settings()["train"].get("keep_best") else ""
+    for note in faults:
+        click.echo(f"seen:    after {note['images']:,} images {note['seen']}")
+        click.echo(f"next:    {note['change']}")
+    click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
 
 
 def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max_restarts: int) -> int:

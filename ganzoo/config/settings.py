@@ -30,6 +30,8 @@ NOT_TOML = (ValueError, RecursionError)
 
 IMAGES = 200_000  # the default length of a run
 
+STOPS = ("plateau", "indistinguishable")  # what a run can end at before its end; neither is a fault
+
 _RATE = re.compile(r"[\w.-]+=\d+\.?\d*(e[-+]?\d+)?")
 _BEST = re.compile(r"(min|max):[\w.-]+")
 
@@ -50,6 +52,8 @@ class TrainSettings:
     computed at once, with accumulated gradients; it is halved when memory runs out. `keep_best`: in addition
     to the newest checkpoints, keep the one with the lowest `min:NAME` or highest `max:NAME` of the log.
     `eval_every`: the number of images after which quick scores of `eval_samples` samples are computed.
+    `stop`: end earlier, when the score of `keep_best` was not better for a third of the run ("plateau"), or
+    when the discriminator can no longer tell real from generated samples ("indistinguishable").
     `on_nan`: when gradients are not finite, stop; skip the step; or roll back to the last checkpoint with
     half the learning rates, at most three times. `pack`: the number of samples that discriminators score
     together, as one (Lin et al. 2018, PacGAN). `conditions`: where the conditions of generated samples come
@@ -83,11 +87,14 @@ class TrainSettings:
     keep_best: str = ""
     eval_every: Count | None = None
     eval_samples: Annotated[int, Bound(ge=10)] = 1000
+    stop: Literal["end", "plateau", "indistinguishable"] = "end"
     on_nan: Literal["stop", "skip", "rollback"] = "stop"
 
     def __post_init__(self) -> None:
         if self.keep_best and not _BEST.fullmatch(self.keep_best):
             raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
+        if self.stop == "plateau" and not self.keep_best:
+            raise ValueError("stop=plateau follows a score: add --eval-every IMAGES --keep-best min:NAME")
         if self.conditions not in ("real", "shares", "uniform") and not self.condition_table:
             raise ValueError(f"conditions is real, shares, uniform or table:FILE, not '{self.conditions}'")
         if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):

@@ -33,7 +33,8 @@ ROLES = ("generator", "discriminator")
 MEASURED = (
     "score_real",
     "score_fake",
-    *(f"{what}_{role}" for what in ("loss", "gradient_norm") for role in ROLES),
+    "score_auc",
+    *(f"{what}_{role}" for what in ("loss", "gradient_norm", "parameter_rms") for role in ROLES),
 )
 """Values in every run's log. It also has its penalties by name and, with `on_nan` "skip", skipped steps."""
 
@@ -91,6 +92,15 @@ class Meter:
         if self.sums:
             torch._foreach_zero_([*self.sums.values(), *self.counts.values()])
         return means
+
+
+def higher(real: Tensor, fake: Tensor) -> Tensor:
+    """Whether the real one of each pair of scores is higher: 1, 0, or 0.5 for equal scores.
+
+    The mean is the area under the ROC curve (AUC; Hanley and McNeil 1982), which depends neither on the scale
+    nor on the zero of scores: 0.5 when they do not tell real from generated samples, 1 when they always do.
+    """
+    return 0.5 * (1.0 + torch.sign(real - fake))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,6 +356,7 @@ class Phases:
                 self.objective.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
+            self.meter.add("score_auc", higher(real, fake), weight)
         elif view.encodes:
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):

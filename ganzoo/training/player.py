@@ -93,6 +93,13 @@ class Player:
                     constraint(module)
         return norm
 
+    def rms(self) -> Tensor:
+        """The root mean square of all parameters, a scalar on the device."""
+        norms = torch._foreach_norm([value.detach() for value in self.parameters])
+        count = sum(value.numel() for value in self.parameters)
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return norm / math.sqrt(count)
+
     def _clip(self, gradients: list[Tensor], norm: Tensor) -> None:
         """Limit values, then the norm, in place. What is not finite stays so, and is noticed."""
         if not gradients:

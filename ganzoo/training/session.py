@@ -34,7 +34,7 @@ from ganzoo.training.warm_start import warm_start
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
-_STOPS: tuple[Outcome | None, ...] = (None, "paused", "preempted", "interrupted")
+_STOPS: tuple[Outcome | None, ...] = (None, "done", "paused", "preempted", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _train(
 
     def stop() -> Outcome | None:
         paused = pause_at is not None and training.images >= pause_at
-        wanted = interrupts.reason or ("paused" if paused else None)
+        wanted = interrupts.reason or ("paused" if paused else "done" if recorder.stopped else None)
         return _STOPS[int(ranks.largest(_STOPS.index(wanted))[0])]
 
     def on_smaller_micro_batch(size: int) -> None:
@@ -242,7 +242,10 @@ def _train(
                 _roll_back(error, setup, run, context)
                 recorder.attempt(recorder.rewind)
                 recorder.attempt(recorder.checkpoint)
-        run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
+        stopped = recorder.stopped if outcome == "done" and recorder.share < 1.0 else ""
+        run.update(
+            status=outcome, images=training.images, seconds=round(training.seconds, 3), stopped=stopped
+        )
         ranks.wait()
     return outcome
 
