@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ganzoo.runtime.inputs import Values
 
 
+WALK_RATE = 20  # frames a second
+
+
 @click.command()
 @click.argument("source", metavar="BUNDLE_OR_ONNX", type=click.Path(path_type=Path))
 @click.option(
@@ -42,6 +45,13 @@ if TYPE_CHECKING:
     type=int,
     metavar="STEPS",
     help="Each row goes from one latent z to another in STEPS.",
+)
+@click.option(
+    "--walk",
+    type=click.IntRange(min=2),
+    metavar="FRAMES",
+    help="An animation of so many frames as .gif, .webp or .mp4: each of -n samples [16] goes from one "
+    "latent z to another and back.",
 )
 @click.option(
     "--size",
@@ -104,6 +114,7 @@ def command(
     label: str | None,
     classes: bool,
     steps: int | None,
+    walk: int | None,
     sizes: tuple[str, ...],
     length: int | None,
     constants: tuple[str, ...],
@@ -124,6 +135,8 @@ def command(
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
+    if walk is not None and (classes or steps is not None or given is not None):
+        raise UsageError("--walk cannot be used with --classes, --interpolate or --input.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
     from ganzoo import sampling
@@ -143,11 +156,16 @@ def command(
         _translate(loaded, kinds, given, output, options, as_json)
         return
     _refuse_without_input(loaded, numbers)
-    output, drawn = target(loaded, kinds, output)
+    if walk is not None:
+        steps, drawn = walk // 2 + 1, next((field for field in loaded.outputs if field.kind), None)
+        output = output or Path("generated.gif")
+        count = count or (kinds.of(drawn.kind).count if drawn is not None else 0) or 16
+    else:
+        output, drawn = target(loaded, kinds, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
     media = kinds.of(drawn.kind) if drawn is not None else None
-    if media is not None and media.most is not None and cells > media.most:
+    if walk is None and media is not None and media.most is not None and cells > media.most:
         raise UsageError(
             f"{cells:,} {media.nouns} are too many for a file; the limit is {media.most:,}.",
             fix="-o samples.npz",
@@ -163,7 +181,9 @@ def command(
     inputs = _inputs(loaded, rows, width, seed, label, classes, steps, vectors)
     inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
-    if drawn is None or media is None:
+    if walk is not None:
+        _save_walk(kinds, drawn or loaded.outputs[0], values, steps or 0, columns, output)
+    elif drawn is None or media is None:
         _save_arrays(inputs, values, seed, output)
     else:
         in_rows = width if classes or steps is not None else None
@@ -324,6 +344,34 @@ def _inputs(
     if not classes:
         return loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
     return loaded.draw_classes(width, seed, **vectors)
+
+
+def _save_walk(
+    kinds: Kinds,
+    field: Field,
+    values: Mapping[str, NDArray[Any]],
+    steps: int,
+    columns: int | None,
+    output: Path,
+) -> None:
+    """Animate the previews of the samples at each step, there and back."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from ganzoo.images import save_animation
+
+    walks = values[field.name].reshape(-1, steps, *values[field.name].shape[1:])
+    frames = []
+    for step in range(steps):
+        found = kinds.preview(field, walks[:, step], columns=columns)
+        if found is None or found.suffix not in Image.registered_extensions():
+            raise UsageError(
+                f"{kinds.of(field.kind).nouns} cannot be animated: their preview is no image.",
+                fix="--interpolate writes a file of their kind",
+            )
+        frames.append(Image.open(BytesIO(found.data)))
+    save_animation([*frames, *frames[-2:0:-1]], output, 1 / WALK_RATE)
 
 
 def _save_arrays(

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, table
-from ganzoo.runs.lock import is_held
 from ganzoo.runs.run import Run, list_runs
 
 
@@ -41,19 +40,12 @@ def command(folder: Path, as_json: bool) -> None:
     )
 
 
-def _status(run: Run) -> str:
-    """The status in run.json; "killed" if it says that the run is active but no process holds its lock."""
-    status: str = run.record["status"]
-    alive = status not in ("starting", "training") or is_held(run.path)
-    return status if alive else "killed"
-
-
 def _row(run: Run) -> dict[str, Any]:
     log = run.log()
     return {
         "run": str(run.path),
         "recipe": run.record["recipe"],
-        "status": _status(run),
+        "status": run.status,
         "images": run.record.get("images", 0),
         "seconds": run.record.get("seconds", 0.0),
         "created": run.record.get("created", ""),

@@ -92,6 +92,7 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     metavar="N",
     help="With --devices: restart at most N times after a process ends with an error [0].",
 )
+@click.option("--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at.")
 @click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
 @click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
@@ -146,10 +147,11 @@ class _Request:
     auto_resume: bool
     pause_at: int | None
     as_json: bool
+    report: bool
 
 
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
-    from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
+    from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter, WithReport
     from ganzoo.evaluation.during_training import scoring
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
@@ -159,7 +161,8 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     if LAUNCHED in os.environ:
         follow_launcher()
     as_json = request.as_json
-    reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    shown = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    reporter = WithReport(shown) if request.report else shown
     scores = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
@@ -182,11 +185,13 @@ def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
         event = {"event": outcome, "run": str(run.path), "images": images}
         echo_json({**event, "seconds": seconds, "images_per_second": rate})
     elif outcome == "done":
-        newest = max((run.path / "samples").glob("0*.png"), default=None)
+        newest = max((run.path / "samples").glob("0*"), default=None)
         click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s)", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
+        if (run.path / "report.html").exists():
+            click.echo(f"report:  {run.path / 'report.html'}")
         click.echo(f"next:    ganzoo export {run.path}")
     else:
         click.echo(
