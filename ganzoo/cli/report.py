@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.common import registry_of
 from ganzoo.errors import UsageError
 
 
@@ -23,13 +24,14 @@ from ganzoo.errors import UsageError
     metavar="FILE",
     help="Write the samples of the run from its start to its end as .gif, .webp or .mp4, and no page.",
 )
-def command(runs: tuple[Path, ...], output: Path | None, timeline: Path | None) -> None:
+@click.pass_context
+def command(ctx: click.Context, runs: tuple[Path, ...], output: Path | None, timeline: Path | None) -> None:
     """Write RUN as one HTML page that opens without a network, or compare several runs.
 
     The page has curves, samples over time, scores, notes, facts of the data, and settings. It works while a
     run is still training; `ganzoo train --report` keeps it fresh.
     """
-    from ganzoo.report.page import write_page
+    from ganzoo.report.page import directions, write_page
     from ganzoo.report.previews import write_timeline
     from ganzoo.runs.run import Run
 
@@ -41,5 +43,5 @@ def command(runs: tuple[Path, ...], output: Path | None, timeline: Path | None) 
         click.echo(f"wrote {timeline}")
         return
     output = output or (opened[0].path / "report.html" if len(opened) == 1 else Path("report.html"))
-    write_page(opened, output)
+    write_page(opened, output, directions(registry_of(ctx)))
     click.echo(f"wrote {output}")

@@ -183,8 +183,9 @@ class JsonReporter:
 class WithReport:
     """Another reporter, and a page of the run that is written again when there are new samples."""
 
-    def __init__(self, reporter: PlainReporter | JsonReporter) -> None:
-        self._reporter = reporter
+    def __init__(self, reporter: PlainReporter | JsonReporter, better: Mapping[str, str]) -> None:
+        """For `better` see `ganzoo.report.page.directions`."""
+        self._reporter, self._better = reporter, better
         self._run: Run | None = None
         self._written = 0
         self.progress, self.note = reporter.progress, reporter.note
@@ -213,7 +214,7 @@ class WithReport:
             return
         self._written = state
         try:
-            write_page([self._run], self._run.path / "report.html")
+            write_page([self._run], self._run.path / "report.html", self._better)
         except Exception as error:
             self.note(f"there is no new report: {error}")
             self._run = None

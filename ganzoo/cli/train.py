@@ -92,7 +92,9 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     metavar="N",
     help="With --devices: restart at most N times after a process ends with an error [0].",
 )
-@click.option("--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at.")
+@click.option(
+    "--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at."
+)
 @click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
 @click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
@@ -153,6 +155,7 @@ class _Request:
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter, WithReport
     from ganzoo.evaluation.during_training import scoring
+    from ganzoo.report.page import directions
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
     from ganzoo.training.distributed.ranks import Ranks
@@ -162,7 +165,7 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
         follow_launcher()
     as_json = request.as_json
     shown = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
-    reporter = WithReport(shown) if request.report else shown
+    reporter = WithReport(shown, directions(registry)) if request.report else shown
     scores = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:

@@ -122,8 +122,10 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 def _powers(low: float, high: float) -> list[float]:
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    every = max(1, (last - first) // 5)
-    return [10.0**power for power in range(first, last + 1, every)] or [low, high]
+    if last - first < 1:
+        marks = [factor * 10.0**power for power in range(first - 1, last + 2) for factor in (1, 2, 5)]
+        return [mark for mark in marks if low <= mark <= high]
+    return [10.0**power for power in range(first, last + 1, max(1, (last - first) // 5))]
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, bool]:

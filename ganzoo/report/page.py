@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo._version import __version__
+from ganzoo.api.specs import ExtractorSpec, MetricSpec
 from ganzoo.config.settings import layer
 from ganzoo.errors import UsageError
+from ganzoo.registry.registry import Registry
 from ganzoo.report.charts import Line, chart, charts
 from ganzoo.report.html import Html, duration, is_number, joined, number, tag
 from ganzoo.report.previews import timelines
@@ -24,7 +26,12 @@ from ganzoo.util.text import printable
 
 LARGEST = 3_000_000  # bytes of a page
 MOST = 24  # runs in a page: more lines cannot be told apart
-CHARTS, NOTES, FACTS, LETTERS = 40, 40, 80, 300  # charts, notes, facts and the letters of each: the rest is cut
+CHARTS, NOTES, FACTS, LETTERS = (
+    40,
+    40,
+    80,
+    300,
+)  # charts, notes, facts and the letters of each: the rest is cut
 
 _PART = resources.files(__name__.rpartition(".")[0])
 
@@ -64,12 +71,26 @@ class Shown:
         return self.run.record
 
 
-def write_page(runs: Sequence[Run], output: Path) -> None:
-    """Write the page of these runs, whole or not at all. UsageError for too many runs."""
-    write_bytes(output, page(runs).encode())
+def directions(registry: Registry) -> dict[str, str]:
+    """Whether `lower` or `higher` is better, for each score that the metrics may have."""
+    distances = [item.spec.distance for item in registry.of_kind(ExtractorSpec)]
+    return {
+        score.replace("{distance}", distance): way
+        for item in registry.of_kind(MetricSpec)
+        for score, way in item.spec.better.items()
+        for distance in (*distances, item.name)
+    }
 
 
-def page(runs: Sequence[Run]) -> str:
+def write_page(runs: Sequence[Run], output: Path, better: Mapping[str, str]) -> None:
+    """Write the page of these runs, whole or not at all; for `better` see `directions`.
+
+    UsageError for too many runs.
+    """
+    write_bytes(output, page(runs, better).encode())
+
+
+def page(runs: Sequence[Run], better: Mapping[str, str]) -> str:
     """The page of these runs, of at most `LARGEST` bytes. UsageError for too many runs."""
     if len(runs) > MOST:
         raise UsageError(f"A page shows at most {MOST} runs, not {len(runs)}.")
@@ -84,8 +105,8 @@ def page(runs: Sequence[Run]) -> str:
     )
     after = joined(
         [
-            *_section("Curves", [charts(_curves(shown))] if any(one.log for one in shown) else []),
-            *_section("Scores", _scores(shown)),
+            *_section("Curves", [charts(_curves(shown, better))] if any(one.log for one in shown) else []),
+            *_section("Scores", _scores(shown, better)),
             *_section("Data", [_facts(_data(one)) for one in shown], shown),
             *_section("Settings", _settings(shown)),
             *_section("About", [_facts(_about(one)) for one in shown], shown),
@@ -178,20 +199,22 @@ def _head(shown: Sequence[Shown]) -> list[Html]:
     """The state of one run in a few numbers, of several as a table."""
     parts = []
     if any(one.run.status in ("starting", "training") for one in shown):
-        parts.append(tag("p", f"Still training at {_now()}: `ganzoo report` again, then reload, to see more."))
+        parts.append(
+            tag("p", f"Still training at {_now()}: `ganzoo report` again, then reload, to see more.")
+        )
     numbers = [_numbers(one) for one in shown]
     if len(shown) > 1:
         rows = [(one.name, *texts.values()) for one, texts in zip(shown, numbers, strict=True)]
         return [*parts, _grid(["run", *numbers[0]], rows)]
     tiles = [tag("div", tag("dt", key), tag("dd", text)) for key, text in numbers[0].items()]
-    return [tag("p", shown[0].name), *parts, tag("dl", *tiles, class_="tiles")]
+    return [tag("p", "run ", tag("strong", shown[0].name)), *parts, tag("dl", *tiles, class_="tiles")]
 
 
 def _numbers(one: Shown) -> dict[str, str]:
     record, last = one.record, one.log[-1] if one.log else {}
     speeds = sorted(line["images_per_second"] for line in one.log if is_number(line.get("images_per_second")))
     seconds = last.get("seconds") or record.get("seconds", 0.0)
-    sizes = [f"{number(count / 1e6)} M" for count in record["parameters"].values()]
+    sizes = [f"{name} {number(count / 1e6)} M" for name, count in record["parameters"].items()]
     return {
         "status": one.run.status,
         "images": number(last.get("images") or record.get("images", 0)),
@@ -199,7 +222,7 @@ def _numbers(one: Shown) -> dict[str, str]:
         "images a second": number(round(speeds[len(speeds) // 2])) if speeds else "",
         "data": _source(one),
         "device": f"{record['device']}, {record['precision']}",
-        "parameters of " + " and ".join(record["parameters"]): " + ".join(sizes),
+        "parameters": ", ".join(sizes),
     }
 
 
@@ -218,7 +241,7 @@ def _points(log: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]
     return [(float(images), float(y)) for images, y in sorted(found.items()) if is_number(y)]
 
 
-def _curves(shown: Sequence[Shown]) -> list[Html]:
+def _curves(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
     """Charts of all logged values: of one run with lines that belong together, of several a line for each run."""
     found: list[Html] = []
     most = max(60, 1200 // len(shown)) if len(shown) > 1 else 300
@@ -238,7 +261,7 @@ def _curves(shown: Sequence[Shown]) -> list[Html]:
             found.append(chart(title, about, lines, min(300, most)))
 
     for name in _keys(shown, "scores"):
-        add(name, "score of samples against real ones", {name: name}, "scores")
+        add(name, _way(name, better) or "a score of samples", {name: name}, "scores")
     for title, about, names in _GROUPS:
         add(title, about, names)
     known = {name for _, _, names in _GROUPS for name in names}
@@ -255,6 +278,10 @@ def _curves(shown: Sequence[Shown]) -> list[Html]:
     return found
 
 
+def _way(name: str, better: Mapping[str, str]) -> str:
+    return f"{better[name]} is better" if name in better else ""
+
+
 def _table(line: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     found = line.get(table) if table else line
     return found if isinstance(found, Mapping) else {}
@@ -266,7 +293,7 @@ def _keys(shown: Sequence[Shown], table: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != "n"]
 
 
-def _scores(shown: Sequence[Shown]) -> list[Html]:
+def _scores(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
     """The scores during training, of one run with the extremes, of several beside each other."""
     rows = []
     for name in _keys(shown, "scores")[:CHARTS]:
@@ -276,9 +303,9 @@ def _scores(shown: Sequence[Shown]) -> list[Html]:
             ends = [points[-1], *(pick(points, key=lambda p: p[1]) for pick in (min, max))] if points else []
             texts = [f"{number(y)} after {number(int(x))}" for x, y in ends] or ["", "", ""]
             cells += texts if len(shown) == 1 else [number(points[-1][1]) if points else ""]
-        rows.append((name, *cells))
+        rows.append((name, _way(name, better), *cells))
     columns = [one.name for one in shown] if len(shown) > 1 else ["newest, after images", "lowest", "highest"]
-    return [_grid(["score", *columns], rows)] if rows else []
+    return [_grid(["score", "", *columns], rows)] if rows else []
 
 
 def _data(one: Shown) -> list[tuple[str, str]]:
@@ -297,7 +324,9 @@ def _data(one: Shown) -> list[tuple[str, str]]:
             classes = f": {len(field.classes)} classes: {', '.join(field.classes)}" if field.classes else ""
             facts.append((f"field {field.name}", f"{field.kind} {size} {field.dtype}{span}{classes}".strip()))
     if skipped := data.get("skipped"):
-        examples = [f"{item[0]}: {item[1]}" for item in skipped[:3] if isinstance(item, list) and len(item) == 2]
+        examples = [
+            f"{item[0]}: {item[1]}" for item in skipped[:3] if isinstance(item, list) and len(item) == 2
+        ]
         facts.append(("left out", f"{number(len(skipped))}, such as {'; '.join(examples)}"))
     return facts
 

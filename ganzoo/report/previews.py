@@ -70,8 +70,8 @@ def samples_of(run: Run) -> list[Sample]:
 def timelines(run: Run, room: int) -> Html:
     """A figure for each field that has previews, its moments in page.js's care; at most `room` bytes."""
     samples = samples_of(run)
-    every = 1
-    while len(_every(samples, every)) > FRAMES * max(1, len({one.name for one in samples})):
+    moments, every = len({one.images for one in samples}), 1
+    while moments > FRAMES * every:
         every *= 2
     kept = _every(samples, every)
     whole = sum(one.path.stat().st_size for one in kept if one.path.is_file())
@@ -79,7 +79,7 @@ def timelines(run: Run, room: int) -> Html:
         drawn = _drawn(kept, side)
         if len(drawn) <= room:
             return drawn
-    while every < len(samples):
+    while every < moments:
         every *= 2
         drawn = _drawn(_every(samples, every), SIDES[-1])
         if len(drawn) <= room:
@@ -95,7 +95,10 @@ def write_timeline(run: Run, path: Path) -> None:
     frames = []
     for sample in samples_of(run):
         if sample.images is not None and not sample.name and sample.path.suffix.lower() in IMAGES:
-            with suppress(OSError, ValueError, Image.DecompressionBombError), Image.open(sample.path) as image:
+            with (
+                suppress(OSError, ValueError, Image.DecompressionBombError),
+                Image.open(sample.path) as image,
+            ):
                 frame = Image.new("RGBA", (image.width, image.height + CAPTION), "white")
                 frame.paste(image.convert("RGBA"), (0, CAPTION))
                 ImageDraw.Draw(frame).text((3, 4), _said(sample), fill="black")

@@ -15,6 +15,7 @@ def arrays(config: None = None) -> Media:
     """Factory of `array`."""
     return Media()
 
+
 SHOWN = 12  # rows in a preview
 
 
