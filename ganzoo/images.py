@@ -22,8 +22,8 @@ from ganzoo.fields import Field
 from ganzoo.util.files import storage, write_bytes
 
 __all__ = [
-    "ANIMATIONS", "MODES", "encode_image", "grid", "histogram", "image_grid", "save", "save_animation", "scatter", "sheet", "side_by_side",
-    "to_pixels", "to_uint8",
+    "ANIMATIONS", "MODES", "encode_image", "grid", "histogram", "image_grid", "save", "save_animation",
+    "scatter", "sheet", "side_by_side", "to_pixels", "to_uint8",
 ]  # fmt: skip
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

@@ -1,30 +1,31 @@
-"""Line charts as SVG. page.js shows the values under the pointer; without it the charts are still complete."""
+"""HTML in which all text is escaped, and line charts as SVG, complete without a script."""
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from ganzoo.report.html import Html, interval, joined, number, short, tag
+from ganzoo.util.text import printable
 
-# The plot in the view box; page.js has the same numbers.
-WIDTH, HEIGHT = 420, 232
+# The plot in its view box; page.js has the same numbers.
 LEFT, RIGHT, TOP, BOTTOM = 46, 410, 10, 206
 
-STYLES = 8  # colours of lines in page.css
-
+STYLES = 8  # of lines in page.css
 FEW = 24  # points of a line that get a dot each
-
-# Values that span more than this factor, and are positive, are drawn on a logarithmic scale.
-WIDE = 50.0
-
-# The share of values at each end that does not set the scale: one spike would flatten the whole line.
-OUTER = 0.005
+LARGEST = 1e300  # larger numbers, of a damaged log, are not shown
+WIDE = 50.0  # positive values that span more than this factor get a logarithmic scale
+OUTER = 0.005  # the share of values at each end that does not set the scale: a spike would flatten the line
 
 
-@dataclass(frozen=True)
-class Line:
+class Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+class Line(NamedTuple):
     """A named line: points (x, y) in the order of x, and the number of its style."""
 
     name: str
@@ -32,113 +33,114 @@ class Line:
     style: int
 
 
-def chart(title: str, about: str, lines: Sequence[Line], most: int = 300) -> Html:
-    """A chart of lines over the number of images, each of at most `most` points; `about` explains it."""
-    lines = [Line(line.name, thinned(line.points, most), line.style % STYLES) for line in lines]
-    x0, x1 = interval((0.0, max(line.points[-1][0] for line in lines)))
-    y0, y1, logarithmic = _scale([y for line in lines for _, y in line.points])
-
-    def across(x: float) -> float:
-        return LEFT + (x - x0) / (x1 - x0) * (RIGHT - LEFT)
-
-    def down(y: float) -> float:
-        if logarithmic:
-            share = (math.log(max(y, y0)) - math.log(y0)) / (math.log(y1) - math.log(y0))
-        else:
-            share = (y - y0) / (y1 - y0)
-        return min(max(BOTTOM - share * (BOTTOM - TOP), TOP - 4), BOTTOM + 4)
-
-    marks = []
-    for y in _powers(y0, y1) if logarithmic else ticks(y0, y1):
-        marks.append(tag("line", x1=LEFT, x2=RIGHT, y1=f"{down(y):.1f}", y2=f"{down(y):.1f}"))
-        marks.append(tag("text", short(y), x=LEFT - 5, y=f"{down(y) + 4:.1f}", class_="y"))
-    for x in ticks(x0, x1):
-        marks.append(tag("text", short(x), x=f"{across(x):.1f}", y=BOTTOM + 17, class_="x"))
-    drawn = [
-        tag(
-            "polyline",
-            points=" ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in line.points),
-            class_=f"line s{line.style}",
-        )
-        for line in lines
+def tag(name: str, *children: object, **attributes: object) -> Html:
+    """An element `name`, or `name.class`. Attributes have `_` for `-`; those that are False are left out."""
+    name, _, kind = name.partition(".")
+    words = {"class": kind or False, **attributes}
+    texts = [
+        f" {key.replace('_', '-')}" + ("" if value is True else f'="{_escaped(value)}"')
+        for key, value in words.items()
+        if value is not False
     ]
-    drawn += [
-        tag("circle", cx=f"{across(x):.1f}", cy=f"{down(y):.1f}", r=2.5, class_=f"dot s{line.style}")
-        for line in lines
-        if len(line.points) <= FEW
-        for x, y in line.points
-    ]
-    keys = [
-        tag(
-            "li", tag("i", class_=f"key s{line.style}"), f"{line.name} ", tag("b", number(line.points[-1][1]))
-        )
-        for line in lines
-    ]
-    ends = ", ".join(f"{line.name} ends at {number(line.points[-1][1])}" for line in lines)
+    close = "" if name in ("img", "input") else f"</{name}>"
+    return Html(f"<{name}{''.join(texts)}>{''.join(map(_escaped, children))}{close}")
+
+
+def joined(parts: Iterable[str]) -> Html:
+    """Elements one after the other."""
+    return Html("".join(parts))
+
+
+def _escaped(text: object) -> str:
+    if isinstance(text, Html):
+        return text
+    return html.escape("\n".join(map(printable, str(text).split("\n"))))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number that a chart can show."""
+    return isinstance(value, int | float) and abs(value) < LARGEST
+
+
+def number(value: float) -> str:
+    """With thousands separated, or with three significant digits: 1,234,567, 0.0123."""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+
+
+def chart(title: str, about: str, lines: Sequence[Line], most: int) -> Html:
+    """A chart of lines over the number of images, each of about `most` points at most."""
+    lines = [line._replace(points=thinned(line.points, most)) for line in lines]
+    values = sorted(y for line in lines for _, y in line.points)
+    skip = int(len(values) * OUTER)
+    low, high = values[skip], values[-1 - skip]
+    log = low > 0 and high > WIDE * low
+    if not log:
+        margin = 0.04 * (high - low) or 0.05 * abs(low) or 1e-9
+        low, high = low - margin, high + margin
+    last = max(line.points[-1][0] for line in lines) or 1.0
+    bottom, top = (math.log(low), math.log(high)) if log else (low, high)
+
+    def across(x: float) -> str:
+        return f"{LEFT + x / last * (RIGHT - LEFT):.1f}"
+
+    def down(y: float) -> str:
+        share = ((math.log(max(y, low)) if log else y) - bottom) / (top - bottom)
+        return f"{min(max(BOTTOM - share * (BOTTOM - TOP), TOP - 4), BOTTOM + 4):.1f}"
+
+    grid, drawn, keys = [], [], []
+    for y in _powers(low, high) if log else _ticks(low, high):
+        grid += [tag("line", x1=LEFT, x2=RIGHT, y1=down(y), y2=down(y))]
+        grid += [tag("text.y", _short(y), x=LEFT - 5, y=down(y), dy=4)]
+    grid += [tag("text.x", _short(x), x=across(x), y=BOTTOM + 17) for x in _ticks(0.0, last)]
+    for line in lines:
+        style = f"s{line.style % STYLES}"
+        places = [(across(x), down(y)) for x, y in line.points]
+        drawn.append(tag(f"polyline.{style}", points=" ".join(map(",".join, places))))
+        if len(places) <= FEW:
+            drawn += [tag(f"circle.{style}", cx=x, cy=y, r=2.5) for x, y in places]
+        keys.append(tag("li", tag(f"i.{style}"), f"{line.name} ", tag("b", number(line.points[-1][1]))))
     plot = tag(
         "svg",
-        tag("g", *marks, class_="grid"),
-        *drawn,
-        tag("line", class_="cursor", y1=TOP, y2=BOTTOM, x1=0, x2=0, visibility="hidden"),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        tabindex=0,
-        aria_label=f"{title} over images: {ends}",
-        data_x=f"{x0!r} {x1!r}",
-        data_y=f"{y0!r} {y1!r}",
-        data_log=logarithmic,
+        *(tag("g.grid", *grid), *drawn, tag("line.cursor", y1=TOP, y2=BOTTOM, visibility="hidden")),
+        **{"viewBox": "0 0 420 232", "role": "img", "tabindex": 0, "aria-label": f"{title} over images"},
+        **{"data-x": last, "data-y": f"{low!r} {high!r}", "data-log": log},
     )
-    last = f"after {number(round(max(line.points[-1][0] for line in lines)))} images"
-    scale = "; logarithmic scale" if logarithmic else ""
+    texts = [text for text in (about, "logarithmic scale" if log else "") if text]
     return tag(
-        "figure",
-        tag("figcaption", tag("h3", title), tag("p", about + scale)),
-        plot,
-        tag("div", tag("span", last, class_="at"), tag("ul", *keys), class_="keys"),
-        class_="chart",
+        "figure.chart",
+        *(tag("h3", title), tag("p", "; ".join(texts)), plot),
+        tag("ul", tag("li", f"after {number(int(last))} images"), *keys),
     )
 
 
-def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+def thinned(points: Sequence[tuple[float, float]], most: int) -> Sequence[tuple[float, float]]:
     """At most about `most` points: the lowest and the highest of each part, so that spikes stay."""
     if len(points) <= most:
-        return list(points)
-    parts = max(1, (most - 2) // 2)
-    kept = {0, len(points) - 1}
+        return points
+    kept, parts = {0, len(points) - 1}, most // 2
     for part in range(parts):
         rows = range(part * len(points) // parts, (part + 1) * len(points) // parts)
-        kept |= {min(rows, key=lambda row: points[row][1]), max(rows, key=lambda row: points[row][1])}
+        kept |= {pick(rows, key=lambda row: points[row][1]) for pick in (min, max)}
     return [points[row] for row in sorted(kept)]
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers between the limits, about that many."""
-    rough = (high - low) / about
+def _ticks(low: float, high: float) -> list[float]:
+    """About five round numbers between the limits."""
+    rough = (high - low) / 5
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
-    first = math.ceil(low / step - 1e-9)
-    return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough * 0.999)
+    return [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _powers(low: float, high: float) -> list[float]:
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last - first < 1:
-        marks = [factor * 10.0**power for power in range(first - 1, last + 2) for factor in (1, 2, 5)]
-        return [mark for mark in marks if low <= mark <= high]
-    return [10.0**power for power in range(first, last + 1, max(1, (last - first) // 5))]
+    """About five powers of ten between the limits; both limits if there are fewer than two."""
+    found = [10.0**n for n in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+    return found[:: len(found) // 5 or 1] if len(found) > 1 else [low, high]
 
 
-def _scale(values: Sequence[float]) -> tuple[float, float, bool]:
-    """The limits of the y axis, and whether it is logarithmic."""
-    ordered = sorted(values)
-    skip = int(len(ordered) * OUTER)
-    low, high = ordered[skip], ordered[len(ordered) - 1 - skip]
-    if low > 0 and high > WIDE * low:
-        return low / 1.2, high * 1.2, True
-    low, high = interval((low, high))
-    return low - 0.04 * (high - low), high + 0.04 * (high - low), False
-
-
-def charts(found: Sequence[Html]) -> Html:
-    """Charts beside each other."""
-    return tag("div", joined(found), class_="charts")
+def _short(value: float) -> str:
+    """A number for an axis: 0.5, 20k, 1.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size <= abs(value) < 1e12:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"

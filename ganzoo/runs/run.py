@@ -183,7 +183,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """The status in run.json; "killed" if it says that the run is active but no process holds its lock."""
+        """That of run.json; "killed" if this says that the run is active but no process holds its lock."""
         status: str = self.record["status"]
         alive = status not in ("starting", "training") or is_held(self.path)
         return status if alive else "killed"
