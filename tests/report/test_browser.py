@@ -98,7 +98,8 @@ def test_the_page_works_in_a_browser(tiny: Callable[..., Plan], tmp_path: Path) 
     write_page([run, run], other, {})
     with browser(tmp_path / "profile") as chromium:
         chromium.open(page)
-        shown = "[...document.querySelectorAll('.samples figure')].map(f => f.querySelector('div:not([hidden])').dataset.images)"
+        frame = "f.querySelector('div:not([hidden])').dataset.images"
+        shown = f"[...document.querySelectorAll('.samples figure')].map(f => {frame})"
         assert chromium.run(shown) == ["320", "-1"]
         chromium.run(
             "const r = document.querySelector('input'); r.value = 1; r.dispatchEvent(new Event('input'))"

@@ -25,7 +25,6 @@ from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 
-
 KNOWN = {
     *(
         "html",
@@ -106,7 +105,7 @@ def check_whole(text: str) -> None:
     """The page needs nothing outside of itself, and says so to the browser."""
     assert len(text.encode()) <= LARGEST
     assert not re.findall(
-        r"https?:|//[a-z]", re.sub(r"base64,[\w+/=]*|^\s*//.*$|; //.*$", "", text, flags=re.M)
+        r"https?:|//[a-z]", re.sub(r"base64,[\w+/=]*|^\s*//.*$|; //.*$", "", text, flags=re.MULTILINE)
     )
     found = Read(text)
     for _, attributes in found.elements:
@@ -337,6 +336,24 @@ def test_the_command_writes_beside_the_run_or_where_it_is_told(
     with pytest.raises(SystemExit) as ended:
         main(["report", "nothing"])
     assert ended.value.code == 2
+
+
+def test_the_timeline_of_a_run_moves(run: Run, tmp_path: Path) -> None:
+    def write(*words: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["report", *words])
+        return int(str(ended.value.code))
+
+    target = tmp_path / "timeline.gif"
+    assert write(str(run.path), "--timeline", str(target)) == 0
+    with Image.open(target) as image:
+        assert image.n_frames == 5
+        image.seek(4)
+        assert image.info["duration"] > 1000  # the last one stays
+    assert not (run.path / "report.html").exists()
+    assert write(str(run.path), str(run.path), "--timeline", str(target)) == 2
+    shutil.rmtree(run.path / "samples")
+    assert write(str(run.path), "--timeline", str(target)) == 2
 
 
 def test_training_keeps_the_page_fresh(tmp_path: Path, monkeypatch: Any) -> None:
