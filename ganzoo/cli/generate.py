@@ -157,9 +157,9 @@ def command(
         return
     _refuse_without_input(loaded, numbers)
     if walk is not None:
-        steps, drawn = walk // 2 + 1, next((field for field in loaded.outputs if field.kind), None)
-        output = output or Path("generated.gif")
-        count = count or (kinds.of(drawn.kind).count if drawn is not None else 0) or 16
+        steps, output = walk // 2 + 1, output or Path("generated.gif")
+        drawn = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
+        count = (kinds.of(drawn.kind).count or 16) if count is None else count
     else:
         output, drawn = target(loaded, kinds, output)
     rows, width = _layout(loaded, count, classes, steps)
@@ -181,10 +181,11 @@ def command(
     inputs = _inputs(loaded, rows, width, seed, label, classes, steps, vectors)
     inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
-    if walk is not None:
-        _save_walk(kinds, drawn or loaded.outputs[0], values, steps or 0, columns, output)
-    elif drawn is None or media is None:
+    if drawn is None or media is None:
         _save_arrays(inputs, values, seed, output)
+    elif walk is not None:
+        made = values[drawn.name]
+        _save_walk(kinds, drawn, made.reshape(rows, width, *made.shape[1:]), columns, output)
     else:
         in_rows = width if classes or steps is not None else None
         output = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)[0]
@@ -346,28 +347,20 @@ def _inputs(
     return loaded.draw_classes(width, seed, **vectors)
 
 
-def _save_walk(
-    kinds: Kinds,
-    field: Field,
-    values: Mapping[str, NDArray[Any]],
-    steps: int,
-    columns: int | None,
-    output: Path,
-) -> None:
-    """Animate the previews of the samples at each step, there and back."""
+def _save_walk(kinds: Kinds, field: Field, walks: NDArray[Any], columns: int | None, output: Path) -> None:
+    """Animate the previews of the samples (n, steps, *shape) at each step, there and back."""
     from io import BytesIO
 
     from PIL import Image
 
     from ganzoo.images import save_animation
 
-    walks = values[field.name].reshape(-1, steps, *values[field.name].shape[1:])
     frames = []
-    for step in range(steps):
+    for step in range(walks.shape[1]):
         found = kinds.preview(field, walks[:, step], columns=columns)
         if found is None or found.suffix not in Image.registered_extensions():
             raise UsageError(
-                f"{kinds.of(field.kind).nouns} cannot be animated: their preview is no image.",
+                f"{kinds.of(field.kind).nouns.capitalize()} cannot be animated: their preview is no image.",
                 fix="--interpolate writes a file of their kind",
             )
         frames.append(Image.open(BytesIO(found.data)))

@@ -80,18 +80,15 @@ def page(runs: Sequence[Run], better: Mapping[str, str]) -> str:
     """The page of these runs, of at most `LARGEST` bytes. UsageError for too many runs."""
     if len(runs) > MOST:
         raise UsageError(f"A page shows at most {MOST} runs, not {len(runs)}.")
-    names = [run.path.resolve().name for run in runs]
+    folders = [run.path.resolve().name for run in runs]
     shown = [
-        Shown(run, name if names.count(name) == 1 else str(run.path), _curves(run), _settings(run))
-        for run, name in zip(runs, names, strict=True)
+        Shown(run, name if folders.count(name) == 1 else str(run.path), _curves(run), _settings(run))
+        for run, name in zip(runs, folders, strict=True)
     ]
     one, now = runs[0].record, datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     title = f"{len(runs)} runs" if len(runs) > 1 else f"{one['recipe']} on {one['data'].get('source', '')}"
-    head = [
-        tag("h1", title),
-        tag("p", ", ".join(one.name for one in shown)),
-        _table(shown, [_state(one) for one in shown], "tiles" * (len(runs) == 1)),
-    ]
+    names = ", ".join(one.name for one in shown)
+    head = [tag("h1", title), tag("p", names), _table(shown, [_state(one) for one in shown], "tiles")]
     if any(run.status in ("starting", "training") for run in runs):
         head.append(tag("p", f"Still training at {now}. Reload for a newer page."))
     notes = [_notes(run, max(5, NOTES // len(runs))) for run in runs]
@@ -157,7 +154,11 @@ def _table(shown: Sequence[Shown], facts: Sequence[Mapping[str, Any]], kind: str
         rows.append(tag("tr", tag("th", name[:80], scope="row"), *[tag("td", cell) for cell in texts]))
     if len(facts) > 1:
         rows.insert(0, tag("tr", tag("td"), *[tag("th", one.name, scope="col") for one in shown]))
-    return tag("div.wide", tag(f"table.{kind}", *rows), tabindex=0) if any(facts) else Html()
+    return (
+        tag("div.wide", tag(f"table.{'many' if len(facts) > 1 else kind}", *rows), tabindex=0)
+        if any(facts)
+        else Html()
+    )
 
 
 def _curves(run: Run) -> dict[str, Points]:
@@ -221,9 +222,9 @@ def _charts(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
             Line(one.name if several else label, one.curves[key], at if several else style)
             for at, one in enumerate(shown)
             for style, (key, label) in enumerate(names.items())
-            if any(y for _, y in one.curves.get(key, ()))
+            if key in one.curves
         ]
-        if lines and len(found) < CHARTS:
+        if any(y for line in lines for _, y in line.points) and len(found) < CHARTS:
             found.append(chart(title, about, lines, min(300, max(60, 1200 // len(shown)))))
     return found
 
@@ -282,13 +283,7 @@ def _settings_tables(shown: Sequence[Shown]) -> list[Html]:
 
 
 def _about(run: Run) -> dict[str, Any]:
-    record = run.record
-    return {
-        "run directory": run.path.resolve(),
-        "begun": record.get("created", ""),
-        "command": " ".join(map(str, record["command"])),
-        "seed": record["seed"],
-        "threads": record["threads"],
-        "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
-        "plugins": ", ".join(f"{each.get('name')} {each.get('version')}" for each in record["plugins"]),
-    }
+    """What else run.json says."""
+    shown = {"origins", "data", "data_card", "format", "recipe", "status", "parameters", "images"}
+    values = layer("", {key: value for key, value in run.record.items() if key not in shown}).values
+    return {"folder": run.path.resolve(), **{" ".join(path): value for path, value in values.items()}}
