@@ -158,8 +158,9 @@ def command(
     _refuse_without_input(loaded, numbers)
     if walk is not None:
         steps, output = walk // 2 + 1, output or Path("generated.gif")
-        drawn = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
-        count = (kinds.of(drawn.kind).count or 16) if count is None else count
+        shown = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
+        drawn: Field | None = shown
+        count = (kinds.of(shown.kind).count or 16) if count is None else count
     else:
         output, drawn = target(loaded, kinds, output)
     rows, width = _layout(loaded, count, classes, steps)

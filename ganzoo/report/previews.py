@@ -31,7 +31,8 @@ TYPES = {
 }
 FRAMES = 40  # moments of a timeline at most
 SIDES = (0, 1024, 720, 480)  # px of the longer side of images, in the order of trial; 0: the file as it is
-QUALITY = 75  # of WebP
+QUALITY, EFFORT = 75, 2  # of WebP; more effort would take twice the time
+LIKELY = 0.6  # the least size of all moments, as a share of what the newest one lets expect
 ROWS, LETTERS = 16, 4000  # of a text that are shown
 LARGEST = 64 << 20  # bytes of a file that is read
 PACE, HELD, CAPTION = 0.25, 6, 20  # of an animation: seconds, how often the last image is repeated, px
@@ -78,12 +79,17 @@ def timelines(run: Run, room: int) -> Html:
         every *= 2
         trials.append((every, SIDES[-1]))
     for every, side in trials:
-        kept = {-1, *moments[::every], *moments[-1:]}
-        shown = [one for one in samples if one.images in kept]
-        if side or sum(one.path.stat().st_size for one in shown) < room * 3 / 4:  # base64
+        kept = {*moments[::every], *moments[-1:]}
+        # The newest moment tells whether it is worth while to encode all of them.
+        for chosen, factor in ((set(moments[-1:]), LIKELY * len(kept)), (kept, 1)):
+            shown = [one for one in samples if one.images in chosen or one.images < 0]
+            if not side and sum(one.path.stat().st_size for one in shown) * factor > room * 3 / 4:  # base64
+                break
             drawn = tag("div.samples", *_figures(shown, side))
-            if len(drawn) <= room:
-                return drawn
+            if len(drawn) * factor > room:
+                break
+        else:
+            return drawn
     return tag("p", f"The samples are too large for this page: see {run.path / 'samples'}.")
 
 
@@ -162,5 +168,5 @@ def _image(path: Path, changed: int, size: int, side: int) -> tuple[str, bytes]:
                 image.verify()
                 return path.suffix.lower(), data
             image.thumbnail((side, side))
-            image.save(small, "WEBP", quality=QUALITY)
+            image.save(small, "WEBP", quality=QUALITY, method=EFFORT)
     return ".webp", small.getvalue()
