@@ -252,10 +252,10 @@ def _scores(one: Shown, better: Mapping[str, str]) -> dict[str, str]:
 def _data(run: Run) -> dict[str, Any]:
     """What run.json says of the data; its `data_card` is a list of facts: name, value, note."""
     data, found = run.record["data"], {}
-    with suppress(AttributeError, TypeError):  # another version may have written it otherwise
+    with suppress(AttributeError, KeyError, TypeError):  # another version may have written it otherwise
         for fact in run.record.get("data_card", []):
             texts = [str(fact[key]) for key in ("value", "note") if fact.get(key)]
-            found[str(fact.get("name"))] = "; ".join(texts)
+            found[str(fact["name"])] = "; ".join(texts)
     found |= {"source": data.get("source", ""), "samples": number(data["count"])}
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         for field in run.info.fields:

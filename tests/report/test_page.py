@@ -145,6 +145,20 @@ def test_settings_say_where_they_come_from(registry: Registry, tmp_path: Path) -
     assert ["loss.name", "ganzoo/non-saturating recipe vanilla"] in rows
 
 
+def test_facts_of_a_data_card_are_shown(run: Run) -> None:
+    facts = [
+        {"name": "sizes", "value": "64 x 64", "note": "3 % cut away"},
+        {"name": "duplicates", "value": 2},
+    ]
+    rows = Read(page([Run(run.path, {**run.record, "data_card": facts})], {})).rows
+    assert ["sizes", "64 x 64; 3 % cut away"] in rows
+    assert ["duplicates", "2"] in rows
+    for other in (None, "text", [1], [{}]):  # of another version
+        assert ["samples", "5,000"] in Read(
+            page([Run(run.path, {**run.record, "data_card": other})], {})
+        ).rows
+
+
 def test_text_of_a_run_never_becomes_markup(run: Run, tmp_path: Path) -> None:
     evil = '</script><script>alert("x")</script><img src=http://a.b/c onerror=alert(1)>\x1b[31m'
     run.record["recipe"] = run.record["data"]["source"] = run.record["command"][0] = evil
