@@ -153,7 +153,8 @@ def test_facts_of_a_data_card_are_shown(run: Run) -> None:
     rows = Read(page([Run(run.path, {**run.record, "data_card": facts})], {})).rows
     assert ["sizes", "64 x 64; 3 % cut away"] in rows
     assert ["duplicates", "2"] in rows
-    for other in (None, "text", [1], [{}]):  # of another version
+    others: list[Any] = [None, "text", [1], [{}]]
+    for other in others:  # of another version
         assert ["samples", "5,000"] in Read(
             page([Run(run.path, {**run.record, "data_card": other})], {})
         ).rows
