@@ -177,6 +177,12 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
             where=f"{plan.data.source} in {run.path}",
             fix="restore the data, or start a new run",
         )
+    if setup.phases.conditions.fingerprint != run.record.get("conditions", {}).get("fingerprint", ""):
+        raise DataError(
+            "The table of conditions is not the one that the run was started with.",
+            where=f"{plan.train.conditions} in {run.path}",
+            fix="restore the table, or start a new run",
+        )
     notes = _restore(setup.training, run, context)
     now = origins(plan)
     changed = {path: origin for path, origin in now.items() if not origin.startswith("file ")}
@@ -277,7 +283,7 @@ def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
         tenth = 10 * done // max(total, 1)
         if tenth > reported and total > 1000:
             reported = tenth
-            reporter.note(f"decoded {done:,} of {total:,} images into the cache")
+            reporter.note(f"decoded {done:,} of {total:,} samples into the cache")
 
     return progress
 

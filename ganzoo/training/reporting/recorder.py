@@ -1,4 +1,4 @@
-"""What a run writes while it trains: log lines, sample images, checkpoints, reports.
+"""What a run writes while it trains: log lines, samples, checkpoints, reports.
 
 The recorder decides from the progress of the run what is due after a cycle; it never changes training.
 With several ranks, the main one writes; the others take part in what needs all of them.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganzoo.config.plan import Plan
-from ganzoo.config.schedule import number_at
+from ganzoo.config.schedule import options_at
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
@@ -139,7 +139,7 @@ class Recorder:
             self.attempt(self.sample)
 
     def sample(self) -> None:
-        """Write images of the generators' samples for the fixed inputs."""
+        """Write previews of the generators' samples for the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
             self._note_all(self._diagnostics.look_at_samples(self._share, self.training.steps, self._spread))
@@ -173,7 +173,7 @@ class Recorder:
             )
 
     def real(self) -> None:
-        """Write images of real samples once, to compare with."""
+        """Write previews of real samples once, to compare with."""
         if self._is_main and self.training.images == 0:
             self.attempt(self.samples.draw_real)
 
@@ -224,7 +224,7 @@ class Recorder:
 
     def _diverged(self, what: str) -> DivergedError:
         here = self._share, self.training.images
-        rates = [number_at(side.lr, *here) for side in (self.plan.generator, self.plan.discriminator)]
+        rates = [options_at(side, *here).lr for side in (self.plan.generator, self.plan.discriminator)]
         lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
         fix = f"start again with lower learning rates, for example {lower}"
         if not self.training.rollbacks and has_any(self.run.checkpoints):
