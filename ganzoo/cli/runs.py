@@ -11,7 +11,6 @@ import click
 from ganzoo.cli.common import echo_json, table
 from ganzoo.cli.reporters import SHOWN
 from ganzoo.errors import GanzooError
-from ganzoo.runs.lock import is_held
 from ganzoo.runs.run import Run, list_runs
 
 STATUSES = (
@@ -73,7 +72,7 @@ def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_
                 f"{row['seconds'] / 60:.1f}",
                 f"{row['score']['name']} {row['score']['last']:.3g}" if row["score"] else "",
                 f"{row['score']['best']:.3g}" if row["score"].get("best") is not None else "",
-                str(len(row["notes"]) or ""),
+                str(len(row["findings"]) or ""),
                 row["created"],
             )
             for row in kept
@@ -81,24 +80,17 @@ def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_
     )
 
 
-def _status(run: Run) -> str:
-    """The status in run.json; "killed" if it says that the run is active but no process holds its lock."""
-    status: str = run.record["status"]
-    alive = status not in ("starting", "training") or is_held(run.path)
-    return status if alive else "killed"
-
-
 def _row(run: Run) -> dict[str, Any]:
     log = run.log()
     return {
         "run": str(run.path),
         "recipe": run.record["recipe"],
-        "status": _status(run),
+        "status": run.status,
         "images": run.record.get("images", 0),
         "seconds": run.record.get("seconds", 0.0),
         "created": run.record.get("created", ""),
         "score": _score(run, log),
-        "notes": run.record.get("notes", []),
+        "findings": run.record.get("findings", []),
         "values": log[-1]["values"] if log else {},
     }
 

@@ -98,6 +98,9 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     metavar="N",
     help="With --devices: restart at most N times after a process ends with an error [0].",
 )
+@click.option(
+    "--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at."
+)
 @click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
 @click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
@@ -152,11 +155,13 @@ class _Request:
     auto_resume: bool
     pause_at: int | None
     as_json: bool
+    report: bool
 
 
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
-    from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
+    from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter, WithReport
     from ganzoo.evaluation.during_training import scoring
+    from ganzoo.report.page import directions
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
     from ganzoo.training.distributed.ranks import Ranks
@@ -165,7 +170,8 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     if LAUNCHED in os.environ:
         follow_launcher()
     as_json = request.as_json
-    reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    shown = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    reporter = WithReport(shown, directions(registry)) if request.report else shown
     scores = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
@@ -184,37 +190,39 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
 def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
     record = run.record
     images, seconds = record.get("images", 0), record.get("seconds", 0.0)
-    notes, stopped = record.get("notes", []), record.get("stopped", "")
+    findings, stopped = record.get("findings", []), record.get("stopped", "")
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
         event = {"event": outcome, "run": str(run.path), "images": images}
-        more = {"notes": notes} if notes else {}
+        more = {"findings": findings} if findings else {}
         more |= {"stopped": stopped} if stopped else {}
         echo_json({**event, "seconds": seconds, "images_per_second": rate, **more})
     elif outcome == "done":
-        newest = max((run.path / "samples").glob("0*.png"), default=None)
+        newest = max((run.path / "samples").glob("0*"), default=None)
         click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s)", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
+        if (run.path / "report.html").exists():
+            click.echo(f"report:  {run.path / 'report.html'}")
         if stopped:
             click.echo(f"stopped: {stopped}, before the end (--resume {run.path} --stop end goes on)")
-        _print_next(run, notes)
+        _print_next(run, findings)
     else:
         click.echo(
             f"{outcome} after {images:,} images, saved. Continue with: ganzoo train --resume {run.path}"
         )
 
 
-def _print_next(run: Run, notes: list[dict[str, Any]]) -> None:
+def _print_next(run: Run, findings: list[dict[str, Any]]) -> None:
     """What to do with a complete run: after a fault of the training, change something before an export."""
     from ganzoo.config.settings import STOPS
 
-    faults = [note for note in notes if note["kind"] not in STOPS]
+    faults = [found for found in findings if found["kind"] not in STOPS]
     best = " --checkpoint best" if run.settings()["train"].get("keep_best") else ""
-    for note in faults:
-        click.echo(f"seen:    after {note['images']:,} images {note['seen']}")
-        click.echo(f"next:    {note['change']}")
+    for found in faults:
+        click.echo(f"seen:    after {found['images']:,} images {found['seen']}")
+        click.echo(f"next:    {found['change']}")
     click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
 
 

@@ -103,11 +103,11 @@ class _Record:
     seconds: float = 0.0
     created: str = ""
     stopped: str = ""
-    notes: list[_Note] = field(default_factory=list)
+    findings: list[_Finding] = field(default_factory=list)
 
 
 @dataclass
-class _Note:
+class _Finding:
     images: int
     kind: str
     seen: str

@@ -208,7 +208,7 @@ def test_no_progress_for_a_third_of_the_run(plan: Plan, scores: list[float], at:
 
 
 def kinds(run: Run) -> list[str]:
-    return [note["kind"] for note in Run.open(run.path).record.get("notes", [])]
+    return [note["kind"] for note in Run.open(run.path).record.get("findings", [])]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_run_with_a_fault_says_which(
     run, outcome = start(plan, tmp_path / "run", reporter)
     assert outcome == "done"
     assert kinds(run) == [kind]
-    (note,) = Run.open(run.path).record["notes"]
+    (note,) = Run.open(run.path).record["findings"]
     (told,) = [said for said in reporter.notes if note["seen"] in said]
     assert told.startswith(f"after {note['images']:,} images ")
     assert note["change"][1:] in told
@@ -352,7 +352,7 @@ def test_the_last_lines_say_what_to_change_and_the_table_counts_it(tmp_path: Pat
     good = ganzoo("train", "vanilla", *given, "--images", "640", "--run-dir", tmp_path / "good")
     assert good.out.splitlines()[-1] == f"next:    ganzoo export {tmp_path / 'good'}"
     rows = ganzoo("runs", tmp_path, "--json", "--sort", "images").document["runs"]
-    assert [(Path(row["run"]).name, len(row["notes"])) for row in rows] == [("bad", 1), ("good", 0)]
+    assert [(Path(row["run"]).name, len(row["findings"])) for row in rows] == [("bad", 1), ("good", 0)]
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,9 @@ class Recorder:
         self._scores: Mapping[str, float] = {}
         self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
         past = [line for line in self.run.log() if line["images"] <= training.images]
-        self._found = [note for note in self.run.record.get("notes", ()) if note["images"] <= training.images]
+        self._found = [
+            note for note in self.run.record.get("findings", ()) if note["images"] <= training.images
+        ]
         self._diagnostics = Diagnostics(self.plan, past, (note["kind"] for note in self._found))
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
         if self._is_main and self._log.exists():
@@ -259,7 +261,7 @@ class Recorder:
             self.reporter.note(f"after {self.training.images:,} images {finding}")
             self._found.append({"images": self.training.images, **asdict(finding)})
         if found:
-            self.run.update(notes=self._found)
+            self.run.update(findings=self._found)
 
     def attempt(self, action: Callable[[], None]) -> None:
         """Write something; if it cannot be written, note that and continue training."""
