@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ganzoo.runs.run import Run
     from ganzoo.training.loop import Outcome
 
+# A CPU computes 5 to 100 GFLOP/s a core. Where a cycle is more work, `--dry-run` takes the time of a few
+# samples only.
+MEASURED_FLOPS = 5e11
+
 _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 
 
@@ -92,7 +96,9 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     metavar="N",
     help="With --devices: restart at most N times after a process ends with an error [0].",
 )
-@click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show plan, parameters, work, memory and minutes; do not train."
+)
 @click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
 @click.pass_context
@@ -170,12 +176,12 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     finally:
         reporter.close()
     if run.writes:
-        _print_outcome(run, outcome, as_json)
+        _print_outcome(run, outcome, plan, as_json)
     Ranks.from_environment().leave()
     return int(ExitCode.OK if LAUNCHED in os.environ else CODE_OF_STATUS[outcome])
 
 
-def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
+def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> None:
     images, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
@@ -183,7 +189,11 @@ def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
         echo_json({**event, "seconds": seconds, "images_per_second": rate})
     elif outcome == "done":
         newest = max((run.path / "samples").glob("0*.png"), default=None)
-        click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s)", err=True)
+        wanted, least = plan.train.images, plan.train.cycle
+        least_said = (
+            f"; {wanted:,} were asked for, one cycle is {least:,}" if (wanted or least) < least else ""
+        )
+        click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
@@ -262,11 +272,16 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.tabular import described
     from ganzoo.training.cost import estimate
+    from ganzoo.training.session import measured
     from ganzoo.training.setup import prepare
     from ganzoo.util.text import printable
 
     setup = prepare(plan)
     counts, notes = estimate(setup), setup.dataset.notes
+    slow = setup.training.engine.device.type == "cpu" and counts["flops_per_cycle"] > MEASURED_FLOPS
+    seconds = counts.pop("cycle_seconds")
+    rate = plan.train.cycle / seconds if slow else measured(setup)
+    counts |= {"images_per_second": round(rate, 1), "minutes": round(plan.train.seconds_at(rate) / 60, 2)}
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
     if as_json:
         about = {"columns": columns, "notes": notes} if columns or notes else {}
@@ -282,6 +297,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),
+        ("time", train.forecast(rate)),
         ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),

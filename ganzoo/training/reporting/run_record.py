@@ -26,11 +26,21 @@ from ganzoo.util.error_notes import blamed
 def recorded_failures(run: Run) -> Iterator[None]:
     """Write into run.json how the block failed; other errors than ganzoo's own become a FailedError."""
     try:
-        yield
+        with clear_failures(f"{run.path}; the last checkpoint is kept"):
+            yield
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(StorageError):  # the disk may be what failed
             run.update(status="diverged" if isinstance(error, DivergedError) else status)
+        raise
+
+
+@contextmanager
+def clear_failures(where: str) -> Iterator[None]:
+    """Other errors than ganzoo's own become a FailedError that says in whose code training stopped."""
+    try:
+        yield
+    except BaseException as error:
         if is_strict() or isinstance(error, GanzooError) or not isinstance(error, Exception):
             raise
         if other := other_rank_ended(error):
@@ -44,7 +54,7 @@ def recorded_failures(run: Run) -> Iterator[None]:
         raise FailedError(
             f"Training stopped{f' in {whose}' if whose else ''}: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{f'{contents}; ' if contents else ''}{run.path}; the last checkpoint is kept",
+            where=f"{f'{contents}; ' if contents else ''}{where}",
             fix=fix,
         ) from error
 

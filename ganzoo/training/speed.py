@@ -1,0 +1,67 @@
+"""How fast a run is on this machine, measured before it begins, on networks that are thrown away."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Hashable
+from statistics import fmean, median
+
+from ganzoo.training.compute.cuda_graphs import Repeater
+from ganzoo.training.loop import Outcome, train_loop
+from ganzoo.training.setup import TrainingSetup
+
+# A trial ends after so many seconds; after LEAST seconds already if it has so many cycles.
+SECONDS, LEAST, CYCLES = 3.0, 1.0, 50
+
+# Lazy terms are averaged over so many cycles.
+PERIOD = 64
+
+
+class Stopwatch:
+    """Takes the time of each cycle, and ends the trial."""
+
+    share = 0.0
+
+    def __init__(self, setup: TrainingSetup) -> None:
+        self._setup = setup
+        self._times: dict[Hashable, list[float]] = defaultdict(list)
+        self._begun = self._before = time.perf_counter()
+
+    def after_cycle(self, images_before: int) -> None:
+        """Keep the time of the cycle that has ended, with those of the same work."""
+        training = self._setup.training
+        training.engine.wait()
+        now = time.perf_counter()
+        self._times[self._work(training.steps - 1)].append(now - self._before)
+        self._before = now
+
+    def stop(self) -> Outcome | None:
+        """Whether there was time enough. All ranks stop together."""
+        training = self._setup.training
+        seconds = training.engine.ranks.largest(time.perf_counter() - self._begun)[0]
+        enough = training.steps and seconds >= (SECONDS if training.steps < CYCLES else LEAST)
+        return "paused" if enough else None
+
+    def rate(self) -> float:
+        """Real images a second, the same on all ranks.
+
+        The first cycle is left out where others did the same work: it allocates, and chooses kernels.
+        Work that no cycle of the trial did is taken to be that of the first, in which every term is due.
+        """
+        first = self._times[self._work(0)]
+        seconds = {work: median(times) for work, times in self._times.items() if times is not first}
+        slowest = median(first[1:] or first)
+        mean = fmean(seconds.get(self._work(step), slowest) for step in range(PERIOD))
+        return self._setup.plan.train.cycle / self._setup.training.engine.ranks.largest(mean)[0]
+
+    def _work(self, step: int) -> Hashable:
+        return self._setup.phases.due(step, self._setup.plan.train.n_critic)
+
+
+def measure(setup: TrainingSetup, repeater: Repeater) -> float:
+    """The real images a second of a few cycles. This changes the state: do not train with `setup` then."""
+    watch = Stopwatch(setup)
+    with setup.training.engine.stream():
+        train_loop(setup.plan, setup.training, setup.phases, setup.batches, repeater, watch, watch.stop)
+    return watch.rate()
