@@ -11,8 +11,9 @@ from ganzoo.training.compute.cuda_graphs import Repeater
 from ganzoo.training.loop import Outcome, train_loop
 from ganzoo.training.setup import TrainingSetup
 
-# A trial ends after so many seconds; after LEAST seconds already if it has so many cycles.
-SECONDS, LEAST, CYCLES = 3.0, 1.0, 50
+# A trial ends so many seconds after its first cycle; after LEAST seconds already if it has so many cycles. It
+# ends after the cycle in which it has taken MOST seconds.
+SECONDS, LEAST, CYCLES, MOST = 3.0, 1.0, 50, 10.0
 
 # Lazy terms are averaged over so many cycles.
 PERIOD = 64
@@ -26,7 +27,7 @@ class Stopwatch:
     def __init__(self, setup: TrainingSetup) -> None:
         self._setup = setup
         self._times: dict[Hashable, list[float]] = defaultdict(list)
-        self._begun = self._before = time.perf_counter()
+        self._begun = self._warm = self._before = time.perf_counter()
 
     def after_cycle(self, images_before: int) -> None:
         """Keep the time of the cycle that has ended, with those of the same work."""
@@ -35,13 +36,15 @@ class Stopwatch:
         now = time.perf_counter()
         self._times[self._work(training.steps - 1)].append(now - self._before)
         self._before = now
+        if training.steps == 1:
+            self._warm = now
 
     def stop(self) -> Outcome | None:
         """Whether there was time enough. All ranks stop together."""
-        training = self._setup.training
-        seconds = training.engine.ranks.largest(time.perf_counter() - self._begun)[0]
-        enough = training.steps and seconds >= (SECONDS if training.steps < CYCLES else LEAST)
-        return "paused" if enough else None
+        training, now = self._setup.training, time.perf_counter()
+        whole, warm = training.engine.ranks.largest(now - self._begun, now - self._warm)
+        enough = whole >= MOST or warm >= (SECONDS if training.steps < CYCLES else LEAST)
+        return "paused" if training.steps and enough else None
 
     def rate(self) -> float:
         """Real images a second, the same on all ranks.
