@@ -37,7 +37,11 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     "`ganzoo list --kind dataset` shows all.",
 )
 @click.option("--augment", metavar="NAME", help="Augmentation of images for the discriminator, or none.")
-@click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    help="Length of the run, in real images [that of the recipe; about ten minutes on other data].",
+)
 @click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and noise.")

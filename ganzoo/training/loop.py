@@ -13,7 +13,7 @@ from ganzoo.config.plan import Plan
 from ganzoo.data.batches import Batches, Picked
 from ganzoo.training.compute.cuda_graphs import Repeater
 from ganzoo.training.phases import Phases
-from ganzoo.training.reporting.recorder import Witness
+from ganzoo.training.reporting.recorder import Recorder
 from ganzoo.training.state import Training
 
 Outcome = Literal["done", "paused", "interrupted", "preempted"]
@@ -25,7 +25,7 @@ def train_loop(
     phases: Phases,
     batches: Batches,
     repeater: Repeater,
-    recorder: Witness,
+    recorder: Recorder,
     stop: Callable[[], Outcome | None],
 ) -> Outcome:
     """Train until the run is complete or `stop` returns a reason. A resumed run continues exactly.

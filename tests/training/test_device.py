@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -105,7 +106,7 @@ def test_small_networks_get_the_cores_that_others_leave(monkeypatch: pytest.Monk
     monkeypatch.setattr(device.system, "cores", lambda: 8)
     small, large = device.SMALL_FLOPS / 2, device.SMALL_FLOPS * 2
     assert device.choose_threads(None, small, lambda: 0.0) == 8
-    assert [device.choose_threads(None, small, lambda n=n: n) for n in (0.2, 0.3, 1.0, 7.5, 20.0)] == [
+    assert [device.choose_threads(None, small, partial(float, n)) for n in (0.2, 0.3, 1.0, 7.5, 20.0)] == [
         8, 7, 7, 1, 1
     ]  # fmt: skip
     assert device.choose_threads(None, large, lambda: 1.0) == 8

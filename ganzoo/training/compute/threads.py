@@ -42,13 +42,10 @@ class ThreadedCycles(Eager):
         images = self._images()
         if self._choose is not None and time.monotonic() >= self._next and images >= self._history[-1][0]:
             self._next = time.monotonic() + LATER
-            self._add(images, self._choose())
+            if (chosen := self._choose()) != self._history[-1][1]:
+                self._history.append([images, chosen])
+                self._on_change(self._history)
         threads = [number for start, number in self._history if start <= images][-1]
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
         cycle(picked)
-
-    def _add(self, images: int, threads: int) -> None:
-        if threads != self._history[-1][1]:
-            self._history.append([images, threads])
-            self._on_change(self._history)

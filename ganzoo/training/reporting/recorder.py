@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.schedule import number_at
@@ -36,17 +36,6 @@ CHECK_EVERY = 100
 
 # Seconds after the first cycle of a process, which is a slow one, until the user is told how long it takes.
 SPEED_AFTER = 5.0
-
-
-class Witness(Protocol):
-    """What the loop asks and tells: how much of the run is done, and that a cycle has ended."""
-
-    @property
-    def share(self) -> float:
-        """How much of the run is done, in 0..1."""
-
-    def after_cycle(self, images_before: int) -> None:
-        """A cycle has ended, which began after that many images."""
 
 
 class Recorder:
