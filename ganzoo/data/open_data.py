@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
     """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin.
 
-    `progress(done, total)` is called while images are decoded for the first time.
+    `progress(done, total)` is called while samples are decoded for the first time.
     """
     return open_dataset(plan.dataset, plan.data.source, plan.kinds, progress)
 

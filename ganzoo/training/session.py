@@ -161,7 +161,7 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     context.reporter.note(
         f"measuring the speed: this run is to take {plan.train.length}; --images or --minutes changes it"
     )
-    with clear_failures("the trial before the run"):
+    with clear_failures(lambda: "the trial before the run"):
         rate = measured(setup)
     images = plan.train.images_at(rate)
     length = {
@@ -312,7 +312,7 @@ def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
         tenth = 10 * done // max(total, 1)
         if tenth > reported and total > 1000:
             reported = tenth
-            reporter.note(f"decoded {done:,} of {total:,} images into the cache")
+            reporter.note(f"decoded {done:,} of {total:,} samples into the cache")
 
     return progress
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from ganzoo._version import __version__
 from ganzoo.errors import DivergedError, FailedError, GanzooError, StorageError
 from ganzoo.networks.apply import parameter_count
 from ganzoo.registry.discovery import is_strict
+from ganzoo.runs.checkpoint import has_any
 from ganzoo.runs.run import Run
 from ganzoo.training.distributed.ranks import other_rank_ended
 from ganzoo.training.microbatches import is_out_of_memory
@@ -26,7 +27,7 @@ from ganzoo.util.error_notes import blamed
 def recorded_failures(run: Run) -> Iterator[None]:
     """Write into run.json how the block failed; other errors than ganzoo's own become a FailedError."""
     try:
-        with clear_failures(f"{run.path}; the last checkpoint is kept"):
+        with clear_failures(lambda: f"{run.path}; {_kept(run)}"):
             yield
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -36,7 +37,7 @@ def recorded_failures(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def clear_failures(where: str) -> Iterator[None]:
+def clear_failures(where: Callable[[], str]) -> Iterator[None]:
     """Other errors than ganzoo's own become a FailedError that says in whose code training stopped."""
     try:
         yield
@@ -54,9 +55,13 @@ def clear_failures(where: str) -> Iterator[None]:
         raise FailedError(
             f"Training stopped{f' in {whose}' if whose else ''}: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{f'{contents}; ' if contents else ''}{where}",
+            where=f"{f'{contents}; ' if contents else ''}{where()}",
             fix=fix,
         ) from error
+
+
+def _kept(run: Run) -> str:
+    return "the last checkpoint is kept" if has_any(run.checkpoints) else "no checkpoint was written yet"
 
 
 def record_of(setup: TrainingSetup) -> dict[str, Any]:
