@@ -1,6 +1,6 @@
 """`ganzoo generate`: sample an exported generator into a file of its kind of samples, or of arrays.
 
-Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, the media of the kind writes.
+Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, a media record writes the file.
 torch is never imported.
 """
 
@@ -138,9 +138,21 @@ def command(
     loaded = loaded.at(wanted)
     kinds = _kinds(ctx, loaded)
     if given is not None:
-        options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
-        options["resize"] = bool(wanted)
-        _translate(loaded, kinds, given, output, options, as_json)
+        from ganzoo.cli.generate_from import translate
+
+        _say_provider(loaded)
+        output, cells, shape = translate(
+            loaded,
+            kinds,
+            given,
+            output,
+            seed=seed,
+            label=label,
+            numbers=numbers,
+            batch_size=batch_size,
+            resize=bool(wanted),
+        )
+        _report(loaded, output, cells, seed, shape, as_json)
         return
     _refuse_without_input(loaded, numbers)
     output, drawn = target(loaded, kinds, output)
@@ -152,15 +164,18 @@ def command(
             f"{cells:,} {media.nouns} are too many for a file; the limit is {media.most:,}.",
             fix="-o samples.npz",
         )
-    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
-    if loaded.provider_note:
-        click.echo(loaded.provider_note, err=True)
+    _say_provider(loaded)
     vectors = {
         field.name: numbers[field.name]
         for field in loaded.inputs
         if field.name in numbers and not sampling.can_draw(field)
     }
-    inputs = _inputs(loaded, rows, width, seed, label, classes, steps, vectors)
+    if steps is not None:
+        inputs = loaded.draw_walks(rows, steps, seed, label=label, **vectors)
+    elif classes:
+        inputs = loaded.draw_classes(width, seed, **vectors)
+    else:
+        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
     inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
     if drawn is None or media is None:
@@ -169,6 +184,12 @@ def command(
         in_rows = width if classes or steps is not None else None
         output = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)[0]
     _report(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+
+
+def _say_provider(loaded: Generator) -> None:
+    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
+    if loaded.provider_note:
+        click.echo(loaded.provider_note, err=True)
 
 
 def _report(
@@ -229,23 +250,6 @@ def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> N
         )
 
 
-def _translate(
-    loaded: Generator,
-    kinds: Kinds,
-    given: Path,
-    output: Path | None,
-    options: Mapping[str, Any],
-    as_json: bool,
-) -> None:
-    from ganzoo.cli.generate_from import translate
-
-    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
-    if loaded.provider_note:
-        click.echo(loaded.provider_note, err=True)
-    written, n, shape = translate(loaded, kinds, given, output, **options)
-    _report(loaded, written, n, options["seed"], shape, as_json)
-
-
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
     """Like `runtime.load`, but without its warning, which the command prints itself."""
     from ganzoo import runtime
@@ -256,7 +260,7 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
 
 
 def _kinds(ctx: click.Context, loaded: Generator) -> Kinds:
-    """The media of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
+    """The media records of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
     from ganzoo.registry.kinds import Kinds
 
     kinds = Kinds(registry_of(ctx))
@@ -307,23 +311,6 @@ def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | No
     if steps is not None:
         return count or 8, steps
     return count or 64, 1
-
-
-def _inputs(
-    loaded: Generator,
-    rows: int,
-    width: int,
-    seed: int,
-    label: str | None,
-    classes: bool,
-    steps: int | None,
-    vectors: Mapping[str, Values],
-) -> dict[str, NDArray[Any]]:
-    if steps is not None:
-        return loaded.draw_walks(rows, steps, seed, label=label, **vectors)
-    if not classes:
-        return loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
-    return loaded.draw_classes(width, seed, **vectors)
 
 
 def _save_arrays(

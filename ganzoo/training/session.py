@@ -216,6 +216,12 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
             where=f"{plan.data.source} in {run.path}",
             fix="restore the data, or start a new run",
         )
+    if setup.phases.conditions.fingerprint != run.record.get("conditions", {}).get("fingerprint", ""):
+        raise DataError(
+            "The table of conditions is not the one that the run was started with.",
+            where=f"{plan.train.conditions} in {run.path}",
+            fix="restore the table, or start a new run",
+        )
     notes = _restore(setup.training, run, context)
     context.reporter.note(f"continuing after {setup.training.images:,} images")
     for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):

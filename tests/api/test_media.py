@@ -1,4 +1,4 @@
-"""Kinds of samples: how fields get one, what a media may do, and which values stand for which numbers."""
+"""Kinds of samples: how fields get one, what a media record may do, which values stand for which numbers."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_media_that_writes_nonsense(install: Callable[..., Path], result: str)
     install("odd-dist", "odd", ODD.replace("NAME", "odd").replace("RESULT", result))
     kinds = Kinds(load_registry())
     with pytest.raises(PluginError, match="media 'odd'") as caught:
-        kinds.preview(Field(name="x", kind="odd"), np.zeros((2,)))
+        kinds.of("odd").preview(Field(name="x", kind="odd"), np.zeros((2,)))
     assert "odd-dist" in caught.value.where
     with pytest.raises(ValueError, match="no such sound"):  # an answer, not a fault of the plugin
         kinds.of("odd").read(Field(name="x"), Path("x"), {})

@@ -1,4 +1,4 @@
-"""The media that come with ganzoo: files of images, points and tables, and values for metrics."""
+"""The media records that come with ganzoo: files of images, points and tables, and values for metrics."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganzoo.config.plan import Plan
-from ganzoo.config.schedule import number_at
+from ganzoo.config.schedule import options_at
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
@@ -241,7 +241,7 @@ class Recorder:
 
     def _diverged(self, what: str) -> DivergedError:
         here = self._share, self.training.images
-        rates = [number_at(side.lr, *here) for side in (self.plan.generator, self.plan.discriminator)]
+        rates = [options_at(side, *here).lr for side in (self.plan.generator, self.plan.discriminator)]
         lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
         fix = f"start again with lower learning rates, for example {lower}"
         if not self.training.rollbacks and has_any(self.run.checkpoints):

@@ -86,6 +86,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "fields": [field.to_json() for field in dataset.fields],
             "skipped": [list(item) for item in dataset.skipped],
         },
+        "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {
             "generators": parameter_count(training.networks.generators.values()),
             "discriminators": parameter_count(training.networks.discriminators.values()),
