@@ -64,10 +64,10 @@ class Meter:
 
         These three need as many kernels as two calls of `add`.
         """
-        both = [scores.detach().float().flatten() for scores in (real, fake)]
+        real, fake = (scores.detach().float().flatten() for scores in (real, fake))
         if self._half is None:
-            self._half = both[0].new_full((), 0.5)
-        means = torch.stack([*both, higher(*both, self._half)]).mean(1)
+            self._half = real.new_full((), 0.5)
+        means = torch.stack([real, fake, higher(real, fake, self._half)]).mean(1)
         self.add_means(
             dict(zip(("score_real", "score_fake", "score_auc"), means.unbind(), strict=True)), weight
         )
