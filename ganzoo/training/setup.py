@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,7 +96,6 @@ def _check_augmentation(plan: Plan) -> None:
 
 def prepare(
     plan: Plan,
-    progress: Callable[[int, int], None] | None = None,
     record: Mapping[str, Any] | None = None,
     ranks: Ranks | None = None,
 ) -> TrainingSetup:
@@ -110,7 +109,7 @@ def prepare(
     if not record:  # a run that an older version allowed may continue
         _check_augmentation(plan)
     system.watch_cores()
-    dataset = open_data(plan, progress)
+    dataset = open_data(plan)
     networks = build_networks(plan, dataset.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)

@@ -192,7 +192,7 @@ def test_impossible_transforms_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="threshold"):
         FashionPairsConfig(threshold=0)
     with pytest.raises(SettingsError, match="channels"):
-        paired_images.open_pairs(str(tmp_path), PairsConfig(channels=2))
+        paired_images.open_pairs(str(tmp_path), PairsConfig(channels=65))
 
 
 # --- without pairs --------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "count": dataset.count,
             "fields": [field.to_json() for field in dataset.fields],
             "skipped": [list(item) for item in dataset.skipped],
+            "card": [list(row) for row in dataset.card],
         },
         "parameters": {
             "generators": parameter_count(training.networks.generators.values()),
