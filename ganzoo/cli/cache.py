@@ -12,6 +12,9 @@ import click
 
 from ganzoo.cli.common import echo_json, table
 
+KINDS = ("decoded", "headers", "features", "references", "classifiers")
+"""Folders in the cache, see `keep_cached`; locks stay."""
+
 _MEBIBYTE = 1 << 20
 
 
@@ -66,7 +69,7 @@ def clear(kind: str | None, unused: int | None) -> None:
 
 
 def _entries(root: Path) -> list[Path]:
-    """Files and folders below the kinds, without locks, newest first."""
+    """Files and folders of the kinds, newest first. Nothing else is touched: the folder may be any folder."""
     kinds = (
         [path for path in root.iterdir() if path.is_dir() and path.name != "locks"] if root.is_dir() else []
     )

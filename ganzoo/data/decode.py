@@ -87,8 +87,8 @@ def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progres
 
     If the cache cannot be written, the samples stay in memory, and a note says so.
     Samples with the keys of an earlier entry are copied. `progress(done, total)` is called every 1 % or more
-    often, in the caller's thread, and at the end; by default it goes to `report_progress`. DataError when more
-    than 1 % of the items cannot be used, or none can.
+    often, in the caller's thread, and at the end; by default it goes to `report_progress`. DataError when
+    more than 1 % of the items cannot be used, or none can.
     """
     if not source.items:
         raise DataError("The data set has no items.", where=source.identity)

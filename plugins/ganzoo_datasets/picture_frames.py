@@ -149,7 +149,8 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     else:
         counts = Counter(header.channels for header in headers)
         gray = bool(headers) and all(header.gray for header in headers)
-        other = len(counts) == 1 and next(iter(counts)) not in (1, 3, 4)
+        alpha = any(header.alpha for header in headers)
+        other = len(counts) == 1 and next(iter(counts)) not in (1, 3) and not alpha
         channels = next(iter(counts)) if other else 1 if gray else 3
     alpha = sum(header.alpha for header in headers)
     remark = ""

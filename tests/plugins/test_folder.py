@@ -99,12 +99,12 @@ def test_the_shape_is_chosen_from_the_headers(tmp_path: Path) -> None:
     drawn_image("LA").save(tmp_path / "b.png")
     source = open_folder(str(tmp_path))
     assert fields(source)["image"].shape == (1, 6, 8)
-    assert any("keep their size, 6x8" in note for note in source.notes)
+    assert ("size", "6x8 (height x width)", "kept") in source.card
     drawn_image("RGB", (1, 1)).save(tmp_path / "c.png")
     (tmp_path / "d.png").write_text("not an image")
     source = open_folder(str(tmp_path))
     assert fields(source)["image"].shape == (3, 56, 76)  # two of three are 6x8
-    assert any("2 sizes" in note for note in source.notes)
+    assert any(value.startswith("2 sizes, 1x1 to 6x8") for _, value, _ in source.card)
     assert source.read(2)["image"].shape == (3, 56, 76)
 
 
