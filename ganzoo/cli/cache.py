@@ -31,7 +31,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     root = cache_folder()
-    rows = [_about(path) for path in _entries(root)]
+    rows = _rows(_entries(root))
     if as_json:
         echo_json({"folder": str(root), "entries": rows})
         return
@@ -69,10 +69,8 @@ def clear(kind: str | None, unused: int | None) -> None:
 
 
 def _entries(root: Path) -> list[Path]:
-    """Files and folders of the kinds, newest first. Nothing else is touched: the folder may be any folder."""
-    kinds = (
-        [path for path in root.iterdir() if path.is_dir() and path.name != "locks"] if root.is_dir() else []
-    )
+    """Files and folders of the kinds, newest first. No others: $GANZOO_CACHE may be any folder."""
+    kinds = [root / kind for kind in KINDS if (root / kind).is_dir()]
     return sorted((path for kind in kinds for path in kind.iterdir()), key=_time, reverse=True)
 
 
@@ -87,9 +85,18 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _about(path: Path) -> dict[str, Any]:
-    name = path.name
+def _rows(entries: list[Path]) -> list[dict[str, Any]]:
+    """A row for each set of decoded items, and one for all files of another kind."""
+    rows: dict[Path, list[Path]] = {}
+    for path in entries:
+        rows.setdefault(path if path.is_dir() else path.parent, []).append(path)
+    return [_about(key, paths) for key, paths in rows.items()]
+
+
+def _about(key: Path, paths: list[Path]) -> dict[str, Any]:
+    single = key == paths[0]
+    kind, name = (key.parent.name, key.name) if single else (key.name, f"{len(paths):,} files")
     with suppress(OSError, ValueError, TypeError, KeyError):
-        name = str(json.loads((path / "manifest.json").read_text(encoding="utf-8"))["identity"])
-    used = datetime.fromtimestamp(_time(path)).astimezone().isoformat(" ", "minutes")
-    return {"kind": path.parent.name, "name": name, "bytes": _bytes(path), "used": used}
+        name = str(json.loads((key / "manifest.json").read_text(encoding="utf-8"))["identity"])
+    used = datetime.fromtimestamp(_time(paths[0])).astimezone().isoformat(" ", "minutes")
+    return {"kind": kind, "name": name, "bytes": sum(map(_bytes, paths)), "used": used}

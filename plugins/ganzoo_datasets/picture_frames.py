@@ -35,6 +35,7 @@ KEPT = 64
 CUT = 0.2
 """The share of an image that may be cut away without a word, and for the sake of a square."""
 
+_NOTHING = 0.005  # a share that rounds to 0 %
 _STEP, _SMALLEST = 4, 16  # sides of frames that are not square
 _LARGEST, _CHANNELS = 4096, 64
 _ALMOST_ALL = 0.9  # of the range of a type: then all of it is used, and a new file changes nothing
@@ -306,7 +307,8 @@ def _say_cut(headers: list[ImageHeader], found: Framed) -> None:
         for ratio in (header.width / header.height for header in headers)
     ]
     average, most = sum(cut) / len(cut), max(cut)
-    found.rows.append(("cut away", f"{average:.0%} on average, {most:.0%} at most", ""))
+    if most > _NOTHING:
+        found.rows.append(("cut away", f"{average:.0%} on average, {most:.0%} at most", ""))
     if average > CUT:
         found.notes.append(
             f"the crop cuts away {average:.0%} of an image on average, {most:.0%} at most: "

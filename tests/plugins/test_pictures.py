@@ -352,6 +352,7 @@ def test_wide_pictures_stay_wide(tmp_path: Path) -> None:
     assert any(
         "cuts away 91% of an image on average" in note and "data.fit=pad" in note for note in square.notes
     )
+    assert row(square.card, "cut away")[0] == "91% on average, 91% at most"
     assert open_folder(str(tmp_path), FolderConfig(height=64, fit="pad")).notes == ()
 
 
@@ -434,7 +435,6 @@ def test_the_card_counts_copies_and_reasons(tmp_path: Path) -> None:
     assert row(found.card, "samples") == ("201", "50 are exact copies of another one")
     assert row(found.card, "skipped") == ("1", "1 .png: the file is empty")
     assert "1 images may be transparent: they are put on white" in row(found.card, "channels")[1]
-    assert row(found.card, "cut away")[0].startswith("0%")
     assert opened(tmp_path / "p", tmp_path / "cache").card == found.card  # from the cache
 
 
