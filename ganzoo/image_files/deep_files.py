@@ -48,7 +48,8 @@ def values_header(path: Path) -> ImageHeader:
     _check_size(path)
     if kind == "npy":
         array = _npy(path)
-        return ImageHeader(*array.shape[1:], array.shape[0] == 1, array.shape[0], _type(array.dtype))
+        channels, height, width = array.shape
+        return ImageHeader(height, width, channels == 1, channels, _type(array.dtype))
     return _dicom_header(path) if kind == "dicom" else _nifti_header(path)
 
 
@@ -62,7 +63,8 @@ def read_values(path: Path, page: int, frame: ImageFrame) -> Array:
 def _page(path: Path, page: int, channels: int) -> Array:
     kind = _kind(path)
     if kind in ("dicom", "nifti"):
-        return _volume(path)[page]
+        slices: Array = _volume(path)[page]
+        return slices
     _check_size(path)
     if kind == "npy":
         array = _npy(path)
@@ -155,9 +157,9 @@ def _exact_in_pillow(path: Path) -> bool:
             tags = image.tag_v2  # type: ignore[attr-defined]
             bits, samples, form = max(tags.get(258, (1,))), tags.get(277, 1), tags.get(339, (1,))[0]
             if bits <= 8:
-                return samples == len(image.getbands())
+                return bool(samples == len(image.getbands()))
             plain16 = image.mode.startswith("I;16")
-            return samples == 1 and (plain16 or (image.mode, form) in (("I", 2), ("F", 3)))
+            return bool(samples == 1 and (plain16 or (image.mode, form) in (("I", 2), ("F", 3))))
     except ValueError as error:
         if "not an image" not in str(error):
             raise
@@ -228,25 +230,28 @@ def _dicom_volume(path: Path) -> Array:
     return _stored(values.transpose(0, 3, 1, 2))
 
 
-def _nifti_header(path: Path) -> ImageHeader:
-    header = _package("nibabel").load(path).header
-    width, height, *rest = (*header.get_data_shape(), 1, 1)
-    _check_volume(height, width, math.prod(rest) * 8)
-    slope, shift = header.get_slope_inter()
-    scaled = slope not in (None, 1.0) or shift not in (None, 0.0)
-    dtype = "float32" if scaled else _type(header.get_data_dtype())
-    pages = _nifti_volume(path, shape=True)[0]
-    return ImageHeader(*pages[2:], True, 1, dtype, pages[0])
-
-
-def _nifti_volume(path: Path, *, shape: bool = False) -> Any:
-    """Axial slices (slices, 1, height, width), the front of the head at the top, from below to above."""
+def _nifti(path: Path) -> Any:
+    """The image with axes to the right, to the front and upwards, if its size is within the limits."""
     nibabel = _package("nibabel")
-    image = nibabel.as_closest_canonical(nibabel.load(path))
-    sizes = (*image.shape, 1, 1)[: max(3, len(image.shape))]
-    if shape:
-        return (math.prod(sizes[2:]), 1, sizes[1], sizes[0]), image
-    values = np.asanyarray(image.dataobj).reshape(sizes[0], sizes[1], -1, order="F")
+    image = nibabel.load(path)
+    _check_volume(image.shape[1], image.shape[0], math.prod(image.shape[2:]) * 8)
+    return nibabel.as_closest_canonical(image)
+
+
+def _nifti_header(path: Path) -> ImageHeader:
+    image = _nifti(path)
+    scaled = (
+        (image.dataobj.slope, image.dataobj.inter) != (1, 0) if hasattr(image.dataobj, "slope") else False
+    )
+    dtype = "float32" if scaled else _type(image.get_data_dtype())
+    width, height = image.shape[:2]
+    return ImageHeader(height, width, gray=True, channels=1, dtype=dtype, pages=math.prod(image.shape[2:]))
+
+
+def _nifti_volume(path: Path) -> Array:
+    """Axial slices (slices, 1, height, width), the front of the head at the top, from below to above."""
+    image = _nifti(path)
+    values = np.asanyarray(image.dataobj).reshape(*image.shape[:2], -1, order="F")
     if values.dtype.kind == "f":
         values = values.astype(np.float32)
     return _stored(values.transpose(2, 1, 0)[:, None, ::-1])

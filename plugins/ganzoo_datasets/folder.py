@@ -88,10 +88,8 @@ def _source(
     found: _Opened, rows: list[int], notes: tuple[str, ...] = (), card: tuple[tuple[str, str, str], ...] = ()
 ) -> ItemSource:
     listing, frame, classes = found.listing, found.framed.frame, found.folders.classes
-    pages = [
-        range(found.facts[row].header.pages if found.all_pages and found.facts[row].header else 1)
-        for row in rows
-    ]
+    headers = [found.facts[row].header for row in rows]
+    pages = [range(header.pages if found.all_pages and header else 1) for header in headers]
     places = [(listing.names[row], page) for row, many in zip(rows, pages, strict=True) for page in many]
     origins = [row for row, many in zip(rows, pages, strict=True) for _ in many]
     fields, labels = [found.framed.image("image")], None

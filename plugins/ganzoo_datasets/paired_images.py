@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
 from ganzoo_datasets.folder import as_text
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Facts, Listing, facts_of, list_images
-from ganzoo_datasets.picture_frames import Framed, Row, check_options, frame_for
+from ganzoo_datasets.picture_frames import Framed, Row, check_options, default_size, frame_for
 from ganzoo_datasets.transforms import Transform
 
 VERSION = 1
@@ -197,13 +197,21 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
 def _framed(
     root: Path, config: SidesConfig, listings: Sequence[Listing], names: Sequence[str]
 ) -> tuple[list[Framed], list[str], list[Row]]:
-    """The shapes of `a` and `b`, notes and rows; held-out images have the shapes of the training images."""
+    """The shapes of `a` and `b`, notes and rows; held-out images have the shapes of the training images.
+
+    If the images of both sides are resized, both get the same size: that of all images together.
+    """
     if tuple(names) != (config.a, config.b):
         listings = [_listed(root, config, name) for name in (config.a, config.b)]
-    found, notes, rows = [], [], []
-    for side, listing in zip(SIDES, listings, strict=True):
-        framed = frame_for(listing, facts_of(listing, all_pages=False), _folder_config(config))
-        found.append(framed)
+    wanted = _folder_config(config)
+    facts = [facts_of(listing, all_pages=False) for listing in listings]
+    found = [frame_for(*side, wanted) for side in zip(listings, facts, strict=True)]
+    if not any(framed.kept for framed in found):
+        height, width = default_size([*facts[0], *facts[1]], wanted)
+        wanted = replace(wanted, height=height, width=width)
+        found = [frame_for(*side, wanted) for side in zip(listings, facts, strict=True)]
+    notes, rows = [], []
+    for side, framed in zip(SIDES, found, strict=True):
         notes += [f"{side}: {text}" for text in framed.notes]
         rows += [(f"{side}: {name}", value, remark) for name, value, remark in framed.rows]
     return found, notes, rows

@@ -8,7 +8,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ EXPECTS = "a folder with images, in sub-folders or not"
 _VECTORS = (".svg", ".svgz")
 _SHOWN = 5
 _PAGES = 64  # of a file, at most, whose values are looked at to find the range
+
+_HEADER = tuple(item.name for item in fields(ImageHeader))
 
 Stat = tuple[int, int, int]
 
@@ -105,7 +107,7 @@ def _no_images(root: Path, others: Counter[str], links: list[str]) -> DataError:
         return DataError(
             f"The folder has no images that can be read, but {vectors:,} SVG files.",
             where=str(root),
-            fix="SVG is not read, because it has no pixels. Draw the files at the size you want, for example: "
+            fix="SVG is not read, because it has no pixels. Draw the files at some size, for example: "
             "for f in *.svg; do rsvg-convert -w 128 -h 128 -a $f -o ${f%.svg}.png; done",
         )
     what = f"The folder has no images among {found}: {endings(others)}." if total or links else ""
@@ -150,14 +152,14 @@ def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
             kept[missing[done]] = facts
             done += 1
         report_progress("image headers read", done, len(missing))
-    facts = [found or Facts(None) for found in kept]
+    known = [each or Facts(None) for each in kept]
     if missing:
-        rows = zip(listing.names, listing.stats, facts, strict=True)
+        rows = zip(listing.names, listing.stats, known, strict=True)
         table = {
             name: [*stats, item.header and astuple(item.header), item.levels] for name, stats, item in rows
         }
         keep_cached("headers", _table_name(listing, all_pages), json.dumps(table).encode())
-    return facts
+    return known
 
 
 def _inspected(path: Path, all_pages: bool) -> Facts:
@@ -181,9 +183,9 @@ def _kept(listing: Listing, all_pages: bool) -> list[Facts | None]:
         if row is None or row[:3] != list(stats) or row[3] is None:
             found.append(None)
             continue
-        window = row[3][7]
-        header = ImageHeader(*row[3][:7], tuple(window) if window else None, *row[3][8:])
-        found.append(Facts(header, tuple(row[4])))
+        values = dict(zip(_HEADER, row[3], strict=True))
+        values["window"] = values["window"] and tuple(values["window"])
+        found.append(Facts(ImageHeader(**values), tuple(row[4])))
     return found
 
 

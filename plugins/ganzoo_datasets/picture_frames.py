@@ -44,9 +44,10 @@ _FULL = {"uint8": (0, 255), "uint16": (0, 65535), "int16": (-32768, 32767), "int
 
 @dataclass
 class Framed:
-    """The frame of all images, with notes and the rows of the data card."""
+    """The frame of all images, with notes and the rows of the data card. `kept`: images keep their size."""
 
     frame: ImageFrame
+    kept: bool = False
     notes: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -114,19 +115,25 @@ def _size(headers: list[ImageHeader], config: FolderConfig, found: Framed) -> tu
     lowest, highest = min(sizes, default=(0, 0), key=math.prod), max(sizes, default=(0, 0), key=math.prod)
     kinds = f"{len(sizes):,} sizes, {_text(lowest)} to {_text(highest)}" if len(sizes) > 1 else _text(lowest)
     if config.height or config.width:
-        size = (config.height or config.width, config.width or config.height)
+        size = default_size((), config)
     elif len(sizes) == 1 and max(lowest) <= KEPT:
+        found.kept = True
         found.rows.append(("size", f"{_text(lowest)} (height x width)", "kept"))
         return lowest
     else:
-        size = _default_size(headers)
+        size = default_size([Facts(header) for header in headers], config)
     found.rows.append(("size", f"{kinds} -> {_text(size)} (height x width)", config.fit))
     return size
 
 
-def _default_size(headers: list[ImageHeader]) -> tuple[int, int]:
-    """A square; or, where it would cut away too much, as many pixels in the usual aspect ratio."""
-    ratios = sorted(header.width / header.height for header in headers if header.height and header.width)
+def default_size(facts: Sequence[Facts], config: FolderConfig) -> tuple[int, int]:
+    """Height and width as the options say; else a square; or, where that would cut away too much, as many
+    pixels in the usual aspect ratio.
+    """
+    if config.height or config.width:
+        return config.height or config.width, config.width or config.height
+    headers = [found.header for found in facts if found.header is not None]
+    ratios = sorted(header.width / header.height for header in headers)
     ratio = ratios[len(ratios) // 2] if ratios else 1.0
     if 1 - min(ratio, 1 / ratio) <= CUT:
         return KEPT, KEPT
@@ -150,8 +157,8 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     else:
         counts = Counter(header.channels for header in headers)
         gray = bool(headers) and all(header.gray for header in headers)
-        alpha = any(header.alpha for header in headers)
-        other = len(counts) == 1 and next(iter(counts)) not in (1, 3) and not alpha
+        clear = any(header.alpha for header in headers)
+        other = len(counts) == 1 and next(iter(counts)) not in (1, 3) and not clear
         channels = next(iter(counts)) if other else 1 if gray else 3
     alpha = sum(header.alpha for header in headers)
     remark = ""

@@ -86,7 +86,7 @@ def test_percentiles_are_those_of_all_values(tmp_path: Path) -> None:
     values = [draws.gamma(2, 300 + 50 * number, (64, 64)).astype(np.uint16) for number in range(8)]
     for number, array in enumerate(values):
         picture(tmp_path / f"{number}.png", array)
-    low, high = image_of(open_folder(str(tmp_path), FolderConfig(range="1%,99%"))).original
+    low, high = image_of(open_folder(str(tmp_path), FolderConfig(range="1%,99%"))).original or (0, 0)
     exact = np.percentile(np.stack(values), [1, 99])
     assert low == pytest.approx(exact[0], abs=15)
     assert high == pytest.approx(exact[1], rel=0.03)
@@ -181,7 +181,7 @@ def test_arrays_are_pictures(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(0, 3, (6, 7, 5)).astype(np.float32)
     np.save(tmp_path / "a.npy", values)
     source = open_folder(str(tmp_path))
-    low, high = image_of(source).original
+    low, high = image_of(source).original or (0, 0)
     assert (low, high) == (values.min(), values.max())
     exact = (values.transpose(2, 0, 1) - low) / (high - low) * 2 - 1
     np.testing.assert_allclose(source.read(0)["image"], exact, atol=1e-6)

@@ -19,7 +19,8 @@ from ganzoo.util.progress import Counter, listening, report_progress
 
 
 def test_a_line_after_a_second_then_ever_more_seldom() -> None:
-    said, now = [], [0.0]
+    said: list[str] = []
+    now = [0.0]
     with listening(Counter(said.append, lambda: now[0])):
         for step in range(300):
             now[0] = step / 10
@@ -29,7 +30,8 @@ def test_a_line_after_a_second_then_ever_more_seldom() -> None:
 
 
 def test_quick_work_says_nothing_and_new_work_speaks_soon() -> None:
-    said, now = [], [0.0]
+    said: list[str] = []
+    now = [0.0]
     count = Counter(said.append, lambda: now[0])
     count("files found", 7, 0)
     for moment in (0.9, 20, 40, 40.5, 41.5):
@@ -67,7 +69,7 @@ def test_an_error_is_raised_as_it_is() -> None:
             raise OddError(what="fifty")
         return part.start
 
-    seen = []
+    seen: list[int] = []
     with pytest.raises(OddError) as caught:
         seen.extend(in_parts(work, 100))
     assert caught.value.what == "fifty"
