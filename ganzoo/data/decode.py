@@ -74,6 +74,42 @@ class _Log:
     duplicates: int = 0
 
 
+@dataclass
+class _Part:
+    """The results for a few items: why some cannot be used; the others, grouped by the types of their fields.
+
+    `groups`: rows, types of the fields, and the samples, lists before `stacked` and arrays after it.
+    """
+
+    problems: dict[int, str] = field(default_factory=dict)
+    digests: dict[int, bytes] = field(default_factory=dict)
+    groups: list[tuple[list[int], list[np.dtype[Any]], dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """The number of items."""
+        return len(self.digests) + sum(row not in self.digests for row in self.problems)
+
+    def add(self, row: int, sample: Mapping[str, Array], digest: bytes) -> None:
+        """Add a sample that can be used."""
+        types = [values.dtype for values in sample.values()]
+        if not self.groups or self.groups[-1][1] != types:
+            self.groups.append(([], types, {name: [] for name in sample}))
+        rows, _, samples = self.groups[-1]
+        rows.append(row)
+        self.digests[row] = digest
+        for name, values in sample.items():
+            samples[name].append(values)
+
+    def stacked(self) -> _Part:
+        """The same with arrays, which are sent between processes at once."""
+        self.groups = [
+            (rows, types, {name: np.stack(values) for name, values in samples.items()})
+            for rows, types, samples in self.groups
+        ]
+        return self
+
+
 @dataclass(frozen=True)
 class _Earlier:
     """An earlier entry, and the rows of its samples by their keys."""
@@ -207,39 +243,37 @@ def _chunks(
     total, keys = len(source.items), _keys_of(source)
     progress = progress or partial(report_progress, "items decoded")
 
-    def done(part: range) -> list[tuple[dict[str, Array] | str, bytes]]:
-        found = []
+    def done(part: range) -> _Part:
+        found = _Part()
         for index in part:
             row = earlier.rows.get(keys[index]) if earlier is not None else None
             if earlier is None or row is None:
                 sample = _sample(source, index)
             else:
                 sample = {name: np.asarray(array[row]) for name, array in earlier.arrays.items()}
-            found.append((sample, b"" if isinstance(sample, str) else _digest(source, sample)))
-        return found
-
-    dtypes: dict[str, np.dtype[Any]] = {}
-    index = 0
-    for part in in_parts(done, total):
-        good: list[dict[str, Array]] = []
-        for sample, digest in part:
-            if not isinstance(sample, str):
-                types = {name: values.dtype for name, values in sample.items()}
-                dtypes = dtypes or types
-                if types != dtypes:
-                    sample = "its types differ from those of earlier items"
             if isinstance(sample, str):
-                log.skipped.append((printable(source.items[index]), sample))
+                found.problems[index] = sample
             else:
-                good.append(sample)
-                log.keys += keys[index : index + 1]
-                log.duplicates += digest in log.digests
-                log.digests.add(digest)
-            index += 1
-        if index < total:
-            progress(index, total)
-        if good:
-            yield {name: np.stack([sample[name] for sample in good]) for name in dtypes}
+                found.add(index, sample, _digest(source, sample))
+        return found.stacked()
+
+    dtypes: list[np.dtype[Any]] = []
+    done_items = 0
+    for part in in_parts(done, total):
+        for rows, types, samples in part.groups:
+            dtypes = dtypes or types
+            if types != dtypes:
+                part.problems |= dict.fromkeys(rows, "its types differ from those of earlier items")
+                continue
+            for row in rows:
+                log.keys += keys[row : row + 1]
+                log.duplicates += part.digests[row] in log.digests
+                log.digests.add(part.digests[row])
+            yield samples
+        log.skipped += [(printable(source.items[row]), part.problems[row]) for row in sorted(part.problems)]
+        done_items += part.count
+        if done_items < total:
+            progress(done_items, total)
     if len(log.skipped) * 100 > total:
         raise _too_many(source, log.skipped)
     progress(total, total)

@@ -8,7 +8,8 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ _SHOWN = 5
 _PAGES = 64  # of a file, at most, whose values are looked at to find the range
 
 _HEADER = tuple(item.name for item in fields(ImageHeader))
+_values_of = attrgetter(*_HEADER)
 
 Stat = tuple[int, int, int]
 
@@ -156,7 +158,7 @@ def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
     if missing:
         rows = zip(listing.names, listing.stats, known, strict=True)
         table = {
-            name: [*stats, item.header and astuple(item.header), item.levels] for name, stats, item in rows
+            name: [*stats, item.header and _values_of(item.header), item.levels] for name, stats, item in rows
         }
         keep_cached("headers", _table_name(listing, all_pages), json.dumps(table).encode())
     return known
