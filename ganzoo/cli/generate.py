@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     metavar="HxW|AXIS=N",
     multiple=True,
     help="Size of the samples, for generators with free axes: sizes of all free axes in order, or of one by "
-    "name (repeatable). The README.md of the bundle lists the axes. Images of --input are resized to it.",
+    "name (repeatable). The README.md of the bundle lists the axes. Inputs of --input are resized to it.",
 )
 @click.option("--length", type=int, metavar="N", help="Size of the only free axis, such as time.")
 @click.option(

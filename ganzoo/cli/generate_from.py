@@ -68,7 +68,7 @@ def translate(
 ) -> tuple[Path, int, tuple[int, ...]]:
     """Run the generator on the inputs at `source`; returns the output path, the sample count, the shape.
 
-    `numbers` are the values of other inputs. Along free axes images keep their sizes, unless `resize`.
+    `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
 
     An `output` without a file ending is a folder with one file per input. A file of the kind of the results
     shows inputs beside results, or only the result if there is one input. An .npz has arrays and names.

@@ -109,7 +109,11 @@ def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:
 @command.command("check")
 @click.argument("name")
 @click.option(
-    "--data", "sources", metavar="SOURCE", multiple=True, help="Data that its networks fit (repeatable)."
+    "--data",
+    "sources",
+    metavar="SOURCE",
+    multiple=True,
+    help="Data for its networks, media, metrics, and for its own datasets (repeatable).",
 )
 @click.option("--verbose", is_flag=True, help="Also show checks that passed or do not apply.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
@@ -118,13 +122,12 @@ def check(ctx: click.Context, name: str, sources: tuple[str, ...], verbose: bool
     """Run the conformance kit on the plugin NAME: it checks each record of the plugin.
 
     Each recipe is trained for a few cycles on synthetic data, resumed and exported. Networks that fit no
-    images, rows or labels need --data, whose fields are then filled with synthetic values. The exit code is 2
-    if a check fails.
+    images, rows or labels need --data, whose fields are then filled with synthetic values. A dataset that
+    needs a path needs --data NAME:PATH. The exit code is 2 if a check fails.
     """
-    from ganzoo.testing.runner import fields_of, session_of
+    from ganzoo.testing.runner import session_of
 
-    registry = registry_of(ctx)
-    session = session_of(name, registry, data=[fields_of(source, registry) for source in sources])
+    session = session_of(name, registry_of(ctx), sources=sources)
     results, watched = [], not as_json and sys.stderr.isatty()
     for number, case in enumerate(session.cases, 1):
         if watched:

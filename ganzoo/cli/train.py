@@ -32,7 +32,7 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     help="Training data: fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, toy:NAME, ...; "
     "`ganzoo list --kind dataset` shows all.",
 )
-@click.option("--augment", metavar="NAME", help="Augmentation of images for the discriminator, or none.")
+@click.option("--augment", metavar="NAME", help="Augmentation of samples for the discriminator, or none.")
 @click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
 @click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
@@ -287,7 +287,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
-        ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real image"),
+        ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real sample"),
         ("memory", f"about {counts['memory_mb']:,.0f} MB, without torch itself"),
     ]
     table(f"{plan.name}: plan (nothing was trained)", ("", ""), rows)

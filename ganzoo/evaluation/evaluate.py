@@ -120,7 +120,7 @@ def evaluate(request: Request, registry: Registry) -> Report:
         reference_rows(scorer, feature_space, real_data, real, training, failed) if request.references else {}
     )
     if request.image is not None:
-        with storage(request.image):  # delete the image of an earlier evaluation
+        with storage(request.image):  # delete the file of an earlier evaluation
             request.image.unlink(missing_ok=True)
         write_neighbours(comparison, kinds, request.image)
     notes = [*_caveats(evaluated, real_data, feature_space, n, request), *real_data.notes]
@@ -175,7 +175,7 @@ def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Regist
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None
     if item.spec.config is not None:
-        # Other data of the same kind is opened with the options of the training data, such as the image size.
+        # Other data of the same kind is opened with the options of the training data, such as their size.
         same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
         own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})

@@ -112,7 +112,12 @@ class BuiltTarget(Target):
         refusals: list[str] = []
         for plan in self.plans():
             try:
-                build_networks(plan, open_data(plan).info)
+                info = open_data(plan).info
+            except GanzooError as error:  # for the plugin's own datasets there are other checks
+                refusals.append(str(error).replace("\n", " "))
+                continue
+            try:
+                build_networks(plan, info)
                 return plan
             except (DataError, SettingsError) as error:
                 refusals.append(str(error).replace("\n", " "))

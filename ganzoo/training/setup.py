@@ -151,6 +151,12 @@ def prepare(
         replay=replay,
         schedules=_schedules(training, objective),
     )
+    if plan.data.flip and not any("width" in field.axes for field in dataset.fields):
+        raise SettingsError(
+            "data.flip mirrors samples along the axis 'width', which no field of the data has.",
+            where=f"data.flip (from {plan.origin(('data', 'flip'))})",
+            fix="leave it out",
+        )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
     return TrainingSetup(plan, dataset, training, phases, batches)
 

@@ -22,7 +22,7 @@ from ganzoo.api import Batch
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import EmaSettings, OptimizerSettings
-from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
+from ganzoo.errors import DataError, DivergedError, FailedError, SettingsError, StorageError, UsageError
 from ganzoo.registry.registry import Registry
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import read_newest
@@ -365,7 +365,14 @@ def test_an_exception_in_mid_run_is_named_and_noted(
     with pytest.raises(FailedError, match="more than 1 value") as caught:
         start(plan, tmp_path / "run", NullReporter())
     assert caught.value.exit_code == 1
+    assert "no checkpoint was written yet" in str(caught.value)
     assert Run.open(tmp_path / "run").record["status"] == "failed"
+
+
+def test_mirroring_needs_a_width(registry: Registry) -> None:
+    plan = resolve("vanilla", registry, overrides={"data.source": "toy:ring", "data.flip": True})
+    with pytest.raises(SettingsError, match=r"data\.flip mirrors samples along the axis 'width'"):
+        prepare(plan)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

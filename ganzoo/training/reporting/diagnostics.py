@@ -49,7 +49,7 @@ class Diagnostics:
             return []
         text = (
             f"the samples are nearly alike: they are {spread:.2f} times as far apart as real ones (mode "
-            "collapse?). Look at the newest image in samples/. If they are alike, try a loss with a gradient "
+            "collapse?). Look at the newest file in samples/. If they are alike, try a loss with a gradient "
             "penalty (+wgan-gp), a lower generator.lr, or a larger batch"
         )
         return self._fresh({"alike": text})

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: log lines, sample images, checkpoints, reports.
+"""What a run writes while it trains: log lines, samples, checkpoints, reports.
 
 The recorder decides from the progress of the run what is due after a cycle; it never changes training.
 With several ranks, the main one writes; the others take part in what needs all of them.
@@ -139,7 +139,7 @@ class Recorder:
             self.attempt(self.sample)
 
     def sample(self) -> None:
-        """Write images of the generators' samples for the fixed inputs."""
+        """Write previews of the generators' samples for the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
             self._note_all(self._diagnostics.look_at_samples(self._share, self.training.steps, self._spread))
@@ -173,7 +173,7 @@ class Recorder:
             )
 
     def real(self) -> None:
-        """Write images of real samples once, to compare with."""
+        """Write previews of real samples once, to compare with."""
         if self._is_main and self.training.images == 0:
             self.attempt(self.samples.draw_real)
 

@@ -15,6 +15,7 @@ from ganzoo._version import __version__
 from ganzoo.errors import DivergedError, FailedError, GanzooError, StorageError
 from ganzoo.networks.apply import parameter_count
 from ganzoo.registry.discovery import is_strict
+from ganzoo.runs.checkpoint import has_any
 from ganzoo.runs.run import Run
 from ganzoo.training.distributed.ranks import other_rank_ended
 from ganzoo.training.microbatches import is_out_of_memory
@@ -44,7 +45,8 @@ def recorded_failures(run: Run) -> Iterator[None]:
         raise FailedError(
             f"Training stopped{f' in {whose}' if whose else ''}: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{f'{contents}; ' if contents else ''}{run.path}; the last checkpoint is kept",
+            where=f"{f'{contents}; ' if contents else ''}{run.path}; "
+            + ("the last checkpoint is kept" if has_any(run.path) else "no checkpoint was written yet"),
             fix=fix,
         ) from error
 
