@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import stat
 import threading
@@ -42,6 +43,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_OTHERS = ("tifffile", "pydicom", "nibabel")
 _TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can hold 64 MiB of them
 _PROFILE_BYTES = 4 << 20
 _LARGE = 1 << 20  # pixels; larger images are shrunk in strips, without copies of the whole image
@@ -87,9 +89,15 @@ with suppress(AttributeError, ValueError):
 
 
 def silence_pillow() -> None:
-    """Switch off Pillow's warnings: this module ignores damaged EXIF and refuses images above its limit."""
+    """Switch off warnings of Pillow and of the packages for other formats: what cannot be used is reported.
+
+    Damaged EXIF is ignored, and images above the limits are refused.
+    """
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    for name in _OTHERS:
+        warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def read_pillow_header(path: Path) -> ImageHeader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +287,36 @@ def test_a_large_jpeg_is_read_reduced(tmp_path: Path, monkeypatch: pytest.Monkey
     whole = image_files.decode_image(tmp_path / "a.jpg", frame)
     assert sizes == [(3000, 2000)]
     assert np.abs(small.astype(int) - whole).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["five.tif", "a.dcm", "a.nii", "a.nii.gz", "a.npy"])
+def test_damaged_files_are_only_unusable(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, draws = tmp_path / name, np.random.default_rng(0)
+    values = draws.integers(0, 900, (9, 8, 5)).astype(np.int16)
+    if name == "five.tif":
+        tifffile.imwrite(path, values, planarconfig="contig", photometric="minisblack")
+    elif name == "a.dcm":
+        dicom(path, values[..., 0])
+    elif name == "a.npy":
+        np.save(path, values)
+    else:
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+    good = path.read_bytes()
+    for trial in range(60):
+        content = bytearray(good[: draws.integers(len(good))] if trial % 2 else good)
+        for place in draws.integers(0, max(1, min(len(content), 400)), 6):
+            content[place : place + 1] = bytes([draws.integers(256)])
+        path.write_bytes(content)
+        with warnings.catch_warnings():
+            image_files.silence_pillow()
+            header = image_files.read_image_header(path)
+            with suppress(OSError, ValueError):
+                values_range = image_files.ValueRange("float32", 0, 900)
+                channels = header.channels if header else 1
+                image_files.decode_image(path, ImageFrame(8, 8, channels, "crop", values_range))
+    assert capfd.readouterr() == ("", "")
 
 
 # --- one decoder ----------------------------------------------------------------------------------
