@@ -281,6 +281,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
         ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
         *((f"  {name}", f"{value}{note and f' ({note})'}") for name, value, note in setup.dataset.card[1:]),
+        *((f"  {name}", note) for name, _, note in setup.dataset.card[:1] if note),
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),

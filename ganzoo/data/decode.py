@@ -222,11 +222,11 @@ def _sample(source: ItemSource, index: int) -> dict[str, Array] | str:
 
 def _digest(source: ItemSource, sample: Mapping[str, Array]) -> bytes:
     """A hash of what is not a label."""
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hashlib.sha256()  # the quickest where processors have instructions for it
     for item in source.fields:
         if item.dtype == "float32":
             digest.update(np.ascontiguousarray(sample[item.name]).data)
-    return digest.digest()
+    return digest.digest()[:8]
 
 
 def _keys_of(source: ItemSource) -> list[bytes]:

@@ -98,8 +98,9 @@ def _source(
         number = {name: value for value, name in enumerate(classes)}
         labels = np.array([number[found.folders.labels[row]] for row in origins], np.int64)
     head = json.dumps([DECODER_VERSION, PIL.__version__, astuple(frame)])
+    short = hashlib.sha256(head.encode()).hexdigest()[:16]
     keys = [
-        f"{head} {name!a} {page} {listing.stats[row]} {'' if labels is None else labels[at]}"
+        f"{short} {name!a} {page} {listing.stats[row]} {'' if labels is None else labels[at]}"
         for at, ((name, page), row) in enumerate(zip(places, origins, strict=True))
     ]
     total = sum(listing.stats[row][0] for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +59,10 @@ def test_a_dry_run_counts_what_lasts_and_shows_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_FIRST", -1.0)  # every moment is one second later
+    shutil.copy(tmp_path / "p" / "3.png", tmp_path / "p" / "copy.png")
     words = ["train", "dcgan", "--data", f"folder:{tmp_path / 'p'}", "--dry-run"]
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
-    assert "30 of 30 image headers read" in result.stderr
-    assert "30 of 30 items decoded" in result.stderr
+    assert "31 of 31 image headers read" in result.stderr
+    assert "31 of 31 items decoded" in result.stderr
     assert "8x8 (height x width) (kept)" in result.stdout
+    assert "1 are exact copies of another one" in result.stdout
