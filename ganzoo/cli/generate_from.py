@@ -210,10 +210,9 @@ def _check_size(count: int, elements: int) -> None:
 
 def _matches(shape: tuple[int, ...], field: Field) -> bool:
     """Whether a sample has the shape of the field, with any size of free axes."""
-    axes = field.axes or ("",) * len(field.shape)
     return len(shape) == len(field.shape) and all(
-        size == wanted or (axis in field.free and size > 0)
-        for size, wanted, axis in zip(shape, field.shape, axes, strict=True)
+        size == wanted or (wanted is None and size > 0)
+        for size, wanted in zip(shape, field.sizes, strict=True)
     )
 
 

@@ -35,8 +35,8 @@ def command() -> None:
     "kinds",
     default=",".join(DEFAULT_KINDS),
     show_default=True,
-    help=f"Kinds of records in it, with commas: {', '.join(KINDS)}. Or one kind of data, with all that it "
-    f"needs: {', '.join(DATA_KINDS)}.",
+    help=f"What the package offers, with commas. Records: {', '.join(KINDS)}. Or all records for one kind of "
+    f"data: {', '.join(DATA_KINDS)}.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the package [./ganzoo-NAME]."
@@ -55,8 +55,8 @@ def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence:
     """Create a working plugin package ganzoo-NAME, which you can install, test, train and export.
 
     Its records have the name NAME; a term has the name NAME-penalty. Change the code as you like; its tests
-    should still pass. `--kind sound` writes a dataset, networks and a recipe for sound, and its media, which
-    writes .wav files.
+    should still pass. `--kind loss` writes a loss and a recipe that uses it. `--kind sound` writes all that
+    sound needs: a dataset, networks, a recipe, and a media record, which reads and writes .wav files.
     """
     names = Names.of(name)
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]

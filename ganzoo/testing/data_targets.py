@@ -92,7 +92,7 @@ class DatasetTarget(DataTarget):
 
 
 class MediaTarget(DataTarget):
-    """A media, with samples of the plugin's own datasets and with made-up ones."""
+    """A media record, with samples of the plugin's own datasets and with made-up ones."""
 
     @cached_property
     def media(self) -> Media:

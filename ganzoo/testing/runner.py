@@ -109,7 +109,7 @@ def _is_part(part: Target, whole: Target) -> bool:
     A term depends on all networks and losses, because the networks for its test are chosen later.
     """
     if part.stage == "record":
-        return part.name == str(whole)
+        return str(part) == str(whole)
     if whole.stage in ("media", "extractor", "metric"):  # they are tested on its samples
         return part.stage == "dataset"
     if whole.stage == "term":

@@ -11,6 +11,7 @@ import torch
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.data.batches import Batches
+from ganzoo.data.condition_table import open_table
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import SettingsError, UsageError
@@ -147,7 +148,7 @@ def prepare(
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
-        conditions=_conditions(plan, networks, dataset),
+        conditions=_conditions(plan, networks, dataset, engine.device),
         replay=replay,
         schedules=_schedules(training, objective),
     )
@@ -174,8 +175,8 @@ def _schedules(training: Training, objective: Objective) -> Schedules:
     return Schedules(training.engine.device, numbers)
 
 
-def _conditions(plan: Plan, networks: Networks, dataset: Dataset) -> Conditions:
-    """SettingsError for drawn conditions where no generator reads one."""
+def _conditions(plan: Plan, networks: Networks, dataset: Dataset, device: torch.device) -> Conditions:
+    """SettingsError for drawn conditions where no generator reads one, DataError for an unfit table."""
     if plan.train.conditions == "real":
         return Conditions()
     read = conditions(networks, dataset.info)
@@ -188,10 +189,14 @@ def _conditions(plan: Plan, networks: Networks, dataset: Dataset) -> Conditions:
     fields = {field.name: field for known in read.values() for field in known}
     drawn = [field for field in fields.values() if plan.train.conditions == "uniform" and field.classes]
     uniform = tuple(replace(field, source="uniform", shares=()) for field in drawn)
+    file = plan.train.condition_table
+    table = open_table(file, list(fields.values())) if file else None
     return Conditions(
         names={name: tuple(field.name for field in known) for name, known in read.items()},
         uniform=uniform,
         others=tuple(sorted(fields.keys() - {field.name for field in drawn})),
+        table=Batches(table, seed=plan.train.seed, device=device) if table else None,
+        fingerprint=table.fingerprint if table else "",
     )
 
 

@@ -202,9 +202,7 @@ def test_learning_rates() -> None:
     assert learning_rate(exponential, 0.0, 250_000) == pytest.approx(0.1 / math.e, rel=1e-5)
     assert learning_rate(exponential, 0.0, 10**8) == 1e-6
     rising = OptimizerSettings(momentum=0.5, momentum_final=0.7, momentum_images=100)
-    assert [momentum(rising, 0.0, images) for images in (0, 50, 100, 500)] == pytest.approx(
-        [0.5, 0.6, 0.7, 0.7]
-    )
+    assert [momentum(rising, images) for images in (0, 50, 100, 500)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
 
 
 def test_average_has_its_half_life_and_copies_counters() -> None:

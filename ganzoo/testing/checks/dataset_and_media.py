@@ -107,7 +107,7 @@ def knows_its_fields(target: MediaTarget) -> None:
 def previews_are_files(target: MediaTarget) -> None:
     """A preview of many samples, of one, of extreme values and of other sizes has content of its type."""
     for at, (field, samples) in enumerate(target.cases()):
-        preview = target.kinds.preview(field, samples)
+        preview = target.kinds.of(field.kind).preview(field, samples)
         if preview is None:
             raise NotApplicable("it has no previews")
         shown = f"The preview ({preview.suffix}) of {len(samples)} samples of shape {samples.shape[1:]}"

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from ganzoo._version import __version__
+from ganzoo.config.plan import Plan
+from ganzoo.config.settings import layer
 from ganzoo.errors import DivergedError, FailedError, GanzooError, StorageError
 from ganzoo.networks.apply import parameter_count
 from ganzoo.registry.discovery import is_strict
@@ -32,6 +34,9 @@ def recorded_failures(run: Run) -> Iterator[None]:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(StorageError):  # the disk may be what failed
             run.update(status="diverged" if isinstance(error, DivergedError) else status)
+            if isinstance(error, Exception):
+                text = error.what if isinstance(error, GanzooError) else f"{type(error).__name__}: {error}"
+                run.add_note(text, run.record.get("images", 0))
         if is_strict() or isinstance(error, GanzooError) or not isinstance(error, Exception):
             raise
         if other := other_rank_ended(error):
@@ -64,6 +69,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
         "keeps_memory": training.engine.keeps_memory,
         "world": training.engine.ranks.world,
         "versions": versions(),
+        "origins": origins(plan),
         "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
         "data": {
             "source": plan.data.source,
@@ -74,11 +80,17 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "skipped": [list(item) for item in dataset.skipped],
             "card": [list(row) for row in dataset.card],
         },
+        "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {
             "generators": parameter_count(training.networks.generators.values()),
             "discriminators": parameter_count(training.networks.discriminators.values()),
         },
     }
+
+
+def origins(plan: Plan) -> dict[str, str]:
+    """Where each setting comes from, by dotted path."""
+    return {".".join(path): plan.origin(path) for path in layer("", plan.settings()).values if len(path) > 1}
 
 
 def versions() -> dict[str, str]:
