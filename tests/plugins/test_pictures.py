@@ -12,14 +12,17 @@ import numpy as np
 import pydicom
 import pytest
 import tifffile
+from click.testing import CliRunner
 from PIL import Image, ImageCms
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from ganzoo import image_files
 from ganzoo.api import DataError, Field, ImageFrame, ItemSource, SettingsError, as_floats
+from ganzoo.cli import cli
 from ganzoo.data.dataset import Dataset, open_source
 from ganzoo.image_files import pillow_files
+from ganzoo.runs.run import Run
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
 from ganzoo_media.image import ImageMedia
@@ -489,3 +492,32 @@ def test_a_changed_file_is_decoded_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert before == list(range(20))
     assert after == [*range(3), *range(4, 7), 99, *range(8, 20), 50]
     assert sorted(read) == ["07.png"] * 2 + ["99.png"] * 2  # header and pixels of each
+
+
+# --- from files to files --------------------------------------------------------------------------
+
+
+def test_from_twelve_bits_to_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
+
+    def run(*words: object) -> str:
+        result = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stderr
+
+    twelve_bits(tmp_path / "p")
+    length = ("--images", 16, "--batch-size", 8, "--device", "cpu")
+    said = run(
+        "train", "vanilla", "--data", f"folder:{tmp_path / 'p'}", *length, "--run-dir", tmp_path / "run"
+    )
+    assert "values: 16 bits, 0..800 become -1..1" in said
+    assert f"real samples: {tmp_path / 'run' / 'samples' / 'real-image.png'}" in said
+    card = Run.open(tmp_path / "run").record["data"]["card"]
+    assert ["size", "16x16 (height x width)", "kept"] in card
+    real = np.asarray(Image.open(tmp_path / "run" / "samples" / "real-image.png"))
+    assert np.ptp(real[8:-8, 8:-8]) == 255
+    run("export", tmp_path / "run", "-o", tmp_path / "bundle")
+    run("generate", tmp_path / "bundle", "-n", 1, "--seed", 3, "-o", tmp_path / "out.tif")
+    made = tifffile.imread(tmp_path / "out.tif")
+    assert made.dtype == np.uint16
+    assert 255 < made[4:-4, 4:-4].max() <= 800
