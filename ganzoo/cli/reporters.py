@@ -37,6 +37,16 @@ def _headline(run: Run, plan: Plan, training: Training) -> str:
     )
 
 
+def _card(run: Run) -> str:
+    """What run.json says about the data, a line for each row, and where its real samples are drawn."""
+    rows = run.record["data"].get("card") or []
+    lines = [
+        f"  {name}: {value}{note and f' ({note})'}" for name, value, note in rows if note or len(rows) > 1
+    ]
+    real = sorted((run.path / "samples").glob("real-*"))
+    return "\n".join([*(["data:"] if lines else []), *lines, *(f"real samples: {path}" for path in real)])
+
+
 def _losses(values: Mapping[str, float]) -> str:
     short = {"loss_discriminator": "D", "loss_generator": "G"}
     parts = [f"{short[name]} {value:.3f}" for name, value in values.items() if name in short]
@@ -67,8 +77,10 @@ class PlainReporter:
         self._scores = ""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
-        """Print what is trained, and the run directory."""
+        """Print what is trained, the run directory, and facts about the data."""
         click.echo(_headline(run, plan, training), err=True)
+        if card := _card(run):
+            click.echo(card, err=True)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Remember how far the run is."""
@@ -162,7 +174,9 @@ class JsonReporter:
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Write the first event, with the run directory."""
         length = {"length": {"images": plan.train.images, "minutes": plan.train.minutes}}
-        self._event("start", run=str(run.path), recipe=plan.name, **length, **run.record["parameters"])
+        card = run.record["data"].get("card", [])
+        about = {**length, **run.record["parameters"]}
+        self._event("start", run=str(run.path), recipe=plan.name, card=card, **about)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Do nothing: scripts read the ticks."""

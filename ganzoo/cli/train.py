@@ -147,10 +147,10 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if explain:
         _explain(plan, request.as_json)
         return ExitCode.OK
-    if dry_run:
-        _dry_run(plan, request.as_json)
-        return ExitCode.OK
     with Interrupts():
+        if dry_run:
+            _dry_run(plan, request.as_json)
+            return ExitCode.OK
         if devices is not None:
             return _launch(ctx, plan, request, devices, max_restarts or 0)
         return _train(plan, request, registry)
@@ -320,7 +320,8 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     counts |= {"images_per_second": round(rate, 1), "minutes": round(plan.train.seconds_at(rate) / 60, 2)}
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
     if as_json:
-        about = {"columns": columns, "notes": notes} if columns or notes else {}
+        about: dict[str, Any] = {"columns": columns, "notes": notes} if columns or notes else {}
+        about |= {"card": setup.dataset.card} if len(setup.dataset.card) > 1 else {}
         echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts, **about})
         return
     train, engine = plan.train, setup.training.engine
@@ -330,6 +331,8 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("architecture", plan.architecture.item.qualified),
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
         ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
+        *((f"  {name}", f"{value}{note and f' ({note})'}") for name, value, note in setup.dataset.card[1:]),
+        *((f"  {name}", note) for name, _, note in setup.dataset.card[:1] if note),
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),

@@ -46,6 +46,7 @@ from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
+from ganzoo.util.progress import Counter, listening
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -153,7 +154,8 @@ def _lock(context: RunContext, path: Path) -> Iterator[None]:
 
 
 def _prepare(plan: Plan, context: RunContext, record: dict[str, Any] | None = None) -> TrainingSetup:
-    return prepare(plan, _decoding(context.reporter), record, context.ranks)
+    with listening(Counter(context.reporter.note)):
+        return prepare(plan, record, context.ranks)
 
 
 def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[str, Any]]:
@@ -276,9 +278,9 @@ def _train(
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")
-    reporter.start(run, plan, training)
     with recorded_failures(run), training.engine.stream():
         recorder.real()
+        reporter.start(run, plan, training)
         if plan.train.on_nan == "rollback" and training.images == 0:
             recorder.checkpoint()
         while True:
@@ -320,20 +322,6 @@ def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: Ru
         f"{error.what} Rolled back to {training.images:,} images; learning rates are halved "
         f"(rollback {rollbacks} of {ROLLBACKS})"
     )
-
-
-def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
-    """A progress function that notes each tenth of the items, for data sets of more than 1,000."""
-    reported = 0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal reported
-        tenth = 10 * done // max(total, 1)
-        if tenth > reported and total > 1000:
-            reported = tenth
-            reporter.note(f"decoded {done:,} of {total:,} samples into the cache")
-
-    return progress
 
 
 def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater:

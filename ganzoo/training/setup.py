@@ -99,7 +99,6 @@ def _check_augmentation(plan: Plan) -> None:
 
 def prepare(
     plan: Plan,
-    progress: Callable[[int, int], None] | None = None,
     record: Mapping[str, Any] | None = None,
     ranks: Ranks | None = None,
     dataset: Dataset | None = None,
@@ -115,7 +114,7 @@ def prepare(
         _check_augmentation(plan)
     if dataset is None:
         system.watch_cores()
-        dataset = open_data(plan, progress)
+        dataset = open_data(plan)
     networks = build_networks(plan, dataset.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)

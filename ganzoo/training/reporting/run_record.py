@@ -91,6 +91,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "count": dataset.count,
             "fields": [field.to_json() for field in dataset.fields],
             "skipped": [list(item) for item in dataset.skipped],
+            "card": [list(row) for row in dataset.card],
         },
         "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {
