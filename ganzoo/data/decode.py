@@ -401,7 +401,7 @@ def _earlier(source: ItemSource, folder: Path) -> _Earlier | None:
             if manifest["version"] != _VERSION or json.loads(json.dumps(same)) != declared:
                 continue
             keys = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
             continue
         found = _load(file.parent, source.fields)
         rows = {key.tobytes(): row for row, key in enumerate(keys) if key.tobytes() in wanted}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,17 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     assert again.fingerprint == wanted
     assert "damaged" in again.notes[-1]
     assert open_source(items.source, cache_folder=tmp_path).notes == ()
+
+
+def test_damaged_keys_of_an_earlier_entry_are_passed_over(tmp_path: Path) -> None:
+    """A computer that loses its power may leave an empty file."""
+    first, second = Items(fingerprint="1"), Items(fingerprint="2")
+    keys = [f"key {index}" for index in range(300)]
+    open_source(replace(first.source, keys=keys), cache_folder=tmp_path)
+    (file,) = tmp_path.glob("decoded/*/keys.npy")
+    file.write_bytes(b"")
+    assert open_source(replace(second.source, keys=keys), cache_folder=tmp_path).count == 300
+    assert second.reads == 300
 
 
 def test_without_a_writable_cache_samples_stay_in_memory(tmp_path: Path) -> None:
