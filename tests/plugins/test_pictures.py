@@ -234,6 +234,13 @@ def test_dicom_frames_are_samples_and_black_is_dark(tmp_path: Path) -> None:
     ]
 
 
+def test_dicom_of_single_bits_has_a_limit_too(tmp_path: Path) -> None:
+    bits = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "NumberOfFrames": 10**9}
+    dicom(tmp_path / "a.dcm", np.zeros((8, 8), np.uint16), **bits)
+    with pytest.raises(ValueError, match="64,000,000,000 bytes of values are more than"):
+        image_files.inspect_image(tmp_path / "a.dcm")
+
+
 def test_nifti_slices_are_samples(tmp_path: Path) -> None:
     volume = np.random.default_rng(0).integers(0, 900, (6, 8, 5)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")
