@@ -197,6 +197,21 @@ def test_arrays_are_pictures(tmp_path: Path) -> None:
     assert "is not one image" in str(caught.value)
 
 
+def test_arrays_beside_pictures_are_ignored(tmp_path: Path) -> None:
+    """Labels and features of the pictures; a preview of arrays does not make them so."""
+    for number in range(3):
+        Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    np.save(tmp_path / "labels.npy", np.arange(3))
+    np.save(tmp_path / "features.npy", np.full((3, 99), 1e6))
+    source = open_folder(str(tmp_path))
+    assert (len(source.items), image_of(source).shape, image_of(source).original) == (3, (3, 16, 16), None)
+    assert ("ignored", "2: 2 .npy", "") in source.card
+    for name in ("0.png", "1.png", "labels.npy"):
+        (tmp_path / name).unlink()
+    np.save(tmp_path / "more.npy", np.zeros((16, 16)))
+    assert open_folder(str(tmp_path)).items == ["2.png", "features.npy", "more.npy"]
+
+
 def dicom(path: Path, values: np.ndarray, **more: Any) -> None:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, "1.2.840.10008.5.1.4.1.1.2"
