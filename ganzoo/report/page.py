@@ -168,7 +168,7 @@ def _curves(run: Run) -> dict[str, Points]:
         tables = {"": line, "values": line["values"], "scores": line.get("scores")}
         for table, values in tables.items():
             for name, value in values.items() if isinstance(values, dict) else ():
-                if is_number(value) and is_number(line["images"]):
+                if is_number(value) and is_number(line["images"]) and line["images"] >= 0:
                     found.setdefault(f"{table}/{name}", {})[float(line["images"])] = float(value)
     return {name: sorted(points.items()) for name, points in found.items()}
 
