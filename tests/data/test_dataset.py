@@ -20,6 +20,7 @@ from ganzoo.api import ArraySource, DataError, Field, ItemSource
 from ganzoo.data import dataset as store_module
 from ganzoo.data import decode as decode_module
 from ganzoo.data.dataset import Dataset, open_source
+from ganzoo.util.progress import listening
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
@@ -125,10 +126,11 @@ class Items:
 
 def test_items_are_decoded_once_in_order(tmp_path: Path) -> None:
     items, seen = Items(), []
-    dataset = open_source(items.source, cache_folder=tmp_path, progress=lambda *now: seen.append(now))
+    with listening(lambda *now: seen.append(now)):
+        dataset = open_source(items.source, cache_folder=tmp_path)
     assert dataset.arrays["image"][:, 0, 0, 0].tolist() == [index % 256 for index in range(300)]
     assert dataset.arrays["label"].tolist() == [index % 2 for index in range(300)]
-    assert seen[-1] == (300, 300)
+    assert seen[-1] == ("items decoded", 300, 300)
     assert isinstance(dataset.arrays["image"], np.memmap)
     again = open_source(items.source, cache_folder=tmp_path)
     assert items.reads == 300
@@ -159,11 +161,12 @@ def test_decoding_says_how_far_it_is(tmp_path: Path, count: int) -> None:
     seen: list[tuple[int, int]] = []
     threads = set()
 
-    def progress(done: int, total: int) -> None:
+    def progress(what: str, done: int, total: int) -> None:
         seen.append((done, total))
         threads.add(threading.get_ident())
 
-    open_source(Items(count=count).source, cache_folder=tmp_path, progress=progress)
+    with listening(progress):
+        open_source(Items(count=count).source, cache_folder=tmp_path)
     done = [now for now, _ in seen]
     assert {total for _, total in seen} == {count}
     assert done == sorted(set(done))
