@@ -35,7 +35,7 @@ def _headline(run: Run, plan: Plan, training: Training) -> str:
 
 def _card(run: Run) -> str:
     """What run.json says about the data, a line for each row, and where its real samples are drawn."""
-    rows = run.record["data"].get("card") or []
+    rows = [(row["name"], row["value"], row["note"]) for row in run.record.get("data_card", [])]
     lines = [
         f"  {name}: {value}{note and f' ({note})'}" for name, value, note in rows if note or len(rows) > 1
     ]
@@ -169,8 +169,8 @@ class JsonReporter:
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Write the first event, with the run directory."""
-        card = run.record["data"].get("card", [])
-        self._event("start", run=str(run.path), recipe=plan.name, card=card, **run.record["parameters"])
+        card = run.record.get("data_card", [])
+        self._event("start", run=str(run.path), recipe=plan.name, data_card=card, **run.record["parameters"])
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Do nothing: scripts read the ticks."""
