@@ -25,8 +25,12 @@ SHOWN = ("fed", "coverage", "modes", "quality", "column_distance")
 def _headline(run: Run, plan: Plan, training: Training) -> str:
     record = run.record
     counts = record["parameters"]
+    length = plan.train.length
+    if "length" in record and training.images == 0:
+        about = "about {about_minutes:g} minutes at {images_per_second:,.0f}/s".format(**record["length"])
+        length += f" ({about}; --images or --minutes changes it)"
     return (
-        f"{plan.name} on {plan.data.source}: {plan.train.length}, batch {plan.train.batch_size}, "
+        f"{plan.name} on {plan.data.source}: {length}, batch {plan.train.batch_size}, "
         f"{counts['generators'] / 1e6:.2f} M + {counts['discriminators'] / 1e6:.2f} M parameters, "
         f"{record['device']} {record['precision']}\n"
         f"run directory: {run.path}"
@@ -169,8 +173,10 @@ class JsonReporter:
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Write the first event, with the run directory."""
+        length = {"length": {"images": plan.train.images, "minutes": plan.train.minutes}}
         card = run.record.get("data_card", [])
-        self._event("start", run=str(run.path), recipe=plan.name, data_card=card, **run.record["parameters"])
+        about = {**length, **run.record["parameters"]}
+        self._event("start", run=str(run.path), recipe=plan.name, data_card=card, **about)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Do nothing: scripts read the ticks."""
