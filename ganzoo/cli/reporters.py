@@ -39,7 +39,7 @@ def _headline(run: Run, plan: Plan, training: Training) -> str:
 
 def _card(run: Run) -> str:
     """What run.json says about the data, a line for each row, and where its real samples are drawn."""
-    rows = [(row["name"], row["value"], row["note"]) for row in run.record.get("data_card", [])]
+    rows = run.record["data"].get("card") or []
     lines = [
         f"  {name}: {value}{note and f' ({note})'}" for name, value, note in rows if note or len(rows) > 1
     ]
@@ -174,9 +174,9 @@ class JsonReporter:
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Write the first event, with the run directory."""
         length = {"length": {"images": plan.train.images, "minutes": plan.train.minutes}}
-        card = run.record.get("data_card", [])
+        card = run.record["data"].get("card", [])
         about = {**length, **run.record["parameters"]}
-        self._event("start", run=str(run.path), recipe=plan.name, data_card=card, **about)
+        self._event("start", run=str(run.path), recipe=plan.name, card=card, **about)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Do nothing: scripts read the ticks."""

@@ -321,7 +321,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
     if as_json:
         about: dict[str, Any] = {"columns": columns, "notes": notes} if columns or notes else {}
-        about |= {"data_card": setup.dataset.card} if len(setup.dataset.card) > 1 else {}
+        about |= {"card": setup.dataset.card} if len(setup.dataset.card) > 1 else {}
         echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts, **about})
         return
     train, engine = plan.train, setup.training.engine

@@ -84,7 +84,6 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
         "versions": versions(),
         "origins": origins(plan),
         "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
-        "data_card": [dict(zip(("name", "value", "note"), row, strict=True)) for row in dataset.card],
         "data": {
             "source": plan.data.source,
             "identity": dataset.identity,
@@ -92,6 +91,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "count": dataset.count,
             "fields": [field.to_json() for field in dataset.fields],
             "skipped": [list(item) for item in dataset.skipped],
+            "card": [list(row) for row in dataset.card],
         },
         "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {
