@@ -31,7 +31,10 @@ from ganzoo.image_files.pillow_files import (
 Array = NDArray[Any]
 
 DICOM_SUFFIXES, NIFTI_SUFFIXES = (".dcm",), (".nii", ".nii.gz")
-DEEP_SUFFIXES = (*TIFF_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES, ".npy")
+VOLUMES = (*DICOM_SUFFIXES, *NIFTI_SUFFIXES)
+"""Endings of files whose pages are the slices of one volume: all are used, if no option says otherwise."""
+
+DEEP_SUFFIXES = (*TIFF_SUFFIXES, *VOLUMES, ".npy")
 
 _VOLUME_BYTES = 1 << 30  # of one file, and of its values
 _values_at_once = Budget(1 << 28)
