@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.api.specs import RecipeSpec
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ganzoo.runs.run import Run
     from ganzoo.training.loop import Outcome
 
+AUTO = "auto"
 _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 
 
@@ -99,6 +101,8 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Train RECIPE: the name of a recipe, a combination such as dcgan+wgan-gp, or a settings file.
 
+    Without RECIPE, or with auto, --data decides: the recipe that suits it best.
+
     All files of the run are in its run directory. Ctrl-C saves and stops; --resume continues exactly. With
     --auto-resume, you can repeat the same command after any failure to continue the run.
     """
@@ -118,9 +122,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                 fix=f"use --resume {resume} without them",
             )
         recipe = str(Run.open(resume).settings_file)
+    if recipe == AUTO or (recipe is None and overrides.get("data", "source")):
+        recipe = _suited(registry, overrides)
     if recipe is None:
         raise UsageError(
-            "Which recipe?", fix="list recipes: ganzoo list --kind recipe; a first run: ganzoo train wgan-gp"
+            "Which recipe?",
+            fix="list recipes: ganzoo list --kind recipe; a first run: ganzoo train wgan-gp; "
+            "for your pictures: ganzoo train --data folder:PATH",
         )
     if max_restarts is not None and devices is None:
         raise UsageError("--max-restarts needs --devices.", fix="--devices 1 restarts a single process")
@@ -239,9 +247,30 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
     return Layer("command line", values)
 
 
-def _explain(plan: Plan, as_json: bool) -> None:
-    from ganzoo.config.settings import layer
+def _suited(registry: Registry, overrides: Layer) -> str:
+    from ganzoo.cli.reporters import PlainReporter
+    from ganzoo.data.suited import suited
+    from ganzoo.training.session import decoding
 
+    reporter = PlainReporter()
+    chosen, info = suited(registry, overrides, decoding(reporter))
+    name: str = registry.canonical(RecipeSpec, chosen.qualified)
+    reporter.note(f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ...")
+    return name
+
+
+def _explain(plan: Plan, as_json: bool) -> None:
+    from ganzoo.cli.reporters import PlainReporter
+    from ganzoo.config.settings import layer
+    from ganzoo.data.open_data import open_data
+    from ganzoo.errors import DataError
+    from ganzoo.training.session import decoding
+
+    if plan.fit is not None:
+        try:
+            plan = plan.fitted(open_data(plan, decoding(PlainReporter())).info)
+        except DataError as error:
+            PlainReporter().note(f"settings that depend on the data are not shown: {error.what}")
     values = layer("", plan.settings()).values
     rows = [
         {"path": ".".join(path), "value": value, "origin": plan.origin(path)}
@@ -266,6 +295,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     from ganzoo.util.text import printable
 
     setup = prepare(plan)
+    plan = setup.plan
     counts, notes = estimate(setup), setup.dataset.notes
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
     if as_json:

@@ -112,7 +112,9 @@ class BuiltTarget(Target):
         refusals: list[str] = []
         for plan in self.plans():
             try:
-                build_networks(plan, open_data(plan).info)
+                info = open_data(plan).info
+                plan = plan.fitted(info)
+                build_networks(plan, info)
                 return plan
             except (DataError, SettingsError) as error:
                 refusals.append(str(error).replace("\n", " "))

@@ -137,7 +137,7 @@ def _lock(context: RunContext, path: Path) -> Iterator[None]:
 
 
 def _prepare(plan: Plan, context: RunContext, record: dict[str, Any] | None = None) -> TrainingSetup:
-    return prepare(plan, _decoding(context.reporter), record, context.ranks)
+    return prepare(plan, decoding(context.reporter), record, context.ranks)
 
 
 def _begin(
@@ -171,6 +171,7 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
     if run.writes:
         run.sweep()
     setup = _prepare(plan, context, run.record)
+    plan = setup.plan
     if setup.dataset.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
             "The data is not the data that the run was started with.",
@@ -264,7 +265,7 @@ def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: Ru
     )
 
 
-def _decoding(reporter: Reporter) -> Callable[[int, int], None]:
+def decoding(reporter: Reporter) -> Callable[[int, int], None]:
     """A progress function that notes each tenth of the items, for data sets of more than 1,000."""
     reported = 0
 

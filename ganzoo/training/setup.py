@@ -111,6 +111,9 @@ def prepare(
         _check_augmentation(plan)
     system.watch_cores()
     dataset = open_data(plan, progress)
+    if plan.fit is not None:
+        plan = plan.fitted(dataset.info)
+        check_share(plan, ranks)
     networks = build_networks(plan, dataset.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
