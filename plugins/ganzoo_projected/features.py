@@ -84,7 +84,7 @@ class Lite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, h, w) -> [(N, 24, h/4, w/4), (N, 40, h/8, ...), (N, 112, h/16, ...), (N, 320, h/32, ...)]."""
+        """(N, 3, h, w) -> (N, 24, h/4, w/4), (N, 40, h/8, ...), (N, 112, h/16, ...), (N, 320, h/32, ...)."""
         maps, found = functional.relu6(self.stem(image)), []
         for number, block in enumerate(self.blocks):
             maps = block(maps)

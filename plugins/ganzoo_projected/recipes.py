@@ -8,9 +8,8 @@ PROJECTED = "Sauer et al. 2021, Projected GANs Converge Faster, NeurIPS 2021, ar
 
 SMALL_PROJECTED = RecipeSpec(
     name="projected",
-    summary="GAN for pictures of any kind, after Projected GAN: D looks through a network trained on ImageNet. "
-    "Departs from the paper: EfficientNet-Lite0 at the images' own size (from 64 pixels), narrow networks, "
-    "batch 16.",
+    summary="GAN for pictures, after Projected GAN: D looks through a network trained on ImageNet. Departs "
+    "from the paper: EfficientNet-Lite0 at the images' own size (from 64 pixels), narrow networks, batch 16.",
     paper=PROJECTED,
     architecture="projected",
     loss="hinge",
