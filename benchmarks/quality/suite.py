@@ -26,8 +26,8 @@ CROPS, CROP_SIDE = 40, 256  # of each photograph
 class PictureSet:
     """Pictures of one package.
 
-    `archive`: its file's name begins so. `path`: part of the wanted members' paths. `cut`: photographs are too
-    few and too large, so crops of them are taken.
+    `archive`: its file's name begins so. `path`: part of the wanted members' paths. `cut`: photographs are
+    too few and too large, so crops of them are taken.
     """
 
     name: str
