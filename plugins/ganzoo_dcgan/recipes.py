@@ -14,6 +14,7 @@ DCGAN = RecipeSpec(
     paper=PAPER,
     architecture="dcgan",
     loss="non-saturating",
+    fit="ganzoo_dcgan.rules:fit_dcgan",
     settings={
         "train.images": 300_000,
         "train.batch_size": 64,

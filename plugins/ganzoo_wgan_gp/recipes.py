@@ -88,6 +88,7 @@ SMALL_WGAN_GP = RecipeSpec(
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
+    fit="ganzoo_dcgan.rules:fit",
     settings={
         "train.images": 230_000,
         "train.batch_size": 64,
