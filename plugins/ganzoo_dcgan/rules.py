@@ -60,3 +60,9 @@ def _larger(data: DataInfo, settings: Mapping[str, Any], generator: int) -> dict
         if share < 1 and path in settings:
             changes[path] = max(1, round(share * settings[path]))
     return changes
+
+
+def suits(data: DataInfo) -> float:
+    """Images of any number of channels, from 8x8 pixels: 0.5."""
+    image = data.field("image") if "image" in data else None
+    return 0.5 if image is not None and len(image.shape) == 3 and min(image.shape[1:]) >= 8 else 0.0

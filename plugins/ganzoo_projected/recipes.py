@@ -13,6 +13,7 @@ SMALL_PROJECTED = RecipeSpec(
     paper=PROJECTED,
     architecture="projected",
     loss="hinge",
+    suits="ganzoo_projected.rules:suits",
     settings={
         "augment.name": "diffaugment",
         "train.images": 60_000,

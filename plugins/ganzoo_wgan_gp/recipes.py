@@ -111,6 +111,7 @@ WGAN_GP_MLP = RecipeSpec(
     paper=WGAN_GP,
     architecture="mlp",
     loss="wgan-gp",
+    suits="ganzoo_wgan_gp.rules:suits",
     settings={
         "train.images": 250_000,
         "train.batch_size": 64,

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ganzoo.api import RecipeSpec
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import layer
 from ganzoo.data.suited import suited
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.fields import PIXELS, DataInfo, Field
-from ganzoo.registry.registry import Registry, load_registry
+from ganzoo.fields import PIXELS, Column, DataInfo, Field
+from ganzoo.registry.registry import Registry, factory_of, load_registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start, start_or_resume
 
@@ -29,10 +30,10 @@ def broken(data, settings):
     return None
 
 def wide(data):
-    return data.field("image").shape[2] / 100
+    return data.field("image").shape[2] / 10
 
 def colour(data):
-    return 0.2 if data.field("image").shape[0] == 3 else 0
+    return 0.9 if data.field("image").shape[0] == 3 else 0
 """
 
 PLUGIN = """
@@ -137,3 +138,28 @@ def test_no_recipe_suits(fitting: Registry, tmp_path: Path) -> None:
     bare = Registry([plugin for plugin in fitting.plugins if plugin.name == "datasets"])
     with pytest.raises(UsageError, match=r"No recipe says that it suits"):
         suited(bare, layer("command line", {"data.source": npy(tmp_path, 4, 8, 8)}))
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe"),
+    [
+        (about(3, 64, 48), "projected"),
+        (about(1, 32, 32), "projected"),
+        (about(1, 28, 28), "dcgan"),
+        (about(4, 64, 64), "dcgan"),
+        (DataInfo(fields=(Field(name="points", shape=(2,)),), count=9), "wgan-gp-mlp"),
+        (
+            DataInfo(
+                fields=(Field(name="row", shape=(2,), columns=(Column(name="a", values=("x", "y")),)),),
+                count=9,
+            ),
+            "ctgan",
+        ),
+    ],
+)
+def test_what_the_built_in_recipes_say_of_data(registry: Registry, data: DataInfo, recipe: str) -> None:
+    """The table of docs/pictures.md."""
+    said = {
+        item.name: factory_of(item, "suits")(data) for item in registry.of_kind(RecipeSpec) if item.spec.suits
+    }
+    assert max(said, key=lambda name: said[name]) == recipe
