@@ -249,11 +249,11 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
 
 def _suited(registry: Registry, overrides: Layer) -> str:
     from ganzoo.cli.reporters import PlainReporter
+    from ganzoo.data.open_data import decoding
     from ganzoo.data.suited import suited
-    from ganzoo.training.session import decoding
 
     reporter = PlainReporter()
-    chosen, info = suited(registry, overrides, decoding(reporter))
+    chosen, info = suited(registry, overrides, decoding(reporter.note))
     name: str = registry.canonical(RecipeSpec, chosen.qualified)
     reporter.note(f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ...")
     return name
@@ -262,13 +262,12 @@ def _suited(registry: Registry, overrides: Layer) -> str:
 def _explain(plan: Plan, as_json: bool) -> None:
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.config.settings import layer
-    from ganzoo.data.open_data import open_data
+    from ganzoo.data.open_data import decoding, open_data
     from ganzoo.errors import DataError
-    from ganzoo.training.session import decoding
 
     if plan.fit is not None:
         try:
-            plan = plan.fitted(open_data(plan, decoding(PlainReporter())).info)
+            plan = plan.fitted(open_data(plan, decoding(PlainReporter().note)).info)
         except DataError as error:
             PlainReporter().note(f"settings that depend on the data are not shown: {error.what}")
     values = layer("", plan.settings()).values

@@ -19,6 +19,20 @@ from ganzoo.registry.registry import Item, calling, factory_of
 Progress = Callable[[int, int], None]
 
 
+def decoding(note: Callable[[str], None]) -> Progress:
+    """A progress function that notes each tenth of the items, for data sets of more than 1,000."""
+    reported = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal reported
+        tenth = 10 * done // max(total, 1)
+        if tenth > reported and total > 1000:
+            reported = tenth
+            note(f"decoded {done:,} of {total:,} images into the cache")
+
+    return progress
+
+
 def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
     """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ganzoo.config.plan import Plan
+from ganzoo.data.open_data import decoding
 from ganzoo.errors import DataError, DivergedError, StorageError
 from ganzoo.networks.apply import declared
 from ganzoo.runs.checkpoint import read_newest, settle
@@ -137,7 +138,7 @@ def _lock(context: RunContext, path: Path) -> Iterator[None]:
 
 
 def _prepare(plan: Plan, context: RunContext, record: dict[str, Any] | None = None) -> TrainingSetup:
-    return prepare(plan, decoding(context.reporter), record, context.ranks)
+    return prepare(plan, decoding(context.reporter.note), record, context.ranks)
 
 
 def _begin(
@@ -263,20 +264,6 @@ def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: Ru
         f"{error.what} Rolled back to {training.images:,} images; learning rates are halved "
         f"(rollback {rollbacks} of {ROLLBACKS})"
     )
-
-
-def decoding(reporter: Reporter) -> Callable[[int, int], None]:
-    """A progress function that notes each tenth of the items, for data sets of more than 1,000."""
-    reported = 0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal reported
-        tenth = 10 * done // max(total, 1)
-        if tenth > reported and total > 1000:
-            reported = tenth
-            reporter.note(f"decoded {done:,} of {total:,} images into the cache")
-
-    return progress
 
 
 def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater:
