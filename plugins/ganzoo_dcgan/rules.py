@@ -13,7 +13,16 @@ features at n = 600.
     BatchNorm in D, rates 2e-3 and 1e-3                    3.5     alive    393
     WGAN-GP, rates 2e-3 and 1e-3                           0.25    D behind G for most of the run    457
 
-So D must not be slower than G there, or must see a batch as a whole.
+So D must not be slower than G there, or must see a batch as a whole. With BatchNorm in D, on 3,008 images of the
+units of Debian wesnoth-1.16-data, 32x32x3: the smallest difference of scores in an eighth of the run, then that
+of the last, and the distance:
+
+    rates 2e-3 and 1e-3       0.03, 0.20    385
+    rates 1e-3 and 1e-3       0.21, 0.97    406    chosen
+    rates 1e-3 and 2e-3       0.10, 0.88    483
+
+At rates of 2e-3 and 1e-3: emoji-datasource-apple 0.21, 1.2, 390; pokesprite-images 0.23, 0.95, 471. WGAN-GP at
+2.5e-4 and 5e-4 on the first set: 6.9, 8.5, 475, so D stays ahead of G.
 """
 
 from __future__ import annotations
@@ -39,10 +48,10 @@ def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def fit_dcgan(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same, with BatchNorm in D as in the paper unless there are terms; G may be the faster one then."""
+    """The same, with BatchNorm in D as in the paper unless there are terms; both learn equally fast then."""
     if any(path.startswith("terms.") for path in settings):  # most penalties cannot work with BatchNorm in D
         return _larger(data, settings, generator=16)
-    changes = _larger(data, settings, generator=4)
+    changes = _larger(data, settings, generator=8)
     return {**changes, "architecture.discriminator_norm": "batch"} if changes else changes
 
 
