@@ -13,16 +13,16 @@ features at n = 600.
     BatchNorm in D, rates 2e-3 and 1e-3                    3.5     alive    393
     WGAN-GP, rates 2e-3 and 1e-3                           0.25    D behind G for most of the run    457
 
-So D must not be slower than G there, or must see a batch as a whole. With BatchNorm in D, on 3,008 images of the
-units of Debian wesnoth-1.16-data, 32x32x3: the smallest difference of scores in an eighth of the run, then that
-of the last, and the distance:
+So D must not be slower than G there, or must see a batch as a whole. With BatchNorm in D, on 3,008 images of
+the units of Debian wesnoth-1.16-data, 32x32x3: the smallest difference of scores in an eighth of a run, then
+that of the last eighth, and the distance:
 
     rates 2e-3 and 1e-3       0.03, 0.20    385
     rates 1e-3 and 1e-3       0.21, 0.97    406    chosen
     rates 1e-3 and 2e-3       0.10, 0.88    483
 
-At rates of 2e-3 and 1e-3: emoji-datasource-apple 0.21, 1.2, 390; pokesprite-images 0.23, 0.95, 471. WGAN-GP at
-2.5e-4 and 5e-4 on the first set: 6.9, 8.5, 475, so D stays ahead of G.
+At rates of 2e-3 and 1e-3: emoji-datasource-apple 0.21, 1.2, 390; pokesprite-images 0.23, 0.95, 471. WGAN-GP
+at 2.5e-4 and 5e-4 on the first set: 6.9, 8.5, 475, so D stays ahead of G.
 """
 
 from __future__ import annotations
