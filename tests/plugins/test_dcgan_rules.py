@@ -21,7 +21,7 @@ def pictures(*shape: int) -> DataInfo:
     return DataInfo(fields=(image,), count=3391)
 
 
-@pytest.mark.parametrize("recipe", ["dcgan", "hinge", "lsgan", "dragan", "lecam", "wgan-gp"])
+@pytest.mark.parametrize("recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan"])
 def test_the_embedded_data_changes_nothing(registry: Registry, recipe: str) -> None:
     plan = resolve(recipe, registry)
     fitted = plan.fitted(open_data(plan).info)
@@ -59,6 +59,15 @@ def test_penalties_keep_their_discriminator(registry: Registry) -> None:
         before, after = own.architecture.options, fitted.architecture.options
         assert after.discriminator_norm == before.discriminator_norm
         assert fitted.generator.lr < fitted.discriminator.lr
+
+
+@pytest.mark.parametrize("recipe", ["acgan", "infogan", "cgan", "sngan", "biggan", "lsgan", "bcr", "ragan"])
+def test_the_same_rule_for_recipes_with_such_rates(registry: Registry, recipe: str) -> None:
+    own = resolve(recipe, registry)
+    plan = own.fitted(pictures(3, 64, 64))
+    assert plan.generator.lr == own.generator.lr / 16
+    assert plan.discriminator.lr == own.discriminator.lr / 4
+    assert plan.architecture.options.generator_width == own.architecture.options.generator_width / 2
 
 
 def test_the_user_is_stronger_and_may_use_schedules(registry: Registry) -> None:
