@@ -10,15 +10,13 @@ from typing import Literal
 class ProjectedConfig:
     """Options of `projected`.
 
-    `generator`: the networks whose G is used, `fastgan` as the authors' or the cheaper `dcgan`;
-    `generator_width` is its own. `mix_width`: channels of the mixed features of the finest scale,
+    `generator_width` is that of `fastgan`. `mix_width`: channels of the mixed features of the finest scale,
     twice as many at each coarser one. `discriminator_width`: channels of the first layer of each scale's
     discriminator, doubled at each halving. `enlarge`: smaller images are enlarged to this shorter side before
     their features are computed. `discriminator_norm="batch"` as in the authors' code.
     """
 
     latent: int = 256
-    generator: Literal["fastgan", "dcgan"] = "fastgan"
     generator_width: int = 16
     discriminator_width: int = 64
     discriminator_norm: Literal["batch", "none"] = "batch"

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import DataError, DataInfo, Field, Net, Networks, halvings, initialise
-from ganzoo_dcgan.config import DcganConfig
-from ganzoo_dcgan.networks import Generator as DcganGenerator
+from ganzoo.api import DataError, DataInfo, Field, Net, Networks, initialise
 from ganzoo_fastgan.config import FastConfig
-from ganzoo_fastgan.networks import Generator as FastGenerator
+from ganzoo_fastgan.networks import Generator
 from ganzoo_projected.config import ProjectedConfig
 from ganzoo_projected.features import Projector
 
@@ -82,20 +80,15 @@ def build(config: ProjectedConfig, data: DataInfo) -> Networks:
             where=f"the field 'image' has {image.shape[0]} channels",
             fix="--set data.channels=3, or another recipe",
         )
-    discriminator = Discriminator(config, image)
-    fields = [Field(name="z", shape=(config.latent,), source="normal")]
-    generator: nn.Module
-    if config.generator == "dcgan":
-        own = DcganConfig(latent=config.latent, generator_width=config.generator_width)
-        generator = DcganGenerator(own, image, halvings(*image.shape[1:]))
-    else:
-        fast = FastConfig(latent=config.latent, generator_width=config.generator_width)
-        generator = FastGenerator(fast, image)
-        initialise(generator, "normal")
-        fields.append(Field(name="noise", shape=(generator.noise_size,), source="normal"))
-    reads = tuple(field.name for field in fields)
+    fast = FastConfig(latent=config.latent, generator_width=config.generator_width)
+    generator, discriminator = Generator(fast, image), Discriminator(config, image)
+    initialise(generator, "normal")
+    fields = (
+        Field(name="z", shape=(config.latent,), source="normal"),
+        Field(name="noise", shape=(generator.noise_size,), source="normal"),
+    )
     return Networks(
-        generators={"generator": Net(module=generator, reads=reads, writes=("image",))},
+        generators={"generator": Net(module=generator, reads=("z", "noise"), writes=("image",))},
         discriminators={"discriminator": Net(module=discriminator, reads=("image",), writes=("score",))},
-        fields=tuple(fields),
+        fields=fields,
     )
