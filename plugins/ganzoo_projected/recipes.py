@@ -17,8 +17,8 @@ PROJECTED = "Sauer et al. 2021, Projected GANs Converge Faster, NeurIPS 2021, ar
 SMALL_PROJECTED = RecipeSpec(
     name="projected",
     summary="GAN for pictures, after Projected GAN: D looks through a network trained on ImageNet. Departs "
-    "from the paper: EfficientNet-Lite0 at the images' own size (from 64 pixels), narrow networks, no norm in "
-    "D, batch 8, rates of 5e-4 (G) and 1e-3 (D) with decay, colours are not augmented.",
+    "from the paper: EfficientNet-Lite0 at the images' own size (from 64 pixels), narrow networks, no norm "
+    "in D, batch 8, rates of 5e-4 (G) and 1e-3 (D) with decay, colours are not augmented.",
     paper=PROJECTED,
     architecture="projected",
     loss="hinge",
