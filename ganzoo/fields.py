@@ -151,6 +151,12 @@ class Field:
             raise ValueError(f"the columns of '{self.name}' fill {size} values, its shape is {self.shape}")
 
     @property
+    def sizes(self) -> tuple[int | None, ...]:
+        """The shape with None for each free axis."""
+        axes = self.axes or ("",) * len(self.shape)
+        return tuple(None if axis in self.free else size for axis, size in zip(axes, self.shape, strict=True))
+
+    @property
     def has_pixels(self) -> bool:
         """Whether a sample is channel x height x width with 1, 3 or 4 channels, and so fits uint8 pixels."""
         return self.axes == PIXELS and self.dtype == "float32" and self.shape[0] in (1, 3, 4)

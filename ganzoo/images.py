@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,18 @@ from PIL import Image, ImageDraw
 
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
-from ganzoo.util.files import write_bytes
+from ganzoo.util.files import storage, write_bytes
 
 __all__ = [
-    "MODES", "encode_image", "grid", "histogram", "image_grid", "save", "scatter", "sheet", "side_by_side",
-    "to_pixels", "to_uint8",
+    "ANIMATIONS", "MODES", "encode_image", "grid", "histogram", "image_grid", "save", "save_animation",
+    "scatter", "sheet", "side_by_side", "to_pixels", "to_uint8",
 ]  # fmt: skip
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode by the number of channels."""
+
+ANIMATIONS = (".gif", ".webp", ".mp4")
+"""Files of `save_animation`."""
 
 _CELL = 56  # px: smaller images are hard to see on today's screens
 _SIDE = 512
@@ -202,6 +206,49 @@ def save(image: Image.Image, path: Path) -> None:
     UsageError for an unknown extension, StorageError when writing fails.
     """
     write_bytes(path, encode_image(image, path.suffix, str(path)))
+
+
+def save_animation(frames: Sequence[Image.Image], path: Path, seconds: float) -> None:
+    """Write frames that are shown for so many seconds each, again and again in .gif and .webp.
+
+    They are put onto white, at the size of the largest. UsageError for another ending, or for .mp4 without
+    the package imageio-ffmpeg, which comes with the extra `video`.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in ANIMATIONS:
+        raise UsageError(f"'{suffix}' is no animation.", where=str(path), fix=f"use {', '.join(ANIMATIONS)}")
+    if not frames:
+        raise UsageError("There are no images to animate.", where=str(path))
+    # Video codecs need even sizes.
+    width, height = (-(-max(sizes) // 2) * 2 for sizes in zip(*(frame.size for frame in frames), strict=True))
+    sheets = []
+    for frame in frames:
+        sheets.append(Image.new("RGB", (width, height), _WHITE))
+        sheets[-1].paste(frame, mask=frame if frame.mode == "RGBA" else None)
+    if suffix == ".mp4":
+        _save_video(sheets, path, seconds)
+        return
+    file = io.BytesIO()
+    options = {"duration": round(1000 * seconds), "loop": 0, "save_all": True, "append_images": sheets[1:]}
+    sheets[0].save(file, format=suffix[1:].upper(), **options)
+    write_bytes(path, file.getvalue())
+
+
+def _save_video(sheets: Sequence[Image.Image], path: Path, seconds: float) -> None:
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        fix = "pip install 'ganzoo[video]', or end the name in .gif or .webp"
+        raise UsageError("An .mp4 needs the package imageio-ffmpeg.", where=str(path), fix=fix) from error
+    with storage(path), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "video.mp4"
+        # Their size is even already: ffmpeg need not scale them to multiples of 16.
+        writer = imageio_ffmpeg.write_frames(str(file), sheets[0].size, fps=1 / seconds, macro_block_size=2)
+        writer.send(None)
+        for sheet in sheets:
+            writer.send(sheet.tobytes())
+        writer.close()
+        write_bytes(path, file.read_bytes())
 
 
 def encode_image(image: Image.Image, suffix: str, where: str = "") -> bytes:

@@ -23,6 +23,10 @@ _STAGES = {
     "architecture": "Each architecture, with its default options",
     "loss": "Each loss",
     "term": "Each term",
+    "dataset": "Each dataset, with its default options",
+    "media": "Each media, on samples of its datasets and on synthetic ones",
+    "extractor": "Each extractor, with its default options, on synthetic samples",
+    "metric": "Each metric, with its default options, on synthetic samples",
     "augmentation": "Each augmentation, with its default options, on synthetic images",
     "recipe": "Each recipe, at a batch of 4 on the smallest synthetic data that its networks take",
 }

@@ -171,21 +171,30 @@ def _attempt(one: Measured, action: Callable[[], None]) -> None:
         one.failure = f"{error.what} {error.where}" if isinstance(error, FailedError) else str(error)
 
 
-def _begin(one: Measured, process: Process, n_critic: int, seconds: float) -> None:
+def begin(process: Process, n_critic: int, seconds: float) -> tuple[Result, int]:
     """The first step, then trials, which warm up too, until the batches of a round are known."""
-    one.result = Result(process.read())
+    result = Result(process.read())
     trial = process.measure(n_critic)
     for _ in range(12):
         trial = process.measure(2 * ceil(trial.batches / n_critic) * n_critic)
         if trial.wall > seconds / 4:
             break
     cycles = round(trial.batches / n_critic * seconds / trial.wall)
-    one.batches = max(1, cycles) * n_critic
+    return result, max(1, cycles) * n_critic
+
+
+def play_round(process: Process, result: Result, batches: int) -> None:
+    """Train on so many batches and keep the figures."""
+    result.rounds.append(process.measure(batches))
+
+
+def _begin(one: Measured, process: Process, n_critic: int, seconds: float) -> None:
+    one.result, one.batches = begin(process, n_critic, seconds)
 
 
 def _round(one: Measured, process: Process) -> None:
     assert one.result is not None  # noqa: S101 - it began, or its failure would have left it out
-    one.result.rounds.append(process.measure(one.batches))
+    play_round(process, one.result, one.batches)
 
 
 def factor(own: Result, other: Result, clock: str = "wall") -> float:

@@ -38,16 +38,16 @@ class Classifier(Extractor, Protocol):
     accuracy: float
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images (n, height, width, channels) -> class probabilities (n, labels, classes)."""
+        """Samples, as for features -> class probabilities (n, labels, classes)."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierData:
-    """Training and test data of a classifier: images (n, height, width, channels), labels (n, labels).
+    """Training and test data of a classifier: samples as in `Samples.values`, labels (n, labels).
 
     `stacked`: label k belongs to channel k, see `DatasetSpec`. `keep`: the same data may come again, so the
-    trained classifier goes into the cache; False for generated images. `note` shows the user a line of
+    trained classifier goes into the cache; False for generated samples. `note` shows the user a line of
     text, for example before a step that takes long.
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ARRAY = "array"
-"""The kind of samples that no other media knows."""
+"""The kind of samples that no other media record knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ class Spec:
                 f"{self.name!r} is not a name: lower-case letters and digits, joined by . _ or -"
             )
         for item in dataclasses.fields(self):
-            if problem := _problem(item.name, getattr(self, item.name)):
+            if problem := _problem(item.name, str(item.type), getattr(self, item.name)):
                 raise PluginError(f"'{item.name}' of '{self.name}' must be {problem}")
 
 
@@ -281,28 +281,26 @@ SPECS: tuple[type[Spec], ...] = (
 )
 """All kinds of records, in the order in which they are listed."""
 
-_TEXTS = ("summary", "paper", "argument", "architecture", "loss", "data", "distance")
-_FLAGS = ("paired", "second_order", "scaled", "trained", "reference", "quick", "slow", "stacked", "unpaired")
 _CHOICES = {"role": ("discriminator", "generator"), "kind": ("penalty", "constraint")}
 
 
-def _problem(name: str, value: object) -> str:
-    """What the field `name` of a record has to hold, when it does not; empty when it does."""
-    if name in _TEXTS:
-        return "" if isinstance(value, str) else "text"
-    if name in _FLAGS:
-        return "" if isinstance(value, bool) else "True or False"
+def _problem(name: str, kind: str, value: object) -> str:
+    """What the field `name` of the type `kind` has to hold, when it does not; empty when it does."""
     if name in _CHOICES:
         return "" if value in _CHOICES[name] else " or ".join(map(repr, _CHOICES[name]))
     if name == "factory" or (name in ("held_out", "fit", "suits") and value != ""):
         named = isinstance(value, str) and IMPORT_STRING.fullmatch(value) is not None
         return "" if named else f"'package.module:function', not {value!r}"
-    if name == "every":
+    if kind == "str":
+        return "" if isinstance(value, str) else "text"
+    if kind == "bool":
+        return "" if isinstance(value, bool) else "True or False"
+    if kind == "int":
         return "" if isinstance(value, int) and value >= 1 else "a whole number from 1"
-    if name in ("needs", "tags", "kinds"):
+    if kind == "tuple[str, ...]":
         good = isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
         return "" if good else "a tuple of names"
-    if name in ("defaults", "settings", "rejects", "better"):
+    if kind.startswith("Mapping"):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             return "a mapping from text"
         if name == "rejects" and not all(isinstance(text, str) for text in value.values()):

@@ -103,7 +103,7 @@ class View(Protocol):
 
 
 class Augmentation(Protocol):
-    """Changes images before a discriminator sees them; differentiable, for some penalties twice."""
+    """Changes samples before a discriminator sees them; differentiable, for some penalties twice."""
 
     def __call__(self, images: Batch, uniform: Callable[..., Tensor]) -> Batch:
         """Images (N, C, H, W) in float32 by field name -> the same fields, changed.

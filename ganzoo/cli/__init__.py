@@ -22,6 +22,7 @@ COMMANDS = {
     "info": ("ganzoo.cli.info", "Show one of them: plugin, options with defaults, what it needs."),
     "train": ("ganzoo.cli.train", "Train a recipe, a combination (dcgan+wgan-gp), or a settings file."),
     "runs": ("ganzoo.cli.runs", "Show the runs in a folder."),
+    "report": ("ganzoo.cli.report", "Write a run, or several beside each other, as one HTML page."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run or a bundle against real samples, with reference rows."),
     "export": ("ganzoo.cli.export", "Export the generators of a run to checked ONNX files."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),

@@ -69,7 +69,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
     "--extractor",
     metavar="NAME",
     default="",
-    help="Network for image features, see ganzoo list --kind extractor [efficientnet-lite0].",
+    help="Network whose features are compared: ganzoo list --kind extractor [efficientnet-lite0 for images].",
 )
 @click.option(
     "--fid-weights",
@@ -82,7 +82,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="Compute only this metric, and write no image (repeatable).",
+    help="Compute only this metric, and write no nearest samples (repeatable).",
 )
 @click.option("--no-reference", is_flag=True, help="Do not compute reference rows.")
 @click.option(
@@ -153,7 +153,7 @@ def _evaluate(
         click.echo("sampling and comparing (the first time this may take two minutes) ...", err=True)
     report = evaluate(request, registry)
     if request.image is None:
-        with storage(folder):  # delete the image of an earlier evaluation
+        with storage(folder):  # delete the file of an earlier evaluation
             (folder / IMAGE).unlink(missing_ok=True)
     written = _write(report, folder)
     if as_json:

@@ -1,6 +1,6 @@
 """`ganzoo generate`: sample an exported generator into a file of its kind of samples, or of arrays.
 
-Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, the media of the kind writes.
+Owns the options and the layout of rows. ganzoo/runtime/ does the sampling, a media record writes the file.
 torch is never imported.
 """
 
@@ -19,10 +19,14 @@ from ganzoo.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ganzoo.api.media import Media
     from ganzoo.fields import Field
     from ganzoo.registry.kinds import Kinds
     from ganzoo.runtime.generator import Generator
     from ganzoo.runtime.inputs import Values
+
+
+WALK_RATE = 20  # frames a second
 
 
 @click.command()
@@ -44,12 +48,19 @@ if TYPE_CHECKING:
     help="Each row goes from one latent z to another in STEPS.",
 )
 @click.option(
+    "--walk",
+    type=click.IntRange(min=2),
+    metavar="FRAMES",
+    help="An animation of so many frames as .gif, .webp or .mp4: each of -n samples [16] goes from one "
+    "latent z to another and back.",
+)
+@click.option(
     "--size",
     "sizes",
     metavar="HxW|AXIS=N",
     multiple=True,
     help="Size of the samples, for generators with free axes: sizes of all free axes in order, or of one by "
-    "name (repeatable). The README.md of the bundle lists the axes. Images of --input are resized to it.",
+    "name (repeatable). The README.md of the bundle lists the axes. Inputs of --input are resized to it.",
 )
 @click.option("--length", type=int, metavar="N", help="Size of the only free axis, such as time.")
 @click.option(
@@ -104,6 +115,7 @@ def command(
     label: str | None,
     classes: bool,
     steps: int | None,
+    walk: int | None,
     sizes: tuple[str, ...],
     length: int | None,
     constants: tuple[str, ...],
@@ -124,6 +136,8 @@ def command(
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
+    if walk is not None and (classes or steps is not None or given is not None):
+        raise UsageError("--walk cannot be used with --classes, --interpolate or --input.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
     from ganzoo import sampling
@@ -138,37 +152,67 @@ def command(
     loaded = loaded.at(wanted)
     kinds = _kinds(ctx, loaded)
     if given is not None:
-        options = {"seed": seed, "label": label, "numbers": numbers, "batch_size": batch_size}
-        options["resize"] = bool(wanted)
-        _translate(loaded, kinds, given, output, options, as_json)
+        from ganzoo.cli.generate_from import translate
+
+        _say_provider(loaded)
+        output, cells, shape = translate(
+            loaded,
+            kinds,
+            given,
+            output,
+            seed=seed,
+            label=label,
+            numbers=numbers,
+            batch_size=batch_size,
+            resize=bool(wanted),
+        )
+        _report(loaded, output, cells, seed, shape, as_json)
         return
     _refuse_without_input(loaded, numbers)
-    output, drawn = target(loaded, kinds, output)
+    if walk is not None:
+        steps, output = walk // 2 + 1, output or Path("generated.gif")
+        shown = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
+        drawn: Field | None = shown
+        count = (kinds.of(shown.kind).count or 16) if count is None else count
+    else:
+        output, drawn = target(loaded, kinds, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
     media = kinds.of(drawn.kind) if drawn is not None else None
-    if media is not None and media.most is not None and cells > media.most:
+    if walk is None and media is not None and media.most is not None and cells > media.most:
         raise UsageError(
             f"{cells:,} {media.nouns} are too many for a file; the limit is {media.most:,}.",
             fix="-o samples.npz",
         )
-    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
-    if loaded.provider_note:
-        click.echo(loaded.provider_note, err=True)
+    _say_provider(loaded)
     vectors = {
         field.name: numbers[field.name]
         for field in loaded.inputs
         if field.name in numbers and not sampling.can_draw(field)
     }
-    inputs = _inputs(loaded, rows, width, seed, label, classes, steps, vectors)
+    if steps is not None:
+        inputs = loaded.draw_walks(rows, steps, seed, label=label, **vectors)
+    elif classes:
+        inputs = loaded.draw_classes(width, seed, **vectors)
+    else:
+        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
     inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
     if drawn is None or media is None:
         _save_arrays(inputs, values, seed, output)
+    elif walk is not None:
+        made = values[drawn.name]
+        _save_walk(media, drawn, made.reshape(rows, width, *made.shape[1:]), columns, output)
     else:
         in_rows = width if classes or steps is not None else None
         output = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)[0]
     _report(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+
+
+def _say_provider(loaded: Generator) -> None:
+    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
+    if loaded.provider_note:
+        click.echo(loaded.provider_note, err=True)
 
 
 def _report(
@@ -229,23 +273,6 @@ def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> N
         )
 
 
-def _translate(
-    loaded: Generator,
-    kinds: Kinds,
-    given: Path,
-    output: Path | None,
-    options: Mapping[str, Any],
-    as_json: bool,
-) -> None:
-    from ganzoo.cli.generate_from import translate
-
-    click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
-    if loaded.provider_note:
-        click.echo(loaded.provider_note, err=True)
-    written, n, shape = translate(loaded, kinds, given, output, **options)
-    _report(loaded, written, n, options["seed"], shape, as_json)
-
-
 def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
     """Like `runtime.load`, but without its warning, which the command prints itself."""
     from ganzoo import runtime
@@ -256,7 +283,7 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
 
 
 def _kinds(ctx: click.Context, loaded: Generator) -> Kinds:
-    """The media of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
+    """The media records of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
     from ganzoo.registry.kinds import Kinds
 
     kinds = Kinds(registry_of(ctx))
@@ -309,21 +336,24 @@ def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | No
     return count or 64, 1
 
 
-def _inputs(
-    loaded: Generator,
-    rows: int,
-    width: int,
-    seed: int,
-    label: str | None,
-    classes: bool,
-    steps: int | None,
-    vectors: Mapping[str, Values],
-) -> dict[str, NDArray[Any]]:
-    if steps is not None:
-        return loaded.draw_walks(rows, steps, seed, label=label, **vectors)
-    if not classes:
-        return loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
-    return loaded.draw_classes(width, seed, **vectors)
+def _save_walk(media: Media, field: Field, walks: NDArray[Any], columns: int | None, output: Path) -> None:
+    """Animate the previews of the samples (n, steps, *shape) at each step, there and back."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from ganzoo.images import save_animation
+
+    frames = []
+    for step in range(walks.shape[1]):
+        found = media.preview(field, walks[:, step], columns=columns)
+        if found is None or found.suffix not in Image.registered_extensions():
+            raise UsageError(
+                f"{media.nouns.capitalize()} cannot be animated: their preview is no image.",
+                fix="--interpolate writes a file of their kind",
+            )
+        frames.append(Image.open(BytesIO(found.data)))
+    save_animation([*frames, *frames[-2:0:-1]], output, 1 / WALK_RATE)
 
 
 def _save_arrays(

@@ -66,7 +66,7 @@ def translate(
 ) -> tuple[Path, int, tuple[int, ...]]:
     """Run the generator on the inputs at `source`; returns the output path, the sample count, the shape.
 
-    `numbers` are the values of other inputs. Along free axes images keep their sizes, unless `resize`.
+    `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
 
     An `output` without a file ending is a folder with one file per input. A file of the kind of the results
     shows inputs beside results, or only the result if there is one input. An .npz has arrays and names.
@@ -201,10 +201,9 @@ def _check_size(count: int, elements: int) -> None:
 
 def _matches(shape: tuple[int, ...], field: Field) -> bool:
     """Whether a sample has the shape of the field, with any size of free axes."""
-    axes = field.axes or ("",) * len(field.shape)
     return len(shape) == len(field.shape) and all(
-        size == wanted or (axis in field.free and size > 0)
-        for size, wanted, axis in zip(shape, field.shape, axes, strict=True)
+        size == wanted or (wanted is None and size > 0)
+        for size, wanted in zip(shape, field.sizes, strict=True)
     )
 
 

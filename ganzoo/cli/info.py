@@ -139,7 +139,9 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         entry["about options"] = [] if spec.config is None else _explained(spec.config)
     entry["brings along"] = dict(spec.defaults)
     entry["used by"] = [
-        registry.canonical(RecipeSpec, name) for name, plan in plans.items() if item.qualified in _used(plan)
+        registry.canonical(RecipeSpec, name)
+        for name, plan in plans.items()
+        if item.qualified in [used.qualified for used in plan.items]
     ]
     if isinstance(spec, (ArchitectureSpec, MetricSpec)):
         entry["needs"] = ", ".join(spec.needs)
@@ -154,12 +156,6 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
     if isinstance(spec, DatasetSpec):
         entry["run it with"] = f"--data {spec.name}" + (f":{spec.argument}" if spec.argument else "")
     return entry
-
-
-def _used(plan: Plan) -> set[str]:
-    items = [plan.dataset.item, plan.architecture.item, plan.loss.item]
-    items += [plan.augment.item] if plan.augment else []
-    return {item.qualified for item in (*items, *(term.item for term in plan.terms.values()))}
 
 
 def _settings(plan: Plan | None, item: Item[RecipeSpec]) -> dict[str, dict[str, Any]]:

@@ -13,17 +13,18 @@ from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 from ganzoo.util.text import printable
 
-PLURALS = {"loss": "losses", "media": "media"}
+PLURALS = {"loss": "losses", "media": "media (kinds of data)"}
 KINDS = tuple(kind.record for kind in SPECS)
 
 
 @click.command("list")
-@click.option("--kind", type=click.Choice(KINDS), help="Show only this kind.")
+@click.option("--kind", type=click.Choice(KINDS), help="Show only records of this kind.")
 @click.option("--plugin", help="Show only this plugin: NAME, DISTRIBUTION/NAME or DISTRIBUTION.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
-    """List all recipes, architectures, losses, terms, augmentations, data, media, extractors and metrics.
+    """List the records of all plugins: recipes, architectures, losses, terms, augmentations, datasets, media
+    (kinds of data: image, ...), extractors and metrics.
 
     Plugins that did not load are listed with the reason.
     """

@@ -35,8 +35,8 @@ def command() -> None:
     "kinds",
     default=",".join(DEFAULT_KINDS),
     show_default=True,
-    help=f"Kinds of records in it, with commas: {', '.join(KINDS)}. Or one kind of data, with all that it "
-    f"needs: {', '.join(DATA_KINDS)}.",
+    help=f"What the package offers, with commas. Records: {', '.join(KINDS)}. Or all records for one kind of "
+    f"data: {', '.join(DATA_KINDS)}.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the package [./ganzoo-NAME]."
@@ -55,8 +55,8 @@ def new(ctx: click.Context, name: str, kinds: str, output: Path | None, licence:
     """Create a working plugin package ganzoo-NAME, which you can install, test, train and export.
 
     Its records have the name NAME; a term has the name NAME-penalty. Change the code as you like; its tests
-    should still pass. `--kind sound` writes a dataset, networks and a recipe for sound, and its media, which
-    writes .wav files.
+    should still pass. `--kind loss` writes a loss and a recipe that uses it. `--kind sound` writes all that
+    sound needs: a dataset, networks, a recipe, and a media record, which reads and writes .wav files.
     """
     names = Names.of(name)
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
@@ -109,7 +109,11 @@ def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:
 @command.command("check")
 @click.argument("name")
 @click.option(
-    "--data", "sources", metavar="SOURCE", multiple=True, help="Data that its networks fit (repeatable)."
+    "--data",
+    "sources",
+    metavar="SOURCE",
+    multiple=True,
+    help="Data for its networks, media, metrics, and for its own datasets (repeatable).",
 )
 @click.option("--verbose", is_flag=True, help="Also show checks that passed or do not apply.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
@@ -118,13 +122,12 @@ def check(ctx: click.Context, name: str, sources: tuple[str, ...], verbose: bool
     """Run the conformance kit on the plugin NAME: it checks each record of the plugin.
 
     Each recipe is trained for a few cycles on synthetic data, resumed and exported. Networks that fit no
-    images, rows or labels need --data, whose fields are then filled with synthetic values. The exit code is 2
-    if a check fails.
+    images, rows or labels need --data, whose fields are then filled with synthetic values. A dataset that
+    needs a path needs --data NAME:PATH. The exit code is 2 if a check fails.
     """
-    from ganzoo.testing.runner import fields_of, session_of
+    from ganzoo.testing.runner import session_of
 
-    registry = registry_of(ctx)
-    session = session_of(name, registry, data=[fields_of(source, registry) for source in sources])
+    session = session_of(name, registry_of(ctx), sources=sources)
     results, watched = [], not as_json and sys.stderr.isatty()
     for number, case in enumerate(session.cases, 1):
         if watched:

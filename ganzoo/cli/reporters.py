@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,7 +39,9 @@ def _losses(values: Mapping[str, float]) -> str:
     extra = [
         f"{name} {value:.3g}"
         for name, value in values.items()
-        if name not in short and not name.startswith(("score", "gradient_norm")) and value != 0
+        if name not in short
+        and not name.startswith(("score", "gradient_norm", "parameter_rms"))
+        and value != 0
     ]
     return "  ".join(parts + extra)
 
@@ -177,3 +180,43 @@ class JsonReporter:
         except BrokenPipeError:
             # The reader has closed the pipe (`| head -1`); the run must continue.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class WithReport:
+    """Another reporter, and a page of the run that is written again when there are new samples."""
+
+    def __init__(self, reporter: PlainReporter | JsonReporter, better: Mapping[str, str]) -> None:
+        """For `better` see `ganzoo.report.page.directions`."""
+        self._reporter, self._better = reporter, better
+        self._run: Run | None = None
+        self._written = 0
+        self.progress, self.note = reporter.progress, reporter.note
+
+    def start(self, run: Run, plan: Plan, training: Training) -> None:
+        """Training is about to begin."""
+        self._run = run
+        self._reporter.start(run, plan, training)
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """Write the page if a file was added to the samples since the last time."""
+        self._reporter.tick(record)
+        with suppress(OSError):
+            self._write((self._run.path / "samples").stat().st_mtime_ns if self._run else 0)
+
+    def close(self) -> None:
+        """Write the page of the whole run."""
+        self._write(-1)
+        self._reporter.close()
+
+    def _write(self, state: int) -> None:
+        """Write the page unless that was done in the same state. It never ends a run."""
+        from ganzoo.report.page import write_page
+
+        if self._run is None or state == self._written:
+            return
+        self._written = state
+        try:
+            write_page([self._run], self._run.path / "report.html", self._better)
+        except Exception as error:
+            self.note(f"there is no new report: {error}")
+            self._run = None

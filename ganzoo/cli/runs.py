@@ -1,51 +1,83 @@
-"""`ganzoo runs`: the runs in a folder, with their status and newest losses."""
+"""`ganzoo runs`: a table of the runs in a folder, with status, score and what the watch saw."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ganzoo.cli.common import echo_json, table
-from ganzoo.runs.lock import is_held
+from ganzoo.cli.reporters import SHOWN
+from ganzoo.errors import GanzooError
 from ganzoo.runs.run import Run, list_runs
+
+STATUSES = (
+    "starting",
+    "training",
+    "done",
+    "paused",
+    "interrupted",
+    "preempted",
+    "diverged",
+    "failed",
+    "killed",
+)
+
+_ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "started": lambda row: row["created"],
+    "images": lambda row: -row["images"],
+    "score": lambda row: _order(row["score"]),
+}
 
 
 @click.command("runs")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.option(
+    "--sort",
+    type=click.Choice(list(_ORDERS)),
+    default="started",
+    show_default=True,
+    help="By start (oldest first), images (most first) or score (best first).",
+)
+@click.option("--recipe", metavar="TEXT", help="Only runs of recipes whose name contains TEXT.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
-def command(folder: Path, as_json: bool) -> None:
-    """Show the runs in FOLDER (default: runs), oldest first."""
+def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_json: bool) -> None:
+    """Show the runs in FOLDER (default: runs).
+
+    The score is the one of --keep-best, newest and best; without it the newest of --eval-every. Notes are
+    what went wrong or was noticed in training: ganzoo runs --json has their texts.
+    """
     rows = [_row(run) for run in list_runs(folder)]
+    kept = [row for row in rows if (recipe or "") in row["recipe"] and status in (None, row["status"])]
+    kept.sort(key=_ORDERS[sort])
     if as_json:
-        echo_json({"runs": rows})
+        echo_json({"runs": kept})
         return
-    if not rows:
-        click.echo(f"There are no runs in {folder}. Start one: ganzoo train wgan-gp")
+    if not kept:
+        asked = " with that recipe and status" if rows else ""
+        click.echo(f"There are no runs{asked} in {folder}. Start one: ganzoo train wgan-gp")
         return
     table(
         f"runs in {folder}",
-        ("run", "recipe", "status", "images", "minutes", "created"),
+        ("run", "recipe", "status", "images", "minutes", "score", "best", "notes", "created"),
         [
             (
-                Path(r["run"]).name,
-                r["recipe"],
-                r["status"],
-                f"{r['images']:,}",
-                f"{r['seconds'] / 60:.1f}",
-                r["created"],
+                Path(row["run"]).name,
+                row["recipe"],
+                row["status"],
+                f"{row['images']:,}",
+                f"{row['seconds'] / 60:.1f}",
+                f"{row['score']['name']} {row['score']['last']:.3g}" if row["score"] else "",
+                f"{row['score']['best']:.3g}" if row["score"].get("best") is not None else "",
+                str(len(row["findings"]) or ""),
+                row["created"],
             )
-            for r in rows
+            for row in kept
         ],
     )
-
-
-def _status(run: Run) -> str:
-    """The status in run.json; "killed" if it says that the run is active but no process holds its lock."""
-    status: str = run.record["status"]
-    alive = status not in ("starting", "training") or is_held(run.path)
-    return status if alive else "killed"
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -53,9 +85,37 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "recipe": run.record["recipe"],
-        "status": _status(run),
+        "status": run.status,
         "images": run.record.get("images", 0),
         "seconds": run.record.get("seconds", 0.0),
         "created": run.record.get("created", ""),
+        "score": _score(run, log),
+        "findings": run.record.get("findings", []),
         "values": log[-1]["values"] if log else {},
     }
+
+
+def _score(run: Run, log: list[dict[str, Any]]) -> dict[str, Any]:
+    """Name, newest and best value of the score that the run keeps the best checkpoint of.
+
+    Without one: a score of the log, and no best value, because its name does not say which way is better.
+    """
+    try:
+        kept = run.settings()["train"].get("keep_best", "")
+    except (GanzooError, KeyError, TypeError):
+        kept = ""
+    way, _, name = kept.partition(":")
+    known = [line["values"] | line.get("scores", {}) for line in log]
+    name = name or next((name for name in SHOWN if any(name in line for line in known)), "")
+    values = [line[name] for line in known if name in line]
+    if not values:
+        return {}
+    best = {"way": way, "best": min(values) if way == "min" else max(values)} if way else {}
+    return {"name": name, "last": values[-1], **best}
+
+
+def _order(score: dict[str, Any]) -> tuple[Any, ...]:
+    """Best first within each score; then runs without a best value, then those without a score."""
+    if "best" not in score:
+        return (2 - bool(score), score.get("name", ""))
+    return (0, score["name"], score["best"] if score["way"] == "min" else -score["best"])

@@ -34,7 +34,7 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     help="Training data: fashion-5k, folder:PATH, idx:PATH, npy:PATH, npz:PATH, toy:NAME, ...; "
     "`ganzoo list --kind dataset` shows all.",
 )
-@click.option("--augment", metavar="NAME", help="Augmentation of images for the discriminator, or none.")
+@click.option("--augment", metavar="NAME", help="Augmentation of samples for the discriminator, or none.")
 @click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
 @click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
@@ -83,6 +83,12 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     "--keep-best", metavar="min:NAME", help="Also keep the best checkpoint: min:fed, max:coverage, ..."
 )
 @click.option(
+    "--stop",
+    type=click.Choice(["end", "plateau", "indistinguishable"]),
+    help="End earlier: when --keep-best saw no progress for a third of the run, or when the discriminator "
+    "can no longer tell real from generated samples [end].",
+)
+@click.option(
     "--devices",
     type=click.IntRange(min=1),
     metavar="N",
@@ -93,6 +99,9 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     type=click.IntRange(min=0),
     metavar="N",
     help="With --devices: restart at most N times after a process ends with an error [0].",
+)
+@click.option(
+    "--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at."
 )
 @click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
 @click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
@@ -154,11 +163,13 @@ class _Request:
     auto_resume: bool
     pause_at: int | None
     as_json: bool
+    report: bool
 
 
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
-    from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter
+    from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter, WithReport
     from ganzoo.evaluation.during_training import scoring
+    from ganzoo.report.page import directions
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
     from ganzoo.training.distributed.ranks import Ranks
@@ -167,7 +178,8 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     if LAUNCHED in os.environ:
         follow_launcher()
     as_json = request.as_json
-    reporter = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    shown = JsonReporter() if as_json else BarReporter() if sys.stderr.isatty() else PlainReporter()
+    reporter = WithReport(shown, directions(registry)) if request.report else shown
     scores = scoring(plan, registry, reporter.note) if plan.train.eval_every is not None else None
     try:
         if request.resume is not None:
@@ -184,22 +196,42 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
 
 
 def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
-    images, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
+    record = run.record
+    images, seconds = record.get("images", 0), record.get("seconds", 0.0)
+    findings, stopped = record.get("findings", []), record.get("stopped", "")
     rate = round(images / max(seconds, 1e-9), 1)
     if as_json:
         event = {"event": outcome, "run": str(run.path), "images": images}
-        echo_json({**event, "seconds": seconds, "images_per_second": rate})
+        more = {"findings": findings} if findings else {}
+        more |= {"stopped": stopped} if stopped else {}
+        echo_json({**event, "seconds": seconds, "images_per_second": rate, **more})
     elif outcome == "done":
-        newest = max((run.path / "samples").glob("0*.png"), default=None)
+        newest = max((run.path / "samples").glob("0*"), default=None)
         click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s)", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
-        click.echo(f"next:    ganzoo export {run.path}")
+        if (run.path / "report.html").exists():
+            click.echo(f"report:  {run.path / 'report.html'}")
+        if stopped:
+            click.echo(f"stopped: {stopped}, before the end (--resume {run.path} --stop end goes on)")
+        _print_next(run, findings)
     else:
         click.echo(
             f"{outcome} after {images:,} images, saved. Continue with: ganzoo train --resume {run.path}"
         )
+
+
+def _print_next(run: Run, findings: list[dict[str, Any]]) -> None:
+    """What to do with a complete run: after a fault of the training, change something before an export."""
+    from ganzoo.config.settings import STOPS
+
+    faults = [found for found in findings if found["kind"] not in STOPS]
+    best = " --checkpoint best" if run.settings()["train"].get("keep_best") else ""
+    for found in faults:
+        click.echo(f"seen:    after {found['images']:,} images {found['seen']}")
+        click.echo(f"next:    {found['change']}")
+    click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
 
 
 def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max_restarts: int) -> int:
@@ -314,7 +346,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
-        ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real image"),
+        ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real sample"),
         ("memory", f"about {counts['memory_mb']:,.0f} MB, without torch itself"),
     ]
     table(f"{plan.name}: plan (nothing was trained)", ("", ""), rows)

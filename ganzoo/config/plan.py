@@ -82,12 +82,15 @@ class Plan:
         return self if self.fit is None else self.fit(info)
 
     @property
+    def items(self) -> tuple[Item[Any], ...]:
+        """The records that this run uses."""
+        chosen = (self.dataset, self.architecture, self.loss, self.augment, *self.terms.values())
+        return tuple(choice.item for choice in chosen if choice is not None)
+
+    @property
     def plugins(self) -> tuple[Plugin, ...]:
         """The plugins that this run uses, each once."""
-        items = [self.dataset.item, self.architecture.item, self.loss.item]
-        items += [term.item for term in self.terms.values()]
-        items += [self.augment.item] if self.augment else []
-        unique = {(item.plugin.dist, item.plugin.name): item.plugin for item in items}
+        unique = {(item.plugin.dist, item.plugin.name): item.plugin for item in self.items}
         return tuple(unique[key] for key in sorted(unique))
 
     def settings(self) -> dict[str, Any]:
@@ -107,6 +110,8 @@ class Plan:
         train = plain(self.train)
         if self.train.warm_start:
             train["warm_start"] = str(Path(self.train.warm_start).expanduser().absolute())
+        if self.train.condition_table:
+            train["conditions"] = f"table:{self.train.condition_table}"
         tables: dict[str, Any] = {
             "recipe": self.name,
             "complete": True,

@@ -15,7 +15,7 @@ from typing import Any
 
 from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
 from ganzoo.config.plan import Choice, Plan, TermChoice
-from ganzoo.config.schedule import Schedule
+from ganzoo.config.schedule import Schedule, scheduled
 from ganzoo.config.settings import (
     CORE_TABLES,
     IMAGES,
@@ -137,13 +137,12 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
 def _check_schedules(plan: Plan) -> None:
     """SettingsError for a schedule where nothing changes over a run, or beside `decay`."""
     for table, options in (("train", plan.train), ("data", plan.data), ("data", plan.dataset.options)):
-        for name in option_names(type(options)) if options is not None else ():
-            if isinstance(getattr(options, name), Schedule):
-                raise SettingsError(
-                    f"'{table}.{name}' cannot be a schedule: it is used once, before training.",
-                    where=f"{table}.{name} = {getattr(options, name)} (from {plan.origin((table, name))})",
-                    fix="give it a number",
-                )
+        for name in scheduled(options):
+            raise SettingsError(
+                f"'{table}.{name}' cannot be a schedule: it is used once, before training.",
+                where=f"{table}.{name} = {getattr(options, name)} (from {plan.origin((table, name))})",
+                fix="give it a number",
+            )
     for role, optimizer in (("generator", plan.generator), ("discriminator", plan.discriminator)):
         if isinstance(optimizer.lr, Schedule) and optimizer.decay != "none":
             raise SettingsError(

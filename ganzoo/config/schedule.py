@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
+OptionsT = TypeVar("OptionsT")
 Shape = Literal["linear", "cosine", "exponential", "piecewise"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
@@ -109,6 +111,34 @@ def _problems(shape: str, points: tuple[tuple[float, float], ...], images: bool)
         yield "is exponential: its values must be all above 0, or all below"
 
 
-def number_at(value: float | Schedule, progress: float, images: int) -> float:
-    """A setting that is a number or a schedule, at this point of the run."""
-    return value.at(progress, images) if isinstance(value, Schedule) else value
+def replaced(options: OptionsT, number: Callable[[str, Schedule], Any]) -> OptionsT:
+    """Options with `number(name, schedule)` in place of each schedule: a copy, if there are any."""
+
+    def plain(name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(plain(name, item) for item in value)
+        return number(name, value) if isinstance(value, Schedule) else value
+
+    result = options
+    for name in scheduled(options):
+        result = copy(options) if result is options else result
+        # Config dataclasses are frozen, and checked already.
+        object.__setattr__(result, name, plain(name, getattr(options, name)))
+    return result
+
+
+def scheduled(options: object) -> list[str]:
+    """The names of the options that are schedules, or have some among their numbers."""
+    if not is_dataclass(options):
+        return []
+    values = ((item.name, getattr(options, item.name)) for item in fields(options))
+    return [
+        name
+        for name, value in values
+        if any(isinstance(item, Schedule) for item in (value if isinstance(value, tuple) else (value,)))
+    ]
+
+
+def options_at(options: OptionsT, progress: float, images: int) -> OptionsT:
+    """The options at a share `progress` of the run, after `images` images."""
+    return replaced(options, lambda _, schedule: schedule.at(progress, images))

@@ -10,7 +10,7 @@ import dataclasses
 import re
 import tomllib
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 from pydantic import Field as Bound
 
-from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule
+from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule, scheduled
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
 
@@ -29,6 +29,8 @@ Key = tuple[str, ...]
 NOT_TOML = (ValueError, RecursionError)
 
 IMAGES = 200_000  # the default length of a run
+
+STOPS = ("plateau", "indistinguishable")  # what a run can end at before its end; neither is a fault
 
 _RATE = re.compile(r"[\w.-]+=\d+\.?\d*(e[-+]?\d+)?")
 _BEST = re.compile(r"(min|max):[\w.-]+")
@@ -50,12 +52,15 @@ class TrainSettings:
     computed at once, with accumulated gradients; it is halved when memory runs out. `keep_best`: in addition
     to the newest checkpoints, keep the one with the lowest `min:NAME` or highest `max:NAME` of the log.
     `eval_every`: the number of images after which quick scores of `eval_samples` samples are computed.
+    `stop`: end earlier, when the score of `keep_best` was not better for a third of the run ("plateau"), or
+    when the discriminator can no longer tell real from generated samples ("indistinguishable").
     `on_nan`: when gradients are not finite, stop; skip the step; or roll back to the last checkpoint with
     half the learning rates, at most three times. `pack`: the number of samples that discriminators score
     together, as one (Lin et al. 2018, PacGAN). `conditions`: where the conditions of generated samples come
     from: "real", those of the real batch; "shares", those of other samples of the data, so classes keep their
-    shares; "uniform", each class equally likely, and other conditions as with "shares". `warm_start`: a run
-    directory; the networks begin with its weights, where names and shapes agree.
+    shares; "uniform", each class equally likely, and other conditions as with "shares"; "table:FILE", rows
+    of a .csv or .npz file. `warm_start`: a run directory; the networks begin with its weights, where names
+    and shapes agree.
     """
 
     images: Count | None = None
@@ -67,7 +72,7 @@ class TrainSettings:
     pack: Count = 1
     reuse_fakes: bool = False
     replay: Annotated[int, Bound(ge=0, le=100_000)] = 0
-    conditions: Literal["real", "shares", "uniform"] = "real"
+    conditions: str = "real"
     warm_start: str = ""
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
@@ -82,11 +87,16 @@ class TrainSettings:
     keep_best: str = ""
     eval_every: Count | None = None
     eval_samples: Annotated[int, Bound(ge=10)] = 1000
+    stop: Literal["end", "plateau", "indistinguishable"] = "end"
     on_nan: Literal["stop", "skip", "rollback"] = "stop"
 
     def __post_init__(self) -> None:
         if self.keep_best and not _BEST.fullmatch(self.keep_best):
             raise ValueError(f"keep_best is min:NAME or max:NAME of a logged value, not '{self.keep_best}'")
+        if self.stop == "plateau" and not self.keep_best:
+            raise ValueError("stop=plateau follows a score: add --eval-every IMAGES --keep-best min:NAME")
+        if self.conditions not in ("real", "shares", "uniform") and not self.condition_table:
+            raise ValueError(f"conditions is real, shares, uniform or table:FILE, not '{self.conditions}'")
         if self.reuse_fakes and self.generator_batch_size not in (None, self.batch_size):
             raise ValueError("with reuse_fakes, generator_batch_size must equal batch_size: do not set it")
         if 0 < self.replay < self.batch_size:
@@ -104,6 +114,12 @@ class TrainSettings:
         if self.minutes is not None:
             share = max(share, seconds / (60.0 * self.minutes))
         return min(1.0, share)
+
+    @property
+    def condition_table(self) -> Path | None:
+        """The file of `conditions`, if they come from one."""
+        kind, _, file = self.conditions.partition(":")
+        return Path(file).expanduser().absolute() if kind == "table" and file else None
 
     @property
     def best_name(self) -> str:
@@ -161,14 +177,11 @@ class OptimizerSettings:
     @property
     def host_schedules(self) -> list[str]:
         """Scheduled options that kernels take as numbers of the host: a captured graph would keep them."""
-        names = ("betas", "eps", "weight_decay", "momentum", "clip_value")
-        values = {name: getattr(self, name) for name in names}
-        moving = [
-            name
-            for name, value in values.items()
-            if any(isinstance(v, Schedule) for v in (value if isinstance(value, tuple) else (value,)))
+        names = {"betas", "eps", "weight_decay", "momentum", "clip_value"}
+        return [
+            *names.intersection(scheduled(self)),
+            *(["momentum"] if self.momentum_final is not None else []),
         ]
-        return moving + (["momentum"] if self.momentum_final is not None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,11 +323,9 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
         for name, value in values.items()
     }
     schedules = _schedules(cls, given, where, origins)
-    numbers = {**given, **{name: _first(value) for name, value in schedules.items()}}
-    for name, value in schedules.items():
-        for variant in _variants(value):
-            _validated(cls, {**numbers, name: variant}, where, origins)
-    result = _validated(cls, numbers, where, origins)
+    for end in (min, max, lambda values: values[0]):
+        numbers = {name: _numbers(value, end) for name, value in schedules.items()}
+        result = _validated(cls, {**given, **numbers}, where, origins)
     for name, value in schedules.items():
         object.__setattr__(result, name, value)  # config dataclasses are frozen
     return result
@@ -347,9 +358,7 @@ def _schedules(
     found: dict[str, Any] = {}
     for name, value in given.items():
         listed = value if isinstance(value, (list, tuple)) else (value,)
-        if not any(map(is_schedule, listed)) or name in _texts(cls) or name not in option_names(cls):
-            continue
-        if not _is_float(cls, name):
+        if not any(map(is_schedule, listed)) or not _is_float(cls, name):
             continue  # a text like any other, or what validation refuses
         try:
             read = tuple(parse_schedule(item) if is_schedule(item) else item for item in listed)
@@ -365,25 +374,15 @@ def _schedules(
 
 def _is_float(cls: type[Any], name: str) -> bool:
     """Whether an option is a floating-point number, optional or not, or a tuple of such."""
-    kind = typing.get_type_hints(cls)[name]
-    kinds = [kind, *typing.get_args(kind)]
-    return float in kinds
+    kind = typing.get_type_hints(cls).get(name)
+    return float in (kind, *typing.get_args(kind))
 
 
-def _first(value: Any) -> Any:
-    """A value with the first number of each schedule in its place."""
+def _numbers(value: Any, end: Callable[[tuple[float, ...]], float]) -> Any:
+    """A value with one of its numbers in place of each schedule."""
     if isinstance(value, tuple):
-        return tuple(map(_first, value))
-    return value.values[0] if isinstance(value, Schedule) else value
-
-
-def _variants(value: Any) -> Iterator[Any]:
-    """The value with each number of each schedule in its place, one after the other."""
-    items = value if isinstance(value, tuple) else (value,)
-    for at, item in enumerate(items):
-        for number in item.values if isinstance(item, Schedule) else ():
-            changed = tuple(number if place == at else _first(other) for place, other in enumerate(items))
-            yield changed if isinstance(value, tuple) else changed[0]
+        return tuple(_numbers(item, end) for item in value)
+    return end(value.values) if isinstance(value, Schedule) else value
 
 
 def _texts(cls: type[Any]) -> set[str]:

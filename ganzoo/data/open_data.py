@@ -28,7 +28,7 @@ def decoding(note: Callable[[str], None]) -> Progress:
         tenth = 10 * done // max(total, 1)
         if tenth > reported and total > 1000:
             reported = tenth
-            note(f"decoded {done:,} of {total:,} images into the cache")
+            note(f"decoded {done:,} of {total:,} samples into the cache")
 
     return progress
 
@@ -36,7 +36,7 @@ def decoding(note: Callable[[str], None]) -> Progress:
 def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
     """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin.
 
-    `progress(done, total)` is called while images are decoded for the first time.
+    `progress(done, total)` is called while samples are decoded for the first time.
     """
     return open_dataset(plan.dataset, plan.data.source, plan.kinds, progress)
 

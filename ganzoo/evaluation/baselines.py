@@ -7,11 +7,10 @@ import json
 from typing import Any
 
 from ganzoo._version import __version__
-from ganzoo.errors import GanzooError
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.corruptions import REPEATED, SHARE, corrupted
 from ganzoo.evaluation.features import FeatureSpace
-from ganzoo.evaluation.metrics import Failed, Metric, Scorer
+from ganzoo.evaluation.metrics import Failures, Scorer
 from ganzoo.evaluation.real_data import FEWEST, RealData
 from ganzoo.evaluation.samples import Sampled
 from ganzoo.util.cache import keep_cached, read_cached
@@ -25,11 +24,11 @@ def reference_rows(
     real_data: RealData,
     real: Sampled,
     training: Sampled | None,
-    failed: Failed | None = None,
+    failures: Failures | None = None,
 ) -> Rows:
     """Scores of real samples and of corrupted real samples, with the same protocol, each with its `n`.
 
-    `failed` as for `Scorer.scores`; rows without the scores of a metric that failed are not kept.
+    `failures` as for `Scorer.scores`; rows without the scores of a metric that failed are not kept.
     """
     key = _key(scorer, feature_space, real_data, len(real))
     rows = _read(key)
@@ -39,19 +38,14 @@ def reference_rows(
     if other is None:  # no held-out samples: compare one half of the data with the other
         half = len(real) // 2
         real, other = real.subset(slice(half)), real.subset(slice(half, 2 * half))
-    errors: list[GanzooError] = []
-
-    def note(item: Metric, error: GanzooError) -> None:
-        errors.append(error)
-        if failed is not None:
-            failed(item, error)
-
+    errors: Failures | None = None if failures is None else {}
     for name, make in corrupted(other, real_data).items():
         fake = make()
         comparison = Comparison(feature_space, fake, real, training, 0, field=real_data.field)
-        if row := scorer.scores(comparison, reference=True, failed=None if failed is None else note):
+        if row := scorer.scores(comparison, reference=True, failures=errors):
             rows[name] = {"n": len(fake), **row}
-    if errors:
+    if failures is not None and errors:
+        failures |= errors | failures  # the first error of a metric stays
         return rows
     keep_cached("references", key, json.dumps(rows).encode())
     return rows

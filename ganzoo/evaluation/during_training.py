@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ganzoo.config.plan import Plan
 from ganzoo.data.dataset import Dataset
-from ganzoo.errors import GanzooError
 from ganzoo.evaluation.comparison import (
     Comparison,
     conditions_of,
@@ -15,7 +14,7 @@ from ganzoo.evaluation.comparison import (
     targets_of,
 )
 from ganzoo.evaluation.generators import Make, inputs_of
-from ganzoo.evaluation.metrics import Metric, Scorer, chosen_metrics
+from ganzoo.evaluation.metrics import Failures, Scorer, chosen_metrics
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.report import too_few
 from ganzoo.evaluation.samples import Sampled, stored
@@ -34,12 +33,6 @@ def scoring(
     are not finite. A metric that fails is left out, and `note` gets one message about it.
     """
     broken: set[str] = set()
-
-    def failed(item: Metric, error: GanzooError) -> None:
-        if item.qualified not in broken:
-            broken.add(item.qualified)
-            where = f" ({error.where})" if error.where else ""
-            note(f"training continues without the scores of '{item.name}': {error.what}{where}")
 
     def opened(reads: Sequence[Field], field: Field, dataset: Dataset) -> Score:
         n, seed = plan.train.eval_samples, plan.train.seed
@@ -64,7 +57,13 @@ def scoring(
             made = stored(real_data.media, field, make(inputs), real_data.excluded)
             fake = Sampled(feature_space, made, labels, real=real)
             comparison = Comparison(feature_space, fake, real, training, seed, targets, field=real_data.field)
-            return {"n": len(comparison.fake), **scorer.scores(comparison, failed=failed)}
+            failures: Failures = {}
+            scores = scorer.scores(comparison, failures=failures)
+            for name in (name for name in failures if name not in broken):
+                where = f" ({failures[name].where})" if failures[name].where else ""
+                note(f"training continues without the scores of '{name}': {failures[name].what}{where}")
+            broken.update(failures)
+            return {"n": len(comparison.fake), **scores}
 
         return score
 

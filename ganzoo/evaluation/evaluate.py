@@ -16,7 +16,7 @@ from ganzoo._version import __version__
 from ganzoo.api.specs import DatasetSpec
 from ganzoo.config.plan import Choice
 from ganzoo.config.settings import build
-from ganzoo.errors import DataError, GanzooError, UsageError
+from ganzoo.errors import DataError, UsageError
 from ganzoo.evaluation.baselines import reference_rows
 from ganzoo.evaluation.comparison import (
     Comparison,
@@ -27,7 +27,7 @@ from ganzoo.evaluation.comparison import (
 )
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.generators import EvaluatedGenerator, inputs_of, of_bundle, of_run
-from ganzoo.evaluation.metrics import Failed, Metric, Scorer, chosen_metrics
+from ganzoo.evaluation.metrics import Failures, Scorer, chosen_metrics
 from ganzoo.evaluation.neighbour_grid import write_neighbours
 from ganzoo.evaluation.real_data import FEWEST, MOST, RealData
 from ganzoo.evaluation.report import Report, conclusions, too_few
@@ -105,27 +105,23 @@ def evaluate(request: Request, registry: Registry) -> Report:
     samples = stored(real_data.media, evaluated.field, evaluated.make(inputs), real_data.excluded)
     fake = Sampled(feature_space, samples, conditioned, real=real)
     comparison = Comparison(feature_space, fake, real, learned, request.seed, targets, field=real_data.field)
-    failures: dict[str, GanzooError] = {}
-    failed: Failed | None = None
+    failures: Failures | None = None
     if not request.metrics:  # a metric that nobody asked for by name does not end the command
         _ = real.features  # an extractor that fails does
-
-        def failed(item: Metric, error: GanzooError) -> None:
-            failures.setdefault(item.name, error)
-
-    scores = scorer.scores(comparison, failed=failed)
+        failures = {}
+    scores = scorer.scores(comparison, failures=failures)
     if failures and not scores:
         raise next(iter(failures.values()))
-    rows = (
-        reference_rows(scorer, feature_space, real_data, real, training, failed) if request.references else {}
-    )
+    rows = {}
+    if request.references:
+        rows = reference_rows(scorer, feature_space, real_data, real, training, failures)
     if request.image is not None:
-        with storage(request.image):  # delete the image of an earlier evaluation
+        with storage(request.image):  # delete the file of an earlier evaluation
             request.image.unlink(missing_ok=True)
         write_neighbours(comparison, kinds, request.image)
     notes = [*_caveats(evaluated, real_data, feature_space, n, request), *real_data.notes]
     notes += _about_metrics(scorer, comparison, scores, request)
-    notes += [f"the metric '{name}' failed: {error.what}" for name, error in failures.items()]
+    notes += [f"the metric '{name}' failed: {error.what}" for name, error in (failures or {}).items()]
     notes += conclusions(scores, rows)
     return Report(
         name=evaluated.name,
@@ -175,7 +171,7 @@ def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Regist
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None
     if item.spec.config is not None:
-        # Other data of the same kind is opened with the options of the training data, such as the image size.
+        # Other data of the same kind is opened with the options of the training data, such as their size.
         same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
         own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})

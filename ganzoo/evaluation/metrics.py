@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ganzoo.api.specs import ExtractorSpec, MetricSpec
@@ -11,11 +11,12 @@ from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.features import VALUES, FeatureSpace
 from ganzoo.evaluation.real_data import RealData
-from ganzoo.registry.registry import Item, Registry, calling, factory_of
+from ganzoo.registry.registry import Item, Registry, calling, made_by
 
 Metric = Item[MetricSpec]
 
-Failed = Callable[[Metric, GanzooError], None]
+Failures = dict[str, GanzooError]
+"""The errors of metrics that failed, by the metric's name."""
 
 # What metrics may need, in words for users. Any other need is a kind of data, or an extractor, named by its
 # distance.
@@ -122,12 +123,12 @@ class Scorer:
         comparison: Comparison,
         *,
         reference: bool = False,
-        failed: Failed | None = None,
+        failures: Failures | None = None,
     ) -> dict[str, float]:
         """The scores of a comparison; for a `reference` row only the metrics that are meant for one.
 
         PluginError when a metric fails, returns no finite numbers, or uses the score name of another metric.
-        With `failed`, that function gets the error instead, and the metric is left out. UsageError when no
+        With `failures`, the error goes there instead, and the metric is left out. UsageError when no
         metric applies.
         """
         conditioned, training = comparison.fake.labels is not None, comparison.training is not None
@@ -145,13 +146,13 @@ class Scorer:
                 values = self._values(item, comparison)
                 _check_names(item, values, owners)
             except GanzooError as error:
-                if failed is None:
+                if failures is None:
                     raise
-                failed(item, error)
+                failures.setdefault(item.name, error)
                 continue
             found |= values
             owners |= dict.fromkeys(values, item)
-        if not found and not reference and failed is None:
+        if not found and not reference and failures is None:
             raise self._none_applies(conditioned, training)
         return found
 
@@ -175,19 +176,15 @@ class Scorer:
 
     def _values(self, item: Metric, comparison: Comparison) -> dict[str, float]:
         with calling(item):
-            values = self._function(item)(comparison)
+            if item.qualified not in self._functions:
+                self._functions[item.qualified] = made_by(item)
+            values = self._functions[item.qualified](comparison)
         if not isinstance(values, Mapping):
             raise PluginError(
                 f"The metric '{item.name}' returned {type(values).__name__}, not scores by name.",
                 where=item.qualified,
             )
         return {str(name): _number(item, name, value) for name, value in values.items()}
-
-    def _function(self, item: Metric) -> Any:
-        if item.qualified not in self._functions:
-            spec = item.spec
-            self._functions[item.qualified] = factory_of(item)(spec.config() if spec.config else None)
-        return self._functions[item.qualified]
 
 
 def _check_names(item: Metric, names: Iterable[str], owners: Mapping[str, Metric]) -> None:

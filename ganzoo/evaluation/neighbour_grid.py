@@ -18,7 +18,7 @@ def write_neighbours(comparison: Comparison, kinds: Kinds, path: Path) -> None:
 
     The first half are the first samples, the second half those that are nearest to a training sample,
     relative to held-out ones. Nothing is written for kinds that cannot show it, or without training samples.
-    The ending of the path becomes that of what the media writes.
+    The ending of the path becomes that of what the media record writes.
     """
     if comparison.training is None or comparison.neighbours is None:
         return
@@ -26,7 +26,7 @@ def write_neighbours(comparison: Comparison, kinds: Kinds, path: Path) -> None:
     half = min(COLUMNS // 2, len(places) // 2)
     suspects = half + np.argsort(ratio[half:])[:half]
     shown = np.concatenate([np.arange(half), suspects])
-    preview = kinds.neighbours(
+    preview = kinds.of(comparison.field.kind).neighbours(
         comparison.field,
         comparison.fake.values[shown],
         comparison.training.values[places[shown]],

@@ -122,7 +122,7 @@ def _samples(graphs: Mapping[str, onnx.ModelProto], kinds: Kinds) -> Preview | N
     """A preview of samples from the first generator whose samples can be drawn, through the runtime.
 
     With up to 16 classes, one row of 8 per class; otherwise 64 random samples, or twice as many as a preview
-    needs at least. A media that fails leaves the bundle without samples.
+    needs at least. A media record that fails leaves the bundle without samples.
     """
     for graph in graphs.values():
         generator = runtime.from_bytes(sealed_bytes(graph), provider="cpu", where="the new export")
@@ -136,6 +136,6 @@ def _samples(graphs: Mapping[str, onnx.ModelProto], kinds: Kinds) -> Preview | N
             else:
                 values = generator.generate_all(2 * needed or 64)
             with suppress(PluginError):
-                if preview := kinds.preview(field, values[field.name], columns=8):
+                if preview := kinds.of(field.kind).preview(field, values[field.name], columns=8):
                     return preview
     return None

@@ -53,7 +53,8 @@ def model_card(
     """
     parts = [_head(generators, about), f"# {title}\n"]
     if samples:
-        parts.append(f"![samples](samples{samples})\n")
+        image = "!" if samples in (".png", ".webp", ".jpg", ".jpeg", ".gif") else ""
+        parts.append(f"{image}[samples](samples{samples})\n")
     parts.append(
         "| | |\n|---|---|\n" + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items())
     )

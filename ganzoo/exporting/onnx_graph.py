@@ -30,6 +30,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
+from ganzoo.exporting.recurrent import use_operators
 from ganzoo.fields import Field, resized, steps_of
 
 __all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
@@ -132,6 +133,7 @@ def _simplified(module: nn.Module) -> nn.Module:
                 remove_weight_norm(part, hook.name)
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # type: ignore[assignment]
+        use_operators(part)
     return module
 
 

@@ -123,12 +123,7 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
             if not uint8 and tensor.elem_type != _ELEMENT[field.dtype]:
                 found = TensorProto.DataType.Name(tensor.elem_type)
                 raise ExportError(f"The {kind} '{field.name}' is {found}, but {field.dtype} is declared.")
-            # None for a free axis
-            sizes = [
-                None if field.axes and field.axes[at] in field.free else size
-                for at, size in enumerate(field.shape)
-            ]
-            shape = (*sizes[1:], sizes[0]) if uint8 else tuple(sizes)
+            shape = (*field.sizes[1:], field.sizes[0]) if uint8 else field.sizes
             found_shape = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
             fits = len(found_shape) == len(shape) + 1 and isinstance(found_shape[0], str)
             # A symbol instead of a number (recurrent networks): the parity runs check the actual shapes.
@@ -138,8 +133,8 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
                 raise ExportError(
                     f"The {kind} '{field.name}' has shape {found_shape}, declared is "
                     f"{['batch', *('free' if size is None else size for size in shape)]}.",
-                    fix="forward must work for any batch size (and any size of a free axis) and return what "
-                    "the field declares",
+                    fix="forward must work for any batch size (x.shape[0] in place of len(x)) and any size "
+                    "of a free axis, and return what the field declares",
                 )
 
 

@@ -179,7 +179,10 @@ def _check_forward(name: str, net: Net, where: str) -> None:
     by_position = all(
         item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) for item in parameters.values()
     )
-    fits = len(parameters) == 1 if len(net.reads) == 1 else tuple(parameters) == net.reads
+    # More parameters, with defaults, are the author's own: nobody passes them.
+    asked = [item.name for item in parameters.values() if item.default is item.empty]
+    names = tuple(parameters)[: len(net.reads)]
+    fits = len(asked) <= len(names) == len(net.reads) and (len(names) == 1 or names == net.reads)
     if not by_position or not fits:
         raise PluginError(
             f"forward of '{name}' takes ({', '.join(parameters)}), its reads are ({', '.join(net.reads)}).",

@@ -25,25 +25,21 @@ class Exported:
 
 
 class Chain(nn.Module):
-    """Modules one after the other. Values are numbered: first the inputs, then all outputs in order.
+    """Networks one after the other, whose fields have the names of the chain; from `inputs` to `outputs`."""
 
-    `reads` has the numbers of each module's inputs, `returns` those of the chain's outputs.
-    """
-
-    def __init__(
-        self, parts: Sequence[nn.Module], reads: Sequence[Sequence[int]], returns: Sequence[int]
-    ) -> None:
+    def __init__(self, calls: Sequence[Net], inputs: Sequence[str], outputs: Sequence[str]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self._reads, self._returns = [tuple(numbers) for numbers in reads], tuple(returns)
+        self.parts = nn.ModuleList(net.module for net in calls)
+        self._fields = [(net.reads, net.writes) for net in calls]
+        self._inputs, self._outputs = tuple(inputs), tuple(outputs)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """(N, ...) of each input -> (N, ...) of each output."""
-        values = list(inputs)
-        for part, reads in zip(self.parts, self._reads, strict=True):
-            made = part(*(values[number] for number in reads))
-            values += made if isinstance(made, tuple) else (made,)
-        return tuple(values[number] for number in self._returns)
+        values = dict(zip(self._inputs, inputs, strict=True))
+        for part, (reads, writes) in zip(self.parts, self._fields, strict=True):
+            made = part(*(values[name] for name in reads))
+            values |= zip(writes, made if isinstance(made, tuple) else (made,), strict=True)
+        return tuple(values[name] for name in self._outputs)
 
 
 def exported(networks: Networks, info: DataInfo) -> dict[str, Exported]:
@@ -64,7 +60,7 @@ def exported(networks: Networks, info: DataInfo) -> dict[str, Exported]:
 
 
 def _written(names: Sequence[str], fields: dict[str, Field]) -> tuple[Field, ...]:
-    """The outputs. Noise that a network writes is an array: the media of older files must not claim it."""
+    """The outputs. Noise that a network writes is an array: no media record may claim it."""
     kinds = {name: fields[name].kind or (ARRAY if fields[name].source != "data" else "") for name in names}
     return tuple(replace(fields[name], source="data", default=0.0, kind=kinds[name]) for name in names)
 
@@ -74,7 +70,7 @@ def _chained(export: Export, networks: Networks, fields: dict[str, Field]) -> Ex
     nets = {**networks.generators, **networks.discriminators}
     inputs: list[str] = []
     made: dict[str, str] = {}  # each written field, with the name that its network has for it
-    calls: list[tuple[Net, list[str]]] = []
+    calls: list[Net] = []
     for step in export.steps:
         net = nets.get(step.net)
         if net is None:
@@ -85,11 +81,11 @@ def _chained(export: Export, networks: Networks, fields: dict[str, Field]) -> Ex
             raise PluginError(f"'{step.net}' scores {net.pack} samples together.", where=where)
         if unknown := (step.reads.keys() - {*net.reads}) | (step.writes.keys() - {*net.writes}):
             raise PluginError(f"'{step.net}' has no field '{min(unknown)}' to rename.", where=where)
-        reads = [step.reads.get(name, name) for name in net.reads]
+        reads = tuple(step.reads.get(name, name) for name in net.reads)
+        writes = tuple(step.writes.get(name, name) for name in net.writes)
         inputs += [name for name in dict.fromkeys(reads) if name not in made and name not in inputs]
-        calls.append((net, reads))
-        for name in net.writes:
-            renamed = step.writes.get(name, name)
+        calls.append(replace(net, reads=reads, writes=writes))
+        for name, renamed in zip(net.writes, writes, strict=True):
             if renamed in made or renamed in inputs:
                 raise PluginError(
                     f"'{step.net}' writes '{renamed}', which is there already.",
@@ -97,7 +93,7 @@ def _chained(export: Export, networks: Networks, fields: dict[str, Field]) -> Ex
                     fix=f'rename it: Step(net="{step.net}", writes={{"{name}": "other_{name}"}})',
                 )
             made[renamed] = name
-    outputs = export.outputs or tuple(list(made)[-len(calls[-1][0].writes) :]) if calls else ()
+    outputs = export.outputs or (calls[-1].writes if calls else ())
     if missing := [name for name in inputs if name not in fields]:
         raise PluginError(f"Nothing writes '{missing[0]}' before it is read.", where=where)
     if not inputs or not outputs or not made.keys() >= set(outputs):
@@ -106,13 +102,7 @@ def _chained(export: Export, networks: Networks, fields: dict[str, Field]) -> Ex
             where=where,
             fix=f"its steps write: {', '.join(made) or 'nothing'}",
         )
-    numbers = {name: number for number, name in enumerate((*inputs, *made))}
-    chain = Chain(
-        [net.module for net, _ in calls],
-        [[numbers[name] for name in reads] for _, reads in calls],
-        [numbers[name] for name in outputs],
-    )
-    net = Net(module=chain, reads=tuple(inputs), writes=tuple(outputs))
+    net = Net(module=Chain(calls, inputs, outputs), reads=tuple(inputs), writes=tuple(outputs))
     shapes = _shapes(net, [fields[name] for name in inputs])
     for name in outputs:
         known = fields.get(name) or fields.get(made[name])

@@ -6,18 +6,14 @@ is a scalar tensor on the device, changed in place between cycles: a captured CU
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.config.schedule import Schedule
+from ganzoo.config.schedule import OptionsT, Schedule, replaced
 from ganzoo.errors import SettingsError
-
-OptionsT = TypeVar("OptionsT")
 
 
 class ScheduledNumber(nn.Module):
@@ -87,25 +83,11 @@ def live(
     """
     numbers: list[ScheduledNumber] = []
 
-    def made(name: str, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(made(name, item) for item in value)
-        if not isinstance(value, Schedule):
-            return value
-        numbers.append(ScheduledNumber(value, f"{table}.{name}", device))
+    def number(name: str, schedule: Schedule) -> ScheduledNumber:
+        numbers.append(ScheduledNumber(schedule, f"{table}.{name}", device))
         return numbers[-1]
 
-    if not dataclasses.is_dataclass(options):
-        return options, []
-    changed = {
-        item.name: made(item.name, getattr(options, item.name)) for item in dataclasses.fields(options)
-    }
-    if not numbers:
-        return options, []
-    result = copy.copy(options)
-    for name, value in changed.items():
-        object.__setattr__(result, name, value)  # config dataclasses are frozen, and checked already
-    return result, numbers
+    return replaced(options, number), numbers
 
 
 def scheduled_numbers(modules: Iterable[nn.Module]) -> list[ScheduledNumber]:

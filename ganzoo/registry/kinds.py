@@ -1,4 +1,4 @@
-"""Kinds of data by name: the media of a field, and the kind of a field that does not say it."""
+"""Kinds of data by name: the `Media` of a field, and the kind of a field that does not say it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ganzoo.api.media import ARRAY, Media, Preview
 from ganzoo.api.specs import MediaSpec
 from ganzoo.errors import DataError, PluginError
 from ganzoo.fields import Field
-from ganzoo.registry.registry import Item, Registry, calling, factory_of
+from ganzoo.registry.registry import Item, Registry, calling, made_by
 
 _REFUSES = ("check", "read")  # methods whose ValueError and OSError are answers
+_PREVIEWS = ("preview", "neighbours")  # methods that return a file
 
 
 class Kinds:
-    """The media of the plugins. A media is built when it is first needed."""
+    """The media records of the plugins. A `Media` is built when it is first needed."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -28,7 +29,7 @@ class Kinds:
         return self._registry.of_kind(MediaSpec)
 
     def of(self, kind: str) -> Media:
-        """The media of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
+        """The `Media` of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
         if kind not in self._built:
             found = _built(self._registry.find(MediaSpec, kind)) if self.knows(kind) else Media()
             self._built[kind] = found
@@ -55,7 +56,8 @@ class Kinds:
         """The fields with a kind and names of axes.
 
         Fields that say no kind are arrays if their plugin is written for version 2 of the API or later.
-        Otherwise, and in old files, the media are asked. DataError for a field that cannot be of its kind.
+        Otherwise, and in old files, the media records are asked. DataError for a field that cannot be of its
+        kind.
         """
         return tuple(self._with_kind(field, api) for field in fields)
 
@@ -84,37 +86,17 @@ class Kinds:
                 return name
         return ARRAY
 
-    def preview(self, field: Field, samples: Any, **options: Any) -> Preview | None:
-        """`Media.preview` of the field. PluginError when it returns something else than a file."""
-        return self._checked(field, self.of(field.kind).preview(field, samples, **options))
-
-    def neighbours(self, field: Field, *samples: Any) -> Preview | None:
-        """`Media.neighbours` of the field; errors as in `preview`."""
-        return self._checked(field, self.of(field.kind).neighbours(field, *samples))
-
-    def _checked(self, field: Field, found: Any) -> Preview | None:
-        good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
-        if found is not None and not good:
-            raise PluginError(
-                f"The media '{field.kind}' returned no preview: {type(found).__name__}.",
-                where=self.version(field.kind),
-                fix='return Preview(suffix=".png", data=bytes), or None',
-            )
-        return cast("Preview | None", found)
-
 
 def _is_suffix(text: Any) -> bool:
     return isinstance(text, str) and text[:1] == "." and text[1:].isalnum() and len(text) <= 12
 
 
 def _built(item: Item[MediaSpec]) -> Media:
-    factory = factory_of(item)
-    with calling(item):
-        media = factory(item.spec.config() if item.spec.config else None)
+    media = made_by(item)
     suffixes = (*media.suffixes, *media.reads) if isinstance(media, Media) else (None,)
     if not all(map(_is_suffix, suffixes)):
         raise PluginError(
-            f"The media '{item.name}' is {type(media).__name__}, with the file endings {suffixes}.",
+            f"The media record '{item.name}' makes a {type(media).__name__} with file endings {suffixes}.",
             where=item.qualified,
             fix="its factory returns a ganzoo.api.Media with endings such as '.png'",
         )
@@ -122,7 +104,7 @@ def _built(item: Item[MediaSpec]) -> Media:
 
 
 class _Contained:
-    """A media whose exceptions name its plugin."""
+    """A `Media` whose exceptions, and previews that are none, name its plugin."""
 
     def __init__(self, media: Media, item: Item[MediaSpec]) -> None:
         self._media, self._item = media, item
@@ -135,11 +117,24 @@ class _Contained:
         def call(*arguments: Any, **options: Any) -> Any:
             with calling(self._item):
                 try:
-                    return found(*arguments, **options)
+                    result = found(*arguments, **options)
                 except (ValueError, OSError) as error:
                     if name not in _REFUSES:
                         raise
                     refusal = error
+                else:
+                    return result if name not in _PREVIEWS else _checked(result, self._item)
             raise refusal
 
         return call
+
+
+def _checked(found: Any, item: Item[MediaSpec]) -> Preview | None:
+    good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
+    if found is not None and not good:
+        raise PluginError(
+            f"The media record '{item.name}' returned no preview: {type(found).__name__}.",
+            where=item.qualified,
+            fix='return Preview(suffix=".png", data=bytes), or None',
+        )
+    return cast("Preview | None", found)

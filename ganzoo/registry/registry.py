@@ -134,6 +134,13 @@ def factory_of(item: Item[Any], name: str = "factory") -> Any:
         return pkgutil.resolve_name(getattr(item.spec, name))
 
 
+def made_by(item: Item[Any]) -> Any:
+    """What the factory of a record makes with its default options. PluginError as in `calling`."""
+    factory = factory_of(item)
+    with calling(item):
+        return factory(item.spec.config() if item.spec.config else None)
+
+
 @contextmanager
 def calling(item: Item[Any]) -> Iterator[None]:
     """Turn exceptions of the block, which runs a plugin's code, into a PluginError that names the plugin.

@@ -1,6 +1,6 @@
 """The run directory, which training writes and export and evaluation read.
 
-    run.json  settings.toml  log.jsonl  samples/  checkpoints/
+    run.json  settings.toml  log.jsonl  notes.jsonl  samples/  checkpoints/
 
 `checkpoint.py` reads and writes the checkpoints.
 """
@@ -22,8 +22,9 @@ import tomli_w
 
 from ganzoo.errors import StorageError, UsageError
 from ganzoo.fields import DataInfo, Field
+from ganzoo.runs.lock import is_held
 from ganzoo.runs.validation import check_record, is_complete, is_json, is_log_line, read_manifest
-from ganzoo.util.files import storage, write_bytes, write_json
+from ganzoo.util.files import append_line, storage, write_bytes, write_json
 from ganzoo.util.text import printable
 
 FORMAT = 1
@@ -168,14 +169,24 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """The records of log.jsonl, one for each tick. A line that a crash cut off is skipped."""
-        file = self.path / "log.jsonl"
-        if not file.exists():
-            return []
-        records = []
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
-                records.append(json.loads(line))
-        return [record for record in records if is_log_line(record)]
+        return [record for record in _json_lines(self.path / "log.jsonl") if is_log_line(record)]
+
+    def add_note(self, text: str, images: int) -> None:
+        """Keep a message that the user got after so many images in notes.jsonl."""
+        if self.writes:
+            append_line(self.path / "notes.jsonl", json.dumps({"images": images, "text": text}))
+
+    def notes(self) -> list[dict[str, Any]]:
+        """The records of notes.jsonl, `images` and `text`; damaged lines are skipped."""
+        lines = _json_lines(self.path / "notes.jsonl")
+        return [line for line in lines if isinstance(line, dict) and isinstance(line.get("text"), str)]
+
+    @property
+    def status(self) -> str:
+        """That of run.json; "killed" if this says that the run is active but no process holds its lock."""
+        status: str = self.record["status"]
+        alive = status not in ("starting", "training") or is_held(self.path)
+        return status if alive else "killed"
 
     def export(self, output: str | Path | None = None, *, uint8: bool = False) -> Any:
         """Deprecated, gone in 0.3: use `ganzoo.export(run)`. Tests in plugins scaffolded by 0.1 call this."""
@@ -183,6 +194,16 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.record.get('status')})"
+
+
+def _json_lines(file: Path) -> list[Any]:
+    """The lines of a file that are JSON; a crash may have cut one off. Empty if there is no such file."""
+    found: list[Any] = []
+    if file.exists():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                found.append(json.loads(line))
+    return found
 
 
 def list_runs(folder: Path) -> list[Run]:

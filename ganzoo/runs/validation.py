@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,16 @@ class _Record:
     images: int = 0
     seconds: float = 0.0
     created: str = ""
+    stopped: str = ""
+    findings: list[_Finding] = field(default_factory=list)
+
+
+@dataclass
+class _Finding:
+    images: int
+    kind: str
+    seen: str
+    change: str
 
 
 def is_log_line(record: Any) -> bool:

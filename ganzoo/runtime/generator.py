@@ -172,15 +172,14 @@ class Generator:
         `at`; given arrays of another size set them as well.
         UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more.
         """
-        if (sized := self.at(size, fields)) is not self:
-            return sized.generate_all(n, seed, label=label, size=None, batch_size=batch_size, **fields)
-        given, drawn = self._given(n, label, fields)
+        sized = self.at(size, fields)
+        given, drawn = sized._given(n, label, fields)
 
         def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
             noise = sampling.draw(drawn, stop - start, seed, start)
             return {**noise, **{name: values[start:stop] for name, values in given.items()}}
 
-        return self._run(n, rows, batch_size)
+        return sized._run(n, rows, batch_size)
 
     def images(
         self,
@@ -228,11 +227,9 @@ class Generator:
         Rows r * steps to (r + 1) * steps are interpolation r. Inputs that are not noise (a label) are the
         same in all its rows. `fields` gives values of inputs for all rows, as for `generate_all`.
         """
-        if (sized := self.at(size, fields)) is not self:
-            again = sized.interpolate
-            return again(count, steps, seed, label=label, size=None, batch_size=batch_size, **fields)
-        inputs = self.draw_walks(count, steps, seed, label=label, **fields)
-        return self.run(inputs, batch_size=batch_size)[self.outputs[0].name]
+        sized = self.at(size, fields)
+        inputs = sized.draw_walks(count, steps, seed, label=label, **fields)
+        return sized.run(inputs, batch_size=batch_size)[self.outputs[0].name]
 
     def draw_inputs(
         self,
@@ -244,9 +241,7 @@ class Generator:
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The values of all inputs for `n` samples: given values are checked, the others are drawn."""
-        if (sized := self.at(size, fields)) is not self:
-            return sized.draw_inputs(n, seed, label=label, size=None, **fields)
-        given, drawn = self._given(n, label, fields)
+        given, drawn = self.at(size, fields)._given(n, label, fields)
         return {**sampling.draw(drawn, n, seed), **given}
 
     def _given(
@@ -309,10 +304,8 @@ class Generator:
         self._check_size(count * steps)
         given = self.given(count * steps, fields)
         first = {name: values[::steps] for name, values in given.items()}
-        starts, ends = (
-            self.draw_inputs(count, seed, label=label, size=None, **first),
-            sampling.draw(noise, count, seed, count),
-        )
+        starts = self.draw_inputs(count, seed, label=label, size=None, **first)
+        ends = sampling.draw(noise, count, seed, count)
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
             pairs = zip(starts[field.name], ends[field.name], strict=True)
@@ -338,15 +331,13 @@ class Generator:
 
     def run(self, inputs: Mapping[str, NDArray[Any]], *, batch_size: int = 64) -> dict[str, NDArray[Any]]:
         """All outputs for inputs like those of `draw_inputs`, computed `batch_size` rows at a time."""
-        if (sized := self.at(None, inputs)) is not self:
-            return sized.run(inputs, batch_size=batch_size)
-        count = len(next(iter(inputs.values())))
-        self._check_size(count)
+        sized, count = self.at(None, inputs), len(next(iter(inputs.values())))
+        sized._check_size(count)
 
         def rows(start: int, stop: int) -> dict[str, NDArray[Any]]:
             return {name: values[start:stop] for name, values in inputs.items()}
 
-        return self._run(count, rows, batch_size)
+        return sized._run(count, rows, batch_size)
 
     def _run(
         self, count: int, rows: Callable[[int, int], dict[str, NDArray[Any]]], batch_size: int

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 
-__all__ = ["Values", "checked", "labels", "spread", "steps_for"]
+__all__ = ["Values", "checked", "class_number", "labels", "spread", "steps_for"]
 
 Values = NDArray[Any] | float | Sequence[float]
 """The value of an input: an array with a value for each sample, or numbers that apply to all samples."""
@@ -32,7 +32,7 @@ def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -
         if isinstance(label, (int, np.integer)):
             return np.full(n, label, dtype=np.int64)
         if isinstance(label, str):
-            return np.full(n, _number(label, classes), dtype=np.int64)
+            return np.full(n, class_number(label, classes), dtype=np.int64)
         return np.array([operator.index(item) for item in label], dtype=np.int64)
     except (TypeError, OverflowError) as error:
         raise UsageError(
@@ -40,7 +40,7 @@ def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -
         ) from error
 
 
-def _number(label: str, classes: tuple[str, ...]) -> int:
+def class_number(label: str, classes: tuple[str, ...]) -> int:
     """The index of the class with that name, or else the text as a number."""
     if label in classes:
         return classes.index(label)

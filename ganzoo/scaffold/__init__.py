@@ -21,7 +21,7 @@ from ganzoo.util.files import storage
 KINDS = ("architecture", "loss", "term", "dataset", "metric", "recipe")
 DEFAULT_KINDS = ("architecture", "loss", "recipe")
 PAGES = {"augmentation": "augmentations", "extractor": "extractors", "media": "media"}
-"""Kinds without a template, and the page of docs/plugins about each."""
+"""Kinds of records without a template, and the page of docs/plugins about each."""
 LICENSES = ("MIT", "BSD-3-Clause", "none")
 
 _TEMPLATES = resources.files(__name__) / "templates"

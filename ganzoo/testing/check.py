@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Stage = Literal["plugin", "record", "architecture", "loss", "term", "augmentation", "recipe"]
+Stage = Literal[
+    "plugin", "record", "dataset", "media", "extractor", "metric",
+    "architecture", "loss", "term", "augmentation", "recipe",
+]  # fmt: skip
 """What a check tests: the plugin as a whole, one of its records, or what a record of that kind builds."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -17,11 +17,13 @@ class PluginSuite:
     """All checks of a plugin, one test for each: `class TestMine(PluginSuite): plugin = "mine"`.
 
     `plugin` is the name of its entry point. `data` names fields that its networks can be built for, if the
-    synthetic images, rows and labels do not fit.
+    synthetic images, rows and labels do not fit. `sources` are data for its datasets and networks, as in
+    `--data`.
     """
 
     plugin: ClassVar[str]
     data: ClassVar[Sequence[DataInfo]] = ()
+    sources: ClassVar[Sequence[str]] = ()
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         """One test for each check of each of the plugin's records."""
@@ -39,5 +41,5 @@ class PluginSuite:
 
 def _session(suite: type[PluginSuite]) -> Session:
     if suite not in _SESSIONS:
-        _SESSIONS[suite] = session_of(suite.plugin, data=suite.data)
+        _SESSIONS[suite] = session_of(suite.plugin, data=suite.data, sources=suite.sources)
     return _SESSIONS[suite]

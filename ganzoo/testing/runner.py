@@ -25,6 +25,7 @@ from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.testing.check import STAGES, Check, Failed, NotApplicable
 from ganzoo.testing.checks import CHECKS
+from ganzoo.testing.data_targets import TARGETS
 from ganzoo.testing.synthetic import COUNT, SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,
@@ -108,7 +109,9 @@ def _is_part(part: Target, whole: Target) -> bool:
     A term depends on all networks and losses, because the networks for its test are chosen later.
     """
     if part.stage == "record":
-        return part.name == str(whole)
+        return str(part) == str(whole)
+    if whole.stage in ("media", "extractor", "metric"):  # they are tested on its samples
+        return part.stage == "dataset"
     if whole.stage == "term":
         return part.stage in ("architecture", "loss")
     return isinstance(whole, RecipeTarget) and (part.stage, part.name) in whole.parts
@@ -118,18 +121,25 @@ def _result(case: CheckCase, status: Status, text: str = "", seconds: float = 0.
     return Result(check=case.check.name, target=str(case.target), status=status, text=text, seconds=seconds)
 
 
-def session_of(name: str, registry: Registry | None = None, data: Iterable[DataInfo] = ()) -> Session:
+def session_of(
+    name: str,
+    registry: Registry | None = None,
+    data: Iterable[DataInfo] = (),
+    sources: Sequence[str] = (),
+) -> Session:
     """All checks of the plugin with that name (of its entry point or its distribution).
 
-    `data` names fields that its networks can be built for, if the synthetic ones do not fit.
+    `data` names fields that its networks can be built for, if the synthetic ones do not fit. `sources` are
+    data of such fields, `NAME` or `NAME:ARGUMENT`; the plugin's own datasets are opened with them, too.
     UsageError when there is no such plugin, PluginError when it did not load.
     """
     registry = registry or load_registry()
     plugin = _found(name, registry)
     if plugin.state != "ok":
         raise PluginError(f"The plugin '{name}' is {plugin.state}: {plugin.reason}")
+    infos = (*data, *_infos(sources, registry, plugin))
     registry = Registry([*registry.plugins, SYNTHETIC])
-    targets = list(_targets(plugin, registry, tuple(data)))
+    targets = list(_targets(plugin, registry, infos, sources))
     cases = [
         CheckCase(check, target)
         for stage in STAGES
@@ -141,6 +151,16 @@ def session_of(name: str, registry: Registry | None = None, data: Iterable[DataI
     return Session(cases)
 
 
+def _infos(sources: Sequence[str], registry: Registry, plugin: Plugin) -> Iterator[DataInfo]:
+    """The fields of each source; a dataset of the plugin itself that cannot be opened has none."""
+    for source in sources:
+        try:
+            yield fields_of(source, registry)
+        except GanzooError:  # for a dataset of the plugin, a check says it
+            if registry.find(DatasetSpec, source.partition(":")[0]).plugin is not plugin:
+                raise
+
+
 def fields_of(source: str, registry: Registry) -> DataInfo:
     """What networks may know of that data, opened with its default options, as if it had few samples."""
     item = registry.find(DatasetSpec, source.partition(":")[0])
@@ -149,10 +169,13 @@ def fields_of(source: str, registry: Registry) -> DataInfo:
 
 
 def check_plugin(
-    name: str, registry: Registry | None = None, data: Iterable[DataInfo] = ()
+    name: str,
+    registry: Registry | None = None,
+    data: Iterable[DataInfo] = (),
+    sources: Sequence[str] = (),
 ) -> Iterator[Result]:
     """Yield the results of all checks of a plugin, one after the other; errors as in `session_of`."""
-    session = session_of(name, registry, data)
+    session = session_of(name, registry, data, sources)
     for case in session.cases:
         yield session.result(case)
 
@@ -167,10 +190,15 @@ def _found(name: str, registry: Registry) -> Plugin:
     return matches[0]
 
 
-def _targets(plugin: Plugin, registry: Registry, data: tuple[DataInfo, ...]) -> Iterator[Target]:
+def _targets(
+    plugin: Plugin, registry: Registry, data: tuple[DataInfo, ...], sources: Sequence[str]
+) -> Iterator[Target]:
     own = Registry([plugin])
     yield PluginTarget(plugin, registry)
     yield from (RecordTarget(item, registry) for item in own.items if not isinstance(item.spec, RecipeSpec))
+    yield from (
+        TARGETS[item.kind](item, registry, data, sources) for item in own.items if item.kind in TARGETS
+    )
     yield from (ArchitectureTarget(item, registry, data) for item in own.of_kind(ArchitectureSpec))
     yield from (LossTarget(item, registry) for item in own.of_kind(LossSpec))
     yield from (TermTarget(item, registry, data) for item in own.of_kind(TermSpec))

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ganzoo._version import __version__
+from ganzoo.api.evaluation import ClassifierData
 from ganzoo.api.networks import Networks
 from ganzoo.api.sources import ArraySource
-from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, LossSpec
+from ganzoo.api.specs import ArchitectureSpec, DatasetSpec, ExtractorSpec, LossSpec
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
 from ganzoo.registry.discovery import Plugin
@@ -91,6 +92,34 @@ def build_loss(config: None = None) -> Any:
     return Logistic()
 
 
+class NearestMean:
+    """A classifier without a network: the class whose mean is nearest. Its features are the values."""
+
+    identity = protocol = "made up"
+
+    def __init__(self, config: None, data: ClassifierData) -> None:
+        values, labels = self(data.pixels), data.labels[:, 0]
+        self._means = np.stack([values[labels == k].mean(0) for k in range(data.classes)])
+        self.accuracy = float((self.probabilities(data.test_pixels).argmax(2) == data.test_labels).mean())
+
+    def __call__(self, pixels: Any) -> Any:
+        """Samples (n, ...) -> their values (n, d)."""
+        return pixels.reshape(len(pixels), -1).astype(np.float32)
+
+    def probabilities(self, pixels: Any) -> Any:
+        """Samples (n, ...) -> (n, 1, classes)."""
+        weights = 1 / (1e-6 + np.square(self(pixels)[:, None] - self._means).mean(2))
+        return (weights / weights.sum(1, keepdims=True))[:, None]
+
+
+CLASSIFIER = ExtractorSpec(
+    name="made-up",
+    summary="Compares samples with the mean of each class.",
+    factory="ganzoo.testing.synthetic:NearestMean",
+    distance="made_up",
+    trained=True,
+)
+
 SYNTHETIC = Plugin(
     name="testing",
     dist="ganzoo-testing",
@@ -112,6 +141,7 @@ SYNTHETIC = Plugin(
             needs=("image",),
         ),
         LossSpec(name="made-up", summary="A logistic loss.", factory="ganzoo.testing.synthetic:build_loss"),
+        CLASSIFIER,
     ),
 )
 """The records of this module as a plugin."""

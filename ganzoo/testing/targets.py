@@ -8,11 +8,11 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import onnx
 import torch
@@ -28,10 +28,10 @@ from ganzoo.exporting.onnx_graph import export_graph
 from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.apply import apply, declared, example
 from ganzoo.networks.build import build_networks
-from ganzoo.networks.exports import exported
+from ganzoo.networks.exports import Exported, exported
 from ganzoo.registry.discovery import GROUP, Plugin
 from ganzoo.registry.entry_points import named
-from ganzoo.registry.registry import Item, Registry, factory_of
+from ganzoo.registry.registry import Item, Registry, SpecT, made_by
 from ganzoo.runs.load import Trained, load_trained
 from ganzoo.runs.run import Run
 from ganzoo.testing.check import Failed, NotApplicable, Stage
@@ -68,7 +68,7 @@ class Target:
         self.data = tuple(data)
 
     def __str__(self) -> str:
-        return f"{self.stage} {self.name}" if self.stage != "record" else self.name
+        return f"{self.stage} {self.name}"
 
 
 class PluginTarget(Target):
@@ -89,17 +89,24 @@ class PluginTarget(Target):
         raise NotApplicable("it has no entry point")
 
 
-class RecordTarget(Target):
+class ItemTarget(Target, Generic[SpecT]):
+    """One record."""
+
+    def __init__(self, item: Item[SpecT], registry: Registry, data: Sequence[DataInfo] = ()) -> None:
+        super().__init__(item.name, registry, data)
+        self.item = item
+
+
+class RecordTarget(ItemTarget[Any]):
     """One record, of any kind."""
 
     stage: Stage = "record"
 
-    def __init__(self, item: Item[Any], registry: Registry) -> None:
-        super().__init__(f"{item.kind} {item.name}", registry)
-        self.item = item
+    def __str__(self) -> str:
+        return f"{self.item.kind} {self.name}"
 
 
-class BuiltTarget(Target):
+class BuiltTarget(ItemTarget[SpecT]):
     """Something that is built for data: the smallest synthetic data that fits, or the author's."""
 
     def plans(self) -> Iterator[Plan]:
@@ -113,6 +120,10 @@ class BuiltTarget(Target):
         for plan in self.plans():
             try:
                 info = open_data(plan).info
+            except GanzooError as error:  # for the plugin's own datasets there are other checks
+                refusals.append(str(error).replace("\n", " "))
+                continue
+            try:
                 plan = plan.fitted(info)
                 build_networks(plan, info)
                 return plan
@@ -140,14 +151,10 @@ class BuiltTarget(Target):
             yield source_of(info)
 
 
-class ArchitectureTarget(BuiltTarget):
+class ArchitectureTarget(BuiltTarget[ArchitectureSpec]):
     """An architecture with its default options."""
 
     stage: Stage = "architecture"
-
-    def __init__(self, item: Item[ArchitectureSpec], registry: Registry, data: Sequence[DataInfo]) -> None:
-        super().__init__(item.name, registry, data)
-        self.item = item
 
     def plans(self) -> Iterator[Plan]:
         """Plans with the synthetic loss, on synthetic data, then on the data of recipes that use it."""
@@ -179,29 +186,20 @@ class ArchitectureTarget(BuiltTarget):
             return example(self.fields.values(), n)
 
 
-class LossTarget(Target):
+class LossTarget(ItemTarget[LossSpec]):
     """A loss with its default options."""
 
     stage: Stage = "loss"
 
-    def __init__(self, item: Item[LossSpec], registry: Registry) -> None:
-        super().__init__(item.name, registry)
-        self.item = item
-
     def loss(self) -> Any:
         """A new instance of the loss."""
-        spec = self.item.spec
-        return factory_of(self.item)(spec.config() if spec.config else None)
+        return made_by(self.item)
 
 
-class TermTarget(BuiltTarget):
+class TermTarget(BuiltTarget[TermSpec]):
     """A term with its default options, in the first game that it can be computed in."""
 
     stage: Stage = "term"
-
-    def __init__(self, item: Item[TermSpec], registry: Registry, data: Sequence[DataInfo]) -> None:
-        super().__init__(item.name, registry, data)
-        self.item = item
 
     def plans(self) -> Iterator[Plan]:
         """Shrunk plans of recipes that use it, then one with synthetic networks."""
@@ -222,42 +220,26 @@ class TermTarget(BuiltTarget):
         return resolve(f"{MADE}+{MADE}+{self.item.qualified}", self.registry, overrides={**TINY, **options})
 
 
-class AugmentationTarget(Target):
+class AugmentationTarget(ItemTarget[AugmentationSpec]):
     """An augmentation with its default options."""
 
     stage: Stage = "augmentation"
 
-    def __init__(self, item: Item[AugmentationSpec], registry: Registry) -> None:
-        super().__init__(item.name, registry)
-        self.item = item
-
     def augmentation(self) -> Any:
         """A new instance that has seen high real scores, so that an adaptive augmentation does something."""
-        spec = self.item.spec
-        augment = factory_of(self.item)(spec.config() if spec.config else None)
+        augment = made_by(self.item)
         for _ in range(8):
             augment.observe(torch.ones(100_000))
         return augment
 
 
-@dataclass(frozen=True)
-class Exported:
-    """The graph of a generator, and its network and fields."""
-
-    graph: onnx.ModelProto
-    net: Net
-    inputs: tuple[Field, ...]
-    outputs: tuple[Field, ...]
-
-
-class RecipeTarget(BuiltTarget):
+class RecipeTarget(BuiltTarget[RecipeSpec]):
     """A recipe, shrunk to a batch of 4 and to the smallest data that fits its networks."""
 
     stage: Stage = "recipe"
 
     def __init__(self, item: Item[RecipeSpec], registry: Registry, data: Sequence[DataInfo]) -> None:
-        super().__init__(item.name, registry, data)
-        self.item = item
+        super().__init__(item, registry, data)
         self.folder = Path(tempfile.mkdtemp(prefix="ganzoo-check-"))  # for runs and bundles
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
@@ -271,11 +253,9 @@ class RecipeTarget(BuiltTarget):
     def parts(self) -> frozenset[tuple[str, str]]:
         """The records that it names, by stage and name; nothing if it does not resolve."""
         try:
-            plan = resolve(self.item.qualified, self.registry)
+            items = resolve(self.item.qualified, self.registry).items
         except GanzooError:
             return frozenset()
-        items = [plan.architecture.item, plan.loss.item, *(term.item for term in plan.terms.values())]
-        items += [plan.augment.item] if plan.augment else []
         return frozenset((item.kind, item.name) for item in items)
 
     def shrunk(self, source: str, cycles: int) -> Plan:
@@ -301,13 +281,11 @@ class RecipeTarget(BuiltTarget):
         return load_trained(self.whole, self.registry, "newest", lambda note: None)
 
     @cached_property
-    def exported(self) -> dict[str, Exported]:
-        """The ONNX graph of each generator, not checked yet."""
+    def exported(self) -> dict[str, tuple[onnx.ModelProto, Exported]]:
+        """The ONNX graph of each generator, not checked yet, and what it was made from."""
+        parts = exported(self.trained.networks, self.info)
         return {
-            name: Exported(
-                export_graph(part.net, part.inputs, part.outputs), part.net, part.inputs, part.outputs
-            )
-            for name, part in exported(self.trained.networks, self.info).items()
+            name: (export_graph(part.net, part.inputs, part.outputs), part) for name, part in parts.items()
         }
 
 

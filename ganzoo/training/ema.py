@@ -8,7 +8,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from ganzoo.config.schedule import number_at
+from ganzoo.config.schedule import options_at
 from ganzoo.config.settings import EmaSettings
 from ganzoo.training.compute.device import Scalar
 
@@ -39,9 +39,8 @@ class Ema:
 
     def schedule(self, progress: float, images: int, seen: int) -> None:
         """Set the weight of the next update, which comes `images` images after the last; `seen` in total."""
-        half_life = number_at(self.settings.half_life, progress, seen)
-        if self.settings.ramp > 0:
-            half_life = min(half_life, self.settings.ramp * seen)
+        now = options_at(self.settings, progress, seen)
+        half_life = min(now.half_life, now.ramp * seen) if now.ramp > 0 else now.half_life
         self._weight.set(1.0 - 0.5 ** (images / max(half_life, 1e-8)))
 
     def update(self) -> None:

@@ -40,11 +40,11 @@ def train_loop(
     share, generator_share = (training.engine.ranks.share(size) for size in (count, generator_count))
     discriminator_fields = phases.reads("discriminator", set(batches.names))
     generator_fields = phases.reads("generator", set(batches.names))
-    others = phases.conditions.others
+    others, rows = phases.conditions.others, phases.conditions.table or batches
     turns = n_critic + (not settings.reuse_fakes)
 
     def cycle(picked: Sequence[Picked]) -> None:
-        given = [batches.materialize(item, others) for item in picked[turns:]] or [{}] * turns
+        given = [rows.materialize(item, others) for item in picked[turns:]] or [{}] * turns
         for turn in range(n_critic):
             real = batches.materialize(picked[turn], discriminator_fields)
             last = turn + 1 == n_critic
@@ -72,10 +72,10 @@ def train_loop(
             start = steps * generator_count + generator_share.start
             picked.append(batches.select("generator", start, len(generator_share), generator_fields))
         if others:
-            picked += [batches.select("conditions", start, len(share), others) for start in starts]
+            picked += [rows.select("conditions", start, len(share), others) for start in starts]
             if not settings.reuse_fakes:
                 stream = "conditions of the generator"
-                picked.append(batches.select(stream, start, len(generator_share), others))
+                picked.append(rows.select(stream, start, len(generator_share), others))
         repeater.run(phases.due(steps, n_critic), cycle, picked)
 
         training.images += n_critic * count

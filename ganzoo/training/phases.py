@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganzoo.api.networks import Networks
 from ganzoo.api.training import Batch
+from ganzoo.data.batches import Batches
 from ganzoo.fields import Field
 from ganzoo.networks.apply import noise_fields
 from ganzoo.training.compute.device import Engine
@@ -32,7 +33,8 @@ ROLES = ("generator", "discriminator")
 MEASURED = (
     "score_real",
     "score_fake",
-    *(f"{what}_{role}" for what in ("loss", "gradient_norm") for role in ROLES),
+    "score_auc",
+    *(f"{what}_{role}" for what in ("loss", "gradient_norm", "parameter_rms") for role in ROLES),
 )
 """Values in every run's log. It also has its penalties by name and, with `on_nan` "skip", skipped steps."""
 
@@ -92,17 +94,28 @@ class Meter:
         return means
 
 
+def higher(real: Tensor, fake: Tensor) -> Tensor:
+    """Whether the real one of each pair of scores is higher: 1, 0, or 0.5 for equal scores.
+
+    The mean is the area under the ROC curve (AUC; Hanley and McNeil 1982), which depends neither on the scale
+    nor on the zero of scores: 0.5 when they do not tell real from generated samples, 1 when they always do.
+    """
+    return 0.5 * (1.0 + torch.sign(real - fake))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
     """The conditions of generated samples that are not those of the real batch (`train.conditions`).
 
     `names`: those that each generator reads. `uniform` are drawn, each class equally likely; `others` come
-    from other samples of the data.
+    from rows of a `table` with this `fingerprint`, or else from other samples of the data.
     """
 
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
     uniform: tuple[Field, ...] = ()
     others: tuple[str, ...] = ()
+    table: Batches | None = None
+    fingerprint: str = ""
 
     def of(self, generator: str, batch: Batch) -> Batch:
         """The conditions of that generator in a batch."""
@@ -162,7 +175,9 @@ class Phases:
     def _step(self, role: str, real: Batch, given: Batch, count: int, step: int, keep: bool) -> None:
         """Add up the gradients of this rank's share of the batch, shard by shard; then take one step."""
         player, random = self.players[role], StepRandom(self.engine)
-        noise = self._kept_noise or self.engine.noise(self._drawn_fields, count)
+        share = self.engine.ranks.share(count)
+        own = Shard(share.start, share.stop, count)
+        noise = self._kept_noise or own.rows(self.engine.noise(self._drawn_fields, count)) | given
         snapshot = StepSnapshot(player, self.modules) if player.skips else None
         replay = self.replay if role == "discriminator" else None
         if replay is not None:
@@ -172,11 +187,11 @@ class Phases:
                 player.clear()
                 if replay is not None:
                     replay.restart()
-                self._add_gradients(role, real, given, noise, random, count, step, keep)
+                self._add_gradients(role, real, noise, random, count, step, keep)
                 break
             except (RuntimeError, MemoryError) as error:
                 self._kept.clear()
-                self.memory.halve(error, len(self.engine.ranks.share(count)))
+                self.memory.halve(error, len(share))
             self.memory.release()  # not inside `except`: the error still holds the tensors there
         self._kept_noise = noise if keep else {}
         if not keep:
@@ -194,7 +209,6 @@ class Phases:
         self,
         role: str,
         real: Batch,
-        given: Batch,
         noise: Batch,
         random: StepRandom,
         count: int,
@@ -209,9 +223,7 @@ class Phases:
         for shard in shared:
             random.begin(shard)
             rows = shard.rows(real, share.start)
-            drawn = self._kept.get(shard) or self.draw(
-                rows, shard.rows(noise), learn=learns, given=shard.rows(given, share.start)
-            )
+            drawn = self._kept.get(shard) or self.draw(rows, shard.rows(noise, share.start), learn=learns)
             if keep:
                 self._kept[shard] = drawn
             if self.replay is not None and role == "discriminator":
@@ -268,17 +280,18 @@ class Phases:
                 needed |= scored - set(generator.writes)
         return sorted(needed & data)
 
-    def draw(self, real: Batch, noise: Batch, *, learn: bool, given: Batch | None = None) -> list[Generated]:
+    def draw(self, real: Batch, noise: Batch, *, learn: bool) -> list[Generated]:
         """Generated samples of each game; with an autograd graph if the generators `learn` from them.
 
-        Games of the same generator share its samples. `given`: conditions in place of those of `real`.
+        Games of the same generator share its samples. `noise` may have conditions, which replace those of
+        `real`.
         """
         own = {field.name: noise[field.name] for field in self.noise_fields}
         fakes: dict[str, Batch] = {}
         encoded: dict[str, Batch] = {"": {}}
         with self.engine.autocast(), torch.set_grad_enabled(learn):
             for name in dict.fromkeys(game.generator for game in self.networks.games):
-                replaced = self.conditions.of(name, {**(given or {}), **noise})
+                replaced = self.conditions.of(name, noise)
                 fakes[name] = generated(self.networks.generators[name], {**real, **replaced}, own)
             for name in {game.encoder: None for game in self.networks.games if game.encoder}:
                 net = self.networks.generators[name]
@@ -343,6 +356,7 @@ class Phases:
                 self.objective.augmentation.observe(real.detach())
             self.meter.add("score_real", real, weight)
             self.meter.add("score_fake", fake, weight)
+            self.meter.add("score_auc", higher(real, fake), weight)
         elif view.encodes:
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):

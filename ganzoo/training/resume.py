@@ -24,7 +24,7 @@ CHANGEABLE = frozenset(
     for name in (
         "images", "minutes", "device", "threads", "graphs", "micro_batch", "on_nan",
         "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "keep_best",
-        "eval_every", "eval_samples",
+        "eval_every", "eval_samples", "stop",
     )
 )  # fmt: skip
 
@@ -106,7 +106,7 @@ def _check_settings(run: Run, plan: Plan) -> None:
 def _is_longer(run: Run, plan: Plan) -> bool:
     """Whether the plan asks for more than the run has."""
     seen, seconds = run.record.get("images", 0), run.record.get("seconds", 0.0)
-    changed = {("train", "images"), ("train", "minutes")} & set(_changed(run, plan))
+    changed = {("train", "images"), ("train", "minutes"), ("train", "stop")} & set(_changed(run, plan))
     more = (plan.train.images or 0) > seen or 60 * (plan.train.minutes or 0) > seconds
     return bool(changed) and more
 

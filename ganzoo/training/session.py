@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from ganzoo.training.compute.device import choose_device
 from ganzoo.training.distributed.ranks import Ranks, other_rank_ended
 from ganzoo.training.loop import Outcome, train_loop
 from ganzoo.training.reporting.recorder import Recorder
-from ganzoo.training.reporting.reporter import NullReporter, Reporter
-from ganzoo.training.reporting.run_record import record_of, recorded_failures, versions
+from ganzoo.training.reporting.reporter import KeptNotes, NullReporter, Reporter
+from ganzoo.training.reporting.run_record import origins, record_of, recorded_failures, versions
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.resume import changes_since, check_resumable, run_progress, usual_path
 from ganzoo.training.scores import RunScores, ScoringFactory
@@ -35,7 +35,7 @@ from ganzoo.training.warm_start import warm_start
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
-_STOPS: tuple[Outcome | None, ...] = (None, "paused", "preempted", "interrupted")
+_STOPS: tuple[Outcome | None, ...] = (None, "done", "paused", "preempted", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,16 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
             where=f"{plan.data.source} in {run.path}",
             fix="restore the data, or start a new run",
         )
+    if setup.phases.conditions.fingerprint != run.record.get("conditions", {}).get("fingerprint", ""):
+        raise DataError(
+            "The table of conditions is not the one that the run was started with.",
+            where=f"{plan.train.conditions} in {run.path}",
+            fix="restore the table, or start a new run",
+        )
     notes = _restore(setup.training, run, context)
+    now = origins(plan)
+    changed = {path: origin for path, origin in now.items() if not origin.startswith("file ")}
+    run.update(origins={**now, **run.record.get("origins", {}), **changed})
     context.reporter.note(f"continuing after {setup.training.images:,} images")
     for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):
         context.reporter.note(text)
@@ -202,14 +211,15 @@ def _restore(training: Training, run: Run, context: RunContext) -> list[str]:
 def _train(
     setup: TrainingSetup, run: Run, context: RunContext, pause_at: int | None, evaluation: RunScores | None
 ) -> Outcome:
-    plan, training, reporter = setup.plan, setup.training, context.reporter
-    interrupts, ranks = context.interrupts, context.ranks
+    plan, training = setup.plan, setup.training
+    context = replace(context, reporter=KeptNotes(context.reporter, run, training))
+    reporter, interrupts, ranks = context.reporter, context.interrupts, context.ranks
     for text in setup.dataset.notes:
         reporter.note(text)
 
     def stop() -> Outcome | None:
         paused = pause_at is not None and training.images >= pause_at
-        wanted = interrupts.reason or ("paused" if paused else None)
+        wanted = interrupts.reason or ("paused" if paused else "done" if recorder.stopped else None)
         return _STOPS[int(ranks.largest(_STOPS.index(wanted))[0])]
 
     def on_smaller_micro_batch(size: int) -> None:
@@ -238,7 +248,10 @@ def _train(
                 _roll_back(error, setup, run, context)
                 recorder.attempt(recorder.rewind)
                 recorder.attempt(recorder.checkpoint)
-        run.update(status=outcome, images=training.images, seconds=round(training.seconds, 3))
+        stopped = recorder.stopped if outcome == "done" and recorder.share < 1.0 else ""
+        run.update(
+            status=outcome, images=training.images, seconds=round(training.seconds, 3), stopped=stopped
+        )
         ranks.wait()
     return outcome
 

@@ -11,6 +11,7 @@ import torch
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
 from ganzoo.data.batches import Batches
+from ganzoo.data.condition_table import open_table
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import SettingsError, UsageError
@@ -151,10 +152,16 @@ def prepare(
         reuse_fakes=plan.train.reuse_fakes,
         joint=joint,
         memory=MicroBatching(at_once, plan.train.pack),
-        conditions=_conditions(plan, networks, dataset),
+        conditions=_conditions(plan, networks, dataset, engine.device),
         replay=replay,
         schedules=_schedules(training, objective),
     )
+    if plan.data.flip and not any("width" in field.axes for field in dataset.fields):
+        raise SettingsError(
+            "data.flip mirrors samples along the axis 'width', which no field of the data has.",
+            where=f"data.flip (from {plan.origin(('data', 'flip'))})",
+            fix="leave it out",
+        )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
     return TrainingSetup(plan, dataset, training, phases, batches)
 
@@ -172,8 +179,8 @@ def _schedules(training: Training, objective: Objective) -> Schedules:
     return Schedules(training.engine.device, numbers)
 
 
-def _conditions(plan: Plan, networks: Networks, dataset: Dataset) -> Conditions:
-    """SettingsError for drawn conditions where no generator reads one."""
+def _conditions(plan: Plan, networks: Networks, dataset: Dataset, device: torch.device) -> Conditions:
+    """SettingsError for drawn conditions where no generator reads one, DataError for an unfit table."""
     if plan.train.conditions == "real":
         return Conditions()
     read = conditions(networks, dataset.info)
@@ -186,10 +193,14 @@ def _conditions(plan: Plan, networks: Networks, dataset: Dataset) -> Conditions:
     fields = {field.name: field for known in read.values() for field in known}
     drawn = [field for field in fields.values() if plan.train.conditions == "uniform" and field.classes]
     uniform = tuple(replace(field, source="uniform", shares=()) for field in drawn)
+    file = plan.train.condition_table
+    table = open_table(file, list(fields.values())) if file else None
     return Conditions(
         names={name: tuple(field.name for field in known) for name, known in read.items()},
         uniform=uniform,
         others=tuple(sorted(fields.keys() - {field.name for field in drawn})),
+        table=Batches(table, seed=plan.train.seed, device=device) if table else None,
+        fingerprint=table.fingerprint if table else "",
     )
 
 

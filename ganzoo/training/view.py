@@ -104,7 +104,7 @@ class GameView:
     def discriminate(self, batch: Batch) -> Batch:
         """The discriminator's outputs in float32, so that losses are computed in full precision.
 
-        With an augmentation, the discriminator gets augmented images.
+        With an augmentation, the discriminator gets augmented samples.
         """
         if self._augmentation is not None and self._images:
             images = {name: batch[name] for name in self._images}

@@ -8,12 +8,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, as_numbers, to_csv, write_bytes
+from ganzoo.api import Field, Media, Preview, as_numbers, to_csv, write_bytes
 
 
 def arrays(config: None = None) -> Media:
     """Factory of `array`."""
     return Media()
+
+
+SHOWN = 12  # rows in a preview
 
 
 class Rows(Media):
@@ -41,6 +44,10 @@ class Rows(Media):
     def describe(self, field: Field) -> str:
         """The number of columns."""
         return f"a row of {len(field.columns)} columns"
+
+    def preview(self, field: Field, samples: NDArray[Any], **options: Any) -> Preview:
+        """The first rows, as a CSV file."""
+        return Preview(suffix=".csv", data=to_csv(field, samples[:SHOWN]))
 
     def write(self, field: Field, samples: NDArray[Any], path: Path, **layout: Any) -> list[Path]:
         """Write a CSV file with a header."""

@@ -1,4 +1,4 @@
-"""Kinds of samples: how fields get one, what a media may do, and which values stand for which numbers."""
+"""Kinds of samples: how fields get one, what a media record may do, which values stand for which numbers."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def test_two_media_for_one_kind(install: Callable[..., Path]) -> None:
 def test_a_media_that_writes_nonsense(install: Callable[..., Path], result: str) -> None:
     install("odd-dist", "odd", ODD.replace("NAME", "odd").replace("RESULT", result))
     kinds = Kinds(load_registry())
-    with pytest.raises(PluginError, match="media 'odd'") as caught:
-        kinds.preview(Field(name="x", kind="odd"), np.zeros((2,)))
+    with pytest.raises(PluginError, match=r"media (record )?'odd'") as caught:
+        kinds.of("odd").preview(Field(name="x", kind="odd"), np.zeros((2,)))
     assert "odd-dist" in caught.value.where
     with pytest.raises(ValueError, match="no such sound"):  # an answer, not a fault of the plugin
         kinds.of("odd").read(Field(name="x"), Path("x"), {})

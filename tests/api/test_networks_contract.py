@@ -165,6 +165,14 @@ def test_networks_that_break_the_contract_are_refused_before_training(
     assert "two-heads" in str(caught.value)
 
 
+def test_forward_may_have_options_of_its_own(install: Install) -> None:
+    changed = PLUGIN.replace("def forward(self, z, label):", "def forward(self, z, label, psi=1.0):")
+    install(
+        "kinds-dist", "kinds", changed.replace("def forward(self, a):", "def forward(self, a, deep=False):")
+    )
+    prepare(resolve("test-ac", load_registry(), overrides={"train.device": "cpu"}))
+
+
 MASKED = {'fields=(Field(name="z"': 'fields=(Field(name="mask", shape=(3,)), Field(name="z"'}
 OTHER = 'generators={"other": Net(module=Affine(3), reads=("a",), writes=("mask",)), "generator": Net'
 

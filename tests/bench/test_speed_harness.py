@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.speed import plain_loop
+from benchmarks.speed import plain_loop, versions
 from benchmarks.speed.loops import endless
 from benchmarks.speed.places import Places
 from benchmarks.speed.roofline import Peaks, measure_peaks
@@ -59,6 +61,29 @@ def test_the_factor_is_the_median_of_ratios_of_the_same_round() -> None:
 
     # A neighbour made the second round four times as slow for both.
     assert factor(result(1, 4, 1), result(2, 8, 3)) == pytest.approx(2)
+
+
+OTHER_VERSION = """
+from time import process_time
+from benchmarks.step_gate import StepGate
+gate = StepGate()
+while True:
+    gate.step(1000)
+    end = process_time() + 0.001
+    while process_time() < end:
+        pass
+"""
+
+
+def test_another_version_trains_in_its_own_checkout(tmp_path: Path) -> None:
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    shutil.copy(versions.ROOT / "benchmarks/speed/step_gate.py", folder)
+    (folder / "contender.py").write_text(OTHER_VERSION)
+    every = versions.ratios(tmp_path, sys.executable, "vanilla", Places(), rounds=2, seconds=0.1)
+    assert len(every) == 2
+    assert all(0 < ratio < 1 for ratio in every)  # it claims a million batches a second
 
 
 # --- the plain loop -------------------------------------------------------------------------------

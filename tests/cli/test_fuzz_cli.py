@@ -102,6 +102,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, list[str] | None]]] = {
             "--pause-at": NUMBERS,
             "--auto-resume": None,
             "--on-nan": ["skip", "rollback", "hope"],
+            "--stop": ["plateau", "indistinguishable", "end", *WORDS],
             "--devices": NUMBERS,
             "--max-restarts": NUMBERS,
             "--dry-run": None,
@@ -109,7 +110,10 @@ COMMANDS: dict[str, tuple[list[str], dict[str, list[str] | None]]] = {
             "--json": None,
         },
     ),
-    "runs": (PATHS, {"--json": None}),
+    "runs": (
+        PATHS,
+        {"--json": None, "--sort": ["score", "images"], "--recipe": WORDS, "--status": ["done", *WORDS]},
+    ),
     "export": (PATHS, {"--uint8": None, "--checkpoint": ["best", *NUMBERS], "--json": None}),
     "generate": (
         PATHS,

@@ -64,6 +64,33 @@ def test_cli_classes_and_walks(folder: Path, tmp_path: Path) -> None:
             assert image.size == (size[0] * 58 + 2, size[1] * 58 + 2)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_cli_walk(folder: Path, tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"walk{suffix}"
+    done = run(folder, "--walk", 8, "-n", 4, "--label", "dog", "-o", target)
+    assert done.exit_code == 0, done.output
+    with Image.open(target) as image:
+        assert image.size == (2 * 58 + 2, 2 * 58 + 2)
+        assert image.n_frames == 8
+        assert image.info["loop"] == 0
+        frames = []
+        for number in range(8):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("L"), np.float32))
+    for number in range(1, 4):  # there and back, in steps
+        assert np.abs(frames[number] - frames[8 - number]).mean() < 3
+        assert np.abs(frames[0] - frames[number]).mean() > 6
+    assert np.abs(frames[0] - frames[4]).mean() > np.abs(frames[0] - frames[1]).mean()
+
+
+def test_cli_walk_of_samples_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "rows.onnx").write_bytes(row_file())
+    done = run(tmp_path / "rows.onnx", "--walk", 4, "-o", tmp_path / "walk.gif")
+    assert isinstance(done.exception, UsageError)
+    assert "cannot be animated" in str(done.exception)
+    assert not (tmp_path / "walk.gif").exists()
+
+
 def test_cli_arrays(folder: Path, tmp_path: Path, generator: Generator) -> None:
     target = tmp_path / "out.npz"
     assert run(folder, "-n", 5, "--seed", 9, "-o", target).exit_code == 0
@@ -92,6 +119,8 @@ def test_cli_rows_become_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (["--columns", 0], "columns"),
         (["-o", "x.gif.gz"], "cannot be written as"),
         (["--interpolate", 1], "interpolations"),
+        (["--walk", 4, "--classes"], "--walk"),
+        (["--walk", 4, "-o", "x.png"], "no animation"),
         (["--seed", -1], "seed"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Architectures with free axes as the source of one plugin: a super-resolver x4 and a net for sound."""
+"""Architectures with free axes as the source of one plugin: for images, sound and series."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ganzoo.api import ArchitectureSpec, ArraySource, DatasetSpec, Field, Net, Networks, RecipeSpec, hookimpl
+from ganzoo.api import (
+    ArchitectureSpec, ArraySource, DataError, DatasetSpec, Field, Net, Networks, RecipeSpec, hookimpl,
+)
 
 IMAGE = ("channel", "height", "width")
 SIDES = {"height": 1, "width": 1}
@@ -32,6 +34,8 @@ class ImageJudge(nn.Module):
         return self.net(high).mean((1, 2, 3))
 
 def enlarging(config, data):
+    if any(b != 4 * a for a, b in zip(data.field("low").shape[1:], data.field("high").shape[1:])):
+        raise DataError("these networks make images 4 times as large")
     return Networks(
         generators={"generator": Net(module=Enlarger(), reads=("low",), writes=("high",))},
         discriminators={"discriminator": Net(module=ImageJudge(), reads=("high",))},
@@ -64,12 +68,44 @@ def voice(config, data):
         free={"sound": {"time": 4}},
     )
 
+class Series(nn.Module):
+    """z (N, t, 4) -> series (N, t, 2), as in RCGAN (Esteban et al. 2017)."""
+    def __init__(self):
+        super().__init__()
+        self.first = nn.GRU(4, 8, batch_first=True)
+        self.last = nn.Linear(8, 2)
+    def forward(self, z):
+        return self.last(self.first(z)[0]).tanh()
+
+class SeriesJudge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.LSTM(2, 8, batch_first=True)
+        self.last = nn.Linear(8, 1)
+    def forward(self, series):
+        return self.last(self.first(series)[1][0][0]).squeeze(1)
+
+def recurrent(config, data):
+    axes = ("time", "column")
+    return Networks(
+        generators={"generator": Net(module=Series(), reads=("z",), writes=("series",))},
+        discriminators={"discriminator": Net(module=SeriesJudge(), reads=("series",))},
+        fields=(Field(name="z", shape=(8, 4), source="normal", axes=axes, free={"time": 1}),),
+        free={"series": {"time": 1}},
+    )
+
+def tables(argument, config=None):
+    rng = np.random.default_rng(0)
+    field = Field(name="series", shape=(8, 2), range=(-1.0, 1.0), axes=("time", "column"))
+    array = rng.uniform(-1, 1, (40, 8, 2)).astype(np.float32)
+    return ArraySource(fields=(field,), arrays={"series": array})
+
 def pictures(argument, config=None):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 256, (40, 3, 6, 8), np.uint8)
     fields = (
-        Field(name="low", shape=(3, 6, 8), range=(-1.0, 1.0), axes=IMAGE),
-        Field(name="high", shape=(3, 24, 32), range=(-1.0, 1.0), axes=IMAGE),
+        Field(name="low", shape=(3, 6, 8), range=(-1.0, 1.0), axes=IMAGE, kind="image"),
+        Field(name="high", shape=(3, 24, 32), range=(-1.0, 1.0), axes=IMAGE, kind="image"),
     )
     return ArraySource(fields=fields, arrays={"low": low, "high": low.repeat(4, 2).repeat(4, 3)})
 
@@ -84,6 +120,7 @@ def ganzoo_architectures():
     return [
         ArchitectureSpec(name="enlarger", summary="x4.", factory=f"{here}:enlarging", needs=("low", "high")),
         ArchitectureSpec(name="voice", summary="Sound.", factory=f"{here}:voice", needs=("sound",)),
+        ArchitectureSpec(name="recurrent", summary="GRU.", factory=f"{here}:recurrent", needs=("series",)),
     ]
 
 @hookimpl
@@ -92,6 +129,7 @@ def ganzoo_datasets():
     return [
         DatasetSpec(name="free-pictures", summary="Pairs.", factory=f"{here}:pictures"),
         DatasetSpec(name="free-sounds", summary="Sound.", factory=f"{here}:sounds"),
+        DatasetSpec(name="free-tables", summary="Series.", factory=f"{here}:tables"),
     ]
 
 @hookimpl
@@ -102,5 +140,6 @@ def ganzoo_recipes():
         )
     return [
         recipe("test-enlarger", "enlarger", "free-pictures"), recipe("test-voice", "voice", "free-sounds"),
+        recipe("test-series", "recurrent", "free-tables"),
     ]
 '''

@@ -139,7 +139,8 @@ def izi(config):
 def points(argument, config=None):
     rng = np.random.default_rng(0)
     point = rng.normal(size=(100, 2)).astype(np.float32) @ np.float32([[1, 0.5], [0, 0.5]])
-    return ArraySource(fields=(Field(name="point", shape=(2,)),), arrays={"point": point}, identity="p")
+    field = Field(name="point", shape=(2,), kind="points")
+    return ArraySource(fields=(field,), arrays={"point": point}, identity="p")
 
 def images(argument, config=None):
     rng = np.random.default_rng(0)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from ganzoo import api
 from ganzoo.api import (
@@ -43,10 +44,14 @@ from ganzoo.api import (
     specs,
 )
 from ganzoo.config.plan import Choice
+from ganzoo.config.resolve import resolve
 from ganzoo.data.open_data import open_dataset, open_held_out
 from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry, factory_of, load_registry
+from ganzoo.runs.checkpoint import read_newest
+from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.session import start
 from ganzoo_datasets.fashion import open_fashion_5k
 from ganzoo_datasets.fashion import open_held_out as open_test_part
 
@@ -215,7 +220,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = load_registry()
     assert (
-        len({item.plugin.name for item in registry.items if item.plugin.dist == "shown"}) == len(whole) == 4
+        len({item.plugin.name for item in registry.items if item.plugin.dist == "shown"}) == len(whole) == 6
     )
     return registry
 
@@ -226,6 +231,25 @@ def test_the_media_of_the_page_writes_what_it_reads(shown: Registry, tmp_path: P
     waves = np.sin(np.linspace(0, 60, 800, dtype=np.float32))[None]
     (path,) = media.write(field, waves, tmp_path / "x.wav")
     assert api.as_floats(field, media.read(field, path, {})) == pytest.approx(waves, abs=1e-3)
+
+
+def test_plugins_of_both_versions_train_to_the_same_weights(shown: Registry, tmp_path: Path) -> None:
+    assert [shown.find(RecipeSpec, f"rings-{n}").plugin.api for n in (1, 2)] == [1, 2]
+    states = []
+    for number in (1, 2):
+        settings = {
+            "train.device": "cpu",
+            "train.images": 512,
+            "train.batch_size": 64,
+            "train.micro_batch": 32,
+        }
+        plan = resolve(f"rings-{number}", shown, overrides=settings)
+        run, _ = start(plan, tmp_path / str(number), NullReporter())
+        assert list((run.path / "samples").glob("*.png"))
+        states.append(read_newest(run.checkpoints)[0])
+    weights = [name for name in states[0] if name.startswith("networks.")]
+    assert weights
+    assert all(torch.equal(states[0][name], states[1][name]) for name in weights)
 
 
 def test_the_metric_and_the_extractor_of_the_page_work(shown: Registry) -> None:

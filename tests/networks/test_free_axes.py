@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ganzoo
@@ -35,7 +36,10 @@ def built(build: str, data: str, *changes: tuple[str, str]) -> Any:
     return names[build](None, info), info
 
 
-@pytest.mark.parametrize(("recipe", "size"), [("test-enlarger", {}), ("test-voice", {"time": 20})])
+@pytest.mark.parametrize(
+    ("recipe", "size"),
+    [("test-enlarger", {}), ("test-voice", {"time": 20}), ("test-series", {"time": 300})],
+)
 def test_it_trains_resumes_exactly_and_is_sampled_at_another_size(
     install: Install, tmp_path: Path, recipe: str, size: dict[str, int]
 ) -> None:
@@ -52,8 +56,11 @@ def test_it_trains_resumes_exactly_and_is_sampled_at_another_size(
     assert states[0] == states[1]
     if size:
         generator = ganzoo.load(ganzoo.export(whole, tmp_path / "bundle"), provider="cpu")
-        assert generator.generate(2, size=size).shape == (2, 1, 20)
-        assert generator.parity["sizes"] == [{"time": 28}, {"time": 36}, {"time": 64}]
+        multiple, tried = generator.multiples["time"], generator.parity["sizes"]
+        assert [size["time"] for size in tried] == [7 * multiple, 9 * multiple, 16 * multiple]
+        made, at = generator.generate(2, size=size), generator.outputs[0].axes.index("time") + 1
+        assert made.shape[at] == size["time"]
+        assert np.isfinite(made).all()
 
 
 def test_free_axes_come_from_the_architecture_and_the_fields() -> None:
@@ -99,6 +106,67 @@ def test_networks_that_cannot_have_the_free_axis(changes: list[tuple[str, str]],
     with pytest.raises(PluginError, match=message):
         check_free_axes(networks, info, "here")
     assert networks.generators["generator"].module.training
+
+
+LOOP = """
+        state, made = z.new_zeros(z.shape[0], 8), []
+        for step in z.unbind(1):
+            state = self.first(step, state)
+            made.append(state)
+        return self.last(torch.stack(made, 1)).tanh()
+"""
+LAYER = "self.last = nn.Linear(8, 2)"
+RETURN = "        return self.last(self.first(z)[0]).tanh()\n"
+
+
+def placed(code: str, call: str) -> list[tuple[str, str]]:
+    """A layer `more` between the recurrent layer and the last one."""
+    return [
+        (LAYER, f"{LAYER}; self.more = {code}"),
+        (RETURN, f"        more = self.more; x = self.first(z)[0]; return self.last({call}).tanh()\n"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            [
+                (LAYER, "self.last = nn.Linear(64, 16)"),
+                (RETURN, "        return self.last(self.first(z)[0].flatten(1))"),
+            ],
+            "the layer 'last', Linear.*fails",
+        ),
+        (placed("nn.Parameter(torch.zeros(8, 8))", "x + more"), "forward of Series fails"),
+        (placed("nn.Sequential(Positions())", "more(x)"), r"the layer 'more.0', Positions\(\), fails"),
+        (placed("nn.BatchNorm1d(8)", "more(x)"), r"the layer 'more', BatchNorm1d\(8,.*fails"),
+        (placed("nn.LayerNorm((8, 8))", "more(x)"), "the layer 'more', LayerNorm.*fails"),
+        (placed("nn.AdaptiveAvgPool2d((8, None))", "more(x)"), "look at the layer 'more', AdaptiveAvgPool2d"),
+        (placed("nn.LSTM(8, 9, proj_size=8)", "more(x)[0]"), "the layer 'more', LSTM.*projections"),
+        (
+            [
+                ("self.first = nn.GRU(4, 8, batch_first=True)", "self.first = nn.GRUCell(4, 8)"),
+                (RETURN, LOOP),
+            ],
+            r"(forward of Series|the layer 'first', GRUCell\(4, 8\),) computes \d+ operations at fewer",
+        ),
+    ],
+)
+def test_recurrent_networks_that_cannot_have_the_free_axis(
+    changes: list[tuple[str, str]], message: str
+) -> None:
+    positions = """
+class Positions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.zeros(8, 8))
+    def forward(self, x):
+        return x + self.table
+
+class Series(nn.Module):"""
+    networks, info = built("recurrent", "tables", ("class Series(nn.Module):", positions), *changes)
+    with pytest.raises(PluginError, match=message):
+        check_free_axes(networks, info, "here")
 
 
 def test_an_axis_that_only_one_size_fits_is_found(install: Install, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The media that come with ganzoo: files of images, points and tables, and values for metrics."""
+"""The media records that come with ganzoo: files of images, points and tables, and values for metrics."""
 
 from __future__ import annotations
 
@@ -110,6 +110,9 @@ def test_rows_are_tables(tmp_path: Path) -> None:
     rows = np.array([[0.1, 0.9], [0.7, 0.2]], np.float32)
     Rows().write(field, rows, tmp_path / "x.csv")
     assert (tmp_path / "x.csv").read_text() == "colour\nblue\nred\n"
+    preview = Rows().preview(field, rows.repeat(20, axis=0))
+    assert preview.suffix == ".csv"
+    assert preview.data.decode().splitlines() == ["colour", *["blue"] * 12]
     assert Rows().metric_values(field, rows).tolist() == [[0, 1], [1, 0]]
     assert Rows().claims(field)
     assert not PointsMedia().claims(field)

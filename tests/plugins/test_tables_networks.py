@@ -184,6 +184,8 @@ def check_card(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code on the card of a table works, and draws conditions as often as the data has them."""
     card = (bundle / "README.md").read_text(encoding="utf-8")
     (words,) = re.findall(r"^ganzoo generate \. (.*)$", card, re.MULTILINE)
+    assert "\n[samples](samples.csv)" in card  # a link: a table is no image
+    (bundle / "samples.csv").unlink()
     with monkeypatch.context() as patch:
         patch.chdir(bundle)
         said = ganzoo("generate", ".", *words.split())

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ganzoo.cli.runs import _status
 from ganzoo.config.plan import Plan
 from ganzoo.errors import UsageError
 from ganzoo.runs.lock import only_process
@@ -39,10 +38,10 @@ def test_a_dead_process_holds_no_lock_and_a_living_one_is_named(tiny: Tiny, tmp_
     with pytest.raises(UsageError, match=f"Another process is training this run: process {pid} on .+, since"):
         start_or_resume(plan, run.path, NullReporter())
     run.update(status="training")
-    assert _status(run) == "training"
+    assert run.status == "training"
     os.kill(pid, signal.SIGKILL)
     assert ended(pid) == -signal.SIGKILL
-    assert _status(run) == "killed"
+    assert run.status == "killed"
     _, outcome = start_or_resume(plan, run.path, NullReporter())
     assert outcome == "done"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,51 @@ def test_save_failures(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         images.save(Image.new("L", (4, 4)), tmp_path / "file" / "grid.png")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pipes of imageio_ffmpeg
+@pytest.mark.parametrize("suffix", images.ANIMATIONS)
+def test_animations(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".mp4":
+        pytest.importorskip("imageio_ffmpeg")
+    path = tmp_path / f"moving{suffix}"
+    frames = [
+        Image.new("RGBA", (21, 30), (0, 0, 0, 0)),
+        Image.new("L", (20, 10), 40),
+        Image.new("RGB", (9, 9)),
+    ]
+    images.save_animation(frames, path, 0.5)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    if suffix == ".mp4":
+        import imageio_ffmpeg
+
+        reader = imageio_ffmpeg.read_frames(str(path))
+        about = next(reader)
+        assert about["size"] == (22, 30)
+        assert about["fps"] == pytest.approx(2)
+        shown = [np.frombuffer(data, np.uint8).reshape(30, 22, 3) for data in reader]
+    else:
+        shown = []
+        with Image.open(path) as back:
+            for number in range(back.n_frames):
+                back.seek(number)
+                shown.append(np.asarray(back.convert("RGB")))
+                assert back.info["duration"] == 500
+    assert [frame.shape for frame in shown] == [(30, 22, 3)] * 3
+    assert shown[0].min() > 250  # transparent parts are white
+    assert abs(int(shown[1][4, 10].mean()) - 40) < 12
+
+
+def test_animations_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = Image.new("L", (4, 4))
+    with pytest.raises(UsageError, match=r"use \.gif"):
+        images.save_animation([frame], tmp_path / "moving.png", 1)
+    with pytest.raises(UsageError, match="no images"):
+        images.save_animation([], tmp_path / "moving.gif", 1)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UsageError, match=r"ganzoo\[video\]"):
+        images.save_animation([frame], tmp_path / "moving.mp4", 1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_images_of_several_kinds_stand_side_by_side() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ganzoo import testing
+from ganzoo.api import DataError
 from ganzoo.registry.registry import load_registry
 from ganzoo.testing.check import CHECKS
 from ganzoo.testing.pytest_suite import PluginSuite, _session
 from ganzoo.testing.runner import check_plugin, fields_of, session_of
+from tests.plugins.test_datasets import write_idx
 
 Install = Callable[..., Path]
 
@@ -199,10 +203,146 @@ SKETCHES: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
+RECORDS = '''
+"""Data, media, an extractor, a classifier and a metric that the kit has nothing to say against."""
+import numpy as np
+from PIL import Image
 
-def failures(name: str) -> dict[str, str]:
+from ganzoo.api import (
+    ArraySource, DataError, DatasetSpec, ExtractorSpec, Field, Media, MediaSpec, MetricSpec, Preview,
+    as_floats, encode_image, hookimpl, write_bytes,
+)
+
+GANZOO_API_VERSION = 2
+WAVE = Field(name="wave", shape=(16,), kind="wave", range=(-1.0, 1.0), axes=("time",), free={"time": 4})
+LABEL = Field(name="label", dtype="int64", classes=("slow", "fast"))
+
+def waves(seed):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, 200)
+    turns = np.arange(16) / 16 * (1 + labels[:, None]) + random.random((200, 1))
+    heights = np.sin(2 * np.pi * turns).astype(np.float32)
+    return ArraySource(fields=(WAVE, LABEL), arrays={"wave": heights, "label": labels})
+
+def open_waves(argument, config):
+    if argument not in ("1", "2"):
+        raise DataError("There are no such waves.")
+    return waves(int(argument))
+
+def open_held_out(argument, config):
+    return waves(9)
+
+class Waves(Media):
+    suffixes, reads = (".wave",), (".wave",)
+    def __init__(self, config=None):
+        pass
+    def check(self, field):
+        if len(field.shape) != 1 or field.range != (-1.0, 1.0):
+            raise ValueError("a wave has one axis and the range -1..1")
+    # media: methods
+    def preview(self, field, samples, **options):
+        pixels = np.rint(127.5 * (as_floats(field, samples) + 1)).astype(np.uint8)
+        # media: preview
+        return Preview(suffix=".png", data=encode_image(Image.fromarray(pixels), ".png"))
+    def write(self, field, samples, path, **options):
+        write_bytes(path, b"wave" + np.rint(as_floats(field, samples) * 32767).astype("<i2").tobytes())
+        return [path]
+    def read(self, field, path, options):
+        content = path.read_bytes()
+        if content[:4] != b"wave":
+            raise ValueError("no waves")
+        return np.frombuffer(content[4:], "<i2").reshape(-1, *field.shape) / 32767
+
+class Heights:
+    identity, protocol = "the first heights", "heights as they are"
+    def __init__(self, config):
+        pass
+    def __call__(self, pixels):
+        features = pixels[:, :4].astype(np.float32)
+        # extractor: features
+        return features
+
+class Nearest(Heights):
+    def __init__(self, config, data):
+        features = self(data.pixels)
+        self.means = np.stack([features[data.labels[:, 0] == k].mean(0) for k in range(data.classes)])
+        self.accuracy = float((self.probabilities(data.test_pixels).argmax(2) == data.test_labels).mean())
+    def probabilities(self, pixels):
+        weights = 1 / (1e-3 + np.square(self(pixels)[:, None] - self.means).sum(2))
+        return (weights / weights.sum(1, keepdims=True))[:, None]
+
+def distance(config):
+    def score(comparison):
+        fake, real = comparison.fake.features, comparison.real.features
+        # metric: read
+        return {"mean_distance": float(np.linalg.norm(fake.mean(0) - real.mean(0)))}
+    return score
+
+@hookimpl
+def ganzoo_datasets():
+    return [DatasetSpec(name="wave", summary="Waves.", factory=f"{__name__}:open_waves", argument="NUMBER",
+                        held_out=f"{__name__}:open_held_out")]
+
+@hookimpl
+def ganzoo_media():
+    return [MediaSpec(name="wave", summary="Waves.", factory=f"{__name__}:Waves")]
+
+@hookimpl
+def ganzoo_extractors():
+    return [
+        ExtractorSpec(name="heights", summary="Heights.", factory=f"{__name__}:Heights", kinds=("wave",),
+                      distance="heights"),
+        ExtractorSpec(name="nearest", summary="Means.", factory=f"{__name__}:Nearest", kinds=("wave",),
+                      distance="nearest", trained=True),
+    ]
+
+@hookimpl
+def ganzoo_metrics():
+    return [MetricSpec(name="distance", summary="Of means.", factory=f"{__name__}:distance",
+                       needs=("wave",), better={"mean_distance": "lower"})]
+'''  # fmt: skip
+
+RECORD_SKETCHES: dict[str, dict[str, str]] = {
+    "says-what-it-needs": {'raise DataError("There are no such waves.")': 'argument = "1"'},
+    "opens-as-declared": {'classes=("slow", "fast")': 'classes=("slow",)'},
+    "same-data-each-time": {"default_rng(seed)": "default_rng()"},
+    "held-out-is-other-data": {"waves(9)": "waves(int(argument))"},
+    "knows-its-fields": {"# media: methods": "def claims(self, field):\n        return True"},
+    "previews-are-files": {'data=encode_image(Image.fromarray(pixels), ".png")': 'data=b""'},
+    "writes-files": {"return [path]": 'return [path.rename(path.with_suffix(".wav"))]'},
+    "reads-what-it-writes": {" / 32767": " / -32767"},
+    "refuses-broken-files": {'if content[:4] != b"wave"': "if False"},
+    "same-samples-same-files, changed": {"# media: preview": "samples *= 0.5"},
+    "same-samples-same-files": {'".png")': '".png") + np.random.bytes(8)'},
+    "features-are-vectors": {"# extractor: features": "features = features.astype(np.float64)"},
+    "features-need-no-batch": {"# extractor: features": "features = features - features.mean(0)"},
+    "same-samples-same-features": {
+        "# extractor: features": "features = features + np.float32(1e-5 * np.random.rand())"
+    },
+    "same-samples-same-features, changed": {"# extractor: features": "pixels[:] = 0"},
+    "needs-exist": {'needs=("wave",)': 'needs=("wave", "smell")'},
+    "needs-are-enough": {"# metric: read": "comparison.fake.labels[0]"},
+    "same-samples-same-scores": {"# metric: read": "fake = fake + 1e-6 * np.random.rand()"},
+    "same-samples-same-scores, changed": {"# metric: read": "fake[0] = fake[1]"},
+    "better-is-true, no such score": {'"mean_distance": "lower"': '"distance": "lower"'},
+    "better-is-true, not the best": {'return {"mean_distance": ': 'return {"mean_distance": 9 - '},
+    "writes-files, empty": {
+        'write_bytes(path, b"wave" + np.rint(as_floats(field, samples) * 32767).astype("<i2").tobytes())':
+            'write_bytes(path, b"")'
+    },
+    "held-out-is-other-data, fields": {
+        "return waves(9)": "source = waves(9)\n"
+        "    return ArraySource(fields=(WAVE,), arrays={'wave': source.arrays['wave']})"
+    },
+    "better-is-true": {'"mean_distance": "lower"': '"mean_distance": "higher"'},
+}  # fmt: skip
+GIVEN = ("wave:1",)
+
+
+def failures(name: str, sources: Sequence[str] = ()) -> dict[str, str]:
     """The text of each failed check."""
-    return {result.check: result.text for result in check_plugin(name) if result.status == "failed"}
+    results = check_plugin(name, sources=sources)
+    return {result.check: result.text for result in results if result.status == "failed"}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -212,7 +352,8 @@ def test_every_built_in_passes(name: str) -> None:
 
 def test_a_good_plugin_passes(install: Install) -> None:
     install("good-dist", "good", PLUGIN)
-    results = list(check_plugin("good"))
+    install("records", "records", RECORDS)
+    results = [*check_plugin("good"), *check_plugin("records", sources=GIVEN)]
     assert [result for result in results if result.status == "failed"] == []
     assert {result.check for result in results} == set(CHECKS)
     assert {result.check for result in results if result.status == "skipped"} <= {
@@ -221,18 +362,18 @@ def test_a_good_plugin_passes(install: Install) -> None:
 
 
 def test_each_check_has_a_plugin_that_fails_it() -> None:
-    assert set(SKETCHES) == set(CHECKS)
+    assert {name.partition(",")[0] for name in SKETCHES | RECORD_SKETCHES} == set(CHECKS)
 
 
-@pytest.mark.parametrize("check", sorted(SKETCHES))
+@pytest.mark.parametrize("check", sorted(SKETCHES | RECORD_SKETCHES))
 def test_a_bad_plugin_fails_its_check_and_no_other(install: Install, check: str) -> None:
-    source = PLUGIN
-    for old, new in SKETCHES[check].items():
+    source, sources = (PLUGIN, ()) if check in SKETCHES else (RECORDS, GIVEN)
+    for old, new in (SKETCHES | RECORD_SKETCHES)[check].items():
         assert old in source
         source = source.replace(old, new)
     install("bad", "bad", source)
-    found = failures("bad")
-    assert set(found) == {check}, found
+    found = failures("bad", sources)
+    assert set(found) == {check.partition(",")[0]}, found
 
 
 @pytest.mark.parametrize("name", testing.__all__)
@@ -324,3 +465,96 @@ def test_a_check_that_needs_a_failed_one_is_no_pass(install: Install) -> None:
     assert blocked
     with pytest.raises(pytest.skip.Exception, match="needs"):
         suite().test_plugin(next(case for case in _session(suite).cases if str(case) == str(blocked[0])))
+
+
+OTHERS = """
+from ganzoo.api import DatasetSpec, RecipeSpec, hookimpl
+
+GANZOO_API_VERSION = 2
+
+
+def crash(argument, config):
+    raise RuntimeError("this package is broken")
+
+
+@hookimpl
+def ganzoo_datasets():
+    return [DatasetSpec(name="crash", summary="Crashes.", factory=f"{__name__}:crash")]
+
+
+@hookimpl
+def ganzoo_recipes():
+    common = {"summary": "Broken.", "architecture": "volumes", "loss": "non-saturating"}
+    return [
+        RecipeSpec(name="a-crash", data="crash", **common),
+        RecipeSpec(name="a-missing", data="nowhere", **common),
+        RecipeSpec(name="a-typo", data="volumes", settings={"train.imges": 5}, **common),
+    ]
+"""
+
+
+def test_broken_recipes_of_another_package_do_not_fail_mine(install: Install) -> None:
+    install("others", "others", OTHERS)
+    install("volumes", "volumes", VOLUMES)
+    assert failures("volumes") == {}
+    assert set(failures("others")) == {"opens-as-declared", "resolves", "trains"}
+
+
+# --- data that the kit must be told ---------------------------------------------------------------
+
+
+def test_a_dataset_that_needs_a_path_is_no_pass_without_it(install: Install) -> None:
+    install("records", "records", RECORDS)
+    results = {(r.target, r.check): r for r in check_plugin("records")}
+    opened = results["dataset wave", "opens-as-declared"]
+    assert (opened.status, opened.text) == ("skipped", "it needs data: --data wave:NUMBER")
+    for target, check in (("media wave", "knows-its-fields"), ("metric distance", "needs-are-enough")):
+        assert results[target, check].status == "failed"
+        assert "--data SOURCE" in results[target, check].text
+
+
+def test_the_suite_gives_data_to_datasets_and_media(install: Install) -> None:
+    install("records", "records", RECORDS)
+    suite = type("Suite", (PluginSuite,), {"plugin": "records", "sources": GIVEN})
+    session = _session(suite)
+    assert {case.check.stage for case in session.cases} >= {"dataset", "media", "extractor", "metric"}
+    for case in session.cases:
+        if case.target.stage == "dataset":
+            suite().test_plugin(case)
+
+
+def test_data_of_another_plugin_that_cannot_be_opened_is_an_error(install: Install) -> None:
+    install("records", "records", RECORDS)
+    with pytest.raises(DataError, match="no toy distribution"):
+        session_of("records", sources=("toy:nothing",))
+    assert set(failures("records", ("wave:3",))) >= {"opens-as-declared"}
+
+
+@pytest.mark.parametrize("source", ["npy", "npz", "folder", "pairs", "unpaired", "idx", "csv"])
+def test_the_built_in_datasets_of_files_pass(source: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    path = tmp_path / "data"
+    if source == "csv":
+        rows = [f"{a:.3f},{a * b:.3f},{'red' if b > 1 else 'green'}" for a, b in random.gamma(2, 1, (90, 2))]
+        path.write_text("\n".join(["x,y,colour", *rows]))
+    elif source in ("npy", "npz"):
+        path = path.with_suffix(f".{source}")
+        rows = random.normal(size=(40, 3)).astype(np.float32)
+        np.save(path, rows) if source == "npy" else np.savez(path, x=rows)
+    elif source == "idx":
+        path.mkdir()
+        for split in ("train", "t10k"):
+            write_idx(path / f"{split}-images-idx3-ubyte", random.integers(0, 256, (30, 9, 9), np.uint8))
+            write_idx(path / f"{split}-labels-idx1-ubyte", random.integers(0, 4, 30).astype(np.uint8))
+    else:
+        for side in ("a", "b"):
+            (path / side).mkdir(parents=True)
+            for name in range(12):
+                Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(
+                    path / side / f"{name}.png"
+                )
+    plugin = "tables" if source == "csv" else "datasets"
+    session = session_of(plugin, sources=(f"{source}:{path}",))
+    results = [session.result(case) for case in session.cases if str(case.target) == f"dataset {source}"]
+    assert [result for result in results if result.status == "failed"] == []
+    assert {"opens-as-declared", "same-data-each-time"} <= {r.check for r in results if r.status == "passed"}

@@ -15,7 +15,9 @@ import ganzoo
 from ganzoo.cli.generate import command
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
-from ganzoo.errors import SettingsError, UsageError
+from ganzoo.data.condition_table import open_table
+from ganzoo.errors import DataError, SettingsError, UsageError
+from ganzoo.fields import Field
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
@@ -66,7 +68,7 @@ def data(argument, config=None):
         "label": np.repeat([0, 1, 2], [150, 40, 10]),
     }
     fields = (
-        Field(name="point", shape=(2,)), Field(name="marks", shape=(4,), range=(0.0, 1.0)),
+        Field(name="point", shape=(2,), kind="points"), Field(name="marks", shape=(4,), range=(0.0, 1.0)),
         Field(name="angle", shape=(1,), range=(-1.0, 1.0)),
         Field(name="label", dtype="int64", classes=("common", "rare", "rarest")),
     )
@@ -142,8 +144,10 @@ def test_where_conditions_of_generated_samples_come_from(
     assert shares.tolist() == pytest.approx(wanted, abs=0.08)
 
 
-@pytest.mark.parametrize("conditions", ["real", "shares", "uniform"])
+@pytest.mark.parametrize("conditions", ["real", "shares", "uniform", "table"])
 def test_it_trains_resumes_exports_and_is_sampled(install: Install, tmp_path: Path, conditions: str) -> None:
+    if conditions == "table":
+        conditions = f"table:{written(tmp_path / 'table.csv', HEAD, *ROWS)}"
     plan = plan_of(install, conditions, **{"train.n_critic": 2})
     registry = load_registry()
     whole, _ = start(plan, tmp_path / "whole", NullReporter())
@@ -171,10 +175,12 @@ def test_it_trains_resumes_exports_and_is_sampled(install: Install, tmp_path: Pa
         assert np.load(out)["point"].shape == (count, 2)
 
 
-@pytest.mark.parametrize("conditions", ["shares", "uniform"])
+@pytest.mark.parametrize("conditions", ["shares", "uniform", "table"])
 def test_drawn_conditions_do_not_depend_on_micro_batches(
     install: Install, tmp_path: Path, conditions: str
 ) -> None:
+    if conditions == "table":
+        conditions = f"table:{written(tmp_path / 'table.csv', HEAD, *ROWS)}"
     plans = [plan_of(install, conditions), plan_of(install, conditions, **{"train.micro_batch": 4})]
     states = []
     for number, plan in enumerate(plans):
@@ -183,6 +189,121 @@ def test_drawn_conditions_do_not_depend_on_micro_batches(
     for name, value in states[0].items():
         if name.startswith("networks."):
             torch.testing.assert_close(states[1][name], value, rtol=1e-4, atol=1e-5)
+
+
+# --- from a table ---
+
+FIELDS = (
+    Field(name="label", dtype="int64", classes=("common", "rare", "rarest")),
+    Field(name="marks", shape=(4,), range=(0.0, 1.0)),
+    Field(name="angle", shape=(1,), range=(-1.0, 1.0)),
+)
+HEAD = "angle,label,marks.0,marks.1,marks.2,marks.3,weight"
+ROWS = ("-0.5,common,1,0,0,0,6", "0.25,rarest,0,1,0,0.5,3", "1,1,0,0,1,0,0.9", "0,rare,0,0,0,0,0")
+WEIGHTS = np.array([6, 3, 0.9, 0])
+
+
+def written(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_each_row_of_a_table_comes_as_often_as_its_weight_says(
+    install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "table.csv", HEAD, *ROWS)
+    table = open_table(file, FIELDS)
+    assert table.count >= 4096
+    setup = prepare(plan_of(install, f"table:{file}"))
+    drawn = setup.phases.conditions.table
+    assert drawn is not None
+    for epoch in range(3):
+        made = drawn.take("conditions", epoch * table.count, table.count)
+        counts = [int((made["angle"] == angle).sum()) for angle in (-0.5, 0.25, 1, 0)]
+        np.testing.assert_allclose(counts, table.count * WEIGHTS / WEIGHTS.sum(), atol=1)
+    views = seen(setup, monkeypatch)
+    for turn in range(20):
+        names, real = setup.phases.conditions.others, setup.batches.take("discriminator", 8 * turn, 8)
+        setup.phases.discriminator(real, 8, 0, True, drawn.take("conditions", 8 * turn, 8, names))
+    rows = {
+        (float(a), int(k), *map(float, m))
+        for _, _, fake in views
+        for a, k, m in zip(fake["angle"], fake["label"], fake["marks"], strict=True)
+    }
+    assert rows == {(-0.5, 0, 1, 0, 0, 0), (0.25, 2, 0, 1, 0, 0.5), (1, 1, 0, 0, 1, 0)}
+
+
+def test_an_archive_is_the_same_table_and_weights_may_be_left_out(tmp_path: Path) -> None:
+    one = open_table(written(tmp_path / "a.csv", HEAD, *ROWS), FIELDS)
+    arrays = {
+        "label": np.array([0, 2, 1, 1]),
+        "angle": np.array([[-0.5], [0.25], [1], [0]]),
+        "marks": np.array([[1, 0, 0, 0], [0, 1, 0, 0.5], [0, 0, 1, 0], [0, 0, 0, 0]]),
+    }
+    np.savez(tmp_path / "b.npz", **arrays, weight=WEIGHTS)
+    assert open_table(tmp_path / "b.npz", FIELDS).fingerprint == one.fingerprint
+    np.savez(tmp_path / "c.npz", **arrays)
+    other = open_table(tmp_path / "c.npz", FIELDS)
+    assert other.weights is None
+    assert np.bincount(other.arrays["label"]).tolist() == [1024, 2048, 1024]
+    many = written(tmp_path / "many.csv", "angle", *(f"{value}" for value in np.linspace(-1, 1, 5000)))
+    assert open_table(many, FIELDS[2:]).count == 5000
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ((), "its columns are none; the conditions are label, marks.0, .*, angle"),
+        ((HEAD,), "at least one"),
+        ((HEAD.replace("angle", "angel"), *ROWS), "its columns are angel, label"),
+        ((f"{HEAD},more", *(f"{row},1" for row in ROWS)), "its columns are .*, more;"),
+        ((HEAD.replace(",marks.3", ""), *(row.replace(",0,", ",", 1) for row in ROWS)), "its columns are"),
+        ((HEAD.replace("marks.3", "marks.2"), *ROWS), "its columns are"),
+        ((HEAD, ROWS[0], "0,common,1"), "row 2 has 3 values for 7 columns"),
+        ((HEAD, ROWS[0].replace("common", "odd")), "no class 'odd'.*the classes are: 0 common"),
+        ((HEAD, ROWS[0].replace("common", "3")), "values 3..3 for 3 classes.*'label'"),
+        ((HEAD, ROWS[0].replace("-0.5", "nan")), "not finite.*'angle'"),
+        ((HEAD, ROWS[0].replace("-0.5", "-1.5")), "outside the range -1..1.*'angle'"),
+        ((HEAD, ROWS[0].replace("-0.5", "left")), "could not convert string to float: 'left'"),
+        ((HEAD, ROWS[0][:-1] + "-1"), "one finite number of 0 or more"),
+        ((HEAD, ROWS[3]), "one finite number of 0 or more"),
+    ],
+)
+def test_tables_that_are_refused(
+    install: Install, tmp_path: Path, lines: tuple[str, ...], message: str
+) -> None:
+    file = written(tmp_path / "bad.csv", *lines)
+    with pytest.raises(DataError, match=f"(?s){message}") as caught:
+        start(plan_of(install, f"table:{file}"), tmp_path / "run", NullReporter())
+    assert "bad.csv" in caught.value.where
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_and_names_that_are_refused(install: Install, tmp_path: Path) -> None:
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 cut off")
+    np.savez(tmp_path / "shape.npz", label=np.zeros(2, int), marks=np.zeros((2, 3)), angle=np.zeros((2, 1)))
+    for name, message in (("none.csv", "No such file"), ("bad.npz", ""), ("shape.npz", r"shape \(3,\)")):
+        with pytest.raises(DataError, match=f"(?s){message}.*{name}"):
+            prepare(plan_of(install, f"table:{tmp_path / name}"))
+    for value in ("table", "table:", "tables:x.csv", "median"):
+        with pytest.raises(SettingsError, match="real, shares, uniform or table:FILE"):
+            plan_of(install, value)
+
+
+def test_a_run_goes_on_with_its_table_only(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "table.csv", HEAD, *ROWS)
+    monkeypatch.chdir(tmp_path)
+    run, _ = start(plan_of(install, "table:table.csv"), tmp_path / "run", NullReporter(), pause_at=64)
+    assert run.record["conditions"]["source"] == "table:table.csv"
+    monkeypatch.chdir("/")
+    plan = resolve(str(run.settings_file), load_registry())
+    written(file, HEAD, *ROWS[:2])
+    with pytest.raises(DataError, match="not the one that the run was started with"):
+        resume(Run.open(run.path), plan, NullReporter())
+    written(file, HEAD, *ROWS)
+    assert resume(Run.open(run.path), plan, NullReporter())[1] == "done"
 
 
 def test_samples_that_are_reused_keep_their_conditions(

@@ -15,16 +15,13 @@ from torch import nn
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import OptimizerSettings
-from ganzoo.errors import DivergedError, SettingsError
+from ganzoo.errors import DivergedError
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.player import Player
-from ganzoo.training.reporting import diagnostics as watching
-from ganzoo.training.reporting.diagnostics import FEWEST, Diagnostics
 from ganzoo.training.reporting.recorder import CHECK_EVERY
 from ganzoo.training.reporting.reporter import NullReporter
-from ganzoo.training.reporting.sample_grids import spread
 from ganzoo.training.session import resume, start, start_or_resume
 from ganzoo.training.setup import prepare
 from ganzoo.training.step_snapshot import StepSnapshot
@@ -243,70 +240,5 @@ def test_a_learning_rate_of_a_thousand_is_noticed(tmp_path: Path, registry: Regi
     reporter = NullReporter()
     with contextlib.suppress(DivergedError):
         start(plan, tmp_path / "run", reporter)
-        signs = ("very large steps", "drift apart", "hardly learns", "nearly alike")
-        assert any(sign in note for note in reporter.notes for sign in signs)
+        assert any("sizes are absurd" in note for note in reporter.notes)
     assert all(line["images"] <= 8 * 200 for line in Run.open(tmp_path / "run").log()) or reporter.notes
-
-
-# --- going wrong ----------------------------------------------------------------------------------
-
-CALM = {
-    "gradient_norm_generator": 1.0,
-    "gradient_norm_discriminator": 2.0,
-    "score_real": 1.0,
-    "score_fake": 0.5,
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"gradient_norm_generator": 1e-4}, ["generator hardly learns", "lower discriminator.lr"]),
-        (
-            {"gradient_norm_discriminator": 1e3},
-            ["discriminator takes very large steps", "lower learning rates"],
-        ),
-        ({"score_fake": -900.0}, ["drift apart", "discriminator is too strong"]),
-    ],
-)
-def test_what_goes_wrong_is_said_once_and_in_words(change: dict[str, float], words: list[str]) -> None:
-    watch = Diagnostics()
-    for _ in range(FEWEST):
-        assert watch.look(CALM) == []
-    (said,) = watch.look({**CALM, **change})
-    assert all(word in said for word in words)
-    assert watch.look({**CALM, **change}) == []
-
-
-def test_samples_that_are_alike_are_called_so() -> None:
-    watch = Diagnostics()
-    assert watch.look_at_samples(0.05, 1000, 0.1) == [], "too early to tell"
-    assert watch.look_at_samples(0.5, 100, 0.1) == [], "too early to tell"
-    assert watch.look_at_samples(0.5, 1000, 0.9) == []
-    (said,) = watch.look_at_samples(0.5, 1000, 0.1)
-    assert "nearly alike" in said
-
-
-def test_spread_is_a_share_of_what_real_samples_show() -> None:
-    generator = torch.Generator().manual_seed(0)
-    real = torch.randn(64, 3, 4, generator=generator).numpy()
-    assert spread(real, real) == pytest.approx(1.0)
-    assert spread(real / 4, real) == pytest.approx(0.25)
-    assert spread(real[:1].repeat(64, 0), real) == pytest.approx(0.0)
-    assert spread(real, None) is None
-    assert spread(real, real[:1].repeat(64, 0)) is None
-
-
-def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A generator that does not learn makes the same gray for every latent."""
-    reporter = NullReporter()
-    monkeypatch.setattr(watching, "FEWEST_CYCLES", 1)
-    plan = tiny("dcgan", **{"generator.lr": 0.0, "ema.half_life": 0})
-    run, _ = start(plan, tmp_path / "run", reporter)
-    assert sum("nearly alike" in note for note in reporter.notes) == 1
-    assert any(line.get("sample_spread", 1) < 0.3 for line in run.log())
-
-
-def test_keep_best_names_an_order_and_a_value(tiny: Tiny) -> None:
-    with pytest.raises(SettingsError, match="min:NAME or max:NAME"):
-        tiny("vanilla", **{"train.keep_best": "fed"})

@@ -22,7 +22,7 @@ from ganzoo.api import Batch
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import EmaSettings, OptimizerSettings
-from ganzoo.errors import DataError, DivergedError, FailedError, StorageError, UsageError
+from ganzoo.errors import DataError, DivergedError, FailedError, SettingsError, StorageError, UsageError
 from ganzoo.registry.registry import Registry
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import read_newest
@@ -202,9 +202,7 @@ def test_learning_rates() -> None:
     assert learning_rate(exponential, 0.0, 250_000) == pytest.approx(0.1 / math.e, rel=1e-5)
     assert learning_rate(exponential, 0.0, 10**8) == 1e-6
     rising = OptimizerSettings(momentum=0.5, momentum_final=0.7, momentum_images=100)
-    assert [momentum(rising, 0.0, images) for images in (0, 50, 100, 500)] == pytest.approx(
-        [0.5, 0.6, 0.7, 0.7]
-    )
+    assert [momentum(rising, images) for images in (0, 50, 100, 500)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
 
 
 def test_average_has_its_half_life_and_copies_counters() -> None:
@@ -365,7 +363,14 @@ def test_an_exception_in_mid_run_is_named_and_noted(
     with pytest.raises(FailedError, match="more than 1 value") as caught:
         start(plan, tmp_path / "run", NullReporter())
     assert caught.value.exit_code == 1
+    assert "no checkpoint was written yet" in str(caught.value)
     assert Run.open(tmp_path / "run").record["status"] == "failed"
+
+
+def test_mirroring_needs_a_width(registry: Registry) -> None:
+    plan = resolve("vanilla", registry, overrides={"data.source": "toy:ring", "data.flip": True})
+    with pytest.raises(SettingsError, match=r"data\.flip mirrors samples along the axis 'width'"):
+        prepare(plan)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

@@ -96,12 +96,8 @@ def _first(value: Value) -> int | str:
 
 
 def _fits(value: Value, field: Field, layouts: Mapping[str, str]) -> bool:
-    # None for a free axis, which has a name in the graph
-    axes = field.axes or ("",) * len(field.shape)
-    shape = tuple(None if axis in field.free else size for axis, size in zip(axes, field.shape, strict=True))
     pixels = field.name in layouts
-    if pixels:
-        shape = (*shape[1:], *shape[:1])
+    shape = (*field.sizes[1:], *field.sizes[:1]) if pixels else field.sizes
     if value.data_type != _NUMBERS["uint8" if pixels else field.dtype]:
         return False
     if value.dims is None:

@@ -100,22 +100,22 @@ def memory_is_flat(target: RecipeTarget) -> None:
 @check("recipe", "trains")
 def graph_is_plain(target: RecipeTarget) -> None:
     """The ONNX graph is valid, and has no random, ScatterND or control-flow operators."""
-    for part in target.exported.values():
-        check_structure(part.graph)
+    for graph, _ in target.exported.values():
+        check_structure(graph)
 
 
 @check("recipe", "graph-is-plain")
 def graph_is_as_declared(target: RecipeTarget) -> None:
     """The inputs and outputs of the graph have the names, types and shapes of the fields."""
-    for part in target.exported.values():
-        check_signature(part.graph, part.inputs, part.outputs)
+    for graph, part in target.exported.values():
+        check_signature(graph, part.inputs, part.outputs)
 
 
 @check("recipe", "graph-is-as-declared")
 def graph_equals_torch(target: RecipeTarget) -> None:
     """Onnxruntime and torch agree at batches of 1, 2, 7 and 64: the graph depends on no traced shape."""
-    for part in target.exported.values():
-        measure_parity(part.graph, part.net.module, part.inputs, part.outputs)
+    for graph, part in target.exported.values():
+        measure_parity(graph, part.net.module, part.inputs, part.outputs)
 
 
 _SAMPLE = """

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: log lines, sample images, checkpoints, reports.
+"""What a run writes while it trains: log lines, samples, checkpoints, reports.
 
 The recorder decides from the progress of the run what is due after a cycle; it never changes training.
 With several ranks, the main one writes; the others take part in what needs all of them.
@@ -10,14 +10,15 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ganzoo.config.plan import Plan
-from ganzoo.config.schedule import number_at
+from ganzoo.config.schedule import options_at
 from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
-from ganzoo.training.reporting.diagnostics import Diagnostics
+from ganzoo.training.reporting.diagnostics import Diagnostics, Finding
 from ganzoo.training.reporting.reporter import Reporter
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.scores import RunScores
@@ -68,7 +69,10 @@ class Recorder:
         self._scores: Mapping[str, float] = {}
         self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
         past = [line for line in self.run.log() if line["images"] <= training.images]
-        self._diagnostics = Diagnostics(line["values"] for line in past)
+        self._found = [
+            note for note in self.run.record.get("findings", ()) if note["images"] <= training.images
+        ]
+        self._diagnostics = Diagnostics(self.plan, past, (note["kind"] for note in self._found))
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
         if self._is_main and self._log.exists():
             # Remove lines that will be written again, and a line that a crash cut off.
@@ -78,6 +82,11 @@ class Recorder:
     def share(self) -> float:
         """How much of the run is done, in 0..1."""
         return self.plan.train.share(self.training.images, self.training.seconds)
+
+    @property
+    def stopped(self) -> str:
+        """The value of `train.stop`, if the run should end because of it."""
+        return self.plan.train.stop if self._diagnostics.ends else ""
 
     def elapsed(self) -> float:
         """Seconds of training, including those before a resume; the same on all ranks if they end the run."""
@@ -112,6 +121,8 @@ class Recorder:
         training = self.training
         now, (then, images) = time.perf_counter(), self._tick
         values = training.meter.read()
+        for role in ("generator", "discriminator"):
+            values[f"parameter_rms_{role}"] = float(getattr(training, role).rms())
         self._check(values)
         record: dict[str, Any] = {
             "images": training.images,
@@ -126,10 +137,11 @@ class Recorder:
             record["sample_spread"] = round(self._spread, 4)
         if self._scores:
             record["scores"] = dict(self._scores)
-        self._note_all(self._diagnostics.look(values))
+        found = self._diagnostics.look(record)
         if self._is_main:
             append_line(self._log, json.dumps(record))
         self.reporter.tick(record)
+        self._note_all(found)
 
     def finish(self) -> None:
         """Save the run. StorageError when the checkpoint cannot be written."""
@@ -139,7 +151,7 @@ class Recorder:
             self.attempt(self.sample)
 
     def sample(self) -> None:
-        """Write images of the generators' samples for the fixed inputs."""
+        """Write previews of the generators' samples for the fixed inputs."""
         if self._is_main:
             self._spread = self.samples.draw()
             self._note_all(self._diagnostics.look_at_samples(self._share, self.training.steps, self._spread))
@@ -173,7 +185,7 @@ class Recorder:
             )
 
     def real(self) -> None:
-        """Write images of real samples once, to compare with."""
+        """Write previews of real samples once, to compare with."""
         if self._is_main and self.training.images == 0:
             self.attempt(self.samples.draw_real)
 
@@ -224,7 +236,7 @@ class Recorder:
 
     def _diverged(self, what: str) -> DivergedError:
         here = self._share, self.training.images
-        rates = [number_at(side.lr, *here) for side in (self.plan.generator, self.plan.discriminator)]
+        rates = [options_at(side, *here).lr for side in (self.plan.generator, self.plan.discriminator)]
         lower = "--set generator.lr={:g} --set discriminator.lr={:g}".format(*(rate / 10 for rate in rates))
         fix = f"start again with lower learning rates, for example {lower}"
         if not self.training.rollbacks and has_any(self.run.checkpoints):
@@ -243,9 +255,13 @@ class Recorder:
             self._noted.add(kind)
             self.reporter.note(text)
 
-    def _note_all(self, texts: list[str]) -> None:
-        for text in texts:
-            self.reporter.note(f"after {self.training.images:,} images {text}")
+    def _note_all(self, found: list[Finding]) -> None:
+        """Tell the user, and keep it in run.json for the commands that come later."""
+        for finding in found:
+            self.reporter.note(f"after {self.training.images:,} images {finding}")
+            self._found.append({"images": self.training.images, **asdict(finding)})
+        if found:
+            self.run.update(findings=self._found)
 
     def attempt(self, action: Callable[[], None]) -> None:
         """Write something; if it cannot be written, note that and continue training."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ganzoo.config.plan import Plan
+from ganzoo.errors import StorageError
 from ganzoo.runs.run import Run
 from ganzoo.training.state import Training
 
@@ -24,6 +26,20 @@ class Reporter(Protocol):
 
     def note(self, text: str) -> None:
         """A message for the user."""
+
+
+class KeptNotes:
+    """Passes everything on to a reporter, and keeps the notes in the run."""
+
+    def __init__(self, reporter: Reporter, run: Run, training: Training) -> None:
+        self._reporter, self._run, self._training = reporter, run, training
+        self.start, self.progress, self.tick = reporter.start, reporter.progress, reporter.tick
+
+    def note(self, text: str) -> None:
+        """Pass the note on, and append it to notes.jsonl; a full disk does not matter here."""
+        self._reporter.note(text)
+        with suppress(StorageError):
+            self._run.add_note(text, self._training.images)
 
 
 class NullReporter:

@@ -12,9 +12,12 @@ import numpy as np
 import torch
 
 from ganzoo._version import __version__
+from ganzoo.config.plan import Plan
+from ganzoo.config.settings import layer
 from ganzoo.errors import DivergedError, FailedError, GanzooError, StorageError
 from ganzoo.networks.apply import parameter_count
 from ganzoo.registry.discovery import is_strict
+from ganzoo.runs.checkpoint import has_any
 from ganzoo.runs.run import Run
 from ganzoo.training.distributed.ranks import other_rank_ended
 from ganzoo.training.microbatches import is_out_of_memory
@@ -31,6 +34,9 @@ def recorded_failures(run: Run) -> Iterator[None]:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(StorageError):  # the disk may be what failed
             run.update(status="diverged" if isinstance(error, DivergedError) else status)
+            if isinstance(error, Exception):
+                text = error.what if isinstance(error, GanzooError) else f"{type(error).__name__}: {error}"
+                run.add_note(text, run.record.get("images", 0))
         if is_strict() or isinstance(error, GanzooError) or not isinstance(error, Exception):
             raise
         if other := other_rank_ended(error):
@@ -44,7 +50,8 @@ def recorded_failures(run: Run) -> Iterator[None]:
         raise FailedError(
             f"Training stopped{f' in {whose}' if whose else ''}: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{f'{contents}; ' if contents else ''}{run.path}; the last checkpoint is kept",
+            where=f"{f'{contents}; ' if contents else ''}{run.path}; "
+            + ("the last checkpoint is kept" if has_any(run.path) else "no checkpoint was written yet"),
             fix=fix,
         ) from error
 
@@ -62,6 +69,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
         "keeps_memory": training.engine.keeps_memory,
         "world": training.engine.ranks.world,
         "versions": versions(),
+        "origins": origins(plan),
         "plugins": [{"name": p.name, "dist": p.dist, "version": p.version} for p in plan.plugins],
         "data": {
             "source": plan.data.source,
@@ -71,11 +79,17 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "fields": [field.to_json() for field in dataset.fields],
             "skipped": [list(item) for item in dataset.skipped],
         },
+        "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {
             "generators": parameter_count(training.networks.generators.values()),
             "discriminators": parameter_count(training.networks.discriminators.values()),
         },
     }
+
+
+def origins(plan: Plan) -> dict[str, str]:
+    """Where each setting comes from, by dotted path."""
+    return {".".join(path): plan.origin(path) for path in layer("", plan.settings()).values if len(path) > 1}
 
 
 def versions() -> dict[str, str]:

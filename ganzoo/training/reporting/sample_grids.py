@@ -69,7 +69,7 @@ class SampleGrids:
     def _write(self, field: Field, values: Any, stem: str, **options: Any) -> None:
         """Write a preview. One that fails is noted once: it never ends a run."""
         try:
-            found = self._plan.kinds.preview(field, values, **options)
+            found = self._plan.kinds.of(field.kind).preview(field, values, **options)
         except GanzooError as error:
             if field.name not in self._failed:
                 self._failed.add(field.name)
