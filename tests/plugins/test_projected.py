@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganzoo.api import DataError, Networks
+from ganzoo.api import PIXELS, DataError, DataInfo, Field, Networks
 from ganzoo_extractors.efficientnet import MEAN, STD, build_model
 from ganzoo_extractors.weights import read_weights
 from ganzoo_projected.config import ProjectedConfig
 from ganzoo_projected.features import SCALES, Lite0, Projector, random_convolution
 from ganzoo_projected.networks import build
+from ganzoo_projected.rules import suits
 from tests.plugins.test_architectures import images
 
 SMALL: dict[str, Any] = {"latent": 6, "generator_width": 2, "discriminator_width": 4, "mix_width": 4}
@@ -153,3 +154,12 @@ def test_features_are_the_same_in_a_bf16_run() -> None:
 def test_transparent_images_are_refused() -> None:
     with pytest.raises(DataError, match=r"gray or RGB"):
         nets(4, 32, 32)
+
+
+def test_it_suits_pictures_but_not_more_than_a_quick_recipe() -> None:
+    def picture(*shape: int) -> DataInfo:
+        return DataInfo(fields=(Field(name="image", shape=shape, axes=PIXELS),), count=9)
+
+    assert suits(picture(3, 64, 64)) == suits(picture(1, 32, 40)) == 0.4
+    assert suits(picture(3, 28, 28)) == suits(picture(4, 64, 64)) == 0
+    assert suits(DataInfo(fields=(Field(name="row", shape=(2,)),), count=9)) == 0
