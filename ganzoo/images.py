@@ -104,7 +104,7 @@ def grid(
 def sheet(
     images: NDArray[Any], columns: int | None = None, padding: int = 2, limit: int | None = None
 ) -> NDArray[Any]:
-    """Images (N, H, W, C) of integers on one array, row by row; about square without `columns`.
+    """Images (N, H, W, C) of any type on one array, row by row; about square without `columns`.
 
     Small images are enlarged by a whole factor without smoothing. With a `limit` on the pixels of the
     grid, only full rows that fit are drawn, in fewer columns if not even one row fits. At least one image
@@ -129,7 +129,8 @@ def sheet(
             f"A grid of {count} images would be {total_width} x {total_height} pixels large.",
             fix="ask for fewer images, or save the arrays as .npz",
         )
-    result = np.full((total_height, total_width, channels), np.iinfo(images.dtype).max, images.dtype)
+    white = images.max() if images.dtype.kind == "f" else np.iinfo(images.dtype).max
+    result = np.full((total_height, total_width, channels), white, images.dtype)
     if channels == 4:
         result[..., 3] = 0
     for index, image in enumerate(images):

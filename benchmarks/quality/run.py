@@ -92,8 +92,9 @@ class Bench:
         source = self.sources[trial.suite]
         data = ["--data", source] if source else []
         settings = [word for text in trial.settings for word in ("--set", text)]
-        if trial.long:
-            settings += ["--images", str(self._images(trial.recipe) * 5 // 3)]
+        if trial.long or source:  # other data than the recipe's would get a length in time
+            images = self._images(trial.recipe)
+            settings += ["--images", str(images * 5 // 3 if trial.long else images)]
         where = [*data, "--seed", str(seed), "--run-dir", str(run_dir)]
         before = _record(run_dir)
         self._ganzoo("train", trial.recipe, *where, *settings, "--auto-resume")

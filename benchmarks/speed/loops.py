@@ -40,7 +40,7 @@ def endless(plan: Plan) -> Plan:
     the loops to compare with write none.
     """
     log_every = plan.train.log_every or max(1, (plan.train.images or ENDLESS) // 200)
-    train = replace(plan.train, images=ENDLESS, minutes=None, log_every=log_every)
+    train = replace(plan.train, images=ENDLESS, minutes=None, about_minutes=None, log_every=log_every)
     return replace(plan, train=replace(train, sample_every=ENDLESS, checkpoint_every=ENDLESS))
 
 

@@ -33,6 +33,7 @@ from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, places
 from ganzoo.util.lazy import lazy_names
+from ganzoo.util.progress import report_progress
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -49,9 +50,13 @@ if TYPE_CHECKING:
     )
     from ganzoo.image_files import (
         IMAGE_SUFFIXES,
+        LEVELS,
         ImageFrame,
         ImageHeader,
+        ValueRange,
         decode_image,
+        image_levels,
+        inspect_image,
         read_image_header,
         silence_pillow,
     )
@@ -68,12 +73,14 @@ if TYPE_CHECKING:
     from ganzoo.tabular import as_numbers, to_csv
     from ganzoo.util.cache import cache_folder, keep_cached, read_cached
     from ganzoo.util.files import write_bytes
+    from ganzoo.util.parallel import in_parts
 
 __all__ = [
     "API_VERSION",
     "API_VERSIONS",
     "ARRAY",
     "IMAGE_SUFFIXES",
+    "LEVELS",
     "NO_BATCH_NORM",
     "PIXELS",
     "ArchitectureSpec",
@@ -114,6 +121,7 @@ __all__ = [
     "SpectralNorm",
     "Step",
     "TermSpec",
+    "ValueRange",
     "View",
     "as_floats",
     "as_maps",
@@ -128,7 +136,10 @@ __all__ = [
     "histogram",
     "hookimpl",
     "image_grid",
+    "image_levels",
+    "in_parts",
     "initialise",
+    "inspect_image",
     "keep_cached",
     "map_sizes",
     "nearest",
@@ -136,6 +147,7 @@ __all__ = [
     "put_spectral_norm",
     "read_cached",
     "read_image_header",
+    "report_progress",
     "scatter",
     "sheet",
     "side_by_side",
@@ -176,9 +188,10 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name 
             "ganzoo.util.files": ("write_bytes",),
             "ganzoo.tabular": ("as_numbers", "to_csv"),
             "ganzoo.image_files": (
-                "IMAGE_SUFFIXES", "ImageFrame", "ImageHeader", "decode_image", "read_image_header",
-                "silence_pillow",
+                "IMAGE_SUFFIXES", "LEVELS", "ImageFrame", "ImageHeader", "ValueRange", "decode_image",
+                "image_levels", "inspect_image", "read_image_header", "silence_pillow",
             ),
+            "ganzoo.util.parallel": ("in_parts",),
         },
     )  # fmt: skip
 

@@ -113,6 +113,10 @@ class Media:
         """
         raise NotImplementedError
 
+    def changes(self, field: Field, path: Path, options: Mapping[str, Any]) -> str:
+        """What `read` changes of a file, in a few words for the user; empty if nothing that matters."""
+        return ""
+
     def extractable(self, field: Field) -> bool:
         """Whether extractors can take samples of this field. Otherwise values are compared."""
         return True

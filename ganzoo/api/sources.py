@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Row = tuple[str, str, str]
+"""A fact about data for the user: name, value, and a remark or an empty text."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArraySource:
     """Data that is already in memory, or memory-mapped.
 
     The first dimension of each array counts the samples. A float32 field with a `range` may be stored as
     uint8: 0..255 is then mapped onto that range on the device. `identity` goes into the run record.
-    With `weights` (N,) training draws samples in proportion to them; evaluation uses all equally.
+    With `weights` (N,) training draws samples in proportion to them; evaluation uses all equally. `card` are
+    facts for the user, shown before training and kept in the run.
     """
 
     fields: tuple[Field, ...]
@@ -30,6 +35,7 @@ class ArraySource:
     weights: NDArray[np.float64] | None = None
     identity: str = ""
     notes: tuple[str, ...] = ()
+    card: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,10 @@ class ItemSource:
 
     `read(i)` returns the arrays of one sample by field name, images as uint8. It raises OSError or
     ValueError for an item that cannot be used; such items are counted, listed and skipped.
-    `fingerprint` must change whenever the decoded result changes.
+    `fingerprint` must change whenever the decoded result changes. `keys`, one for each item, say the same of
+    single items: an item whose key was decoded before is not decoded again. `card` as for `ArraySource`.
+
+    `read` may be called in forked processes.
     """
 
     fields: tuple[Field, ...]
@@ -47,3 +56,5 @@ class ItemSource:
     fingerprint: str
     identity: str = ""
     notes: tuple[str, ...] = ()
+    keys: Sequence[str] | None = None
+    card: tuple[Row, ...] = ()

@@ -15,6 +15,7 @@ import click
 
 from ganzoo._version import __version__
 from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.util.progress import Counter, listening
 
 # Name -> (module, line for --help): --help must not import the commands.
 COMMANDS = {
@@ -28,6 +29,7 @@ COMMANDS = {
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
+    "cache": ("ganzoo.cli.cache", "Show what is kept to open data faster, or remove it."),
     "doctor": ("ganzoo.cli.doctor", "Show what this machine and installation can do, and any problems."),
     "completion": ("ganzoo.cli.completion", "Print the completion script for a shell."),
 }
@@ -73,6 +75,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, blocked: tuple[str, ...]) -> None:
     """A zoo of GANs: train them with one loop, export them to ONNX, sample without torch."""
     ctx.obj = blocked
+    ctx.with_resource(listening(Counter(lambda text: click.echo(text, err=True))))
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -92,7 +92,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="CPU threads [$OMP_NUM_THREADS; else all cores, or half of them if other processes are busy].",
+    help="CPU threads [$OMP_NUM_THREADS; else the cores that other processes leave].",
 )
 @click.option(
     "--trust", is_flag=True, help="Accept an .onnx file from elsewhere, see ganzoo generate --help."
@@ -119,7 +119,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _threads(wanted: int | None) -> int | None:
-    """The wanted number, or half of the cores on a busy machine. None keeps the libraries' default."""
+    """The wanted number, or fewer than all cores on a busy machine. None keeps the libraries' default."""
     if wanted is not None or os.environ.get("OMP_NUM_THREADS"):
         return wanted
     spare = system.fair_share(system.cores())

@@ -22,6 +22,7 @@ from ganzoo.api.media import Media, as_floats
 from ganzoo.cli.common import save_arrays
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
+from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
     from ganzoo.fields import Field
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+_NOTED = 3  # inputs that were changed
 _LARGEST = 2**32  # bytes for all inputs together
 
 
@@ -159,11 +161,18 @@ def read_inputs(
         _check_size(len(files), len(files) * math.prod(field.shape))
         names: list[str] = []
         values: list[Array] = []
+        changed: list[str] = []
         for path in files:
+            if what := media.changes(field, path, options):
+                changed.append(f"{path.name}: {what}")
             part = _settled(field, _read_file(path, field, media, options), path)
             names += [path.stem if len(part) == 1 else f"{path.stem}-{at}" for at in range(len(part))]
             values += list(part)
             _check_size(len(values), sum(value.size for value in values))
+    for text in changed[:_NOTED]:
+        click.echo(f"note: {printable(text)}", err=True)
+    if len(changed) > _NOTED:
+        click.echo(f"note: and {len(changed) - _NOTED:,} more", err=True)
     return names, values
 
 

@@ -25,12 +25,26 @@ SHOWN = ("fed", "coverage", "modes", "quality", "column_distance")
 def _headline(run: Run, plan: Plan, training: Training) -> str:
     record = run.record
     counts = record["parameters"]
+    length = plan.train.length
+    if "length" in record and training.images == 0:
+        about = "about {about_minutes:g} minutes at {images_per_second:,.0f}/s".format(**record["length"])
+        length += f" ({about}; --images or --minutes changes it)"
     return (
-        f"{plan.name} on {plan.data.source}: {plan.train.length}, batch {plan.train.batch_size}, "
+        f"{plan.name} on {plan.data.source}: {length}, batch {plan.train.batch_size}, "
         f"{counts['generators'] / 1e6:.2f} M + {counts['discriminators'] / 1e6:.2f} M parameters, "
         f"{record['device']} {record['precision']}\n"
         f"run directory: {run.path}"
     )
+
+
+def _card(run: Run) -> str:
+    """What run.json says about the data, a line for each row, and where its real samples are drawn."""
+    rows = run.record["data"].get("card") or []
+    lines = [
+        f"  {name}: {value}{note and f' ({note})'}" for name, value, note in rows if note or len(rows) > 1
+    ]
+    real = sorted((run.path / "samples").glob("real-*"))
+    return "\n".join([*(["data:"] if lines else []), *lines, *(f"real samples: {path}" for path in real)])
 
 
 def _losses(values: Mapping[str, float]) -> str:
@@ -63,8 +77,10 @@ class PlainReporter:
         self._scores = ""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
-        """Print what is trained, and the run directory."""
+        """Print what is trained, the run directory, and facts about the data."""
         click.echo(_headline(run, plan, training), err=True)
+        if card := _card(run):
+            click.echo(card, err=True)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Remember how far the run is."""
@@ -157,7 +173,10 @@ class JsonReporter:
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Write the first event, with the run directory."""
-        self._event("start", run=str(run.path), recipe=plan.name, **run.record["parameters"])
+        length = {"length": {"images": plan.train.images, "minutes": plan.train.minutes}}
+        card = run.record["data"].get("card", [])
+        about = {**length, **run.record["parameters"]}
+        self._event("start", run=str(run.path), recipe=plan.name, card=card, **about)
 
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Do nothing: scripts read the ticks."""

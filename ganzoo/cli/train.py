@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ganzoo.training.loop import Outcome
 
 AUTO = "auto"
+# A CPU computes 5 to 100 GFLOP/s a core. Where a cycle is more work, `--dry-run` takes the time of a few
+# samples only.
+MEASURED_FLOPS = 5e11
+
 _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 
 
@@ -35,7 +39,11 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     "`ganzoo list --kind dataset` shows all.",
 )
 @click.option("--augment", metavar="NAME", help="Augmentation of samples for the discriminator, or none.")
-@click.option("--images", type=click.IntRange(min=1), help="Length of the run, in real images.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    help="Length of the run, in real images [that of the recipe; about ten minutes on other data].",
+)
 @click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and noise.")
@@ -103,7 +111,9 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 @click.option(
     "--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at."
 )
-@click.option("--dry-run", is_flag=True, help="Show plan, parameters, FLOPs and memory; do not train.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show plan, parameters, work, memory and minutes; do not train."
+)
 @click.option("--explain", is_flag=True, help="Show all settings and where each comes from; do not train.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines for scripts.")
 @click.pass_context
@@ -145,10 +155,10 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if explain:
         _explain(plan, request.as_json)
         return ExitCode.OK
-    if dry_run:
-        _dry_run(plan, request.as_json)
-        return ExitCode.OK
     with Interrupts():
+        if dry_run:
+            _dry_run(plan, request.as_json)
+            return ExitCode.OK
         if devices is not None:
             return _launch(ctx, plan, request, devices, max_restarts or 0)
         return _train(plan, request, registry)
@@ -190,12 +200,12 @@ def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     finally:
         reporter.close()
     if run.writes:
-        _print_outcome(run, outcome, as_json)
+        _print_outcome(run, outcome, plan, as_json)
     Ranks.from_environment().leave()
     return int(ExitCode.OK if LAUNCHED in os.environ else CODE_OF_STATUS[outcome])
 
 
-def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
+def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> None:
     record = run.record
     images, seconds = record.get("images", 0), record.get("seconds", 0.0)
     findings, stopped = record.get("findings", []), record.get("stopped", "")
@@ -207,7 +217,11 @@ def _print_outcome(run: Run, outcome: Outcome, as_json: bool) -> None:
         echo_json({**event, "seconds": seconds, "images_per_second": rate, **more})
     elif outcome == "done":
         newest = max((run.path / "samples").glob("0*"), default=None)
-        click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s)", err=True)
+        wanted, least = plan.train.images, plan.train.cycle
+        least_said = (
+            f"; {wanted:,} were asked for, one cycle is {least:,}" if (wanted or least) < least else ""
+        )
+        click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
@@ -281,25 +295,25 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
 
 def _suited(registry: Registry, overrides: Layer) -> str:
     from ganzoo.cli.reporters import PlainReporter
-    from ganzoo.data.open_data import decoding
     from ganzoo.data.suited import suited
 
-    reporter = PlainReporter()
-    chosen, info = suited(registry, overrides, decoding(reporter.note))
+    chosen, info = suited(registry, overrides)
     name: str = registry.canonical(RecipeSpec, chosen.qualified)
-    reporter.note(f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ...")
+    PlainReporter().note(
+        f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ..."
+    )
     return name
 
 
 def _explain(plan: Plan, as_json: bool) -> None:
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.config.settings import layer
-    from ganzoo.data.open_data import decoding, open_data
+    from ganzoo.data.open_data import open_data
     from ganzoo.errors import DataError
 
     if plan.fit is not None:
         try:
-            plan = plan.fitted(open_data(plan, decoding(PlainReporter().note)).info)
+            plan = plan.fitted(open_data(plan).info)
         except DataError as error:
             PlainReporter().note(f"settings that depend on the data are not shown: {error.what}")
     values = layer("", plan.settings()).values
@@ -322,15 +336,21 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.tabular import described
     from ganzoo.training.cost import estimate
+    from ganzoo.training.session import measured
     from ganzoo.training.setup import prepare
     from ganzoo.util.text import printable
 
     setup = prepare(plan)
     plan = setup.plan
     counts, notes = estimate(setup), setup.dataset.notes
+    slow = setup.training.engine.device.type == "cpu" and counts["flops_per_cycle"] > MEASURED_FLOPS
+    seconds = counts.pop("cycle_seconds")
+    rate = plan.train.cycle / seconds if slow else measured(setup)
+    counts |= {"images_per_second": round(rate, 1), "minutes": round(plan.train.seconds_at(rate) / 60, 2)}
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
     if as_json:
-        about = {"columns": columns, "notes": notes} if columns or notes else {}
+        about: dict[str, Any] = {"columns": columns, "notes": notes} if columns or notes else {}
+        about |= {"card": setup.dataset.card} if len(setup.dataset.card) > 1 else {}
         echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts, **about})
         return
     train, engine = plan.train, setup.training.engine
@@ -340,9 +360,12 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("architecture", plan.architecture.item.qualified),
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
         ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
+        *((f"  {name}", f"{value}{note and f' ({note})'}") for name, value, note in setup.dataset.card[1:]),
+        *((f"  {name}", note) for name, _, note in setup.dataset.card[:1] if note),
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),
+        ("time", train.forecast(rate)),
         ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),

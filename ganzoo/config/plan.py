@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,6 +132,12 @@ class Plan:
             tables["augment"] = {"name": self.augment.item.qualified, **_options(self.augment.options)}
         result: dict[str, Any] = plain(tables)
         return result
+
+    def lasting(self, images: int | None, minutes: float | None = None) -> Plan:
+        """The same plan with this length in place of `train.about_minutes`."""
+        train = replace(self.train, about_minutes=None, images=images, minutes=minutes)
+        said = f"{self.train.length} on this data"
+        return replace(self, train=train, origins={**self.origins, ("train", "images"): said})
 
     def is_default(self, path: Key) -> bool:
         """Whether neither the recipe nor the user has set the value at that path."""

@@ -17,8 +17,10 @@ from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, DatasetSpec, Lo
 from ganzoo.config.plan import Choice, Plan, TermChoice
 from ganzoo.config.schedule import Schedule, scheduled
 from ganzoo.config.settings import (
+    ABOUT_MINUTES,
     CORE_TABLES,
     IMAGES,
+    LENGTHS,
     Key,
     Layer,
     TermSettings,
@@ -92,7 +94,13 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
     terms, dropped = _terms([*defaults, *requested], registry)
     defaults += [_defaults(item, owners) for item in terms.values()]
     values, origins = _merge([*defaults, *requested])
-    _choose_length([*defaults, *requested], values, origins)
+    of_recipe = len(defaults) + len(lower)
+    _choose_length(
+        [*defaults, *requested],
+        of_recipe if _is_other_data(lower, requested, registry) else 0,
+        values,
+        origins,
+    )
     _check_paths(values, origins, owners, terms)
 
     def table(name: str) -> dict[str, Any]:
@@ -320,17 +328,36 @@ def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:
     return values, origins
 
 
-def _choose_length(layers: Sequence[Layer], values: dict[Key, Any], origins: dict[Key, str]) -> None:
-    """Keep only the length that was set last: `--minutes` replaces a recipe's images, and vice versa."""
-    images, minutes = ("train", "images"), ("train", "minutes")
-    depth: dict[Key, int] = {
-        key: max((at for at, entry in enumerate(layers) if key in entry.values), default=-1)
-        for key in (images, minutes)
-    }
-    if depth[images] == depth[minutes] == -1:
-        values[images], origins[images] = IMAGES, "core"
-    elif depth[images] != depth[minutes]:
-        values.pop(min(depth, key=lambda key: depth[key]), None)
+def _is_other_data(lower: Sequence[Layer], requested: Sequence[Layer], registry: Registry) -> bool:
+    """Whether the data is not that of the recipe or combination."""
+
+    def parts(layers: Sequence[Layer]) -> tuple[str, str]:
+        name, _, argument = _last(layers, "data", "source").partition(":")
+        return registry.find(DatasetSpec, name).qualified, argument
+
+    return any(entry.get("data", "source") for entry in lower) and parts(lower) != parts(requested)
+
+
+def _choose_length(
+    layers: Sequence[Layer], ignored: int, values: dict[Key, Any], origins: dict[Key, str]
+) -> None:
+    """Keep only the length that was set last: `--minutes` replaces a recipe's images, and vice versa.
+
+    The lengths of the first `ignored` layers were chosen for other data: a time takes their place.
+    """
+    keys = [("train", name) for name in LENGTHS]
+    last = max(
+        (at for at, entry in enumerate(layers) if any(key in entry.values for key in keys)), default=-1
+    )
+    kept = [key for key in keys if last >= ignored and key in layers[last].values]
+    for key in keys:
+        if key not in kept:
+            values.pop(key, None)
+    if not kept and ignored:
+        values["train", "about_minutes"] = ABOUT_MINUTES
+        origins["train", "about_minutes"] = "core, for data that is not the recipe's own"
+    elif not kept:
+        values["train", "images"], origins["train", "images"] = IMAGES, "core"
 
 
 def _check_paths(

@@ -21,6 +21,7 @@ from pydantic import Field as Bound
 from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule, scheduled
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
+from ganzoo.util.text import spoken
 
 ConfigT = TypeVar("ConfigT")
 Key = tuple[str, ...]
@@ -29,6 +30,8 @@ Key = tuple[str, ...]
 NOT_TOML = (ValueError, RecursionError)
 
 IMAGES = 200_000  # the default length of a run
+ABOUT_MINUTES = 10.0  # the default on other data than the recipe's own: its images may cost anything
+LENGTHS = ("images", "minutes", "about_minutes")
 
 STOPS = ("plateau", "indistinguishable")  # what a run can end at before its end; neither is a fault
 
@@ -45,6 +48,8 @@ class TrainSettings:
     """The run. Lengths are counted in real images shown to the discriminator.
 
     If layers set `images` and `minutes`, the last one applies; if one layer sets both, both apply.
+    `about_minutes`: a length in time that becomes a number of images before the first step, once the speed
+    is measured. The run's settings have that number, so schedules follow it, and the run can be repeated.
     `reuse_fakes`: the generators learn from the samples of the discriminators' last step, which saves a
     forward pass of the generator; otherwise they draw new samples. `replay`: the size of a buffer of earlier
     samples; half of the samples that the discriminators see then come from it. `graphs`: on CUDA, capture a
@@ -65,6 +70,7 @@ class TrainSettings:
 
     images: Count | None = None
     minutes: Annotated[float, Bound(gt=0)] | None = None
+    about_minutes: Annotated[float, Bound(gt=0)] | None = None
     batch_size: Count = 64
     generator_batch_size: Count | None = None
     micro_batch: Count | None = None
@@ -101,6 +107,10 @@ class TrainSettings:
             raise ValueError("with reuse_fakes, generator_batch_size must equal batch_size: do not set it")
         if 0 < self.replay < self.batch_size:
             raise ValueError(f"replay must be 0 or at least batch_size, which is {self.batch_size}")
+        if self.about_minutes is not None and (self.images, self.minutes) != (None, None):
+            raise ValueError(
+                "about_minutes becomes a number of images: set neither images nor minutes with it"
+            )
 
     def score(self, values: Mapping[str, float]) -> tuple[str, float] | None:
         """Name and value that `keep_best` compares; lower is better. None if there is no such value."""
@@ -127,11 +137,39 @@ class TrainSettings:
         return self.keep_best.partition(":")[2]
 
     @property
+    def cycle(self) -> int:
+        """The real images of one cycle, the least that a run can train."""
+        return self.n_critic * self.batch_size
+
+    @property
     def length(self) -> str:
         """The length of the run as text."""
         parts = [f"{self.images:,} images"] if self.images is not None else []
         parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
+        parts += [f"about {self.about_minutes:g} minutes"] if self.about_minutes is not None else []
         return " or ".join(parts)
+
+    def images_at(self, rate: float) -> int:
+        """`about_minutes` at `rate` images a second, to three digits; at least one cycle."""
+        return max(self.cycle, int(float(f"{60 * (self.about_minutes or 0) * rate:.3g}")))
+
+    def seconds_at(self, rate: float, images: int = 0, seconds: float = 0.0) -> float:
+        """How long the run still takes at `rate` images a second, after `images` and `seconds` of it."""
+        total = self.images if self.about_minutes is None else self.images_at(rate)
+        left = [] if total is None else [(max(total, self.cycle) - images) / rate]
+        left += [] if self.minutes is None else [60 * self.minutes - seconds]
+        return max(0.0, min(left))
+
+    def forecast(self, rate: float, images: int = 0, seconds: float = 0.0) -> str:
+        """`seconds_at` as a line for the user."""
+        left = self.seconds_at(rate, images, seconds)
+        count = left * rate if self.minutes is None else float(f"{left * rate:.3g}")
+        more, another = (" more", "another ") if images else ("", "")
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        return (
+            f"about {spoken(left)}{more}: {another}{count:,.0f} images at {speed}/s; "
+            "--minutes or --images changes it"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

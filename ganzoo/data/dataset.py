@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.api.sources import ArraySource, ItemSource, Row
 from ganzoo.data.decode import decoded, facts_of
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
@@ -24,6 +25,7 @@ from ganzoo.util.text import printable
 
 _HASHED_BYTES = 64 << 20
 _HASHED_SAMPLES = 1024
+_REASONS = 3  # reasons for skipped items that the card names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Dataset:
     Arrays are integers (a float field with a range, see `as_floats`), float32 or int64,
     and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
     reason. Datasets with the same data have the same `fingerprint`, see `fingerprint_of`. `weights` are
-    those of `ArraySource`.
+    those of `ArraySource`. `card` has facts for the user, see `Row`.
     """
 
     fields: tuple[Field, ...]
@@ -44,6 +46,7 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...]
     fingerprint: str
     weights: NDArray[np.float64] | None = None
+    card: tuple[Row, ...] = ()
 
     @property
     def info(self) -> DataInfo:
@@ -66,23 +69,39 @@ def open_source(
     """
     _check_fields(source)
     skipped: tuple[tuple[str, str], ...] = ()
-    notes = source.notes
+    notes, duplicates = source.notes, 0
     if isinstance(source, ItemSource):
         result = decoded(source, folder=cache_folder, progress=progress)
         arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
+        duplicates = result.duplicates
     else:
         arrays = _checked(source)
     weights = None if isinstance(source, ItemSource) else source.weights
+    count = len(next(iter(arrays.values())))
     return Dataset(
         fields=source.fields,
         arrays=arrays,
-        count=len(next(iter(arrays.values()))),
+        count=count,
         identity=printable(source.identity),
         notes=notes,
         skipped=skipped,
         fingerprint=fingerprint_of(source.fields, arrays, source.identity, weights),
         weights=weights,
+        card=_card(source.card, count, skipped, duplicates),
     )
+
+
+def _card(
+    rows: tuple[Row, ...], count: int, skipped: Sequence[tuple[str, str]], duplicates: int
+) -> tuple[Row, ...]:
+    """The rows of the source, and what the core knows of any data."""
+    remark = f"{duplicates:,} are exact copies of another one" if duplicates else ""
+    found: list[Row] = [("samples", f"{count:,}", remark), *rows]
+    if skipped:
+        reasons = Counter(f"{PurePath(item).suffix.lower()}: {reason}" for item, reason in skipped)
+        shown = "; ".join(f"{many:,} {what}" for what, many in reasons.most_common(_REASONS))
+        found.append(("skipped", f"{len(skipped):,}", shown))
+    return tuple((printable(name), printable(value), printable(note)) for name, value, note in found)
 
 
 def fingerprint_of(

@@ -16,47 +16,28 @@ from ganzoo.errors import DataError, PluginError
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, calling, factory_of
 
-Progress = Callable[[int, int], None]
 
-
-def decoding(note: Callable[[str], None]) -> Progress:
-    """A progress function that notes each tenth of the items, for data sets of more than 1,000."""
-    reported = 0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal reported
-        tenth = 10 * done // max(total, 1)
-        if tenth > reported and total > 1000:
-            reported = tenth
-            note(f"decoded {done:,} of {total:,} samples into the cache")
-
-    return progress
-
-
-def open_data(plan: Plan, progress: Progress | None = None) -> Dataset:
-    """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin.
-
-    `progress(done, total)` is called while samples are decoded for the first time.
-    """
-    return open_dataset(plan.dataset, plan.data.source, plan.kinds, progress)
+def open_data(plan: Plan) -> Dataset:
+    """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin."""
+    return open_dataset(plan.dataset, plan.data.source, plan.kinds)
 
 
 def open_held_out(choice: Choice, source: str, kinds: Kinds) -> Dataset | None:
     """Open the held-out samples of a dataset; None if it has none. Errors as in `open_data`."""
     if not choice.item.spec.held_out:
         return None
-    return _open(choice, source, "held_out", kinds, None)
+    return _open(choice, source, "held_out", kinds)
 
 
-def open_dataset(choice: Choice, source: str, kinds: Kinds, progress: Progress | None = None) -> Dataset:
+def open_dataset(choice: Choice, source: str, kinds: Kinds) -> Dataset:
     """Open a dataset, `NAME` or `NAME:ARGUMENT`. Errors as in `open_data`."""
-    dataset = _open(choice, source, "factory", kinds, progress)
+    dataset = _open(choice, source, "factory", kinds)
     if dataset is None:
         raise _broken(choice.item, "returned None", "return an ArraySource or an ItemSource")
     return dataset
 
 
-def _open(choice: Choice, named: str, part: str, kinds: Kinds, progress: Progress | None) -> Dataset | None:
+def _open(choice: Choice, named: str, part: str, kinds: Kinds) -> Dataset | None:
     item = choice.item
     factory = factory_of(item, part)
     with calling(item):
@@ -77,7 +58,7 @@ def _open(choice: Choice, named: str, part: str, kinds: Kinds, progress: Progres
     elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
         raise _broken(item, "returned something else than NumPy arrays", "return arrays, not lists")
     fields = kinds.assign(source.fields, api=item.plugin.api)
-    return open_source(dataclasses.replace(source, fields=fields), progress=progress)
+    return open_source(dataclasses.replace(source, fields=fields))
 
 
 def _guarded(

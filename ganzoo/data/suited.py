@@ -5,15 +5,13 @@ from __future__ import annotations
 from ganzoo.api.specs import RecipeSpec
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import Layer
-from ganzoo.data.open_data import Progress, open_data
+from ganzoo.data.open_data import open_data
 from ganzoo.errors import UsageError
 from ganzoo.fields import DataInfo
 from ganzoo.registry.registry import Item, Registry, calling, factory_of
 
 
-def suited(
-    registry: Registry, overrides: Layer, progress: Progress | None = None
-) -> tuple[Item[RecipeSpec], DataInfo]:
+def suited(registry: Registry, overrides: Layer) -> tuple[Item[RecipeSpec], DataInfo]:
     """The recipe whose `suits` is highest for the data of `overrides`, and that data's fields.
 
     The first by name where two are equal. UsageError when none suits. Errors as in `open_data`.
@@ -24,7 +22,7 @@ def suited(
     )
     scores: dict[str, float] = {}
     if candidates:
-        info = open_data(resolve(candidates[0].qualified, registry, overrides=data), progress).info
+        info = open_data(resolve(candidates[0].qualified, registry, overrides=data)).info
         for item in candidates:
             suits = factory_of(item, "suits")
             with calling(item):

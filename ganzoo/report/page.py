@@ -250,12 +250,11 @@ def _scores(one: Shown, better: Mapping[str, str]) -> dict[str, str]:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    """What run.json says of the data; its `data_card` is a list of facts: name, value, note."""
+    """What run.json says of the data; its `card` is a list of facts: name, value, note."""
     data, found = run.record["data"], {}
-    with suppress(AttributeError, KeyError, TypeError):  # another version may have written it otherwise
-        for fact in run.record.get("data_card", []):
-            texts = [str(fact[key]) for key in ("value", "note") if fact.get(key)]
-            found[str(fact["name"])] = "; ".join(texts)
+    with suppress(TypeError, ValueError):  # another version may have written it otherwise
+        for name, *texts in data.get("card", []):
+            found[str(name)] = "; ".join(str(text) for text in texts if text)
     found |= {"source": data.get("source", ""), "samples": number(data["count"])}
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         for field in run.info.fields:
@@ -284,6 +283,6 @@ def _settings_tables(shown: Sequence[Shown]) -> list[Html]:
 
 def _about(run: Run) -> dict[str, Any]:
     """What else run.json says."""
-    shown = {"origins", "data", "data_card", "format", "recipe", "status", "parameters", "images"}
+    shown = {"origins", "data", "format", "recipe", "status", "parameters", "images"}
     values = layer("", {key: value for key, value in run.record.items() if key not in shown}).values
     return {"folder": run.path.resolve(), **{" ".join(path): value for path, value in values.items()}}

@@ -98,6 +98,7 @@ class _Record:
     data: _Data
     parameters: dict[str, int]
     world: int = 1
+    thread_changes: tuple[tuple[int, int], ...] = ()
     micro_batch: int | None = None
     images: int = 0
     seconds: float = 0.0

@@ -6,6 +6,7 @@ proportion to the batch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,14 @@ PROBE = 4
 
 @dataclass(frozen=True)
 class Cycle:
-    """Counts for one cycle: floating-point operations, and bytes saved for the backward passes, by role."""
+    """Counts for one cycle: floating-point operations, and bytes saved for the backward passes, by role.
+
+    `seconds` are those of the few samples, times the samples of a cycle in which every term is due.
+    """
 
     work: Work
     saved: Mapping[str, float]
+    seconds: float = 0.0
 
     @property
     def operations(self) -> float:
@@ -44,13 +49,16 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
     generator_count = settings.generator_batch_size or count
     work: Work = {}
     saved = {}
+    seconds = 0.0
     for role, samples, turns in (
         ("discriminator", count, settings.n_critic),
         ("generator", generator_count, 1),
     ):
         real = setup.batches.take(role, 0, probe, phases.reads(role, names))
         penalties = phases.objective.penalties[role]
+        begun = time.perf_counter()
         counted, kept = _count_phase(phases, role, real, penalties)
+        seconds += (time.perf_counter() - begun) / probe * samples * turns
         saved[role] = kept / probe * samples
         shares = [(counted, 1.0)]
         for lazy in (penalty for penalty in penalties if penalty.every > 1):
@@ -60,7 +68,7 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
         for operations, share in shares:
             for key, value in operations.items():
                 work[key] = work.get(key, 0) + share * value / probe * samples * turns
-    return Cycle(work, saved)
+    return Cycle(work, saved, seconds)
 
 
 def _count_phase(phases: Phases, role: str, real: Batch, penalties: list[Penalty]) -> tuple[Work, float]:
@@ -90,7 +98,7 @@ def estimate(setup: TrainingSetup) -> dict[str, Any]:
 
     `flops_per_image` is the work of a whole cycle, divided by its real images. `memory_mb` is an estimate of
     weights, gradients, optimiser state, activations, the pool of earlier samples, and the data where it is
-    kept on the device.
+    kept on the device. `cycle_seconds` is far too high for small networks, and about right for large ones.
     """
     training, settings = setup.training, setup.plan.train
     pool = setup.phases.replay
@@ -113,4 +121,5 @@ def estimate(setup: TrainingSetup) -> dict[str, Any]:
         "flops_per_cycle": round(per_cycle),
         "memory_mb": round((weights + activations + data + kept) / 2**20, 1),
         "samples": setup.dataset.count,
+        "cycle_seconds": cycle.seconds,
     }

@@ -50,22 +50,43 @@ class Meter:
         self.tolerant = tolerant
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, Tensor] = {}
+        self._half: Tensor | None = None  # kept: a new constant would be one more kernel in each step
 
     def add(self, name: str, value: Tensor, weight: float = 1.0) -> None:
         """Add the mean of a tensor of any shape, with the weight of its shard (1 for a whole step).
 
         It works in place, so that a CUDA graph can replay it.
         """
-        value = value.detach().float().mean()
-        if name not in self.sums:
-            self.sums[name], self.counts[name] = torch.zeros_like(value), torch.zeros_like(value)
+        self.add_means({name: value.detach().float().mean()}, weight)
+
+    def add_scores(self, real: Tensor, fake: Tensor, weight: float) -> None:
+        """Add the means of scores, and how often a real one is higher than a generated one.
+
+        These three need as many kernels as two calls of `add`.
+        """
+        real, fake = (scores.detach().float().flatten() for scores in (real, fake))
+        if self._half is None:
+            self._half = real.new_full((), 0.5)
+        means = torch.stack([real, fake, higher(real, fake, self._half)]).mean(1)
+        self.add_means(
+            dict(zip(("score_real", "score_fake", "score_auc"), means.unbind(), strict=True)), weight
+        )
+
+    def add_means(self, means: Mapping[str, Tensor], weight: float) -> None:
+        """Add scalars, with the weight of their shard."""
+        for name, value in means.items():
+            if name not in self.sums:
+                self.sums[name], self.counts[name] = torch.zeros_like(value), torch.zeros_like(value)
+        sums, counts = ([kept[name] for name in means] for kept in (self.sums, self.counts))
+        values = list(means.values())
         if self.tolerant:
-            finite = torch.isfinite(value)
-            self.sums[name].add_(torch.where(finite, value, 0.0), alpha=weight)
-            self.counts[name].add_(finite, alpha=weight)
+            finite = [torch.isfinite(value) for value in values]
+            values = [torch.where(kept, value, 0.0) for kept, value in zip(finite, values, strict=True)]
+            for count, kept in zip(counts, finite, strict=True):
+                count.add_(kept, alpha=weight)
         else:
-            self.sums[name].add_(value, alpha=weight)
-            self.counts[name].add_(weight)
+            torch._foreach_add_(counts, weight)
+        torch._foreach_add_(sums, values, alpha=weight)
 
     def totals(self) -> tuple[Batch, Batch]:
         """Sums and counts over all ranks, sorted by name."""
@@ -94,13 +115,13 @@ class Meter:
         return means
 
 
-def higher(real: Tensor, fake: Tensor) -> Tensor:
-    """Whether the real one of each pair of scores is higher: 1, 0, or 0.5 for equal scores.
+def higher(real: Tensor, fake: Tensor, half: Tensor) -> Tensor:
+    """Whether the real one of each pair of scores is higher: 1, 0, or `half` (0.5) for equal scores.
 
     The mean is the area under the ROC curve (AUC; Hanley and McNeil 1982), which depends neither on the scale
     nor on the zero of scores: 0.5 when they do not tell real from generated samples, 1 when they always do.
     """
-    return 0.5 * (1.0 + torch.sign(real - fake))
+    return torch.heaviside(real - fake, half)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,9 +375,7 @@ class Phases:
                 loss = self.objective.loss.discriminator(real, fake)
             if self.objective.augmentation is not None:
                 self.objective.augmentation.observe(real.detach())
-            self.meter.add("score_real", real, weight)
-            self.meter.add("score_fake", fake, weight)
-            self.meter.add("score_auc", higher(real, fake), weight)
+            self.meter.add_scores(real, fake, weight)
         elif view.encodes:
             real, fake = view.real_outputs["score"], view.fake_outputs["score"]
             with Blame("the loss"):

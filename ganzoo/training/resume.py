@@ -16,13 +16,15 @@ from ganzoo.errors import DivergedError, UsageError
 from ganzoo.runs.checkpoint import has_any, has_valid
 from ganzoo.runs.run import Run, is_unused, safe_name
 from ganzoo.runs.validation import is_complete
+from ganzoo.training.compute.device import kept_threads
+from ganzoo.training.compute.threads import History
 from ganzoo.util.files import storage
 
 # Settings that a resumed run may change: its length, where and how it computes, and what it writes.
 CHANGEABLE = frozenset(
     ("train", name)
     for name in (
-        "images", "minutes", "device", "threads", "graphs", "micro_batch", "on_nan",
+        "images", "minutes", "about_minutes", "device", "threads", "graphs", "micro_batch", "on_nan",
         "log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "keep_best",
         "eval_every", "eval_samples", "stop",
     )
@@ -78,12 +80,34 @@ def run_progress(path: Path, plan: Plan) -> RunProgress:
 def check_resumable(run: Run, plan: Plan) -> None:
     """UsageError when a run is complete and the plan is not longer, or when it changes fixed settings."""
     _check_settings(run, plan)
+    if plan.train.about_minutes is not None:
+        raise UsageError(
+            "A run that has begun has a number of images: its speed is not measured again.",
+            where=f"train.about_minutes (from {plan.origin(('train', 'about_minutes'))})",
+            fix="--images N or --minutes N",
+        )
     if run.record["status"] == "done" and not _is_longer(run, plan):
         raise UsageError(
             "This run is complete.",
             where=str(run.path),
             fix=f"ganzoo export {run.path}; or train it further: --resume {run.path} --images N",
         )
+
+
+def with_length_of(run: Run, plan: Plan) -> Plan:
+    """The plan with the length of the run, if its own is one that is measured when a run begins."""
+    if plan.train.about_minutes is None:
+        return plan
+    known = layer("", run.trained_settings()).values
+    return plan.lasting(known.get(("train", "images")), known.get(("train", "minutes")))
+
+
+def threads_since(run: Run, plan: Plan, images: int) -> History:
+    """The CPU threads of the run, from how many images on. A number in the settings applies from now on."""
+    history = [list(entry) for entry in run.record.get("thread_changes") or [(0, run.record["threads"])]]
+    if plan.train.threads is not None:
+        return [*(entry for entry in history if entry[0] < images), [images, plan.train.threads]]
+    return [[start, kept_threads(threads) or 1] for start, threads in history]
 
 
 def _check_settings(run: Run, plan: Plan) -> None:

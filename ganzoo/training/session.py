@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ganzoo.config.plan import Plan
-from ganzoo.data.open_data import decoding
 from ganzoo.errors import DataError, DivergedError, StorageError
 from ganzoo.networks.apply import declared
 from ganzoo.runs.checkpoint import read_newest, settle
@@ -20,18 +19,34 @@ from ganzoo.runs.lock import only_process
 from ganzoo.runs.run import Run, check_free, fresh_path
 from ganzoo.training.compute.cuda_graphs import Eager, Graphs, Repeater
 from ganzoo.training.compute.device import choose_device
+from ganzoo.training.compute.threads import History, ThreadedCycles
 from ganzoo.training.distributed.ranks import Ranks, other_rank_ended
 from ganzoo.training.loop import Outcome, train_loop
 from ganzoo.training.reporting.recorder import Recorder
 from ganzoo.training.reporting.reporter import KeptNotes, NullReporter, Reporter
-from ganzoo.training.reporting.run_record import origins, record_of, recorded_failures, versions
+from ganzoo.training.reporting.run_record import (
+    clear_failures,
+    origins,
+    record_of,
+    recorded_failures,
+    versions,
+)
 from ganzoo.training.reporting.sample_grids import SampleGrids
-from ganzoo.training.resume import changes_since, check_resumable, run_progress, usual_path
+from ganzoo.training.resume import (
+    changes_since,
+    check_resumable,
+    run_progress,
+    threads_since,
+    usual_path,
+    with_length_of,
+)
 from ganzoo.training.scores import RunScores, ScoringFactory
 from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
+from ganzoo.util.progress import Counter, listening
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -60,11 +75,11 @@ def start(
         path = _agreed_path(context, run_dir or fresh_path(plan.name))
         if context.ranks.is_main:
             check_free(path)
-        setup = _prepare(plan, context)
+        setup, length = _prepare_new(plan, context)
         with _lock(context, path):
             if context.ranks.is_main:
                 check_free(path)  # again: preparing the data may have taken minutes
-            return _begin(setup, path, context, pause_at)
+            return _begin(setup, length, path, context, pause_at)
 
 
 def resume(
@@ -104,8 +119,9 @@ def start_or_resume(
             on_main = run_progress(path, plan) if context.ranks.is_main else ""
             found = context.ranks.broadcast(on_main.encode()).decode()
             if found == "new":
-                return _begin(_prepare(plan, context), path, context, pause_at)
+                return _begin(*_prepare_new(plan, context), path, context, pause_at)
             run = Run.open(path, writes=context.ranks.is_main)
+            plan = with_length_of(run, plan.fitted(run.info))
             if found != "complete":
                 return _go_on(run, plan, context, pause_at)
             context.reporter.note("this run was complete already: nothing was trained")
@@ -138,15 +154,46 @@ def _lock(context: RunContext, path: Path) -> Iterator[None]:
 
 
 def _prepare(plan: Plan, context: RunContext, record: dict[str, Any] | None = None) -> TrainingSetup:
-    return prepare(plan, decoding(context.reporter.note), record, context.ranks)
+    with listening(Counter(context.reporter.note)):
+        return prepare(plan, record, context.ranks)
+
+
+def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[str, Any]]:
+    """Prepare a new run; also what run.json says of a length that was a time and is now a number of images.
+
+    The speed is measured on a setup of its own. So the run is the same as one that is given the number.
+    """
+    setup = _prepare(plan, context)
+    plan = setup.plan
+    if plan.train.about_minutes is None:
+        return setup, {}
+    context.reporter.note(
+        f"measuring the speed: this run is to take {plan.train.length}; --images or --minutes changes it"
+    )
+    with clear_failures(lambda: "the trial before the run"):
+        rate = measured(setup)
+    images = plan.train.images_at(rate)
+    length = {
+        "about_minutes": plan.train.about_minutes,
+        "images_per_second": round(rate, 1),
+        "images": images,
+    }
+    dataset, plan = setup.dataset, plan.lasting(images)
+    del setup  # before the memory is needed again
+    return prepare(plan, ranks=context.ranks, dataset=dataset), {"length": length}
+
+
+def measured(setup: TrainingSetup) -> float:
+    """The real images a second of a few cycles. This changes the state: do not train with `setup` then."""
+    return measure(setup, _repeater(setup, lambda result: None))
 
 
 def _begin(
-    setup: TrainingSetup, path: Path, context: RunContext, pause_at: int | None
+    setup: TrainingSetup, length: Mapping[str, Any], path: Path, context: RunContext, pause_at: int | None
 ) -> tuple[Run, Outcome]:
     plan = setup.plan
     evaluation = _evaluation(setup, context)
-    record = {**record_of(setup), **_warm_start(setup, context)}
+    record = {**record_of(setup), **length, **_warm_start(setup, context)}
     run = Run.create(path, plan.name, record, plan.settings(), writes=context.ranks.is_main)
     if context.ranks.is_main:
         run.sweep()
@@ -233,9 +280,9 @@ def _train(
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")
-    reporter.start(run, plan, training)
     with recorded_failures(run), training.engine.stream():
         recorder.real()
+        reporter.start(run, plan, training)
         if plan.train.on_nan == "rollback" and training.images == 0:
             recorder.checkpoint()
         while True:
@@ -280,8 +327,7 @@ def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: Ru
 
 
 def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater:
-    """CUDA graphs if the device and the plan allow them; run.json records the result as `graphs`."""
-    plan, training = setup.plan, setup.training
+    """How cycles run. On the CPU run.json records the `threads`, on CUDA whether `graphs` are used."""
 
     def on_result(result: str) -> None:
         with suppress(StorageError):
@@ -289,6 +335,25 @@ def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater
         if result.startswith("eager"):
             reporter.note(f"not captured as a CUDA graph, so slower for small networks; {result}")
 
+    def on_threads(history: History) -> None:
+        (_, before), (images, now) = history[-2:]
+        with suppress(StorageError):
+            run.update(threads=now, thread_changes=history)
+        why = "other processes are busy" if now < before else "other processes need fewer cores"
+        reporter.note(
+            f"{why}: {now} instead of {before} CPU threads after {images:,} images. So the same settings no "
+            f"longer repeat this run bit for bit; --set train.threads={now} keeps the number"
+        )
+
+    if setup.training.engine.device.type == "cpu":
+        history = threads_since(run, setup.plan, setup.training.images)
+        return ThreadedCycles(lambda: setup.training.images, history, setup.rechoose_threads, on_threads)
+    return _repeater(setup, on_result)
+
+
+def _repeater(setup: TrainingSetup, on_result: Callable[[str], None]) -> Repeater:
+    """CUDA graphs if the device and the plan allow them."""
+    plan, training = setup.plan, setup.training
     if training.engine.device.type != "cuda":
         return Eager()
     if training.engine.ranks.world > 1:

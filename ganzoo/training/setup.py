@@ -43,6 +43,8 @@ class TrainingSetup:
     training: Training
     phases: Phases
     batches: Batches
+    rechoose_threads: Callable[[], int] | None = None
+    """Chooses the CPU threads again, by what other processes do; None for a number that stays."""
 
 
 def check_share(plan: Plan, ranks: Ranks) -> None:
@@ -97,11 +99,11 @@ def _check_augmentation(plan: Plan) -> None:
 
 def prepare(
     plan: Plan,
-    progress: Callable[[int, int], None] | None = None,
     record: Mapping[str, Any] | None = None,
     ranks: Ranks | None = None,
+    dataset: Dataset | None = None,
 ) -> TrainingSetup:
-    """Open the data, build and check the networks, move everything to the device.
+    """Open the data (unless `dataset` is given), build and check the networks, move everything to the device.
 
     `record` is the run.json of a run to resume: it keeps the precision and threads that were chosen then.
     """
@@ -110,8 +112,9 @@ def prepare(
     _check_best(plan)
     if not record:  # a run that an older version allowed may continue
         _check_augmentation(plan)
-    system.watch_cores()
-    dataset = open_data(plan, progress)
+    if dataset is None:
+        system.watch_cores()
+        dataset = open_data(plan)
     if plan.fit is not None:
         plan = plan.fitted(dataset.info)
         check_share(plan, ranks)
@@ -119,7 +122,7 @@ def prepare(
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
     at_once = min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None)
-    _set_threads(plan, networks, dataset, record.get("threads"), ranks)
+    rechoose_threads = _set_threads(plan, networks, dataset, record.get("threads"), ranks)
     torch.manual_seed((seed + ranks.rank) % 2**63)  # for dropout: each rank needs other masks
     objective = make_objective(plan, engine.device)
     joint = independent_of_batch(networks, dataset.info)
@@ -163,7 +166,7 @@ def prepare(
             fix="leave it out",
         )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
-    return TrainingSetup(plan, dataset, training, phases, batches)
+    return TrainingSetup(plan, dataset, training, phases, batches, rechoose_threads)
 
 
 def _augmented(plan: Plan, networks: Networks, dataset: Dataset) -> list[str]:
@@ -254,13 +257,20 @@ def _check_best(plan: Plan) -> None:
 
 def _set_threads(
     plan: Plan, networks: Networks, dataset: Dataset, recorded: int | None, ranks: Ranks
-) -> None:
-    """Set the threads of this process: as the settings say, as when the run started, or by the work."""
+) -> Callable[[], int] | None:
+    """Set the threads of this process: as the settings say, as when the run started, or by the work.
+
+    Returns how to choose again later, unless the number is fixed. Other ranks do not count as other
+    processes: whoever started them has divided the cores.
+    """
     work = forward_flops(networks, dataset.info) * len(ranks.share(plan.train.batch_size))
-    # Other ranks do not count as other processes: whoever started them has divided the cores.
-    busy_cores = system.busy_cores if ranks.world == 1 else lambda: 0.0
-    wanted = plan.train.threads or kept_threads(recorded)
-    torch.set_num_threads(choose_threads(wanted, work, busy_cores))
+    alone = ranks.world == 1
+
+    def choose(wanted: int | None = None) -> int:
+        return choose_threads(wanted, work, system.busy_cores if alone else lambda: 0.0)
+
+    torch.set_num_threads(choose(plan.train.threads or kept_threads(recorded)))
+    return choose if alone and plan.train.threads is None else None
 
 
 def _place(networks: Networks, engine: Engine) -> None:

@@ -49,11 +49,12 @@ def busy_cores() -> float:
 
 
 def fair_share(threads: int, busy: Callable[[], float] = busy_cores) -> int:
-    """The number of threads to use: `threads` on a quiet machine, half of them on a busy one.
+    """The number of threads to use: `threads`, but no more than the cores that other processes leave.
 
     Threads of short kernels wait for each other: one that shares its core with another process delays all.
     """
-    return threads if threads == 1 or busy() < BUSY_CORES else threads // 2
+    used = 0.0 if threads == 1 else busy()
+    return threads if used < BUSY_CORES else max(1, min(threads, int(cores() - used + BUSY_CORES)))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Makes text from outside safe to show: names of files, texts of plugins, messages of libraries."""
+"""Text for users: names of files, texts of plugins and messages of libraries made safe to show; durations."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ def printable(text: str, limit: int = 0) -> str:
             for character in text
         )
     return f"{text}…" if cut else text
+
+
+def spoken(seconds: float) -> str:
+    """A duration in its natural unit: "40 seconds", "9 minutes", "4.5 hours", "3 days"."""
+    unit, size = next((unit, size) for unit, size, until in _UNITS if seconds < until)
+    count = round(seconds / size, 1 if unit == "hour" and seconds < 10 * size else None)
+    return f"{count:,g} {unit}" + ("" if count == 1 else "s")
+
+
+# Name, seconds, and the first duration in seconds that has a larger unit.
+_UNITS = (("second", 1, 90), ("minute", 60, 5400), ("hour", 3600, 172_800), ("day", 86_400, float("inf")))

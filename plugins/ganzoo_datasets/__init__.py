@@ -90,8 +90,9 @@ def ganzoo_datasets() -> list[DatasetSpec]:
         ),
         DatasetSpec(
             name="folder",
-            summary="a folder of PNG, JPEG, WEBP, BMP or GIF images; sub-folders become labels",
+            summary="a folder of images (PNG, JPEG, TIFF, DICOM, NIfTI, .npy ...); sub-folders become labels",
             factory="ganzoo_datasets.folder:open_folder",
+            held_out="ganzoo_datasets.folder:open_held_out",
             config=FolderConfig,
             argument="PATH",
         ),

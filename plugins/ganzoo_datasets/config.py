@@ -21,8 +21,12 @@ class FolderConfig:
     """How images of any size and mode become samples of one shape.
 
     `height`, `width`: pixels; 0: chosen from the images (if only one is given, images are square).
-    `channels`: 1, 3 or 4 (with alpha); 0: 1 or 3, chosen from the images.
+    `channels`: 1, 3, 4 (with alpha), or as many as the files have; 0: chosen from the images.
     `fit`: crop the centre, pad with white (transparent with 4 channels), or stretch.
+    `range`: the values that become -1..1, of images with more than 8 bits: `auto`, the lowest to the highest
+    of all images; `full`, all values of the type; `LOW,HIGH`, a window; `1%,99%`, percentiles of all images.
+    `pages`: of files with several pages, frames or slices: `first`; `samples`, one of each; `channels`;
+    `auto`, all slices of volumes (DICOM, NIfTI), otherwise the first.
     `labels`: sub-folders become a `label` field if every image is in one.
     """
 
@@ -30,6 +34,8 @@ class FolderConfig:
     width: int = 0
     channels: int = 0
     fit: Literal["crop", "pad", "stretch"] = "crop"
+    range: str = "auto"
+    pages: Literal["auto", "first", "samples", "channels"] = "auto"
     labels: bool = True
 
 
@@ -74,7 +80,7 @@ class SidesConfig:
     """Two folders of images below PATH, and how the images of each become samples of one shape.
 
     `a`, `b`: the folders; `test_a`, `test_b`: the held-out ones, used if both exist. `height`, `width`,
-    `channels`, `fit`: for both, as for `folder`; 0: chosen for `a` and `b` separately.
+    `channels`, `fit`, `range`: for both, as for `folder`; 0 and auto: chosen for `a` and `b` separately.
     """
 
     a: str = "a"
@@ -85,6 +91,7 @@ class SidesConfig:
     width: int = 0
     channels: int = 0
     fit: Literal["crop", "pad", "stretch"] = "crop"
+    range: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

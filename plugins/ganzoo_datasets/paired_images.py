@@ -8,26 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import (
-    PIXELS,
-    DataError,
-    Field,
-    ImageFrame,
-    ItemSource,
-    decode_image,
-    read_image_header,
-    silence_pillow,
-)
+from ganzoo.api import PIXELS, DataError, Field, ItemSource, decode_image
 from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
-from ganzoo_datasets.folder import DECODER_VERSION, Listing, as_text, check_options, frame_for, list_images
+from ganzoo_datasets.folder import as_text
 from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.picture_files import DECODER_VERSION, Facts, Listing, facts_of, list_images
+from ganzoo_datasets.picture_frames import Framed, Row, check_options, default_size, frame_for
 from ganzoo_datasets.transforms import Transform
 
 VERSION = 1
@@ -44,17 +38,23 @@ class Side:
     """The images of `a` or of `b`: sample i is image `rows[i]` of the listing, in the shape of the frame."""
 
     listing: Listing
-    frame: ImageFrame
+    framed: Framed
     rows: tuple[int, ...]
 
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Pixels (channels, height, width)."""
-        return decode_image(self.listing.root / self.listing.names[self.rows[index]], self.frame)
+    def read(self, index: int) -> NDArray[Any]:
+        """Values (channels, height, width)."""
+        return decode_image(self.listing.root / self.listing.names[self.rows[index]], self.framed.frame)
+
+    def key(self, index: int) -> str:
+        """Says which file and frame make a sample."""
+        row = self.rows[index]
+        return f"{astuple(self.framed.frame)} {self.listing.names[row]!a} {self.listing.stats[row]}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of a sample."""
-        return self.frame.channels, self.frame.height, self.frame.width
+        frame = self.framed.frame
+        return frame.channels, frame.height, frame.width
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Both:
     a: Side
     b: Side
 
-    def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
+    def __call__(self, index: int) -> dict[str, NDArray[Any]]:
         return {"a": self.a.read(index), "b": self.b.read(index)}
 
 
@@ -75,7 +75,7 @@ class _Transformed:
     b: Side
     transform: Transform
 
-    def __call__(self, index: int) -> dict[str, NDArray[np.generic]]:
+    def __call__(self, index: int) -> dict[str, NDArray[Any]]:
         pixels = self.b.read(index)
         return {"a": self.transform(pixels), "b": pixels}
 
@@ -91,22 +91,33 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
     if config.transform == "none":
         return _two(root, config, (config.a, config.b))
     listing = list_images(root)
-    silence_pillow()
-    channels = config.channels or (3 if config.transform == "gray" and _coloured(listing) else 0)
-    frame, notes = frame_for(listing, _folder_config(config, channels))
-    side = Side(listing, frame, tuple(range(len(listing.names))))
+    facts = facts_of(listing, all_pages=False)
+    coloured = any(found.header is not None and not found.header.gray for found in facts)
+    channels = config.channels or (3 if config.transform == "gray" and coloured else 0)
+    framed = frame_for(listing, facts, _folder_config(config, channels))
+    if framed.frame.values is not None:
+        raise DataError(
+            "Only images of 8 bits can be transformed.",
+            where=str(root),
+            fix="make the images a yourself, and use two folders: --set data.transform=none",
+        )
+    side = Side(listing, framed, tuple(range(len(listing.names))))
     transform = Transform(config.transform, config.factor, config.threshold)
     try:
         shape = transform.shape(side.shape)
     except DataError as error:
         raise DataError(error.what, where=error.where or str(root), fix=error.fix) from error
     return ItemSource(
-        fields=_fields(shape, side.shape),
+        fields=(
+            Field(name="a", shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0)),
+            framed.image("b"),
+        ),
         items=listing.names,
         read=_Transformed(side, transform),
         fingerprint=_fingerprint("changed", [side], astuple(transform)),
         identity=f"pairs {as_text(root.resolve().name)}: {len(listing.names):,} files, {config.transform}",
-        notes=tuple(notes),
+        notes=tuple(framed.notes),
+        card=tuple(framed.rows),
     )
 
 
@@ -158,13 +169,12 @@ def _root(dataset: str, argument: str, config: SidesConfig) -> Path:
 
 def _folder_config(config: SidesConfig, channels: int = 0) -> FolderConfig:
     return FolderConfig(
-        height=config.height, width=config.width, channels=channels or config.channels, fit=config.fit
+        height=config.height,
+        width=config.width,
+        channels=channels or config.channels,
+        fit=config.fit,
+        range=config.range,
     )
-
-
-def _coloured(listing: Listing) -> bool:
-    headers = (read_image_header(listing.root / name) for name in listing.names)
-    return any(header is not None and not header.gray for header in headers)
 
 
 def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
@@ -184,19 +194,27 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
     return list_images(folder)
 
 
-def _frames(
+def _framed(
     root: Path, config: SidesConfig, listings: Sequence[Listing], names: Sequence[str]
-) -> tuple[list[ImageFrame], list[str]]:
-    """The shapes of `a` and `b`; held-out images have those of the training images."""
-    silence_pillow()
+) -> tuple[list[Framed], list[str], list[Row]]:
+    """The shapes of `a` and `b`, notes and rows; held-out images have the shapes of the training images.
+
+    If the images of both sides are resized, both get the same size: that of all images together.
+    """
     if tuple(names) != (config.a, config.b):
         listings = [_listed(root, config, name) for name in (config.a, config.b)]
-    frames, notes = [], []
-    for side, listing in zip(SIDES, listings, strict=True):
-        frame, own_notes = frame_for(listing, _folder_config(config))
-        frames.append(frame)
-        notes += [f"{side}: {text}" for text in own_notes]
-    return frames, notes
+    wanted = _folder_config(config)
+    facts = [facts_of(listing, all_pages=False) for listing in listings]
+    found = [frame_for(*side, wanted) for side in zip(listings, facts, strict=True)]
+    if not any(framed.kept for framed in found):
+        height, width = default_size([*facts[0], *facts[1]], wanted)
+        wanted = replace(wanted, height=height, width=width)
+        found = [frame_for(*side, wanted) for side in zip(listings, facts, strict=True)]
+    notes, rows = [], []
+    for side, framed in zip(SIDES, found, strict=True):
+        notes += [f"{side}: {text}" for text in framed.notes]
+        rows += [(f"{side}: {name}", value, remark) for name, value, remark in framed.rows]
+    return found, notes, rows
 
 
 def _two(root: Path, config: PairsConfig, names: tuple[str, str]) -> ItemSource:
@@ -216,43 +234,47 @@ def _two(root: Path, config: PairsConfig, names: tuple[str, str]) -> ItemSource:
             fix="give both images of a pair the same name, except for the ending, or move these away; "
             "for images without pairs use --data unpaired:PATH",
         )
-    frames, notes = _frames(root, config, listings, names)
+    frames, notes, rows = _framed(root, config, listings, names)
     items = sorted(stems[0])
     a, b = (
-        Side(listing, frame, tuple(own[stem] for stem in items))
-        for listing, frame, own in zip(listings, frames, stems, strict=True)
+        Side(listing, framed, tuple(own[stem] for stem in items))
+        for listing, framed, own in zip(listings, frames, stems, strict=True)
     )
     if config.fit == "crop":
         _check_aspects(a, b, items, root)
     return ItemSource(
-        fields=_fields(a.shape, b.shape),
+        fields=(a.framed.image("a"), b.framed.image("b")),
         items=items,
         read=_Both(a, b),
         fingerprint=_fingerprint("pairs", [a, b]),
         identity=f"pairs {as_text(root.resolve().name)}: {len(items):,} of {names[0]} and {names[1]}",
         notes=tuple(notes),
+        keys=[f"{a.key(at)} {b.key(at)}" for at in range(len(a.rows))],
+        card=tuple(rows),
     )
 
 
 def _unpaired(root: Path, config: SidesConfig, names: tuple[str, str]) -> ItemSource:
     listings = [_listed(root, config, name) for name in names]
-    frames, notes = _frames(root, config, listings, names)
+    frames, notes, rows = _framed(root, config, listings, names)
     counts = [len(listing.names) for listing in listings]
     a, b = (
-        Side(listing, frame, repeated(len(listing.names), max(counts)))
-        for listing, frame in zip(listings, frames, strict=True)
+        Side(listing, framed, repeated(len(listing.names), max(counts)))
+        for listing, framed in zip(listings, frames, strict=True)
     )
     if counts[0] != counts[1]:
         smaller = SIDES[counts.index(min(counts))]
         notes.append(f"{counts[0]:,} images a and {counts[1]:,} images b: images {smaller} are repeated")
     shown = zip(a.rows, b.rows, strict=True)
     return ItemSource(
-        fields=_fields(a.shape, b.shape),
+        fields=(a.framed.image("a"), b.framed.image("b")),
         items=[f"{listings[0].names[i]} | {listings[1].names[j]}" for i, j in shown],
         read=_Both(a, b),
         fingerprint=_fingerprint("unpaired", [a, b]),
         identity=f"unpaired {as_text(root.resolve().name)}: {counts[0]:,} a and {counts[1]:,} b",
         notes=tuple(notes),
+        keys=[f"{a.key(at)} {b.key(at)}" for at in range(len(a.rows))],
+        card=tuple(rows),
     )
 
 
@@ -273,10 +295,9 @@ def _by_stem(listing: Listing) -> dict[str, int]:
 
 
 def _check_aspects(a: Side, b: Side, items: Sequence[str], root: Path) -> None:
+    facts: list[list[Facts]] = [facts_of(side.listing, all_pages=False) for side in (a, b)]
     for index, stem in enumerate(items):
-        headers = [
-            read_image_header(side.listing.root / side.listing.names[side.rows[index]]) for side in (a, b)
-        ]
+        headers = [found[side.rows[index]].header for side, found in ((a, facts[0]), (b, facts[1]))]
         if headers[0] is None or headers[1] is None:
             continue  # an error when it is decoded
         (height, width), (other_height, other_width) = ((item.height, item.width) for item in headers if item)
@@ -290,14 +311,9 @@ def _check_aspects(a: Side, b: Side, items: Sequence[str], root: Path) -> None:
             )
 
 
-def _fields(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[Field, ...]:
-    return tuple(
-        Field(name=name, shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0))
-        for name, shape in zip(SIDES, (a, b), strict=True)
-    )
-
-
 def _fingerprint(kind: str, sides: Sequence[Side], *more: object) -> str:
     parts = [VERSION, DECODER_VERSION, PIL.__version__, kind, *more]
-    parts += [[astuple(side.frame), side.listing.names, side.listing.stats, side.rows] for side in sides]
+    parts += [
+        [astuple(side.framed.frame), side.listing.names, side.listing.stats, side.rows] for side in sides
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

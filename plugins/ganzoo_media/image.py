@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import warnings
 import zlib
@@ -18,9 +17,10 @@ from ganzoo.api import (
     IMAGE_SUFFIXES,
     Field,
     ImageFrame,
+    ImageHeader,
     Media,
     Preview,
-    SettingsError,
+    ValueRange,
     as_floats,
     decode_image,
     encode_image,
@@ -41,6 +41,7 @@ Pixels = NDArray[np.uint8]
 BLUR, NOISE = 1.0, 25.0  # pixels, of 255
 _BLOCK = 32  # images that are changed at once: as floats they take many times the memory
 _DEEP = (".png", ".tif", ".tiff")
+VOLUMES = (".dcm", ".nii", ".nii.gz")  # files of which all slices are samples
 _PNG_COLOURS = {1: 0, 3: 2, 4: 6}
 
 
@@ -52,7 +53,7 @@ class ImageMedia(Media):
     most = 10_000
 
     def __init__(self, config: None = None) -> None:
-        self.reads = IMAGE_SUFFIXES
+        self.reads = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix.count(".") == 1)
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """Channel, height, width."""
@@ -106,22 +107,43 @@ class ImageMedia(Media):
         beside: Sequence[tuple[Field, Array]] = (),
         single: bool = False,
     ) -> list[Path]:
-        """A grid, or with `single` one image, with 16 bits if the original values need them."""
+        """A grid, or with `single` one image; in the original values if the file can hold them.
+
+        .png holds original values of 16 bits, .tif all of them.
+        """
         suffix = path.suffix.lower()
-        deep = suffix in _DEEP and not beside and samples.dtype != np.uint8 and _is_deep(field)
-        pixels: Array = _levels(field, samples) if deep else shown_pixels(field, samples)
+        kind = np.dtype(field.facts.get("values", "uint16" if _is_deep(field) else "uint8"))
+        fitting = _DEEP if kind == np.uint16 else _DEEP[1:] if kind != np.uint8 else ()
+        deep = suffix in fitting and not beside and samples.dtype != np.uint8 and field.original is not None
+        pixels: Array = _levels(field, samples, kind) if deep else shown_pixels(field, samples)
         if beside:
             pixels = side_by_side([*(shown_pixels(*pair) for pair in beside), pixels])
             columns = 3
+        if deep and single and suffix != ".png":
+            pixels = _levels(field, samples, kind, every=True)
         drawn = pixels[0] if single else sheet(pixels, columns)
         write_bytes(path, _deep_file(drawn, suffix) if deep else _file(drawn, suffix))
         return [path]
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
-        """The pixels of one image file, resized as in training."""
+        """The images of one file, read and resized as in training: the same range, fit and pages."""
         with warnings.catch_warnings():
             silence_pillow()
-            return decode_image(path, _frame(path, field, options.get("fit")))[None]
+            frame, pages = _frame(path, field, options)
+            return np.stack([decode_image(path, frame, page) for page in range(pages)])
+
+    def changes(self, field: Field, path: Path, options: Mapping[str, Any]) -> str:
+        """How the image was resized, if it was."""
+        with warnings.catch_warnings():
+            silence_pillow()
+            header, (frame, _) = read_image_header(path), _frame(path, field, options)
+        if header is None or (header.height, header.width) == (frame.height, frame.width):
+            return ""
+        smaller = header.height * header.width > frame.height * frame.width
+        return (
+            f"{header.width}x{header.height} pixels were {'reduced' if smaller else 'enlarged'} to "
+            f"{frame.width}x{frame.height} ({frame.fit}), the size that the generator was trained with"
+        )
 
     def extractable(self, field: Field) -> bool:
         """Extractors take images of 1, 3 or 4 channels."""
@@ -159,17 +181,39 @@ class ImageMedia(Media):
         return {"blurred": lambda: in_blocks(blurred), "noisy": lambda: in_blocks(noisy)}
 
 
-def _frame(path: Path, field: Field, fit: Any) -> ImageFrame:
-    """The size at which an image is read: its own along free axes, else that of the field."""
+def _frame(path: Path, field: Field, options: Mapping[str, Any]) -> tuple[ImageFrame, int]:
+    """How a file is read, and how many images it has.
+
+    The size is the file's own along free axes, else that of the field.
+    """
     channels, height, width = field.shape
     free = [axis in field.free for axis in field.axes[1:]]
-    header = read_image_header(path) if any(free) else None
-    if header is not None:
+    header = read_image_header(path)
+    if header is not None and any(free):
         down, across = header.height, header.width
         # With one free axis the image keeps its aspect ratio.
         sizes = (down, across) if all(free) else (max(1, round(down * width / across)), width)
         height, width = sizes if free[0] else (height, max(1, round(across * height / down)))
-    return ImageFrame(height, width, channels, fit if fit in ("crop", "pad", "stretch") else "crop")
+    fit, pages = options.get("fit"), options.get("pages", "auto")
+    several = pages == "samples" or (pages == "auto" and path.name.lower().endswith(VOLUMES))
+    values = field.facts.get("values")
+    return (
+        ImageFrame(
+            height,
+            width,
+            channels,
+            fit if fit in ("crop", "pad", "stretch") else "crop",
+            ValueRange(values, *field.original) if values and field.original else _own_range(header),
+            stacked=pages == "channels",
+        ),
+        header.pages if header is not None and several else 1,
+    )
+
+
+def _own_range(header: ImageHeader | None) -> ValueRange | None:
+    """Pixels of 8 bits; or the values of a file that has none, as 8 bits."""
+    deep = header is not None and header.channels not in (1, 3, 4)
+    return ValueRange("uint8", 0, 255) if deep else None
 
 
 def shown_pixels(field: Field, samples: Array) -> Pixels:
@@ -187,36 +231,70 @@ def _is_deep(field: Field) -> bool:
     return field.original is not None and field.original[0] >= 0 and 255 < field.original[1] <= 65_535
 
 
-def _levels(field: Field, samples: Array) -> NDArray[np.uint16]:
-    """The original values of samples (n, channels, height, width) as uint16 (n, height, width, channels)."""
+def _levels(field: Field, samples: Array, kind: np.dtype[Any], *, every: bool = False) -> Array:
+    """The original values of samples (n, channels, height, width) as (n, height, width, channels).
+
+    One, three or four channels, which a picture can have, unless `every` is kept.
+    """
     (low, high), (first, last) = field.range or (-1.0, 1.0), field.original or (0.0, 65_535.0)
     scaled = first + (as_floats(field, samples).astype(np.float64) - low) * ((last - first) / (high - low))
-    levels = np.rint(np.nan_to_num(scaled)).clip(first, last).astype(np.uint16).transpose(0, 2, 3, 1)
+    clipped = np.nan_to_num(scaled, nan=first).clip(first, last)
+    levels = (clipped if kind.kind == "f" else np.rint(clipped)).astype(kind).transpose(0, 2, 3, 1)
     channels = levels.shape[3]
-    return levels if channels in (1, 3, 4) else levels[..., : 1 if channels < 3 else 3]
+    return levels if every or channels in (1, 3, 4) else levels[..., : 1 if channels < 3 else 3]
 
 
 def _file(pixels: Pixels, suffix: str) -> bytes:
     return encode_image(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), suffix)
 
 
-def _deep_file(pixels: NDArray[np.uint16], suffix: str) -> bytes:
-    """A file of 16 bits. Pillow writes such files with one channel only; PNG itself is simple enough."""
-    height, width, channels = pixels.shape
+def _deep_file(values: Array, suffix: str) -> bytes:
+    """A file of deep values. Pillow writes such files with one channel only; PNG itself is simple enough."""
+    height, width, channels = values.shape
     if suffix != ".png":
-        if channels > 1:
-            raise SettingsError(
-                f"A {suffix} file of 16 bits can have one channel, not {channels}.", fix="use .png or .npz"
-            )
-        file = io.BytesIO()
-        Image.fromarray(pixels[..., 0]).save(file, format="TIFF")
-        return file.getvalue()
+        return _tiff(values)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
     head = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOURS[channels], 0, 0, 0)
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels.astype(">u2"))
+    rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))
     chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def _tiff(values: Array) -> bytes:
+    """An uncompressed TIFF with one strip (TIFF 6.0, sections 2 and 8): any type, any number of channels."""
+    height, width, channels = values.shape
+    data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+    short, long = "H", "I"
+    colours = 3 if channels in (3, 4) else 1
+    form = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    tags: list[tuple[int, str, list[int]]] = [
+        (256, long, [width]),
+        (257, long, [height]),
+        (258, short, [8 * values.dtype.itemsize] * channels),
+        (259, short, [1]),  # no compression
+        (262, short, [2 if colours == 3 else 1]),  # RGB, or black is zero
+        (273, long, [8]),  # the values come after the header
+        (277, short, [channels]),
+        (278, long, [height]),
+        (279, long, [len(data)]),
+        (338, short, [2 if channels == 4 else 0] * (channels - colours)),  # alpha, or unspecified
+        (339, short, [form] * channels),
+    ]
+    tags = [tag for tag in tags if tag[2]]
+    start = 8 + len(data) + len(data) % 2
+    after, extra, entries = start + 2 + 12 * len(tags) + 4, b"", b""
+    for number, kind, items in tags:
+        packed = struct.pack(f"<{len(items)}{kind}", *items)
+        if len(packed) > 4:
+            place = struct.pack("<I", after + len(extra))
+            extra += packed + b"\0" * (len(packed) % 2)
+        else:
+            place = packed.ljust(4, b"\0")
+        entries += struct.pack("<HHI", number, 3 if kind == short else 4, len(items)) + place
+    head = struct.pack("<2sHI", b"II", 42, start)
+    folder = struct.pack("<H", len(tags)) + entries + b"\0" * 4 + extra
+    return head + data + b"\0" * (len(data) % 2) + folder

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, Column, DataError, Field, places
+from ganzoo.api import ArraySource, Column, DataError, Field, places, report_progress
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import TableConfig, setting
 
@@ -62,7 +62,8 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
     DataError where a number is the same in all training rows.
     """
     columns, modes = [], {}
-    for name, values in training.columns.items():
+    for number, (name, values) in enumerate(training.columns.items()):
+        report_progress("columns fitted", number, len(training.columns))
         if name not in whole.decimals:
             names = sorted(set(whole.columns[name].tolist()), key=_in_order)
             columns.append(Column(name=name, values=tuple(names)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,14 @@ def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
     assert estimate["parameters"]["generators"] > 10_000
     assert estimate["flops_per_image"] > 1e6
     assert estimate["memory_mb"] > 1
-    assert "MFLOP" in ganzoo("train", "vanilla", "--dry-run", cwd=tmp_path).stdout
+    assert estimate["minutes"] == pytest.approx(
+        230_000 / estimate["images_per_second"] / 60, rel=0.01, abs=0.01
+    )
+    shown = ganzoo("train", "mlp+non-saturating", *SMALL, "--data", "toy:ring", "--dry-run", cwd=tmp_path)
+    assert "MFLOP" in shown.stdout
+    assert re.search(
+        r"time +about 10 minutes: [\d,]+ images at [\d,]+/s; --minutes or --images", shown.stdout
+    )
     rows = json.loads(ganzoo("train", "dcgan", "--seed", "3", "--explain", "--json", cwd=tmp_path).stdout)
     origins = {row["path"]: row["origin"] for row in rows["settings"]}
     assert origins["train.seed"] == "command line"
@@ -123,6 +132,31 @@ def test_dry_run_counts_work_exactly(tmp_path: Path) -> None:
     result = ganzoo("train", "mlp+non-saturating", *arguments, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["estimate"]["flops_per_image"] == 28 + 32
+
+
+def test_a_run_says_what_it_was_asked_for(tmp_path: Path) -> None:
+    """Less than a cycle; and a time, where the data is not the recipe's own."""
+    short = ganzoo("train", "vanilla", "--images", "16", *SMALL, "--run-dir", "short", cwd=tmp_path)
+    assert re.search(r"^64 images in .*; 16 were asked for, one cycle is 64$", short.stderr, re.MULTILINE)
+    timed = [
+        "train",
+        "mlp+non-saturating",
+        *SMALL,
+        "--data",
+        "toy:ring",
+        "--set",
+        "train.about_minutes=0.001",
+    ]
+    said = ganzoo(*timed, "--run-dir", "timed", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    wanted = (
+        r"toy:ring: ([\d,]+) images \(about 0.001 minutes at [\d,]+/s; --images or --minutes changes it\)"
+    )
+    found = re.search(wanted, said.stderr)
+    assert found is not None
+    assert "were asked for" not in said.stderr
+    images = int(found[1].replace(",", ""))
+    assert tomllib.loads((tmp_path / "timed" / "settings.toml").read_text())["train"]["images"] == images
 
 
 def test_runs_lists_what_was_trained(run: Path) -> None:

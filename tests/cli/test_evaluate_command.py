@@ -82,9 +82,10 @@ def test_threads_as_asked_and_as_the_machine_can_spare(monkeypatch: pytest.Monke
     assert seen_threads(monkeypatch) == [own, "None"]  # a quiet machine
 
 
-def test_half_of_the_threads_beside_other_processes() -> None:
+def test_other_processes_keep_their_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "cores", lambda: 8)
     assert system.fair_share(8, lambda: 0.0) == 8
-    assert system.fair_share(8, lambda: 1.0) == 4
+    assert system.fair_share(8, lambda: 1.0) == 7
     assert system.fair_share(1, lambda: 1.0) == 1
 
 

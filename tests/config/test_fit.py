@@ -157,7 +157,7 @@ def test_no_recipe_suits(fitting: Registry, tmp_path: Path) -> None:
     ],
 )
 def test_what_the_built_in_recipes_say_of_data(registry: Registry, data: DataInfo, recipe: str) -> None:
-    """The table of docs/pictures.md."""
+    """The table of docs/which-recipe.md."""
     said = {
         item.name: factory_of(item, "suits")(data) for item in registry.of_kind(RecipeSpec) if item.spec.suits
     }

@@ -59,8 +59,8 @@ def main() -> None:
     trained = []
     prepare = session.prepare
 
-    def setup(*arguments: Any) -> Any:
-        trained.append(prepare(*arguments))
+    def setup(*arguments: Any, **named: Any) -> Any:
+        trained.append(prepare(*arguments, **named))
         return trained[-1]
 
     session.prepare = setup

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo import image_files
 from ganzoo.data.dataset import open_source
 from ganzoo.errors import DataError
-from ganzoo.image_files import Budget, ImageFrame, decode_image
+from ganzoo.image_files import ImageFrame, decode_image, pillow_files
+from ganzoo.image_files.pillow_files import Budget
 from ganzoo.runs.run import Run
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
@@ -34,11 +34,10 @@ from pathlib import Path
 from PIL import Image, ImageFile
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = True
-from ganzoo.data import decode
-from ganzoo import image_files
+from ganzoo.util import parallel
 from ganzoo.data.dataset import open_source
 from ganzoo_datasets.folder import open_folder
-decode._THREADS, decode._CHUNK = 8, 256
+parallel.THREADS, parallel.FORKED_FROM = 8, 10**9
 store = open_source(open_folder(sys.argv[1]), cache_folder=Path(sys.argv[2]))
 status = Path("/proc/self/status").read_text()
 peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
@@ -262,7 +261,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     label = open_folder(str(good)).fields[1]
     assert label.classes == ("caf\\udce9", "zoo.png")
     (good / "linked").symlink_to(tmp_path / "good", target_is_directory=True)
-    assert "1 links to folders were not followed" in open_folder(str(good)).notes
+    assert "1 links to folders were not followed: linked" in open_folder(str(good)).notes
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])
@@ -281,7 +280,7 @@ def test_large_images_look_as_if_decoded_whole(
     (tmp_path / "a.png").write_bytes(written(image, "PNG", exif=exif(6)))
     frame = ImageFrame(12, 16, channels, fit)
     whole = decode_image(tmp_path / "a.png", frame)
-    monkeypatch.setattr(image_files, "_LARGE", 1000)
+    monkeypatch.setattr(pillow_files, "_LARGE", 1000)
     strips = decode_image(tmp_path / "a.png", frame)
     assert strips.shape == (channels, 12, 16)
     # Single dots of black and white and of a palette are averaged in another order.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import DataError, Field, ItemSource, SettingsError
+from ganzoo.api import DataError, Field, ItemSource, SettingsError, as_floats
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
@@ -48,9 +48,12 @@ def only(folder: Path, **options: Any) -> np.ndarray:
 def test_image_modes(tmp_path: Path, mode: str, colour: Any, suffix: str, expected: tuple[int, ...]) -> None:
     options = {"lossless": True} if suffix == "webp" else {}
     drawn_image(mode, colour=colour).save(tmp_path / f"a.{suffix}", **options)
-    pixels = only(tmp_path, channels=3)
+    source = open_folder(str(tmp_path), FolderConfig(channels=3))
+    pixels = source.read(0)["image"]
     assert pixels.shape == (3, 6, 8)
-    assert pixels.dtype == np.uint8
+    assert pixels.dtype == (np.uint16 if mode == "I;16" else np.uint8)
+    if mode == "I;16":
+        pixels = (as_floats(fields(source)["image"], pixels) + 1) * 127.5
     np.testing.assert_allclose(pixels.transpose(1, 2, 0).reshape(-1, 3).mean(0), expected, atol=3)
 
 
@@ -96,13 +99,13 @@ def test_the_shape_is_chosen_from_the_headers(tmp_path: Path) -> None:
     drawn_image("LA").save(tmp_path / "b.png")
     source = open_folder(str(tmp_path))
     assert fields(source)["image"].shape == (1, 6, 8)
-    assert any("keep their size, 6x8" in note for note in source.notes)
+    assert ("size", "6x8 (height x width)", "kept") in source.card
     drawn_image("RGB", (1, 1)).save(tmp_path / "c.png")
     (tmp_path / "d.png").write_text("not an image")
     source = open_folder(str(tmp_path))
-    assert fields(source)["image"].shape == (3, 64, 64)
-    assert any("2 sizes" in note for note in source.notes)
-    assert source.read(2)["image"].shape == (3, 64, 64)
+    assert fields(source)["image"].shape == (3, 56, 76)  # two of three are 6x8
+    assert any(value.startswith("2 sizes, 1x1 to 6x8") for _, value, _ in source.card)
+    assert source.read(2)["image"].shape == (3, 56, 76)
 
 
 def test_gray_palettes_count_as_gray(tmp_path: Path) -> None:
@@ -184,12 +187,12 @@ def test_folder_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty"):
         open_folder(str(tmp_path))
     (tmp_path / "readme.txt").write_text("x")
-    with pytest.raises(DataError, match="no images among 1 files") as caught:
+    with pytest.raises(DataError, match=r"no images among 1 files: 1 \.txt\.") as caught:
         open_folder(str(tmp_path))
     assert "WEBP" in str(caught.value)
     with pytest.raises(DataError, match="not a folder"):
         open_folder(str(tmp_path / "readme.txt"))
     with pytest.raises(SettingsError, match="channels"):
-        open_folder(str(tmp_path), FolderConfig(channels=2))
+        open_folder(str(tmp_path), FolderConfig(channels=65))
     with pytest.raises(SettingsError, match="outside"):
         open_folder(str(tmp_path), FolderConfig(height=-1))

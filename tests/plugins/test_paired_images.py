@@ -192,7 +192,16 @@ def test_impossible_transforms_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="threshold"):
         FashionPairsConfig(threshold=0)
     with pytest.raises(SettingsError, match="channels"):
-        paired_images.open_pairs(str(tmp_path), PairsConfig(channels=2))
+        paired_images.open_pairs(str(tmp_path), PairsConfig(channels=65))
+
+
+def test_large_images_of_both_sides_get_one_size(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"a/{number}.png", 9, (400, 300))
+        save(tmp_path / f"b/{number}.png", 9, (300, 300))
+    source = paired_images.open_unpaired(str(tmp_path), SidesConfig())
+    assert [field.shape for field in source.fields] == [(1, 56, 76), (1, 56, 76)]
+    assert any("b: the crop cuts away 26%" in note for note in source.notes)
 
 
 # --- without pairs --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from scipy import stats
 
 from ganzoo import tabular
 from ganzoo.api import DataError, DataInfo, places
+from ganzoo.util.progress import listening
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import CsvConfig, TableConfig, TabularConfig, ToyTableConfig
 from ganzoo_tables.datasets import open_csv, open_csv_held_out, open_toy, open_toy_held_out, toy_table
@@ -33,6 +34,13 @@ def changed(line: int, text: str) -> list[str]:
 
 def with_column(name: str, cells: list[str]) -> list[str]:
     return [f"{line},{cell}" for line, cell in zip(LINES, [name, *cells], strict=True)]
+
+
+def test_the_fitting_of_columns_is_counted(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    with listening(lambda *now: seen.append(now)):
+        open_csv(str(write(tmp_path / "a.csv", LINES)))
+    assert seen == [("columns fitted", at, 3) for at in range(3)]
 
 
 # --- reading ------------------------------------------------------------------------------------

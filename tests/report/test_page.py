@@ -146,18 +146,17 @@ def test_settings_say_where_they_come_from(registry: Registry, tmp_path: Path) -
 
 
 def test_facts_of_a_data_card_are_shown(run: Run) -> None:
-    facts = [
-        {"name": "sizes", "value": "64 x 64", "note": "3 % cut away"},
-        {"name": "duplicates", "value": 2},
-    ]
-    rows = Read(page([Run(run.path, {**run.record, "data_card": facts})], {})).rows
-    assert ["sizes", "64 x 64; 3 % cut away"] in rows
-    assert ["duplicates", "2"] in rows
-    others: list[Any] = [None, "text", [1], [{}]]
-    for other in others:  # of another version
-        assert ["samples", "5,000"] in Read(
-            page([Run(run.path, {**run.record, "data_card": other})], {})
+    def rows(card: Any) -> list[list[str]]:
+        return Read(
+            page([Run(run.path, {**run.record, "data": {**run.record["data"], "card": card}})], {})
         ).rows
+
+    shown = rows([["sizes", "64 x 64", "3 % cut away"], ["duplicates", 2, ""]])
+    assert ["sizes", "64 x 64; 3 % cut away"] in shown
+    assert ["duplicates", "2"] in shown
+    others: list[Any] = [None, 3, [1], [[]]]
+    for other in others:  # of another version
+        assert ["samples", "5,000"] in rows(other)
 
 
 def test_text_of_a_run_never_becomes_markup(run: Run, tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_text_of_a_run_never_becomes_markup(run: Run, tmp_path: Path) -> None:
     run.record["recipe"] = run.record["data"]["source"] = run.record["command"][0] = evil
     run.record["device"] = run.record["versions"]["torch"] = evil
     run.record["data"]["fields"][1]["classes"] = [evil] * 10
-    run.record["data_card"] = [{"name": evil, "value": evil, "note": evil}, "not a fact"]
+    run.record["data"]["card"] = [[evil, evil, evil], 3]
     run.record["origins"] = {"train.images": evil}
     run.record["data"]["skipped"] = [[evil, evil]]
     run.add_note(evil, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -100,17 +101,22 @@ def test_the_stream_depends_on_the_seed_and_can_be_continued() -> None:
     assert torch.equal(same.uniform(5), wanted)
 
 
-def test_small_networks_get_half_of_the_threads_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_networks_get_the_cores_that_others_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_ALL_THREADS", 8)
+    monkeypatch.setattr(device.system, "cores", lambda: 8)
     small, large = device.SMALL_FLOPS / 2, device.SMALL_FLOPS * 2
     assert device.choose_threads(None, small, lambda: 0.0) == 8
-    assert device.choose_threads(None, small, lambda: 1.0) == 4
+    assert [device.choose_threads(None, small, partial(float, n)) for n in (0.2, 0.3, 1.0, 7.5, 20.0)] == [
+        8, 7, 7, 1, 1
+    ]  # fmt: skip
     assert device.choose_threads(None, large, lambda: 1.0) == 8
     assert device.choose_threads(3, small, lambda: 1.0) == 3
     assert [device.kept_threads(recorded) for recorded in (None, 3, 16)] == [None, 3, 8]
     monkeypatch.setattr(device, "_ALL_THREADS", 64)
     assert device.choose_threads(None, small, lambda: 0.0) == 8
     assert device.choose_threads(None, large, lambda: 0.0) == 64
+    monkeypatch.setattr(device.system, "cores", lambda: 64)
+    assert device.choose_threads(None, small, lambda: 20.0) == 8  # the others leave enough
 
 
 def test_a_step_without_gradients_is_measured_on_the_device() -> None:

@@ -226,8 +226,16 @@ def test_ranks_stay_equal_and_resume(install: Install, tmp_path: Path) -> None:
         case("drop-parts", "dropping+wgan-gp", dropping, pause_at=150),
         case("drop-again", "", {}, resume="drop-parts"),
         case("shrinks", "plain+wgan-gp", BASE, pause_at=160),
+        case("timed", "plain+wgan-gp", {**BASE, "train.images": None, "train.about_minutes": 0.002}),
     ]
     in_ranks(2, tmp_path, cases)
+    # A length in time: both ranks measure, and take the same number of images, or they would wait for ever.
+    timed = Run.open(tmp_path / "timed")
+    images = timed.record["length"]["images"]
+    assert timed.record["images"] >= images == timed.settings()["train"]["images"] > 0
+    assert digest(weights(tmp_path, "timed", 0)) == digest(weights(tmp_path, "timed", 1))
+    plan = resolve("plain+wgan-gp", load_registry(), overrides={**BASE, "train.images": images})
+    assert furthest(weights(tmp_path, "timed", 0), alone(plan, tmp_path / "timed-alone")) < 1e-5
     for name in ("norm", "norm-again", "drop", "drop-again"):
         assert digest(weights(tmp_path, name, 0)) == digest(weights(tmp_path, name, 1)), name
     for whole, shards in (("norm", "norm-parts"), ("drop", "drop-parts")):

@@ -366,6 +366,13 @@ def test_an_exception_in_mid_run_is_named_and_noted(
     assert "no checkpoint was written yet" in str(caught.value)
     assert Run.open(tmp_path / "run").record["status"] == "failed"
 
+    class Broken(NullReporter):
+        def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+            assert images < 40
+
+    with pytest.raises(FailedError, match="the last checkpoint is kept"):
+        start(tiny("vanilla", **{"train.checkpoint_every": 8}), tmp_path / "later", Broken())
+
 
 def test_mirroring_needs_a_width(registry: Registry) -> None:
     plan = resolve("vanilla", registry, overrides={"data.source": "toy:ring", "data.flip": True})

@@ -67,11 +67,12 @@ def test_the_auc_is_that_of_two_normal_distributions() -> None:
     generator = torch.Generator().manual_seed(0)
     real, fake = 1.0 + torch.randn(40_000, generator=generator), torch.randn(40_000, generator=generator)
     expected = 0.5 * (1.0 + math.erf(0.5))
-    auc = higher(real, fake).mean().item()
+    half = torch.tensor(0.5)
+    auc = higher(real, fake, half).mean().item()
     assert auc == pytest.approx(expected, abs=4 * 0.5 / 200)
-    assert higher(1e3 * real - 7, 1e3 * fake - 7).mean().item() == auc, "neither a scale nor a zero"
-    assert higher(fake, real).mean().item() == pytest.approx(1 - auc)
-    assert higher(real, real).mean().item() == 0.5
+    assert higher(1e3 * real - 7, 1e3 * fake - 7, half).mean().item() == auc, "neither a scale nor a zero"
+    assert higher(fake, real, half).mean().item() == pytest.approx(1 - auc)
+    assert higher(real, real, half).mean().item() == 0.5
 
 
 def test_a_run_logs_the_auc_and_the_size_of_its_parameters(tiny: Tiny, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class Scalar:
 def choose_threads(wanted: int | None, forward_flops: float, busy_cores: Callable[[], float]) -> int:
     """The CPU threads for kernels: `wanted`, or torch's own number; at most 8 for small networks.
 
-    When other processes are busy, small networks take half of the threads.
+    When other processes are busy, small networks take only as many as they leave cores.
     """
     if wanted is not None:
         return wanted

@@ -35,6 +35,10 @@ EVALUATION_SHARE = 0.03
 CHECK_EVERY = 100
 
 
+# Seconds after the first cycle of a process, which is a slow one, until the user is told how long it takes.
+SPEED_AFTER = 5.0
+
+
 class Recorder:
     """Writes a run's log, samples and checkpoints when they are due."""
 
@@ -57,6 +61,8 @@ class Recorder:
         self._score_names: set[str] = set()
         self._is_main = training.engine.ranks.is_main
         self._log = run.path / "log.jsonl"
+        self._begun = (training.images, training.seconds)
+        self._pace: tuple[float, int] | None = None
         self.rewind()
 
     def rewind(self) -> None:
@@ -102,6 +108,7 @@ class Recorder:
         self._share = share
         span = (before, share, images_before, training.images)
         self.reporter.progress(training.images, settings.images, share, training.seconds)
+        self._tell_duration()
         if _due(settings.sample_every, GRIDS, span):
             self.attempt(self.sample)
         scored = settings.eval_every is not None and (_due(settings.eval_every, 1, span) or share == 1.0)
@@ -115,6 +122,16 @@ class Recorder:
         best = scored and settings.keep_best and settings.best_name not in self._values
         if (best or _due(settings.checkpoint_every, CHECKPOINTS, span)) and share < 1.0:
             self.attempt(self.checkpoint)
+
+    def _tell_duration(self) -> None:
+        """Say once how long the run takes at the speed of its first seconds."""
+        now, images = time.perf_counter(), self.training.images
+        if self._pace is None:
+            self._pace = (now, images)
+        elif now - self._pace[0] >= SPEED_AFTER and images > self._pace[1]:
+            rate = (images - self._pace[1]) / (now - self._pace[0])
+            self._once("duration", self.plan.train.forecast(rate, *self._begun))
+            self._pace = (math.inf, images)
 
     def log(self) -> None:
         """Append a line to log.jsonl. DivergedError when a mean is not finite."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -29,7 +29,8 @@ from ganzoo.util.error_notes import blamed
 def recorded_failures(run: Run) -> Iterator[None]:
     """Write into run.json how the block failed; other errors than ganzoo's own become a FailedError."""
     try:
-        yield
+        with clear_failures(lambda: f"{run.path}; {_kept(run)}"):
+            yield
     except BaseException as error:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(StorageError):  # the disk may be what failed
@@ -37,6 +38,15 @@ def recorded_failures(run: Run) -> Iterator[None]:
             if isinstance(error, Exception):
                 text = error.what if isinstance(error, GanzooError) else f"{type(error).__name__}: {error}"
                 run.add_note(text, run.record.get("images", 0))
+        raise
+
+
+@contextmanager
+def clear_failures(where: Callable[[], str]) -> Iterator[None]:
+    """Other errors than ganzoo's own become a FailedError that says in whose code training stopped."""
+    try:
+        yield
+    except BaseException as error:
         if is_strict() or isinstance(error, GanzooError) or not isinstance(error, Exception):
             raise
         if other := other_rank_ended(error):
@@ -50,10 +60,13 @@ def recorded_failures(run: Run) -> Iterator[None]:
         raise FailedError(
             f"Training stopped{f' in {whose}' if whose else ''}: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            where=f"{f'{contents}; ' if contents else ''}{run.path}; "
-            + ("the last checkpoint is kept" if has_any(run.path) else "no checkpoint was written yet"),
+            where=f"{f'{contents}; ' if contents else ''}{where()}",
             fix=fix,
         ) from error
+
+
+def _kept(run: Run) -> str:
+    return "the last checkpoint is kept" if has_any(run.checkpoints) else "no checkpoint was written yet"
 
 
 def record_of(setup: TrainingSetup) -> dict[str, Any]:
@@ -78,6 +91,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "count": dataset.count,
             "fields": [field.to_json() for field in dataset.fields],
             "skipped": [list(item) for item in dataset.skipped],
+            "card": [list(row) for row in dataset.card],
         },
         "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {

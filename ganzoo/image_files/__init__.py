@@ -1,0 +1,87 @@
+"""One image file -> one array, whatever its format, mode, depth, orientation and size.
+
+Datasets and `ganzoo generate --input` both read files with `decode_image`, so a generator gets the same
+values as in training. `pillow_files` reads pixels of 8 bits; `deep_files` reads values of any depth and any
+number of channels; `deep` brings these to one shape and range. Files are not trusted: an exception of a
+decoder on a damaged file becomes ValueError, and pixels, bytes and memory are limited.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ganzoo.image_files.deep import LEVELS, deep_image, quantiles
+from ganzoo.image_files.deep_files import DEEP_SUFFIXES, read_values, values_header
+from ganzoo.image_files.frames import FITS, Fit, ImageFrame, ImageHeader, ValueRange
+from ganzoo.image_files.pillow_files import (
+    PILLOW_SUFFIXES,
+    decode_pixels,
+    read_pillow_header,
+    silence_pillow,
+)
+
+__all__ = [
+    "FITS",
+    "IMAGE_SUFFIXES",
+    "LEVELS",
+    "Fit",
+    "ImageFrame",
+    "ImageHeader",
+    "ValueRange",
+    "decode_image",
+    "image_levels",
+    "inspect_image",
+    "read_image_header",
+    "silence_pillow",
+]
+
+IMAGE_SUFFIXES = (*PILLOW_SUFFIXES, *DEEP_SUFFIXES)
+"""Endings of files that are read. Those of `deep_files` may need an optional package."""
+
+
+def inspect_image(path: Path) -> ImageHeader:
+    """What the header of a file says, without its pixels. Errors as in `decode_image`."""
+    try:
+        return values_header(path) if path.name.lower().endswith(DEEP_SUFFIXES) else read_pillow_header(path)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def read_image_header(path: Path) -> ImageHeader | None:
+    """`inspect_image`; None when the file is not a readable image."""
+    try:
+        return inspect_image(path)
+    except (OSError, ValueError):
+        return None
+
+
+def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
+    """The image as (channels, height, width) of the frame.
+
+    Without `frame.values`: pixels as uint8. With them: the file's own values in that type, clipped to the
+    range; or for float32, mapped from the range to -1..1. `page` counts the frames of an animation, the pages
+    of a TIFF and the slices of a volume.
+
+    ValueError when the file is damaged, is not a regular file of a known format, or exceeds the limits
+    `IMAGE_BYTES` and `PIXELS` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower). OSError when it cannot be
+    opened.
+    """
+    try:
+        if frame.values is None:
+            return decode_pixels(path, frame, page)
+        return deep_image(read_values(path, page, frame), frame)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
+        # Decoders raise SyntaxError, EOFError, struct.error, IndexError and more on bad bytes.
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def image_levels(path: Path, frame: ImageFrame, pages: int) -> tuple[float, ...]:
+    """The values of a file at the shares `LEVELS`, over evenly spaced ones of its first pages."""
+    return quantiles([read_values(path, page, frame) for page in range(pages)])

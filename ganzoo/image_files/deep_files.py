@@ -1,0 +1,276 @@
+"""Files with values of any depth and number of channels: TIFF, DICOM, NIfTI, .npy, and deep files of Pillow.
+
+tifffile, pydicom and nibabel are imported when a file needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.image_files.frames import ImageFrame, ImageHeader
+from ganzoo.image_files.pillow_files import (
+    TIFF_SUFFIXES,
+    Budget,
+    check_pixels,
+    loaded_pixels,
+    opened_image,
+    orientation_of,
+    plain,
+    read_pillow_header,
+    regular_file,
+)
+
+Array = NDArray[Any]
+
+DICOM_SUFFIXES, NIFTI_SUFFIXES = (".dcm",), (".nii", ".nii.gz")
+DEEP_SUFFIXES = (*TIFF_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES, ".npy")
+
+_VOLUME_BYTES = 1 << 30  # of one file, and of its values
+_values_at_once = Budget(1 << 28)
+_one_volume = threading.Lock()
+
+
+def values_header(path: Path) -> ImageHeader:
+    """What the header of such a file declares. ValueError names the package that is missing."""
+    kind = _kind(path)
+    if kind == "tiff":
+        exact = _exact_in_pillow(path)
+        return read_pillow_header(path) if exact else _tiff_header(path)
+    _check_size(path)
+    if kind == "npy":
+        array = _npy(path)
+        channels, height, width = array.shape
+        return ImageHeader(height, width, channels == 1, channels, _type(array.dtype))
+    return _dicom_header(path) if kind == "dicom" else _nifti_header(path)
+
+
+def read_values(path: Path, page: int, frame: ImageFrame) -> Array:
+    """The values (channels, height, width) of a page, or of all pages as channels if the frame says so."""
+    if frame.stacked:
+        return np.concatenate([_page(path, at, 1) for at in range(frame.channels)])
+    return _page(path, page, frame.channels)
+
+
+def _page(path: Path, page: int, channels: int) -> Array:
+    kind = _kind(path)
+    if kind in ("dicom", "nifti"):
+        slices: Array = _volume(path)[page]
+        return slices
+    _check_size(path)
+    if kind == "npy":
+        array = _npy(path)
+        with _values_at_once.spend(array.size):
+            return np.array(array)
+    if kind == "tiff" and not _exact_in_pillow(path):
+        return _tiff_page(path, page)
+    with opened_image(path, page) as image, loaded_pixels(image):
+        turn = orientation_of(image)
+        if image.mode.startswith("I;16"):
+            values = np.asarray(image).astype(np.uint16)
+        elif image.mode in ("I", "F"):
+            values = np.array(image)
+        else:
+            bands = len(image.getbands())
+            values = np.array(plain(image, channels if bands > 1 or image.mode == "P" else 1))
+    return _turned(values[None] if values.ndim == 2 else values.transpose(2, 0, 1), turn)
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    kinds = {"tiff": TIFF_SUFFIXES, "dicom": DICOM_SUFFIXES, "nifti": NIFTI_SUFFIXES, "npy": (".npy",)}
+    return next((kind for kind, suffixes in kinds.items() if name.endswith(suffixes)), "")
+
+
+def _check_size(path: Path) -> None:
+    with regular_file(path) as (_, size):
+        if not size:
+            raise ValueError("the file is empty")
+        if size > _VOLUME_BYTES:
+            raise ValueError(f"the file has {size:,} bytes, more than the limit of {_VOLUME_BYTES:,}")
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(f"it needs the package {name}: pip install 'ganzoo[pictures]'") from error
+
+
+def _type(dtype: np.dtype[Any]) -> str:
+    """The stored type for values of a type: the smallest one that holds them all, int32 for larger ones."""
+    if dtype.kind not in "biuf":
+        raise ValueError(f"its values are {dtype}")
+    known = {"bool": "uint8", "uint8": "uint8", "uint16": "uint16", "int8": "int16", "int16": "int16"}
+    return "float32" if dtype.kind == "f" else known.get(dtype.name, "int32")
+
+
+def _stored(values: Array) -> Array:
+    """The values in native byte order; ValueError for numbers beyond int32."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and values.size:
+        if values.min() < -(2**31) or values.max() >= 2**31:
+            raise ValueError(f"its values {values.min()}..{values.max()} do not fit 32 bits")
+        return values.astype(np.int32)
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8) * np.uint8(255)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _turned(values: Array, turn: int) -> Array:
+    """The values (channels, height, width) as the EXIF orientation 1 to 8 wants them."""
+    if turn >= 5:
+        values = values.transpose(0, 2, 1)
+    if turn in (3, 4, 7, 8):
+        values = values[:, ::-1]
+    if turn in (2, 3, 6, 7):
+        values = values[:, :, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def _npy(path: Path) -> Array:
+    """A memory-mapped .npy file as (channels, height, width): the shorter of the outer axes is channels."""
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim == 2:
+        array = array[None]
+    elif array.ndim == 3 and array.shape[2] <= array.shape[0]:
+        array = array.transpose(2, 0, 1)
+    if array.ndim != 3 or not array.size:
+        raise ValueError(f"an array of the shape {array.shape} is not one image")
+    if array.nbytes > _VOLUME_BYTES:
+        raise ValueError(f"its array has {array.nbytes:,} bytes, more than the limit of {_VOLUME_BYTES:,}")
+    _type(array.dtype)
+    return _stored(array)
+
+
+def _exact_in_pillow(path: Path) -> bool:
+    """Whether Pillow reads this TIFF without loss: 8 bits, or one channel."""
+    try:
+        with opened_image(path) as image:
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            bits, samples, form = max(tags.get(258, (1,))), tags.get(277, 1), tags.get(339, (1,))[0]
+            if bits <= 8:
+                return bool(samples == len(image.getbands()))
+            plain16 = image.mode.startswith("I;16")
+            return bool(samples == 1 and (plain16 or (image.mode, form) in (("I", 2), ("F", 3))))
+    except ValueError as error:
+        if "not an image" not in str(error):
+            raise
+        return False
+
+
+def _tiff_header(path: Path) -> ImageHeader:
+    _check_size(path)
+    with _package("tifffile").TiffFile(path) as file:
+        height, width, channels = _tiff_shape(file.pages[0])
+        dtype = _type(np.dtype(file.pages[0].dtype))
+        return ImageHeader(height, width, channels == 1, channels, dtype, pages=len(file.pages))
+
+
+def _tiff_shape(page: Any) -> tuple[int, int, int]:
+    height, width, channels = page.imagelength, page.imagewidth, page.samplesperpixel
+    check_pixels(width, height)
+    if height * width * channels * np.dtype(page.dtype).itemsize > _VOLUME_BYTES:
+        raise ValueError(f"{width}x{height} pixels with {channels} channels are too large")
+    turn = page.tags.valueof(274, default=1)
+    return (width, height, channels) if turn >= 5 else (height, width, channels)
+
+
+def _tiff_page(path: Path, number: int) -> Array:
+    with _package("tifffile").TiffFile(path) as file:
+        page = file.pages[number]
+        _, _, channels = _tiff_shape(page)
+        with _values_at_once.spend(page.size):
+            values = page.asarray(maxworkers=1)
+            values = values.reshape(page.imagelength, page.imagewidth) if channels == 1 else values
+            planes = values[None] if channels == 1 else values
+            if channels > 1 and values.shape[0] != channels:
+                planes = values.transpose(2, 0, 1)
+            return _turned(_stored(planes), page.tags.valueof(274, default=1))
+
+
+# --- volumes: files whose slices are read together ------------------------------------------------
+
+
+def _dicom_header(path: Path) -> ImageHeader:
+    file = _package("pydicom").dcmread(path, stop_before_pixels=True)
+    height, width, pages = file.Rows, file.Columns, int(file.get("NumberOfFrames", 1) or 1)
+    channels = file.SamplesPerPixel
+    _check_volume(height, width, channels * pages * (file.BitsAllocated // 8))
+    slope, shift = float(file.get("RescaleSlope", 1)), float(file.get("RescaleIntercept", 0))
+    dtype = f"{'' if file.PixelRepresentation else 'u'}int{8 if file.BitsAllocated <= 8 else 16}"
+    if (slope, shift) != (1, 0):
+        dtype = "int32" if slope.is_integer() and shift.is_integer() else "float32"
+    window = None
+    if file.get("WindowCenter") is not None and file.get("WindowWidth") is not None:
+        centre, breadth = (np.ravel(file[name].value)[0] for name in ("WindowCenter", "WindowWidth"))
+        window = (float(centre) - float(breadth) / 2, float(centre) + float(breadth) / 2)
+    return ImageHeader(height, width, channels == 1, channels, _type(np.dtype(dtype)), pages, window=window)
+
+
+def _dicom_volume(path: Path) -> Array:
+    header = _dicom_header(path)
+    file = _package("pydicom").dcmread(path)
+    pixels = file.pixel_array
+    if file.PhotometricInterpretation == "MONOCHROME1":  # the lowest value is white
+        lowest = -(2 ** (file.BitsStored - 1)) if file.PixelRepresentation else 0
+        pixels = (2 * lowest + 2**file.BitsStored - 1) - pixels.astype(np.int32)
+    if header.channels == 1 and ("RescaleSlope" in file or "ModalityLUTSequence" in file):
+        pixels = _package("pydicom.pixels").apply_modality_lut(pixels, file)
+    values = pixels.reshape(header.pages, header.height, header.width, header.channels)
+    if header.dtype != "float32":
+        values = np.rint(values).astype(np.int64 if values.dtype.kind == "f" else values.dtype)
+    return _stored(values.transpose(0, 3, 1, 2))
+
+
+def _nifti(path: Path) -> Any:
+    """The image with axes to the right, to the front and upwards, if its size is within the limits."""
+    nibabel = _package("nibabel")
+    image = nibabel.load(path)
+    _check_volume(image.shape[1], image.shape[0], math.prod(image.shape[2:]) * 8)
+    return nibabel.as_closest_canonical(image)
+
+
+def _nifti_header(path: Path) -> ImageHeader:
+    image = _nifti(path)
+    scaled = (
+        (image.dataobj.slope, image.dataobj.inter) != (1, 0) if hasattr(image.dataobj, "slope") else False
+    )
+    dtype = "float32" if scaled else _type(image.get_data_dtype())
+    width, height = image.shape[:2]
+    return ImageHeader(height, width, gray=True, channels=1, dtype=dtype, pages=math.prod(image.shape[2:]))
+
+
+def _nifti_volume(path: Path) -> Array:
+    """Axial slices (slices, 1, height, width), the front of the head at the top, from below to above."""
+    image = _nifti(path)
+    values = np.asanyarray(image.dataobj).reshape(*image.shape[:2], -1, order="F")
+    if values.dtype.kind == "f":
+        values = values.astype(np.float32)
+    return _stored(values.transpose(2, 1, 0)[:, None, ::-1])
+
+
+def _check_volume(height: int, width: int, rest: int) -> None:
+    check_pixels(width, height)
+    if height * width * rest > _VOLUME_BYTES:
+        raise ValueError(f"its {height * width * rest:,} bytes of values are more than {_VOLUME_BYTES:,}")
+
+
+def _volume(path: Path) -> Array:
+    """All pages of a volume (pages, channels, height, width). The last one is kept, for its next page."""
+    _check_size(path)
+    with _one_volume:
+        return _loaded(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, changed: int) -> Array:
+    readers: dict[str, Callable[[Path], Array]] = {"dicom": _dicom_volume, "nifti": _nifti_volume}
+    return readers[_kind(path)](path)

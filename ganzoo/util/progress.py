@@ -1,0 +1,58 @@
+"""Progress of work that may last. Whoever does the work reports it; whoever shows it listens.
+
+Plugins report what they do while a data set is opened, and the commands print it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Listener = Callable[[str, int, int], None]
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+_FIRST = 1.0  # seconds until the first line; the next ones come after twice, four times ... as long
+_LONGEST = 30.0
+
+
+def report_progress(what: str, done: int, total: int = 0) -> None:
+    """Say how far the work is: `images decoded`, 300 of 20,000; a total of 0 is unknown. Cheap to call."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(what, done, total)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Progress that is reported in the block goes to the listener."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+class Counter:
+    """A listener that says a line when work lasts: after a second, then at growing intervals."""
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._next, self._pause = clock() + _FIRST, _FIRST
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Print a line if it is time."""
+        now = self._clock()
+        if what != self._what and self._what:
+            self._pause = _FIRST
+            self._next = min(self._next, now + _FIRST)
+        self._what = what
+        if now < self._next:
+            return
+        self._pause = min(2 * self._pause, _LONGEST)
+        self._next = now + self._pause
+        count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
+        self._say(f"{count}{what}")

@@ -1,0 +1,196 @@
+"""The image files below a folder, and what their headers say. Headers are read once and kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import PIL
+
+from ganzoo.api import (
+    IMAGE_SUFFIXES,
+    DataError,
+    ImageFrame,
+    ImageHeader,
+    image_levels,
+    in_parts,
+    inspect_image,
+    keep_cached,
+    read_cached,
+    report_progress,
+    silence_pillow,
+)
+
+DECODER_VERSION = 3
+"""Raised with each change after which an image is decoded to other pixels."""
+
+EXPECTS = "a folder with images, in sub-folders or not"
+_VECTORS = (".svg", ".svgz")
+_SHOWN = 5
+_PAGES = 64  # of a file, at most, whose values are looked at to find the range
+
+_HEADER = tuple(item.name for item in fields(ImageHeader))
+_values_of = attrgetter(*_HEADER)
+
+Stat = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files in a stable order, as paths relative to the root with forward slashes.
+
+    `stats` changes when a file changes: size, time, type and permissions. `others` counts files with other
+    endings, `links` are links to folders.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    stats: tuple[Stat, ...]
+    others: Counter[str]
+    links: tuple[str, ...]
+
+    def only(self, rows: list[int]) -> Listing:
+        """The listing with these images only."""
+        names, stats = tuple(self.names[row] for row in rows), tuple(self.stats[row] for row in rows)
+        return Listing(self.root, names, stats, self.others, self.links)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one file: its header, None if it cannot be read; its `LEVELS`, if it is deep."""
+
+    header: ImageHeader | None
+    levels: tuple[float, ...] = ()
+
+
+def list_images(root: Path) -> Listing:
+    """The images below a folder. DataError if there is none."""
+    names, stats, links = [], [], []
+    others: Counter[str] = Counter()
+    for name in _files(root):
+        try:
+            status = (root / name).stat()
+            found = (status.st_size, status.st_mtime_ns, status.st_mode)
+        except OSError:
+            # A broken link: kept, so that it is reported as unreadable when it is decoded.
+            found = (0, 0, 0)
+        if stat.S_ISDIR(found[2]):
+            links.append(name)
+        elif not name.lower().endswith(IMAGE_SUFFIXES):
+            others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
+        else:
+            names.append(name)
+            stats.append(found)
+            if len(names) % 1000 == 0:
+                report_progress("images found", len(names))
+    if not names:
+        raise _no_images(root, others, links)
+    return Listing(root, tuple(names), tuple(stats), others, tuple(links))
+
+
+def endings(others: Counter[str]) -> str:
+    """`12 .txt, 3 .svg`: files by their endings."""
+    parts = [f"{count:,} {ending or 'without ending'}" for ending, count in others.most_common(_SHOWN)]
+    return ", ".join([*parts, *(["..."] if len(others) > _SHOWN else [])])
+
+
+def _no_images(root: Path, others: Counter[str], links: list[str]) -> DataError:
+    total, vectors = others.total(), sum(others[ending] for ending in _VECTORS)
+    found = f"{total:,} files" + (f" and {len(links):,} links to folders" if links else "")
+    if vectors:
+        return DataError(
+            f"The folder has no images that can be read, but {vectors:,} SVG files.",
+            where=str(root),
+            fix="SVG is not read, because it has no pixels. Draw the files at some size, for example: "
+            "for f in *.svg; do rsvg-convert -w 128 -h 128 -a $f -o ${f%.svg}.png; done",
+        )
+    what = f"The folder has no images among {found}: {endings(others)}." if total or links else ""
+    return DataError(
+        what.replace(": .", ".") or "The folder is empty.",
+        where=str(root),
+        fix=f"PATH is {EXPECTS}; image files have the endings {', '.join(IMAGE_SUFFIXES).upper()}",
+    )
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Files and links to folders relative to the root, at any depth and in a stable order."""
+    for folder, subfolders, files in os.walk(root, onerror=_refuse):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
+        links = [name for name in subfolders if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114
+        inner = Path(folder).relative_to(root).as_posix()
+        for name in sorted([*files, *links]):
+            if not name.startswith("."):
+                yield name if inner == "." else f"{inner}/{name}"
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be listed is an error; else its images would be missing silently."""
+    raise error
+
+
+def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
+    """The facts of each file. Files that have not changed since the last time are not opened.
+
+    `all_pages`: the values of all pages count, not only those of the first page.
+    """
+    silence_pillow()
+    kept = _kept(listing, all_pages)
+    missing = [row for row, found in enumerate(kept) if found is None]
+
+    def inspect(part: range) -> list[Facts]:
+        return [_inspected(listing.root / listing.names[missing[at]], all_pages) for at in part]
+
+    done = 0
+    for found in in_parts(inspect, len(missing)):
+        for facts in found:
+            kept[missing[done]] = facts
+            done += 1
+        report_progress("image headers read", done, len(missing))
+    known = [each or Facts(None) for each in kept]
+    if missing:
+        rows = zip(listing.names, listing.stats, known, strict=True)
+        table = {
+            name: [*stats, item.header and _values_of(item.header), item.levels] for name, stats, item in rows
+        }
+        keep_cached("headers", _table_name(listing, all_pages), json.dumps(table).encode())
+    return known
+
+
+def _inspected(path: Path, all_pages: bool) -> Facts:
+    """Nothing is known of a file that cannot be read: decoding it will say why."""
+    try:
+        header = inspect_image(path)
+        if header.dtype == "uint8":
+            return Facts(header)
+        frame = ImageFrame(header.height, header.width, header.channels, "crop")
+        return Facts(header, image_levels(path, frame, min(header.pages, _PAGES) if all_pages else 1))
+    except (OSError, ValueError):
+        return Facts(None)
+
+
+def _kept(listing: Listing, all_pages: bool) -> list[Facts | None]:
+    raw = read_cached("headers", _table_name(listing, all_pages))
+    table: dict[str, list[Any]] = json.loads(raw) if raw else {}
+    found: list[Facts | None] = []
+    for name, stats in zip(listing.names, listing.stats, strict=True):
+        row = table.get(name)
+        if row is None or row[:3] != list(stats) or row[3] is None:
+            found.append(None)
+            continue
+        values = dict(zip(_HEADER, row[3], strict=True))
+        values["window"] = values["window"] and tuple(values["window"])
+        found.append(Facts(ImageHeader(**values), tuple(row[4])))
+    return found
+
+
+def _table_name(listing: Listing, all_pages: bool) -> str:
+    parts = [DECODER_VERSION, PIL.__version__, str(listing.root.resolve()), all_pages]
+    return hashlib.sha256(ascii(parts).encode()).hexdigest()
