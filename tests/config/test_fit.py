@@ -26,6 +26,9 @@ def fit(data, settings):
     return {"generator.lr": settings["generator.lr"] / 2, "ema.half_life": settings["train.images"] / 10,
             "architecture.latent": 5, "terms.drift.weight": data.count / 1000}
 
+def timed(data, settings):
+    return {"generator.lr": 1e-3}
+
 def broken(data, settings):
     return None
 
@@ -47,6 +50,7 @@ def recipe(name, **more):
 @hookimpl
 def ganzoo_recipes():
     return [recipe("test-fit", fit="fit_rules:fit", suits="fit_rules:wide"),
+            recipe("test-timed", fit="fit_rules:timed"),
             recipe("test-colour", suits="fit_rules:colour"), recipe("test-broken", fit="fit_rules:broken")]
 """
 
@@ -162,3 +166,18 @@ def test_what_the_built_in_recipes_say_of_data(registry: Registry, data: DataInf
         item.name: factory_of(item, "suits")(data) for item in registry.of_kind(RecipeSpec) if item.spec.suits
     }
     assert max(said, key=lambda name: said[name]) == recipe
+
+
+def test_a_length_in_time_keeps_what_was_fitted(fitting: Registry, tmp_path: Path) -> None:
+    overrides = {
+        "data.source": npy(tmp_path, 12, 8, 8, 3),
+        "train.about_minutes": 1e-4,
+        "train.device": "cpu",
+    }
+    plan = resolve("test-timed", fitting, overrides=overrides)
+    run, outcome = start_or_resume(plan, tmp_path / "run", NullReporter())
+    assert outcome == "done"
+    assert run.settings()["generator"]["lr"] == 1e-3
+    assert run.settings()["train"]["images"] == run.record["images"]
+    again, outcome = start_or_resume(plan, tmp_path / "run", NullReporter())
+    assert (outcome, again.record["images"]) == ("done", run.record["images"])
