@@ -75,7 +75,8 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, blocked: tuple[str, ...]) -> None:
     """A zoo of GANs: train them with one loop, export them to ONNX, sample without torch."""
     ctx.obj = blocked
-    ctx.with_resource(listening(Counter(lambda text: click.echo(text, err=True))))
+    if os.environ.get("RANK", "0") == "0":  # one of several processes of a run is enough
+        ctx.with_resource(listening(Counter(lambda text: click.echo(text, err=True))))
 
 
 def main(arguments: list[str] | None = None) -> Any:

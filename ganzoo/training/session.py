@@ -46,7 +46,6 @@ from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
-from ganzoo.util.progress import Counter, listening
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -154,8 +153,7 @@ def _lock(context: RunContext, path: Path) -> Iterator[None]:
 
 
 def _prepare(plan: Plan, context: RunContext, record: dict[str, Any] | None = None) -> TrainingSetup:
-    with listening(Counter(context.reporter.note)):
-        return prepare(plan, record, context.ranks)
+    return prepare(plan, record, context.ranks)
 
 
 def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[str, Any]]:

@@ -28,6 +28,8 @@ ALLOWED = {
     ("ganzoo/api/specs.py", "image"): "what records of version 1 are for: they could not say it",
     ("ganzoo/exporting/model_card.py", "image"): "a variable in the code that the card shows",
     ("ganzoo/fields.py", "image"): "DataInfo.image: the name of a field",
+    ("ganzoo/report/page.py", "row"): "the scope of a heading in HTML",
+    ("ganzoo/report/previews.py", "image"): "a MIME type",
     ("ganzoo/testing/checks/__init__.py", "image"): "the name of a module",
     ("ganzoo/testing/checks/augmentation.py", "image"): "the name of a field of synthetic data",
     ("ganzoo/testing/synthetic.py", "image"): "the name of a field of synthetic data",

@@ -195,7 +195,8 @@ def test_sound_from_a_run_to_a_file(sound: Registry, tmp_path: Path) -> None:
     bundle = export_run(run, tmp_path / "bundle", registry=sound)
     assert (bundle.path / "samples.wav").is_file()
     assert "-o samples.wav" in bundle.usage
-    assert "![samples](samples.wav)" in (bundle.path / "README.md").read_text(encoding="utf-8")
+    # A link: a card shows pictures only.
+    assert "\n[samples](samples.wav)\n" in (bundle.path / "README.md").read_text(encoding="utf-8")
     outputs = json.loads((bundle.path / "bundle.json").read_text())["generators"]["generator"]["outputs"]
     assert (outputs[0]["kind"], outputs[0]["facts"]) == ("sound", {"rate": 8000})
 

@@ -81,7 +81,7 @@ SOURCES = {"games": GAMES, "free": FREE_AXES, "conditions": CONDITIONS}
 PLUGINS = {
     **{toy.plugin: () for toy in KINDS},
     "games": (),
-    "free": ("free-pictures", "free-sounds"),
+    "free": ("free-pictures", "free-sounds", "free-tables"),
     "conditions": ("marked-points",),
 }
 """All plugins, with the data that the kit needs besides made-up images, points and rows."""

@@ -512,8 +512,8 @@ def test_from_twelve_bits_to_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert "values: 16 bits, 0..800 become -1..1" in said
     assert f"real samples: {tmp_path / 'run' / 'samples' / 'real-image.png'}" in said
-    card = Run.open(tmp_path / "run").record["data"]["card"]
-    assert ["size", "16x16 (height x width)", "kept"] in card
+    record = Run.open(tmp_path / "run").record
+    assert ["size", "16x16 (height x width)", "kept"] in record["data"]["card"]
     real = np.asarray(Image.open(tmp_path / "run" / "samples" / "real-image.png"))
     assert np.ptp(real[8:-8, 8:-8]) == 255
     run("export", tmp_path / "run", "-o", tmp_path / "bundle")
