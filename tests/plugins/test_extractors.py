@@ -31,6 +31,8 @@ from ganzoo_metrics.neighbours import fidelity_and_diversity
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
+BLOCKS = tuple(stage[0] for stage in STAGES)  # of Lite0
+
 
 def noise(*shape: int, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
@@ -111,7 +113,7 @@ def by_torch(
     pixels: Pixels,
     block: int,
     published: weights.Published = weights.LITE0,
-    counts: tuple[int, ...] = tuple(count for count, *_ in STAGES),
+    counts: tuple[int, ...] = BLOCKS,
 ) -> torch.Tensor:
     """The network again, layer by layer, with batch norms where the paper has them."""
     state = {name: torch.from_numpy(value.copy()) for name, value in weights.read_weights(published).items()}
