@@ -209,6 +209,15 @@ class DataInfo:
         have = ", ".join(item.name for item in self.fields)
         raise DataError(f"The data has no field '{name}'.", where=f"its fields are: {have}")
 
+    def __str__(self) -> str:
+        """`64x64x3, 3,391 samples`: the shapes of its float fields, channels last, and the count."""
+        shapes = []
+        for item in self.fields:
+            if item.dtype == "float32":
+                last = item.axes[:1] == PIXELS[:1]
+                shapes.append("x".join(map(str, (*item.shape[last:], *item.shape[:last]))))
+        return ", ".join([*shapes, f"{self.count:,} samples"])
+
     @property
     def signal(self) -> Field:
         """The only float field, for architectures that generate data of any kind; DataError otherwise."""

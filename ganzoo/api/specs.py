@@ -194,7 +194,13 @@ class MediaSpec(_Buildable):
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeSpec(Spec):
-    """A named combination of architecture, loss, data and `settings` (by dotted path); it has no code."""
+    """A named combination of architecture, loss, data and `settings` (by dotted path).
+
+    `fit`: `(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]`, in a module that does not
+    import torch. It gets the settings of a run by dotted path and returns those that must be others for data
+    of this shape and count; what a user sets is stronger. `suits`: `(data: DataInfo) -> float`, how well the
+    recipe suits the data, 0 for not at all: `ganzoo train --data SOURCE` without a recipe takes the best.
+    """
 
     record = "recipe"
     hook = "ganzoo_recipes"
@@ -203,6 +209,8 @@ class RecipeSpec(Spec):
     loss: str
     data: str = "fashion-5k"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    fit: str = ""
+    suits: str = ""
 
 
 def both_sides(**options: Any) -> dict[str, Any]:
@@ -280,7 +288,7 @@ def _problem(name: str, kind: str, value: object) -> str:
     """What the field `name` of the type `kind` has to hold, when it does not; empty when it does."""
     if name in _CHOICES:
         return "" if value in _CHOICES[name] else " or ".join(map(repr, _CHOICES[name]))
-    if name == "factory" or (name == "held_out" and value != ""):
+    if name == "factory" or (name in ("held_out", "fit", "suits") and value != ""):
         named = isinstance(value, str) and IMPORT_STRING.fullmatch(value) is not None
         return "" if named else f"'package.module:function', not {value!r}"
     if kind == "str":

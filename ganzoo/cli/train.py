@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.api.specs import RecipeSpec
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ganzoo.runs.run import Run
     from ganzoo.training.loop import Outcome
 
+AUTO = "auto"
 # A CPU computes 5 to 100 GFLOP/s a core. Where a cycle is more work, `--dry-run` takes the time of a few
 # samples only.
 MEASURED_FLOPS = 5e11
@@ -118,6 +120,8 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Train RECIPE: the name of a recipe, a combination such as dcgan+wgan-gp, or a settings file.
 
+    Without RECIPE, or with auto, --data decides: the recipe that suits it best.
+
     All files of the run are in its run directory. Ctrl-C saves and stops; --resume continues exactly. With
     --auto-resume, you can repeat the same command after any failure to continue the run.
     """
@@ -137,9 +141,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
                 fix=f"use --resume {resume} without them",
             )
         recipe = str(Run.open(resume).settings_file)
+    if recipe == AUTO or (recipe is None and overrides.get("data", "source")):
+        recipe = _suited(registry, overrides)
     if recipe is None:
         raise UsageError(
-            "Which recipe?", fix="list recipes: ganzoo list --kind recipe; a first run: ganzoo train wgan-gp"
+            "Which recipe?",
+            fix="list recipes: ganzoo list --kind recipe; a first run: ganzoo train wgan-gp; "
+            "for your pictures: ganzoo train --data folder:PATH",
         )
     if max_restarts is not None and devices is None:
         raise UsageError("--max-restarts needs --devices.", fix="--devices 1 restarts a single process")
@@ -285,9 +293,29 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
     return Layer("command line", values)
 
 
-def _explain(plan: Plan, as_json: bool) -> None:
-    from ganzoo.config.settings import layer
+def _suited(registry: Registry, overrides: Layer) -> str:
+    from ganzoo.cli.reporters import PlainReporter
+    from ganzoo.data.suited import suited
 
+    chosen, info = suited(registry, overrides)
+    name: str = registry.canonical(RecipeSpec, chosen.qualified)
+    PlainReporter().note(
+        f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ..."
+    )
+    return name
+
+
+def _explain(plan: Plan, as_json: bool) -> None:
+    from ganzoo.cli.reporters import PlainReporter
+    from ganzoo.config.settings import layer
+    from ganzoo.data.open_data import open_data
+    from ganzoo.errors import DataError
+
+    if plan.fit is not None:
+        try:
+            plan = plan.fitted(open_data(plan).info)
+        except DataError as error:
+            PlainReporter().note(f"settings that depend on the data are not shown: {error.what}")
     values = layer("", plan.settings()).values
     rows = [
         {"path": ".".join(path), "value": value, "origin": plan.origin(path)}
@@ -313,6 +341,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     from ganzoo.util.text import printable
 
     setup = prepare(plan)
+    plan = setup.plan
     counts, notes = estimate(setup), setup.dataset.notes
     slow = setup.training.engine.device.type == "cpu" and counts["flops_per_cycle"] > MEASURED_FLOPS
     seconds = counts.pop("cycle_seconds")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,6 +75,11 @@ class Plan:
     origins: Mapping[Key, str]
     kinds: Kinds = field(compare=False)
     augment: Choice | None = None
+    fit: Callable[[DataInfo], Plan] | None = field(default=None, compare=False)
+
+    def fitted(self, info: DataInfo) -> Plan:
+        """The plan with the settings that its recipe has for such data; itself if it has none."""
+        return self if self.fit is None else self.fit(info)
 
     @property
     def items(self) -> tuple[Item[Any], ...]:

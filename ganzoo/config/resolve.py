@@ -1,12 +1,15 @@
 """Recipe + overrides -> a plan: looks up every name, checks every setting and notes its origin.
 
 Opens no data, builds no networks and does not import torch. Layers, from lowest to highest priority:
-core, dataset, architecture, loss, terms, recipe, settings file, command line.
+core, dataset, architecture, loss, terms, recipe, what the recipe has for data of this shape (as soon as the
+data is open: `Plan.fitted`), settings file, command line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,10 @@ from ganzoo.config.settings import (
     read_toml,
     unknown_option,
 )
-from ganzoo.errors import SettingsError, UsageError
+from ganzoo.errors import PluginError, SettingsError, UsageError
+from ganzoo.fields import DataInfo
 from ganzoo.registry.kinds import Kinds
-from ganzoo.registry.registry import Item, Registry
+from ganzoo.registry.registry import Item, Registry, calling, factory_of
 
 NO_AUGMENTATION = "none"
 _KINDS_OF_FILES = {".csv": "csv", ".npy": "npy", ".npz": "npz"}
@@ -41,9 +45,41 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
     `overrides` is the top layer, or a mapping from dotted paths. UsageError and SettingsError say what is
     wrong.
     """
-    lower, upper = _requested(target, registry)
     top = overrides if isinstance(overrides, Layer) else layer("overrides", overrides or {})
-    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper, top)]
+    recipe, lower, upper = _requested(target, registry)
+    plan = _resolve(target, registry, lower, [*upper, top])
+    if recipe is None or not recipe.spec.fit:
+        return plan
+    return replace(plan, fit=partial(_fitted, plan, recipe, target, registry, lower, [*upper, top]))
+
+
+def _fitted(
+    plan: Plan,
+    recipe: Item[RecipeSpec],
+    target: str,
+    registry: Registry,
+    lower: list[Layer],
+    upper: list[Layer],
+    info: DataInfo,
+) -> Plan:
+    """The plan with one layer more, above the recipe's own; unchanged for networks that are not the recipe's.
+
+    PluginError when the recipe's function returns no settings.
+    """
+    own = registry.find(ArchitectureSpec, recipe.spec.architecture, recipe.plugin.dist)
+    if plan.architecture.item.qualified != own.qualified:
+        return replace(plan, fit=None)
+    settings = {".".join(path): value for path, value in layer("", plan.settings()).values.items()}
+    fit = factory_of(recipe, "fit")
+    with calling(recipe):
+        changes = fit(info, settings)
+    if not isinstance(changes, Mapping):
+        raise PluginError(f"'fit' of the recipe '{recipe.name}' returned no settings.", where=recipe.spec.fit)
+    return _resolve(target, registry, [*lower, layer(f"for {info}", changes)], upper)
+
+
+def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[Layer]) -> Plan:
+    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper)]
     requested, augmentation = _augmentation(requested, registry)
     owners: dict[str, Item[Any]] = {
         "data": _dataset(_last(requested, "data", "source"), registry),
@@ -136,8 +172,8 @@ def _augmentation(
     return layers, {}
 
 
-def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer]]:
-    """The layers of the target: those of the recipe or combination, and those of a settings file."""
+def _requested(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, list[Layer], list[Layer]]:
+    """The recipe of the target, if any; the layers of recipe or combination; those of a settings file."""
     path = Path(target)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -151,14 +187,14 @@ def _requested(target: str, registry: Registry) -> tuple[list[Layer], list[Layer
                 fix='begin it with: recipe = "dcgan"',
             )
         if tables.pop("complete", False) is True:
-            return [Layer(f"recipe {base}", {})], [layer(f"file {target}", tables)]
-        return _named(base, registry), [layer(f"file {target}", tables)]
-    return _named(target, registry), []
+            return None, [Layer(f"recipe {base}", {})], [layer(f"file {target}", tables)]
+        return *_named(base, registry), [layer(f"file {target}", tables)]
+    return *_named(target, registry), []
 
 
-def _named(target: str, registry: Registry) -> list[Layer]:
+def _named(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, list[Layer]]:
     if "+" in target:
-        return [_combination(target, registry)]
+        return None, [_combination(target, registry)]
     item = registry.find(RecipeSpec, target)
     spec = item.spec
     dist = item.plugin.dist
@@ -171,7 +207,8 @@ def _named(target: str, registry: Registry) -> list[Layer]:
     augment = spec.settings.get("augment.name", NO_AUGMENTATION)
     if augment != NO_AUGMENTATION:
         names["augment.name"] = registry.canonical(AugmentationSpec, augment, dist)
-    return [_canonical_terms(layer(f"recipe {item.name}", {**spec.settings, **names}), registry, dist)]
+    own = layer(f"recipe {item.name}", {**spec.settings, **names})
+    return item, [_canonical_terms(own, registry, dist)]
 
 
 def _combination(target: str, registry: Registry) -> Layer:

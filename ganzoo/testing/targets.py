@@ -124,6 +124,7 @@ class BuiltTarget(ItemTarget[SpecT]):
                 refusals.append(str(error).replace("\n", " "))
                 continue
             try:
+                plan = plan.fitted(info)
                 build_networks(plan, info)
                 return plan
             except (DataError, SettingsError) as error:

@@ -53,6 +53,7 @@ def run_progress(path: Path, plan: Plan) -> RunProgress:
         if is_unused(path):
             return "new"
     run = Run.open(path)
+    plan = plan.fitted(run.info)
     sound = has_valid(run.checkpoints)
     if not has_any(run.checkpoints) and not is_complete(run.settings_file):
         return "new"  # it ended while it wrote its first files

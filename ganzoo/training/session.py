@@ -120,7 +120,7 @@ def start_or_resume(
             if found == "new":
                 return _begin(*_prepare_new(plan, context), path, context, pause_at)
             run = Run.open(path, writes=context.ranks.is_main)
-            plan = with_length_of(run, plan)
+            plan = with_length_of(run, plan.fitted(run.info))
             if found != "complete":
                 return _go_on(run, plan, context, pause_at)
             context.reporter.note("this run was complete already: nothing was trained")
@@ -162,6 +162,7 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     The speed is measured on a setup of its own. So the run is the same as one that is given the number.
     """
     setup = _prepare(plan, context)
+    plan = setup.plan
     if plan.train.about_minutes is None:
         return setup, {}
     context.reporter.note(
@@ -216,6 +217,7 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
     if run.writes:
         run.sweep()
     setup = _prepare(plan, context, run.record)
+    plan = setup.plan
     if setup.dataset.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
             "The data is not the data that the run was started with.",

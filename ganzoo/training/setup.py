@@ -115,6 +115,9 @@ def prepare(
     if dataset is None:
         system.watch_cores()
         dataset = open_data(plan)
+    if plan.fit is not None:
+        plan = plan.fitted(dataset.info)
+        check_share(plan, ranks)
     networks = build_networks(plan, dataset.info)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)

@@ -40,6 +40,7 @@ SMALL_ACGAN = RecipeSpec(
     paper=ACGAN,
     architecture="acgan-conv",
     loss="non-saturating",
+    fit="ganzoo_dcgan.rules:fit",
     settings={
         **SMALL,
         "terms.guess-label.real_weight": 0.3,
@@ -91,6 +92,7 @@ SMALL_INFOGAN = RecipeSpec(
     paper=INFOGAN,
     architecture="infogan-conv",
     loss="non-saturating",
+    fit="ganzoo_dcgan.rules:fit",
     settings={
         **SMALL,
         "architecture.categories": 10,

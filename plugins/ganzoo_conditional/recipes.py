@@ -16,6 +16,7 @@ CGAN = RecipeSpec(
     paper=f"{MIRZA}; {MIYATO}",
     architecture="conditional-conv",
     loss="wgan-gp",
+    fit="ganzoo_dcgan.rules:fit",
     settings={
         "train.images": 220_000,
         "train.batch_size": 64,

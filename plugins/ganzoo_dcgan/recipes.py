@@ -14,6 +14,8 @@ DCGAN = RecipeSpec(
     paper=PAPER,
     architecture="dcgan",
     loss="non-saturating",
+    fit="ganzoo_dcgan.rules:fit_dcgan",
+    suits="ganzoo_dcgan.rules:suits",
     settings={
         "train.images": 300_000,
         "train.batch_size": 64,

@@ -15,7 +15,7 @@ LITE0 = "Tan and Le 2019, EfficientNet, arXiv:1905.11946"
 
 @hookimpl
 def ganzoo_extractors() -> list[ExtractorSpec]:
-    """`efficientnet-lite0`, `efficientnet-lite0-mid`, `inception`, `classifier`."""
+    """`efficientnet-lite0`, `efficientnet-lite0-mid`, `efficientnet-lite2`, `inception`, `classifier`."""
     return [
         ExtractorSpec(
             name="efficientnet-lite0",
@@ -30,6 +30,14 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
             paper=LITE0,
             factory="ganzoo_extractors.efficientnet:middle_block",
             distance="fed_mid",
+        ),
+        ExtractorSpec(
+            name="efficientnet-lite2",
+            summary="352 features of a larger network of that family, for GANs that were trained with Lite0. "
+            "Its weights are a package of their own.",
+            paper=LITE0,
+            factory="ganzoo_extractors.efficientnet:last_block_of_lite2",
+            distance="fed_lite2",
         ),
         ExtractorSpec(
             name="inception",

@@ -1,4 +1,4 @@
-"""Features of images by EfficientNet-Lite0, run by onnxruntime: no torch, quick on a CPU.
+"""Features of images by EfficientNet-Lite0 or Lite2, run by onnxruntime: no torch, quick on a CPU.
 
 The network of Tan and Le 2019 (arXiv:1905.11946, table 1) in its "lite" form: no squeeze and
 excitation, ReLU6, "same" padding as in TensorFlow. Batch norms are folded into the convolutions.
@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ganzoo.api import Extractor
 from ganzoo_extractors.resize import resized
-from ganzoo_extractors.weights import FILE, SHA256, Weights, read_weights
+from ganzoo_extractors.weights import LITE0, LITE2, Published, Weights, read_weights
 
 SIDE = 64
 BATCH = 64
@@ -38,17 +39,17 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 LAST, MIDDLE = 15, 10  # blocks with 320 and 112 channels
+LAST_OF_LITE2 = 20  # 352 channels: 1.1 times the width, 1.2 times the blocks but in the first and last stage
 
 
 class EfficientNet:
-    """The mean over the pixels of one block's maps: (n, 320) for the last block, (n, 112) for block 10."""
+    """The mean over the pixels of one block's maps: (n, 320) for the last of Lite0, (n, 112) for block 10."""
 
-    def __init__(self, block: int) -> None:
-        self.identity = (
-            f"efficientnet-lite0 (ImageNet), block {block}, {FILE.rpartition('/')[2]} sha256:{SHA256}"
-        )
+    def __init__(self, block: int, weights: Published = LITE0) -> None:
+        name, file = weights.package.removesuffix("-pytorch-model"), weights.file.rpartition("/")[2]
+        self.identity = f"{name} (ImageNet), block {block}, {file} sha256:{weights.sha256}"
         self.protocol = f"8-bit images, {SIDE}x{SIDE} bicubic (Pillow), gray as RGB, ImageNet mean and std"
-        self._session = _session(build_model(read_weights(), block))
+        self._session = _session(build_model(read_weights(weights), block))
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Images (n, height, width, channels) -> features (n, d)."""
@@ -69,12 +70,17 @@ def middle_block(config: None = None) -> Extractor:
     return EfficientNet(MIDDLE)
 
 
+def last_block_of_lite2(config: None = None) -> Extractor:
+    """Factory of `efficientnet-lite2`. SettingsError says how to install its weights."""
+    return EfficientNet(LAST_OF_LITE2, LITE2)
+
+
 def build_model(weights: Weights, block: int) -> onnx.ModelProto:
     """uint8 images `pixels` (n, 64, 64, 3) -> `features` (n, d) after that block."""
     graph = _Graph(weights)
     value = graph.normalised("pixels")
     value = graph.convolution(value, "_conv_stem", "_bn0", kernel=3, stride=2)
-    for number, kernel, stride, expansion, repeats in _blocks():
+    for number, kernel, stride, expansion, repeats in _blocks(weights):
         if number > block:
             break
         value = graph.block(value, f"_blocks.{number}.", kernel, stride, expansion, skip=repeats)
@@ -106,11 +112,14 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _blocks() -> Iterator[tuple[int, int, int, int, bool]]:
-    """Of each block: number, kernel, stride, expansion, and whether the input is added to the output."""
-    number = 0
-    for count, kernel, stride, expansion, _ in STAGES:
-        for turn in range(count):
+def _blocks(weights: Weights) -> Iterator[tuple[int, int, int, int, bool]]:
+    """Of each block: number, kernel, stride, expansion, and whether the input is added to the output.
+
+    Larger networks of the family have more blocks in the stages between the first and the last.
+    """
+    number, deeper = 0, 1.2 if f"_blocks.{LAST + 1}._bn1.weight" in weights else 1.0
+    for stage, (count, kernel, stride, expansion, _) in enumerate(STAGES):
+        for turn in range(ceil(deeper * count) if 0 < stage < len(STAGES) - 1 else count):
             yield number, kernel, stride if turn == 0 else 1, expansion, turn > 0
             number += 1
 

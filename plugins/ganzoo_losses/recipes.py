@@ -47,7 +47,13 @@ def small(
         **more,
     }
     return RecipeSpec(
-        name=name, summary=summary, paper=paper, architecture="dcgan", loss=loss, settings=settings
+        name=name,
+        summary=summary,
+        paper=paper,
+        architecture="dcgan",
+        loss=loss,
+        settings=settings,
+        fit="ganzoo_dcgan.rules:fit",
     )
 
 

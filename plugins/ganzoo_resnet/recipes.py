@@ -47,6 +47,7 @@ SMALL_SNGAN = RecipeSpec(
     paper=SNGAN,
     architecture="sn-resnet",
     loss="hinge",
+    fit="ganzoo_dcgan.rules:fit",
     settings=SMALL,
 )
 
@@ -57,6 +58,7 @@ SMALL_PROJECTION = RecipeSpec(
     paper=PROJECTION,
     architecture="sn-resnet-conditional",
     loss="hinge",
+    fit="ganzoo_dcgan.rules:fit",
     settings=SMALL,
 )
 
@@ -67,6 +69,7 @@ SMALL_SAGAN = RecipeSpec(
     paper=SAGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
+    fit="ganzoo_dcgan.rules:fit",
     settings={**SMALL, **NORMED, "train.images": 80_000, "architecture.attention": 14},
 )
 
@@ -78,6 +81,7 @@ SMALL_BIGGAN = RecipeSpec(
     paper=BIGGAN,
     architecture="sn-resnet-conditional",
     loss="hinge",
+    fit="ganzoo_dcgan.rules:fit",
     settings={
         **SMALL,
         **NORMED,

@@ -19,6 +19,7 @@ SMALL_CTGAN = RecipeSpec(
     architecture="tabular",
     loss="wgan-gp",
     data="toy-table",
+    suits="ganzoo_tables.rules:suits",
     settings={
         "train.images": 500_000,
         "train.batch_size": 200,

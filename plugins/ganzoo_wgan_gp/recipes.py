@@ -88,6 +88,7 @@ SMALL_WGAN_GP = RecipeSpec(
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
+    fit="ganzoo_dcgan.rules:fit",
     settings={
         "train.images": 230_000,
         "train.batch_size": 64,
@@ -110,6 +111,7 @@ WGAN_GP_MLP = RecipeSpec(
     paper=WGAN_GP,
     architecture="mlp",
     loss="wgan-gp",
+    suits="ganzoo_wgan_gp.rules:suits",
     settings={
         "train.images": 250_000,
         "train.batch_size": 64,

