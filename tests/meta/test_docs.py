@@ -227,10 +227,16 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def test_the_media_of_the_page_writes_what_it_reads(shown: Registry, tmp_path: Path) -> None:
     media = Kinds(shown).of("sound")
-    field = api.Field(name="x", shape=(800,), range=(-1.0, 1.0), kind="sound", facts={"rate": 8000})
-    waves = np.sin(np.linspace(0, 60, 800, dtype=np.float32))[None]
+    field = api.Field(name="x", shape=(1, 800), range=(-1.0, 1.0), kind="sound", facts={"rate": 8000})
+    waves = np.sin(np.linspace(0, 60, 800, dtype=np.float32))[None, None]
     (path,) = media.write(field, waves, tmp_path / "x.wav")
     assert api.as_floats(field, media.read(field, path, {})) == pytest.approx(waves, abs=1e-3)
+
+
+def test_the_page_of_media_shows_the_class_that_a_new_package_gets() -> None:
+    template = (ROOT / "ganzoo/scaffold/templates/kinds/sound/media.py.txt").read_text(encoding="utf-8")
+    code = template[template.index("SHOWN = ") :]
+    assert code in (ROOT / "docs" / "plugins" / "media.md").read_text(encoding="utf-8")
 
 
 def test_plugins_of_both_versions_train_to_the_same_weights(shown: Registry, tmp_path: Path) -> None:
