@@ -135,7 +135,8 @@ def _values(names: Names, kinds: list[str], data_kind: str, licence: str, author
     chosen = {kind: names.name if kind in kinds else instead for kind, instead in _FALLBACKS.items()}
     values = {
         **{key: value for key, value in about.items() if isinstance(value, str)},
-        "generate": f"ganzoo generate exported/{names.name} -o samples{about['suffix']}\n" * bool(data_kind),
+        "generate": f"ganzoo generate exported/{names.name} {about['generate_options']}"
+        f"-o samples{about['suffix']}\n" * bool(data_kind),
         "name": names.name,
         "identifier": names.name.replace("-", "_"),
         "dist": names.dist,
