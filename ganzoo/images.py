@@ -10,6 +10,7 @@ import io
 import math
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -244,11 +245,11 @@ def _save_video(sheets: Sequence[Image.Image], path: Path, seconds: float) -> No
     with storage(path), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "video.mp4"
         # Their size is even already: ffmpeg need not scale them to multiples of 16.
-        writer = imageio_ffmpeg.write_frames(str(file), sheets[0].size, fps=1 / seconds, macro_block_size=2)
-        writer.send(None)
-        for sheet in sheets:
-            writer.send(sheet.tobytes())
-        writer.close()
+        frames = imageio_ffmpeg.write_frames(str(file), sheets[0].size, fps=1 / seconds, macro_block_size=2)
+        with closing(frames) as writer:  # ends ffmpeg, also after an error
+            writer.send(None)
+            for sheet in sheets:
+                writer.send(sheet.tobytes())
         write_bytes(path, file.read_bytes())
 
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ganzoo.image_files import (
         IMAGE_SUFFIXES,
         LEVELS,
+        VOLUMES,
         ImageFrame,
         ImageHeader,
         ValueRange,
@@ -83,6 +84,7 @@ __all__ = [
     "LEVELS",
     "NO_BATCH_NORM",
     "PIXELS",
+    "VOLUMES",
     "ArchitectureSpec",
     "ArraySource",
     "Augmentation",
@@ -188,8 +190,8 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name 
             "ganzoo.util.files": ("write_bytes",),
             "ganzoo.tabular": ("as_numbers", "to_csv"),
             "ganzoo.image_files": (
-                "IMAGE_SUFFIXES", "LEVELS", "ImageFrame", "ImageHeader", "ValueRange", "decode_image",
-                "image_levels", "inspect_image", "read_image_header", "silence_pillow",
+                "IMAGE_SUFFIXES", "LEVELS", "VOLUMES", "ImageFrame", "ImageHeader", "ValueRange",
+                "decode_image", "image_levels", "inspect_image", "read_image_header", "silence_pillow",
             ),
             "ganzoo.util.parallel": ("in_parts",),
         },

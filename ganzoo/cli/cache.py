@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from ganzoo.cli.common import echo_json, table
 
 KINDS = ("decoded", "headers", "features", "references", "classifiers")
 """Folders in the cache, see `keep_cached`; locks stay."""
+
+_OWN = re.compile(r"\.?(building-)?[0-9a-f]{32,64}([-.].*)?")  # hashes, also of what a kill left
 
 _MEBIBYTE = 1 << 20
 
@@ -69,9 +72,13 @@ def clear(kind: str | None, unused: int | None) -> None:
 
 
 def _entries(root: Path) -> list[Path]:
-    """Files and folders of the kinds, newest first. No others: $GANZOO_CACHE may be any folder."""
+    """Files and folders of the kinds, newest first.
+
+    No others: $GANZOO_CACHE may be any folder, and the user may have `features` there, too.
+    """
     kinds = [root / kind for kind in KINDS if (root / kind).is_dir()]
-    return sorted((path for kind in kinds for path in kind.iterdir()), key=_time, reverse=True)
+    own = (path for kind in kinds for path in kind.iterdir() if _OWN.fullmatch(path.name))
+    return sorted(own, key=_time, reverse=True)
 
 
 def _time(path: Path) -> float:

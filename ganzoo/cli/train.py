@@ -345,6 +345,8 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     counts, notes = estimate(setup), setup.dataset.notes
     slow = setup.training.engine.device.type == "cpu" and counts["flops_per_cycle"] > MEASURED_FLOPS
     seconds = counts.pop("cycle_seconds")
+    if not slow:
+        click.echo("measuring the speed", err=True)
     rate = plan.train.cycle / seconds if slow else measured(setup)
     counts |= {"images_per_second": round(rate, 1), "minutes": round(plan.train.seconds_at(rate) / 60, 2)}
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}

@@ -35,8 +35,10 @@ def open_table(path: Path, fields: Sequence[Field]) -> Dataset:
     try:
         arrays = (_read_npz if path.suffix.lower() == ".npz" else _read_csv)(path, fields)
     except Exception as error:  # a damaged file raises errors of many classes
-        fix = error.fix if isinstance(error, UsageError) else ""
-        problem = error.what if isinstance(error, UsageError) else str(error)
+        names = ", ".join(field.name for field in fields)
+        problem, fix = str(error), f"a .csv or .npz file needs {names}; '{_WEIGHT}' is optional"
+        if isinstance(error, UsageError):
+            problem, fix = error.what, error.fix
         raise DataError(f"The table of conditions cannot be read: {problem}", where=where, fix=fix) from error
     weights = arrays.pop(_WEIGHT) if len(arrays) > len(fields) else None
     table = ArraySource(fields=tuple(fields), arrays=arrays, weights=weights, identity=where)

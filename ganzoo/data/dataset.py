@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -54,16 +54,11 @@ class Dataset:
         return DataInfo(fields=self.fields, count=self.count)
 
 
-def open_source(
-    source: ArraySource | ItemSource,
-    *,
-    cache_folder: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Dataset:
+def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None = None) -> Dataset:
     """Check a source; if it has items, decode them first.
 
     Decoded items are stored in `cache_folder`, by default in $GANZOO_CACHE, else in the user's cache folder,
-    and memory-mapped from there. `progress(done, total)` is called while items are decoded.
+    and memory-mapped from there.
     DataError when arrays do not fit the fields, when more than 1 % of the items are unusable, or
     when no items are left.
     """
@@ -71,7 +66,7 @@ def open_source(
     skipped: tuple[tuple[str, str], ...] = ()
     notes, duplicates = source.notes, 0
     if isinstance(source, ItemSource):
-        result = decoded(source, folder=cache_folder, progress=progress)
+        result = decoded(source, folder=cache_folder)
         arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
         duplicates = result.duplicates
     else:

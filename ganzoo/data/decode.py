@@ -15,10 +15,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,7 +34,6 @@ from ganzoo.util.parallel import in_parts
 from ganzoo.util.progress import report_progress
 from ganzoo.util.text import printable
 
-Progress = Callable[[int, int], None]
 Skipped = list[tuple[str, str]]
 
 _VERSION = 2
@@ -46,6 +44,7 @@ _CANDIDATES = 16  # earlier entries whose samples may be used again
 _BUILDING = ".building-"
 _STALE_SECONDS = 24 * 3600
 _LOCK_TIMEOUT = 3600.0  # seconds to wait for another process that decodes the same items
+_DECODED = "items decoded"
 _SHOWN = 10
 _NOTED = 3
 _REASON = 200  # characters; decoders quote what they read
@@ -118,13 +117,12 @@ class _Earlier:
     rows: Mapping[bytes, int]
 
 
-def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progress | None = None) -> Decoded:
+def decoded(source: ItemSource, *, folder: Path | None = None) -> Decoded:
     """The source's samples, from the cache if they are in it.
 
-    If the cache cannot be written, the samples stay in memory, and a note says so.
-    Samples with the keys of an earlier entry are copied. `progress(done, total)` is called every 1 % or more
-    often, in the caller's thread, and at the end; by default it goes to `report_progress`. DataError when
-    more than 1 % of the items cannot be used, or none can.
+    If the cache cannot be written, the samples stay in memory, and a note says so. Samples with the keys of
+    an earlier entry are copied. Progress is reported every 1 % or more often, in the caller's thread, and at
+    the end. DataError when more than 1 % of the items cannot be used, or none can.
     """
     if not source.items:
         raise DataError("The data set has no items.", where=source.identity)
@@ -140,14 +138,14 @@ def decoded(source: ItemSource, *, folder: Path | None = None, progress: Progres
                 if found is None:
                     damaged = entry.exists()
                     _sweep(root, key if alone else "")
-                    _build(source, entry, progress)
+                    _build(source, entry)
                     found = _load(entry, source.fields)
                     if damaged:
                         notes.append("the decoded copy was damaged and was built again")
         except OSError as error:
             notes.append(f"decoded samples stay in memory, the cache cannot be written: {error}")
         if found is None:
-            found = _in_memory(source, progress)
+            found = _in_memory(source)
     if found.skipped:
         first = "; ".join(f"{item}: {reason}" for item, reason in found.skipped[:_NOTED])
         more = len(found.skipped) - _NOTED
@@ -233,15 +231,12 @@ def _keys_of(source: ItemSource) -> list[bytes]:
     return [hashlib.blake2b(key.encode(), digest_size=16).digest() for key in source.keys or ()]
 
 
-def _chunks(
-    source: ItemSource, log: _Log, progress: Progress | None, earlier: _Earlier | None = None
-) -> Iterator[dict[str, Array]]:
+def _chunks(source: ItemSource, log: _Log, earlier: _Earlier | None = None) -> Iterator[dict[str, Array]]:
     """Stacks of usable samples in order; what else is found goes into the log.
 
     DataError if too many items cannot be used.
     """
     total, keys = len(source.items), _keys_of(source)
-    progress = progress or partial(report_progress, "items decoded")
 
     def done(part: range) -> _Part:
         found = _Part()
@@ -273,10 +268,10 @@ def _chunks(
         log.skipped += [(printable(source.items[row]), part.problems[row]) for row in sorted(part.problems)]
         done_items += part.count
         if done_items < total:
-            progress(done_items, total)
+            report_progress(_DECODED, done_items, total)
     if len(log.skipped) * 100 > total:
         raise _too_many(source, log.skipped)
-    progress(total, total)
+    report_progress(_DECODED, total, total)
 
 
 def _too_many(source: ItemSource, skipped: Skipped) -> DataError:
@@ -296,9 +291,9 @@ def _too_many(source: ItemSource, skipped: Skipped) -> DataError:
     )
 
 
-def _in_memory(source: ItemSource, progress: Progress | None) -> Decoded:
+def _in_memory(source: ItemSource) -> Decoded:
     log = _Log()
-    chunks = list(_chunks(source, log, progress))
+    chunks = list(_chunks(source, log))
     arrays = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     return Decoded(arrays=arrays, skipped=tuple(log.skipped), duplicates=log.duplicates)
 
@@ -306,13 +301,13 @@ def _in_memory(source: ItemSource, progress: Progress | None) -> Decoded:
 # --- the cache ------------------------------------------------------------------------------------
 
 
-def _build(source: ItemSource, entry: Path, progress: Progress | None) -> None:
+def _build(source: ItemSource, entry: Path) -> None:
     """Decode into a temporary folder, then rename it to `entry`. OSError when that cannot be written."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{entry.name}-", dir=entry.parent))
     try:
         log = _Log()
-        files = _write_fields(source, work, log, progress)
+        files = _write_fields(source, work, log)
         if source.keys is not None:
             np.save(work / _KEYS, np.frombuffer(b"".join(log.keys), np.uint8).reshape(-1, 16))
         manifest = {
@@ -333,7 +328,7 @@ def _build(source: ItemSource, entry: Path, progress: Progress | None) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _write_fields(source: ItemSource, work: Path, log: _Log, progress: Progress | None) -> dict[str, int]:
+def _write_fields(source: ItemSource, work: Path, log: _Log) -> dict[str, int]:
     """Append all chunks to one .npy file for each field; returns the sizes of the files.
 
     The files are not memory-mapped for writing: a full disk then raises an error instead of killing the
@@ -343,7 +338,7 @@ def _write_fields(source: ItemSource, work: Path, log: _Log, progress: Progress 
     earlier = _earlier(source, work.parent)
     with contextlib.ExitStack() as stack:
         files: dict[str, BinaryIO] = {}
-        for chunk in _chunks(source, log, progress, earlier):
+        for chunk in _chunks(source, log, earlier):
             for name, values in chunk.items():
                 if name not in files:
                     files[name] = stack.enter_context((work / names[name]).open("w+b"))
@@ -401,7 +396,7 @@ def _earlier(source: ItemSource, folder: Path) -> _Earlier | None:
             if manifest["version"] != _VERSION or json.loads(json.dumps(same)) != declared:
                 continue
             keys = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
             continue
         found = _load(file.parent, source.fields)
         rows = {key.tobytes(): row for row, key in enumerate(keys) if key.tobytes() in wanted}

@@ -52,6 +52,9 @@ def _open(choice: Choice, named: str, part: str, kinds: Kinds) -> Dataset | None
     if source is None:
         return None
     if isinstance(source, ItemSource):
+        if source.keys is not None and len(source.keys) != len(source.items):
+            said = f"returned {len(source.keys):,} keys for {len(source.items):,} items"
+            raise _broken(item, said, "return a key for each item, or None")
         source = dataclasses.replace(source, read=_guarded(item, source.read))
     elif not isinstance(source, ArraySource):
         raise _broken(item, f"returned {type(source).__name__}", "return an ArraySource or an ItemSource")

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ganzoo.image_files.deep import LEVELS, deep_image, quantiles
-from ganzoo.image_files.deep_files import DEEP_SUFFIXES, read_values, values_header
+from ganzoo.image_files.deep_files import DEEP_SUFFIXES, VOLUMES, read_values, values_header
 from ganzoo.image_files.frames import FITS, Fit, ImageFrame, ImageHeader, ValueRange
 from ganzoo.image_files.pillow_files import (
     PILLOW_SUFFIXES,
@@ -27,6 +27,7 @@ __all__ = [
     "FITS",
     "IMAGE_SUFFIXES",
     "LEVELS",
+    "VOLUMES",
     "Fit",
     "ImageFrame",
     "ImageHeader",

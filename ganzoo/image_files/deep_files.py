@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -32,11 +31,14 @@ from ganzoo.image_files.pillow_files import (
 Array = NDArray[Any]
 
 DICOM_SUFFIXES, NIFTI_SUFFIXES = (".dcm",), (".nii", ".nii.gz")
-DEEP_SUFFIXES = (*TIFF_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES, ".npy")
+VOLUMES = (*DICOM_SUFFIXES, *NIFTI_SUFFIXES)
+"""Endings of files whose pages are the slices of one volume: all are used, if no option says otherwise."""
+
+DEEP_SUFFIXES = (*TIFF_SUFFIXES, *VOLUMES, ".npy")
 
 _VOLUME_BYTES = 1 << 30  # of one file, and of its values
 _values_at_once = Budget(1 << 28)
-_one_volume = threading.Lock()
+_one_volume = Budget(1)
 
 
 def values_header(path: Path) -> ImageHeader:
@@ -203,7 +205,7 @@ def _dicom_header(path: Path) -> ImageHeader:
     file = _package("pydicom").dcmread(path, stop_before_pixels=True)
     height, width, pages = file.Rows, file.Columns, int(file.get("NumberOfFrames", 1) or 1)
     channels = file.SamplesPerPixel
-    _check_volume(height, width, channels * pages * (file.BitsAllocated // 8))
+    _check_volume(height, width, channels * pages * -(-file.BitsAllocated // 8))
     slope, shift = float(file.get("RescaleSlope", 1)), float(file.get("RescaleIntercept", 0))
     dtype = f"{'' if file.PixelRepresentation else 'u'}int{8 if file.BitsAllocated <= 8 else 16}"
     if (slope, shift) != (1, 0):
@@ -266,7 +268,7 @@ def _check_volume(height: int, width: int, rest: int) -> None:
 def _volume(path: Path) -> Array:
     """All pages of a volume (pages, channels, height, width). The last one is kept, for its next page."""
     _check_size(path)
-    with _one_volume:
+    with _one_volume.spend(1):
         return _loaded(path, path.stat().st_mtime_ns)
 
 

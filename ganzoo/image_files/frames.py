@@ -58,8 +58,3 @@ class ImageHeader:
     window: tuple[float, float] | None = None
     reduced: bool = False
     profile: bool = False
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether its values do not fit 8-bit pixels of 1, 3 or 4 channels."""
-        return self.dtype != "uint8" or self.channels not in (1, 3, 4)

@@ -53,12 +53,18 @@ _GAP = 3  # shrinking by whole factors stops at this multiple of the final size,
 class Budget:
     """An amount that the threads of a process share; a thread that wants more than is free waits.
 
-    A request for more than the total gets the total, alone.
+    A request for more than the total gets the total, alone. A forked process begins with the total: it has
+    none of the threads that would give their shares back.
     """
 
     def __init__(self, total: int) -> None:
-        self._total = self._free = total
-        self._changed = threading.Condition()
+        self._total = total
+        self._restart()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._restart)
+
+    def _restart(self) -> None:
+        self._free, self._changed = self._total, threading.Condition()
 
     @contextmanager
     def spend(self, amount: int) -> Iterator[None]:

@@ -24,12 +24,7 @@ from ganzoo.util.text import printable
 
 LARGEST = 3_000_000  # bytes of a page
 MOST = 24  # runs in a page: more lines cannot be told apart
-CHARTS, NOTES, FACTS, LETTERS = (
-    40,
-    40,
-    80,
-    300,
-)  # charts, notes, facts, and letters of a text: the rest is cut
+CHARTS, NOTES, FACTS, LETTERS = 40, 40, 80, 300  # letters of a text; the rest is cut
 
 # Charts of one run with two lines: title, explanation, names of the logged values and of their lines. Of
 # several runs, and for all other values, each value has a chart.
@@ -168,7 +163,7 @@ def _curves(run: Run) -> dict[str, Points]:
         tables = {"": line, "values": line["values"], "scores": line.get("scores")}
         for table, values in tables.items():
             for name, value in values.items() if isinstance(values, dict) else ():
-                if is_number(value) and is_number(line["images"]):
+                if is_number(value) and is_number(line["images"]) and line["images"] >= 0:
                     found.setdefault(f"{table}/{name}", {})[float(line["images"])] = float(value)
     return {name: sorted(points.items()) for name, points in found.items()}
 

@@ -168,8 +168,7 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     context.reporter.note(
         f"measuring the speed: this run is to take {plan.train.length}; --images or --minutes changes it"
     )
-    with clear_failures(lambda: "the trial before the run"):
-        rate = measured(setup)
+    rate = measured(setup)
     images = plan.train.images_at(rate)
     length = {
         "about_minutes": plan.train.about_minutes,
@@ -183,7 +182,8 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
 
 def measured(setup: TrainingSetup) -> float:
     """The real images a second of a few cycles. This changes the state: do not train with `setup` then."""
-    return measure(setup, _repeater(setup, lambda result: None))
+    with clear_failures(lambda: "the trial that measures the speed"):
+        return measure(setup, _repeater(setup, lambda result: None))
 
 
 def _begin(

@@ -31,7 +31,7 @@ def cores() -> int:
 
 
 def busy_cores() -> float:
-    """The number of cores that other processes used recently; 0 if the system does not report it.
+    """How many of `cores()` other processes used recently; 0 if the system does not report it.
 
     The period starts at the import of this module or at the last call. If it is shorter than 0.2 s, the
     call waits.
@@ -85,14 +85,19 @@ def watch_cores() -> None:
 
 
 def _used() -> tuple[float, float, float] | None:
-    """The clock, and the CPU seconds so far of all cores, and of this process with its children."""
+    """The clock, and the CPU seconds so far of `cores()`, and of this process with its children."""
     try:
-        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    user, nice, system, _, _, interrupt, soft = (int(field) for field in fields[:7])
-    busy = (user + nice + system + interrupt + soft) / os.sysconf("SC_CLK_TCK")
-    return time.monotonic(), busy, sum(os.times()[:4])
+    usable = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    ticks = 0
+    for line in lines:
+        name, *fields = line.split()[:8] or [""]
+        if name in usable:
+            user, nice, system, _, _, interrupt, soft = map(int, fields)
+            ticks += user + nice + system + interrupt + soft
+    return time.monotonic(), ticks / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
 
 
 _SHORTEST = 0.2

@@ -72,7 +72,10 @@ class Facts:
 
 
 def list_images(root: Path) -> Listing:
-    """The images below a folder. DataError if there is none."""
+    """The images below a folder. DataError if there is none.
+
+    A few .npy files beside pictures are labels or features of them: they are no images.
+    """
     names, stats, links = [], [], []
     others: Counter[str] = Counter()
     for name in _files(root):
@@ -93,7 +96,13 @@ def list_images(root: Path) -> Listing:
                 report_progress("images found", len(names))
     if not names:
         raise _no_images(root, others, links)
-    return Listing(root, tuple(names), tuple(stats), others, tuple(links))
+    listing = Listing(root, tuple(names), tuple(stats), others, tuple(links))
+    pictures = [row for row, name in enumerate(names) if not name.lower().endswith(".npy")]
+    arrays = len(names) - len(pictures)
+    if not 0 < arrays < len(pictures):
+        return listing
+    others[".npy"] += arrays
+    return listing.only(pictures)
 
 
 def endings(others: Counter[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from ganzoo.api import (
     LEVELS,
     PIXELS,
+    VOLUMES,
     DataError,
     Field,
     ImageFrame,
@@ -26,7 +27,6 @@ from ganzoo_datasets.picture_files import Facts, Listing
 
 Row = tuple[str, str, str]
 
-VOLUMES = (".dcm", ".nii", ".nii.gz")
 _ARRAYS = (*VOLUMES, ".npy")  # files without pixels of 8 bits
 
 KEPT = 64

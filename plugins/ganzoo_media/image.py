@@ -15,6 +15,7 @@ from PIL import Image
 
 from ganzoo.api import (
     IMAGE_SUFFIXES,
+    VOLUMES,
     Field,
     ImageFrame,
     ImageHeader,
@@ -41,7 +42,6 @@ Pixels = NDArray[np.uint8]
 BLUR, NOISE = 1.0, 25.0  # pixels, of 255
 _BLOCK = 32  # images that are changed at once: as floats they take many times the memory
 _DEEP = (".png", ".tif", ".tiff")
-VOLUMES = (".dcm", ".nii", ".nii.gz")  # files of which all slices are samples
 _PNG_COLOURS = {1: 0, 3: 2, 4: 6}
 
 

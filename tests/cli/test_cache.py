@@ -34,9 +34,12 @@ def test_it_is_shown_and_removed(tmp_path: Path, cache: Path) -> None:
         return result.output
 
     run("train", "dcgan", "--data", f"folder:{tmp_path / 'p'}", "--dry-run")
-    keep_cached("features", "x.features", b"12345")
+    kept = f"{'0f' * 32}.features"
+    keep_cached("features", kept, b"12345")
     (cache / "mine").mkdir()
-    (cache / "mine" / "thesis.txt").write_text("not a part of the cache")
+    others = [cache / "mine" / "thesis.txt", cache / "features" / "height.csv"]
+    for path in others:
+        path.write_text("not a part of the cache")
     rows = {row["kind"]: row for row in json.loads(run("cache", "--json"))["entries"]}
     assert rows.keys() == {"decoded", "headers", "features"}
     assert rows["decoded"]["name"].startswith("folder p: 30 files")
@@ -44,12 +47,12 @@ def test_it_is_shown_and_removed(tmp_path: Path, cache: Path) -> None:
     shown = run("cache")
     assert "folder p: 30 files" in shown
     assert "1 files" in shown
-    os.utime(cache / "features" / "x.features", (0, 0))
+    os.utime(cache / "features" / kept, (0, 0))
     assert "removed 1 entries" in run("cache", "clear", "--unused", "7")
     assert "removed 1 entries" in run("cache", "clear", "decoded")
     assert "removed 1 entries" in run("cache", "clear")
     assert json.loads(run("cache", "--json"))["entries"] == []
-    assert (cache / "mine" / "thesis.txt").exists()
+    assert all(path.exists() for path in others)
     wrong = CliRunner().invoke(cli, ["cache", "clear", "decoded"])
     assert "it has: nothing" in str(wrong.exception)
 

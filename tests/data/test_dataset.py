@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ganzoo.api import ArraySource, DataError, Field, ItemSource
 from ganzoo.data import dataset as store_module
 from ganzoo.data import decode as decode_module
 from ganzoo.data.dataset import Dataset, open_source
+from ganzoo.util.progress import listening
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
@@ -124,10 +126,11 @@ class Items:
 
 def test_items_are_decoded_once_in_order(tmp_path: Path) -> None:
     items, seen = Items(), []
-    dataset = open_source(items.source, cache_folder=tmp_path, progress=lambda *now: seen.append(now))
+    with listening(lambda *now: seen.append(now)):
+        dataset = open_source(items.source, cache_folder=tmp_path)
     assert dataset.arrays["image"][:, 0, 0, 0].tolist() == [index % 256 for index in range(300)]
     assert dataset.arrays["label"].tolist() == [index % 2 for index in range(300)]
-    assert seen[-1] == (300, 300)
+    assert seen[-1] == ("items decoded", 300, 300)
     assert isinstance(dataset.arrays["image"], np.memmap)
     again = open_source(items.source, cache_folder=tmp_path)
     assert items.reads == 300
@@ -158,11 +161,12 @@ def test_decoding_says_how_far_it_is(tmp_path: Path, count: int) -> None:
     seen: list[tuple[int, int]] = []
     threads = set()
 
-    def progress(done: int, total: int) -> None:
+    def progress(what: str, done: int, total: int) -> None:
         seen.append((done, total))
         threads.add(threading.get_ident())
 
-    open_source(Items(count=count).source, cache_folder=tmp_path, progress=progress)
+    with listening(progress):
+        open_source(Items(count=count).source, cache_folder=tmp_path)
     done = [now for now, _ in seen]
     assert {total for _, total in seen} == {count}
     assert done == sorted(set(done))
@@ -220,6 +224,17 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     assert again.fingerprint == wanted
     assert "damaged" in again.notes[-1]
     assert open_source(items.source, cache_folder=tmp_path).notes == ()
+
+
+def test_damaged_keys_of_an_earlier_entry_are_passed_over(tmp_path: Path) -> None:
+    """A computer that loses its power may leave an empty file."""
+    first, second = Items(fingerprint="1"), Items(fingerprint="2")
+    keys = [f"key {index}" for index in range(300)]
+    open_source(replace(first.source, keys=keys), cache_folder=tmp_path)
+    (file,) = tmp_path.glob("decoded/*/keys.npy")
+    file.write_bytes(b"")
+    assert open_source(replace(second.source, keys=keys), cache_folder=tmp_path).count == 300
+    assert second.reads == 300
 
 
 def test_without_a_writable_cache_samples_stay_in_memory(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import struct
 import subprocess
 import sys
 import threading
 import time
+import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -322,3 +324,30 @@ def test_threads_share_a_budget() -> None:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
     assert 4 < most <= 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have() -> None:
+    budget, held, done = Budget(10), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with budget.spend(10):
+            held.set()
+            done.wait(20)
+
+    def use() -> None:
+        with budget.spend(10):
+            pass
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, for forks beside threads
+        child = multiprocessing.get_context("fork").Process(target=use, daemon=True)
+        child.start()
+    child.join(20)
+    done.set()
+    thread.join()
+    child.kill()
+    assert child.exitcode == 0

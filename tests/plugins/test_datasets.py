@@ -37,6 +37,8 @@ def fields(source: ArraySource | ItemSource) -> dict[str, Field]:
 # --- opening --------------------------------------------------------------------------------------
 
 SOURCE = """
+    from dataclasses import replace
+
     import numpy as np
     from ganzoo.api import ArraySource, DatasetSpec, Field, ItemSource, hookimpl
 
@@ -101,6 +103,7 @@ def test_a_folder_that_cannot_be_listed(
         ("None", "returned None"),
         ("ArraySource(fields=(ROW,), arrays={'row': [[0.0, 1.0]]})", "NumPy arrays"),
         ("items(lambda index: {}['row'])", "KeyError"),
+        ("replace(items(lambda index: {}), keys=['one', 'two', 'three', 'four'])", "returned 4 keys for"),
         ("items(lambda index: np.zeros(2))", "returned ndarray for an item"),
     ],
 )

@@ -197,6 +197,21 @@ def test_arrays_are_pictures(tmp_path: Path) -> None:
     assert "is not one image" in str(caught.value)
 
 
+def test_arrays_beside_pictures_are_ignored(tmp_path: Path) -> None:
+    """Labels and features of the pictures; a preview of arrays does not make them so."""
+    for number in range(3):
+        Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    np.save(tmp_path / "labels.npy", np.arange(3))
+    np.save(tmp_path / "features.npy", np.full((3, 99), 1e6))
+    source = open_folder(str(tmp_path))
+    assert (len(source.items), image_of(source).shape, image_of(source).original) == (3, (3, 16, 16), None)
+    assert ("ignored", "2: 2 .npy", "") in source.card
+    for name in ("0.png", "1.png", "labels.npy"):
+        (tmp_path / name).unlink()
+    np.save(tmp_path / "more.npy", np.zeros((16, 16)))
+    assert open_folder(str(tmp_path)).items == ["2.png", "features.npy", "more.npy"]
+
+
 def dicom(path: Path, values: np.ndarray, **more: Any) -> None:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, "1.2.840.10008.5.1.4.1.1.2"
@@ -232,6 +247,13 @@ def test_dicom_frames_are_samples_and_black_is_dark(tmp_path: Path) -> None:
         pytest.approx(0.512, abs=1e-3),
         -1,
     ]
+
+
+def test_dicom_of_single_bits_has_a_limit_too(tmp_path: Path) -> None:
+    bits = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "NumberOfFrames": 10**9}
+    dicom(tmp_path / "a.dcm", np.zeros((8, 8), np.uint16), **bits)
+    with pytest.raises(ValueError, match="64,000,000,000 bytes of values are more than"):
+        image_files.inspect_image(tmp_path / "a.dcm")
 
 
 def test_nifti_slices_are_samples(tmp_path: Path) -> None:

@@ -197,6 +197,7 @@ def test_damaged_lines_and_numbers_are_left_out(run: Run) -> None:
         "", "{", "null", "[1]", '{"images": 1}', '{"images": 40, "values": {"loss_generator": NaN}}',
         '{"images": 41, "values": {"loss_generator": Infinity, "x": 1e308}}', json.dumps(huge),
         '{"images": 42, "seconds": "?", "images_per_second": [], "values": {"tiny": 5e-324}, "scores": [3]}',
+        '{"images": -44, "values": {"early": 3}}',
         '{"images": 43, "values": {"tiny": 0}, "scores": {"fed": null, "kid": "x"}}', "[" * 5000,
     ]  # fmt: skip
     (run.path / "log.jsonl").write_text("\n".join([*odd, *lines, lines[-1][:30]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -479,6 +480,23 @@ def test_cores_that_others_keep_busy_are_seen() -> None:
     system.watch_cores()
     time.sleep(0.8)
     assert system.busy_cores() > 0.5
+
+
+@pytest.mark.skipif(system._used() is None, reason="the system does not tell")
+def test_other_cores_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was given one core of a large machine."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    lines = [
+        f"cpu  {900 * ticks} 0 0 0 0 0 0 0",
+        f"cpu0 {7 * ticks} 0 {ticks} 5 5 0 0 0",
+        f"cpu1 {892 * ticks} 0 0 0 0 0 0 0",
+        "intr 1",
+    ]
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding: "\n".join(lines))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
+    used = system._used()
+    assert used is not None
+    assert used[1] == 8
 
 
 def apart(lines: list[dict[str, float]], others: list[dict[str, float]]) -> list[float]:

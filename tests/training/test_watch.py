@@ -290,6 +290,15 @@ def test_a_resumed_run_repeats_no_note(tiny: Tiny, tmp_path: Path) -> None:
     assert not any("absurd" in note for note in reporter.notes)
 
 
+def test_what_was_seen_after_the_checkpoint_is_forgotten(tiny: Tiny, tmp_path: Path) -> None:
+    """The run was killed later than its newest checkpoint; it may not come to that again."""
+    plan = tiny("vanilla")
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=80)
+    run.update(findings=[{"images": 144, "kind": "collapse", "seen": "they are alike", "change": "less"}])
+    run, _ = resume(Run.open(run.path), plan, NullReporter())
+    assert kinds(run) == []
+
+
 # --- a run that ends early ----------------------------------------------------------------------------
 
 

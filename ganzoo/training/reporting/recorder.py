@@ -75,9 +75,10 @@ class Recorder:
         self._scores: Mapping[str, float] = {}
         self._moved = dict.fromkeys(("generator", "discriminator"), training.steps)
         past = [line for line in self.run.log() if line["images"] <= training.images]
-        self._found = [
-            note for note in self.run.record.get("findings", ()) if note["images"] <= training.images
-        ]
+        known = self.run.record.get("findings", [])
+        self._found = [note for note in known if note["images"] <= training.images]
+        if len(self._found) < len(known):
+            self.run.update(findings=self._found)
         self._diagnostics = Diagnostics(self.plan, past, (note["kind"] for note in self._found))
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
         if self._is_main and self._log.exists():
