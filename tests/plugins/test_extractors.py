@@ -43,7 +43,7 @@ def noise(*shape: int, seed: int = 0) -> Pixels:
 
 @pytest.fixture(scope="module")
 def weights_file() -> Path:
-    return Path(str(weights.distribution(weights.PACKAGE).locate_file(weights.FILE)))
+    return Path(str(weights.distribution(weights.LITE0.package).locate_file(weights.LITE0.file)))
 
 
 def test_the_file_is_read_as_torch_reads_it(weights_file: Path) -> None:
@@ -207,7 +207,7 @@ def test_images_are_resized_without_aliasing() -> None:
 
 
 def test_an_extractor_records_its_weights_and_its_preprocessing(lite: Extractor, middle: Extractor) -> None:
-    assert weights.SHA256 in lite.identity
+    assert weights.LITE0.sha256 in lite.identity
     assert "64x64" in lite.protocol
     assert lite.identity != middle.identity
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -360,7 +361,10 @@ def test_nothing_to_compare_with_is_noticed_before_training(
     plan = scored()
     with pytest.raises(UsageError, match="None of the metrics applies"):
         before_training(plan, load_registry(block=["metrics"]), tmp_path / "metrics")
-    monkeypatch.setattr(weights, "SHA256", "0" * 64)
+    replaced = tmp_path / "weights.pth"
+    replaced.write_bytes(b"other weights")
+    other = SimpleNamespace(locate_file=lambda file: replaced)
+    monkeypatch.setattr(weights, "distribution", lambda name: other)
     with pytest.raises(SettingsError, match="not the ones that scores are defined with"):
         before_training(plan, registry, tmp_path / "weights")
 
