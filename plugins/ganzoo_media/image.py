@@ -147,8 +147,9 @@ class ImageMedia(Media):
             return ""
         smaller = header.height * header.width > frame.height * frame.width
         return (
-            f"{header.width}x{header.height} pixels were {'reduced' if smaller else 'enlarged'} to "
-            f"{frame.width}x{frame.height} ({frame.fit}), the size that the generator was trained with"
+            f"{header.height}x{header.width} pixels (height x width) were "
+            f"{'reduced' if smaller else 'enlarged'} to {frame.height}x{frame.width} ({frame.fit}), the size "
+            "of the generator's input"
         )
 
     def extractable(self, field: Field) -> bool:
