@@ -439,7 +439,7 @@ def test_parts_are_not_classes(tmp_path: Path) -> None:
     assert all(item.startswith("train/") for item in source.items)
     assert source.fields[1].classes == ("cat", "dog")
     assert any(
-        "12 images of train are trained on, 6 of test held out, 4 of val are left out" in n
+        "the 12 files of train are trained on, 6 of test held out, 4 of val are left out" in n
         for n in source.notes
     )
     held_out = open_held_out(str(tmp_path))
@@ -542,6 +542,9 @@ def test_from_twelve_bits_to_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ["size", "16x16 (height x width)", "kept"] in record["data"]["card"]
     real = np.asarray(Image.open(tmp_path / "run" / "samples" / "real-image.png"))
     assert np.ptp(real[8:-8, 8:-8]) == 255
+    assert "1.2% of the range" in run("train", "--resume", tmp_path / "run", "--images", 24)
+    kept = [note["text"] for note in Run.open(tmp_path / "run").notes()]
+    assert len([text for text in kept if "1.2% of the range" in text]) == 1  # said again, but kept once
     run("export", tmp_path / "run", "-o", tmp_path / "bundle")
     run("generate", tmp_path / "bundle", "-n", 1, "--seed", 3, "-o", tmp_path / "out.tif")
     made = tifffile.imread(tmp_path / "out.tif")
