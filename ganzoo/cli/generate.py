@@ -132,7 +132,8 @@ def command(
     """Sample an exported generator with onnxruntime, without torch.
 
     Writes a grid of images (.png), images in original values (.tif, a page for each), a table (.csv), or
-    whatever files its kind of samples has; arrays by field name (.npz) always. With --input, writes one sample per input.
+    whatever files its kind of samples has; arrays by field name (.npz) always. With --input, writes one
+    sample per input.
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
