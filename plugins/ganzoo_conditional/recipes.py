@@ -16,7 +16,7 @@ CGAN = RecipeSpec(
     paper=f"{MIRZA}; {MIYATO}",
     architecture="conditional-conv",
     loss="wgan-gp",
-    fit="ganzoo_dcgan.rules:fit",
+    fit="ganzoo_dcgan.rules:fit_wgan_gp",
     settings={
         "train.images": 220_000,
         "train.batch_size": 64,

@@ -88,7 +88,7 @@ SMALL_WGAN_GP = RecipeSpec(
     paper=WGAN_GP,
     architecture="wgan-conv",
     loss="wgan-gp",
-    fit="ganzoo_dcgan.rules:fit",
+    fit="ganzoo_dcgan.rules:fit_wgan_gp",
     settings={
         "train.images": 230_000,
         "train.batch_size": 64,
