@@ -120,7 +120,7 @@ class ImageMedia(Media):
         fitting = _DEEP if kind == np.uint16 else _TIFF if kind != np.uint8 else ()
         deep = suffix in fitting and not beside and samples.dtype != np.uint8 and field.original is not None
         if suffix in _TIFF and not beside:
-            pages: Array = _levels(field, samples, kind, every=True) if deep else shown_pixels(field, samples)
+            pages = _levels(field, samples, kind, every=True) if deep else _pixels(field, samples)
             write_bytes(path, _tiff(pages))
             return [path]
         pixels: Array = _levels(field, samples, kind) if deep else shown_pixels(field, samples)
@@ -225,7 +225,12 @@ def _own_range(header: ImageHeader | None) -> ValueRange | None:
 
 def shown_pixels(field: Field, samples: Array) -> Pixels:
     """Samples as uint8 (n, height, width, 1, 3 or 4)."""
-    return _three(samples if samples.dtype == np.uint8 else to_pixels(field, as_floats(field, samples)))
+    return _three(_pixels(field, samples))
+
+
+def _pixels(field: Field, samples: Array) -> Pixels:
+    """Samples as uint8 (n, height, width, channels)."""
+    return samples if samples.dtype == np.uint8 else to_pixels(field, as_floats(field, samples))
 
 
 def _three(pixels: Pixels) -> Pixels:

@@ -50,11 +50,12 @@ def depth_of(png: bytes) -> tuple[int, int, Any]:
 def test_images_are_written_in_every_format(channels: int, suffix: str, tmp_path: Path) -> None:
     field = image(channels)
     assert ImageMedia().write(field, floats(field), tmp_path / f"x{suffix}") == [tmp_path / f"x{suffix}"]
+    if suffix.startswith(".tif"):  # a page for each, with all channels; Pillow opens at most four
+        with tifffile.TiffFile(tmp_path / f"x{suffix}") as file:
+            assert [page.shape for page in file.pages] == [(60, 60, channels)[: 2 + (channels > 1)]] * 4
+            return
     with Image.open(tmp_path / f"x{suffix}") as back:
-        if suffix.startswith(".tif"):  # a page for each
-            assert (back.size, getattr(back, "n_frames", 1)) == ((60, 60), 4)
-        else:
-            assert back.size == (2 * 62 + 2, 2 * 62 + 2)
+        assert back.size == (2 * 62 + 2, 2 * 62 + 2)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
