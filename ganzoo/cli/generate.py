@@ -131,8 +131,9 @@ def command(
 ) -> None:
     """Sample an exported generator with onnxruntime, without torch.
 
-    Writes a grid of images (.png), a table (.csv), or whatever files its kind of samples has; arrays by field
-    name (.npz) always. With --input, writes one sample per input.
+    Writes a grid of images (.png), images in original values (.tif, a page for each), a table (.csv), or
+    whatever files its kind of samples has; arrays by field name (.npz) always. With --input, writes one
+    sample per input.
     """
     if classes and (steps is not None or label is not None):
         raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
@@ -155,7 +156,7 @@ def command(
         from ganzoo.cli.generate_from import translate
 
         _say_provider(loaded)
-        output, cells, shape = translate(
+        written, cells, shape = translate(
             loaded,
             kinds,
             given,
@@ -166,7 +167,7 @@ def command(
             batch_size=batch_size,
             resize=bool(wanted),
         )
-        _report(loaded, output, cells, seed, shape, as_json)
+        _report(loaded, written, cells, seed, shape, as_json)
         return
     _refuse_without_input(loaded, numbers)
     if walk is not None:
@@ -198,6 +199,7 @@ def command(
         inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
     inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
+    written = [output]
     if drawn is None or media is None:
         _save_arrays(inputs, values, seed, output)
     elif walk is not None:
@@ -205,8 +207,8 @@ def command(
         _save_walk(media, drawn, made.reshape(rows, width, *made.shape[1:]), columns, output)
     else:
         in_rows = width if classes or steps is not None else None
-        output = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)[0]
-    _report(loaded, output, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+        written = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)
+    _report(loaded, written, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
 
 
 def _say_provider(loaded: Generator) -> None:
@@ -216,13 +218,16 @@ def _say_provider(loaded: Generator) -> None:
 
 
 def _report(
-    loaded: Generator, output: Path, count: int, seed: int, shape: tuple[int, ...], as_json: bool
+    loaded: Generator, written: list[Path], count: int, seed: int, shape: tuple[int, ...], as_json: bool
 ) -> None:
     if as_json:
-        result = {"output": str(output), "n": count, "seed": seed}
-        echo_json({**result, "provider": loaded.provider, "shape": list(shape)})
+        result = {"output": str(written[0]), "n": count, "seed": seed}
+        more = {"files": [str(path) for path in written]} if len(written) > 1 else {}
+        echo_json({**result, **more, "provider": loaded.provider, "shape": list(shape)})
+    elif len(written) > 1:
+        click.echo(f"wrote {len(written):,} files, {written[0]} to {written[-1].name}")
     else:
-        click.echo(f"wrote {output}")
+        click.echo(f"wrote {written[0]}")
 
 
 def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:

@@ -65,8 +65,8 @@ def translate(
     numbers: Mapping[str, Values],
     batch_size: int,
     resize: bool = False,
-) -> tuple[Path, int, tuple[int, ...]]:
-    """Run the generator on the inputs at `source`; returns the output path, the sample count, the shape.
+) -> tuple[list[Path], int, tuple[int, ...]]:
+    """Run the generator on the inputs at `source`; returns files or the folder, the sample count, the shape.
 
     `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
 
@@ -115,17 +115,18 @@ def translate(
     if result is None:
         arrays = {name: np.stack(results) for name, results in made.items()}
         save_arrays({**arrays, "names": np.array(names)}, output)
-        return output, len(values), (len(values), *made[loaded.outputs[0].name][0].shape)
+        return [output], len(values), (len(values), *made[loaded.outputs[0].name][0].shape)
     media, found = kinds.of(result.kind), made[result.name]
+    written = [output]
     if folder:
         for name, one in zip(names, found, strict=True):
             media.write(result, one[None], output / f"{name}{media.suffixes[0]}", single=True)
     elif len(found) == 1:
-        media.write(result, found[0][None], output, single=True)
+        written = media.write(result, found[0][None], output, single=True)
     else:
         beside = [(field, np.stack(values))] if field.kind == result.kind else []
-        media.write(result, np.stack(found), output, columns=3, beside=beside)
-    return output, len(values), (len(values), *found[0].shape)
+        written = media.write(result, np.stack(found), output, columns=3, beside=beside)
+    return written, len(values), (len(values), *found[0].shape)
 
 
 def read_inputs(

@@ -42,9 +42,14 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 @click.option(
     "--images",
     type=click.IntRange(min=1),
-    help="Length of the run, in real images [that of the recipe; about ten minutes on other data].",
+    help="Length of the whole run, in real images, also with --resume [that of the recipe; about ten minutes "
+    "on other data].",
 )
-@click.option("--minutes", type=float, help="Length of the run, in minutes; schedules then follow the time.")
+@click.option(
+    "--minutes",
+    type=float,
+    help="Length of the whole run, in minutes, also with --resume; schedules then follow the time.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step, of all processes together.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, data order and noise.")
 @click.option("--device", help="Device to train on: auto, cpu, cuda, cuda:1, ...")

@@ -26,8 +26,8 @@ LARGEST = 3_000_000  # bytes of a page
 MOST = 24  # runs in a page: more lines cannot be told apart
 CHARTS, NOTES, FACTS, LETTERS = 40, 40, 80, 300  # letters of a text; the rest is cut
 
-# Charts of one run with two lines: title, explanation, names of the logged values and of their lines. Of
-# several runs, and for all other values, each value has a chart.
+# Charts of one run with up to two lines: title, explanation, names of the logged values and of their lines.
+# Of several runs, and for all other values, each value has a chart.
 _PAIRS = (
     (
         *("Losses", "in a GAN they need not fall"),
@@ -40,6 +40,14 @@ _PAIRS = (
     (
         *("Gradient norms", "near 0: this network no longer learns"),
         {"gradient_norm_discriminator": "discriminator", "gradient_norm_generator": "generator"},
+    ),
+    (
+        *("Discriminator's AUC", "0.5: it cannot tell real from generated, 1: it is always right"),
+        {"score_auc": "AUC"},
+    ),
+    (
+        *("Size of parameters", "root mean square: it should not grow without end"),
+        {"parameter_rms_discriminator": "discriminator", "parameter_rms_generator": "generator"},
     ),
 )
 
@@ -201,7 +209,8 @@ def _charts(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
         pairs[name] = (f"{better[name]} is better" if name in better else "", {f"scores/{name}": name})
     for title, about, values in _PAIRS:
         if several:
-            pairs |= {f"{title}: {label}": (about, {f"values/{key}": label}) for key, label in values.items()}
+            for key, label in values.items():
+                pairs[f"{title}: {label}" if len(values) > 1 else title] = (about, {f"values/{key}": label})
         else:
             pairs[title] = (about, {f"values/{key}": label for key, label in values.items()})
     known = {name for _, names in pairs.values() for name in names}

@@ -123,7 +123,16 @@ def _check_settings(run: Run, plan: Plan) -> None:
         raise UsageError(
             f"The run has seen {seen:,} images already, more than {plan.train.images:,}.",
             where=str(run.path),
-            fix="use a larger --images, or leave it out",
+            fix="use a larger --images, which is the total, or leave it out",
+        )
+    changed = ("train", "minutes") in _changed(run, plan)
+    spent, minutes = run.record.get("seconds", 0.0) / 60, plan.train.minutes
+    # Unchanged minutes may be over: the process ended between the last step and the last line of run.json.
+    if minutes is not None and minutes < spent and run.record["status"] != "done" and changed:
+        raise UsageError(
+            f"The run has trained {spent:.2g} minutes already, more than {minutes:g}.",
+            where=str(run.path),
+            fix="use a larger --minutes, which is the total, or leave it out",
         )
 
 

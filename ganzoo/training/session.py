@@ -257,8 +257,9 @@ def _train(
     setup: TrainingSetup, run: Run, context: RunContext, pause_at: int | None, evaluation: RunScores | None
 ) -> Outcome:
     plan, training = setup.plan, setup.training
-    context = replace(context, reporter=KeptNotes(context.reporter, run, training))
-    reporter, interrupts, ranks = context.reporter, context.interrupts, context.ranks
+    reporter = KeptNotes(context.reporter, run, training)
+    context = replace(context, reporter=reporter)
+    interrupts, ranks = context.interrupts, context.ranks
     for text in setup.dataset.notes:
         reporter.note(text)
 

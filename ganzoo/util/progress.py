@@ -14,7 +14,7 @@ Listener = Callable[[str, int, int], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
-_FIRST = 1.0  # seconds until the first line; the next ones come after twice, four times ... as long
+_FIRST = 2.0  # seconds until the first line; the next ones come after twice, four times ... as long
 _LONGEST = 30.0
 
 
@@ -36,23 +36,23 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 class Counter:
-    """A listener that says a line when work lasts: after a second, then at growing intervals."""
+    """A listener that says a line when work lasts: after two seconds, ever more seldom, and at its end."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
-        self._next, self._pause = clock() + _FIRST, _FIRST
-        self._what = ""
+        self._what, self._said = "", -1  # the newest count that was said of this work; -1 before the first
+        self._next = self._pause = 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Print a line if it is time."""
         now = self._clock()
-        if what != self._what and self._what:
-            self._pause = _FIRST
-            self._next = min(self._next, now + _FIRST)
-        self._what = what
-        if now < self._next:
+        if what != self._what:
+            self._what, self._said = what, -1
+            self._next, self._pause = now + _FIRST, _FIRST
+        ends = 0 <= self._said < done == total
+        if now < self._next and not ends:
             return
         self._pause = min(2 * self._pause, _LONGEST)
-        self._next = now + self._pause
+        self._next, self._said = now + self._pause, done
         count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
         self._say(f"{count}{what}")

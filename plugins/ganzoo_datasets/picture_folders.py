@@ -68,10 +68,13 @@ def _parts(paths: Sequence[list[str]], start: int) -> Folders:
         if rows["train"] and len(rows["train"]) < len(paths):
             held_out = rows["test"] or rows["val"]
             counts = {part: len(found) for part, found in rows.items() if found}
-            said = ", ".join(f"{part} {count:,}" for part, count in counts.items())
+            said = ", ".join(f"{part} {count:,}" for part, count in counts.items()) + " files"
             left_out = f", {counts['val']:,} of val are left out" if len(counts) == 3 else ""
             held = "test" if rows["test"] else "val"
-            text = f"{counts['train']:,} images of train are trained on, {len(held_out):,} of {held} held out"
+            # Files: some may be skipped later, and others have several pages.
+            text = (
+                f"the {counts['train']:,} files of train are trained on, {len(held_out):,} of {held} held out"
+            )
             made = Folders(rows["train"], held_out, {})
             made.notes.append(
                 f"the folders are parts: {text}{left_out}; for one of them use --data folder:PATH/PART"

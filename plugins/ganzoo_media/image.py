@@ -16,6 +16,7 @@ from PIL import Image
 from ganzoo.api import (
     IMAGE_SUFFIXES,
     VOLUMES,
+    DataError,
     Field,
     ImageFrame,
     ImageHeader,
@@ -41,7 +42,9 @@ Pixels = NDArray[np.uint8]
 
 BLUR, NOISE = 1.0, 25.0  # pixels, of 255
 _BLOCK = 32  # images that are changed at once: as floats they take many times the memory
-_DEEP = (".png", ".tif", ".tiff")
+_TIFF = (".tif", ".tiff")
+_DEEP = (".png", *_TIFF)
+_LARGEST_TIFF = 2**32 - 2**24  # bytes of values: offsets have 32 bits, and the pages have tags
 _PNG_COLOURS = {1: 0, 3: 2, 4: 6}
 
 
@@ -107,22 +110,25 @@ class ImageMedia(Media):
         beside: Sequence[tuple[Field, Array]] = (),
         single: bool = False,
     ) -> list[Path]:
-        """A grid, or with `single` one image; in the original values if the file can hold them.
+        """A grid, or with `single` one image; a TIFF has a page for each image instead, as it is.
 
-        .png holds original values of 16 bits, .tif all of them.
+        In the original values if the file can hold them: .png those of 16 bits, .tif all of them. With
+        `beside`, all files are grids of pixels.
         """
         suffix = path.suffix.lower()
         kind = np.dtype(field.facts.get("values", "uint16" if _is_deep(field) else "uint8"))
-        fitting = _DEEP if kind == np.uint16 else _DEEP[1:] if kind != np.uint8 else ()
+        fitting = _DEEP if kind == np.uint16 else _TIFF if kind != np.uint8 else ()
         deep = suffix in fitting and not beside and samples.dtype != np.uint8 and field.original is not None
+        if suffix in _TIFF and not beside:
+            pages = _levels(field, samples, kind, every=True) if deep else _pixels(field, samples)
+            write_bytes(path, _tiff(pages))
+            return [path]
         pixels: Array = _levels(field, samples, kind) if deep else shown_pixels(field, samples)
         if beside:
             pixels = side_by_side([*(shown_pixels(*pair) for pair in beside), pixels])
             columns = 3
-        if deep and single and suffix != ".png":
-            pixels = _levels(field, samples, kind, every=True)
         drawn = pixels[0] if single else sheet(pixels, columns)
-        write_bytes(path, _deep_file(drawn, suffix) if deep else _file(drawn, suffix))
+        write_bytes(path, _deep_png(drawn) if deep else _file(drawn, suffix))
         return [path]
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
@@ -141,8 +147,9 @@ class ImageMedia(Media):
             return ""
         smaller = header.height * header.width > frame.height * frame.width
         return (
-            f"{header.width}x{header.height} pixels were {'reduced' if smaller else 'enlarged'} to "
-            f"{frame.width}x{frame.height} ({frame.fit}), the size that the generator was trained with"
+            f"{header.height}x{header.width} pixels (height x width) were "
+            f"{'reduced' if smaller else 'enlarged'} to {frame.height}x{frame.width} ({frame.fit}), the size "
+            "of the generator's input"
         )
 
     def extractable(self, field: Field) -> bool:
@@ -218,7 +225,12 @@ def _own_range(header: ImageHeader | None) -> ValueRange | None:
 
 def shown_pixels(field: Field, samples: Array) -> Pixels:
     """Samples as uint8 (n, height, width, 1, 3 or 4)."""
-    return _three(samples if samples.dtype == np.uint8 else to_pixels(field, as_floats(field, samples)))
+    return _three(_pixels(field, samples))
+
+
+def _pixels(field: Field, samples: Array) -> Pixels:
+    """Samples as uint8 (n, height, width, channels)."""
+    return samples if samples.dtype == np.uint8 else to_pixels(field, as_floats(field, samples))
 
 
 def _three(pixels: Pixels) -> Pixels:
@@ -234,7 +246,7 @@ def _is_deep(field: Field) -> bool:
 def _levels(field: Field, samples: Array, kind: np.dtype[Any], *, every: bool = False) -> Array:
     """The original values of samples (n, channels, height, width) as (n, height, width, channels).
 
-    One, three or four channels, which a picture can have, unless `every` is kept.
+    One, three or four channels, which a PNG can have, unless `every` is kept.
     """
     (low, high), (first, last) = field.range or (-1.0, 1.0), field.original or (0.0, 65_535.0)
     scaled = first + (as_floats(field, samples).astype(np.float64) - low) * ((last - first) / (high - low))
@@ -248,11 +260,9 @@ def _file(pixels: Pixels, suffix: str) -> bytes:
     return encode_image(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), suffix)
 
 
-def _deep_file(values: Array, suffix: str) -> bytes:
-    """A file of deep values. Pillow writes such files with one channel only; PNG itself is simple enough."""
+def _deep_png(values: Array) -> bytes:
+    """A PNG of 16 bits. Pillow writes it with one channel only; the format itself is simple enough."""
     height, width, channels = values.shape
-    if suffix != ".png":
-        return _tiff(values)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
@@ -264,8 +274,27 @@ def _deep_file(values: Array, suffix: str) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-def _tiff(values: Array) -> bytes:
-    """An uncompressed TIFF with one strip (TIFF 6.0, sections 2 and 8): any type, any number of channels."""
+def _tiff(images: Array) -> bytes:
+    """An uncompressed TIFF with a page for each image (n, height, width, channels), and one strip in each.
+
+    TIFF 6.0, sections 2 and 8: any type, any number of channels. DataError for more than 4 GiB.
+    """
+    if images.nbytes > _LARGEST_TIFF:
+        raise DataError(
+            f"{len(images):,} images have {images.nbytes / 2**30:.1f} GiB; a TIFF holds less than 4 GiB.",
+            fix=f"use at most {_LARGEST_TIFF * len(images) // images.nbytes:,} at a time, or .npz",
+        )
+    parts = [struct.pack("<2sHI", b"II", 42, 8)]
+    start = 8
+    for at, values in enumerate(images):
+        page = _page(values, start, last=at == len(images) - 1)
+        parts.append(page)
+        start += len(page)
+    return b"".join(parts)
+
+
+def _page(values: Array, start: int, *, last: bool) -> bytes:
+    """The tags and the values of a page that begins at byte `start`; the next page follows it."""
     height, width, channels = values.shape
     data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
     short, long = "H", "I"
@@ -277,7 +306,7 @@ def _tiff(values: Array) -> bytes:
         (258, short, [8 * values.dtype.itemsize] * channels),
         (259, short, [1]),  # no compression
         (262, short, [2 if colours == 3 else 1]),  # RGB, or black is zero
-        (273, long, [8]),  # the values come after the header
+        (273, long, [0]),  # where the values are, filled in below
         (277, short, [channels]),
         (278, long, [height]),
         (279, long, [len(data)]),
@@ -285,16 +314,21 @@ def _tiff(values: Array) -> bytes:
         (339, short, [form] * channels),
     ]
     tags = [tag for tag in tags if tag[2]]
-    start = 8 + len(data) + len(data) % 2
-    after, extra, entries = start + 2 + 12 * len(tags) + 4, b"", b""
+    after = start + 2 + 12 * len(tags) + 4
+    long_lists = [tag for tag in tags if len(tag[2]) * struct.calcsize(tag[1]) > 4]
+    place = after + sum(_even(struct.calcsize(f"<{len(items)}{kind}")) for _, kind, items in long_lists)
+    extra, entries = b"", b""
     for number, kind, items in tags:
-        packed = struct.pack(f"<{len(items)}{kind}", *items)
+        packed = struct.pack(f"<{len(items)}{kind}", *([place] if number == 273 else items))
         if len(packed) > 4:
-            place = struct.pack("<I", after + len(extra))
-            extra += packed + b"\0" * (len(packed) % 2)
-        else:
-            place = packed.ljust(4, b"\0")
-        entries += struct.pack("<HHI", number, 3 if kind == short else 4, len(items)) + place
-    head = struct.pack("<2sHI", b"II", 42, start)
-    folder = struct.pack("<H", len(tags)) + entries + b"\0" * 4 + extra
-    return head + data + b"\0" * (len(data) % 2) + folder
+            packed, more = struct.pack("<I", after + len(extra)), packed
+            extra += more.ljust(_even(len(more)), b"\0")
+        entries += struct.pack("<HHI", number, 3 if kind == short else 4, len(items)) + packed.ljust(4, b"\0")
+    following = 0 if last else place + _even(len(data))
+    folder = struct.pack("<H", len(tags)) + entries + struct.pack("<I", following) + extra
+    return folder + data.ljust(_even(len(data)), b"\0")
+
+
+def _even(size: int) -> int:
+    """The size with padding: tags and values begin at even offsets."""
+    return size + size % 2

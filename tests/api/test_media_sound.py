@@ -220,6 +220,8 @@ def test_sound_is_written_and_read_by_generate(
     assert len(frames(tmp_path / "made" / "a.wav")) == 64
     said = ganzoo("generate", bundle, "--input", given / "a.wav", "-o", tmp_path / "one.wav")
     assert (said.code, len(frames(tmp_path / "one.wav"))) == (0, 64)
+    said = ganzoo("generate", bundle, "--input", given, "-o", tmp_path / "s.wav")
+    assert (said.code, said.out) == (0, f"wrote 2 files, {tmp_path / 's-0.wav'} to s-1.wav\n")
     (given / "bad.wav").write_bytes(b"RIFF")
     said = ganzoo("generate", bundle, "--input", given / "bad.wav", "-o", tmp_path / "two.wav")
     assert said.code == 2

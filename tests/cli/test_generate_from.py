@@ -147,7 +147,8 @@ def test_images_are_read_as_in_training(tmp_path: Path, channels: int, fit: Fit 
     done = run(tmp_path / "bundle", "--input", tmp_path / "in", "-o", tmp_path / "out.npz")
     assert done.exit_code == 0, done.output
     width, height = picture("L").transpose(Image.Transpose.ROTATE_90).size
-    assert f"note: 16-bit.png: {width}x{height} pixels were reduced to 10x12 ({fit or 'crop'})" in done.output
+    said = f"note: 16-bit.png: {height}x{width} pixels (height x width) were reduced to 12x10"
+    assert f"{said} ({fit or 'crop'}), the size of the generator's input\n" in done.output
     assert "note: and 3 more" in done.output
     config = FolderConfig(height=12, width=10, channels=channels, fit=fit or "crop")
     trained_on = open_folder(str(tmp_path / "in"), config)

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from ganzoo.api import PIXELS, Column, Field
+from ganzoo.api import PIXELS, Column, DataError, Field
 from ganzoo_media.image import ImageMedia
 from ganzoo_media.plain import Rows
 from ganzoo_media.points import PointsMedia
@@ -50,6 +50,10 @@ def depth_of(png: bytes) -> tuple[int, int, Any]:
 def test_images_are_written_in_every_format(channels: int, suffix: str, tmp_path: Path) -> None:
     field = image(channels)
     assert ImageMedia().write(field, floats(field), tmp_path / f"x{suffix}") == [tmp_path / f"x{suffix}"]
+    if suffix.startswith(".tif"):  # a page for each, with all channels; Pillow opens at most four
+        with tifffile.TiffFile(tmp_path / f"x{suffix}") as file:
+            assert [page.shape for page in file.pages] == [(60, 60, channels)[: 2 + (channels > 1)]] * 4
+            return
     with Image.open(tmp_path / f"x{suffix}") as back:
         assert back.size == (2 * 62 + 2, 2 * 62 + 2)
 
@@ -124,3 +128,12 @@ def test_frechet_in_many_dimensions_is_that_of_the_span() -> None:
     large = [random.normal(shift, 1, (50, 20_000)).astype(np.float32) for shift in (0, 1)]
     assert frechet_distance(*in_their_span(*large)) > 20_000
     assert in_their_span(first[:, :80], second[:, :80])[0].shape == (60, 80)
+
+
+def test_a_tiff_of_four_gibibytes_is_an_error(tmp_path: Path) -> None:
+    field = image(3, 1000)
+    many = np.broadcast_to(np.zeros((1, 1000, 1000, 3), np.uint8), (1500, 1000, 1000, 3))
+    with pytest.raises(DataError, match=r"1,500 images have 4\.2 GiB") as caught:
+        ImageMedia().write(field, many, tmp_path / "x.tif")
+    assert caught.value.fix == "use at most 1,426 at a time, or .npz"
+    assert not (tmp_path / "x.tif").exists()

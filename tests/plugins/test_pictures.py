@@ -389,8 +389,12 @@ def test_samples_are_written_in_the_original_values(tmp_path: Path, dtype: Any, 
     assert back.dtype == dtype
     exact = values[0] if channels == 1 else values.transpose(1, 2, 0)
     np.testing.assert_allclose(back, exact, atol=0 if np.dtype(dtype).kind in "iu" else 1e-3)
-    ImageMedia().write(field, np.repeat(floats(source)[None], 5, 0), tmp_path / "grid.tif")
-    assert tifffile.imread(tmp_path / "grid.tif").dtype == dtype
+    ImageMedia().write(field, np.stack([floats(source), -floats(source)]), tmp_path / "two.tif")
+    with tifffile.TiffFile(tmp_path / "two.tif") as pages:
+        first, second = (page.asarray() for page in pages.pages)
+    np.testing.assert_array_equal(first, back)  # neither a border nor enlarged
+    low, high = field.original or (0, 0)
+    np.testing.assert_allclose(second, low + high - exact, atol=1 if np.dtype(dtype).kind in "iu" else 1e-3)
 
 
 # --- aspect ---------------------------------------------------------------------------------------
@@ -435,7 +439,7 @@ def test_parts_are_not_classes(tmp_path: Path) -> None:
     assert all(item.startswith("train/") for item in source.items)
     assert source.fields[1].classes == ("cat", "dog")
     assert any(
-        "12 images of train are trained on, 6 of test held out, 4 of val are left out" in n
+        "the 12 files of train are trained on, 6 of test held out, 4 of val are left out" in n
         for n in source.notes
     )
     held_out = open_held_out(str(tmp_path))
@@ -538,8 +542,11 @@ def test_from_twelve_bits_to_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ["size", "16x16 (height x width)", "kept"] in record["data"]["card"]
     real = np.asarray(Image.open(tmp_path / "run" / "samples" / "real-image.png"))
     assert np.ptp(real[8:-8, 8:-8]) == 255
+    assert "1.2% of the range" in run("train", "--resume", tmp_path / "run", "--images", 24)
+    kept = [note["text"] for note in Run.open(tmp_path / "run").notes()]
+    assert len([text for text in kept if "1.2% of the range" in text]) == 1  # said again, but kept once
     run("export", tmp_path / "run", "-o", tmp_path / "bundle")
     run("generate", tmp_path / "bundle", "-n", 1, "--seed", 3, "-o", tmp_path / "out.tif")
     made = tifffile.imread(tmp_path / "out.tif")
-    assert made.dtype == np.uint16
-    assert 255 < made[4:-4, 4:-4].max() <= 800
+    assert (made.dtype, made.shape) == (np.uint16, (16, 16))
+    assert 255 < made.max() <= 800

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from ganzoo import testing
-from ganzoo.api import DataError
+from ganzoo.api import PIXELS, Bounded, DataError, Field, Networks
 from ganzoo.registry.registry import load_registry
-from ganzoo.testing.check import CHECKS
+from ganzoo.testing.check import CHECKS, Failed
+from ganzoo.testing.checks.image import covers_its_range
 from ganzoo.testing.pytest_suite import PluginSuite, _session
 from ganzoo.testing.runner import check_plugin, fields_of, session_of
 from tests.plugins.test_datasets import write_idx
@@ -359,6 +364,22 @@ def test_a_good_plugin_passes(install: Install) -> None:
     assert {result.check for result in results if result.status == "skipped"} <= {
         "options-survive-a-settings-file",
     }
+
+
+def test_a_generator_that_is_too_small_for_its_range_is_told_so() -> None:
+    """One convolution without a bias of noise around 0: its mean stays near 0, although it ends with tanh."""
+    image = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0), axes=PIXELS)
+    latent = Field(name="z", shape=(1, 8, 8), source="normal")
+    small = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False), Bounded((-1.0, 1.0)))
+    networks = Networks.pair(small, nn.Flatten(), latent=latent, writes="image")
+    noise = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    target: Any = SimpleNamespace(
+        batch=lambda n: {"z": noise}, networks=lambda: networks, fields={"image": image}
+    )
+    with pytest.raises(Failed) as caught:
+        covers_its_range(target)
+    assert "goes from -0." in str(caught.value)
+    assert "if it does, the network may be too small to get there in 160 steps" in str(caught.value)
 
 
 def test_each_check_has_a_plugin_that_fails_it() -> None:

@@ -267,6 +267,42 @@ def test_a_line_says_how_long_the_run_takes(
     assert told == [f"{text}; --minutes or --images changes it" for text in said]
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(2.0, []), (1.8, []), (1.0, ["about 2 minutes: 480 images"])])
+def test_an_announced_speed_is_said_again_only_if_it_is_wrong(
+    seconds: float,
+    told: list[str],
+    tiny: Tiny,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cycles took `seconds` in the trial, and take two seconds in the run. The line is no note of the run."""
+    monkeypatch.setattr(session, "measure", lambda setup, repeater: 8 / seconds)
+    clock = Clock()
+    monkeypatch.setattr(recorder, "time", clock)
+    reporter = Timed(clock)
+    run, _ = start(about(tiny, "vanilla", 1.0), tmp_path / "run", reporter, pause_at=64)
+    said = [note for note in reporter.notes if note.startswith("about ")]
+    assert said == [f"{text} at 4/s; --minutes or --images changes it" for text in told]
+    assert not any(note["text"].startswith("about ") for note in run.notes())
+
+
+def test_a_total_that_is_over_already_is_refused(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry
+) -> None:
+    """A run of 16 seconds that is to take 12; its own minutes may be over, because a cycle lasts."""
+    clock = Clock()
+    monkeypatch.setattr(recorder, "time", clock)
+    run, _ = start(tiny("vanilla", **{"train.minutes": 1.0}), tmp_path / "run", Timed(clock), pause_at=64)
+    before = run.settings_file.read_text()
+    shorter = resolve(str(run.settings_file), registry, overrides={"train.minutes": 0.2})
+    with pytest.raises(UsageError, match=r"has trained 0\.27 minutes already, more than 0\.2\."):
+        resume(Run.open(run.path), shorter, NullReporter())
+    assert run.settings_file.read_text() == before
+    run.update(seconds=61.0)  # the process was killed after its last step
+    _, outcome = resume(Run.open(run.path), resolve(str(run.settings_file), registry), Timed(clock))
+    assert outcome == "done"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -24,13 +24,14 @@ from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.fields import PIXELS
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.run import Run
-from ganzoo.training import phases
+from ganzoo.training import phases, scores
 from ganzoo.training.reporting import recorder
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.scores import Make, ScoringFactory
 from ganzoo.training.session import resume, start
 from ganzoo_extractors import classifier, weights
 from tests.helpers.evaluating import few_images, ganzoo
+from tests.training.test_length_and_threads import Clock, Timed
 from tests.training.test_training import final_state
 
 Tiny = Callable[..., Plan]
@@ -65,7 +66,12 @@ def scores_of(run: Run) -> dict[int, dict[str, float]]:
     return {line["images"]: line["scores"] for line in run.log() if "scores" in line}
 
 
-def scripted(values: Sequence[float], name: str = "fed", seconds: float = 0.0) -> ScoringFactory:
+def scripted(
+    values: Sequence[float],
+    name: str = "fed",
+    seconds: float = 0.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ScoringFactory:
     """A judging that gives these scores, one after another."""
     left: Iterator[float] = iter(values)
 
@@ -73,7 +79,7 @@ def scripted(values: Sequence[float], name: str = "fed", seconds: float = 0.0) -
         reads: Sequence[Field], field: Field, dataset: Dataset
     ) -> Callable[[Make], Mapping[str, float]]:
         def score(make: Make) -> Mapping[str, float]:
-            time.sleep(seconds)
+            sleep(seconds)
             return {"n": 10, name: next(left)}
 
         return score
@@ -343,6 +349,26 @@ def test_scores_that_take_long_are_noted_once(
     monkeypatch.setattr(recorder, "EVALUATION_SHARE", 1.0)
     start(scored(), tmp_path / "quick", quick, scoring=scripted([1.0] * 4))
     assert not any("of the time" in note for note in quick.notes)
+
+
+def test_the_share_of_the_time_is_that_of_this_session(
+    scored: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seconds for a cycle and for an evaluation after every fifth; the clock lags a cycle behind."""
+    clock = Clock()
+    monkeypatch.setattr(recorder, "time", clock)
+    monkeypatch.setattr(scores, "time", clock)
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    first, second = Timed(clock), Timed(clock)
+    slow = scripted([1.0] * 4, seconds=2.0, sleep=sleep)
+    run, _ = start(scored(), tmp_path / "run", first, pause_at=120, scoring=slow)
+    resume(Run.open(run.path), scored(), second, scoring=slow)
+    for reporter, share in ((first, 6 / (14 * 2 + 6)), (second, 2 / (4 * 2 + 2))):
+        (said,) = [note for note in reporter.notes if "of the time" in note]
+        assert said.startswith(f"evaluation takes {share:.0%} of the time")
 
 
 def before_training(plan: Plan, registry: Registry, path: Path) -> Path:

@@ -18,26 +18,34 @@ from ganzoo.util.parallel import in_parts
 from ganzoo.util.progress import Counter, listening, report_progress
 
 
-def test_a_line_after_a_second_then_ever_more_seldom() -> None:
+def test_a_line_after_two_seconds_then_ever_more_seldom_and_at_the_end() -> None:
     said: list[str] = []
     now = [0.0]
     with listening(Counter(said.append, lambda: now[0])):
-        for step in range(300):
+        for step in range(301):
             now[0] = step / 10
             report_progress("images decoded", step * 10, 3000)
+        report_progress("images decoded", 3000, 3000)
     report_progress("nobody listens", 1)
-    assert said == [f"{10 * at:,} of 3,000 images decoded" for at in (10, 30, 70, 150)]
+    assert said == [f"{10 * at:,} of 3,000 images decoded" for at in (20, 60, 140, 300)]
 
 
-def test_quick_work_says_nothing_and_new_work_speaks_soon() -> None:
+def test_quick_work_says_nothing_whenever_it_begins() -> None:
     said: list[str] = []
-    now = [0.0]
+    now = [100.0]  # seconds since the program began
     count = Counter(said.append, lambda: now[0])
-    count("files found", 7, 0)
-    for moment in (0.9, 20, 40, 40.5, 41.5):
+    for moment, what, done in (
+        (100, "files found", 7),
+        (120, "files found", 1000),
+        (140, "headers read", 3),
+        (141.9, "headers read", 300),
+        (142, "images decoded", 1),
+        (144.5, "images decoded", 200),
+        (144.6, "images decoded", 300),
+    ):
         now[0] = moment
-        count("files found" if moment < 40 else "headers read", 1000, 0)
-    assert said == ["1,000 files found", "1,000 headers read"]
+        count(what, done, 0 if what == "files found" else 300)
+    assert said == ["1,000 files found", "200 of 300 images decoded", "300 of 300 images decoded"]
 
 
 @pytest.fixture

@@ -43,7 +43,9 @@ def covers_its_range(target: ArchitectureTarget) -> None:
                 darkest <= low + slack and brightest >= high - slack,
                 f"Trained towards both ends of its range, the mean of '{key}' from '{name}' goes from "
                 f"{darkest:.3g} to {brightest:.3g}, but {low:g} to {high:g} is declared.",
-                "let it end with ganzoo.api.Bounded(field.range), with the range of the data",
+                "let it end with ganzoo.api.Bounded(field.range), with the range of the data; if it does, "
+                f"the network may be too small to get there in {sum(steps for _, steps in RATES)} steps: "
+                "give it biases, or more layers",
             )
     if not checked:
         raise NotApplicable("it writes no images with a declared range")

@@ -19,7 +19,7 @@ from ganzoo.errors import DivergedError, StorageError
 from ganzoo.runs.checkpoint import has_any, on_host, write_checkpoint
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.diagnostics import Diagnostics, Finding
-from ganzoo.training.reporting.reporter import Reporter
+from ganzoo.training.reporting.reporter import KeptNotes
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.scores import RunScores
 from ganzoo.training.state import Training
@@ -37,6 +37,8 @@ CHECK_EVERY = 100
 
 # Seconds after the first cycle of a process, which is a slow one, until the user is told how long it takes.
 SPEED_AFTER = 5.0
+# A speed that was announced when the run began is not said again unless it differs by more than this share.
+SPEED_DIFFERS = 0.2
 
 
 class Recorder:
@@ -48,7 +50,7 @@ class Recorder:
         plan: Plan,
         training: Training,
         samples: SampleGrids,
-        reporter: Reporter,
+        reporter: KeptNotes,
         evaluation: RunScores | None = None,
     ) -> None:
         self.run = run
@@ -131,7 +133,9 @@ class Recorder:
             self._pace = (now, images)
         elif now - self._pace[0] >= SPEED_AFTER and images > self._pace[1]:
             rate = (images - self._pace[1]) / (now - self._pace[0])
-            self._once("duration", self.plan.train.forecast(rate, *self._begun))
+            announced = self.run.record.get("length", {}).get("images_per_second")
+            if self._begun[0] or not announced or abs(rate / announced - 1) > SPEED_DIFFERS:
+                self.reporter.say(self.plan.train.forecast(rate, *self._begun))
             self._pace = (math.inf, images)
 
     def log(self) -> None:
@@ -194,7 +198,9 @@ class Recorder:
         self._score_names |= set(self._scores)
         then, images = self._tick
         self._tick = (then + self.evaluation.last, images)  # evaluation is not training time
-        share = self.evaluation.seconds / (self.training.seconds + self.evaluation.last)
+        # Both of this session: the times of earlier evaluations are not known after a resume.
+        since = self.training.seconds - self._begun[1]
+        share = self.evaluation.seconds / (since + self.evaluation.last)
         if share > EVALUATION_SHARE and self._share > 0.5:
             self._once(
                 "slow evaluation",

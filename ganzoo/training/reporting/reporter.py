@@ -29,17 +29,25 @@ class Reporter(Protocol):
 
 
 class KeptNotes:
-    """Passes everything on to a reporter, and keeps the notes in the run."""
+    """Passes everything on to a reporter, and keeps the notes in the run.
+
+    `say` is a note that matters at this moment only: it is not kept.
+    """
 
     def __init__(self, reporter: Reporter, run: Run, training: Training) -> None:
         self._reporter, self._run, self._training = reporter, run, training
         self.start, self.progress, self.tick = reporter.start, reporter.progress, reporter.tick
+        self.say = reporter.note
 
     def note(self, text: str) -> None:
-        """Pass the note on, and append it to notes.jsonl; a full disk does not matter here."""
+        """Pass the note on, and append it to notes.jsonl once; a full disk does not matter here.
+
+        A resumed run says again what it has to say of its data.
+        """
         self._reporter.note(text)
         with suppress(StorageError):
-            self._run.add_note(text, self._training.images)
+            if all(text != known["text"] for known in self._run.notes()):
+                self._run.add_note(text, self._training.images)
 
 
 class NullReporter:
