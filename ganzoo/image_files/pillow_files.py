@@ -122,11 +122,22 @@ def read_pillow_header(path: Path) -> ImageHeader:
             gray,
             1 if gray else channels,
             "uint16" if mode.startswith("I;16") else {"I": "int32", "F": "float32"}.get(mode, "uint8"),
-            pages=1 if image.format == "MPO" else getattr(image, "n_frames", 1),  # MPO: a preview follows
+            pages=_pages(image),
             alpha=image.has_transparency_data,
             reduced=mode in ("RGB", "RGBA") and _is_wide(image),
             profile=_to_srgb(image) is not None,
         )
+
+
+def _pages(image: Image.Image) -> int:
+    """The number of frames; 1 where a later one is damaged, because the first can still be used."""
+    if image.format == "MPO":  # what follows is a preview
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # Pillow's readers of frames raise errors of many classes
+        image.seek(0)
+        return 1
 
 
 def decode_pixels(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[np.uint8]:

@@ -66,6 +66,8 @@ class Commands(run.Bench):
     """A bench whose commands only leave what they would leave behind."""
 
     def _ganzoo(self, *words: str) -> str:
+        if "--explain" in words:
+            return json.dumps({"settings": [{"path": "train.images", "value": 1000}]})
         if words[0] == "train":
             run_dir = Path(words[words.index("--run-dir") + 1])
             if not run_dir.exists():

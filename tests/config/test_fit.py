@@ -178,6 +178,7 @@ def test_a_length_in_time_keeps_what_was_fitted(fitting: Registry, tmp_path: Pat
     run, outcome = start_or_resume(plan, tmp_path / "run", NullReporter())
     assert outcome == "done"
     assert run.settings()["generator"]["lr"] == 1e-3
-    assert run.settings()["train"]["images"] == run.record["images"]
+    # Fewer images than a cycle has, if the machine is slow: a whole cycle is trained all the same.
+    assert run.settings()["train"]["images"] == run.record["length"]["images"] <= run.record["images"]
     again, outcome = start_or_resume(plan, tmp_path / "run", NullReporter())
     assert (outcome, again.record["images"]) == ("done", run.record["images"])

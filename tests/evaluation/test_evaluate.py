@@ -20,7 +20,7 @@ from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo_extractors import classifier
-from ganzoo_extractors.weights import SHA256
+from ganzoo_extractors.weights import LITE0
 from tests.helpers.evaluating import few_images, ganzoo
 from tests.meta.test_deploy import BLOCKED
 
@@ -87,7 +87,7 @@ def test_a_document_says_under_which_protocol(whole: tuple[dict[str, Any], Path]
     assert document["n"] == protocol["n"] == protocol["n_real"] == 200
     assert protocol["split"].startswith("held-out part of")
     assert protocol["split"].endswith(data)
-    assert f"sha256:{SHA256}" in protocol["extractor"]
+    assert f"sha256:{LITE0.sha256}" in protocol["extractor"]
     assert "64x64 bicubic" in protocol["preprocessing"]
     assert "standard deviation" in protocol["scale"]
     assert (protocol["weights"], protocol["images"], protocol["recipe"]) == ("EMA", 160, "vanilla")
@@ -125,7 +125,15 @@ def test_a_table_for_people(run: Run, whole: tuple[dict[str, Any], Path]) -> Non
     before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
     said = ganzoo("evaluate", run.path, "--n", "200")
     assert said.code == 0, said.err
-    for text in ("these samples", "few classes", "fed ↓", "coverage ↑", "n: 200", SHA256, "weights: EMA"):
+    for text in (
+        "these samples",
+        "few classes",
+        "fed ↓",
+        "coverage ↑",
+        "n: 200",
+        LITE0.sha256,
+        "weights: EMA",
+    ):
         assert text in said.out
     assert "collapsed, or not realistic at all" in said.out
     assert "memorisation check" not in said.out  # it would pass, and mean nothing
