@@ -172,7 +172,7 @@ class DatasetSpec(_Buildable):
 
     record = "dataset"
     hook = "ganzoo_datasets"
-    reserved = frozenset({"source", "flip"})
+    reserved = frozenset({"source", "flip", "only", "without"})
 
     argument: str = ""
     held_out: str = ""
