@@ -88,7 +88,10 @@ def save_numbers(names: Sequence[str], columns: Mapping[str, Any], output: Path)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *columns])
-    writer.writerows([name, *(f"{value:.7g}" for value in row)] for name, *row in zip(names, *columns.values(), strict=True))
+    writer.writerows(
+        [name, *(f"{value:.7g}" for value in row)]
+        for name, *row in zip(names, *columns.values(), strict=True)
+    )
     write_bytes(output, text.getvalue().encode())
 
 

@@ -6,7 +6,7 @@ torch is never imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -297,7 +297,9 @@ def _reader(
 
     if input_field(loaded, numbers) is not None or not source.is_dir():
         return loaded
-    others = [_load(file, provider, "", trust) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name]
+    others = [
+        _load(file, provider, "", trust) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name
+    ]
     readers = [other for other in others if input_field(other, numbers) is not None]
     return readers[0] if len(readers) == 1 else loaded
 
@@ -326,7 +328,7 @@ def target(
     if output is None:
         usual = kinds.of(first.kind).suffixes[0] if first is not None else ".npz"
         output = Path("generated" if folder and first is not None else f"generated{usual}")
-    suffix = output.suffix.lower()
+    suffix = ending(output, files)
     if suffix == ".npz" or (folder and suffix == ".csv" and suffix not in files and numbers_of(loaded)):
         return output, None
     if suffix in files:
@@ -341,6 +343,12 @@ def target(
         where=str(output),
         fix=f"use {'a folder, ' if folder and known else ''}{', '.join([*known, '.npz'])}",
     )
+
+
+def ending(path: Path, known: Iterable[str]) -> str:
+    """The ending of a file in lower case: the longest of the known ones, such as .nii.gz, or else any."""
+    fitting = [suffix for suffix in known if path.name.lower().endswith(suffix)]
+    return max(fitting, key=len, default=path.suffix.lower())
 
 
 def numbers_of(loaded: Generator) -> list[Field]:

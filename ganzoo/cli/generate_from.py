@@ -145,6 +145,8 @@ def read_inputs(
     Free axes keep the sizes of the inputs. `options` are those of the training data, which say how samples of
     another size are resized.
     """
+    from ganzoo.cli.generate import ending
+
     with storage(source):
         if source.suffix.lower() == ".npy":
             return _read_array(source, field)
@@ -159,7 +161,9 @@ def read_inputs(
         files = [source]
         if source.is_dir():
             files = sorted(
-                path for path in source.iterdir() if path.suffix.lower() in media.reads and path.is_file()
+                path
+                for path in source.iterdir()
+                if path.name.lower().endswith(media.reads) and path.is_file()
             )
             if not files:
                 raise UsageError(
@@ -175,7 +179,8 @@ def read_inputs(
             if what := media.changes(field, path, options):
                 changed.append(f"{path.name}: {what}")
             part = _settled(field, _read_file(path, field, media, options), path)
-            names += [path.stem if len(part) == 1 else f"{path.stem}-{at}" for at in range(len(part))]
+            stem = path.name[: -len(ending(path, media.reads))] or path.stem
+            names += [stem if len(part) == 1 else f"{stem}-{at}" for at in range(len(part))]
             values += list(part)
             _check_size(len(values), sum(value.size for value in values))
     for text in changed[:_NOTED]:

@@ -43,9 +43,7 @@ def evaluate_scores(
     begun = time.perf_counter()
     given = next(field for field in evaluated.reads if field.source == "data" and field.dtype == "float32")
     every = replace(choice, only=(), without=())
-    real_data = RealData.open(
-        every, source, given, kinds, against_training=request.against == "training"
-    )
+    real_data = RealData.open(every, source, given, kinds, against_training=request.against == "training")
     names = real_data.label.classes if real_data.label is not None else ()
     only, without = evaluated.classes
     known = np.array([(name in only if only else name not in without) for name in names], bool)

@@ -34,8 +34,8 @@ class EvaluatedGenerator:
     """A generator that can be sampled.
 
     `data` and `data_options` name the data it was trained on, `classes` those that were used or left out (see
-    `DataSettings`); `about` says which weights these are; `status` is the status of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
-    as floats or uint8.
+    `DataSettings`); `about` says which weights these are; `status` is the status of its run. `make` turns
+    inputs (n, ...) by field name into samples of `field`, (n, *shape), as floats or uint8.
     """
 
     name: str

@@ -78,7 +78,7 @@ class Scorer:
         targets: bool = False,
         has: set[str] | None = None,
     ) -> None:
-        """`targets`: whether comparisons will have targets. `has`: what metrics may need, if not the usual."""
+        """`targets`: whether comparisons will have targets. `has`: what metrics may need, if not found."""
         self.metrics = metrics
         self._feature_space = feature_space
         self._kinds = real_data.kinds

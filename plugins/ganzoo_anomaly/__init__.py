@@ -30,7 +30,7 @@ def ganzoo_terms() -> list[TermSpec]:
     return [
         TermSpec(
             name="izi",
-            summary="|x - G(E(x))|^2 and the same of the critic's features; only the encoder E learns from it.",
+            summary="|x - G(E(x))|^2, also of the critic's features; only the encoder E learns from it.",
             paper=PAPER,
             factory="ganzoo_anomaly.terms:izi",
             config=IziConfig,

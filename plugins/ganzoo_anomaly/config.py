@@ -12,8 +12,8 @@ class FanoganConfig:
 
     Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps; the encoder
     is as wide as the critic. With `latent_distribution="uniform"` the encoder ends in tanh, so that it cannot
-    leave the values from which the generator has learned. `kappa` weighs the distance of features in the score.
-    `level`: an image is an anomaly if its score is above that share of the scores of normal images.
+    leave the values from which the generator has learned. `kappa` weighs the distance of features in the
+    score. `level`: an image is an anomaly if its score is above that share of the scores of normal images.
     """
 
     latent: int = 64

@@ -21,7 +21,8 @@ def area(normal: NDArray[np.floating], abnormal: NDArray[np.floating]) -> float:
 def auc(config: None) -> Callable[[Comparison], Mapping[str, float]]:
     """Factory of `auc`, and for each threshold in the facts of the score the share of samples above it.
 
-    `detected_95`: of abnormal samples above the 95 % quantile of normal ones; `false_alarms_95`: of normal ones.
+    `detected_95`: of abnormal samples, those above the 95 % quantile of normal ones; `false_alarms_95`: of
+    normal samples.
     """
 
     def score(comparison: Comparison) -> Mapping[str, float]:

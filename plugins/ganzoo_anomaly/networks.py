@@ -45,8 +45,10 @@ class Encoder(Critic):
         return code
 
 
-def anomaly_score(image: Tensor, again: Tensor, features: Tensor, features_again: Tensor, kappa: Any) -> Tensor:
-    """mean (x - x')^2 + kappa mean (f(x) - f(x'))^2 of each sample, (N,): equations 6 and 7."""
+def anomaly_score(
+    image: Tensor, again: Tensor, features: Tensor, features_again: Tensor, kappa: Any
+) -> Tensor:
+    """Mean (x - x')^2 + kappa mean (f(x) - f(x'))^2 of each sample, (N,): equations 6 and 7."""
     apart = (image - again).square().flatten(1).mean(1)
     return apart + kappa * (features - features_again).square().flatten(1).mean(1)
 
@@ -90,9 +92,7 @@ def build(config: FanoganConfig, data: DataInfo) -> Networks:
         generator_norm="none",
     )
     stages = halvings(*image.shape[1:])
-    generator, critic, encoder = (
-        part(conv, image, stages) for part in (Generator, FeatureCritic, Encoder)
-    )
+    generator, critic, encoder = (part(conv, image, stages) for part in (Generator, FeatureCritic, Encoder))
     anomaly = Anomaly(config.kappa)
     many = critic.layers[-1].in_features
 

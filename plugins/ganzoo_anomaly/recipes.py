@@ -5,14 +5,15 @@ from __future__ import annotations
 from ganzoo.api import RecipeSpec, both_sides
 
 PAPER = (
-    "Schlegl et al. 2019, f-AnoGAN: Fast unsupervised anomaly detection with generative adversarial networks, "
-    "Medical Image Analysis 54"
+    "Schlegl et al. 2019, f-AnoGAN: Fast unsupervised anomaly detection with generative adversarial "
+    "networks, Medical Image Analysis 54"
 )
 
 FANOGAN = RecipeSpec(
     name="f-anogan",
-    summary="Small f-AnoGAN that trains in a minute or two on a CPU. Departs from the paper: small networks, the "
-    "encoder learns from the start and not after the GAN, one critic step, penalty at every 2nd step, EMA.",
+    summary="Small f-AnoGAN that trains in a minute or two on a CPU. Departs from the paper: small networks, "
+    "the encoder learns from the start and not after the GAN, one critic step, penalty at every 2nd "
+    "step, EMA.",
     paper=PAPER,
     architecture="f-anogan",
     loss="wgan-gp",

@@ -14,8 +14,8 @@ from ganzoo_anomaly.config import IziConfig
 def izi(config: IziConfig) -> Callable[[View], Tensor]:
     """Factory of `izi`: weight * (mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2), equation 5.
 
-    f are the features of the critic. Only the encoder gets a gradient, as if G and the critic were frozen: the
-    gradient with respect to z = E(x) is computed first, and then passed to E alone.
+    f are the features of the critic. Only the encoder gets a gradient, as if G and the critic were frozen:
+    the gradient with respect to z = E(x) is computed first, and then passed to E alone.
     """
 
     def term(view: View) -> Tensor:

@@ -14,20 +14,18 @@ import numpy as np
 from ganzoo.api import (
     LEVELS,
     PIXELS,
-    VOLUMES,
     DataError,
     Field,
     ImageFrame,
     ImageHeader,
     SettingsError,
     ValueRange,
+    is_volume,
 )
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.picture_files import Facts, Listing
 
 Row = tuple[str, str, str]
-
-_ARRAYS = (*VOLUMES, ".npy")  # files without pixels of 8 bits
 
 KEPT = 64
 """The longest side of images that keep their size, and the side of a square as large as others become."""
@@ -87,7 +85,7 @@ def check_options(config: FolderConfig) -> None:
 def takes_all_pages(listing: Listing, config: FolderConfig) -> bool:
     """Whether all pages of a file are used; by default those of volumes are."""
     if config.pages == "auto":
-        return any(name.lower().endswith(VOLUMES) for name in listing.names)
+        return any(is_volume(listing.root / name) for name in listing.names)
     return config.pages != "first"
 
 
@@ -204,7 +202,8 @@ def _values(
     window = _window(config.range)
     types = Counter(header.dtype for header in headers)
     deep = types.total() - types["uint8"]
-    arrays = any(name.lower().endswith(_ARRAYS) for name in listing.names)
+    # Files without pixels of 8 bits.
+    arrays = any(name.lower().endswith(".npy") or is_volume(listing.root / name) for name in listing.names)
     pixels = not arrays and channels in (1, 3, 4) and config.pages != "channels"
     if window is None and pixels and (types["uint8"] or not deep):
         said = "8 bits"

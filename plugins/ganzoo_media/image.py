@@ -15,7 +15,6 @@ from PIL import Image
 
 from ganzoo.api import (
     IMAGE_SUFFIXES,
-    VOLUMES,
     DataError,
     Field,
     ImageFrame,
@@ -28,6 +27,7 @@ from ganzoo.api import (
     encode_image,
     grid,
     image_grid,
+    is_volume,
     read_image_header,
     sheet,
     side_by_side,
@@ -202,7 +202,7 @@ def _frame(path: Path, field: Field, options: Mapping[str, Any]) -> tuple[ImageF
         sizes = (down, across) if all(free) else (max(1, round(down * width / across)), width)
         height, width = sizes if free[0] else (height, max(1, round(across * height / down)))
     fit, pages = options.get("fit"), options.get("pages", "auto")
-    several = pages == "samples" or (pages == "auto" and path.name.lower().endswith(VOLUMES))
+    several = pages == "samples" or (pages == "auto" and is_volume(path))
     values = field.facts.get("values")
     return (
         ImageFrame(
