@@ -93,6 +93,8 @@ def _page(path: Path, page: int, channels: int) -> Array:
 def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM: by its ending; without an ending that says anything, by its content."""
     ending = path.suffix.lower()
+    if path.name.upper().startswith("DICOMDIR"):  # the table of contents of a disk
+        return False
     if ending in DICOM_SUFFIXES or (ending and not _ENDINGS.fullmatch(ending)):
         return ending in DICOM_SUFFIXES
     try:
@@ -225,6 +227,8 @@ def _tiff_page(path: Path, number: int) -> Array:
 
 def _dicom_header(path: Path) -> ImageHeader:
     file = _package("pydicom").dcmread(path, stop_before_pixels=True)
+    if "Rows" not in file:
+        raise ValueError("it has no image")
     height, width, pages = file.Rows, file.Columns, int(file.get("NumberOfFrames", 1) or 1)
     channels = file.SamplesPerPixel
     _check_volume(height, width, channels * pages * -(-file.BitsAllocated // 8))

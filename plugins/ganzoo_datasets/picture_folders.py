@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from ganzoo_datasets.picture_files import Listing, endings
 from ganzoo_datasets.picture_frames import Row
@@ -142,7 +143,7 @@ def _say_classes(found: Folders, counts: Counter[str]) -> None:
 
 
 def _say(found: Folders, listing: Listing) -> None:
-    kinds = Counter("." + name.rpartition(".")[2].lower() for name in listing.names)
+    kinds = Counter(PurePath(name).suffix.lower() for name in listing.names)
     found.rows.insert(0, ("files", endings(kinds), ""))
     if total := listing.others.total():
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))

@@ -36,16 +36,21 @@ CUT = 0.2
 _NOTHING = 0.005  # a share that rounds to 0 %
 _STEP, _SMALLEST = 4, 16  # sides of frames that are not square
 _LARGEST, _CHANNELS = 4096, 64
+_SHOWN = 0.005, 0.995  # the shares of values that previews show as black and white
 _ALMOST_ALL = 0.9  # of the range of a type: then all of it is used, and a new file changes nothing
 _FULL = {"uint8": (0, 255), "uint16": (0, 65535), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
 
 
 @dataclass
 class Framed:
-    """The frame of all images, with notes and the rows of the data card. `kept`: images keep their size."""
+    """The frame of all images, with notes and the rows of the data card.
+
+    `kept`: images keep their size. `window`: the values that previews show as black and white.
+    """
 
     frame: ImageFrame
     kept: bool = False
+    window: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -60,8 +65,15 @@ class Framed:
             axes=PIXELS,
             range=(-1.0, 1.0),
             original=(values.low, values.high) if values is not None and deep else None,
-            facts={"values": values.dtype} if values is not None and deep else {},
+            facts=self._facts(values) if values is not None and deep else {},
         )
+
+    def _facts(self, values: ValueRange) -> dict[str, Any]:
+        facts: dict[str, Any] = {"values": values.dtype}
+        if self.window is not None:
+            low, high = (float(min(max(value, values.low), values.high)) for value in self.window)
+            facts |= {"window": [low, high]} if low < high else {}
+        return facts
 
 
 def check_options(config: FolderConfig) -> None:
@@ -171,8 +183,8 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
 
 
 def _window(text: str) -> tuple[float, float, bool] | None:
-    """Low, high and whether they are percentages; None for `auto` and `full`. SettingsError for others."""
-    if text in ("auto", "full"):
+    """Low, high and whether they are percentages; None for a word. SettingsError for other texts."""
+    if text in ("auto", "full", "window"):
         return None
     match = re.fullmatch(r"\s*([-+.\deE]+)(%?)\s*,\s*([-+.\deE]+)(%?)\s*", text)
     try:
@@ -185,7 +197,7 @@ def _window(text: str) -> tuple[float, float, bool] | None:
         raise SettingsError(
             f"'{text}' is no range of values.",
             where="data.range",
-            fix="auto, full, two values such as -160,240, or two percentages such as 1%,99%",
+            fix="auto, full, window, two values such as -160,240, or two percentages such as 1%,99%",
         ) from None
     return low, high, shares
 
@@ -215,7 +227,20 @@ def _values(
     widest = "float32" if types["float32"] else "uint8" if not deep else "uint16" if unsigned else "int32"
     if set(types) <= {"int16", "uint8"} and types["int16"]:
         widest = "int16"
-    low, high = _range(facts, types, widest, config.range, window)
+    own = [header.window for header in headers if header.window]
+    if config.range == "window":
+        if not own:
+            raise DataError(
+                "No header of these files has a window.", where="data.range=window", fix="data.range=auto"
+            )
+        low, high = (float(value) for value in np.median(own, axis=0))
+    else:
+        low, high = _range(facts, types, widest, config.range, window)
+        levels = np.array([item.levels for item in facts if item.levels])
+        if own:
+            found.window = own[0]
+        elif len(levels):
+            found.window = (_percentile(levels, _SHOWN[0]), _percentile(levels, _SHOWN[1]))
     dtype: Any = widest
     if widest != "float32":
         low, high = float(math.floor(low)), float(math.ceil(high))
@@ -294,8 +319,8 @@ def _say_range(
     window = next((header.window for header in headers if header.window), None)
     if window and option == "auto":
         found.notes.append(
-            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}: "
-            f"--set data.range={window[0]:g},{window[1]:g} uses it"
+            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}, which previews "
+            f"show: --set data.range={window[0]:g},{window[1]:g} trains on it, data.range=window on the median"
         )
     found.rows.append(("values", f"{kind}, {span} become -1..1", remark))
 

@@ -86,11 +86,11 @@ class ImageMedia(Media):
         columns: int | None = None,
     ) -> Preview:
         """A grid of as many images as fit. With inputs: these, the result, the target side by side."""
-        shown = shown_pixels(field, samples)
+        shown = _windowed(field, samples)
         if beside:
             # All inputs side by side as one image; the output comes after it.
-            given = side_by_side([shown_pixels(*pair) for pair in beside])
-            targets = [] if real is None else [shown_pixels(field, real)]
+            given = side_by_side([_windowed(*pair) for pair in beside])
+            targets = [] if real is None else [_windowed(field, real)]
             shown, columns = side_by_side([given, shown, *targets]), 3
         drawn = image_grid(field, shown, columns, fit=True)
         return Preview(suffix=".png", data=encode_image(drawn, ".png"))
@@ -226,6 +226,17 @@ def _own_range(header: ImageHeader | None) -> ValueRange | None:
 def shown_pixels(field: Field, samples: Array) -> Pixels:
     """Samples as uint8 (n, height, width, 1, 3 or 4)."""
     return _three(_pixels(field, samples))
+
+
+def _windowed(field: Field, samples: Array) -> Pixels:
+    """Samples as `shown_pixels`, with the original values of the fact `window` as black and white."""
+    window = field.facts.get("window")
+    if not window or field.original is None or field.range is None or samples.dtype == np.uint8:
+        return shown_pixels(field, samples)
+    (low, high), (first, last) = field.range, field.original
+    bottom, top = (low + (value - first) * ((high - low) / (last - first)) for value in window)
+    floats = as_floats(field, samples)
+    return shown_pixels(field, low + (floats - bottom) * ((high - low) / (top - bottom)))
 
 
 def _pixels(field: Field, samples: Array) -> Pixels:

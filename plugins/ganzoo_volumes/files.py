@@ -150,11 +150,16 @@ def stored(dtype: np.dtype[Any]) -> str:
 def canonical(path: Path) -> Any:
     """The image with axes to the right, to the front and upwards."""
     nibabel = package("nibabel")
-    return nibabel.as_closest_canonical(nibabel.load(path))
+    image = nibabel.load(path)
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise ValueError(f"it is {type(image).__name__}, no volume")
+    return nibabel.as_closest_canonical(image)
 
 
 def _nifti(path: Path, name: str, frame: str) -> list[VolumeFile]:
     image = canonical(path)
+    if not 3 <= len(image.shape) <= 5:
+        raise ValueError(f"an array of the shape {image.shape} is not one volume")
     if len(image.shape) > 3 and math.prod(image.shape[3:]) > 1 and not frame:
         raise DataError(
             f"A NIfTI file has {math.prod(image.shape[3:]):,} volumes, one for each time or direction.",
@@ -220,17 +225,17 @@ def _series(paths: list[Path], folder: str) -> tuple[list[VolumeFile], list[tupl
             if header.channels != 1:
                 raise ValueError("it has colours")
             if header.pages > 1:
-                found.append(_multiframe(path, f"{folder}/{path.name}", header, tags))
+                found.append(_multiframe(path, Path(folder, path.name).as_posix(), header, tags))
                 continue
             series = f"{tags.get('SeriesInstanceUID', '')} {header.height}x{header.width}"
             groups.setdefault(series, []).append((tags, path, header))
         except (OSError, ValueError, AttributeError) as error:
-            unread.append((f"{folder}/{path.name}", str(error)))
+            unread.append((Path(folder, path.name).as_posix(), str(error)))
     for number, slices in enumerate(groups[key] for key in sorted(groups)):
         try:
-            found.append(_stacked(slices, f"{folder}/series-{number}"))
+            found.append(_stacked(slices, Path(folder, f"series-{number}").as_posix()))
         except ValueError as error:
-            unread.append((f"{folder}/{slices[0][1].name}", str(error)))
+            unread.append((Path(folder, slices[0][1].name).as_posix(), str(error)))
     return found, unread
 
 
