@@ -11,16 +11,17 @@ PAPER = (
 
 FANOGAN = RecipeSpec(
     name="f-anogan",
-    summary="Small f-AnoGAN that trains in a minute or two on a CPU. Departs from the paper: small networks, "
+    summary="Small f-AnoGAN that trains in a minute on a CPU. Departs from the paper: small networks, "
     "the encoder learns from the start and not after the GAN, one critic step, penalty at every 2nd "
     "step, EMA.",
     paper=PAPER,
     architecture="f-anogan",
     loss="wgan-gp",
     settings={
-        "train.images": 60_000,
+        "train.images": 20_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "architecture.latent": 16,
         "architecture.generator_width": 24,
         "architecture.discriminator_width": 24,
         **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),

@@ -319,8 +319,9 @@ def _say_range(
     window = next((header.window for header in headers if header.window), None)
     if window and option == "auto":
         found.notes.append(
-            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}, which previews "
-            f"show: --set data.range={window[0]:g},{window[1]:g} trains on it, data.range=window on the median"
+            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}, which "
+            f"previews show: --set data.range={window[0]:g},{window[1]:g} trains on it, data.range=window on "
+            "the median"
         )
     found.rows.append(("values", f"{kind}, {span} become -1..1", remark))
 
