@@ -78,15 +78,13 @@ class _View:
 def test_izi_is_the_formula_and_only_the_encoder_learns_from_it() -> None:
     images = torch.randn(5, 6)
     view = _View(images)
-    value = izi(IziConfig(weight=2.0, kappa=0.5))(view)  # type: ignore[arg-type]
+    value = izi(IziConfig(weight=2.0, kappa=0.5))(view)
     again = view.generator(view.encoder(images))
     wanted = (images - again).square().mean()
     wanted = 2 * (wanted + 0.5 * (view.critic(images) - view.critic(again)).square().mean())
     torch.testing.assert_close(value, wanted)
     value.backward()
-    torch.testing.assert_close(
-        view.encoder.weight.grad, torch.autograd.grad(wanted, view.encoder.weight)[0]
-    )
+    torch.testing.assert_close(view.encoder.weight.grad, torch.autograd.grad(wanted, view.encoder.weight)[0])
     assert view.generator.weight.grad is None
     assert view.critic.weight.grad is None
 
@@ -116,7 +114,9 @@ def test_calibration_keeps_the_quantiles_of_normal_scores() -> None:
         score, share, verdict, residual = nets["anomaly"].module(images, again, *features)
     assert facts["normal_samples"] == 50
     for level in (0.95, 0.99):
-        assert facts[f"threshold_{100 * level:g}"] == pytest.approx(np.quantile(score.numpy(), level), rel=1e-6)
+        assert facts[f"threshold_{100 * level:g}"] == pytest.approx(
+            np.quantile(score.numpy(), level), rel=1e-6
+        )
     assert verdict.mean() == pytest.approx(0.1)  # a tenth of the normal images is above the 90 % quantile
     ranks = np.argsort(np.argsort(score.numpy())) / 49
     np.testing.assert_allclose(share.numpy(), ranks, atol=2e-3)
@@ -125,14 +125,18 @@ def test_calibration_keeps_the_quantiles_of_normal_scores() -> None:
 
 def test_residuals_of_deep_images_are_in_their_units() -> None:
     deep = replace(IMAGE, original=(-1000.0, 3000.0), facts={"values": "int16", "window": [-160, 240]})
-    networks = build(FanoganConfig(generator_width=4, discriminator_width=4), DataInfo(fields=(deep,), count=8))
+    networks = build(
+        FanoganConfig(generator_width=4, discriminator_width=4), DataInfo(fields=(deep,), count=8)
+    )
     fields = {field.name: field for field in networks.fields}
     assert fields["reconstruction"].original == (-1000, 3000)
     assert (fields["residual"].range, fields["residual"].original) == ((0, 2), (0, 4000))
     assert fields["residual"].facts == {"values": "uint16"}
 
 
-@pytest.mark.parametrize("wrong", [{"level": 1.0}, {"level": 0.0}, {"kappa": -1.0}, {"latent": 0}, {"kernel": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"level": 1.0}, {"level": 0.0}, {"kappa": -1.0}, {"latent": 0}, {"kernel": 1}]
+)
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match="invalid value"):
         resolve("f-anogan", load_registry(), overrides={f"architecture.{key}": v for key, v in wrong.items()})
@@ -194,7 +198,9 @@ def test_a_table_of_scores_without_torch(bundle: Path, pictures: Path, tmp_path:
 
 
 def test_a_sheet_shows_input_reconstruction_residual(bundle: Path, pictures: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(command, [str(bundle), "--input", str(pictures), "-o", str(tmp_path / "sheet.png")])
+    result = CliRunner().invoke(
+        command, [str(bundle), "--input", str(pictures), "-o", str(tmp_path / "sheet.png")]
+    )
     assert result.exit_code == 0, result.output
     one = CliRunner().invoke(
         command, [str(bundle), "--input", str(pictures / "0.png"), "-o", str(tmp_path / "one.png")]
@@ -275,7 +281,7 @@ def test_the_metric_counts_what_is_above_each_threshold() -> None:
         fake=SimpleNamespace(values=np.array([0.1, 0.2, 0.6, 0.9]), labels=np.array([[0], [0], [0], [1]])),
         field=Field(name="anomaly", facts={"threshold_95": 0.5, "level": 0.95}),
     )
-    found = auc(None)(comparison)  # type: ignore[arg-type]
+    found = auc(None)(comparison)
     assert found == {"auc": 1.0, "detected_95": 1.0, "false_alarms_95": pytest.approx(1 / 3)}
 
 
