@@ -236,11 +236,7 @@ def _values(
         low, high = (float(value) for value in np.median(own, axis=0))
     else:
         low, high = _range(facts, types, widest, config.range, window)
-        levels = np.array([item.levels for item in facts if item.levels])
-        if own:
-            found.window = own[0]
-        elif len(levels):
-            found.window = (_percentile(levels, _SHOWN[0]), _percentile(levels, _SHOWN[1]))
+        found.window = _shown(facts, own) if config.range in ("auto", "full") else None
     dtype: Any = widest
     if widest != "float32":
         low, high = float(math.floor(low)), float(math.ceil(high))
@@ -253,6 +249,14 @@ def _values(
             dtype = fitting[0] if fitting else "float32"
     _say_range(low, high, widest, config.range, headers, found)
     return ValueRange(dtype, low, high)
+
+
+def _shown(facts: Sequence[Facts], windows: list[tuple[float, float]]) -> tuple[float, float] | None:
+    """The values that previews show as black and white: a window of the headers, or percentiles."""
+    levels = np.array([item.levels for item in facts if item.levels])
+    if windows or not len(levels):
+        return windows[0] if windows else None
+    return _percentile(levels, _SHOWN[0]), _percentile(levels, _SHOWN[1])
 
 
 def _range(
