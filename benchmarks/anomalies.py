@@ -5,8 +5,8 @@
     python -m benchmarks.anomalies --table                            # from what was measured
 
 `without`: one class is abnormal, nine are normal. Each training is followed by an export and an evaluation:
-the thresholds come from half of the held-out normal images, the AUC from the other half and all abnormal ones.
-What is in benchmarks/anomalies.json already is not repeated.
+the thresholds come from half of the held-out normal images, the AUC from the other half and all abnormal
+ones. What is in benchmarks/anomalies.json already is not repeated.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ class VolumeMedia(Media):
         pixels = np.rint(((floats - low) * (255 / (high - low))).clip(0, 255)).astype(np.uint8)
         depth, height, width = (side // 2 for side in pixels.shape[1:])
         views = [pixels[:, depth], pixels[:, ::-1, height], pixels[:, ::-1, :, width]]
-        side = max(_CELL, *pixels.shape[1:])
-        cells = np.stack([_cell(view[at], side) for at in range(len(pixels)) for view in views])
+        factor = max(1, -(-_CELL // max(pixels.shape[1:])))
+        cells = np.stack([_cell(view[at], factor, field) for at in range(len(pixels)) for view in views])
         columns = 3 if len(pixels) < 4 else 6
         return Preview(suffix=".png", data=encode_image(grid(cells[..., None], columns), ".png"))
 
@@ -149,9 +149,9 @@ def _window(field: Field) -> tuple[float, float]:
     return bottom, top
 
 
-def _cell(pixels: Array, side: int) -> Array:
-    """A slice in a square, enlarged by a whole factor."""
-    factor = max(1, side // max(pixels.shape))
+def _cell(pixels: Array, factor: int, field: Field) -> Array:
+    """A slice, enlarged by a whole factor, in the middle of a square that holds any slice of the volume."""
+    side = factor * max(field.shape)
     large = pixels.repeat(factor, 0).repeat(factor, 1)
     cell = np.zeros((side, side), np.uint8)
     top, left = ((side - size) // 2 for size in large.shape)
