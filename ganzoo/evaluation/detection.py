@@ -49,8 +49,7 @@ def evaluate_scores(
     known = np.array([(name in only if only else name not in without) for name in names], bool)
     rows = _rows(real_data, known, request)
     feature_space = FeatureSpace(None, None, None, None, stacked=False)
-    data = replace(real_data, field=evaluated.field, media=kinds.of(evaluated.field.kind))
-    scorer = Scorer(metrics, feature_space, data, has={SCORES})
+    scorer = Scorer(metrics, feature_space, real_data, has={SCORES})
     scorer.check(conditioned=False, training=False)
     inputs = real_data.arrays_of(rows, evaluated.reads)
     assert real_data.label is not None  # noqa: S101
