@@ -36,7 +36,7 @@ class Encoder(Critic):
 
     def __init__(self, config: ConvConfig, image: Field, stages: int) -> None:
         super().__init__(config, image, stages)
-        self.layers[-1] = nn.Linear(self.layers[-1].in_features, config.latent)  # type: ignore[arg-type]
+        self.layers[-1] = nn.Linear(_features(self), config.latent)
         self.bound = nn.Tanh() if config.latent_distribution == "uniform" else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -45,12 +45,18 @@ class Encoder(Critic):
         return code
 
 
+def _features(critic: Critic) -> int:
+    """How many features the last layer reads."""
+    return int(critic.layers[-1].in_features)  # type: ignore[arg-type]
+
+
 def anomaly_score(
     image: Tensor, again: Tensor, features: Tensor, features_again: Tensor, kappa: Any
 ) -> Tensor:
     """Mean (x - x')^2 + kappa mean (f(x) - f(x'))^2 of each sample, (N,): equations 6 and 7."""
     apart = (image - again).square().flatten(1).mean(1)
-    return apart + kappa * (features - features_again).square().flatten(1).mean(1)
+    score: Tensor = apart + kappa * (features - features_again).square().flatten(1).mean(1)
+    return score
 
 
 class Anomaly(nn.Module):
@@ -94,7 +100,7 @@ def build(config: FanoganConfig, data: DataInfo) -> Networks:
     stages = halvings(*image.shape[1:])
     generator, critic, encoder = (part(conv, image, stages) for part in (Generator, FeatureCritic, Encoder))
     anomaly = Anomaly(config.kappa)
-    many = critic.layers[-1].in_features
+    many = _features(critic)
 
     def calibrate(batches: Iterable[Mapping[str, Tensor]]) -> Mapping[str, Mapping[str, Any]]:
         """Set the quantiles and the threshold from normal images."""

@@ -10,7 +10,7 @@ import importlib
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +200,13 @@ def _plane(path: Path, page: int) -> Array:
     header = inspect_image(path)
     frame = ImageFrame(header.height, header.width, 1, "crop", _EXACT)
     if header.dtype != "float32":
-        return decode_image(path, frame, page)[0]
+        exact: Array = decode_image(path, frame, page)[0]
+        return exact
     levels = image_levels(path, frame, header.pages)
     low, high = levels[0], max(levels[-1], levels[0] + 1)
-    floats = decode_image(
-        path, ImageFrame(*_sides(header), 1, "crop", ValueRange("float32", low, high)), page
-    )[0]
-    return ((floats.astype(np.float64) + 1) * ((high - low) / 2) + low).astype(np.float32)
-
-
-def _sides(header: ImageHeader) -> tuple[int, int]:
-    return header.height, header.width
+    shares = decode_image(path, replace(frame, values=ValueRange("float32", low, high)), page)[0]
+    values: Array = ((shares.astype(np.float64) + 1) * ((high - low) / 2) + low).astype(np.float32)
+    return values
 
 
 def _series(paths: list[Path], folder: str) -> tuple[list[VolumeFile], list[tuple[str, str]]]:
@@ -286,7 +282,7 @@ def _multiframe(path: Path, name: str, header: ImageHeader, tags: Any) -> Volume
 def _tiff_spacing(path: Path) -> tuple[Sides, str]:
     """The voxel size that ImageJ or ganzoo has written; 1 x 1 x 1 voxels without."""
     with package("tifffile").TiffFile(path) as file:
-        facts = file.imagej_metadata or next(iter(file.shaped_metadata or ()), {})
+        facts: dict[str, Any] = file.imagej_metadata or next(iter(file.shaped_metadata or ()), {})
         tags = file.pages[0].tags
         depth, units = facts.get("spacing"), facts.get("unit")
         if depth is None:

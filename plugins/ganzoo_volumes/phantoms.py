@@ -71,4 +71,5 @@ def _distance(
 ) -> NDArray[np.float64]:
     """The distance from the centre in radii, (side, side, side)."""
     apart = (places - centre[:, None, None, None]) / radii[:, None, None, None]
-    return np.sqrt(np.square(apart).sum(0))
+    distance: NDArray[np.float64] = np.sqrt(np.square(apart).sum(0))
+    return distance
