@@ -160,11 +160,7 @@ def read_inputs(
             )
         files = [source]
         if source.is_dir():
-            files = sorted(
-                path
-                for path in source.iterdir()
-                if path.name.lower().endswith(media.reads) and path.is_file()
-            )
+            files = sorted(path for path in source.iterdir() if path.is_file() and media.accepts(path))
             if not files:
                 raise UsageError(
                     f"The folder has no {media.nouns}.",
@@ -179,7 +175,8 @@ def read_inputs(
             if what := media.changes(field, path, options):
                 changed.append(f"{path.name}: {what}")
             part = _settled(field, _read_file(path, field, media, options), path)
-            stem = path.name[: -len(ending(path, media.reads))] or path.stem
+            known = ending(path, media.reads)
+            stem = path.name[: -len(known)] if known in media.reads else path.name
             names += [stem if len(part) == 1 else f"{stem}-{at}" for at in range(len(part))]
             values += list(part)
             _check_size(len(values), sum(value.size for value in values))

@@ -98,7 +98,8 @@ def build(config: FanoganConfig, data: DataInfo) -> Networks:
         generator_norm="none",
     )
     stages = halvings(*image.shape[1:])
-    generator, critic, encoder = (part(conv, image, stages) for part in (Generator, FeatureCritic, Encoder))
+    generator, critic = Generator(conv, image, stages), FeatureCritic(conv, image, stages)
+    encoder = Encoder(conv, image, stages)
     anomaly = Anomaly(config.kappa)
     many = _features(critic)
 

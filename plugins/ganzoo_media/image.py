@@ -27,6 +27,7 @@ from ganzoo.api import (
     encode_image,
     grid,
     image_grid,
+    is_dicom,
     is_volume,
     read_image_header,
     sheet,
@@ -130,6 +131,10 @@ class ImageMedia(Media):
         drawn = pixels[0] if single else sheet(pixels, columns)
         write_bytes(path, _deep_png(drawn) if deep else _file(drawn, suffix))
         return [path]
+
+    def accepts(self, path: Path) -> bool:
+        """Also DICOM files without an ending."""
+        return super().accepts(path) or is_dicom(path)
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
         """The images of one file, read and resized as in training: the same range, fit and pages."""
