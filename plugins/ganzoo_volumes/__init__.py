@@ -53,6 +53,7 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
             factory="ganzoo_volumes.features:VolumeBlocks",
             distance="block_distance",
             kinds=("volume",),
+            scaled=False,  # a block that is almost constant would decide everything
         )
     ]
 
