@@ -17,6 +17,7 @@ DCGAN_3D = RecipeSpec(
     architecture="conv-3d",
     loss="non-saturating",
     data="phantoms",
+    suits="ganzoo_volumes.rules:suits",
     settings={
         "train.images": 20_000,
         "train.batch_size": 16,

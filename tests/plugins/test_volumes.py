@@ -22,7 +22,9 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 import ganzoo
 from ganzoo.api import DataError, DataInfo, Field, ItemSource, SettingsError
 from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import layer
 from ganzoo.data.dataset import open_source
+from ganzoo.data.suited import suited
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
@@ -445,3 +447,9 @@ def test_reading_exactly_uses_no_other_package(tmp_path: Path, monkeypatch: pyte
     for name in ("nibabel", "tifffile", "pydicom"):
         monkeypatch.setitem(sys.modules, name, None)
     assert files.found_volumes(tmp_path, "")[0][0].shape == (4, 4, 4)
+
+
+def test_without_a_recipe_volumes_get_one_of_theirs(tmp_path: Path) -> None:
+    nifti(tmp_path / "a.nii", np.arange(512, dtype=np.int16).reshape(8, 8, 8))
+    chosen, _ = suited(load_registry(), layer("command line", {"data.source": f"volumes:{tmp_path}"}))
+    assert chosen.name == "dcgan-3d"
