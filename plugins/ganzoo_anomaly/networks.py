@@ -51,7 +51,7 @@ def _features(critic: Critic) -> int:
 
 
 def anomaly_score(
-    image: Tensor, again: Tensor, features: Tensor, features_again: Tensor, kappa: Any
+    image: Tensor, again: Tensor, features: Tensor, features_again: Tensor, kappa: float
 ) -> Tensor:
     """Mean (x - x')^2 + kappa mean (f(x) - f(x'))^2 of each sample, (N,): equations 6 and 7."""
     apart = (image - again).square().flatten(1).mean(1)
