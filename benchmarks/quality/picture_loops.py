@@ -14,7 +14,7 @@ import random
 import runpy
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from benchmarks.speed import stubs
 
 ENDLESS = 10**9
 
+Variables = Mapping[str, Any]
 Samples = dict[str, Tensor]
 
 
@@ -40,8 +41,8 @@ class Peer:
 
     `folder`: the name of its checkout. `edits`: file, text, and what replaces it. `changed`: what a reader of
     the scores must know. `item`: what its data set gives for a picture, uint8 (3, h, w); 1 for the mirrored
-    half of a data set of double length. `samples`: so many samples in -1..1 by name of the weights, from a
-    local variable of its loop.
+    half of a data set of double length. `variable`: a local variable of its loop. `samples`: so many samples
+    in -1..1 by name of the weights, from the loop's local variables.
     """
 
     repository: str
@@ -50,7 +51,7 @@ class Peer:
     words: str
     item: Callable[[Tensor, int], Any]
     variable: str
-    samples: Callable[[Any, int], Samples]
+    samples: Callable[[Variables, int], Samples]
     edits: Sequence[tuple[str, str, str]] = ()
     changed: Sequence[str] = ()
     packages: Sequence[str] = ()  # that it imports and that do nothing here
@@ -70,9 +71,9 @@ def in_batches(n: int, size: int, make: Callable[[int], Tensor]) -> Tensor:
 # --- pytorch/examples, dcgan --------------------------------------------------------------------------
 
 
-def dcgan_samples(generator: nn.Module, n: int) -> Samples:
+def dcgan_samples(loop: Variables, n: int) -> Samples:
     """As the script samples: in training mode, batches of 64."""
-    return {"raw": in_batches(n, 64, lambda size: generator(torch.randn(size, 100, 1, 1)))}
+    return {"raw": in_batches(n, 64, lambda size: loop["netG"](torch.randn(size, 100, 1, 1)))}
 
 
 # --- FastGAN ------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def absolute_error() -> dict[str, Any]:
     return {"PerceptualLoss": lambda *args, **options: loss}
 
 
-def fastgan_samples(loop: dict[str, Any], n: int) -> Samples:
+def fastgan_samples(loop: Variables, n: int) -> Samples:
     """As eval.py samples: in training mode, batches of 16, with the averaged and with the last weights."""
     generator = loop["netG"]
 
@@ -109,8 +110,9 @@ def fastgan_samples(loop: dict[str, Any], n: int) -> Samples:
 # --- lightweight-gan ----------------------------------------------------------------------------------
 
 
-def lightweight_samples(trainer: Any, n: int) -> Samples:
+def lightweight_samples(loop: Variables, n: int) -> Samples:
     """As its `generate` makes them. Its averages are old copies of the weights for 20,000 steps."""
+    trainer = loop["model"]
     trainer.GAN.eval()
     name, network = ("EMA", trainer.GAN.GE) if trainer.steps > 20_000 else ("raw", trainer.GAN.G)
     return {name: trainer.generate_(network, torch.randn(n, trainer.GAN.latent_dim)) * 2 - 1}
@@ -127,14 +129,20 @@ class Timm(nn.Module):
         from ganzoo_projected.features import Lite0
 
         super().__init__()
-        network, blocks = Lite0(), iter(Lite0().blocks)
+        network = Lite0()
+        blocks = iter(network.blocks)
         self.conv_stem, self.bn1, self.act1 = network.stem, nn.Identity(), nn.ReLU6()
         self.blocks = nn.Sequential(*(nn.Sequential(*(next(blocks) for _ in range(s[0]))) for s in STAGES))
 
 
-def projected_samples(generator: nn.Module, n: int) -> Samples:
+def projected_samples(loop: Variables, n: int) -> Samples:
     """As gen_images.py makes them."""
-    return {"EMA": in_batches(n, 64, lambda size: generator(torch.randn(size, 64), torch.zeros(size, 0)))}
+    generator = loop["G_ema"]
+    return {
+        "EMA": in_batches(
+            n, 64, lambda size: generator(torch.randn(size, generator.z_dim), torch.zeros(size, 0))
+        )
+    }
 
 
 NO_FILES = "sample pictures, checkpoints and scores during training are not made"
@@ -265,11 +273,8 @@ class Clock:
         while self.peer.variable not in frame.f_locals:
             assert frame.f_back is not None, f"no {self.peer.variable} in the loop"  # noqa: S101
             frame = frame.f_back
-        found = (
-            frame.f_locals if self.peer.folder == "FastGAN-pytorch" else frame.f_locals[self.peer.variable]
-        )
         with torch.no_grad():
-            samples = self.peer.samples(found, self.n)
+            samples = self.peer.samples(frame.f_locals, self.n)
         arrays: dict[str, Any] = {name: values.clamp(-1, 1).numpy() for name, values in samples.items()}
         np.savez(self.out / "samples.npz", **arrays)
         record = {"images": self.images, "cpu_seconds": round(spent, 1)}

@@ -194,7 +194,7 @@ def table(rows: list[Row]) -> str:
     ]
 
     def middle(found: list[Row], name: str) -> float:
-        return median(row["scores"][name] for row in found)
+        return float(median(row["scores"][name] for row in found))
 
     for cell in sorted(cells, key=lambda cell: (*cell[:3], middle(cells[cell], "fed_lite2"))):
         found = cells[cell]

@@ -90,9 +90,8 @@ def install(dataset: Callable[[], Any], packages: Iterable[str] = ()) -> None:
     sys.meta_path.insert(0, InertFinder({*INERT, *packages}))
     names = ("MNIST", "CIFAR10", "STL10", "ImageFolder", "LSUN", "FakeData")
     datasets = module("torchvision.datasets", dict.fromkeys(names, Stored))
-    names = ("Compose", "Resize", "CenterCrop", "RandomHorizontalFlip", "ToTensor", "Normalize")
-    names += ("Lambda", "RandomResizedCrop")
-    transforms = module("torchvision.transforms", dict.fromkeys(names, Anything))
+    names = ("Compose", "Lambda", "Resize", "CenterCrop", "RandomResizedCrop", "RandomHorizontalFlip")
+    transforms = module("torchvision.transforms", dict.fromkeys((*names, "ToTensor", "Normalize"), Anything))
     utils = module("torchvision.utils", {"save_image": Anything(), "make_grid": _unchanged})
     contents = {"datasets": datasets, "transforms": transforms, "utils": utils, "models": Anything()}
     module("torchvision", contents)
