@@ -14,7 +14,8 @@ class TextConfig:
     `unit`: what a symbol is: `characters`, `words` (and punctuation marks), or the path of a tokenizer.json
     of the library tokenizers. Each line is a text; with a `separator`, such as the % of fortune files, a text
     is what stands between two lines that equal it. `windows`: all text is one, cut every `length` symbols.
-    Otherwise longer texts are cut at their end. `vocabulary`: at most so many symbols, the most frequent
+    Otherwise longer texts are cut at their end. A text that occurs several times (when cut) counts once,
+    unless `copies` is set. `vocabulary`: at most so many symbols, the most frequent
     ones; the others become one unknown symbol. `lower`: in lower case. `labels`: each file of a folder is a
     class. `encoding`: of the files, a name that Python knows. `held_out`: the share of the different texts
     that is held out, drawn with `seed`.
@@ -26,6 +27,7 @@ class TextConfig:
     lower: bool = False
     separator: str = ""
     windows: bool = False
+    copies: bool = False
     labels: bool = False
     encoding: str = "utf-8"
     held_out: float = 0.1
@@ -42,15 +44,15 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ToyTextConfig:
-    """`count` sentences of the toy data, with at most `length` characters."""
+    """`count` different sentences of the toy data, with at most `length` characters."""
 
     count: int = 10_000
     length: int = 32
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 100 <= self.count <= 1_000_000 or not 20 <= self.length <= 100:
-            raise ValueError("count must be between 100 and 1,000,000, and length between 20 and 100")
+        if not 100 <= self.count <= 10_000 or not 32 <= self.length <= 100:
+            raise ValueError("count must be between 100 and 10,000, and length between 32 and 100")
         if not 0 <= self.seed < 2**64:
             raise ValueError("seed must be in 0..2**64-1")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,14 @@ from ganzoo_text.config import TextConfig, ToyTextConfig
 from ganzoo_text.reading import Texts, read_texts
 from ganzoo_text.symbols import (
     CHARACTERS,
-    END,
     WORDS,
     Coded,
     by_character,
     by_piece,
     coded,
-    indices_of,
     splitter,
 )
 
-TOY_HELD_OUT = (1,)  # spawn key: NumPy puts it after 128 bits of seed, so no seed gives this stream
 SUBJECTS = ("cat", "dog", "bird", "child", "king", "farmer", "robot", "doctor")
 KINDS = ("old", "small", "happy", "red", "quiet", "clever")
 VERBS = ("sees", "likes", "finds", "paints", "follows", "hears")
@@ -80,13 +77,14 @@ def _prepared(argument: str, config: TextConfig) -> _Prepared:
         )
     # Equal texts are on one side, so no held-out text is among those to train on.
     order = np.random.Generator(np.random.PCG64(config.seed)).permutation(len(first))
-    kept = np.ones(len(first), np.bool_)
-    kept[order[: min(round(config.held_out * len(first)), len(first) - 1)]] = False
+    training = np.ones(len(first), np.bool_)
+    training[order[: min(round(config.held_out * len(first)), len(first) - 1)]] = False
+    used = np.arange(len(codes)) if config.copies else np.sort(first)
     return _Prepared(
-        coded=coded(codes, symbols, config.vocabulary),
+        coded=coded(codes[used], symbols, config.vocabulary),
         classes=names if config.labels else (),
-        labels=np.repeat(np.arange(len(counts)), counts),
-        training=kept[same.ravel()],
+        labels=np.repeat(np.arange(len(counts)), counts)[used],
+        training=training[same.ravel()][used],
         copies=len(codes) - len(first),
         longer=longer,
         texts=texts,
@@ -157,8 +155,8 @@ def _card(
         ("mean length", f"{lengths.mean():.1f}", f"from {lengths.min()} to {lengths.max()}"),
     ]
     if prepared.copies:
-        share = prepared.copies / len(prepared.training)
-        rows.append(("copies", f"{prepared.copies:,}", f"{share:.1%} of all texts equal an earlier one"))
+        what = "texts equal an earlier one" + ("" if config.copies else " and were left out: data.copies")
+        rows.append(("copies", f"{prepared.copies:,}", what))
     if prepared.texts.empty:
         rows.append(("empty", f"{prepared.texts.empty:,}", "left out"))
     return tuple(rows)
@@ -182,45 +180,41 @@ def stored(indices: NDArray[np.int32], count: int) -> NDArray[np.generic]:
 
 
 def open_toy(argument: str = "", config: ToyTextConfig | None = None) -> ArraySource:
-    """Sentences of a small grammar, see `toy_sentences`."""
-    return _toy(config or ToyTextConfig(), ())
+    """Different sentences of a small grammar, see `toy_sentences`."""
+    config = config or ToyTextConfig()
+    return _toy(config, slice(config.count), "")
 
 
 def open_toy_held_out(argument: str = "", config: ToyTextConfig | None = None) -> ArraySource:
-    """As many new sentences of the same grammar; some of them are also among those to train on."""
-    return _toy(config or ToyTextConfig(), TOY_HELD_OUT)
+    """A fourth as many other sentences of the same grammar."""
+    config = config or ToyTextConfig()
+    return _toy(config, slice(config.count, None), ", held out")
 
 
-def _toy(config: ToyTextConfig, spawn_key: tuple[int, ...]) -> ArraySource:
-    words = (*SUBJECTS, *KINDS, *VERBS, *OBJECTS, *SHORT, "the")
-    field = text_field(config.length, [END, *sorted({*" .,", *"".join(words)})], CHARACTERS)
-    texts = toy_sentences(config.count, config.length, config.seed, spawn_key)
-    indices = np.array([indices_of(field, text) for text in texts], np.int32)
+def _toy(config: ToyTextConfig, which: slice, part: str) -> ArraySource:
+    texts = toy_sentences(config.length)
+    order = np.random.Generator(np.random.PCG64(config.seed)).permutation(len(texts))
+    chosen = [texts[at] for at in order[: config.count + config.count // 4]]
+    made = coded(*by_character(chosen, config.length), len(texts))
+    indices = made.indices[which]
     return ArraySource(
-        fields=(field,),
-        arrays={"text": stored(indices, field.shape[1])},
-        identity=f"toy-text, {config.count} sentences, seed {config.seed}{', held out' if spawn_key else ''}",
+        fields=(text_field(config.length, made.vocabulary, CHARACTERS),),
+        arrays={"text": stored(indices, len(made.vocabulary))},
+        identity=f"toy-text, {len(indices)} sentences{part}, seed {config.seed}",
     )
 
 
-def toy_sentences(count: int, length: int, seed: int, spawn_key: tuple[int, ...]) -> list[str]:
-    """Random sentences: `the old cat sees a red ball.`, or `the king sleeps, the robot sings.` for example.
+def toy_sentences(length: int) -> list[str]:
+    """All sentences of at most `length` characters of a small grammar.
 
-    All have at most `length` characters, which must be 20 or more.
+    They are like `the old cat sees a red ball.` and `the king sleeps, the robot sings.`
     """
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
-
-    def one(words: tuple[str, ...]) -> str:
-        return words[random.integers(len(words))]
-
-    def noun(words: tuple[str, ...]) -> str:
-        kind = f"{one(KINDS)} " if random.random() < 0.5 else ""
-        return f"{one(('the', 'a'))} {kind}{one(words)}"
-
-    def sentence() -> str:
-        if random.random() < 0.25:
-            return f"the {one(SUBJECTS)} {one(SHORT)}, the {one(SUBJECTS)} {one(SHORT)}."
-        return f"{noun(SUBJECTS)} {one(VERBS)} {noun(OBJECTS)}."
-
-    fitting = (text for text in iter(sentence, "") if len(text) <= length)
-    return [next(fitting) for _ in range(count)]
+    subjects, objects = (
+        [" ".join(words) for words in product(("the", "a"), nouns)]
+        + [" ".join(words) for words in product(("the", "a"), KINDS, nouns)]
+        for nouns in (SUBJECTS, OBJECTS)
+    )
+    halves = [f"the {subject} {verb}" for subject, verb in product(SUBJECTS, SHORT)]
+    short = [f"{one}, {other}." for one, other in product(halves, halves)]
+    sentences = [f"{' '.join(words)}." for words in product(subjects, VERBS, objects)]
+    return [text for text in short + sentences if len(text) <= length]

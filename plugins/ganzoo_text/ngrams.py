@@ -83,7 +83,7 @@ class Model:
 
     p(w | h) = (c(h w) + t(h) p(w | h')) / (c(h) + t(h)): c counts, t(h) is the number of different symbols
     after h, and h' is h without its first symbol; below order 1 every symbol is equally likely (Chen and
-    Goodman 1998, section 2.6). Texts begin after ends, and end with one.
+    Goodman 1998, section 2.5). Texts begin after ends, and end with one.
     """
 
     def __init__(self, rows: Indices, count: int) -> None:

@@ -73,7 +73,7 @@ class Discriminator(nn.Module):
         """(N, length, V) -> (N, representations)."""
         embedded = self.embedding(text).transpose(1, 2)
         rows = embedded.flatten(0, 1)[:, None]
-        found = torch.cat([layer(rows).relu().amax(2) for layer in self.filters], 1)
+        found = torch.cat([layer(rows).max(2).values for layer in self.filters], 1).relu()
         share = torch.sigmoid(self.gate(found))
         mixed = share * self.highway(found).relu() + (1 - share) * found
         score: Tensor = self.score(self.features(self.dropout(mixed)))
