@@ -27,6 +27,7 @@ class Text(Media):
     reads = (".txt",)
     noun, nouns = "text", "texts"
     count = SHOWN
+    same_facts = ("vocabulary", "join")
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """Places of symbols."""

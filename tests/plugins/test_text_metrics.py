@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from ganzoo.api import DatasetSpec, ExtractorSpec, MetricSpec
+from ganzoo.api import DataError, DatasetSpec, ExtractorSpec, MetricSpec
 from ganzoo.config.plan import Choice
 from ganzoo.data.open_data import open_dataset
 from ganzoo.evaluation.comparison import Comparison, feature_space_of, reference_samples
@@ -209,6 +209,14 @@ def test_no_metric_of_texts_computes_on_other_data(registry: Registry, dataset: 
     left_out = " ".join(scorer.excluded(conditioned=True, training=True))
     for name in ("ngram-jsd", "ngram-nll", "bleu", "text-diversity", "verbatim", "valid-words"):
         assert f"'{name}' needs texts" in left_out
+
+
+def test_texts_of_another_vocabulary_are_not_compared(registry: Registry, toy: RealData) -> None:
+    other = [END, *reversed(toy.field.facts["vocabulary"][1:])]
+    field = text_field(32, other, "characters")
+    choice = Choice(registry.find(DatasetSpec, "toy-text"), None)
+    with pytest.raises(DataError, match="another vocabulary"):
+        RealData.open(choice, "toy-text", field, toy.kinds, training=toy.training)
 
 
 def specs(registry: Registry, kind: type) -> list[Item[Any]]:

@@ -250,6 +250,7 @@ def trained(
             "train.checkpoint_every": 24,
             "data.source": f"text:{file}",
             "data.length": 8,
+            "data.held_out": 0.3,
         },
     )
     run, outcome = start(plan, folder / "run", NullReporter())
