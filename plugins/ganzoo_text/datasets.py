@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
 
@@ -68,7 +68,8 @@ def _prepared(argument: str, config: TextConfig) -> _Prepared:
     if not config.labels:
         groups = [list(chain.from_iterable(groups))]
     codes, symbols, counts, longer = _codes(groups, config)
-    _, first, same = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    made = coded(codes, symbols, config.vocabulary)
+    _, first, same = np.unique(made.indices, axis=0, return_index=True, return_inverse=True)
     if len(first) < 2:
         raise DataError(
             "There is only one text.",
@@ -79,13 +80,13 @@ def _prepared(argument: str, config: TextConfig) -> _Prepared:
     order = np.random.Generator(np.random.PCG64(config.seed)).permutation(len(first))
     training = np.ones(len(first), np.bool_)
     training[order[: min(round(config.held_out * len(first)), len(first) - 1)]] = False
-    used = np.arange(len(codes)) if config.copies else np.sort(first)
+    used = np.arange(len(same)) if config.copies else np.sort(first)
     return _Prepared(
-        coded=coded(codes[used], symbols, config.vocabulary),
+        coded=replace(made, indices=made.indices[used]),
         classes=names if config.labels else (),
         labels=np.repeat(np.arange(len(counts)), counts)[used],
         training=training[same.ravel()][used],
-        copies=len(codes) - len(first),
+        copies=len(same) - len(first),
         longer=longer,
         texts=texts,
     )
