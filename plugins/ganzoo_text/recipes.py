@@ -10,7 +10,7 @@ RELGAN = "Nie, Narodytska and Patel 2019, RelGAN: Relational Generative Adversar
 WGAN_GP_TEXT = RecipeSpec(
     name="wgan-gp-text",
     summary="Small WGAN-GP for short texts of characters; trains in minutes on a CPU. Departs from the "
-    "paper: 3 blocks of 96 channels, 2 critic steps, penalty at every 2nd step, higher learning rates, EMA.",
+    "paper: 3 blocks of 64 channels, 2 critic steps, penalty at every 2nd step, higher learning rates, EMA.",
     paper=WGAN_GP,
     architecture="text-conv",
     loss="wgan-gp",
@@ -21,8 +21,8 @@ WGAN_GP_TEXT = RecipeSpec(
         "train.batch_size": 64,
         "train.n_critic": 2,
         "architecture.latent": 64,
-        "architecture.generator_width": 96,
-        "architecture.discriminator_width": 96,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
         "architecture.blocks": 3,
         **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.5),
         "generator.lr": 1e-3,
@@ -65,7 +65,7 @@ RELGAN_SMALL = RecipeSpec(
     data="toy-text",
     suits="ganzoo_text.rules:suits_relgan",
     settings={
-        "train.images": 400_000,
+        "train.images": 150_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         "architecture.hidden": 128,
