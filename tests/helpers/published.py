@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
+
+from ganzoo.config.schedule import parse_schedule
 
 SIDES = ("generator", "discriminator")
 
@@ -240,7 +243,9 @@ LATER: dict[str, dict[str, Any]] = {
     # game, temperature 100^(i / 5,000).
     "relgan-paper": {
         "loss.name": "relgan",
-        "loss.weight": "piecewise 0: 0, 0.9214: 0, 0.9215: 1",
+        "loss.weight": asdict(parse_schedule("piecewise 0: 0, 0.9214: 0, 0.9215: 1")),
+        "architecture.inverse_temperature": asdict(parse_schedule("exponential 1 -> 6.31 over 0.9214..1")),
+        "terms.likelihood.weight": asdict(parse_schedule("piecewise 0: 1, 0.9214: 1, 0.9215: 0")),
         "train.images": 8_140_000,
         "train.batch_size": 64,
         "train.n_critic": 5,
