@@ -34,7 +34,8 @@ class Media:
     `suffixes`: the files that `ganzoo generate -o` may write, the usual one first; `.npz` always works.
     `reads`: the files that `--input` may read, besides `.npy`. `noun` and `nouns` name samples in messages.
     `count`: how many samples a preview needs; 0 means as many as `train.samples`. `most`: how many samples
-    one file may hold; None means any number.
+    one file may hold; None means any number. `same_facts`: the facts that two fields must have in common for
+    their samples to be compared, such as a vocabulary.
 
     Samples are (n, *field.shape), as floats in the range of the field, as integers (see `as_floats`), or as
     uint8 (n, height, width, channels) from a file exported with `--uint8`.
@@ -46,6 +47,7 @@ class Media:
     nouns: str = "samples"
     count: int = 0
     most: int | None = None
+    same_facts: tuple[str, ...] = ()
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """The names of the axes of a sample with so many dimensions; () if they have no usual names."""
@@ -158,14 +160,27 @@ def stored_span(field: Field, dtype: np.dtype[Any]) -> tuple[float, float]:
     return field.original or (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
 
 
+def holds_indices(field: Field, shape: tuple[int, ...], dtype: Any) -> bool:
+    """Whether an array holds, of each one-hot vector along the field's last axis, the index of its 1.
+
+    `shape` is that of a sample in the array. So a text of 32 of 5,000 symbols takes 64 bytes, not 160,000.
+    """
+    return field.range is not None and dtype.kind in "iu" and shape == field.shape[:-1] != field.shape
+
+
 def as_floats(field: Field, values: NDArray[Any]) -> NDArray[np.float32]:
     """Values of a field as float32 in its range.
 
     Integers of a float field with a range are mapped: its `original` values, or all values of the integer
-    type, become the range. Other values do not change.
+    type, become the range. Indices (see `ArraySource`) become one-hot vectors: the end of the range at the
+    index, its beginning elsewhere. Other values do not change.
     """
     import numpy as np
 
+    if field.range is not None and holds_indices(field, values.shape[1:], values.dtype):
+        low, high = field.range
+        chosen = values[..., None] == np.arange(field.shape[-1])
+        return np.where(chosen, np.float32(high), np.float32(low))
     if field.dtype != "float32" or field.range is None or values.dtype.kind not in "iu":
         return values.astype(np.float32)
     (low, high), (first, last) = field.range, stored_span(field, values.dtype)

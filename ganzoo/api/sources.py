@@ -25,7 +25,8 @@ class ArraySource:
     """Data that is already in memory, or memory-mapped.
 
     The first dimension of each array counts the samples. A float32 field with a `range` may be stored as
-    uint8: 0..255 is then mapped onto that range on the device. `identity` goes into the run record.
+    uint8: 0..255 is then mapped onto that range on the device. One whose vectors along the last axis are
+    one-hot may be stored as indices: integers of `shape[:-1]`. `identity` goes into the run record.
     With `weights` (N,) training draws samples in proportion to them; evaluation uses all equally. `card` are
     facts for the user, shown before training and kept in the run.
     """

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganzoo.api.media import stored_span
+from ganzoo.api.media import holds_indices, stored_span
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.validation import blocks
 from ganzoo.errors import DataError
@@ -110,6 +110,11 @@ class Batches:
         self._ends = None if dataset.weights is None else np.cumsum(dataset.weights)
         # np.asarray drops the memmap subclass, whose indexing is several times slower.
         self._host = {name: np.asarray(array) for name, array in dataset.arrays.items()}
+        self._one_hot = {
+            name
+            for name, array in self._host.items()
+            if holds_indices(self._fields[name], array.shape[1:], array.dtype)
+        }
         self._spans = {
             name: stored_span(self._fields[name], array.dtype)
             for name, array in self._host.items()
@@ -197,6 +202,10 @@ class Batches:
         return _on_device(rows, self.device)
 
     def _scaled(self, field: Field, values: Tensor, mirrored: Tensor | None) -> Tensor:
+        if field.name in self._one_hot and field.range is not None:
+            low, high = field.range
+            empty = torch.full((*values.shape, field.shape[-1]), low, device=values.device)
+            return empty.scatter_(-1, values.long()[..., None], high)
         if values.dtype == torch.uint16:  # torch cannot mirror it
             values = values.float()
         if mirrored is not None and "width" in field.axes:

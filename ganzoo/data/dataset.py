@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from ganzoo.api.media import holds_indices
 from ganzoo.api.sources import ArraySource, ItemSource, Row
 from ganzoo.data.decode import decoded, facts_of
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
@@ -33,8 +34,8 @@ _REASONS = 3  # reasons for skipped items that the card names
 class Dataset:
     """Checked data: for each field an array with `count` samples in its first dimension.
 
-    Arrays are integers (a float field with a range, see `as_floats`), float32 or int64,
-    and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
+    Arrays are integers (values or indices of a float field with a range, see `as_floats`), float32 or
+    int64, and may be memory-mapped and read-only. `skipped` lists items that could not be used, with the
     reason. Datasets with the same data have the same `fingerprint`, see `fingerprint_of`. `weights` are
     those of `ArraySource`. `card` has facts for the user, see `Row`.
     """
@@ -204,7 +205,8 @@ def _checked(source: ArraySource) -> dict[str, Array]:
 def _conformed(field: Field, array: Array, where: str) -> Array:
     """The array in its stored type; no copy if it has that type already."""
     place = f"{where}, field '{field.name}'"
-    if array.shape[1:] != field.shape:
+    indices = holds_indices(field, array.shape[1:], array.dtype)
+    if not indices and array.shape[1:] != field.shape:
         raise DataError(
             f"Samples have the shape {array.shape[1:]}, the field declares {field.shape}.", where=place
         )
@@ -212,7 +214,7 @@ def _conformed(field: Field, array: Array, where: str) -> Array:
     if isinstance(dtype, str):
         raise DataError(f"The array holds {dtype}.", where=place)
     for block in blocks(array):
-        problem = value_problem(field, block)
+        problem = value_problem(field, block, indices=indices)
         if problem:
             raise DataError(f"The array has {problem}.", where=place)
     return array.astype(dtype, copy=False)

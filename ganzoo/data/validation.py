@@ -45,8 +45,11 @@ def stored_dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any] | str:
     return f"{dtype} where float32 (or uint8, uint16, int16, int32, for a field with a range) is declared"
 
 
-def value_problem(field: Field, values: Array) -> str:
+def value_problem(field: Field, values: Array, *, indices: bool = False) -> str:
     """The problem with values of the right type; empty if there is none."""
+    if indices:
+        low, high, count = int(values.min()), int(values.max()), field.shape[-1]
+        return "" if low >= 0 and high < count else f"indices {low}..{high} of {count} (0..{count - 1})"
     if values.dtype.kind in "iu" and field.dtype == "float32":
         if field.original is None:
             return ""

@@ -98,10 +98,18 @@ class RealData:
                 where=f"{source} has: {', '.join(column.name for column in own.columns)}",
                 fix="--data with the table that it was trained on, or a similar one",
             )
+        media = kinds.of(own.kind)
+        other = [name for name in media.same_facts if own.facts.get(name) != field.facts.get(name)]
+        if other:
+            raise DataError(
+                f"The generator writes {media.nouns} with another {' and '.join(other)} than the data has.",
+                where=source,
+                fix="--data with the data that it was trained on",
+            )
         labels = [item for item in dataset.fields if item.dtype == "int64" and item.classes]
         return cls(
             field=own,
-            media=kinds.of(own.kind),
+            media=media,
             kinds=kinds,
             label=labels[0] if labels else None,
             held_out=held_out is not None,

@@ -40,7 +40,8 @@ ALLOWED = {
 
 def test_no_branch_on_a_kind_in_the_core(registry: Registry) -> None:
     kinds = {item.name for item in registry.of_kind(MediaSpec) if item.plugin.dist == "ganzoo"}
-    assert kinds == {"array", "image", "points", "row", "volume"}
+    assert kinds == {"array", "clip", "image", "points", "row", "series", "sound", "text", "volume"}
+    kinds.remove("text")  # a word that the core also has for other things: JSON, HTML, messages
     found = set()
     for path in (ROOT / "ganzoo").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

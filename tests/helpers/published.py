@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
+
+from ganzoo.config.schedule import parse_schedule
 
 SIDES = ("generator", "discriminator")
 
@@ -220,5 +223,41 @@ LATER: dict[str, dict[str, Any]] = {
         "terms": ["condition", "gradient-penalty"],
         "terms.gradient-penalty.weight": 10.0,
         "terms.condition.weight": 0.2,
+    },
+    # Gulrajani et al. 2017, section 5.4; igul222/improved_wgan_training gan_language.py: 200,000 steps of G.
+    "wgan-gp-text-paper": {
+        "loss.name": "wgan-gp",
+        "train.images": 200_000 * 10 * 64,
+        "train.batch_size": 64,
+        "train.n_critic": 10,
+        "architecture.latent": 128,
+        "architecture.generator_width": 512,
+        "architecture.discriminator_width": 512,
+        "architecture.blocks": 5,
+        "architecture.kernel": 5,
+        **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9), decay="none"),
+        "terms.gradient-penalty.weight": 10.0,
+        "terms": ["gradient-penalty"],
+    },
+    # Nie et al. 2019; weilinie/RelGAN coco_relgan.py: 150 epochs of 10,000 by likelihood, 2,000 steps of the
+    # game, temperature 100^(i / 5,000).
+    "relgan-paper": {
+        "loss.name": "relgan",
+        "loss.weight": asdict(parse_schedule("piecewise 0: 0, 0.9214: 0, 0.9215: 1")),
+        "architecture.inverse_temperature": asdict(parse_schedule("exponential 1 -> 6.31 over 0.9214..1")),
+        "terms.likelihood.weight": asdict(parse_schedule("piecewise 0: 1, 0.9214: 1, 0.9215: 0")),
+        "train.images": 8_140_000,
+        "train.batch_size": 64,
+        "train.n_critic": 5,
+        "architecture.embedding": 32,
+        "architecture.hidden": 32,
+        "architecture.representations": 64,
+        "architecture.filters": 300,
+        "architecture.kernels": (2, 3, 4, 5),
+        "architecture.dropout": 0.25,
+        "architecture.features": 100,
+        **both(optimizer="adam", betas=(0.9, 0.999), decay="none", clip_norm=5.0),
+        "discriminator.lr": 1e-4,
+        "terms": ["likelihood"],
     },
 }

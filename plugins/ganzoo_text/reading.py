@@ -1,0 +1,111 @@
+"""Text files as texts: decoded, without control characters, with single spaces."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganzoo.api import DataError, report_progress
+from ganzoo_text.config import TextConfig
+
+ENDINGS = ("", ".txt")
+MOST_BYTES = 1 << 30
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200b\ufeff]")
+MOST_CONTROL = 0.05  # a share of control characters that no text has
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """The texts of each file, by its name without the ending, and what was left out."""
+
+    files: dict[str, list[str]]
+    empty: int
+    control: int
+
+
+def read_texts(argument: str, config: TextConfig) -> Texts:
+    """The texts of a file, or of the files of a folder; DataError where there are none."""
+    found: dict[str, list[str]] = {}
+    empty = control = 0
+    paths = _paths(argument)
+    for number, path in enumerate(paths):
+        report_progress("files read", number, len(paths))
+        content, count = _content(path, config)
+        control += count
+        blocks = _blocks(content, config.separator)
+        texts = [text for text in (" ".join(block.split()) for block in blocks) if text]
+        empty += len(blocks) - len(texts)
+        found.setdefault(path.stem, []).extend(texts)
+    if not any(found.values()):
+        raise DataError("There is no text.", where=argument, fix="--data text:PATH with lines of text")
+    return Texts(files=found, empty=empty, control=control)
+
+
+def _paths(argument: str) -> list[Path]:
+    path = Path(argument).expanduser()
+    if not argument or not path.exists():
+        raise DataError(
+            "The path does not exist." if argument else "The data set 'text' needs a path.",
+            where=f"--data text:{argument}",
+            fix="--data text:PATH, where PATH is a text file or a folder of text files",
+        )
+    inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [file for file in inside if file.is_file() and (file == path or file.suffix.lower() in ENDINGS)]
+    if not files:
+        raise DataError(
+            "The folder has no text files.", where=argument, fix="name them .txt, or give one file"
+        )
+    if (size := sum(file.stat().st_size for file in files)) > MOST_BYTES:
+        raise DataError(
+            f"The files have {size / 2**30:.1f} GiB, the limit is 1 GiB.",
+            where=argument,
+            fix="use a part of the lines: head -n 1000000 FILE > part.txt",
+        )
+    return files
+
+
+def _content(path: Path, config: TextConfig) -> tuple[str, int]:
+    """The file in Unicode's form C without control characters, and how many it had."""
+    raw = path.read_bytes()
+    encoding = "utf-8-sig" if config.encoding.lower() in ("utf-8", "utf8") else config.encoding
+    try:
+        text = raw.decode(encoding)
+    except LookupError as error:
+        raise DataError(
+            f"Python knows no encoding '{config.encoding}'.", where="data.encoding", fix="utf-8 or latin-1"
+        ) from error
+    except UnicodeError as error:
+        line = raw.count(b"\n", 0, getattr(error, "start", 0)) + 1
+        other = "utf-16" if raw.startswith(UTF_16) else "latin-1"
+        raise DataError(
+            f"The file is not {config.encoding}: {getattr(error, 'reason', error)}.",
+            where=f"{path}, line {line}",
+            fix=f"if it is {other}: --set {shlex.quote(f'data.encoding={other}')}",
+        ) from error
+    text, control = CONTROL.subn("", text)
+    if control > MOST_CONTROL * (len(text) + control):
+        raise DataError(
+            f"This is no text: {control:,} of {len(text) + control:,} characters are control characters.",
+            where=str(path),
+            fix="use a text file; or if it is utf-16: --set data.encoding=utf-16",
+        )
+    text = unicodedata.normalize("NFC", text)
+    return (text.lower() if config.lower else text), control
+
+
+def _blocks(content: str, separator: str) -> list[str]:
+    """Lines, or what stands between two lines that equal the separator."""
+    lines = content.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    if not separator:
+        return lines
+    blocks: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip() == separator:
+            blocks.append([])
+        else:
+            blocks[-1].append(line)
+    return ["\n".join(block) for block in blocks]
