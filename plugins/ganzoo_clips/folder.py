@@ -119,7 +119,11 @@ def _parts(argument: str, config: ClipsConfig) -> dict[str, _Found]:
     root = given_path("clips", argument, EXPECTS)
     names = [""] if root.is_file() else list(_names(root))
     if not names:
-        raise DataError("The folder has no animations, videos or folders of frames.", str(root), EXPECTS)
+        raise DataError(
+            "The folder has no animations, videos or folders of frames.",
+            where=str(root),
+            fix=f"PATH is {EXPECTS}",
+        )
     sources = _measured(root, names)
     inner = [source.name.split("/") for source in sources]
     part_of = [_PARTS.get(path[0].lower()) if len(path) > 1 else None for path in inner]
@@ -225,7 +229,7 @@ def _state(path: Path) -> str:
 
 def _rate(found: _Found, config: ClipsConfig) -> float:
     """Frames a second of the clips: the median of the files' rates."""
-    rates = [source.reel.fps or FOLDER_FPS for source in found.sources if source.reel]
+    rates = [source.reel.fps for source in found.sources if source.reel and source.reel.fps]
     return float(f"{min(100.0, max(0.01, np.median(rates or [FOLDER_FPS]) / config.every)):.4g}")
 
 
@@ -302,8 +306,8 @@ def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float
     found.rows[:0] = rows
     if short:
         found.notes.append(
-            f"{len(short):,} of {len(found.sources):,} files have fewer than {needed} frames and are left out, "
-            f"such as {short[0]}; --set data.frames=N with a smaller number uses them"
+            f"{len(short):,} of {len(found.sources):,} files have fewer than {needed} readable frames and are left "
+            f"out, such as {short[0]}; --set data.frames=N with a smaller number uses them"
         )
     if rates and rates[-1] > 1.5 * rates[0]:
         found.notes.append(
