@@ -23,8 +23,8 @@ from ganzoo.fields import Field
 from ganzoo.util.files import storage, write_bytes
 
 __all__ = [
-    "ANIMATIONS", "MODES", "encode_animation", "encode_image", "grid", "histogram", "image_grid", "save", "save_animation",
-    "scatter", "sheet", "side_by_side", "to_pixels", "to_uint8",
+    "ANIMATIONS", "MODES", "encode_animation", "encode_image", "grid", "histogram", "image_grid", "save",
+    "save_animation", "scatter", "sheet", "side_by_side", "to_pixels", "to_uint8",
 ]  # fmt: skip
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -220,8 +220,8 @@ def encode_animation(
 ) -> bytes:
     """The bytes of an animation; .gif and .webp play again and again.
 
-    Frames are put onto white, at the size of the largest. `exact`: .webp loses nothing. UsageError for another
-    ending, or for .mp4 without the package imageio-ffmpeg, which comes with the extra `video`.
+    Frames are put onto white, at the size of the largest. `exact`: .webp loses nothing. UsageError for
+    another ending, or for .mp4 without the package imageio-ffmpeg, which comes with the extra `video`.
     """
     suffix = suffix.lower()
     if suffix not in ANIMATIONS:

@@ -192,8 +192,8 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name 
             "ganzoo.api.distances": ("nearest", "squared_distances"),
             "ganzoo.util.cache": ("cache_folder", "keep_cached", "read_cached"),
             "ganzoo.images": (
-                "ANIMATIONS", "encode_animation", "encode_image", "grid", "histogram", "image_grid", "scatter",
-                "sheet", "side_by_side", "to_pixels",
+                "ANIMATIONS", "encode_animation", "encode_image", "grid", "histogram", "image_grid",
+                "scatter", "sheet", "side_by_side", "to_pixels",
             ),
             "ganzoo.util.files": ("write_bytes",),
             "ganzoo.tabular": ("as_numbers", "to_csv"),

@@ -13,8 +13,8 @@ CLIP_AXES = ("channel", "time", "height", "width")
 class ClipsConfig:
     """How files become clips of one shape.
 
-    `frames` in a clip, each `every`-th of the file's; a longer file gives several clips, whose first frames are
-    `stride` frames of the file apart (0: no frame is in two clips). `height`, `width`: pixels of a frame.
+    `frames` in a clip, each `every`-th of the file's; a longer file gives several clips, whose first frames
+    are `stride` frames of the file apart (0: no frame is in two clips). `height`, `width`: pixels of a frame.
     `channels`: 1 (gray), 3 or 4 (with alpha). `fit`: crop the centre of a frame, pad with white, or stretch.
     `labels`: sub-folders become a `label` field if every clip is in one.
     """
@@ -99,7 +99,8 @@ class VganConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MocoganConfig:
-    """Options of `mocogan`: sizes of content and motion, widths of the last maps of G and the first of the Ds.
+    """Options of `mocogan`: sizes of content and motion, widths of the last maps of G and the first of the
+    Ds.
 
     `labels`: G and the video D read the label of the data. `norm` is that of both Ds.
     """
@@ -122,8 +123,8 @@ class StyleVConfig:
 
     `latent`, `style`: sizes of z and w. `motion`: size of a motion code, drawn every `spacing` frames; two
     convolutions of `kernel` codes join neighbours. `waves` frequencies have periods from `shortest` to
-    `longest` frames. `shown`: frames that D sees of a clip. `joined`: size of the maps of single frames that D
-    joins.
+    `longest` frames. `shown`: frames that D sees of a clip. `joined`: size of the maps of single frames that
+    D joins.
     """
 
     latent: int = 512

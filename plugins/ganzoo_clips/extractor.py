@@ -33,7 +33,7 @@ def build(config: None = None) -> Extractor:
 
 
 def times_of(frames: int) -> NDArray[np.intp]:
-    """t and t + 1 for evenly spaced t."""
+    """Times t and t + 1 for evenly spaced t."""
     starts = np.rint(np.linspace(0, frames - 2, PAIRS)).astype(np.intp)
     return np.stack([starts, starts + 1], 1).ravel()
 

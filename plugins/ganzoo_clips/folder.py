@@ -33,7 +33,9 @@ from ganzoo_datasets.paths import given_path
 
 Row = tuple[str, str, str]
 
-EXPECTS = "a folder with animations (.gif, .webp, .png), videos (.mp4 ...) or folders of frames, or one such file"
+EXPECTS = (
+    "a folder with animations (.gif, .webp, .png), videos (.mp4 ...) or folders of frames, or one such file"
+)
 VERSION = 1
 """Raised with each change after which a file is decoded to other pixels."""
 
@@ -131,7 +133,9 @@ def _parts(argument: str, config: ClipsConfig) -> dict[str, _Found]:
         found = {"train": _Found(root, sources), "test": _Found(root, [])}
     else:
         found = {
-            part: _Found(root, [source for source, own in zip(sources, part_of, strict=True) if own == part], 1)
+            part: _Found(
+                root, [source for source, own in zip(sources, part_of, strict=True) if own == part], 1
+            )
             for part in ("train", "test")
         }
         if found["test"].sources:
@@ -244,7 +248,9 @@ def _items(found: _Found, argument: str, config: ClipsConfig, fps: float) -> Ite
         for start in range(0, length - needed + 1, stride):
             places.append((source.name, start))
             labels.append(found.classes.index(_label(source, found.depth)) if found.classes else 0)
-            keys.append(f"{head} {source.name!a} {source.state} {start} {config.frames} {config.every} {labels[-1]}")
+            keys.append(
+                f"{head} {source.name!a} {source.state} {start} {config.frames} {config.every} {labels[-1]}"
+            )
     if not places:
         raise _too_short(found, config, needed)
     _say(found, config, len(places), needed, fps)
@@ -268,7 +274,9 @@ def _items(found: _Found, argument: str, config: ClipsConfig, fps: float) -> Ite
 
 def _too_short(found: _Found, config: ClipsConfig, needed: int) -> DataError:
     longest = max(source.reel.frames for source in found.sources if source.reel)
-    what = f"a clip takes {needed} frames" + (f" ({config.frames}, each {config.every}th)" * (config.every > 1))
+    what = f"a clip takes {needed} frames" + (
+        f" ({config.frames}, each {config.every}th)" * (config.every > 1)
+    )
     if longest == 1:
         return DataError(
             f"All {len(found.sources):,} files are still images; {what}.",
@@ -301,13 +309,15 @@ def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float
         rows.append(("length", spread, f"each {config.every}th frame" if config.every > 1 else ""))
         size = " to ".join(f"{height}x{width}" for height, width in dict.fromkeys((sizes[0], sizes[-1])))
         rows.append(("size", f"{size} -> {config.height}x{config.width} (height x width)", config.fit))
-        own = " to ".join(f"{rate:g}" for rate in dict.fromkeys((rates[0], rates[-1]))) if rates else "unknown"
+        own = (
+            " to ".join(f"{rate:g}" for rate in dict.fromkeys((rates[0], rates[-1]))) if rates else "unknown"
+        )
         rows.append(("frames a second", f"{own} -> {fps:g}", "" if rates else "folders do not say"))
     found.rows[:0] = rows
     if short:
         found.notes.append(
-            f"{len(short):,} of {len(found.sources):,} files have fewer than {needed} readable frames and are left "
-            f"out, such as {short[0]}; --set data.frames=N with a smaller number uses them"
+            f"{len(short):,} of {len(found.sources):,} files have fewer than {needed} readable frames and "
+            f"are left out, such as {short[0]}; --set data.frames=N with a smaller number uses them"
         )
     if rates and rates[-1] > 1.5 * rates[0]:
         found.notes.append(
@@ -317,4 +327,6 @@ def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float
     if uneven := sum(reel.uneven for reel in reels):
         found.notes.append(f"{uneven:,} files have frames that last longer than others: these are repeated")
     if mixed := sum(reel.mixed for reel in reels):
-        found.notes.append(f"{mixed:,} folders have frames of different sizes: each frame is fitted by itself")
+        found.notes.append(
+            f"{mixed:,} folders have frames of different sizes: each frame is fitted by itself"
+        )

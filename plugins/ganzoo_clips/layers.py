@@ -1,4 +1,4 @@
-"""What several architectures of clips share: frames made one by one, 3-D discriminators, checks of the data."""
+"""What architectures of clips share: frames made one by one, 3-D discriminators, checks of the data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ SMALLEST = 8  # pixels of a side
 
 
 def clip_of(data: DataInfo, *, frames: int = 2) -> Field:
-    """The field `clip`; DataError unless it is channel x time x height x width with enough frames and pixels."""
+    """The field `clip`; DataError unless it is channel x time x height x width and large enough."""
     clip = data.field("clip")
     fix = "--data clips:PATH or moving-fashion; data.frames, data.height and data.width set the shape"
-    if clip.dtype != "float32" or len(clip.shape) != 4 or clip.range is None or (clip.axes or CLIP_AXES) != CLIP_AXES:
+    if (
+        clip.dtype != "float32"
+        or len(clip.shape) != 4
+        or clip.range is None
+        or (clip.axes or CLIP_AXES) != CLIP_AXES
+    ):
         raise DataError(
             "This architecture needs clips: channel x time x height x width, with a range.",
             where=f"the field 'clip' has the shape {clip.shape} and the axes {clip.axes}",
@@ -29,7 +34,7 @@ def clip_of(data: DataInfo, *, frames: int = 2) -> Field:
     _, own, height, width = clip.shape
     if own < frames or min(height, width) < SMALLEST:
         raise DataError(
-            f"This architecture needs clips of {frames} frames or more, of at least {SMALLEST}x{SMALLEST} pixels.",
+            f"This architecture needs clips of {frames} frames or more, {SMALLEST}x{SMALLEST} pixels or more.",
             where=f"the clips have {own} frames of {height}x{width}",
             fix=fix,
         )
@@ -41,22 +46,18 @@ def as_clip(frames: Tensor, count: int) -> Tensor:
     return frames.unflatten(0, (-1, count)).transpose(1, 2)
 
 
-def as_frames(clip: Tensor) -> Tensor:
-    """(N, C, T, h, w) -> (N * T, C, h, w)."""
-    return clip.transpose(1, 2).flatten(0, 1)
-
-
 def normed(layer: nn.Module, width: int, norm: Norm, kind: type[nn.Module]) -> list[nn.Module]:
-    """A layer of a discriminator, its norm, and leaky ReLU of slope 0.2. `kind`: the batch norm for its maps."""
+    """A layer of a discriminator, its norm, leaky ReLU of slope 0.2. `kind`: the batch norm for its maps."""
     after: list[nn.Module] = [kind(width)] if norm == "batch" else []  # type: ignore[call-arg]
     return [spectral_norm(layer) if norm == "spectral" else layer, *after, nn.LeakyReLU(0.2)]
 
 
 class VideoCritic(nn.Module):
-    """clip (N, C, T, H, W) -> score (N,): 3-D convolutions of kernel 4 that halve time and space, then one score.
+    """clip (N, C, T, H, W) -> score (N,): 3-D convolutions of kernel 4 that halve time and space, then one
+    score.
 
-    Widths double from layer to layer (Saito et al. 2017, table 1; VGAN, Vondrick et al. 2016). Once a clip is one
-    frame long, only space is halved.
+    Widths double from layer to layer (Saito et al. 2017, table 1; VGAN, Vondrick et al. 2016). Once a clip is
+    one frame long, only space is halved.
     """
 
     def __init__(self, clip: Field, width: int, norm: Norm) -> None:
@@ -73,7 +74,9 @@ class VideoCritic(nn.Module):
             inputs, frames = outputs, frames // steps
             height, width_of_frame = height // 2, width_of_frame // 2
         score = nn.Linear(inputs * frames * height * width_of_frame, 1)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), spectral_norm(score) if norm == "spectral" else score)
+        self.layers = nn.Sequential(
+            *layers, nn.Flatten(), spectral_norm(score) if norm == "spectral" else score
+        )
 
     def forward(self, clip: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N,)."""
@@ -84,8 +87,8 @@ class VideoCritic(nn.Module):
 class FrameLayers(nn.Module):
     """Maps (N, channels, h, w) -> frames (N, C, H, W): transposed convolutions of kernel 4, batch norm, ReLU.
 
-    `widths` are those of the maps, smallest maps first; the first are the input. `smooth`: a 3x3 convolution at
-    full size makes the frame, otherwise the last transposed one.
+    `widths` are those of the maps, smallest maps first; the first are the input. `smooth`: a 3x3 convolution
+    at full size makes the frame, otherwise the last transposed one.
     """
 
     def __init__(self, clip: Field, widths: list[int], *, smooth: bool) -> None:

@@ -23,7 +23,7 @@ from ganzoo.api import (
     write_bytes,
 )
 from ganzoo_clips.config import CLIP_AXES
-from ganzoo_clips.files import ANIMATED, VIDEOS, frame_for, read_clip, rate_of
+from ganzoo_clips.files import ANIMATED, VIDEOS, frame_for, rate_of, read_clip
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
@@ -151,7 +151,9 @@ class ClipMedia(Media):
     @staticmethod
     def _file(field: Field, clips: Pixels, suffix: str, columns: int | None, where: str = "") -> bytes:
         """Clips (n, time, height, width, channels) as the content of a file."""
-        grids = [clips[0, k] if len(clips) == 1 else sheet(clips[:, k], columns) for k in range(clips.shape[1])]
+        grids = [
+            clips[0, k] if len(clips) == 1 else sheet(clips[:, k], columns) for k in range(clips.shape[1])
+        ]
         images = [Image.fromarray(drawn[..., 0] if drawn.shape[2] == 1 else drawn) for drawn in grids]
         return encode_animation(images, suffix, 1 / field.facts["fps"], where=where, exact=True)
 

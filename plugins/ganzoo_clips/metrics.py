@@ -1,4 +1,4 @@
-"""Scores of clips: Frechet distances of frames, pairs of frames and their differences; statistics of motion."""
+"""Scores of clips: Frechet distances of frames, pairs and their differences; statistics of motion."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 def motion(config: None = None) -> Callable[[Comparison], dict[str, float]]:
     """Factory of `motion`, from pixels alone.
 
-    `motion_ratio`: the mean squared difference of neighbouring frames, over that of real clips. `motion_distance`:
-    the earth mover's distance between the distributions of its root over pairs of frames, in levels of 255.
-    `roughness`: the mean squares of second differences in time over those of first ones: near 0 for slow smooth
-    motion, 3 for frames in a random order.
+    `motion_ratio`: the mean squared difference of neighbouring frames, over that of real clips.
+    `motion_distance`: the earth mover's distance between the distributions of its root over pairs of frames,
+    in levels of 255. `roughness`: the mean squares of second differences in time over those of first ones:
+    near 0 for slow smooth motion, 3 for frames in a random order.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:
@@ -58,6 +58,8 @@ def motion(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
 
 def changes(clips: NDArray[np.uint8], order: int = 1) -> NDArray[np.float64]:
-    """Mean squares of differences in time of that order, (n * (time - order),), from clips (n, time, h, w, c)."""
+    """Mean squares of differences in time of that order, (n * (time - order),), from clips (n, time, h, w,
+    c).
+    """
     found = [np.square(np.diff(clip.astype(np.float64), order, axis=0)).mean((1, 2, 3)) for clip in clips]
     return np.concatenate(found)

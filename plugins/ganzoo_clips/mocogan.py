@@ -1,7 +1,7 @@
 """MoCoGAN (Tulyakov et al. 2018, arXiv:1707.04993): content and motion, a D for frames and one for clips.
 
-Written from the formulas of the paper. All that is random is an input of G: content z_C, the GRU's first state h_0
-and its inputs e_t. A GRU over the whole sequence takes any number of frames.
+Written from the formulas of the paper. All that is random is an input of G: content z_C, the GRU's first
+state h_0 and its inputs e_t. A GRU over the whole sequence takes any number of frames.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from torch.nn import functional
 
 from ganzoo.api import DataError, DataInfo, Field, Game, Net, Networks, halvings
 from ganzoo_clips.config import MocoganConfig
-from ganzoo_clips.layers import FrameLayers, Norm, as_clip, as_frames, clip_of, initialise_3d, normed, random_times
+from ganzoo_clips.layers import (
+    FrameLayers,
+    Norm,
+    as_clip,
+    clip_of,
+    initialise_3d,
+    normed,
+    random_times,
+)
 
 
 class MotionContent(nn.Module):
@@ -98,7 +106,9 @@ class ClipCritic(nn.Module):
         inputs, _, *sides = clip.shape
         layers: list[nn.Module] = []
         for k in range(halvings(*sides)):
-            layer = nn.Conv3d(inputs, width * 2**k, 4, (1, 2, 2), (0, 1, 1), bias=k == 0 or norm == "spectral")
+            layer = nn.Conv3d(
+                inputs, width * 2**k, 4, (1, 2, 2), (0, 1, 1), bias=k == 0 or norm == "spectral"
+            )
             layers += normed(layer, width * 2**k, norm if k or norm == "spectral" else "none", nn.BatchNorm3d)
             inputs = width * 2**k
         self.layers = nn.Sequential(*layers)
@@ -124,7 +134,9 @@ class LabelledClipCritic(ClipCritic):
 
 
 def build(config: MocoganConfig, data: DataInfo) -> Networks:
-    """Factory of `mocogan`; DataError unless the data are clips that are long enough, with labels if these are used."""
+    """Factory of `mocogan`; DataError unless the data are clips that are long enough, with labels if these
+    are used.
+    """
     clip = clip_of(data)
     frames = 3 * halvings(*clip.shape[2:]) + 4
     clip = clip_of(data, frames=frames)
@@ -132,7 +144,8 @@ def build(config: MocoganConfig, data: DataInfo) -> Networks:
     if config.labels:
         if "label" not in data:
             raise DataError(
-                "The data has no labels.", fix="architecture.labels=false, or data with sub-folders for classes"
+                "The data has no labels.",
+                fix="architecture.labels=false, or data with sub-folders for classes",
             )
         classes = len(data.field("label").classes)
     width = config.discriminator_width
@@ -143,7 +156,11 @@ def build(config: MocoganConfig, data: DataInfo) -> Networks:
     for net in nets:
         initialise_3d(net)
     steps = Field(
-        name="steps", shape=(clip.shape[1], config.motion), source="normal", axes=("time", "value"), free={"time": 1}
+        name="steps",
+        shape=(clip.shape[1], config.motion),
+        source="normal",
+        axes=("time", "value"),
+        free={"time": 1},
     )
     return Networks(
         generators={

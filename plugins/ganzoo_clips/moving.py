@@ -1,7 +1,7 @@
 """Dataset `moving-fashion`: the embedded garments bounce in a frame, as the digits of Moving MNIST do.
 
-Moving MNIST: Srivastava et al. 2015, arXiv:1502.04681, section 3.2. Here clips have a constant speed, which is
-drawn, and 16 frames; the pictures are shrunk to halves so that a CPU can learn them.
+Moving MNIST: Srivastava et al. 2015, arXiv:1502.04681, section 3.2. Here clips have a constant speed, which
+is drawn, and 16 frames; the pictures are shrunk to halves so that a CPU can learn them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def open_held_out(argument: str, config: MovingConfig | None = None) -> ArraySou
 
 
 def bounced(start: Floats, speed: Floats, frames: int, room: float) -> Floats:
-    """Places (..., frames) in 0..room that move by `speed` (...) a frame from `start` and bounce at both ends.
+    """Places (..., frames) in 0..room that move by `speed` (...) a frame from `start` and bounce at both
+    ends.
 
     A bounce mirrors the place at the wall, so the path is a triangle wave of the free path.
     """
@@ -95,7 +96,8 @@ def shrunk(pictures: Pixels, side: int) -> Pixels:
 
 
 def _draw(clips: Pixels, pictures: Pixels, places: NDArray[np.intp]) -> None:
-    """Fill clips (n, frames, size, size) with pictures (n, objects, side, side) at places (n, objects, 2, frames).
+    """Fill clips (n, frames, size, size) with pictures (n, objects, side, side) at places (n, objects, 2,
+    frames).
 
     Where pictures overlap, the brighter pixel is seen.
     """

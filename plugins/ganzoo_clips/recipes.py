@@ -13,8 +13,8 @@ _PAPER_SIZE = {"data.size": 64, "data.side": 28}
 
 SMALL_TGAN = RecipeSpec(
     name="tgan",
-    summary="Small TGAN for a CPU. Departs from the paper: spectral norm and hinge in place of singular value "
-    "clipping, small networks, 64 latents, Adam with decay, EMA.",
+    summary="Small TGAN for a CPU. Departs from the paper: spectral norm and hinge in place of singular "
+    "value clipping, small networks, 64 latents, Adam with decay, EMA.",
     paper=TGAN,
     architecture="tgan",
     loss="hinge",
@@ -36,9 +36,9 @@ SMALL_TGAN = RecipeSpec(
 
 TGAN_PAPER = RecipeSpec(
     name="tgan-paper",
-    summary="TGAN as published, on 16 frames of 64x64: WGAN, singular values of D at most 1, RMSprop 5e-5, batch 32, "
-    "100 latents. Trains for 100,000 steps, a length that the paper does not say. Not reproduced: clipping after each "
-    "fifth step (here after each).",
+    summary="TGAN as published, on 16 frames of 64x64: WGAN, singular values of D at most 1, RMSprop 5e-5, "
+    "batch 32, 100 latents. Trains for 100,000 steps, a length that the paper does not say. Not "
+    "reproduced: clipping after each fifth step (here after each).",
     paper=TGAN,
     architecture="tgan",
     loss="wgan",
@@ -62,8 +62,9 @@ TGAN_PAPER = RecipeSpec(
 
 SMALL_MOCOGAN = RecipeSpec(
     name="mocogan",
-    summary="Small MoCoGAN for a CPU: content and motion, a D for frames and one for clips; any number of frames. "
-    "Departs from the paper: small networks, spectral norm in both Ds, higher learning rates with decay, EMA.",
+    summary="Small MoCoGAN for a CPU: content and motion, a D for frames and one for clips; any number of "
+    "frames. Departs from the paper: small networks, spectral norm in both Ds, higher learning rates "
+    "with decay, EMA.",
     paper=MOCOGAN,
     architecture="mocogan",
     loss="non-saturating",
@@ -87,9 +88,9 @@ SMALL_MOCOGAN = RecipeSpec(
 
 MOCOGAN_PAPER = RecipeSpec(
     name="mocogan-paper",
-    summary="MoCoGAN as published, on 16 frames of 64x64: BatchNorm, binary cross entropy, Adam 2e-4, 100,000 steps. "
-    "Not reproduced: batches of 10 frames and 3 clips (here 10 of each), frames of other, longer clips for the D of "
-    "frames (here of the same clips), noise in the Ds, the categorical code.",
+    summary="MoCoGAN as published, on 16 frames of 64x64: BatchNorm, binary cross entropy, Adam 2e-4, "
+    "100,000 steps. Not reproduced: batches of 10 frames and 3 clips (here 10 of each), frames of other, longer "
+    "clips for the D of frames (here of the same clips), noise in the Ds, the categorical code.",
     paper=MOCOGAN,
     architecture="mocogan",
     loss="non-saturating",
@@ -112,9 +113,9 @@ MOCOGAN_PAPER = RecipeSpec(
 
 SMALL_STYLEGAN_V = RecipeSpec(
     name="stylegan-v",
-    summary="Small StyleGAN-V for a CPU: motion codes in continuous time, a D of three frames; any length, slow motion "
-    "by --set rate=0.5. Departs from the paper: small networks, codes every 8 frames, whole clips in G, EMA for short "
-    "runs.",
+    summary="Small StyleGAN-V for a CPU: motion codes in continuous time, a D of three frames; any length, "
+    "slow motion by --set rate=0.5. Departs from the paper: small networks, codes every 8 frames, whole "
+    "clips in G, EMA for short runs.",
     paper=STYLEGAN_V,
     architecture="stylegan-v",
     loss="non-saturating",
@@ -145,9 +146,9 @@ SMALL_STYLEGAN_V = RecipeSpec(
 
 STYLEGAN_V_PAPER = RecipeSpec(
     name="stylegan-v-paper",
-    summary="StyleGAN-V with the published motion codes (512 numbers every 16 frames, kernels of 11, 256 frequencies), "
-    "on 16 frames of 64x64; Adam 2e-3, R1 1, 25 million clips. Not reproduced: three frames of each generated clip "
-    "(here G makes all 16), clips of 1,024 frames, ADA.",
+    summary="StyleGAN-V with the published motion codes (512 numbers every 16 frames, kernels of 11, 256 "
+    "frequencies), on 16 frames of 64x64; Adam 2e-3, R1 1, 25 million clips. Not reproduced: three "
+    "frames of each generated clip (here G makes all 16), clips of 1,024 frames, ADA.",
     paper=STYLEGAN_V,
     architecture="stylegan-v",
     loss="non-saturating",
@@ -156,6 +157,7 @@ STYLEGAN_V_PAPER = RecipeSpec(
         "train.images": 25_000_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         **_PAPER_SIZE,
         **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.99), decay="none"),
         "terms.r1.gamma": 1.0,
@@ -166,7 +168,7 @@ STYLEGAN_V_PAPER = RecipeSpec(
 
 SMALL_VGAN = RecipeSpec(
     name="vgan",
-    summary="3-D convolutions only, after VGAN's one-stream network, with spectral norm and hinge: a baseline.",
+    summary="3-D convolutions only, after VGAN's one stream, with spectral norm and hinge: a baseline.",
     paper=VGAN,
     architecture="vgan",
     loss="hinge",

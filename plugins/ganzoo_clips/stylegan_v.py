@@ -1,16 +1,16 @@
-"""StyleGAN-V (Skorokhodov et al. 2022, arXiv:2112.14683): motion codes in continuous time, a D of a few frames.
+"""StyleGAN-V (Skorokhodov et al. 2022, arXiv:2112.14683): motion codes in continuous time, a D of few frames.
 
-Written from the formulas of the paper, on StyleGAN2's layers. Time is continuous: the constant `rate` is the number
-of training frames from one generated frame to the next, and clips may have other lengths.
+Written from the formulas of the paper, on StyleGAN2's layers. Time is continuous: the constant `rate` is the
+number of training frames from one generated frame to the next, and clips may have other lengths.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import pi, prod, sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ganzoo.api import Bounded, DataInfo, Field, Fir, Net, Networks, SettingsError, halvings, map_sizes
 from ganzoo_clips.config import StyleVConfig
@@ -22,9 +22,9 @@ from ganzoo_stylegan2.networks import Down
 class MotionCodes(nn.Module):
     """codes (N, d, K + 1 + margin) at times 0, s, 2s ... and times (N, T) -> vectors v(t) (N, T, 2 * waves).
 
-    Section 3.2, equations 1 to 4 of the paper: raw(t) = f (1 + tanh(A_p u)) t + A_f u * scale, with the u of the
-    code before t, and v(t) = wave(raw(t)) - lerp(wave(raw(t_l)), wave(raw(t_r))) + lerp(A_a u_l, A_a u_r). So v is
-    A_a u at the time of a code, and continuous.
+    Section 3.2, equations 1 to 4 of the paper: raw(t) = f (1 + tanh(A_p u)) t + A_f u * scale, with the u of
+    the code before t, and v(t) = wave(raw(t)) - lerp(wave(raw(t_l)), wave(raw(t_r))) + lerp(A_a u_l, A_a
+    u_r). So v is A_a u at the time of a code, and continuous.
     """
 
     frequencies: Tensor
@@ -33,7 +33,9 @@ class MotionCodes(nn.Module):
     def __init__(self, config: StyleVConfig) -> None:
         super().__init__()
         self.spacing = config.spacing
-        self.layers = nn.Sequential(*(nn.Conv1d(config.motion, config.motion, config.kernel) for _ in range(2)))
+        self.layers = nn.Sequential(
+            *(nn.Conv1d(config.motion, config.motion, config.kernel) for _ in range(2))
+        )
         self.periods = nn.Linear(config.motion, config.waves, bias=False)
         self.phases = nn.Linear(config.motion, config.waves, bias=False)
         self.aligned = nn.Linear(config.motion, 2 * config.waves, bias=False)
@@ -77,17 +79,15 @@ class Layer(nn.Module):
 class StyleVGenerator(nn.Module):
     """z, codes and rate -> clip (N, C, T, H, W), T = `spacing` frames for each code.
 
-    Each frame is StyleGAN2's skip generator without noise: w from z modulates all layers, v(t) is concatenated to
-    the constant start.
+    Each frame is StyleGAN2's skip generator without noise: w from z modulates all layers, v(t) is
+    concatenated to the constant start.
     """
 
     def __init__(self, config: StyleVConfig, clip: Field) -> None:
         super().__init__()
         channels, _, height, width = clip.shape
         sizes = [config.latent, *[config.style] * config.mapping_layers]
-        self.mapping = nn.ModuleList(
-            Scaled(a, b, rate=config.mapping_rate) for a, b in zip(sizes, sizes[1:], strict=False)
-        )
+        self.mapping = nn.ModuleList(Scaled(a, b, rate=config.mapping_rate) for a, b in pairwise(sizes))
         self.spacing = config.spacing
         self.motion = MotionCodes(config)
         stages = halvings(height, width)
@@ -127,9 +127,9 @@ class StyleVGenerator(nn.Module):
 class FewFrames(nn.Module):
     """clip (N, C, T, H, W) -> score (N,) of a few frames at random times, and of the time between them.
 
-    Section 3.3: the same blocks read each frame down to `joined` pixels; then the frames' maps are concatenated and
-    read on. The score is the product of the features and an embedding of the distances in time. In evaluation
-    frames are evenly spaced.
+    Section 3.3: the same blocks read each frame down to `joined` pixels; then the frames' maps are
+    concatenated and read on. The score is the product of the features and an embedding of the distances in
+    time. In evaluation frames are evenly spaced.
     """
 
     def __init__(self, config: StyleVConfig, clip: Field) -> None:
@@ -143,9 +143,7 @@ class FewFrames(nn.Module):
         self.from_pixels = ScaledConv(channels, widths[0], 1)
         self.single = nn.Sequential(*(Down(widths[k], widths[k + 1]) for k in range(single)))
         inputs = [widths[single] * self.shown, *widths[single + 1 :]]
-        self.together = nn.Sequential(
-            *(Down(a, b) for a, b in zip(inputs, inputs[1:], strict=False))
-        )
+        self.together = nn.Sequential(*(Down(a, b) for a, b in pairwise(inputs)))
         self.conv = ScaledConv(inputs[-1] + 1, widths[-1], 3)
         self.hidden = Scaled(widths[-1] * prod(sizes[-1]), widths[-1])
         self.distances = nn.Sequential(Scaled((self.shown - 1) * 2 * _WAVES, widths[-1]), nn.LeakyReLU(0.2))

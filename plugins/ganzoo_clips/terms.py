@@ -13,8 +13,8 @@ LEAST = 0.01  # of the standard deviation: the smallest gain of a batch norm
 def clipped(weight: Tensor) -> Tensor:
     """The weight (outputs, ...) as a matrix (outputs, rest) with all singular values above 1 set to 1.
 
-    W = U S V^T, so the result is U min(S, 1) V^T = U min(1, 1 / S) U^T W. U and S^2 are those of W W^T, which is
-    small where a layer has many inputs.
+    W = U S V^T, so the result is U min(S, 1) V^T = U min(1, 1 / S) U^T W. U and S^2 are those of W W^T, which
+    is small where a layer has many inputs.
     """
     matrix = weight.flatten(1)
     squares, vectors = torch.linalg.eigh(matrix @ matrix.T)

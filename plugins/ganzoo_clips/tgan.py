@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import ceil, log2, prod
 
 import torch
@@ -23,7 +24,7 @@ class Temporal(nn.Module):
         doublings = max(1, ceil(log2(frames)))
         widths = [512, *(max(128, 256 >> k) for k in range(doublings - 1)), latent]
         layers: list[nn.Module] = [nn.ConvTranspose1d(latent, widths[0], 1)]
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.BatchNorm1d(inputs), nn.ReLU(), nn.ConvTranspose1d(inputs, outputs, 4, 2, 1)]
         self.layers, self.frames = nn.Sequential(*layers, nn.Tanh()), frames
 
@@ -64,9 +65,9 @@ class TganGenerator(nn.Module):
 class VganGenerator(nn.Module):
     """z (N, latent) -> clip (N, C, T, H, W): transposed 3-D convolutions from one point.
 
-    The first makes 2 x 4 x 4 maps of 8 times the width; the others double them; time is doubled as often as the
-    clip is long, and cropped. For 16 frames of 64x64 this is the one-stream network of Vondrick et al. 2016,
-    section 3.1, but the last layer keeps the time.
+    The first makes 2 x 4 x 4 maps of 8 times the width; the others double them; time is doubled as often as
+    the clip is long, and cropped. For 16 frames of 64x64 this is the one-stream network of Vondrick et al.
+    2016, section 3.1, but the last layer keeps the time.
     """
 
     def __init__(self, config: VganConfig, clip: Field) -> None:
@@ -76,7 +77,9 @@ class VganGenerator(nn.Module):
         sizes = map_sizes(height, width, stages)[::-1]
         start, doublings = _start(frames, stages - 1)
         widths = [config.generator_width * 2 ** min(3, k) for k in reversed(range(stages))]
-        layers: list[nn.Module] = [nn.ConvTranspose3d(config.latent, widths[0], (start, *sizes[0]), bias=False)]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose3d(config.latent, widths[0], (start, *sizes[0]), bias=False)
+        ]
         for k in range(stages):
             steps = 2 if k < doublings else 1
             outputs = channels if k == stages - 1 else widths[k + 1]

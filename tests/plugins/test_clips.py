@@ -40,7 +40,9 @@ def write(path: Path, frames: np.ndarray, duration: Any = 80, **options: Any) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     images = [Image.fromarray(frame) for frame in frames]
     kind = {".webp": {"lossless": True}, ".png": {}, ".gif": {}}[path.suffix]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0, **kind, **options)
+    images[0].save(
+        path, save_all=True, append_images=images[1:], duration=duration, loop=0, **kind, **options
+    )
     return path
 
 
@@ -110,9 +112,17 @@ def test_a_garment_moves_at_a_constant_speed_and_stays_whole() -> None:
 def test_two_garments_overlap_without_hiding_light(tmp_path: Path) -> None:
     source = open_moving("", MovingConfig(count=20))
     field = source.fields[0]
-    assert (field.shape, field.kind, field.axes, field.facts) == ((1, 16, 32, 32), "clip", CLIP_AXES, {"fps": 10})
+    assert (field.shape, field.kind, field.axes, field.facts) == (
+        (1, 16, 32, 32),
+        "clip",
+        CLIP_AXES,
+        {"fps": 10},
+    )
     assert [each.name for each in source.fields] == ["clip"]
-    assert [each.name for each in open_moving("", MovingConfig(count=2, objects=1)).fields] == ["clip", "label"]
+    assert [each.name for each in open_moving("", MovingConfig(count=2, objects=1)).fields] == [
+        "clip",
+        "label",
+    ]
     assert len(open_held_out_moving("", MovingConfig(count=2)).arrays["clip"]) == 1_000
     pictures = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
     assert shrunk(pictures, 28) is pictures
@@ -123,7 +133,7 @@ def test_moving_garments_refuse_what_cannot_be() -> None:
     with pytest.raises(DataError, match="no argument"):
         open_moving("boots")
     for options in ({"size": 14}, {"objects": 0}, {"slowest": 3.0, "fastest": 2.0}, {"frames": 1}):
-        with pytest.raises(ValueError, match="must|pixels"):
+        with pytest.raises(ValueError, match=r"must|pixels"):
             MovingConfig(**options)
 
 
@@ -151,7 +161,7 @@ def test_a_video_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (reel.frames, reel.fps, reel.height, reel.width) == (21, 8, 12, 16)
     for start, every in ((0, 1), (1, 1), (7, 1), (5, 3), (15, 1)):
         read = read_clip(path, FRAME, start, 5, every).transpose(0, 2, 3, 1)
-        assert np.array_equal(read, frames[start :: every][:5]), (start, every)
+        assert np.array_equal(read, frames[start::every][:5]), (start, every)
     with pytest.raises(ValueError, match="needed"):
         read_clip(path, FRAME, 18, 5)
 
@@ -179,7 +189,9 @@ def test_windows_labels_and_parts(tmp_path: Path) -> None:
         write_frames(tmp_path / "train" / label / "b", colours(4, seed=10 + seed))
         write(tmp_path / "test" / label / "c.webp", colours(5, seed=20 + seed))
     source = open_clips(str(tmp_path), SMALL)
-    assert list(source.items) == [f"train/{label}/{part}" for label in ("run", "walk") for part in ("a.gif [0]", "a.gif [4]", "b [0]")]
+    assert list(source.items) == [
+        f"train/{label}/{part}" for label in ("run", "walk") for part in ("a.gif [0]", "a.gif [4]", "b [0]")
+    ]
     assert [field.name for field in source.fields] == ["clip", "label"]
     assert source.fields[1].classes == ("run", "walk")
     assert source.fields[0].facts == {"fps": 12.5}
@@ -190,7 +202,9 @@ def test_windows_labels_and_parts(tmp_path: Path) -> None:
     assert held_out is not None
     assert list(held_out.items) == ["test/run/c.webp [0]", "test/walk/c.webp [0]"]
     assert held_out.fields == source.fields
-    overlapping = open_clips(str(tmp_path), ClipsConfig(frames=4, height=12, width=16, stride=1, labels=False))
+    overlapping = open_clips(
+        str(tmp_path), ClipsConfig(frames=4, height=12, width=16, stride=1, labels=False)
+    )
     assert len(overlapping.items) == 2 * (6 + 1)
     assert len(overlapping.fields) == 1
     assert open_held_out(str(tmp_path / "train"), SMALL) is None
@@ -370,7 +384,9 @@ def test_from_files_to_files(tmp_path: Path) -> None:
         "--set", "architecture.generator_width=2", "--set", "architecture.discriminator_width=2",
     )  # fmt: skip
     assert said.code == 0, said.err
-    assert [path.suffix for path in (run / "samples").iterdir()] == [".webp"] * len(list((run / "samples").iterdir()))
+    assert [path.suffix for path in (run / "samples").iterdir()] == [".webp"] * len(
+        list((run / "samples").iterdir())
+    )
     assert ganzoo("export", run, "-o", bundle).code == 0
     for suffix in (".gif", ".webp", ".mp4", ".npz"):
         if suffix == ".mp4":
