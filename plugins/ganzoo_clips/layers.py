@@ -34,7 +34,7 @@ def clip_of(data: DataInfo, *, frames: int = 2) -> Field:
     _, own, height, width = clip.shape
     if own < frames or min(height, width) < SMALLEST:
         raise DataError(
-            f"This architecture needs clips of {frames} frames or more, {SMALLEST}x{SMALLEST} pixels or more.",
+            f"This architecture needs clips of {frames} frames or more, from {SMALLEST}x{SMALLEST} pixels.",
             where=f"the clips have {own} frames of {height}x{width}",
             fix=fix,
         )

@@ -89,8 +89,8 @@ SMALL_MOCOGAN = RecipeSpec(
 MOCOGAN_PAPER = RecipeSpec(
     name="mocogan-paper",
     summary="MoCoGAN as published, on 16 frames of 64x64: BatchNorm, binary cross entropy, Adam 2e-4, "
-    "100,000 steps. Not reproduced: batches of 10 frames and 3 clips (here 10 of each), frames of other, longer "
-    "clips for the D of frames (here of the same clips), noise in the Ds, the categorical code.",
+    "100,000 steps. Not reproduced: batches of 10 frames and 3 clips (here 10 of each), frames of other, "
+    "longer clips for the D of frames (here of the same clips), noise in the Ds, the categorical code.",
     paper=MOCOGAN,
     architecture="mocogan",
     loss="non-saturating",
