@@ -13,7 +13,15 @@ from ganzoo.api import (
     both_sides,
     hookimpl,
 )
-from ganzoo_clips.config import ClipsConfig, MocoganConfig, MovingConfig, StyleVConfig, TganConfig, VganConfig
+from ganzoo_clips.config import (
+    ClipsConfig,
+    MocoganConfig,
+    MovingConfig,
+    SingularConfig,
+    StyleVConfig,
+    TganConfig,
+    VganConfig,
+)
 from ganzoo_clips.recipes import MOCOGAN, RECIPES, STYLEGAN_V, TGAN, VGAN
 
 GANZOO_API_VERSION = 2
@@ -108,6 +116,7 @@ def ganzoo_terms() -> list[TermSpec]:
             summary="TGAN: singular values of D's weights at most 1, after each step.",
             paper=f"{TGAN}, section 3.4",
             factory="ganzoo_clips.terms:singular_values",
+            config=SingularConfig,
             kind="constraint",
         )
     ]

@@ -154,3 +154,14 @@ class StyleVConfig:
             raise ValueError("shown must be 2 or more")
         if not 0 < self.shortest <= self.longest:
             raise ValueError("shortest must be more than 0, and at most longest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingularConfig:
+    """`limit`: the largest singular value of a layer of D."""
+
+    limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.limit <= 0:
+            raise ValueError("limit must be more than 0")

@@ -97,7 +97,7 @@ def read_clip(path: Path, frame: ImageFrame, start: int, count: int, every: int 
     else:
         status = path.stat()
         every_frame, order = _animation(path, frame, (status.st_size, status.st_mtime_ns))
-        frames = every_frame[order[start : start + count * every : every]]
+        frames = list(every_frame[order[start : start + count * every : every]])
     if len(frames) < count:
         raise ValueError(f"{len(frames)} frames, {count} are needed")
     return np.stack(frames)

@@ -43,12 +43,13 @@ def clip_of(data: DataInfo, *, frames: int = 2) -> Field:
 
 def as_clip(frames: Tensor, count: int) -> Tensor:
     """Frames (N * count, C, h, w) of N clips -> (N, C, count, h, w)."""
-    return frames.unflatten(0, (-1, count)).transpose(1, 2)
+    clips: Tensor = frames.reshape(-1, count, *frames.shape[1:])
+    return clips.transpose(1, 2)
 
 
 def normed(layer: nn.Module, width: int, norm: Norm, kind: type[nn.Module]) -> list[nn.Module]:
     """A layer of a discriminator, its norm, leaky ReLU of slope 0.2. `kind`: the batch norm for its maps."""
-    after: list[nn.Module] = [kind(width)] if norm == "batch" else []  # type: ignore[call-arg]
+    after: list[nn.Module] = [kind(width)] if norm == "batch" else []
     return [spectral_norm(layer) if norm == "spectral" else layer, *after, nn.LeakyReLU(0.2)]
 
 

@@ -130,7 +130,8 @@ class LabelledClipCritic(ClipCritic):
         assert self.classes is not None  # noqa: S101
         matched = (maps.mean((2, 3, 4)) * self.classes(label)).sum(1)
         scores: Tensor = self.score(maps)[:, 0]
-        return scores + matched[:, None, None, None]
+        labelled: Tensor = scores + matched[:, None, None, None]
+        return labelled
 
 
 def build(config: MocoganConfig, data: DataInfo) -> Networks:

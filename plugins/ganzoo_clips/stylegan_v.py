@@ -164,7 +164,8 @@ class FewFrames(nn.Module):
         joined = activated(self.conv(with_minibatch_deviation(joined, 4)))
         features = activated(self.hidden(joined.flatten(1)))
         embedding = self.embedded(self.distances(self._waves(times.diff(dim=1))))
-        return (features * embedding).sum(1) / sqrt(features.shape[1])
+        score: Tensor = (features * embedding).sum(1) / sqrt(features.shape[1])
+        return score
 
     def _waves(self, distances: Tensor) -> Tensor:
         """Distances in frames (N, k) -> (N, 2 * k * waves)."""

@@ -15,7 +15,7 @@ from ganzoo.api import DataError, DataInfo, Field, Networks, SettingsError
 from ganzoo.config.resolve import resolve
 from ganzoo.networks.build import build_networks
 from ganzoo.registry.registry import Registry
-from ganzoo_clips.config import CLIP_AXES, MocoganConfig, StyleVConfig, TganConfig, VganConfig
+from ganzoo_clips.config import CLIP_AXES, MocoganConfig, SingularConfig, StyleVConfig, TganConfig, VganConfig
 from ganzoo_clips.extractor import FramePairs, by_frame, times_of
 from ganzoo_clips.layers import random_times
 from ganzoo_clips.metrics import changes, frechet, motion, parts_of
@@ -236,10 +236,10 @@ def test_singular_values_are_clipped(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     weight = torch.randn(shape)
     vectors, values, others = np.linalg.svd(weight.flatten(1).numpy(), full_matrices=False)
-    expected = (vectors * values.clip(max=1)) @ others
-    np.testing.assert_allclose(clipped(weight).flatten(1).numpy(), expected, atol=1e-5)
-    small = weight / 100
-    assert torch.equal(clipped(small), small)
+    for limit in (1.0, 1.5):
+        expected = (vectors * values.clip(max=limit)) @ others
+        np.testing.assert_allclose(clipped(weight, limit).flatten(1).numpy(), expected, atol=1e-5)
+    torch.testing.assert_close(clipped(weight / 100, 1.0), weight / 100)
 
 
 def test_a_clipped_critic_is_lipschitz() -> None:
@@ -257,7 +257,7 @@ def test_a_clipped_critic_is_lipschitz() -> None:
         layer.running_var.uniform_(0.1, 9)
         layer.weight.data.uniform_(-5, 5)
     with torch.no_grad():
-        singular_values()(critic)
+        singular_values(SingularConfig())(critic)
     for layer in critic.modules():
         if isinstance(layer, nn.Conv3d | nn.Linear):
             assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) <= 1 + 1e-5
