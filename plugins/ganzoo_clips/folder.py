@@ -275,7 +275,7 @@ def _items(found: _Found, argument: str, config: ClipsConfig, fps: float) -> Ite
 def _too_short(found: _Found, config: ClipsConfig, needed: int) -> DataError:
     longest = max(source.reel.frames for source in found.sources if source.reel)
     what = f"a clip takes {needed} frames" + (
-        f" ({config.frames}, each {config.every}th)" * (config.every > 1)
+        f" ({config.frames}, one in {config.every})" * (config.every > 1)
     )
     if longest == 1:
         return DataError(
@@ -306,7 +306,7 @@ def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float
     rows: list[Row] = [("files", said, "")]
     if reels:
         spread = f"{lengths[0]:,} to {lengths[-1]:,} frames -> {clips:,} clips of {config.frames}"
-        rows.append(("length", spread, f"each {config.every}th frame" if config.every > 1 else ""))
+        rows.append(("length", spread, f"one frame in {config.every}" if config.every > 1 else ""))
         size = " to ".join(f"{height}x{width}" for height, width in dict.fromkeys((sizes[0], sizes[-1])))
         rows.append(("size", f"{size} -> {config.height}x{config.width} (height x width)", config.fit))
         own = (
