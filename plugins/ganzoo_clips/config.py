@@ -127,20 +127,20 @@ class StyleVConfig:
     D joins.
     """
 
-    latent: int = 512
-    style: int = 512
+    latent: int = 64
+    style: int = 64
     mapping_layers: int = 2
     mapping_rate: float = 0.01
-    motion: int = 512
-    spacing: int = 16
-    kernel: int = 11
-    motion_rate: float = 0.01
-    waves: int = 256
-    shortest: float = 16.0
-    longest: float = 1024.0
-    generator_width: int = 64
-    discriminator_width: int = 64
-    widest: int = 512
+    motion: int = 32
+    spacing: int = 8
+    kernel: int = 3
+    motion_rate: float = 1.0
+    waves: int = 16
+    shortest: float = 8.0
+    longest: float = 64.0
+    generator_width: int = 8
+    discriminator_width: int = 12
+    widest: int = 48
     shown: int = 3
     joined: int = 16
 

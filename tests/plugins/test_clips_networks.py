@@ -111,7 +111,7 @@ def test_what_an_architecture_refuses() -> None:
     with pytest.raises(DataError, match="no labels"):
         build_mocogan(MocoganConfig(labels=True), info())
     with pytest.raises(SettingsError, match="pieces of 16") as error:
-        build_stylegan_v(StyleVConfig(), info(1, 20, 32, 32))
+        build_stylegan_v(StyleVConfig(spacing=16), info(1, 20, 32, 32))
     assert "data.frames=16" in str(error.value.fix)
 
 
@@ -150,7 +150,7 @@ def test_mocogans_frame_critic_sees_one_frame() -> None:
 
 # --- motion codes -----------------------------------------------------------------------------------
 
-CODES = StyleVConfig(motion=6, spacing=8, kernel=3, waves=5, shortest=8.0, longest=64.0)
+CODES = StyleVConfig(motion=6, waves=5)
 
 
 def test_a_motion_vector_is_the_aligned_one_at_the_time_of_a_code() -> None:
