@@ -9,6 +9,13 @@ MOCOGAN = "Tulyakov et al. 2018, MoCoGAN: Decomposing Motion and Content, arXiv:
 STYLEGAN_V = "Skorokhodov et al. 2022, StyleGAN-V, arXiv:2112.14683"
 VGAN = "Vondrick, Pirsiavash and Torralba 2016, Generating Videos with Scene Dynamics, arXiv:1609.02612"
 
+_SMALL = {
+    "train.images": 30_000,
+    "train.batch_size": 16,
+    **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+    "ema.half_life": 4_000,
+    "ema.ramp": 0.15,
+}
 _PAPER_SIZE = {"data.size": 64, "data.side": 28}
 
 SMALL_TGAN = RecipeSpec(
@@ -21,16 +28,10 @@ SMALL_TGAN = RecipeSpec(
     data="moving-fashion",
     suits="ganzoo_clips.rules:suits",
     settings={
-        "train.images": 30_000,
-        "train.batch_size": 16,
+        **_SMALL,
         "architecture.latent": 64,
         "architecture.generator_width": 12,
         "architecture.discriminator_width": 16,
-        "generator.lr": 2e-3,
-        "discriminator.lr": 2e-3,
-        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
-        "ema.half_life": 4_000,
-        "ema.ramp": 0.15,
     },
 )
 
@@ -69,20 +70,13 @@ SMALL_MOCOGAN = RecipeSpec(
     architecture="mocogan",
     loss="non-saturating",
     data="moving-fashion",
-    suits="ganzoo_clips.rules:suits",
     settings={
-        "train.images": 30_000,
-        "train.batch_size": 16,
+        **_SMALL,
         "architecture.content": 32,
         "architecture.motion": 10,
         "architecture.generator_width": 16,
         "architecture.discriminator_width": 12,
         "architecture.norm": "spectral",
-        "generator.lr": 2e-3,
-        "discriminator.lr": 2e-3,
-        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
-        "ema.half_life": 4_000,
-        "ema.ramp": 0.15,
     },
 )
 
@@ -120,15 +114,11 @@ SMALL_STYLEGAN_V = RecipeSpec(
     architecture="stylegan-v",
     loss="non-saturating",
     data="moving-fashion",
-    suits="ganzoo_clips.rules:suits",
     settings={
-        "train.images": 30_000,
-        "train.batch_size": 16,
-        **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.99), decay="linear", decay_from=0.6),
+        **_SMALL,
+        **both_sides(betas=(0.0, 0.99)),
         "terms.r1.gamma": 1.0,
         "terms.r1.every": 16,
-        "ema.half_life": 4_000,
-        "ema.ramp": 0.15,
     },
 )
 
@@ -174,16 +164,10 @@ SMALL_VGAN = RecipeSpec(
     loss="hinge",
     data="moving-fashion",
     settings={
-        "train.images": 30_000,
-        "train.batch_size": 16,
+        **_SMALL,
         "architecture.latent": 64,
         "architecture.generator_width": 16,
         "architecture.discriminator_width": 16,
-        "generator.lr": 2e-3,
-        "discriminator.lr": 2e-3,
-        **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="linear", decay_from=0.6),
-        "ema.half_life": 4_000,
-        "ema.ramp": 0.15,
     },
 )
 

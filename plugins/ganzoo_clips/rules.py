@@ -1,4 +1,4 @@
-"""Which data suits the recipes of clips. Importing this must not import torch."""
+"""Which data suits `tgan`, whose clips have any length. Importing this must not import torch."""
 
 from __future__ import annotations
 

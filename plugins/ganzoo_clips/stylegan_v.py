@@ -53,6 +53,7 @@ class MotionCodes(nn.Module):
         """(N, d, K + 1 + margin), (N, T) -> (N, T, 2 * waves)."""
         mixed = self.layers(codes).transpose(1, 2)
         last = mixed.shape[1] - 2
+        times = times.clamp(0, (last + 1) * self.spacing)  # a clip stands still where codes end
         place = (times / self.spacing).floor().clamp(max=last)
         index = place.long()[..., None].expand(-1, -1, mixed.shape[2])
         left, right = mixed.gather(1, index), mixed.gather(1, index + 1)
