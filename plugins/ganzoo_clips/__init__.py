@@ -128,7 +128,7 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
     return [
         ExtractorSpec(
             name="frames",
-            summary="Features of EfficientNet-Lite0 for four pairs of neighbouring frames of a clip.",
+            summary="Features of EfficientNet-Lite0 for two pairs of neighbouring frames of a clip.",
             factory="ganzoo_clips.extractor:build",
             distance="fed_clip",
             kinds=("clip",),

@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 
 
 def parts_of(features: Floats) -> dict[str, Floats]:
-    """Features (n, 8 * d) as those of frames (8 n, d), of pairs (4 n, 2 d), of their differences (4 n, d)."""
+    """Features (n, 4 * d) as those of frames (4 n, d), of pairs (2 n, 2 d), of their differences (2 n, d)."""
     pairs = by_frame(features)
     return {
         "frames": pairs.reshape(-1, pairs.shape[2]),
