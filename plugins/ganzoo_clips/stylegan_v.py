@@ -59,9 +59,14 @@ class MotionCodes(nn.Module):
         left, right = mixed.gather(1, index), mixed.gather(1, index + 1)
         share = (times / self.spacing - place)[..., None]
         start, end = place * self.spacing, (place + 1) * self.spacing
-        ends = torch.lerp(self.waves(left, start), self.waves(left, end), share)
-        aligned = torch.lerp(self.aligned(left), self.aligned(right), share)
+        ends = _between(self.waves(left, start), self.waves(left, end), share)
+        aligned = _between(self.aligned(left), self.aligned(right), share)
         return self.waves(left, times) - ends + aligned
+
+
+def _between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    """Like `torch.lerp`, which does not take two types in a bf16 run."""
+    return first + share * (second - first)
 
 
 class Layer(nn.Module):
