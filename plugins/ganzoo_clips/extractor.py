@@ -9,7 +9,7 @@ from ganzoo.api import Extractor
 from ganzoo_extractors.efficientnet import last_block
 
 PAIRS = 2
-"""Pairs of neighbouring frames of a clip, in the middle of each half. More of them would take as much longer."""
+"""Pairs of neighbouring frames of a clip, in the middle of each half; more would take as much longer."""
 
 
 class FramePairs:
