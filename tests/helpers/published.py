@@ -42,25 +42,6 @@ LATER: dict[str, dict[str, Any]] = {
         **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
         "terms": [],
     },
-    # Skorokhodov et al. 2022, section 3 and appendix B; rates and length of StyleGAN2-ADA (chosen).
-    "stylegan-v-paper": {
-        "loss.name": "non-saturating",
-        "train.images": 25_000_000,
-        "train.batch_size": 64,
-        "train.n_critic": 1,
-        "architecture.motion": 512,
-        "architecture.spacing": 16,
-        "architecture.kernel": 11,
-        "architecture.motion_rate": 0.01,
-        "architecture.waves": 256,
-        "architecture.shortest": 16.0,
-        "architecture.longest": 1024.0,
-        "architecture.shown": 3,
-        **both(optimizer="adam", lr=2e-3, betas=(0.0, 0.99), decay="none"),
-        "terms": ["r1"],
-        "terms.r1.gamma": 1.0,
-        "ema.half_life": 20_000,
-    },
     # Miyato et al. 2018; pfnet-research/sngan_projection configs/sn_cifar10_unconditional.yml.
     "sngan-paper": {
         "loss.name": "hinge",
