@@ -294,10 +294,8 @@ def _too_short(found: _Found, config: ClipsConfig, needed: int) -> DataError:
 def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float) -> None:
     """Rows of the data card, and notes of what needs attention."""
     reels = [source.reel for source in found.sources if source.reel is not None]
-    kinds = Counter(
-        PurePosixPath(source.name or found.root.name).suffix.lower() or "folders of frames"
-        for source in found.sources
-    )
+    endings = [PurePosixPath(source.name or found.root.name).suffix.lower() for source in found.sources]
+    kinds = Counter(ending if ending in (*ANIMATED, *VIDEOS) else "folders of frames" for ending in endings)
     said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_SHOWN))
     short = [source.name for source in found.sources if source.reel and source.reel.frames < needed]
     lengths = sorted(reel.frames for reel in reels)
