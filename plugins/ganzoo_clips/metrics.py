@@ -10,7 +10,7 @@ from scipy import stats
 
 from ganzoo.api import Comparison
 from ganzoo_clips.extractor import by_frame
-from ganzoo_metrics.distances import frechet_distance
+from ganzoo_metrics.distances import frechet_distance, in_their_span
 
 Floats = NDArray[np.float32]
 
@@ -30,7 +30,7 @@ def frechet(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
     def score(comparison: Comparison) -> dict[str, float]:
         fake, real = parts_of(comparison.fake.features), parts_of(comparison.real.features)
-        return {f"fed_{name}": frechet_distance(fake[name], real[name]) for name in real}
+        return {f"fed_{name}": frechet_distance(*in_their_span(fake[name], real[name])) for name in real}
 
     return score
 
