@@ -23,8 +23,8 @@ from ganzoo.fields import Field
 from ganzoo.util.files import storage, write_bytes
 
 __all__ = [
-    "ANIMATIONS", "MODES", "encode_image", "grid", "histogram", "image_grid", "save", "save_animation",
-    "scatter", "sheet", "side_by_side", "to_pixels", "to_uint8",
+    "ANIMATIONS", "MODES", "encode_animation", "encode_image", "grid", "histogram", "image_grid", "save",
+    "save_animation", "scatter", "sheet", "side_by_side", "to_pixels", "to_uint8",
 ]  # fmt: skip
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -211,38 +211,48 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def save_animation(frames: Sequence[Image.Image], path: Path, seconds: float) -> None:
-    """Write frames that are shown for so many seconds each, again and again in .gif and .webp.
+    """Write frames that are shown for so many seconds each, as `encode_animation` makes them."""
+    write_bytes(path, encode_animation(frames, path.suffix, seconds, where=str(path)))
 
-    They are put onto white, at the size of the largest. UsageError for another ending, or for .mp4 without
-    the package imageio-ffmpeg, which comes with the extra `video`.
+
+def encode_animation(
+    frames: Sequence[Image.Image], suffix: str, seconds: float, *, where: str = "", exact: bool = False
+) -> bytes:
+    """The bytes of an animation; .gif and .webp play again and again.
+
+    Frames are put onto white, at the size of the largest. `exact`: .webp loses nothing. UsageError for
+    another ending, or for .mp4 without the package imageio-ffmpeg, which comes with the extra `video`.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix.lower()
     if suffix not in ANIMATIONS:
-        raise UsageError(f"'{suffix}' is no animation.", where=str(path), fix=f"use {', '.join(ANIMATIONS)}")
+        raise UsageError(f"'{suffix}' is no animation.", where=where, fix=f"use {', '.join(ANIMATIONS)}")
     if not frames:
-        raise UsageError("There are no images to animate.", where=str(path))
-    # Video codecs need even sizes.
-    width, height = (-(-max(sizes) // 2) * 2 for sizes in zip(*(frame.size for frame in frames), strict=True))
+        raise UsageError("There are no images to animate.", where=where)
+    step = 2 if suffix == ".mp4" else 1  # video codecs need even sizes
+    width, height = (
+        -(-max(sizes) // step) * step for sizes in zip(*(frame.size for frame in frames), strict=True)
+    )
+    gray = suffix != ".mp4" and all(frame.mode == "L" for frame in frames)  # a GIF has 256 shades, or colours
     sheets = []
     for frame in frames:
-        sheets.append(Image.new("RGB", (width, height), _WHITE))
+        sheets.append(Image.new("L" if gray else "RGB", (width, height), 255 if gray else _WHITE))
         sheets[-1].paste(frame, mask=frame if frame.mode == "RGBA" else None)
     if suffix == ".mp4":
-        _save_video(sheets, path, seconds)
-        return
+        return _video(sheets, seconds, where)
     file = io.BytesIO()
-    options = {"duration": round(1000 * seconds), "loop": 0, "save_all": True, "append_images": sheets[1:]}
-    sheets[0].save(file, format=suffix[1:].upper(), **options)
-    write_bytes(path, file.getvalue())
+    options: dict[str, Any] = {"duration": round(1000 * seconds), "loop": 0, "save_all": True}
+    options |= {"lossless": True} if exact else {}
+    sheets[0].save(file, format=suffix[1:].upper(), append_images=sheets[1:], **options)
+    return file.getvalue()
 
 
-def _save_video(sheets: Sequence[Image.Image], path: Path, seconds: float) -> None:
+def _video(sheets: Sequence[Image.Image], seconds: float, where: str) -> bytes:
     try:
         import imageio_ffmpeg
     except ImportError as error:
         fix = "pip install 'ganzoo[video]', or end the name in .gif or .webp"
-        raise UsageError("An .mp4 needs the package imageio-ffmpeg.", where=str(path), fix=fix) from error
-    with storage(path), tempfile.TemporaryDirectory() as folder:
+        raise UsageError("An .mp4 needs the package imageio-ffmpeg.", where=where, fix=fix) from error
+    with storage(Path(where)), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "video.mp4"
         # Their size is even already: ffmpeg need not scale them to multiples of 16.
         frames = imageio_ffmpeg.write_frames(str(file), sheets[0].size, fps=1 / seconds, macro_block_size=2)
@@ -250,7 +260,7 @@ def _save_video(sheets: Sequence[Image.Image], path: Path, seconds: float) -> No
             writer.send(None)
             for sheet in sheets:
                 writer.send(sheet.tobytes())
-        write_bytes(path, file.read_bytes())
+        return file.read_bytes()
 
 
 def encode_image(image: Image.Image, suffix: str, where: str = "") -> bytes:

@@ -55,7 +55,9 @@ if TYPE_CHECKING:
         ImageFrame,
         ImageHeader,
         ValueRange,
+        decode_frames,
         decode_image,
+        fitted_pixels,
         image_levels,
         inspect_image,
         is_dicom,
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
         silence_pillow,
     )
     from ganzoo.images import (
+        ANIMATIONS,
+        encode_animation,
         encode_image,
         grid,
         histogram,
@@ -79,6 +83,7 @@ if TYPE_CHECKING:
     from ganzoo.util.parallel import in_parts
 
 __all__ = [
+    "ANIMATIONS",
     "API_VERSION",
     "API_VERSIONS",
     "ARRAY",
@@ -132,9 +137,12 @@ __all__ = [
     "as_numbers",
     "both_sides",
     "cache_folder",
+    "decode_frames",
     "decode_image",
     "doubling",
+    "encode_animation",
     "encode_image",
+    "fitted_pixels",
     "grid",
     "halvings",
     "histogram",
@@ -188,15 +196,15 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name 
             "ganzoo.api.distances": ("nearest", "squared_distances"),
             "ganzoo.util.cache": ("cache_folder", "keep_cached", "read_cached"),
             "ganzoo.images": (
-                "encode_image", "grid", "histogram", "image_grid", "scatter", "sheet", "side_by_side",
-                "to_pixels",
+                "ANIMATIONS", "encode_animation", "encode_image", "grid", "histogram", "image_grid",
+                "scatter", "sheet", "side_by_side", "to_pixels",
             ),
             "ganzoo.util.files": ("write_bytes",),
             "ganzoo.tabular": ("as_numbers", "to_csv"),
             "ganzoo.image_files": (
                 "IMAGE_SUFFIXES", "LEVELS", "VOLUMES", "ImageFrame", "ImageHeader", "ValueRange",
-                "decode_image", "image_levels", "inspect_image", "is_dicom", "is_volume", "read_image_header",
-                "silence_pillow",
+                "decode_frames", "decode_image", "fitted_pixels", "image_levels", "inspect_image", "is_dicom",
+                "is_volume", "read_image_header", "silence_pillow",
             ),
             "ganzoo.util.parallel": ("in_parts",),
         },

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.image_files.deep import LEVELS, deep_image, quantiles
@@ -25,7 +26,9 @@ from ganzoo.image_files.deep_files import (
 from ganzoo.image_files.frames import FITS, Fit, ImageFrame, ImageHeader, ValueRange
 from ganzoo.image_files.pillow_files import (
     PILLOW_SUFFIXES,
+    decode_pages,
     decode_pixels,
+    fitted_pixels,
     read_pillow_header,
     silence_pillow,
 )
@@ -39,7 +42,9 @@ __all__ = [
     "ImageFrame",
     "ImageHeader",
     "ValueRange",
+    "decode_frames",
     "decode_image",
+    "fitted_pixels",
     "image_levels",
     "inspect_image",
     "is_dicom",
@@ -90,6 +95,22 @@ def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
         raise
     except Exception as error:
         # Decoders raise SyntaxError, EOFError, struct.error, IndexError and more on bad bytes.
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def decode_frames(
+    path: Path, frame: ImageFrame, most: int = 10_000
+) -> tuple[NDArray[np.uint8], tuple[float, ...]]:
+    """The first `most` frames of an animation as pixels (frames, channels, height, width), and their times.
+
+    Times are milliseconds, 0 where the file does not say; a still image is one frame. Errors as in
+    `decode_image`.
+    """
+    try:
+        return decode_pages(path, frame, most)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 

@@ -145,13 +145,34 @@ def decode_pixels(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[np.ui
     with opened_image(path, page) as image:
         _draft(image, frame)
         with loaded_pixels(image):
-            turn = orientation_of(image)
-            # The strips of a large image are converted one by one.
-            large = image.width * image.height > _LARGE
-            small = _shrunk(image, frame, turn) if large else plain(image, frame.channels)
-            if turn in _TURNS:
-                small = small.transpose(_TURNS[turn])
-            pixels = np.asarray(fitted(small, frame))
+            return fitted_pixels(image, frame)
+
+
+def decode_pages(path: Path, frame: ImageFrame, most: int) -> tuple[NDArray[np.uint8], tuple[float, ...]]:
+    """The first `most` frames of an animation, (frames, channels, height, width), and how long each is shown.
+
+    In milliseconds; 0 where the file does not say. The file is read once. Errors as in `decode_image`.
+    """
+    pixels, times = [], []
+    with opened_image(path) as image:
+        for page in range(min(most, _pages(image))):
+            image.seek(page)
+            with _pixels_at_once.spend(image.width * image.height):
+                image.load()
+                pixels.append(fitted_pixels(image, frame))
+            times.append(float(image.info.get("duration", 0)))
+    return np.stack(pixels), tuple(times)
+
+
+def fitted_pixels(image: Image.Image, frame: ImageFrame) -> NDArray[np.uint8]:
+    """The pixels (channels, height, width) of an image that Pillow has loaded."""
+    turn = orientation_of(image)
+    # The strips of a large image are converted one by one.
+    large = image.width * image.height > _LARGE
+    small = _shrunk(image, frame, turn) if large else plain(image, frame.channels)
+    if turn in _TURNS:
+        small = small.transpose(_TURNS[turn])
+    pixels = np.asarray(fitted(small, frame))
     if frame.channels == 1:
         return pixels[None].copy()
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -16,6 +16,35 @@ def both(**options: Any) -> dict[str, Any]:
 
 
 LATER: dict[str, dict[str, Any]] = {
+    # Saito et al. 2017, sections 3.4 and 4, and the authors' train.py: RMSprop, clipping, batch 32, z of 100.
+    # The number of steps is chosen.
+    "tgan-paper": {
+        "loss.name": "wgan",
+        "train.images": 100_000 * 32,
+        "train.batch_size": 32,
+        "train.n_critic": 1,
+        "architecture.latent": 100,
+        "architecture.generator_width": 32,
+        "architecture.discriminator_width": 64,
+        "architecture.critic_norm": "batch",
+        **both(optimizer="rmsprop", lr=5e-5, decay="none"),
+        "terms": ["singular-values"],
+        "terms.singular-values.limit": 1.0,
+    },
+    # Tulyakov et al. 2018; the authors' train.py: 100,000 batches, of 10 frames for the D of frames.
+    "mocogan-paper": {
+        "loss.name": "non-saturating",
+        "train.images": 100_000 * 10,
+        "train.batch_size": 10,
+        "train.n_critic": 1,
+        "architecture.content": 50,
+        "architecture.motion": 10,
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.norm": "batch",
+        **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
+        "terms": [],
+    },
     # Miyato et al. 2018; pfnet-research/sngan_projection configs/sn_cifar10_unconditional.yml.
     "sngan-paper": {
         "loss.name": "hinge",

@@ -136,7 +136,8 @@ def test_animations(tmp_path: Path, suffix: str) -> None:
                 back.seek(number)
                 shown.append(np.asarray(back.convert("RGB")))
                 assert back.info["duration"] == 500
-    assert [frame.shape for frame in shown] == [(30, 22, 3)] * 3
+    width = 22 if suffix == ".mp4" else 21  # videos have even sizes
+    assert [frame.shape for frame in shown] == [(30, width, 3)] * 3
     assert shown[0].min() > 250  # transparent parts are white
     assert abs(int(shown[1][4, 10].mean()) - 40) < 12
 
