@@ -34,7 +34,8 @@ class Media:
     `suffixes`: the files that `ganzoo generate -o` may write, the usual one first; `.npz` always works.
     `reads`: the files that `--input` may read, besides `.npy`. `noun` and `nouns` name samples in messages.
     `count`: how many samples a preview needs; 0 means as many as `train.samples`. `most`: how many samples
-    one file may hold; None means any number.
+    one file may hold; None means any number. `others`: `write` takes the argument `others`, the other fields
+    that the generator wrote, sample by sample.
 
     Samples are (n, *field.shape), as floats in the range of the field, as integers (see `as_floats`), or as
     uint8 (n, height, width, channels) from a file exported with `--uint8`.
@@ -46,6 +47,7 @@ class Media:
     nouns: str = "samples"
     count: int = 0
     most: int | None = None
+    others: bool = False
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """The names of the axes of a sample with so many dimensions; () if they have no usual names."""
