@@ -104,3 +104,71 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 def ganzoo_recipes() -> list[RecipeSpec]:
     """Small ones for a CPU, and the published ones."""
     return list(RECIPES)
+
+
+@hookimpl
+def ganzoo_metrics() -> list[MetricSpec]:
+    """Autocorrelation, leverage, tails, cross-correlation, lengths; discriminative and predictive score."""
+    return [
+        MetricSpec(
+            name="acf",
+            summary="L2 distance of the autocorrelations of x, |x| and x^2 over lags up to half the length.",
+            paper=QUANTGAN,
+            factory="ganzoo_series.metrics:acf",
+            needs=("series",),
+            better=dict.fromkeys(("acf_distance", "acf_abs_distance", "acf_square_distance"), "lower"),
+            quick=True,
+        ),
+        MetricSpec(
+            name="leverage",
+            summary="L2 distance of the correlations of returns with later squared returns.",
+            paper=QUANTGAN,
+            factory="ganzoo_series.metrics:leverage",
+            needs=("series",),
+            better={"leverage_distance": "lower"},
+            quick=True,
+        ),
+        MetricSpec(
+            name="tails",
+            summary="Earth mover's distance of values of returns over 5 and 20 steps; skewness, kurtosis.",
+            paper=QUANTGAN,
+            factory="ganzoo_series.metrics:tails",
+            needs=("series",),
+            better=dict.fromkeys(("emd_1", "emd_5", "emd_20", "skew_error", "kurtosis_error"), "lower"),
+            quick=True,
+        ),
+        MetricSpec(
+            name="cross-correlation",
+            summary="Mean absolute error of the correlations between columns.",
+            factory="ganzoo_series.metrics:cross_correlation",
+            needs=("series",),
+            better={"cross_correlation_error": "lower"},
+            quick=True,
+        ),
+        MetricSpec(
+            name="length",
+            summary="Earth mover's distance of the lengths of samples, in time steps.",
+            factory="ganzoo_series.metrics:lengths",
+            needs=("series",),
+            better={"length_distance": "lower"},
+            quick=True,
+        ),
+        MetricSpec(
+            name="discriminative-score",
+            summary="|accuracy - 0.5| of a small GRU that tells generated from real series.",
+            paper=TIMEGAN,
+            factory="ganzoo_series.trained_scores:discriminative",
+            config=TrainedScoreConfig,
+            needs=("series",),
+            better={"discriminative_score": "lower"},
+        ),
+        MetricSpec(
+            name="predictive-score",
+            summary="Error on real series of a small GRU that learned to predict generated ones.",
+            paper=TIMEGAN,
+            factory="ganzoo_series.trained_scores:predictive",
+            config=TrainedScoreConfig,
+            needs=("series",),
+            better={"predictive_score": "lower"},
+        ),
+    ]

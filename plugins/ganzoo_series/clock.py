@@ -126,7 +126,11 @@ def clock_of(times: NDArray[np.float64], column: str, *, dates: bool) -> Clock:
     whole = bool((times % DAY == 0).all())
     if whole and step == DAY and bool(((times // DAY + 3) % 7 < 5).all()) and np.ptp(times) > 10 * DAY:
         return Clock(column=column, unit="weekday", start=start)
-    if whole and 28 * DAY <= step <= 31 * DAY and len(set((times * 1e6).astype("datetime64[us]").tolist())) > 2:
+    if (
+        whole
+        and 28 * DAY <= step <= 31 * DAY
+        and len(set((times * 1e6).astype("datetime64[us]").tolist())) > 2
+    ):
         days = {moment.day for moment in (times * 1e6).astype("datetime64[us]").tolist()}
         if len(days) == 1 or min(days) >= 28:
             return Clock(column=column, unit="month", start=start)

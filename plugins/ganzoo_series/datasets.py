@@ -45,7 +45,7 @@ def _series(argument: str, config: CsvSeriesConfig) -> tuple[ArraySource, ArrayS
         raise DataError(
             "The path does not exist." if argument else "The data set 'series' needs a path.",
             where=f"--data series:{argument}",
-            fix="--data series:PATH, where PATH is a CSV file with a header, a folder of them, or an .npy file",
+            fix="--data series:PATH, where PATH is a CSV file, a folder of them, or an .npy file",
         )
     if path.suffix.lower() == ".npy":
         return _array(path, config)
@@ -65,7 +65,9 @@ def _array(path: Path, config: CsvSeriesConfig) -> tuple[ArraySource, ArraySourc
         )
     values = np.asarray(values if values.ndim == 3 else values[..., None], np.float64)
     if min(values.shape[1:]) < 1 or values.shape[1] < 2 or len(values) < FEWEST:
-        raise DataError(f"At least {FEWEST} samples of 2 time steps are needed.", where=f"{path}: {values.shape}")
+        raise DataError(
+            f"At least {FEWEST} samples of 2 time steps are needed.", where=f"{path}: {values.shape}"
+        )
     if not np.isfinite(values).all():
         at = np.argwhere(~np.isfinite(values))[0].tolist()
         raise DataError("A value is not a finite number.", where=f"{path}, sample, time and channel {at}")
@@ -73,7 +75,9 @@ def _array(path: Path, config: CsvSeriesConfig) -> tuple[ArraySource, ArraySourc
     columns = tuple(f"channel {at}" for at in range(values.shape[2]))
     for at, name in enumerate(columns):
         if np.ptp(values[:count, ..., at]) == 0:
-            raise DataError(f"All values of {name} are the same.", where=str(path), fix="leave the channel out")
+            raise DataError(
+                f"All values of {name} are the same.", where=str(path), fix="leave the channel out"
+            )
     rows = values if config.scale == "minmax" else values[:count]
     scales = tuple(fit_scale(rows[..., at].ravel(), config.scale) for at in range(len(columns)))
     field = Layout(columns=columns, scales=scales, clock=Clock()).field(
@@ -132,12 +136,12 @@ def open_toy_returns_held_out(
 @cache
 def _toy_returns(config: ToyReturnsConfig) -> tuple[ArraySource, ArraySource | None]:
     clock = Clock(column="date", unit="weekday", start=10_959 * DAY)  # 2000-01-03
-    days = np.busday_offset("2000-01-03", np.arange(config.count)).astype("datetime64[s]").astype(np.float64)
+    days = np.busday_offset(np.array(["2000-01-03"], "datetime64[D]"), np.arange(config.count))
     piece = Piece(
         entity="index",
         attributes=(),
         positions=np.arange(config.count, dtype=np.float64),
-        times=days,
+        times=days.astype("datetime64[s]").astype(np.float64),
         values=toy_index(config.count, config.seed)[:, None],
     )
     table = SeriesTable(columns=("index",), attributes=(), pieces=(piece,), clock=clock)
@@ -195,8 +199,8 @@ def toy_charges(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
     """Cars (N,), places (N,), power in kW and charge in % (N, 48, 2) in quarter hours, and lengths (N,).
 
-    Trucks mostly charge in the street, small cars at home. A car takes what it and the place allow, less above
-    80 %, and ends at 99 % or after 12 hours.
+    Trucks mostly charge in the street, small cars at home. A car takes what it and the place allow, less
+    above 80 %, and ends at 99 % or after 12 hours.
     """
     random = _random(seed, spawn_key)
     car = random.choice(3, count, p=[0.5, 0.3, 0.2])

@@ -32,18 +32,18 @@ class Attributes(nn.Module):
 
     def __init__(self, config: DoppelgangerConfig, sizes: tuple[int, ...]) -> None:
         super().__init__()
-        self.sizes = sizes
+        self.sizes = list(sizes)
         self.layers = mlp(config.latent, config.generator_hidden, 3, sum(sizes), norm=True)
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, A)."""
-        return torch.cat([part.softmax(1) for part in self.layers(z).split(self.sizes, 1)], dim=1)
+        return torch.cat([part.softmax(1) for part in torch.split(self.layers(z), self.sizes, 1)], dim=1)
 
     def chosen(self, attributes: Tensor) -> Tensor:
         """The largest of each column as one-hot vectors, without a gradient."""
         parts = [
             (part.argmax(1, keepdim=True) == torch.arange(part.shape[1], device=part.device)).to(part.dtype)
-            for part in attributes.detach().split(self.sizes, 1)
+            for part in torch.split(attributes.detach(), self.sizes, 1)
         ]
         return torch.cat(parts, dim=1)
 
@@ -65,7 +65,7 @@ class Generator(nn.Module):
     def series(self, known: Tensor | None, z_range: Tensor, noise: Tensor, state: Tensor) -> Tensor:
         """Attributes (N, A), noise (N, latent), (N, T / S, latent) and (N, 2, hidden) -> (N, T, C)."""
         about = z_range if known is None else torch.cat([z_range, known], 1)
-        middle, half = self.ranges(about).split(self.signals, 1)
+        middle, half = self.ranges(about).chunk(2, 1)
         if self.bounded:  # all of it within -1..1
             middle = middle.tanh()
             half = half.sigmoid() * (1 - middle.abs())
@@ -124,7 +124,7 @@ class Judge(nn.Module):
 
     def score(self, series: Tensor, attributes: Tensor | None) -> Tensor:
         """(N, T, C), (N, A) -> (N,)."""
-        values, flags = series.split([self.signals, series.shape[2] - self.signals], 2)
+        values, flags = series[..., : self.signals], series[..., self.signals :]
         if self.ends:
             over = (flags.detach() <= 0).to(series.dtype)
             inside = (over.cumsum(1) - over < 0.5).to(series.dtype)

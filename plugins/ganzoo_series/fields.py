@@ -57,7 +57,9 @@ class Layout:
                 ends=bool(facts["ends"]),
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"a series needs the facts columns, scales, clock, start, ends: {error}") from error
+            raise ValueError(
+                f"a series needs the facts columns, scales, clock, start, ends: {error}"
+            ) from error
         channels = len(layout.columns)
         if len(field.shape) != 2 or field.shape[1] != channels + layout.ends or channels < 1:
             raise ValueError("a series has the shape (T, C), and a name for each channel")

@@ -1,4 +1,4 @@
-"""Architecture `rcgan`: an LSTM against an LSTM that scores every time step (Esteban, Hyland, Ratsch 2017)."""
+"""Architecture `rcgan`: an LSTM against an LSTM that scores every time step (Esteban et al. 2017)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Recurrent(nn.Module):
             else:
                 nn.init.zeros_(value)
         with torch.no_grad():  # the forget gate is open at first
-            self.memory.bias_ih_l0[hidden : 2 * hidden] = 1
+            self.memory.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1
         for value in self.output.parameters():
             nn.init.trunc_normal_(value, std=output_std, a=-2 * output_std, b=2 * output_std)
 

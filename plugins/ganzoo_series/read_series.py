@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +19,7 @@ from ganzoo_tables.read_csv import NUMBER, Lines, read_cells
 
 Floats = NDArray[np.float64]
 
-MISSING = ("", "nan", "na", "n/a", "null", "none", "?", "-")
+MISSING = ("", "nan", "nil", "na", "n/a", "null", "none", "?", "-", ".")
 HOLIDAYS = 6.0  # weekdays from one row to the next that are no gap, of days that are all weekdays
 JITTER = 1.5  # the same for other times, in steps
 LARGEST = 1e30
@@ -70,7 +70,9 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
             raise DataError("The folder has no .csv or .csv.gz files.", where=str(path))
         if config.entity:
             raise DataError(
-                "In a folder each file is an entity.", where=f"data.entity={config.entity}", fix="leave it out"
+                "In a folder each file is an entity.",
+                where=f"data.entity={config.entity}",
+                fix="leave it out",
             )
     entities: list[_Rows] = []
     columns: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
         reader = _Reader(file, header, lines, config)
         if columns and reader.columns != columns:
             raise DataError(
-                f"Its columns are {', '.join(reader.columns)}, those of {files[0].name} {', '.join(columns)}.",
+                f"Its columns are {', '.join(reader.columns)}, those before {', '.join(columns)}.",
                 where=str(file),
                 fix=f"name the common ones: {setting('columns', *columns)}",
             )
@@ -250,8 +252,8 @@ def _ordered(rows: _Rows, config: CsvSeriesConfig, notes: list[str]) -> _Rows:
         kept.append(int(at))
     if len(kept) < len(times):
         notes.append(f"{_of(rows)}{len(times) - len(kept):,} rows are there twice: one of each is used")
-    picked = [[items[at] for at in kept] for items in (rows.lines, rows.times, rows.values)]
-    return _Rows(rows.path, rows.name, *picked, attributes=rows.attributes)  # type: ignore[arg-type]
+    lines, values = [rows.lines[at] for at in kept], [rows.values[at] for at in kept]
+    return replace(rows, lines=lines, times=times[kept].tolist(), values=values)
 
 
 def _of(rows: _Rows) -> str:
@@ -279,30 +281,32 @@ def _cut(
         far = (np.diff(positions[kept]) > most) | (np.diff(kept) > 1)
         for at in np.flatnonzero(far):
             before, after = kept[at], kept[at + 1]
-            first, second = (clock.at(times[row]) for row in (before, after))
-            gaps.append((positions[after] - positions[before], f"{first} to {second}"))
-        for part in np.split(kept, np.flatnonzero(far) + 1):
-            if len(part):
-                pieces.append(
-                    Piece(
-                        entity=rows.name,
-                        attributes=rows.attributes,
-                        positions=positions[part],
-                        times=times[part],
-                        values=values[part],
-                    )
-                )
+            text = f"{clock.at(times[before])} to {clock.at(times[after])}"
+            gaps.append((positions[after] - positions[before], text))
+        pieces += [
+            Piece(
+                entity=rows.name,
+                attributes=rows.attributes,
+                positions=positions[part],
+                times=times[part],
+                values=values[part],
+            )
+            for part in np.split(kept, np.flatnonzero(far) + 1)
+            if len(part)
+        ]
     if not pieces:
         raise DataError("No row has all its values.", where=str(entities[0].path))
     if empty:
         notes.append(f"{empty:,} rows with an empty cell are gaps")
     rule = f"more than {most:g} steps"
     longest = [text for _, text in sorted(gaps, reverse=True)[:SHOWN]]
+    first = clock.at(min(piece.times[0] for piece in pieces))
+    last = clock.at(max(piece.times[-1] for piece in pieces))
+    said = f"{rule}; the longest: {', '.join(longest)}" if gaps else f"none of {rule}"
     card = [
-        ("time", f"{clock.column}: {clock.at(min(piece.times[0] for piece in pieces))} to "
-         f"{clock.at(max(piece.times[-1] for piece in pieces))}", f"a step is {clock.describe()}"),
-        ("gaps", f"{len(gaps):,}", f"{rule}; the longest: {', '.join(longest)}" if gaps else f"none of {rule}"),
-    ]  # fmt: skip
+        ("time", f"{clock.column}: {first} to {last}", f"a step is {clock.describe()}"),
+        ("gaps", f"{len(gaps):,}", said),
+    ]
     if len(entities) > 1:
         names = ", ".join(rows.name for rows in entities[:5]) + ", ..." * (len(entities) > 5)
         card.insert(0, ("entities", f"{len(entities):,}", names))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from ganzoo.api import RecipeSpec, both_sides
 
 RCGAN = (
-    "Esteban, Hyland and Ratsch 2017, Real-valued (Medical) Time Series Generation with Recurrent Conditional "
-    "GANs, arXiv:1706.02633"
+    "Esteban, Hyland and Ratsch 2017, Real-valued (Medical) Time Series Generation with Recurrent "
+    "Conditional GANs, arXiv:1706.02633"
 )
 QUANTGAN = (
     "Wiese, Knobloch, Korn and Kretschmer 2020, Quant GANs: deep generation of financial time series, "
     "arXiv:1907.06673"
 )
 DOPPELGANGER = (
-    "Lin, Jain, Wang, Fanti and Sekar 2020, Using GANs for Sharing Networked Time Series Data, arXiv:1909.13403"
+    "Lin, Jain, Wang, Fanti and Sekar 2020, Using GANs for Sharing Networked Time Series Data, "
+    "arXiv:1909.13403"
 )
 
 SMALL_RCGAN = RecipeSpec(
@@ -39,9 +40,9 @@ SMALL_RCGAN = RecipeSpec(
 
 RCGAN_PAPER = RecipeSpec(
     name="rcgan-paper",
-    summary="RCGAN as in the authors' settings for sines: 100 units, 5 noise values a step, SGD 0.1 for D, Adam "
-    "1e-3 for G, 5 steps of D for each of G, batch 28, 100 epochs of 14,000 series. Not reproduced: consecutive "
-    "batches of an epoch for D and G (here independent ones).",
+    summary="RCGAN as in the authors' settings for sines: 100 units, 5 noise values a step, SGD 0.1 for D, "
+    "Adam 1e-3 for G, 5 steps of D for each of G, batch 28, 100 epochs of 14,000 series. Not reproduced: "
+    "consecutive batches of an epoch for D and G (here independent ones).",
     paper=RCGAN,
     architecture="rcgan",
     loss="non-saturating",

@@ -40,11 +40,12 @@ def gaussianise(w: Floats, delta: float) -> Floats:
     """sign(w) sqrt(W(delta w^2) / delta): thinner tails (Goerg 2015, equation 8). The same for delta 0."""
     if delta == 0:
         return w
-    return np.sign(w) * np.sqrt(special.lambertw(delta * w * w).real / delta)
+    found: Floats = np.sign(w) * np.sqrt(special.lambertw(delta * w * w).real / delta)
+    return found
 
 
 def heavy_tailed(u: Floats, delta: float) -> Floats:
-    """u exp(delta u^2 / 2), the inverse of `gaussianise`."""
+    """The inverse of `gaussianise`: u exp(delta u^2 / 2)."""
     return u * np.exp(delta / 2 * u * u)
 
 

@@ -36,7 +36,8 @@ def split(pieces: Sequence[Piece], held_out: float) -> tuple[list[Piece], list[P
     if not held_out:
         return list(pieces), [], np.inf
     moment = float(np.quantile(np.concatenate([piece.times for piece in pieces]), 1 - held_out))
-    before, after = [], []
+    before: list[Piece] = []
+    after: list[Piece] = []
     for piece in pieces:
         at = int(np.searchsorted(piece.times, moment))
         for part, rows in ((before, slice(0, at)), (after, slice(at, None))):
