@@ -172,9 +172,13 @@ class DoppelgangerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedScoreConfig:
-    """Networks that score samples: a GRU of `hidden` units, or 0 for half the columns and at least 8."""
+    """A GRU that scores samples: `hidden` units, or 0 for half the columns and at least 8.
+
+    It is trained for `steps`, but for at most `epochs` of the samples.
+    """
 
     hidden: int = 0
     steps: int = 2_000
+    epochs: int = 50
     batch_size: int = 128
     lr: float = 1e-3

@@ -45,7 +45,7 @@ class Block(nn.Module):
         self.skip = Causal(outputs, outputs, 0)
 
     def forward(self, hidden: Tensor, left: int) -> tuple[Tensor, Tensor]:
-        """(N, T, inputs) -> (N, T - lost, outputs), and the skip connection without its first `left` steps."""
+        """(N, T, inputs) -> (N, T - lost, outputs), and the skip connection from `left` on."""
         added: Tensor = self.layers(hidden) + self.across(hidden[:, self.lost :])
         return added, self.skip(added[:, left:])
 

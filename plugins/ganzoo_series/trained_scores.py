@@ -53,7 +53,7 @@ def discriminative(config: TrainedScoreConfig) -> Metric:
             reader = Reader(real.shape[2], config.hidden)
             half = config.batch_size
             aims = torch.cat([torch.ones(half), torch.zeros(half)])
-            for optimiser in _steps(reader, config):
+            for optimiser in _steps(reader, config, len(train_real)):
                 batch = torch.cat([_draw(part, half, random) for part in (train_real, train_fake)])
                 logits = reader(batch)[:, -1, 0]
                 _step(optimiser, functional.binary_cross_entropy_with_logits(logits, aims))
@@ -86,7 +86,7 @@ def predictive(config: TrainedScoreConfig) -> Metric:
                 error: Tensor = (predicted - batch[:, 1:, target]).abs().mean()
                 return error
 
-            for optimiser in _steps(reader, config):
+            for optimiser in _steps(reader, config, len(fake)):
                 _step(optimiser, errors(_draw(fake, config.batch_size, random)))
             with torch.no_grad():
                 return {"predictive_score": float(errors(torch.from_numpy(real)))}
@@ -124,10 +124,10 @@ def _seeded(random: np.random.Generator) -> Iterator[None]:
         yield
 
 
-def _steps(reader: Reader, config: TrainedScoreConfig) -> Iterator[torch.optim.Optimizer]:
-    """The optimiser, once for each step."""
+def _steps(reader: Reader, config: TrainedScoreConfig, count: int) -> Iterator[torch.optim.Optimizer]:
+    """The optimiser, once for each step with this many training samples."""
     optimiser = torch.optim.Adam(reader.parameters(), config.lr)
-    for _ in range(config.steps):
+    for _ in range(min(config.steps, -(-config.epochs * count // config.batch_size))):
         yield optimiser
 
 
