@@ -2,10 +2,10 @@
 
     python -m benchmarks.series BUNDLE FILE.csv --column Close --paths 128 --length 4000
 
-Prints the distances as JSON: `generated` against the whole real series, and `floor`, the first half of the
-real series against the second one. Autocorrelations of x, |x| and x^2 and the leverage effect are L2 distances
-over 250 lags, those of generated series averaged over the paths before. `emd_K` are earth mover's distances of
-returns over K steps, in real standard deviations. Nothing here is trained.
+Prints distances as JSON: `generated` against the whole real series, and `floor`, the first half of the real
+series against the second one. Autocorrelations of x, |x| and x^2 and the leverage effect are compared by the
+L2 distance over 250 lags, after a mean over the generated paths. `emd_K` are earth mover's distances of returns
+over K steps, in real standard deviations.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 import ganzoo
 from ganzoo_series.config import CsvSeriesConfig
@@ -23,7 +24,6 @@ from ganzoo_series.media import SeriesMedia
 from ganzoo_series.metrics import Series, autocorrelation, earth_mover, leverage_effect, sums
 from ganzoo_series.read_series import read_series
 from ganzoo_series.transform import log_returns
-from scipy import stats
 
 Floats = NDArray[np.float64]
 

@@ -259,7 +259,7 @@ LATER: dict[str, dict[str, Any]] = {
         "discriminator.lr": 1e-4,
         "terms": [],
     },
-    # Lin et al. 2020, appendix B; fjxmlzn/DoppelGANger: 400 epochs, here of the 5,000 samples of toy-charging.
+    # Lin et al. 2020, appendix B; fjxmlzn/DoppelGANger: 400 epochs, here of 5,000 samples.
     "doppelganger-paper": {
         "loss.name": "wgan-gp",
         "train.images": 400 * 5_000,

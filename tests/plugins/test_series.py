@@ -373,7 +373,7 @@ def test_longer_series_than_those_of_training_are_written(tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", ["", "series,step,sine\n", "a,b\n1,2\n", "series,step,sine\n0,0,x\n"])
 def test_a_table_that_is_no_series_is_a_value_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.csv").write_text(content)
-    with pytest.raises(ValueError, match="columns|could not convert"):
+    with pytest.raises(ValueError, match=r"columns|could not convert"):
         SeriesMedia().read(open_sines().fields[0], tmp_path / "a.csv", {})
 
 
@@ -392,7 +392,7 @@ def test_previews_show_real_samples_beside_generated_ones_on_one_scale() -> None
 def test_facts_that_are_wrong_are_refused() -> None:
     good = open_sines().fields[0]
     for change in ({"scales": []}, {"columns": ["a", "b"]}, {"clock": {"unit": "moon"}}, {"start": [1, 2]}):
-        with pytest.raises(ValueError, match="a series|clock"):
+        with pytest.raises(ValueError, match=r"a series|clock"):
             SeriesMedia().check(replace(good, facts={**good.facts, **change}))
     with pytest.raises(ValueError, match="facts"):
         SeriesMedia().check(replace(good, facts={}))
