@@ -4,14 +4,15 @@
 
 Prints distances as JSON: `generated` against the whole real series, and `floor`, the first half of the real
 series against the second one. Autocorrelations of x, |x| and x^2 and the leverage effect are compared by the
-L2 distance over 250 lags, after a mean over the generated paths. `emd_K` are earth mover's distances of returns
-over K steps, in real standard deviations.
+L2 distance over 250 lags, after a mean over the generated paths. `emd_K` are earth mover's distances of
+returns over K steps, in real standard deviations.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,11 @@ def main() -> None:
 def distances(paths: Floats, real: Floats) -> dict[str, float]:
     """Distances of paths (N, T) from one real series (n,)."""
     found = {}
-    changes = {"acf": lambda x: x, "acf_abs": np.abs, "acf_square": np.square}
+    changes: dict[str, Callable[[Floats], Floats]] = {
+        "acf": lambda x: x,
+        "acf_abs": np.abs,
+        "acf_square": np.square,
+    }
     for name, change in changes.items():
         curves = [
             np.mean([autocorrelation(_one(change(path - path.mean())), LAGS)[:, 0] for path in item], axis=0)

@@ -108,49 +108,35 @@ def ganzoo_recipes() -> list[RecipeSpec]:
 
 @hookimpl
 def ganzoo_metrics() -> list[MetricSpec]:
-    """Autocorrelation, leverage, tails, cross-correlation, lengths; discriminative and predictive score."""
+    """`correlations`, `distributions`, `discriminative-score`, `predictive-score`."""
     return [
         MetricSpec(
-            name="acf",
-            summary="L2 distance of the autocorrelations of x, |x| and x^2 over lags up to half the length.",
+            name="correlations",
+            summary="Distances of autocorrelations and leverage effects, error of correlations of columns.",
             paper=QUANTGAN,
-            factory="ganzoo_series.metrics:acf",
+            factory="ganzoo_series.metrics:correlations",
             needs=("series",),
-            better=dict.fromkeys(("acf_distance", "acf_abs_distance", "acf_square_distance"), "lower"),
+            better=dict.fromkeys(
+                (
+                    "acf_distance",
+                    "acf_abs_distance",
+                    "acf_square_distance",
+                    "leverage_distance",
+                    "cross_correlation_error",
+                ),
+                "lower",
+            ),
             quick=True,
         ),
         MetricSpec(
-            name="leverage",
-            summary="L2 distance of the correlations of returns with later squared returns.",
+            name="distributions",
+            summary="Earth mover's distances of values, summed returns and lengths; skewness, kurtosis.",
             paper=QUANTGAN,
-            factory="ganzoo_series.metrics:leverage",
+            factory="ganzoo_series.metrics:distributions",
             needs=("series",),
-            better={"leverage_distance": "lower"},
-            quick=True,
-        ),
-        MetricSpec(
-            name="tails",
-            summary="Earth mover's distance of values of returns over 5 and 20 steps; skewness, kurtosis.",
-            paper=QUANTGAN,
-            factory="ganzoo_series.metrics:tails",
-            needs=("series",),
-            better=dict.fromkeys(("emd_1", "emd_5", "emd_20", "skew_error", "kurtosis_error"), "lower"),
-            quick=True,
-        ),
-        MetricSpec(
-            name="cross-correlation",
-            summary="Mean absolute error of the correlations between columns.",
-            factory="ganzoo_series.metrics:cross_correlation",
-            needs=("series",),
-            better={"cross_correlation_error": "lower"},
-            quick=True,
-        ),
-        MetricSpec(
-            name="length",
-            summary="Earth mover's distance of the lengths of samples, in time steps.",
-            factory="ganzoo_series.metrics:lengths",
-            needs=("series",),
-            better={"length_distance": "lower"},
+            better=dict.fromkeys(
+                ("emd_1", "emd_5", "emd_20", "skew_error", "kurtosis_error", "length_distance"), "lower"
+            ),
             quick=True,
         ),
         MetricSpec(

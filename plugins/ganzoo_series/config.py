@@ -43,7 +43,8 @@ class CsvSeriesConfig(WindowConfig):
     the rows of each name are a series of their own. `columns` are the columns to learn (by default all that
     remain), `leave_out` those to ignore, `attributes` columns with one value for each entity, which become
     the field `attributes`. `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where
-    all days are weekdays. `missing`: rows with an empty cell are an error, or a gap.
+    all days are weekdays. `missing`: rows with an empty cell are an error, or are
+    left out.
     """
 
     separator: str = ","
@@ -54,7 +55,7 @@ class CsvSeriesConfig(WindowConfig):
     leave_out: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     gap: float = 0.0
-    missing: Literal["error", "gap"] = "error"
+    missing: Literal["error", "skip"] = "error"
 
     def __post_init__(self) -> None:
         super().__post_init__()

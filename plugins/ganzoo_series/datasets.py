@@ -140,7 +140,6 @@ def _toy_returns(config: ToyReturnsConfig) -> tuple[ArraySource, ArraySource | N
     piece = Piece(
         entity="index",
         attributes=(),
-        positions=np.arange(config.count, dtype=np.float64),
         times=days.astype("datetime64[s]").astype(np.float64),
         values=toy_index(config.count, config.seed)[:, None],
     )

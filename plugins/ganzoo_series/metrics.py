@@ -7,7 +7,6 @@ the same sample. Steps after the end of a sample do not count.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +48,9 @@ def series_of(samples: Samples, layout: Layout) -> Series:
     return Series(values[..., : len(layout.columns)], inside)
 
 
-def _both(comparison: Comparison) -> tuple[Series, Series, Layout]:
+def _both(comparison: Comparison) -> tuple[Series, Series]:
     layout = Layout.of(comparison.field)
-    return series_of(comparison.fake, layout), series_of(comparison.real, layout), layout
+    return series_of(comparison.fake, layout), series_of(comparison.real, layout)
 
 
 def lagged(first: Floats, second: Floats, inside: NDArray[np.bool_], lags: int) -> Floats:
@@ -86,8 +85,12 @@ def _distance(first: Floats, second: Floats) -> float:
     return float(np.linalg.norm(first - second, axis=0).mean())
 
 
-def acf(config: None) -> Metric:
-    """Factory: L2 distance of the autocorrelations of x, and of |x| and x^2 (x without its mean)."""
+def correlations(config: None) -> Metric:
+    """Factory: L2 distances over lags of the autocorrelations of x, |x| and x^2 (x without its mean).
+
+    For log returns also that of the leverage effects; for several columns `cross_correlation_error`, the mean
+    absolute error of the correlations between columns at the same time.
+    """
     changes: dict[str, Callable[[Floats], Floats]] = {
         "acf_distance": lambda x: x,
         "acf_abs_distance": np.abs,
@@ -95,32 +98,28 @@ def acf(config: None) -> Metric:
     }
 
     def score(comparison: Comparison) -> dict[str, float]:
-        fake, real, _ = _both(comparison)
-        lags = _lags(real)
-        return {
-            name: _distance(
-                *(
-                    autocorrelation(item._replace(values=change(item.values - item.pooled().mean(0))), lags)
-                    for item in (fake, real)
-                )
-            )
-            for name, change in changes.items()
-        }
+        both = _both(comparison)
+        layout, lags = Layout.of(comparison.field), _lags(both[1])
+        scores = {}
+        for name, change in changes.items():
+            changed = [item._replace(values=change(item.values - item.pooled().mean(0))) for item in both]
+            scores[name] = _distance(*(autocorrelation(item, lags) for item in changed))
+        if layout.start:
+            scores["leverage_distance"] = _distance(*(leverage_effect(item, lags) for item in both))
+        if len(layout.columns) > 1:
+            fake, real = map(_between_columns, both)
+            scores["cross_correlation_error"] = float(np.abs(fake - real).mean())
+        return scores
 
     return score
 
 
-def leverage(config: None) -> Metric:
-    """Factory: L2 distance of the leverage effects; only for log returns."""
-
-    def score(comparison: Comparison) -> dict[str, float]:
-        fake, real, layout = _both(comparison)
-        if not layout.start:
-            return {}
-        lags = _lags(real)
-        return {"leverage_distance": _distance(leverage_effect(fake, lags), leverage_effect(real, lags))}
-
-    return score
+def _between_columns(series: Series) -> Floats:
+    """Correlations of all pairs of columns; 0 for a column that is constant."""
+    rows = series.standard()[series.inside]
+    above = np.triu_indices(rows.shape[1], 1)
+    found: Floats = (rows.T @ rows / len(rows))[above]
+    return found
 
 
 def sums(series: Series, steps: int) -> Floats:
@@ -129,21 +128,26 @@ def sums(series: Series, steps: int) -> Floats:
     return (total[:, steps:] - total[:, :-steps])[series.inside[:, steps - 1 :]]
 
 
-def tails(config: None) -> Metric:
+def distributions(config: None) -> Metric:
     """Factory: earth mover's distances of values (of returns also summed), errors of skewness and kurtosis.
 
-    Distances are divided by the real standard deviation. All are means over columns.
+    Distances are divided by the real standard deviation. All are means over columns. For samples that end,
+    `length_distance` is the earth mover's distance of their lengths in time steps.
     """
 
     def score(comparison: Comparison) -> dict[str, float]:
-        fake, real, layout = _both(comparison)
-        scores = {}
+        fake, real = _both(comparison)
+        layout, scores = Layout.of(comparison.field), {}
         for steps in SUMS if layout.start else SUMS[:1]:
             if steps <= real.values.shape[1]:
                 scores[f"emd_{steps}"] = earth_mover(sums(fake, steps), sums(real, steps))
-        for name, moment in (("skew_error", stats.skew), ("kurtosis_error", stats.kurtosis)):
-            found = [moment(item.pooled() + 0.0, axis=0) for item in (fake, real)]
-            scores[name] = float(np.abs(np.nan_to_num(found[0]) - np.nan_to_num(found[1])).mean())
+        for name, power in (("skew_error", 3), ("kurtosis_error", 4)):
+            found = [(item.standard()[item.inside] ** power).mean(0) for item in (fake, real)]
+            scores[name] = float(np.abs(found[0] - found[1]).mean())
+        if layout.ends:
+            scores["length_distance"] = float(
+                stats.wasserstein_distance(fake.inside.sum(1), real.inside.sum(1))
+            )
         return scores
 
     return score
@@ -156,33 +160,3 @@ def earth_mover(fake: Floats, real: Floats) -> float:
         stats.wasserstein_distance(fake[:, at], real[:, at]) / (real[:, at].std() + TINY) for at in columns
     ]
     return float(np.mean(found))
-
-
-def cross_correlation(config: None) -> Metric:
-    """Factory: mean absolute error of the correlations between columns at the same time."""
-
-    def score(comparison: Comparison) -> dict[str, float]:
-        fake, real, layout = _both(comparison)
-        pairs = list(combinations(range(len(layout.columns)), 2))
-        if not pairs:
-            return {}
-        found = []
-        for item in (fake, real):
-            scaled = item.standard()[item.inside]
-            found.append([float((scaled[:, a] * scaled[:, b]).mean()) for a, b in pairs])
-        return {"cross_correlation_error": float(np.abs(np.subtract(found[0], found[1])).mean())}
-
-    return score
-
-
-def lengths(config: None) -> Metric:
-    """Factory: earth mover's distance of the lengths of samples, in time steps; only where they differ."""
-
-    def score(comparison: Comparison) -> dict[str, float]:
-        fake, real, layout = _both(comparison)
-        if not layout.ends:
-            return {}
-        counts = [item.inside.sum(1) for item in (fake, real)]
-        return {"length_distance": float(stats.wasserstein_distance(*counts))}
-
-    return score

@@ -28,11 +28,10 @@ SHOWN = 3  # gaps that are named
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Rows of one entity without a gap: positions (n,) in steps, times (n,), values (n, C)."""
+    """Rows of one entity without a gap: times (n,), values (n, C)."""
 
     entity: str
     attributes: tuple[str, ...]
-    positions: Floats
     times: Floats
     values: Floats
 
@@ -192,13 +191,13 @@ class _Reader:
         return list(found.values())
 
     def _numbers(self, name: str) -> list[float]:
-        """The numbers of a column; NaN for missing ones, where these are gaps."""
+        """The numbers of a column; NaN for missing ones, whose rows are left out."""
         numbers = []
         cells = self.cells(name)
         for (line, _), cell in zip(self.lines, cells, strict=True):
             if NUMBER.fullmatch(cell) and abs(float(cell)) < LARGEST:
                 numbers.append(float(cell))
-            elif cell.lower() in MISSING and self.config.missing == "gap":
+            elif cell.lower() in MISSING and self.config.missing == "skip":
                 numbers.append(float("nan"))
             else:
                 self._refuse_number(name, cell, cells, line)
@@ -209,7 +208,7 @@ class _Reader:
         if cell.lower() in MISSING:
             self.refuse(
                 "A cell is empty." if not cell else f"'{cell}' is not a number.",
-                f"fill it in; or treat such rows as gaps: --set data.missing=gap; or {leave_out}",
+                f"fill it in; or leave such rows out: --set data.missing=skip; or {leave_out}",
                 line=line,
                 column=name,
             )
@@ -278,7 +277,7 @@ def _cut(
         there = ~np.isnan(values).any(axis=1)
         empty += int((~there).sum())
         kept = np.flatnonzero(there)
-        far = (np.diff(positions[kept]) > most) | (np.diff(kept) > 1)
+        far = np.diff(positions[kept]) > most
         for at in np.flatnonzero(far):
             before, after = kept[at], kept[at + 1]
             text = f"{clock.at(times[before])} to {clock.at(times[after])}"
@@ -287,7 +286,6 @@ def _cut(
             Piece(
                 entity=rows.name,
                 attributes=rows.attributes,
-                positions=positions[part],
                 times=times[part],
                 values=values[part],
             )
@@ -297,7 +295,7 @@ def _cut(
     if not pieces:
         raise DataError("No row has all its values.", where=str(entities[0].path))
     if empty:
-        notes.append(f"{empty:,} rows with an empty cell are gaps")
+        notes.append(f"{empty:,} rows with an empty cell are left out")
     rule = f"more than {most:g} steps"
     longest = [text for _, text in sorted(gaps, reverse=True)[:SHOWN]]
     first = clock.at(min(piece.times[0] for piece in pieces))

@@ -42,14 +42,7 @@ def split(pieces: Sequence[Piece], held_out: float) -> tuple[list[Piece], list[P
         at = int(np.searchsorted(piece.times, moment))
         for part, rows in ((before, slice(0, at)), (after, slice(at, None))):
             if len(piece.times[rows]):
-                part.append(
-                    replace(
-                        piece,
-                        positions=piece.positions[rows],
-                        times=piece.times[rows],
-                        values=piece.values[rows],
-                    )
-                )
+                part.append(replace(piece, times=piece.times[rows], values=piece.values[rows]))
     return before, after, moment
 
 

@@ -220,13 +220,13 @@ def test_a_cell_that_is_no_number_names_line_and_column(tmp_path: Path, cell: st
     assert "column 'x'" in text
 
 
-def test_missing_cells_are_gaps_where_the_user_says_so(tmp_path: Path) -> None:
+def test_rows_with_missing_cells_are_left_out_where_the_user_says_so(tmp_path: Path) -> None:
     values = [str(at) for at in range(40)]
     values[20] = ""
     path = write(tmp_path / "a.csv", "time,x", days(40), values)
-    source = open_series(str(path), replace(SHORT, held_out=0.0, missing="gap"))
+    source = open_series(str(path), replace(SHORT, held_out=0.0, missing="skip"))
     assert len(source.arrays["series"]) == 17 + 16
-    assert "1 rows with an empty cell are gaps" in source.notes
+    assert "1 rows with an empty cell are left out" in source.notes
 
 
 def test_leading_zeros_are_numbers_as_in_tables(tmp_path: Path) -> None:

@@ -204,7 +204,9 @@ def test_returns_train_resume_export_and_come_back_as_prices_of_any_length(tmp_p
     assert float(rows[0]["close"]) == pytest.approx(walk(300)[-1], rel=1e-6)
     assert rows[0]["Date"] == days(300)[-1]
     assert min(float(row["close"]) for row in rows) > 0
-    scores = ganzoo("evaluate", run, "--n", "40", "--metric", "acf", "--metric", "tails", "--json").document
+    scores = ganzoo(
+        "evaluate", run, "--n", "40", "--metric", "correlations", "--metric", "distributions", "--json"
+    ).document
     assert scores["scores"]["emd_1"] > 0
     assert scores["reference"]["real"]["emd_1"] >= 0
 
