@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class SeriesMedia(Media):
         write_bytes(path, text.getvalue().encode())
         return [path]
 
-    def read(self, field: Field, path: Path, options: Any) -> NDArray[Any]:
+    def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> NDArray[Any]:
         """The series of a file that `write` made; shorter ones are filled up if the data has ends."""
         layout = Layout.of(field)
         with path.open(encoding="utf-8", newline="") as file:

@@ -41,7 +41,7 @@ class Series(NamedTuple):
         return scaled * self.inside[..., None]
 
 
-def series_of(samples: Samples, layout: Layout) -> Series:
+def _series(samples: Samples, layout: Layout) -> Series:
     """The samples as numbers, without the channel of their end."""
     values = np.asarray(samples.values, np.float64)
     inside = np.arange(values.shape[1]) < layout.lengths(values)[:, None]
@@ -50,7 +50,7 @@ def series_of(samples: Samples, layout: Layout) -> Series:
 
 def _both(comparison: Comparison) -> tuple[Series, Series]:
     layout = Layout.of(comparison.field)
-    return series_of(comparison.fake, layout), series_of(comparison.real, layout)
+    return _series(comparison.fake, layout), _series(comparison.real, layout)
 
 
 def lagged(first: Floats, second: Floats, inside: NDArray[np.bool_], lags: int) -> Floats:
