@@ -27,7 +27,7 @@ SMALL_RCGAN = RecipeSpec(
     data="sines",
     suits="ganzoo_series.rules:suits_rcgan",
     settings={
-        "train.images": 640_000,
+        "train.images": 256_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         "generator.lr": 1e-3,
