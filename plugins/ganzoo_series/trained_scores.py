@@ -48,7 +48,8 @@ def discriminative(config: TrainedScoreConfig) -> Metric:
     def score(comparison: Comparison) -> dict[str, float]:
         fake, real = _scaled(comparison, standard=True)
         random = comparison.random
-        (train_fake, test_fake), (train_real, test_real) = (_split(item, random) for item in (fake, real))
+        seed = int(random.integers(2**63))  # one order for both: equal sets have exactly the score 0
+        (train_fake, test_fake), (train_real, test_real) = (_split(item, seed) for item in (fake, real))
         with _seeded(random):
             reader = Reader(real.shape[2], config.hidden)
             half = config.batch_size
@@ -106,8 +107,8 @@ def _scaled(comparison: Comparison, *, standard: bool) -> tuple[Array, Array]:
     return first, second
 
 
-def _split(samples: Array, random: np.random.Generator) -> tuple[Array, Array]:
-    order = random.permutation(len(samples))
+def _split(samples: Array, seed: int) -> tuple[Array, Array]:
+    order = np.random.default_rng(seed).permutation(len(samples))
     count = max(round(TEST * len(samples)), 1)
     return samples[order[count:]], samples[order[:count]]
 

@@ -391,7 +391,10 @@ def test_previews_show_real_samples_beside_generated_ones_on_one_scale() -> None
 
 def test_facts_that_are_wrong_are_refused() -> None:
     good = open_sines().fields[0]
-    for change in ({"scales": []}, {"columns": ["a", "b"]}, {"clock": {"unit": "moon"}}, {"start": [1, 2]}):
+    changes: list[dict[str, object]] = [
+        {"scales": []}, {"columns": ["a", "b"]}, {"clock": {"unit": "moon"}}, {"start": [1, 2]}
+    ]  # fmt: skip
+    for change in changes:
         with pytest.raises(ValueError, match=r"a series|clock"):
             SeriesMedia().check(replace(good, facts={**good.facts, **change}))
     with pytest.raises(ValueError, match="facts"):

@@ -161,6 +161,7 @@ def test_the_discriminative_score_separates_and_does_not_separate() -> None:
     real = noise(400, 12)
     score = trained_scores.discriminative(QUICK)
     assert score(compared(noise(400, 12, 1, 9), real))["discriminative_score"] < 0.15
+    assert score(compared(real, real))["discriminative_score"] == 0
     assert score(compared(np.cumsum(real, 1), real))["discriminative_score"] > 0.35
 
 
