@@ -42,7 +42,7 @@ class CsvSeriesConfig(WindowConfig):
     `time_format` as for Python's `strptime`, where the dates are no ISO 8601. `entity` is a column of names:
     the rows of each name are a series of their own. `columns` are the columns to learn (by default all that
     remain), `leave_out` those to ignore, `attributes` columns with one value for each entity, which become
-    the field `attributes`. `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where
+    the field `attributes`. `label` is such a column, too, often that of `entity`: its values are classes. `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where
     all days are weekdays. `missing`: rows with an empty cell are an error, or are
     left out.
     """
@@ -54,6 +54,7 @@ class CsvSeriesConfig(WindowConfig):
     columns: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
+    label: str = ""
     gap: float = 0.0
     missing: Literal["error", "skip"] = "error"
 
@@ -61,10 +62,17 @@ class CsvSeriesConfig(WindowConfig):
         super().__post_init__()
         if len(self.separator) != 1 or self.separator in '"\r\n':
             raise ValueError("separator must be one character, and no quote or line end")
+        if self.label in self.attributes:
+            raise ValueError(f"'{self.label}' is both the label and an attribute")
         if self.gap < 0:
             raise ValueError("gap must be above 0 time steps, or 0 for the usual one")
         if both := set(self.columns) & set(self.leave_out):
             raise ValueError(f"'{min(both)}' is among both columns and leave_out")
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The columns with one value for each entity; the label is the last."""
+        return (*self.attributes, *([self.label] if self.label else []))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,12 +38,16 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesTable:
-    """All pieces, in the order of the files and entities; `columns` name the values."""
+    """All pieces, in the order of the files and entities; `columns` name the values.
+
+    With `labelled`, each piece has one attribute more than `attributes` names: its label.
+    """
 
     columns: tuple[str, ...]
     attributes: tuple[str, ...]
     pieces: tuple[Piece, ...]
     clock: Clock
+    labelled: bool = False
     notes: tuple[str, ...] = ()
     card: tuple[tuple[str, str, str], ...] = ()
 
@@ -106,7 +110,7 @@ class _Reader:
                 "write a name for each column into the first line",
                 line=1,
             )
-        named = (config.time, config.entity, *config.columns, *config.leave_out, *config.attributes)
+        named = (config.time, config.entity, *config.columns, *config.leave_out, *config.about)
         for name in named:
             if name and name not in header:
                 self.refuse(f"There is no column '{name}'.", f"one of {', '.join(header)}", line=1)
@@ -118,7 +122,7 @@ class _Reader:
         self.dates = False
         self.times: list[float] = []
         self.time = self._time()
-        used = {self.time, config.entity, *config.leave_out, *config.attributes}
+        used = {self.time, config.entity, *config.leave_out, *config.about}
         self.columns = tuple(config.columns or (name for name in header if name not in used))
         if not self.columns:
             self.refuse("No column is left to learn.", "leave out fewer columns")
@@ -133,7 +137,7 @@ class _Reader:
 
     def _time(self) -> str:
         """The column of times, whose values it reads; empty if there is none."""
-        taken = {self.config.entity, *self.config.columns, *self.config.leave_out, *self.config.attributes}
+        taken = {self.config.entity, *self.config.columns, *self.config.leave_out, *self.config.about}
         candidates = [self.config.time] if self.config.time else [n for n in self.header if n not in taken]
         for name in candidates:
             cells = self.cells(name)
@@ -174,7 +178,7 @@ class _Reader:
         columns = [self._numbers(name) for name in self.columns]
         values = [list(row) for row in zip(*columns, strict=True)]
         names = self.cells(self.config.entity) if self.config.entity else [_stem(self.path)] * len(values)
-        about = [self.cells(name) for name in self.config.attributes]
+        about = [self.cells(name) for name in self.config.about]
         found: dict[str, _Rows] = {}
         for at, ((line, _), name) in enumerate(zip(self.lines, names, strict=True)):
             attributes = tuple(cells[at] for cells in about)
@@ -311,6 +315,7 @@ def _cut(
     return SeriesTable(
         columns=columns,
         attributes=config.attributes,
+        labelled=bool(config.label),
         pieces=tuple(pieces),
         clock=clock,
         notes=tuple(notes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -61,8 +62,8 @@ def sources(
     made = [_part(pieces, scales, config) for pieces in (before, after)]
     if len(made[0].samples) < FEWEST:
         _refuse_few(made[0], before, config, where)
-    attributes = _attributes(table) if table.attributes else None
-    fields = (field,) if attributes is None else (field, attributes)
+    about = _about(table)
+    fields = (field, *about)
     unit = "log return" if config.returns else "value"
     card = [
         *table.card,
@@ -77,7 +78,7 @@ def sources(
             fields=fields,
             arrays={
                 "series": part.samples,
-                **({} if attributes is None else {"attributes": _one_hot(attributes, part.attributes)}),
+                **{item.name: _encoded(item, part.attributes) for item in about},
             },
             identity=f"{name}: {len(part.samples)} {what}windows of {config.length} steps",
             notes=table.notes,
@@ -179,12 +180,21 @@ def _with_ends(seen: NDArray[np.float32], length: int, stride: int) -> NDArray[n
     return made
 
 
-def _attributes(table: SeriesTable) -> Field:
-    columns = tuple(
-        Column(name=name, values=tuple(sorted({piece.attributes[at] for piece in table.pieces})))
-        for at, name in enumerate(table.attributes)
-    )
-    return attributes_field(columns)
+def _about(table: SeriesTable) -> list[Field]:
+    """The fields `attributes` and `label`, as far as there are any."""
+    fields = []
+    if table.attributes:
+        columns = tuple(
+            Column(name=name, values=_values(table, at)) for at, name in enumerate(table.attributes)
+        )
+        fields.append(attributes_field(columns))
+    if table.labelled:
+        fields.append(Field(name="label", dtype="int64", classes=_values(table, -1)))
+    return fields
+
+
+def _values(table: SeriesTable, at: int) -> tuple[str, ...]:
+    return tuple(sorted({piece.attributes[at] for piece in table.pieces}))
 
 
 def attributes_field(columns: tuple[Column, ...]) -> Field:
@@ -195,7 +205,10 @@ def attributes_field(columns: tuple[Column, ...]) -> Field:
     )
 
 
-def _one_hot(field: Field, attributes: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
+def _encoded(field: Field, attributes: Sequence[tuple[str, ...]]) -> NDArray[Any]:
+    """Classes (N,) of a label, the last attribute; or one-hot vectors (N, A)."""
+    if field.classes:
+        return np.array([field.classes.index(row[-1]) for row in attributes], np.int64)
     rows = np.zeros((len(attributes), *field.shape), np.float32)
     start = 0
     for at, column in enumerate(field.columns):

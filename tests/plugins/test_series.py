@@ -316,6 +316,18 @@ def test_attributes_belong_to_entities_and_samples_may_end(tmp_path: Path) -> No
     assert "The attributes of 'c'" in refusal(changed, config)
 
 
+def test_a_label_names_the_class_of_each_window(tmp_path: Path) -> None:
+    columns = (["b", "a"] * 30, [day for day in days(30) for _ in range(2)], range(60))
+    path = write(tmp_path / "a.csv", "name,time,x", *columns)
+    config = replace(SHORT, entity="name", label="name", held_out=0.0)
+    source = open_series(str(path), config)
+    assert source.fields[1].classes == ("a", "b")
+    even = np.rint(values_of(source)[:, 0, 0]) % 2 == 0
+    assert np.array_equal(source.arrays["label"], even.astype(int))
+    with pytest.raises(ValueError, match="both the label and an attribute"):
+        replace(config, attributes=("name",))
+
+
 # --- written series -----------------------------------------------------------------------------
 
 

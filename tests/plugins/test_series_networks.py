@@ -225,15 +225,17 @@ def test_series_with_attributes_and_ends_are_generated_as_one_table(tmp_path: Pa
     assert max(float(row["power (kW)"]) for row in rows) <= 50
 
 
-def test_rcgan_reads_labels_of_other_data_and_any_length(tmp_path: Path) -> None:
+def test_rcgan_generates_series_of_a_class_at_any_length(tmp_path: Path) -> None:
     run, bundle = tmp_path / "run", tmp_path / "bundle"
+    rows = (["low", "high"] * 60, [day for day in days(60) for _ in range(2)], walk(120))
+    path = write(tmp_path / "a.csv", "name,day,x", *rows)
     done = ganzoo(
-        "train", "rcgan", "--images", "64", "--run-dir", run, "--set", "data.count=200", "--set",
-        "architecture.generator_hidden=8",
+        "train", "rcgan", "--data", f"series:{path}", "--images", "64", "--run-dir", run, "--set",
+        "data.entity=name", "--set", "data.label=name", "--set", "architecture.generator_hidden=8",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert ganzoo("export", run, "-o", bundle).code == 0
-    assert len(generated(tmp_path, bundle, "--length", "75")) == 3 * 75
+    assert len(generated(tmp_path, bundle, "--length", "75", "--label", "high")) == 3 * 75
 
 
 def test_bad_files_end_the_command_with_the_code_of_data(tmp_path: Path) -> None:
