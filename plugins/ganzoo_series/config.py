@@ -41,10 +41,10 @@ class CsvSeriesConfig(WindowConfig):
     `separator` separates the cells. `time` is the column of times, by default the first that holds dates;
     `time_format` as for Python's `strptime`, where the dates are no ISO 8601. `entity` is a column of names:
     the rows of each name are a series of their own. `columns` are the columns to learn (by default all that
-    remain), `leave_out` those to ignore, `attributes` columns with one value for each entity, which become
-    the field `attributes`. `label` is such a column, too, often that of `entity`: its values are classes. `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where
-    all days are weekdays. `missing`: rows with an empty cell are an error, or are
-    left out.
+    remain), `leave_out` those to ignore. `attributes` are columns with one value for each entity, which become
+    the field `attributes`; `label` is such a column, too, often that of `entity`, whose values are classes.
+    `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where all days are weekdays.
+    `missing`: rows with an empty cell are an error, or are left out.
     """
 
     separator: str = ","
