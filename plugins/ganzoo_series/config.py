@@ -10,8 +10,8 @@ from typing import Literal
 class WindowConfig:
     """How long series become samples.
 
-    `length`: time steps of a sample. `stride`: steps from one window to the next; 0 is 1 for the training
-    part, and `length` with `variable`. `held_out`: the share of the time, at the end, that is held out.
+    `length`: time steps of a sample. `stride`: steps from one window to the next; 0 is 1, and with
+    `variable` the length. `held_out`: the share of the time, at the end, that is held out.
     `scale`: `minmax` maps each column onto -1..1, `standard` gives it mean 0 and deviation 1, `gauss` also
     removes heavy tails by Lambert's W. `returns`: networks see log returns ln(p_t / p_(t-1)) in place of
     values above 0. `variable`: pieces shorter than `length` are kept, and the last channel says where a
@@ -41,7 +41,7 @@ class CsvSeriesConfig(WindowConfig):
     `separator` separates the cells. `time` is the column of times, by default the first that holds dates;
     `time_format` as for Python's `strptime`, where the dates are no ISO 8601. `entity` is a column of names:
     the rows of each name are a series of their own. `columns` are the columns to learn (by default all that
-    remain), `leave_out` those to ignore. `attributes` are columns with one value for each entity, which become
+    remain), `leave_out` those to ignore. `attributes` are columns with one value for each entity; they become
     the field `attributes`; `label` is such a column, too, often that of `entity`, whose values are classes.
     `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where all days are weekdays.
     `missing`: rows with an empty cell are an error, or are left out.
