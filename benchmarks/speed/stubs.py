@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -54,13 +54,16 @@ class InertModule(ModuleType):
 
 
 class InertFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds inert modules under the names of `INERT`."""
+    """Finds inert modules under the names of some packages."""
+
+    def __init__(self, packages: Iterable[str]) -> None:
+        self._packages = frozenset(packages)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Every module of those packages is there."""
-        if fullname.partition(".")[0] not in INERT:
+        if fullname.partition(".")[0] not in self._packages:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
@@ -72,8 +75,11 @@ class InertFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """There is nothing to run."""
 
 
-def install(dataset: Callable[[], Any]) -> None:
-    """Put the stand-ins in place; every data set of torchvision is what `dataset` returns."""
+def install(dataset: Callable[[], Any], packages: Iterable[str] = ()) -> None:
+    """Put the stand-ins in place, also for more `packages`.
+
+    Every data set of torchvision is what `dataset` returns.
+    """
 
     class Stored:
         """A data set that is in memory already, wherever it is said to lie."""
@@ -81,27 +87,28 @@ def install(dataset: Callable[[], Any]) -> None:
         def __new__(cls, *args: object, **options: object) -> Any:
             return dataset()
 
-    sys.meta_path.insert(0, InertFinder())
+    sys.meta_path.insert(0, InertFinder({*INERT, *packages}))
     names = ("MNIST", "CIFAR10", "STL10", "ImageFolder", "LSUN", "FakeData")
-    datasets = _module("torchvision.datasets", dict.fromkeys(names, Stored))
-    names = ("Compose", "Resize", "CenterCrop", "RandomHorizontalFlip", "ToTensor", "Normalize")
-    transforms = _module("torchvision.transforms", dict.fromkeys(names, Anything))
-    utils = _module("torchvision.utils", {"save_image": Anything(), "make_grid": _unchanged})
+    datasets = module("torchvision.datasets", dict.fromkeys(names, Stored))
+    names = ("Compose", "Lambda", "Resize", "CenterCrop", "RandomResizedCrop", "RandomHorizontalFlip")
+    transforms = module("torchvision.transforms", dict.fromkeys((*names, "ToTensor", "Normalize"), Anything))
+    utils = module("torchvision.utils", {"save_image": Anything(), "make_grid": _unchanged})
     contents = {"datasets": datasets, "transforms": transforms, "utils": utils, "models": Anything()}
-    _module("torchvision", contents)
+    module("torchvision", contents)
     for name in ("tensorboardX", "torch.utils.tensorboard"):
-        _module(name, {"SummaryWriter": Anything})
-    _module("tensorboardX.summary", {"hparams": lambda *args: (Anything(),) * 3})
-    _module("torch._six", {"PY3": True})  # torch had it until 1.13; torch-mimicry asks it this
+        module(name, {"SummaryWriter": Anything})
+    module("tensorboardX.summary", {"hparams": lambda *args: (Anything(),) * 3})
+    module("torch._six", {"PY3": True})  # torch had it until 1.13; torch-mimicry asks it this
 
 
-def _module(name: str, contents: dict[str, Any]) -> ModuleType:
-    module = ModuleType(name)
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
-    module.__path__ = []
-    vars(module).update(contents)
-    sys.modules[name] = module
-    return module
+def module(name: str, contents: dict[str, Any]) -> ModuleType:
+    """Put a module with these contents in place of the one of that name."""
+    made = ModuleType(name)
+    made.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    made.__path__ = []
+    vars(made).update(contents)
+    sys.modules[name] = made
+    return made
 
 
 def _unchanged(images: Any, *args: object, **options: object) -> Any:

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         decode_image,
         image_levels,
         inspect_image,
+        is_dicom,
+        is_volume,
         read_image_header,
         silence_pillow,
     )
@@ -142,6 +144,8 @@ __all__ = [
     "in_parts",
     "initialise",
     "inspect_image",
+    "is_dicom",
+    "is_volume",
     "keep_cached",
     "map_sizes",
     "nearest",
@@ -191,7 +195,8 @@ if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any name 
             "ganzoo.tabular": ("as_numbers", "to_csv"),
             "ganzoo.image_files": (
                 "IMAGE_SUFFIXES", "LEVELS", "VOLUMES", "ImageFrame", "ImageHeader", "ValueRange",
-                "decode_image", "image_levels", "inspect_image", "read_image_header", "silence_pillow",
+                "decode_image", "image_levels", "inspect_image", "is_dicom", "is_volume", "read_image_header",
+                "silence_pillow",
             ),
             "ganzoo.util.parallel": ("in_parts",),
         },

@@ -133,6 +133,15 @@ class Comparison(Protocol):
         ...
 
     @property
+    def known(self) -> NDArray[np.bool_] | None:
+        """For a network that gives samples a score: which classes it was trained on, (classes,).
+
+        Then `fake.values` are the scores (n,), `fake.labels` the classes of these samples (n, 1), and `field`
+        is that of the score, with its facts. None for all others.
+        """
+        ...
+
+    @property
     def neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
         """For each generated sample: its nearest training sample, its nearest real one, a ratio; (n,) each.
 

@@ -108,6 +108,10 @@ class Media:
         """
         raise NotImplementedError
 
+    def accepts(self, path: Path) -> bool:
+        """Whether a file of a folder is an input: by its ending."""
+        return path.name.lower().endswith(tuple(self.reads))
+
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> NDArray[Any]:
         """The samples of one file, (n, *shape). ValueError or OSError if it cannot be read.
 

@@ -5,14 +5,16 @@ Part of `ganzoo.api`. Importing this imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.fields import Field
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    Calibrate = Callable[[Iterable[Mapping[str, Tensor]]], Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,12 @@ class Networks:
     `free` makes axes of fields free: for a field name the axes with their multiples (see `Field.free`), such
     as `{"high": {"height": 4, "width": 4}}`. The architecture says so, because it knows that its generators
     accept other sizes; the field must name its axes. Generators are tried at three sizes when they are built.
+
+    `calibrate` is called before an export with batches of held-out samples, tensors by field name in the
+    fields' ranges, on the CPU. The networks have their trained weights by then, in eval mode. It may set
+    buffers of the networks, such as a threshold, and returns facts to add to declared fields, by field name.
+    Every second held-out sample is used, so that the others can measure what it did; training samples where
+    none are held out.
     """
 
     generators: Mapping[str, Net]
@@ -109,6 +117,7 @@ class Networks:
     tags: tuple[str, ...] = ()
     free: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     exports: tuple[Export, ...] = ()
+    calibrate: Calibrate | None = None
 
     @classmethod
     def pair(

@@ -172,7 +172,7 @@ class DatasetSpec(_Buildable):
 
     record = "dataset"
     hook = "ganzoo_datasets"
-    reserved = frozenset({"source", "flip"})
+    reserved = frozenset({"source", "flip", "only", "without"})
 
     argument: str = ""
     held_out: str = ""
@@ -251,11 +251,11 @@ class MetricSpec(_Buildable):
     `needs` names what the comparison must have; without it the metric is skipped: a kind of data (`image`,
     `points`), `field:NAME` (the field of that name), `rows` (vectors), `labels` (samples of the data have a
     class), `classifier` (labels, and samples that a classifier takes), `conditioned` (the generator reads a
-    class), `targets` (it makes one field of a pair from the other), `training` (training samples besides the
-    real samples compared with), or the name of the extractor's distance (`fid`). `better` says for each score
-    whether lower or higher is better; a score's name may contain `{distance}`. `reference`: also computed for
-    the baselines, real and corrupted samples. `quick`: also computed in training, see `train.eval_every`.
-    `slow`: computed only when it is chosen by name.
+    class), `targets` (it makes one field of a pair from the other), `scores` (it gives samples a score),
+    `training` (training samples besides the real samples compared with), or the name of the extractor's
+    distance (`fid`). `better` says for each score whether lower or higher is better; a score's name may
+    contain `{distance}`. `reference`: also computed for the baselines, real and corrupted samples. `quick`:
+    also computed in training, see `train.eval_every`. `slow`: computed only when it is chosen by name.
     """
 
     record = "metric"

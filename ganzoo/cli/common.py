@@ -79,6 +79,22 @@ def complete_names(kind: str) -> Any:
     return complete
 
 
+def save_numbers(names: Sequence[str], columns: Mapping[str, Any], output: Path) -> None:
+    """Write a .csv with a row for each name: one number from each column (n,)."""
+    import csv
+
+    from ganzoo.util.files import write_bytes
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", *columns])
+    writer.writerows(
+        [name, *(f"{value:.7g}" for value in row)]
+        for name, *row in zip(names, *columns.values(), strict=True)
+    )
+    write_bytes(output, text.getvalue().encode())
+
+
 def save_arrays(arrays: Mapping[str, Any], output: Path) -> None:
     """Write arrays by name as an .npz file; UsageError for a name that it cannot have."""
     import numpy as np

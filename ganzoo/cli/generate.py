@@ -6,7 +6,7 @@ torch is never imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +149,8 @@ def command(
             "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
         )
     loaded = _load(source, provider, generator, trust)
+    if given is not None and generator == "generator":
+        loaded = _reader(source, loaded, numbers, provider, trust)
     wanted = _sizes(loaded, sizes, length)
     loaded = loaded.at(wanted)
     kinds = _kinds(ctx, loaded)
@@ -290,6 +292,21 @@ def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator
     return runtime.from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
 
 
+def _reader(
+    source: Path, loaded: Generator, numbers: Mapping[str, Values], provider: str, trust: bool
+) -> Generator:
+    """The generator that reads data: the loaded one, or the only other one of the bundle that does."""
+    from ganzoo.cli.generate_from import input_field
+
+    if input_field(loaded, numbers) is not None or not source.is_dir():
+        return loaded
+    others = [
+        _load(file, provider, "", trust) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name
+    ]
+    readers = [other for other in others if input_field(other, numbers) is not None]
+    return readers[0] if len(readers) == 1 else loaded
+
+
 def _kinds(ctx: click.Context, loaded: Generator) -> Kinds:
     """The media records of the plugins; the fields of the generator get kinds, and unknown ones are noted."""
     from ganzoo.registry.kinds import Kinds
@@ -314,8 +331,8 @@ def target(
     if output is None:
         usual = kinds.of(first.kind).suffixes[0] if first is not None else ".npz"
         output = Path("generated" if folder and first is not None else f"generated{usual}")
-    suffix = output.suffix.lower()
-    if suffix == ".npz":
+    suffix = ending(output, files)
+    if suffix == ".npz" or (folder and suffix == ".csv" and suffix not in files and numbers_of(loaded)):
         return output, None
     if suffix in files:
         return output, files[suffix]
@@ -329,6 +346,17 @@ def target(
         where=str(output),
         fix=f"use {'a folder, ' if folder and known else ''}{', '.join([*known, '.npz'])}",
     )
+
+
+def ending(path: Path, known: Iterable[str]) -> str:
+    """The ending of a file in lower case: the longest of the known ones, such as .nii.gz, or else any."""
+    fitting = [suffix for suffix in known if path.name.lower().endswith(suffix)]
+    return max(fitting, key=len, default=path.suffix.lower())
+
+
+def numbers_of(loaded: Generator) -> list[Field]:
+    """The outputs that are one number for each sample."""
+    return [field for field in loaded.outputs if field.shape == ()]
 
 
 def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | None) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ganzoo import sampling
 from ganzoo.api.media import Media, as_floats
-from ganzoo.cli.common import save_arrays
+from ganzoo.cli.common import save_arrays, save_numbers
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
 from ganzoo.util.text import printable
@@ -71,10 +71,11 @@ def translate(
     `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
 
     An `output` without a file ending is a folder with one file per input. A file of the kind of the results
-    shows inputs beside results, or only the result if there is one input. An .npz has arrays and names.
+    shows inputs beside results, or only the result if there is one input and one result. A .csv has the
+    numbers that the generator writes for each input, an .npz arrays and names.
     UsageError for inputs that cannot be read and outputs that cannot be written.
     """
-    from ganzoo.cli.generate import target
+    from ganzoo.cli.generate import numbers_of, target
 
     field = input_field(loaded, numbers)
     if field is None:
@@ -112,19 +113,26 @@ def translate(
         click.echo(
             f"note: inputs were padded to multiples ({multiples}), and the results are cropped", err=True
         )
+    if result is None and output.suffix.lower() == ".csv":
+        save_numbers(names, {item.name: np.stack(made[item.name]) for item in numbers_of(loaded)}, output)
+        return [output], len(values), (len(values),)
     if result is None:
         arrays = {name: np.stack(results) for name, results in made.items()}
         save_arrays({**arrays, "names": np.array(names)}, output)
         return [output], len(values), (len(values), *made[loaded.outputs[0].name][0].shape)
+    # Several outputs of one kind are shown side by side, in their order.
+    alike = [item for item in loaded.outputs if item.kind == result.kind]
+    also, result = ([], result) if folder else (alike[:-1], alike[-1])
     media, found = kinds.of(result.kind), made[result.name]
     written = [output]
     if folder:
         for name, one in zip(names, found, strict=True):
             media.write(result, one[None], output / f"{name}{media.suffixes[0]}", single=True)
-    elif len(found) == 1:
+    elif len(found) == 1 and not also:
         written = media.write(result, found[0][None], output, single=True)
     else:
         beside = [(field, np.stack(values))] if field.kind == result.kind else []
+        beside += [(item, np.stack(made[item.name])) for item in also]
         written = media.write(result, np.stack(found), output, columns=3, beside=beside)
     return written, len(values), (len(values), *found[0].shape)
 
@@ -137,6 +145,8 @@ def read_inputs(
     Free axes keep the sizes of the inputs. `options` are those of the training data, which say how samples of
     another size are resized.
     """
+    from ganzoo.cli.generate import ending
+
     with storage(source):
         if source.suffix.lower() == ".npy":
             return _read_array(source, field)
@@ -150,9 +160,7 @@ def read_inputs(
             )
         files = [source]
         if source.is_dir():
-            files = sorted(
-                path for path in source.iterdir() if path.suffix.lower() in media.reads and path.is_file()
-            )
+            files = sorted(path for path in source.iterdir() if path.is_file() and media.accepts(path))
             if not files:
                 raise UsageError(
                     f"The folder has no {media.nouns}.",
@@ -167,7 +175,9 @@ def read_inputs(
             if what := media.changes(field, path, options):
                 changed.append(f"{path.name}: {what}")
             part = _settled(field, _read_file(path, field, media, options), path)
-            names += [path.stem if len(part) == 1 else f"{path.stem}-{at}" for at in range(len(part))]
+            known = ending(path, media.reads)
+            stem = path.name[: -len(known)] if known in media.reads else path.name
+            names += [stem if len(part) == 1 else f"{stem}-{at}" for at in range(len(part))]
             values += list(part)
             _check_size(len(values), sum(value.size for value in values))
     for text in changed[:_NOTED]:

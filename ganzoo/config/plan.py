@@ -32,10 +32,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Choice:
-    """A record with its options: an instance of its config dataclass, None when it has none."""
+    """A record with its options: an instance of its config dataclass, None when it has none.
+
+    `only` and `without`: the classes of a dataset that are used, see `DataSettings`.
+    """
 
     item: Item[Any]
     options: Any
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:

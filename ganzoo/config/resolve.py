@@ -122,14 +122,15 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
         own.setdefault("every", item.spec.every)
         every = build(TermSettings, _only(own, TermSettings), f"terms.{name}", origins).every
         chosen_terms[name] = TermChoice(item, choice(item, f"terms.{name}", own), every)
+    data = core("data")
     plan = Plan(
         name=_display_name(target, lower),
         train=core("train"),
         generator=core("generator"),
         discriminator=core("discriminator"),
         ema=core("ema"),
-        data=core("data"),
-        dataset=chosen("data"),
+        data=data,
+        dataset=replace(chosen("data"), only=data.only, without=data.without),
         architecture=chosen("architecture"),
         loss=chosen("loss"),
         augment=chosen("augment") if "augment" in owners else None,

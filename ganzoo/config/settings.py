@@ -240,10 +240,15 @@ class EmaSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """The data: `source` is `NAME` or `NAME:ARGUMENT`; `flip` mirrors half of the samples left to right."""
+    """The data: `source` is `NAME` or `NAME:ARGUMENT`; `flip` mirrors half of the samples left to right.
+
+    `only` and `without` are names of classes: samples of other classes, or of these, are left out.
+    """
 
     source: str = ""
     flip: bool = False
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -21,6 +21,7 @@ from ganzoo.data.decode import decoded, facts_of
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
+from ganzoo.util.suggest import suggest
 from ganzoo.util.text import printable
 
 _HASHED_BYTES = 64 << 20
@@ -83,6 +84,38 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
         fingerprint=fingerprint_of(source.fields, arrays, source.identity, weights),
         weights=weights,
         card=_card(source.card, count, skipped, duplicates),
+    )
+
+
+def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) -> Dataset:
+    """The samples of these classes, or of all but those; labels keep their numbers and names.
+
+    DataError when the data has no classes, not these, or nothing is left.
+    """
+    label = next((field for field in dataset.fields if field.dtype == "int64" and field.classes), None)
+    names = () if label is None or label.shape else label.classes
+    for name in (*only, *without):
+        if name not in names:
+            raise DataError(
+                f"The data has no class '{name}'.",
+                where="data.only, data.without",
+                fix=suggest(name, names) or f"its classes are: {', '.join(names) or 'none'}",
+            )
+    kept = [at for at, name in enumerate(names) if (not only or name in only) and name not in without]
+    assert label is not None  # noqa: S101
+    rows = np.flatnonzero(np.isin(dataset.arrays[label.name], kept))
+    if not len(rows):
+        raise DataError("No sample has one of the chosen classes.", where="data.only, data.without")
+    arrays = {name: array[rows] for name, array in dataset.arrays.items()}
+    weights = None if dataset.weights is None else dataset.weights[rows]
+    chosen = ", ".join(names[at] for at in kept)
+    return replace(
+        dataset,
+        arrays=arrays,
+        weights=weights,
+        count=len(rows),
+        fingerprint=fingerprint_of(dataset.fields, arrays, dataset.identity, weights),
+        card=(*dataset.card, ("chosen", f"{len(rows):,} samples of {len(kept)} classes", chosen)),
     )
 
 

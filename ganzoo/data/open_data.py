@@ -10,7 +10,7 @@ import numpy as np
 
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.config.plan import Choice, Plan
-from ganzoo.data.dataset import Dataset, open_source
+from ganzoo.data.dataset import Dataset, of_classes, open_source
 from ganzoo.data.validation import Array
 from ganzoo.errors import DataError, PluginError
 from ganzoo.registry.kinds import Kinds
@@ -61,7 +61,8 @@ def _open(choice: Choice, named: str, part: str, kinds: Kinds) -> Dataset | None
     elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
         raise _broken(item, "returned something else than NumPy arrays", "return arrays, not lists")
     fields = kinds.assign(source.fields, api=item.plugin.api)
-    return open_source(dataclasses.replace(source, fields=fields))
+    dataset = open_source(dataclasses.replace(source, fields=fields))
+    return of_classes(dataset, choice.only, choice.without) if choice.only or choice.without else dataset
 
 
 def _guarded(

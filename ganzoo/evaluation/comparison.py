@@ -116,10 +116,11 @@ class Comparison:
         targets: NDArray[np.intp] | None = None,
         *,
         field: Field,
+        known: NDArray[np.bool_] | None = None,
     ) -> None:
         self._feature_space, self._seed = feature_space, seed
         self.field = field
-        self.targets = targets
+        self.targets, self.known = targets, known
         self.fake, self.real, self.training = fake, real, training
         self.distance, self.stacked = feature_space.distance, feature_space.stacked
 

@@ -25,6 +25,7 @@ from ganzoo.evaluation.comparison import (
     reference_samples,
     targets_of,
 )
+from ganzoo.evaluation.detection import evaluate_scores
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.generators import EvaluatedGenerator, inputs_of, of_bundle, of_run
 from ganzoo.evaluation.metrics import Failures, Scorer, chosen_metrics
@@ -85,6 +86,8 @@ def evaluate(request: Request, registry: Registry) -> Report:
     begun = time.perf_counter()
     metrics, kinds = chosen_metrics(registry, request.metrics), Kinds(registry)
     evaluated = _evaluated(request, registry)
+    if evaluated.scores:
+        return evaluate_scores(evaluated, *_chosen(evaluated, request, registry), request, metrics, kinds)
     real_data = _real_data(evaluated, request, registry, kinds)
     feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
     n = request.n or min(real_data.dataset.count, MOST)
@@ -164,20 +167,26 @@ def _is_one(path: Path) -> bool:
     return any((path / name).exists() for name in ("run.json", "checkpoints")) or any(path.glob("*.onnx"))
 
 
-def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry, kinds: Kinds) -> RealData:
+def _chosen(evaluated: EvaluatedGenerator, request: Request, registry: Registry) -> tuple[Choice, str]:
+    """The dataset to compare with, and its source."""
     source = request.data or evaluated.data
     if not source:
         raise UsageError("The file does not say what it was trained on.", fix="--data SOURCE")
     item = registry.find(DatasetSpec, source.partition(":")[0])
     options = None
+    same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
     if item.spec.config is not None:
         # Other data of the same kind is opened with the options of the training data, such as their size.
-        same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
         own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})
+    only, without = evaluated.classes if same_kind else ((), ())
+    return Choice(item, options, only, without), source
+
+
+def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry, kinds: Kinds) -> RealData:
+    choice, source = _chosen(evaluated, request, registry)
     try:
         training = request.against == "training"
-        choice = Choice(item, options)
         return RealData.open(choice, source, evaluated.field, kinds, against_training=training)
     except DataError as error:
         if request.data is not None:

@@ -33,20 +33,28 @@ _BATCH = 250
 class EvaluatedGenerator:
     """A generator that can be sampled.
 
-    `data` and `data_options` name the data it was trained on; `about` says which weights these are; `status`
-    is the status of its run. `make` turns inputs (n, ...) by field name into samples of `field`, (n, *shape),
-    as floats or uint8.
+    `data` and `data_options` name the data it was trained on, `classes` those that were used or left out (see
+    `DataSettings`); `about` says which weights these are; `status` is the status of its run. `make` turns
+    inputs (n, ...) by field name into samples of `field`, (n, *shape), as floats or uint8.
     """
 
     name: str
     data: str
     data_options: Mapping[str, Any]
+    classes: tuple[tuple[str, ...], tuple[str, ...]]
     fingerprint: str
     about: Mapping[str, Any]
     reads: Sequence[Field]
     field: Field
     make: Make
     status: str = "done"
+
+    @property
+    def scores(self) -> bool:
+        """Whether it gives samples of the data a score, and makes no samples."""
+        return self.field.shape == () and any(
+            item.source == "data" and item.dtype == "float32" for item in self.reads
+        )
 
     def learned_from(self, training: Dataset) -> bool:
         """Whether it was trained on this data; True if that is unknown."""
@@ -88,6 +96,7 @@ def of_bundle(path: Path, generator: str, *, trust: bool = False) -> EvaluatedGe
         name=str(path),
         data=str(about.get("data", "")),
         data_options=dict(about.get("data_options", {})),
+        classes=(tuple(about.get("data_only", ())), tuple(about.get("data_without", ()))),
         fingerprint=str(about.get("data_fingerprint", "")),
         about={
             "generator": loaded.name,
@@ -132,6 +141,7 @@ def of_run(
         name=str(path),
         data=plan.data.source,
         data_options={} if plan.dataset.options is None else plain(plan.dataset.options),
+        classes=(plan.data.only, plan.data.without),
         fingerprint=run.record["data"]["fingerprint"],
         about={
             "generator": generator,

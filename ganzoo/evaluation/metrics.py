@@ -21,11 +21,13 @@ Failures = dict[str, GanzooError]
 # What metrics may need, in words for users. Any other need is a kind of data, or an extractor, named by its
 # distance.
 NEEDS = {
+    "samples": "generated samples",
     "rows": "rows of numbers",
     "labels": "labels in the data",
     "classifier": "labels, and samples that a classifier takes",
     "conditioned": "a generator that reads classes",
     "targets": "pairs, and a generator that makes one side from the other",
+    "scores": "a network that gives each sample a score",
     "training": "held-out samples, and a generator that was trained on this data",
 }
 
@@ -74,12 +76,13 @@ class Scorer:
         real_data: RealData,
         *,
         targets: bool = False,
+        has: set[str] | None = None,
     ) -> None:
-        """`targets`: whether comparisons will have targets."""
+        """`targets`: whether comparisons will have targets. `has`: what metrics may need, if not found."""
         self.metrics = metrics
         self._feature_space = feature_space
         self._kinds = real_data.kinds
-        self._has = _abilities(feature_space, real_data) | ({"targets"} if targets else set())
+        self._has = has or _abilities(feature_space, real_data) | ({"targets"} if targets else set())
         self._functions: dict[str, Any] = {}
 
     @property
@@ -165,7 +168,8 @@ class Scorer:
 
     def _lacking(self, item: Metric, conditioned: bool, training: bool) -> list[str]:
         has = self._has | ({"conditioned"} if conditioned else set()) | ({"training"} if training else set())
-        return [need for need in _needs(item) if need not in has]
+        needs = _needs(item) or ["samples"]
+        return [need for need in needs if need not in has]
 
     def _none_applies(self, conditioned: bool, training: bool) -> UsageError:
         return UsageError(
@@ -221,7 +225,7 @@ def _number(item: Metric, name: str, value: Any) -> float:
 def _abilities(feature_space: FeatureSpace, real_data: RealData) -> set[str]:
     """The needs of metrics that this data and its feature space meet, for any samples."""
     field = real_data.field
-    has = {feature_space.distance, field.kind, f"field:{field.name}"}
+    has = {"samples", feature_space.distance, field.kind, f"field:{field.name}"}
     has |= {"rows"} if len(field.shape) == 1 else set()
     has |= {"labels"} if real_data.label is not None else set()
     has |= {"classifier"} if feature_space.has_classifier else set()

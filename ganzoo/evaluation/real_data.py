@@ -123,7 +123,11 @@ class RealData:
 
         DataError when they have another shape or more classes than the generator expects.
         """
-        rows, present = self.rows(n), {item.name: item for item in self.dataset.fields}
+        return self.arrays_of(self.rows(n), reads)
+
+    def arrays_of(self, rows: Array, reads: Sequence[Field]) -> dict[str, Array]:
+        """The same for samples by their indices."""
+        present = {item.name: item for item in self.dataset.fields}
         found = {}
         for known in reads:
             item = present.get(known.name)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import plain
+from ganzoo.exporting.calibration import calibrated
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.load import Which, load_trained
@@ -33,13 +34,15 @@ def export_run(
 
     `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
     `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
-    UsageError when the run's plugins or files are missing.
+    UsageError when the run's plugins or files are missing, DataError when the networks are calibrated with
+    its data (`Networks.calibrate`) and that is missing.
     """
     trained = load_trained(run, registry or load_registry(), checkpoint, note)
     about = {**describe(run, trained.plan), "images": trained.images}
     target = destination or Path("exported") / trained.plan.name.replace("/", "-")
+    networks = calibrated(trained.networks, trained.plan, note)
     return export_generators(
-        trained.networks, trained.info, target, about=about, uint8=uint8, kinds=trained.plan.kinds
+        networks, trained.info, target, about=about, uint8=uint8, kinds=trained.plan.kinds
     )
 
 
@@ -70,6 +73,8 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
         "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
         "data_fingerprint": record["data"]["fingerprint"],
         "data_options": _public(plan.dataset.options),
+        **({"data_only": list(plan.data.only)} if plan.data.only else {}),
+        **({"data_without": list(plan.data.without)} if plan.data.without else {}),
         "samples": record["data"]["count"],
         "ema": plan.ema.active,
         "seed": record["seed"],

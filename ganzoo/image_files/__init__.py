@@ -14,7 +14,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ganzoo.image_files.deep import LEVELS, deep_image, quantiles
-from ganzoo.image_files.deep_files import DEEP_SUFFIXES, VOLUMES, read_values, values_header
+from ganzoo.image_files.deep_files import (
+    DEEP_SUFFIXES,
+    VOLUMES,
+    is_dicom,
+    is_volume,
+    read_values,
+    values_header,
+)
 from ganzoo.image_files.frames import FITS, Fit, ImageFrame, ImageHeader, ValueRange
 from ganzoo.image_files.pillow_files import (
     PILLOW_SUFFIXES,
@@ -35,6 +42,8 @@ __all__ = [
     "decode_image",
     "image_levels",
     "inspect_image",
+    "is_dicom",
+    "is_volume",
     "read_image_header",
     "silence_pillow",
 ]
@@ -46,7 +55,8 @@ IMAGE_SUFFIXES = (*PILLOW_SUFFIXES, *DEEP_SUFFIXES)
 def inspect_image(path: Path) -> ImageHeader:
     """What the header of a file says, without its pixels. Errors as in `decode_image`."""
     try:
-        return values_header(path) if path.name.lower().endswith(DEEP_SUFFIXES) else read_pillow_header(path)
+        deep = path.name.lower().endswith(DEEP_SUFFIXES) or is_dicom(path)
+        return values_header(path) if deep else read_pillow_header(path)
     except (OSError, ValueError):
         raise
     except Exception as error:

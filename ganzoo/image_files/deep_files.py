@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +37,9 @@ VOLUMES = (*DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 
 DEEP_SUFFIXES = (*TIFF_SUFFIXES, *VOLUMES, ".npy")
 
+_ENDINGS = re.compile(r"\.(\d+|ima|dic|dicom)")  # scanners write such names: IM0001, 1.2.840.113619.2
+
+_DECODERS = "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or python-gdcm"
 _VOLUME_BYTES = 1 << 30  # of one file, and of its values
 _values_at_once = Budget(1 << 28)
 _one_volume = Budget(1)
@@ -86,10 +90,30 @@ def _page(path: Path, page: int, channels: int) -> Array:
     return _turned(values[None] if values.ndim == 2 else values.transpose(2, 0, 1), turn)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM: by its ending; without an ending that says anything, by its content."""
+    ending = path.suffix.lower()
+    if path.name.upper().startswith("DICOMDIR"):  # the table of contents of a disk
+        return False
+    if ending in DICOM_SUFFIXES or (ending and not _ENDINGS.fullmatch(ending)):
+        return ending in DICOM_SUFFIXES
+    try:
+        with regular_file(path) as (file, _):
+            return file.read(132)[128:] == b"DICM"
+    except (OSError, ValueError):
+        return False
+
+
+def is_volume(path: Path) -> bool:
+    """Whether all slices of a file are used, if no option says otherwise."""
+    return path.name.lower().endswith(VOLUMES) or is_dicom(path)
+
+
 def _kind(path: Path) -> str:
     name = path.name.lower()
     kinds = {"tiff": TIFF_SUFFIXES, "dicom": DICOM_SUFFIXES, "nifti": NIFTI_SUFFIXES, "npy": (".npy",)}
-    return next((kind for kind, suffixes in kinds.items() if name.endswith(suffixes)), "")
+    found = next((kind for kind, suffixes in kinds.items() if name.endswith(suffixes)), "")
+    return found or ("dicom" if is_dicom(path) else "")
 
 
 def _check_size(path: Path) -> None:
@@ -203,6 +227,8 @@ def _tiff_page(path: Path, number: int) -> Array:
 
 def _dicom_header(path: Path) -> ImageHeader:
     file = _package("pydicom").dcmread(path, stop_before_pixels=True)
+    if "Rows" not in file:
+        raise ValueError("it has no image")
     height, width, pages = file.Rows, file.Columns, int(file.get("NumberOfFrames", 1) or 1)
     channels = file.SamplesPerPixel
     _check_volume(height, width, channels * pages * -(-file.BitsAllocated // 8))
@@ -220,7 +246,13 @@ def _dicom_header(path: Path) -> ImageHeader:
 def _dicom_volume(path: Path) -> Array:
     header = _dicom_header(path)
     file = _package("pydicom").dcmread(path)
-    pixels = file.pixel_array
+    syntax = file.file_meta.get("TransferSyntaxUID") if "file_meta" in vars(file) else None
+    try:
+        pixels = file.pixel_array
+    except (RuntimeError, NotImplementedError, ImportError) as error:
+        if syntax is None or not syntax.is_compressed:
+            raise
+        raise ValueError(f"it is compressed ({syntax.name}), which needs a decoder: {_DECODERS}") from error
     if file.PhotometricInterpretation == "MONOCHROME1":  # the lowest value is white
         lowest = -(2 ** (file.BitsStored - 1)) if file.PixelRepresentation else 0
         pixels = (2 * lowest + 2**file.BitsStored - 1) - pixels.astype(np.int32)

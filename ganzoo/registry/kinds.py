@@ -88,7 +88,10 @@ class Kinds:
 
 
 def _is_suffix(text: Any) -> bool:
-    return isinstance(text, str) and text[:1] == "." and text[1:].isalnum() and len(text) <= 12
+    if not isinstance(text, str) or len(text) > 12:
+        return False
+    start, *parts = text.split(".")  # .nii.gz has two parts
+    return not start and 1 <= len(parts) <= 2 and all(part.isalnum() for part in parts)
 
 
 def _built(item: Item[MediaSpec]) -> Media:

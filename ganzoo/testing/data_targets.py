@@ -18,6 +18,7 @@ from ganzoo.config.plan import Choice
 from ganzoo.data.dataset import Dataset
 from ganzoo.data.open_data import open_dataset
 from ganzoo.errors import DataError, GanzooError, SettingsError, UsageError
+from ganzoo.evaluation.detection import SCORES
 from ganzoo.evaluation.metrics import NEEDS, Scorer
 from ganzoo.fields import DataInfo, Field, resized, steps_of
 from ganzoo.registry.kinds import Kinds
@@ -156,9 +157,11 @@ class MetricTarget(DataTarget):
         """What it needs, and `more`, for fields of the kinds that it is for; each with a new function."""
         needs = {*self.item.spec.needs, *more}
         distance = "".join(sorted(self._distances & needs)[:1])
-        for field in fields_for(needs, self.registry, self.known):
+        has = {SCORES} if SCORES in needs else None
+        fields = [*fields_for(needs, self.registry, self.known)]
+        for field in fields[:1] if has else fields:
             made = Evidence(field, self.kinds, needs, distance)
-            yield made, Scorer([self.item], made.space, made.real_data, targets="targets" in needs)
+            yield made, Scorer([self.item], made.space, made.real_data, targets="targets" in needs, has=has)
 
 
 class ExtractorTarget(DataTarget):

@@ -17,6 +17,7 @@ from ganzoo.api.specs import MediaSpec
 from ganzoo.data.dataset import Dataset
 from ganzoo.errors import DataError
 from ganzoo.evaluation.comparison import Comparison
+from ganzoo.evaluation.detection import SCORES
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.samples import Sampled, stored
@@ -129,6 +130,8 @@ class Evidence:
 
     def comparison(self, which: str = "other") -> Comparison:
         """Generated samples: `other` ones of the classes, the `real` ones themselves, or one of `WORSE`."""
+        if SCORES in self.needs:
+            return self._scored(which)
         data, field = self.real_data, self.real_data.field
         real = data.real(self.space, COUNT)
         values, labels = (array[data.rows(COUNT)] for array in data.dataset.arrays.values())
@@ -146,3 +149,12 @@ class Evidence:
         training = data.trained_on(self.space, real)
         given = targets if "targets" in self.needs else None
         return Comparison(self.space, fake, real, training, seed=0, targets=given, field=field)
+
+    def _scored(self, which: str) -> Comparison:
+        """Scores of samples of known classes and another one: they tell it from the others, or do not."""
+        labels, known = clusters(self.real_data.field, 4)[1], np.arange(len(CLASSES)) > 0
+        scores = np.random.default_rng(3).normal(size=COUNT) * (which != "alike")
+        scores += {"real": 6, "other": 1}.get(which, 0) * ~known[labels]
+        samples = Sampled(self.space, scores.astype(np.float32), labels[:, None], real=None)
+        field = Field(name="score", facts={"threshold_95": 2.0})
+        return Comparison(self.space, samples, samples, None, seed=0, field=field, known=known)

@@ -24,7 +24,8 @@ class FolderConfig:
     `channels`: 1, 3, 4 (with alpha), or as many as the files have; 0: chosen from the images.
     `fit`: crop the centre, pad with white (transparent with 4 channels), or stretch.
     `range`: the values that become -1..1, of images with more than 8 bits: `auto`, the lowest to the highest
-    of all images; `full`, all values of the type; `LOW,HIGH`, a window; `1%,99%`, percentiles of all images.
+    of all images; `full`, all values of the type; `LOW,HIGH`, a window; `1%,99%`, percentiles of all images;
+    `window`, that of the DICOM headers.
     `pages`: of files with several pages, frames or slices: `first`; `samples`, one of each; `channels`;
     `auto`, all slices of volumes (DICOM, NIfTI), otherwise the first.
     `labels`: sub-folders become a `label` field if every image is in one.

@@ -23,6 +23,7 @@ from ganzoo.api import (
     image_levels,
     in_parts,
     inspect_image,
+    is_dicom,
     keep_cached,
     read_cached,
     report_progress,
@@ -87,7 +88,7 @@ def list_images(root: Path) -> Listing:
             found = (0, 0, 0)
         if stat.S_ISDIR(found[2]):
             links.append(name)
-        elif not name.lower().endswith(IMAGE_SUFFIXES):
+        elif not (name.lower().endswith(IMAGE_SUFFIXES) or is_dicom(root / name)):
             others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
         else:
             names.append(name)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from ganzoo_datasets.picture_files import Listing, endings
 from ganzoo_datasets.picture_frames import Row
@@ -96,7 +97,10 @@ def _find_classes(found: Folders, paths: Sequence[list[str]], *, labels: bool) -
     counts = Counter(found.labels[row] for row in found.training if row in found.labels)
     stray = [row for row in found.training if row not in found.labels]
     sizes = all(_SIZE.fullmatch(name.lower()) for name in counts)
-    if not labels or len(counts) < 2 or sizes:
+    # train/good, test/good, test/scratch: one class is normal, the others are to be found.
+    others = {found.labels[row] for row in found.held_out if row in found.labels} - counts.keys()
+    one = len(counts) == 1 and bool(others)
+    if not labels or (len(counts) < 2 and not one) or sizes:
         if labels and len(counts) > 1:
             found.notes.append(
                 f"the folders are named by sizes ({', '.join(sorted(counts)[:4])}, ...), so they are "
@@ -115,8 +119,14 @@ def _find_classes(found: Folders, paths: Sequence[list[str]], *, labels: bool) -
             f"{len(stray):,} images beside the {len(counts):,} class folders are left out, such as "
             f"{'/'.join(paths[stray[0]])}; data.labels=false uses all images without labels"
         )
-    found.classes = tuple(sorted(counts))
-    found.held_out = [row for row in found.held_out if found.labels.get(row) in counts]
+    found.classes = tuple(sorted(counts.keys() | others if one else counts))
+    found.held_out = [row for row in found.held_out if found.labels.get(row) in found.classes]
+    if one:
+        (name,) = counts
+        found.notes.append(
+            f"all training images are of the class {name}, held-out ones also of others; --set "
+            f"data.only={name} leaves these out"
+        )
     _say_classes(found, counts)
     inner = Counter(
         part for row in found.training for part in paths[row][1:-1] if _SIZE.fullmatch(part.lower())
@@ -142,7 +152,7 @@ def _say_classes(found: Folders, counts: Counter[str]) -> None:
 
 
 def _say(found: Folders, listing: Listing) -> None:
-    kinds = Counter("." + name.rpartition(".")[2].lower() for name in listing.names)
+    kinds = Counter(PurePath(name).suffix.lower() for name in listing.names)
     found.rows.insert(0, ("files", endings(kinds), ""))
     if total := listing.others.total():
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))

@@ -14,20 +14,18 @@ import numpy as np
 from ganzoo.api import (
     LEVELS,
     PIXELS,
-    VOLUMES,
     DataError,
     Field,
     ImageFrame,
     ImageHeader,
     SettingsError,
     ValueRange,
+    is_volume,
 )
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.picture_files import Facts, Listing
 
 Row = tuple[str, str, str]
-
-_ARRAYS = (*VOLUMES, ".npy")  # files without pixels of 8 bits
 
 KEPT = 64
 """The longest side of images that keep their size, and the side of a square as large as others become."""
@@ -41,16 +39,21 @@ CUT = 0.2
 _NOTHING = 0.005  # a share that rounds to 0 %
 _STEP, _SMALLEST = 4, 16  # sides of frames that are not square
 _LARGEST, _CHANNELS = 4096, 64
+_SHOWN = 0.005, 0.995  # the shares of values that previews show as black and white
 _ALMOST_ALL = 0.9  # of the range of a type: then all of it is used, and a new file changes nothing
 _FULL = {"uint8": (0, 255), "uint16": (0, 65535), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
 
 
 @dataclass
 class Framed:
-    """The frame of all images, with notes and the rows of the data card. `kept`: images keep their size."""
+    """The frame of all images, with notes and the rows of the data card.
+
+    `kept`: images keep their size. `window`: the values that previews show as black and white.
+    """
 
     frame: ImageFrame
     kept: bool = False
+    window: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -65,8 +68,15 @@ class Framed:
             axes=PIXELS,
             range=(-1.0, 1.0),
             original=(values.low, values.high) if values is not None and deep else None,
-            facts={"values": values.dtype} if values is not None and deep else {},
+            facts=self._facts(values) if values is not None and deep else {},
         )
+
+    def _facts(self, values: ValueRange) -> dict[str, Any]:
+        facts: dict[str, Any] = {"values": values.dtype}
+        if self.window is not None:
+            low, high = (float(min(max(value, values.low), values.high)) for value in self.window)
+            facts |= {"window": [low, high]} if low < high else {}
+        return facts
 
 
 def check_options(config: FolderConfig) -> None:
@@ -90,7 +100,7 @@ def check_options(config: FolderConfig) -> None:
 def takes_all_pages(listing: Listing, config: FolderConfig) -> bool:
     """Whether all pages of a file are used; by default those of volumes are."""
     if config.pages == "auto":
-        return any(name.lower().endswith(VOLUMES) for name in listing.names)
+        return any(is_volume(listing.root / name) for name in listing.names)
     return config.pages != "first"
 
 
@@ -175,8 +185,8 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
 
 
 def _window(text: str) -> tuple[float, float, bool] | None:
-    """Low, high and whether they are percentages; None for `auto` and `full`. SettingsError for others."""
-    if text in ("auto", "full"):
+    """Low, high and whether they are percentages; None for a word. SettingsError for other texts."""
+    if text in ("auto", "full", "window"):
         return None
     match = re.fullmatch(r"\s*([-+.\deE]+)(%?)\s*,\s*([-+.\deE]+)(%?)\s*", text)
     try:
@@ -189,7 +199,7 @@ def _window(text: str) -> tuple[float, float, bool] | None:
         raise SettingsError(
             f"'{text}' is no range of values.",
             where="data.range",
-            fix="auto, full, two values such as -160,240, or two percentages such as 1%,99%",
+            fix="auto, full, window, two values such as -160,240, or two percentages such as 1%,99%",
         ) from None
     return low, high, shares
 
@@ -206,7 +216,8 @@ def _values(
     window = _window(config.range)
     types = Counter(header.dtype for header in headers)
     deep = types.total() - types["uint8"]
-    arrays = any(name.lower().endswith(_ARRAYS) for name in listing.names)
+    # Files without pixels of 8 bits.
+    arrays = any(name.lower().endswith(".npy") or is_volume(listing.root / name) for name in listing.names)
     pixels = not arrays and channels in (1, 3, 4) and config.pages != "channels"
     if window is None and pixels and (types["uint8"] or not deep):
         said = "8 bits"
@@ -218,7 +229,16 @@ def _values(
     widest = "float32" if types["float32"] else "uint8" if not deep else "uint16" if unsigned else "int32"
     if set(types) <= {"int16", "uint8"} and types["int16"]:
         widest = "int16"
-    low, high = _range(facts, types, widest, config.range, window)
+    own = [header.window for header in headers if header.window]
+    if config.range == "window":
+        if not own:
+            raise DataError(
+                "No header of these files has a window.", where="data.range=window", fix="data.range=auto"
+            )
+        low, high = (float(value) for value in np.median(own, axis=0))
+    else:
+        low, high = _range(facts, types, widest, config.range, window)
+        found.window = _shown(facts, own) if config.range in ("auto", "full") else None
     dtype: Any = widest
     if widest != "float32":
         low, high = float(math.floor(low)), float(math.ceil(high))
@@ -231,6 +251,14 @@ def _values(
             dtype = fitting[0] if fitting else "float32"
     _say_range(low, high, widest, config.range, headers, found)
     return ValueRange(dtype, low, high)
+
+
+def _shown(facts: Sequence[Facts], windows: list[tuple[float, float]]) -> tuple[float, float] | None:
+    """The values that previews show as black and white: a window of the headers, or percentiles."""
+    levels = np.array([item.levels for item in facts if item.levels])
+    if windows or not len(levels):
+        return windows[0] if windows else None
+    return _percentile(levels, _SHOWN[0]), _percentile(levels, _SHOWN[1])
 
 
 def _range(
@@ -297,8 +325,9 @@ def _say_range(
     window = next((header.window for header in headers if header.window), None)
     if window and option == "auto":
         found.notes.append(
-            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}: "
-            f"--set data.range={window[0]:g},{window[1]:g} uses it"
+            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}, which "
+            f"previews show: --set data.range={window[0]:g},{window[1]:g} trains on it, data.range=window on "
+            "the median"
         )
     found.rows.append(("values", f"{kind}, {span} become -1..1", remark))
 

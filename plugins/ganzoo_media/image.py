@@ -15,7 +15,6 @@ from PIL import Image
 
 from ganzoo.api import (
     IMAGE_SUFFIXES,
-    VOLUMES,
     DataError,
     Field,
     ImageFrame,
@@ -28,6 +27,8 @@ from ganzoo.api import (
     encode_image,
     grid,
     image_grid,
+    is_dicom,
+    is_volume,
     read_image_header,
     sheet,
     side_by_side,
@@ -86,11 +87,11 @@ class ImageMedia(Media):
         columns: int | None = None,
     ) -> Preview:
         """A grid of as many images as fit. With inputs: these, the result, the target side by side."""
-        shown = shown_pixels(field, samples)
+        shown = _windowed(field, samples)
         if beside:
             # All inputs side by side as one image; the output comes after it.
-            given = side_by_side([shown_pixels(*pair) for pair in beside])
-            targets = [] if real is None else [shown_pixels(field, real)]
+            given = side_by_side([_windowed(*pair) for pair in beside])
+            targets = [] if real is None else [_windowed(field, real)]
             shown, columns = side_by_side([given, shown, *targets]), 3
         drawn = image_grid(field, shown, columns, fit=True)
         return Preview(suffix=".png", data=encode_image(drawn, ".png"))
@@ -130,6 +131,10 @@ class ImageMedia(Media):
         drawn = pixels[0] if single else sheet(pixels, columns)
         write_bytes(path, _deep_png(drawn) if deep else _file(drawn, suffix))
         return [path]
+
+    def accepts(self, path: Path) -> bool:
+        """Also DICOM files without an ending."""
+        return super().accepts(path) or is_dicom(path)
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
         """The images of one file, read and resized as in training: the same range, fit and pages."""
@@ -202,7 +207,7 @@ def _frame(path: Path, field: Field, options: Mapping[str, Any]) -> tuple[ImageF
         sizes = (down, across) if all(free) else (max(1, round(down * width / across)), width)
         height, width = sizes if free[0] else (height, max(1, round(across * height / down)))
     fit, pages = options.get("fit"), options.get("pages", "auto")
-    several = pages == "samples" or (pages == "auto" and path.name.lower().endswith(VOLUMES))
+    several = pages == "samples" or (pages == "auto" and is_volume(path))
     values = field.facts.get("values")
     return (
         ImageFrame(
@@ -226,6 +231,17 @@ def _own_range(header: ImageHeader | None) -> ValueRange | None:
 def shown_pixels(field: Field, samples: Array) -> Pixels:
     """Samples as uint8 (n, height, width, 1, 3 or 4)."""
     return _three(_pixels(field, samples))
+
+
+def _windowed(field: Field, samples: Array) -> Pixels:
+    """Samples as `shown_pixels`, with the original values of the fact `window` as black and white."""
+    window = field.facts.get("window")
+    if not window or field.original is None or field.range is None or samples.dtype == np.uint8:
+        return shown_pixels(field, samples)
+    (low, high), (first, last) = field.range, field.original
+    bottom, top = (low + (value - first) * ((high - low) / (last - first)) for value in window)
+    floats = as_floats(field, samples)
+    return shown_pixels(field, low + (floats - bottom) * ((high - low) / (top - bottom)))
 
 
 def _pixels(field: Field, samples: Array) -> Pixels:

@@ -13,9 +13,10 @@ from torch.nn import functional
 from ganzoo_extractors.efficientnet import EPSILON, STAGES
 from ganzoo_extractors.weights import Weights, read_weights
 
-# As the weights were trained: (value - 127) / 128 for values of 0 to 255. ImageNet's usual mean and deviation,
-# which the scores of ganzoo_extractors keep, more than double the contrast. On photographs of scikit-image the
-# right class got 0.94 instead of 0.82 (coffee), 0.72 instead of 0.58 (motorcycle), 0.39 instead of 0.36 (cat).
+# As the weights were trained: (value - 127) / 128 for values of 0 to 255. ImageNet's usual mean and deviation
+# more than double the contrast; the scores of ganzoo_extractors keep them. On photographs of scikit-image
+# the right class got 0.94 instead of 0.82 (coffee), 0.72 instead of 0.58 (motorcycle), 0.39 instead of 0.36
+# (cat).
 MEAN, STD = 127 / 255, 128 / 255  # of values in 0..1
 
 # The last blocks of maps with strides 4, 8, 16 and 32, and their channels.

@@ -260,3 +260,17 @@ def test_what_does_not_go_together(bundle: Path, tmp_path: Path) -> None:
     assert "cannot be written as '.wav'" in str(
         run(bundle, "--input", source, "-o", tmp_path / "x.wav").exception
     )
+
+
+def test_dicom_without_an_ending_is_an_input_and_keeps_its_name(tmp_path: Path) -> None:
+    from ganzoo_media.image import ImageMedia
+
+    media = ImageMedia()
+    for name in ("IM0001", "1.2.840.1", "1.2.840.2"):
+        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "notes.txt").write_text("DICM")
+    assert [path.name for path in sorted(tmp_path.iterdir()) if media.accepts(path)] == [
+        "1.2.840.1",
+        "1.2.840.2",
+        "IM0001",
+    ]

@@ -154,7 +154,7 @@ def ganzoo_architectures():
     return [
         ArchitectureSpec(name="bigan", summary="BiGAN.", factory=f"{here}:bigan", needs=("point",)),
         ArchitectureSpec(name="aae", summary="AAE.", factory=f"{here}:autoencoder", needs=("point",)),
-        ArchitectureSpec(name="f-anogan", summary="f-AnoGAN.", factory=f"{here}:f_anogan", needs=("image",)),
+        ArchitectureSpec(name="f-anogan-8", summary="x", factory=f"{here}:f_anogan", needs=("image",)),
     ]
 
 @hookimpl
@@ -163,7 +163,7 @@ def ganzoo_terms():
     return [
         TermSpec(name="games-reconstruct", summary="|x - D(E(x))|^2", factory=f"{here}:reconstruct",
                  role="generator"),
-        TermSpec(name="izi", summary="|x - G(E(x))|^2", factory=f"{here}:izi", role="generator"),
+        TermSpec(name="games-izi", summary="|x - G(E(x))|^2", factory=f"{here}:izi", role="generator"),
     ]
 
 @hookimpl
@@ -178,7 +178,7 @@ def ganzoo_recipes():
                    data="some-points"),
         RecipeSpec(name="test-aae", summary="AAE.", architecture="aae", loss="non-saturating",
                    data="some-points", settings={"terms.games-reconstruct": True}),
-        RecipeSpec(name="test-f-anogan", summary="f-AnoGAN.", architecture="f-anogan",
-                   loss="non-saturating", data="some-images", settings={"terms.izi": True}),
+        RecipeSpec(name="test-f-anogan", summary="f-AnoGAN.", architecture="f-anogan-8",
+                   loss="non-saturating", data="some-images", settings={"terms.games-izi": True}),
     ]
 '''  # fmt: skip

@@ -202,14 +202,14 @@ def test_games_that_cannot_be_played_are_refused(
 def test_the_kit_accepts_networks_that_a_term_can_train(install: Install) -> None:
     install("games-dist", "games", PLUGIN)
     registry = Registry([*load_registry().plugins, SYNTHETIC])
-    for name in ("bigan", "aae", "f-anogan"):
+    for name in ("bigan", "aae", "f-anogan-8"):
         games_reach_every_net(ArchitectureTarget(registry.find(ArchitectureSpec, name), registry, ()))
 
 
 def test_the_kit_refuses_networks_that_nothing_trains(install: Install) -> None:
-    install("games-dist", "games", changed({'settings={"terms.izi": True}': "settings={}"}))
+    install("games-dist", "games", changed({'settings={"terms.games-izi": True}': "settings={}"}))
     registry = Registry([*load_registry().plugins, SYNTHETIC])
-    item = registry.find(ArchitectureSpec, "f-anogan")
+    item = registry.find(ArchitectureSpec, "f-anogan-8")
     with pytest.raises(Failed, match="'encoder' is part of no game"):
         games_reach_every_net(ArchitectureTarget(item, registry, ()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 from PIL import Image, ImageCms
+from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -236,6 +238,88 @@ def test_dicom_has_its_units_and_a_window(tmp_path: Path) -> None:
     window = open_folder(str(tmp_path), FolderConfig(range="-160,240"))
     exact = np.clip((raw.astype(float) - 1024 + 160) / 400 * 2 - 1, -1, 1)
     np.testing.assert_allclose(floats(window)[0], exact, atol=1e-5)
+
+
+def test_the_windows_of_dicom_headers_may_be_the_range(tmp_path: Path) -> None:
+    raw = np.linspace(0, 4000, 64).reshape(8, 8).astype(np.uint16)
+    for name, centre in (("a", 40), ("b", 50), ("c", 900)):
+        dicom(
+            tmp_path / f"{name}.dcm",
+            raw,
+            RescaleIntercept=-1024,
+            RescaleSlope=1,
+            WindowCenter=centre,
+            WindowWidth=400,
+        )
+    assert image_of(open_folder(str(tmp_path), FolderConfig(range="window"))).original == (-150, 250)
+    picture(tmp_path / "plain" / "a.png", raw)
+    with pytest.raises(DataError, match="No header of these files has a window"):
+        open_folder(str(tmp_path / "plain"), FolderConfig(range="window"))
+
+
+def test_dicom_without_an_ending_is_known_by_its_content(tmp_path: Path) -> None:
+    raw = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    for name in ("IM0001", "1.2.840.113619", "slice.ima"):
+        dicom(tmp_path / name, raw)
+    (tmp_path / "README").write_text("no picture")
+    (tmp_path / "DICOMDIR").write_bytes((tmp_path / "IM0001").read_bytes())
+    source = open_folder(str(tmp_path))
+    assert sorted(source.items) == ["1.2.840.113619 [0]", "IM0001 [0]", "slice.ima [0]"]
+    assert image_of(source).original == (0, 63)
+    assert row(source.card, "ignored")[0] == "2: 2 without ending"
+
+
+def test_dicom_without_an_image_says_so(tmp_path: Path) -> None:
+    dicom(tmp_path / "a.dcm", np.zeros((8, 8), np.uint16))
+    file = pydicom.dcmread(tmp_path / "a.dcm")
+    for name in ("PixelData", "Rows", "Columns"):
+        del file[name]
+    file.save_as(tmp_path / "a.dcm")
+    with pytest.raises(ValueError, match="it has no image"):
+        image_files.inspect_image(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize("name", ["MR_small_jpeg_ls_lossless.dcm", "JPGExtended.dcm"])
+def test_compressed_dicom_names_a_decoder(name: str) -> None:
+    path = get_testdata_file(name)
+    header = image_files.inspect_image(Path(path))
+    frame = ImageFrame(header.height, header.width, 1, "crop", image_files.ValueRange("int32", 0, 4095))
+    with pytest.raises(ValueError, match=r"it is compressed .* pip install pylibjpeg"):
+        image_files.decode_image(Path(path), frame)
+
+
+def test_run_length_encoded_dicom_needs_no_decoder() -> None:
+    frame = ImageFrame(64, 64, 1, "crop", image_files.ValueRange("int32", 0, 4095))
+    plain, packed = (
+        image_files.decode_image(Path(get_testdata_file(name)), frame)
+        for name in ("MR_small.dcm", "MR_small_RLE.dcm")
+    )
+    np.testing.assert_array_equal(packed, plain)
+
+
+def test_previews_show_something_beside_a_hot_pixel(tmp_path: Path) -> None:
+    values = np.tile(ramp(16, 16, 1000), (1, 1))
+    values[3, 3] = 65_000
+    picture(tmp_path / "a.png", values)
+    source = open_folder(str(tmp_path))
+    field = image_of(source)
+    assert field.original == (0, 65_535)
+    drawn = ImageMedia().preview(field, source.read(0)["image"][None])
+    assert np.asarray(Image.open(BytesIO(drawn.data))).std() > 50
+    plain = open_folder(str(tmp_path), FolderConfig(range="0,65000"))
+    assert "window" not in image_of(plain).facts  # a range that was chosen is shown as it is
+
+
+def test_one_normal_class_keeps_the_others_for_evaluation(tmp_path: Path) -> None:
+    for folder, many in (("train/good", 4), ("test/good", 2), ("test/crack", 3)):
+        for number in range(many):
+            picture(tmp_path / folder / f"{number}.png")
+    source, held_out = open_folder(str(tmp_path)), open_held_out(str(tmp_path))
+    assert source.fields[1].classes == ("crack", "good")
+    assert {int(source.read(at)["label"]) for at in range(4)} == {1}
+    assert held_out is not None
+    assert len(held_out.items) == 5
+    assert any("data.only=good" in note for note in source.notes)
 
 
 def test_dicom_frames_are_samples_and_black_is_dark(tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""The networks of f-AnoGAN (Schlegl et al. 2019), with the convolutions of WGAN-GP.
+
+The generator and the critic play WGAN-GP. The encoder E is part of no game: the term `izi` trains it. The
+exported graph `anomaly` is E, G, and the critic twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import DataInfo, Export, Field, Net, Networks, Step, halvings
+from ganzoo_anomaly.config import FanoganConfig
+from ganzoo_wgan_gp.config import ConvConfig
+from ganzoo_wgan_gp.conv import Critic, Generator
+
+LEVELS = (0.95, 0.99)  # shares of normal scores whose thresholds are kept
+GRID = 1000  # quantiles of normal scores in the graph
+
+
+class FeatureCritic(Critic):
+    """image (N, C, H, W) -> score (N,) and the features (N, F) that its last layer reads."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(N, C, H, W) -> (N,), (N, F)."""
+        features = self.layers[:-1](image)
+        return self.layers[-1](features).flatten(), features
+
+
+class Encoder(Critic):
+    """image (N, C, H, W) -> z (N, latent): the critic's layers with more outputs."""
+
+    def __init__(self, config: ConvConfig, image: Field, stages: int) -> None:
+        super().__init__(config, image, stages)
+        self.layers[-1] = nn.Linear(_features(self), config.latent)
+        self.bound = nn.Tanh() if config.latent_distribution == "uniform" else nn.Identity()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, latent)."""
+        code: Tensor = self.bound(self.layers(image))
+        return code
+
+
+def _features(critic: Critic) -> int:
+    """How many features the last layer reads."""
+    return int(critic.layers[-1].in_features)  # type: ignore[arg-type]
+
+
+def anomaly_score(
+    image: Tensor, again: Tensor, features: Tensor, features_again: Tensor, kappa: float
+) -> Tensor:
+    """Mean (x - x')^2 + kappa mean (f(x) - f(x'))^2 of each sample, (N,): equations 6 and 7."""
+    apart = (image - again).square().flatten(1).mean(1)
+    score: Tensor = apart + kappa * (features - features_again).square().flatten(1).mean(1)
+    return score
+
+
+class Anomaly(nn.Module):
+    """Images and their reconstructions -> score, share of normal scores below it, verdict, residual map.
+
+    `normal` are quantiles of the scores of held-out normal images, `threshold` is that of the level.
+    """
+
+    normal: Tensor
+    threshold: Tensor
+
+    def __init__(self, kappa: float) -> None:
+        super().__init__()
+        self.kappa = kappa
+        # Set when the networks are exported, so they are no part of a checkpoint.
+        self.register_buffer("normal", torch.zeros(GRID), persistent=False)
+        self.register_buffer("threshold", torch.zeros(()), persistent=False)
+
+    def forward(
+        self, image: Tensor, reconstruction: Tensor, features: Tensor, features_again: Tensor
+    ) -> tuple[Tensor, ...]:
+        """(N, C, H, W) twice, (N, F) twice -> (N,), (N,), (N,), (N, C, H, W)."""
+        score = anomaly_score(image, reconstruction, features, features_again, self.kappa)
+        share = (score[:, None] >= self.normal).to(score.dtype).mean(1)
+        return score, share, (score > self.threshold).to(score.dtype), (image - reconstruction).abs()
+
+
+def build(config: FanoganConfig, data: DataInfo) -> Networks:
+    """Factory of `f-anogan`; DataError unless the images have 8x8 pixels or more."""
+    image = data.image(smallest=8)
+    conv = ConvConfig(
+        latent=config.latent,
+        latent_distribution=config.latent_distribution,
+        generator_width=config.generator_width,
+        discriminator_width=config.discriminator_width,
+        kernel=config.kernel,
+        discriminator_extra=1,
+        # G is used in the middle of a graph: batch statistics of codes are not those of noise.
+        generator_norm="none",
+    )
+    stages = halvings(*image.shape[1:])
+    generator, critic = Generator(conv, image, stages), FeatureCritic(conv, image, stages)
+    encoder = Encoder(conv, image, stages)
+    anomaly = Anomaly(config.kappa)
+    many = _features(critic)
+
+    def calibrate(batches: Iterable[Mapping[str, Tensor]]) -> Mapping[str, Mapping[str, Any]]:
+        """Set the quantiles and the threshold from normal images."""
+        scores = torch.cat([_score(batch["image"]) for batch in batches]).double()
+        anomaly.normal.copy_(scores.quantile(torch.linspace(0, 1, GRID, dtype=torch.float64)))
+        anomaly.threshold.copy_(scores.quantile(config.level))
+        kept = {f"threshold_{100 * level:g}": float(scores.quantile(level)) for level in LEVELS}
+        facts = {**kept, "threshold": float(anomaly.threshold), "level": config.level}
+        return {"anomaly": {**facts, "normal_samples": len(scores)}}
+
+    def _score(images: Tensor) -> Tensor:
+        again = generator(encoder(images))
+        return anomaly_score(images, again, critic(images)[1], critic(again)[1], config.kappa)
+
+    return Networks(
+        generators={
+            "generator": Net(module=generator, reads=("z",), writes=("image",)),
+            "encoder": Net(module=encoder, reads=("image",), writes=("z",)),
+        },
+        discriminators={
+            "discriminator": Net(module=critic, reads=("image",), writes=("score", "features")),
+            "anomaly": Net(
+                module=anomaly,
+                reads=("image", "reconstruction", "features", "features_again"),
+                writes=("anomaly", "quantile", "is_anomaly", "residual"),
+            ),
+        },
+        fields=(
+            Field(name="z", shape=(config.latent,), source=config.latent_distribution),
+            replace(image, name="reconstruction"),
+            _residual(image),
+            Field(name="features", shape=(many,)),
+            Field(name="features_again", shape=(many,)),
+            Field(name="anomaly"),
+            Field(name="quantile", range=(0.0, 1.0)),
+            Field(name="is_anomaly", range=(0.0, 1.0)),
+        ),
+        exports=(Export(name="generator", steps=(Step(net="generator"),)), DETECTOR),
+        calibrate=calibrate,
+    )
+
+
+DETECTOR = Export(
+    name="anomaly",
+    steps=(
+        Step(net="encoder"),
+        Step(net="generator", writes={"image": "reconstruction"}),
+        Step(net="discriminator", writes={"score": "realness"}),
+        Step(
+            net="discriminator",
+            reads={"image": "reconstruction"},
+            writes={"score": "realness_again", "features": "features_again"},
+        ),
+        Step(net="anomaly"),
+    ),
+    outputs=("anomaly", "quantile", "is_anomaly", "reconstruction", "residual"),
+)
+
+
+def _residual(image: Field) -> Field:
+    """The field of |x - x'|, in the units of the images."""
+    low, high = image.range or (-1.0, 1.0)
+    facts, original = {name: value for name, value in image.facts.items() if name != "window"}, None
+    if image.original is not None:
+        original = (0.0, image.original[1] - image.original[0])
+        if facts.get("values") == "int16":
+            facts["values"] = "uint16"
+    return replace(image, name="residual", range=(0.0, high - low), original=original, facts=facts)

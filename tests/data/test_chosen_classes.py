@@ -1,0 +1,63 @@
+"""`data.only` and `data.without`: samples of some classes of any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ganzoo.api import ArraySource, Field
+from ganzoo.config.resolve import resolve
+from ganzoo.data.dataset import of_classes, open_source
+from ganzoo.data.open_data import open_data, open_held_out
+from ganzoo.errors import DataError
+from ganzoo.registry.registry import load_registry
+
+LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "fox"))
+
+
+def source(**more: Any) -> ArraySource:
+    arrays = {"point": np.arange(12, dtype=np.float32).reshape(6, 2), "label": np.array([0, 1, 2, 0, 1, 2])}
+    return ArraySource(fields=(Field(name="point", shape=(2,)), LABEL), arrays=arrays, identity="x", **more)
+
+
+def test_labels_keep_their_numbers_and_weights_their_samples() -> None:
+    data = open_source(source(weights=np.arange(6) + 1.0))
+    kept = of_classes(data, (), ("dog",))
+    assert kept.arrays["label"].tolist() == [0, 2, 0, 2]
+    assert kept.arrays["point"][:, 0].tolist() == [0, 4, 6, 10]
+    assert kept.weights is not None
+    assert kept.weights.tolist() == [1, 3, 4, 6]
+    assert (kept.count, kept.fields) == (4, data.fields)
+    assert kept.fingerprint != data.fingerprint
+    assert kept.card[-1][1] == "4 samples of 2 classes"
+    assert of_classes(data, ("fox",), ()).arrays["label"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("only", "without", "match"),
+    [(("cta",), (), "no class 'cta'"), ((), ("cow",), "no class 'cow'"), (("cat",), ("cat",), "No sample")],
+)
+def test_what_is_not_there_is_refused(only: tuple[str, ...], without: tuple[str, ...], match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        of_classes(open_source(source()), only, without)
+
+
+def test_data_without_labels_has_no_classes() -> None:
+    plain = ArraySource(fields=(Field(name="x", shape=(1,)),), arrays={"x": np.zeros((3, 1), np.float32)},
+                        identity="x")  # fmt: skip
+    with pytest.raises(DataError, match="no class 'cat'") as caught:
+        of_classes(open_source(plain), ("cat",), ())
+    assert "none" in str(caught.value.fix)
+
+
+def test_training_and_held_out_samples_are_chosen_alike(tmp_path: Path) -> None:
+    plan = resolve("dcgan", load_registry(), overrides={"data.only": "Bag", "data.source": "fashion-5k"})
+    held_out = open_held_out(plan.dataset, plan.data.source, plan.kinds)
+    assert held_out is not None
+    for data in (open_data(plan), held_out):
+        assert data.count == 500
+        assert set(data.arrays["label"].tolist()) == {8}
+    assert plan.settings()["data"]["only"] == ["Bag"]
