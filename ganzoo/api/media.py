@@ -35,7 +35,8 @@ class Media:
     `reads`: the files that `--input` may read, besides `.npy`. `noun` and `nouns` name samples in messages.
     `count`: how many samples a preview needs; 0 means as many as `train.samples`. `most`: how many samples
     one file may hold; None means any number. `same_facts`: the facts that two fields must have in common for
-    their samples to be compared, such as a vocabulary.
+    their samples to be compared, such as a vocabulary. `others`: `write` takes the argument `others`, the
+    other fields that the generator wrote, sample by sample.
 
     Samples are (n, *field.shape), as floats in the range of the field, as integers (see `as_floats`), or as
     uint8 (n, height, width, channels) from a file exported with `--uint8`.
@@ -48,6 +49,7 @@ class Media:
     count: int = 0
     most: int | None = None
     same_facts: tuple[str, ...] = ()
+    others: bool = False
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """The names of the axes of a sample with so many dimensions; () if they have no usual names."""

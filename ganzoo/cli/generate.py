@@ -209,7 +209,10 @@ def command(
         _save_walk(media, drawn, made.reshape(rows, width, *made.shape[1:]), columns, output)
     else:
         in_rows = width if classes or steps is not None else None
-        written = media.write(drawn, values[drawn.name], output, columns=columns or in_rows)
+        more: dict[str, Any] = {}
+        if media.others:
+            more["others"] = [(field, values[field.name]) for field in loaded.outputs if field is not drawn]
+        written = media.write(drawn, values[drawn.name], output, columns=columns or in_rows, **more)
     _report(loaded, written, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
 
 

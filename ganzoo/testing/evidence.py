@@ -56,7 +56,10 @@ def fields_of_kind(kind: str, kinds: Kinds, data: Sequence[DataInfo] = ()) -> It
 
 
 def fields_for(needs: Collection[str], registry: Registry, data: Sequence[DataInfo]) -> Iterator[Field]:
-    """A field of each kind that is needed, of every kind if none is, with the name that is needed."""
+    """Fields of each kind that is needed, of every kind if none is, with the name that is needed.
+
+    Those of the `data`, or else one that is made up: a score may depend on what only some data has.
+    """
     kinds = Kinds(registry)
     named = [need.removeprefix("field:") for need in needs if need.startswith("field:")]
     every = [ARRAY, *(item.qualified for item in registry.of_kind(MediaSpec) if item.name != ARRAY)]
@@ -66,7 +69,8 @@ def fields_for(needs: Collection[str], registry: Registry, data: Sequence[DataIn
         ]
         # Arrays stand for all kinds that are not here: one for each number of axes.
         ranks = {len(field.shape): field for field in reversed(found)}
-        for field in ranks.values() if kind == ARRAY else found[:1]:
+        given = sum(field.kind == kind.rpartition("/")[2] for info in data for field in info.fields)
+        for field in ranks.values() if kind == ARRAY else found[: max(given, 1)]:
             yield replace(field, name=named[0]) if named else field
 
 

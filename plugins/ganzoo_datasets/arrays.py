@@ -106,7 +106,8 @@ def _source(array: Array, labels: Array | None, path: Path, name: str) -> ArrayS
         raise DataError(
             f"Images of {array.dtype} are not supported: their range of values is unknown.",
             where=str(path),
-            fix="save uint8: np.save(path, (x * 255).round().astype('uint8')) for values in 0..1",
+            fix="save uint8: np.save(path, (x * 255).round().astype('uint8')) for values in 0..1; for time "
+            f"series (N, T, C): --data series:{path}",
         )
     raise DataError(
         f"An array of {array.dtype} with shape {array.shape} is neither images nor rows of numbers.",

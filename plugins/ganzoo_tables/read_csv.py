@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +26,7 @@ MANY = 100  # a category column with more values than this and than a tenth of t
 LONGEST = 200  # characters of a category: a NumPy array of text is as wide as its longest value
 
 MOST_DECIMALS = 12
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MISSING = ("", "na", "n/a", "null", "none", "?", "-")
@@ -35,7 +37,7 @@ Cells = list[str]
 
 def read_table(path: Path, config: CsvConfig) -> Table:
     """The table of a CSV file in UTF-8 with a header. DataError, with line and column, for other files."""
-    header, lines = _cells(path, config.separator)
+    header, lines = read_cells(path, config.separator)
     names = _selected(header, config, path)
     if len(names) < 2:
         raise DataError(
@@ -97,17 +99,24 @@ class _Place:
         return setting(name, *getattr(self.config, name), self.name)
 
 
-def _cells(path: Path, separator: str) -> tuple[list[str], Lines]:
-    """The header, and the other lines that are not empty, with their numbers."""
+def read_cells(path: Path, separator: str, source: str = "csv") -> tuple[list[str], Lines]:
+    """The header, and the other lines that are not empty, with their numbers; also of a .csv.gz file.
+
+    `source` is the name of the data set, for messages. DataError for a file that is no CSV file.
+    """
     if not path.is_file():
-        raise DataError("The path is not a file.", where=str(path), fix="--data csv:FILE")
-    if path.stat().st_size > LARGEST:
+        raise DataError("The path is not a file.", where=str(path), fix=f"--data {source}:FILE")
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"The file cannot be unpacked: {error}.", where=str(path)) from error
+    if len(raw) > LARGEST:
         raise DataError(
-            f"The file has {path.stat().st_size / 2**20:,.0f} MiB; the limit is {LARGEST >> 20} MiB.",
+            f"The file has more than {LARGEST >> 20} MiB.",
             where=str(path),
             fix="use a part of its rows; some ten thousand are enough",
         )
-    raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -156,7 +165,7 @@ def _selected(header: list[str], config: CsvConfig, path: Path) -> list[str]:
     where = f"{path}, line 1"
     counts = Counter(header)
     for name in header:
-        if not name or _NUMBER.fullmatch(name):
+        if not name or NUMBER.fullmatch(name):
             raise DataError(
                 f"The first line is not a header: '{name}' is not a column name.",
                 where=where,
@@ -186,7 +195,7 @@ def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> boo
             )
     if name in config.categories:
         return False
-    numeric = [_NUMBER.fullmatch(cell) is not None for cell in cells]
+    numeric = [NUMBER.fullmatch(cell) is not None for cell in cells]
     if name not in config.numbers and 2 * sum(numeric) < len(cells):
         return False
     if not all(numeric):

@@ -62,6 +62,7 @@ def better_is_true(target: MetricTarget) -> None:
     declared, seen = target.item.spec.better, dict[str, bool]()
     if not declared:
         raise NotApplicable("it does not say which scores are better")
+    expected: set[str] = set()
     for evidence, scorer in target.evidence("labels", "classifier", "conditioned", "training"):
         best, *worse = (scorer.scores(evidence.comparison(which)) for which in ("real", *WORSE))
         for name, way in scorer.better(best).items():
@@ -73,8 +74,9 @@ def better_is_true(target: MetricTarget) -> None:
                 f"'{name}' is {best[name]:.4g} for the real samples themselves, and lower for worse ones.",
                 "a distance is lowest where both sets of samples are the same",
             )
-        missing = {name.replace("{distance}", evidence.space.distance) for name in declared} - seen.keys()
-        demand(not missing, f"`better` names {sorted(missing)}, but there is no such score.")
+        expected |= {name.replace("{distance}", evidence.space.distance) for name in declared}
+    missing = expected - seen.keys()
+    demand(not missing, f"`better` names {sorted(missing)}, but there is no such score.")
     wrong = [name for name, is_worse in seen.items() if not is_worse]
     demand(
         not wrong,
