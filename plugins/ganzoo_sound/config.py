@@ -126,3 +126,83 @@ class WaveganConfig:
             raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
         if self.shuffle < 0 or self.widest < 0:
             raise ValueError("shuffle and widest must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HifiganConfig:
+    """Options of `hifi-gan`; the defaults are V1 of the paper's table 5.
+
+    `rates`: how much each stage of G upsamples; their product is the data's hop. `width`: channels before the
+    first stage, halved by each. `kernels` of the residual blocks of each stage, and their `dilation_steps`:
+    as many numbers for each kernel, one after the other. `pairs`: ResBlock 1, else 2. D has a part for each of
+    the `periods` and `scales` more, with the paper's channels divided by `discriminator_divisor`.
+    """
+
+    rates: tuple[int, ...] = (8, 8, 2, 2)
+    width: int = 512
+    kernels: tuple[int, ...] = (3, 7, 11)
+    dilation_steps: tuple[int, ...] = (1, 3, 5, 1, 3, 5, 1, 3, 5)
+    pairs: bool = True
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    scales: int = 3
+    discriminator_divisor: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.rates or min(self.rates) < 1 or self.width < 2 ** len(self.rates):
+            raise ValueError("rates must be 1 or more, and width at least 2 to the power of their number")
+        if not self.kernels or any(kernel % 2 == 0 or kernel < 1 for kernel in self.kernels):
+            raise ValueError("kernels must be odd")
+        if not self.dilation_steps or len(self.dilation_steps) % len(self.kernels):
+            raise ValueError("dilation_steps needs as many numbers for each kernel")
+        _check_parts(self.periods, self.discriminator_divisor)
+        if self.scales < 0 or not (self.periods or self.scales):
+            raise ValueError("the discriminator needs periods or scales")
+
+    def dilations(self) -> list[tuple[int, ...]]:
+        """The dilations of the block of each kernel."""
+        each = len(self.dilation_steps) // len(self.kernels)
+        return [self.dilation_steps[at * each : (at + 1) * each] for at in range(len(self.kernels))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocosConfig:
+    """Options of `vocos`; the defaults are the paper's.
+
+    G has `blocks` of `width` channels, `hidden` inside. D has a part for each of the `periods` (channels
+    divided by `discriminator_divisor`), and one for each of the `windows`, which together have the weight
+    `resolution_weight` and have `resolution_width` channels.
+    """
+
+    width: int = 512
+    hidden: int = 1_536
+    blocks: int = 8
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    windows: tuple[int, ...] = (2_048, 1_024, 512)
+    resolution_weight: float = 0.1
+    resolution_width: int = 32
+    discriminator_divisor: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.hidden, self.blocks, self.resolution_width) < 1:
+            raise ValueError("width, hidden, blocks and resolution_width must be 1 or more")
+        _check_parts(self.periods, self.discriminator_divisor)
+        if any(size < 64 or size % 4 for size in self.windows):
+            raise ValueError("windows must be multiples of 4, from 64 on")
+        if self.resolution_weight <= 0 or not (self.periods or self.windows):
+            raise ValueError("resolution_weight must be more than 0; D needs periods or windows")
+
+
+def _check_parts(periods: tuple[int, ...], divisor: int) -> None:
+    if any(period < 1 for period in periods) or divisor < 1:
+        raise ValueError("periods and discriminator_divisor must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightConfig:
+    """The weight of a term."""
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")

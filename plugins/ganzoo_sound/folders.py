@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ganzoo.api import DataError, report_progress
 from ganzoo_sound.config import SoundConfig
 from ganzoo_sound.files import Floats, levels_of, mixed, read_sound, resampled, soundfile
+from ganzoo_sound.toys import KINDS, RATE, toy_sounds
 
 Array = NDArray[Any]
 Row = tuple[str, str, str]
@@ -21,6 +22,7 @@ Row = tuple[str, str, str]
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".rf64", ".opus")
 SHORTEST = 0.005  # seconds: a shorter file is no sound
 FEW = 5  # files, of fewer the last windows are held out
+TOY, TOYS = "toy", 400  # the name and the number of made-up sounds
 NAMED = 3  # files in a message
 
 
@@ -54,17 +56,20 @@ class Found:
     windows: int = 0
     silent: int = 0
     padded: int = 0
+    short: int = 0
     clipped: int = 0
 
 
 def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
     """The clips of a folder or a file. DataError for a path without sound, and if no clip remains."""
     path = Path(argument).expanduser()
+    if path.name == TOY and not path.exists():
+        return _made_up(config)
     if not argument or not path.exists():
         raise DataError(
             "The path does not exist." if argument else f"The data set '{name}' needs a path.",
             where=f"--data {name}:{argument}",
-            fix=f"--data {name}:PATH, where PATH is a folder of sound files",
+            fix=f"--data {name}:PATH, where PATH is a folder of sound files; or {name}:{TOY} for made-up sounds",
         )
     files = _files(path)
     if not files:
@@ -73,6 +78,25 @@ def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
         )
     stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     return _read_all(path, tuple(files), stamps, config)
+
+
+def _made_up(config: SoundConfig) -> Split:
+    rate = config.rate or RATE
+
+    def part(count: int, seed: int, what: str) -> Clips:
+        sounds, labels = toy_sounds(count, config.length, rate, seed)
+        levels = levels_of(sounds.astype(np.float32).repeat(config.channels, axis=1))
+        return Clips(
+            levels=levels,
+            labels=labels,
+            classes=KINDS if config.labels else (),
+            rate=rate,
+            identity=f"{count} made-up {what} of {config.length:,} samples at {rate:,} Hz, seed {config.seed}",
+        )
+
+    return Split(
+        part(TOYS, 2 * config.seed, "sounds"), part(TOYS // 4, 2 * config.seed + 1, "held-out sounds")
+    )
 
 
 def _files(path: Path) -> list[Path]:
@@ -158,6 +182,7 @@ def _windows(file: Path, rate: int, config: SoundConfig, found: Found) -> list[N
             continue
         missing = config.length - window.shape[1]
         found.padded += missing > 0
+        found.short += 2 * missing > config.length
         found.used += window.shape[1] / rate
         kept.append(levels_of(np.pad(window, ((0, 0), (0, missing)))))
     return kept
@@ -216,10 +241,12 @@ def _notes(
         more = ", ..." if len(skipped) > NAMED else ""
         notes.append(f"{len(skipped):,} of {len(files):,} files were skipped: {', '.join(named)}{more}")
     if found.clipped:
-        notes.append(f"{found.clipped:,} files exceed -1..1 and are clipped; --set data.peak=0.95 scales them")
-    if found.padded > (found.windows - found.silent) / 2:
         notes.append(
-            f"{found.padded:,} of {found.windows - found.silent:,} sounds are shorter than {config.length:,} "
+            f"{found.clipped:,} files exceed -1..1 and are clipped; --set data.peak=0.95 scales them"
+        )
+    if found.short > (found.windows - found.silent) / 2:
+        notes.append(
+            f"{found.short:,} of {found.windows - found.silent:,} sounds fill less than half of {config.length:,} "
             "samples, and silence was added: a smaller data.length may fit better"
         )
     return tuple(notes)

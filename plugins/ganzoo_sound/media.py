@@ -115,7 +115,6 @@ class SoundMedia(Media):
 class MelMedia(Media):
     """Log mel spectrograms (mels, frames); their facts say how they are made, see `MelScale`."""
 
-    suffixes = SUFFIXES
     reads = (*SUFFIXES, ".npz")
     noun, nouns = "mel spectrogram or sound", "mel spectrograms or sounds"
     count = 24
@@ -137,20 +136,9 @@ class MelMedia(Media):
         scale = MelScale.of(field.facts)
         return f"{scale.mels} mels x {field.shape[1]} frames of {1000 * scale.hop / scale.rate:.1f} ms"
 
-    def preview(
-        self, field: Field, samples: Array, *, columns: int | None = None, **layout: Any
-    ) -> Preview:
+    def preview(self, field: Field, samples: Array, *, columns: int | None = None, **layout: Any) -> Preview:
         """A sheet of spectrograms."""
         return Preview(suffix=".png", data=sheet_of(_scaled(samples[: self.count, ::-1]), columns))
-
-    def write(
-        self, field: Field, samples: Array, path: Path, **layout: Any
-    ) -> list[Path]:
-        """Sounds made from the spectrograms by Griffin-Lim."""
-        scale = MelScale.of(field.facts)
-        sounds = _sound_like(field, scale.waves(samples)[:, None])
-        write_bytes(path, encoded(*sounds, path.suffix.lower()))
-        return [path]
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
         """The spectrogram of a sound file, or those of an .npz: (mels, frames) or (n, mels, frames).
@@ -214,9 +202,7 @@ class SpectrogramMedia(Media):
         seconds = width * field.facts["hop"] / field.facts["rate"]
         return f"{height} frequencies x {width} frames, {seconds:.2f} s at {field.facts['rate']:,} Hz"
 
-    def preview(
-        self, field: Field, samples: Array, *, columns: int | None = None, **layout: Any
-    ) -> Preview:
+    def preview(self, field: Field, samples: Array, *, columns: int | None = None, **layout: Any) -> Preview:
         """A sheet of the spectrograms, and the first ones as sounds."""
         heard = encoded(*self._sounds(field, samples[:HEARD]), ".wav")
         shown = _scaled(as_floats(field, samples[: self.count])[:, 0, ::-1])

@@ -140,7 +140,9 @@ class MelScale:
         except TypeError:
             good = False
         if not good:
-            raise ValueError("the facts rate, n_fft, hop, mels, fmin, fmax, scale and floor say how it was made")
+            raise ValueError(
+                "the facts rate, n_fft, hop, mels, fmin, fmax, scale and floor say how it was made"
+            )
         return made
 
     @property
@@ -171,5 +173,3 @@ class MelScale:
         """
         size = np.maximum(np.linalg.pinv(self.basis) @ np.exp(mels.astype(np.float64)), 0)
         return griffin_lim(size, self.hop, iterations).clip(-1, 1).astype(np.float32)
-
-

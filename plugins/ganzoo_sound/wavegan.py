@@ -62,7 +62,10 @@ class Generator(nn.Module):
         for (before, after), stride in zip(pairwise(widths), strides, strict=True):
             layers += [form.norm(before)] if config.norm == "batch" else []
             surplus = form.kernel - stride
-            layers += [nn.ReLU(), form.up(before, after, form.kernel, stride, (surplus + 1) // 2, surplus % 2)]
+            layers += [
+                nn.ReLU(),
+                form.up(before, after, form.kernel, stride, (surplus + 1) // 2, surplus % 2),
+            ]
         self.layers = nn.Sequential(*layers)
         self.bounded = Bounded(output.range or (-1.0, 1.0))
         initialise(self)
