@@ -3,8 +3,8 @@
     python benchmarks/spoken_digits.py digits
     ganzoo train wavegan --data wav:digits
 
-Needs the program espeak-ng (Debian: apt-get install espeak-ng). Writes a folder for each word, with 180 files of
-22,050 Hz in each: six accents, ten voices, three pitches. Silence at both ends is cut away.
+Needs the program espeak-ng (Debian: apt-get install espeak-ng). Writes a folder for each word, with 180
+files of 22,050 Hz in each: six accents, ten voices, three pitches. Silence at both ends is cut away.
 """
 
 from __future__ import annotations

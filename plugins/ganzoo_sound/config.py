@@ -134,8 +134,8 @@ class HifiganConfig:
 
     `rates`: how much each stage of G upsamples; their product is the data's hop. `width`: channels before the
     first stage, halved by each. `kernels` of the residual blocks of each stage, and their `dilation_steps`:
-    as many numbers for each kernel, one after the other. `pairs`: ResBlock 1, else 2. D has a part for each of
-    the `periods` and `scales` more, with the paper's channels divided by `discriminator_divisor`.
+    as many numbers for each kernel, one after the other. `pairs`: ResBlock 1, else 2. D has a part for each
+    of the `periods` and `scales` more, with the paper's channels divided by `discriminator_divisor`.
     """
 
     rates: tuple[int, ...] = (8, 8, 2, 2)

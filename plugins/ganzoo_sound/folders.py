@@ -69,7 +69,7 @@ def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
         raise DataError(
             "The path does not exist." if argument else f"The data set '{name}' needs a path.",
             where=f"--data {name}:{argument}",
-            fix=f"--data {name}:PATH, where PATH is a folder of sound files; or {name}:{TOY} for made-up sounds",
+            fix=f"--data {name}:PATH, a folder of sound files; {name}:{TOY} has made-up sounds",
         )
     files = _files(path)
     if not files:
@@ -91,7 +91,7 @@ def _made_up(config: SoundConfig) -> Split:
             labels=labels,
             classes=KINDS if config.labels else (),
             rate=rate,
-            identity=f"{count} made-up {what} of {config.length:,} samples at {rate:,} Hz, seed {config.seed}",
+            identity=f"{count} made-up {what}, {config.length:,} samples at {rate:,} Hz, seed {config.seed}",
         )
 
     return Split(
@@ -246,8 +246,8 @@ def _notes(
         )
     if found.short > (found.windows - found.silent) / 2:
         notes.append(
-            f"{found.short:,} of {found.windows - found.silent:,} sounds fill less than half of {config.length:,} "
-            "samples, and silence was added: a smaller data.length may fit better"
+            f"{found.short:,} of {found.windows - found.silent:,} sounds fill less than half of "
+            f"{config.length:,} samples, and silence was added: a smaller data.length may fit better"
         )
     return tuple(notes)
 

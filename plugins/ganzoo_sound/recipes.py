@@ -68,7 +68,7 @@ WAVEGAN_PAPER = RecipeSpec(
 )
 SMALL_SPECGAN = RecipeSpec(
     name="specgan",
-    summary="Small SpecGAN for short sounds of 8 kHz, spectrograms of 64x64, that trains in minutes on a CPU. "
+    summary="Small SpecGAN for short sounds of 8 kHz as spectrograms of 64x64, trains in minutes on a CPU. "
     "Departs from the paper: small networks, labels, BatchNorm in G, logistic loss with R1, EMA.",
     paper=WAVEGAN,
     architecture="specgan",

@@ -59,7 +59,7 @@ class HifiGenerator(nn.Module):
         self.first = weight_norm(nn.Conv1d(mels, widths[0], 7, padding=3))
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
         for (before, after), rate in zip(pairwise(widths), config.rates, strict=True):
-            # A kernel of 2r and a padding of r / 2 give r samples for each; odd rates need one more at the end.
+            # A kernel of 2r and a padding of r / 2 give r samples for each; odd rates need one more.
             surplus = rate % 2
             up = nn.ConvTranspose1d(before, after, 2 * rate, rate, (rate + surplus) // 2, surplus)
             self.ups.append(normal(up))
@@ -177,7 +177,7 @@ def _pair(data: DataInfo) -> tuple[MelScale, int]:
         fits = False
     if not fits or sound.shape[1] < scale.n_fft:
         raise DataError(
-            "A vocoder needs mel spectrograms (mels, m) and their sounds (1, m * hop), from n_fft samples on.",
+            "A vocoder needs mel spectrograms (mels, m) and their sounds (1, m * hop), n_fft or longer.",
             where=f"mel {mel.shape}, sound {sound.shape}",
             fix="--data vocoder:PATH, where PATH is a folder of sound files; a larger data.length",
         )

@@ -134,7 +134,7 @@ class Discriminator(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """TensorFlow's defaults, which the authors use: Glorot's uniform weights, no biases; labels begin at 0."""
+    """TensorFlow's defaults, as in the authors' code: Glorot's uniform weights, biases of 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(layer.weight)
