@@ -112,7 +112,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="vocos",
-            summary="Mel spectrogram to sound by an inverse STFT; D sees periods and spectrograms; any length.",
+            summary="Mel spectrogram to sound by an inverse STFT; D sees periods, spectrograms; any length.",
             paper=f"{VOCOS}, section 3",
             factory="ganzoo_sound.vocoders:build_vocos",
             config=VocosConfig,
