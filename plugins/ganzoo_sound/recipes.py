@@ -38,6 +38,7 @@ SMALL_WAVEGAN = RecipeSpec(
     architecture="wavegan",
     loss="non-saturating",
     data="wav:toy",
+    suits="ganzoo_sound.rules:suits_wavegan",
     settings={**SMALL_NOISE, "train.images": 60_000, "architecture.shuffle": 1},
 )
 
@@ -74,6 +75,7 @@ SMALL_SPECGAN = RecipeSpec(
     architecture="specgan",
     loss="non-saturating",
     data="spectrogram:toy",
+    suits="ganzoo_sound.rules:suits_specgan",
     settings={**SMALL_NOISE, "train.images": 60_000, "data.n_fft": 128, "data.hop": 64},
 )
 SPECGAN_PAPER = RecipeSpec(
@@ -187,6 +189,7 @@ SMALL_VOCOS = RecipeSpec(
     architecture="vocos",
     loss="hinge",
     data="vocoder:toy",
+    suits="ganzoo_sound.rules:suits_vocoder",
     settings={
         "train.images": 32_000,
         "train.batch_size": 8,

@@ -451,6 +451,12 @@ def test_vocoders_need_pairs_that_fit() -> None:
         )
 
 
+def test_data_alone_finds_its_recipe(tmp_path: Path) -> None:
+    for source, recipe in (("wav:toy", "wavegan"), ("spectrogram:toy", "specgan"), ("vocoder:toy", "vocos")):
+        said = ganzoo("train", "--data", source, "--images", "32", "--dry-run", "--json")
+        assert said.document["recipe"].endswith(recipe)
+
+
 # --- terms and scores ---------------------------------------------------------------------------
 
 
