@@ -98,7 +98,36 @@ def encoded(field: Field, samples: Array, suffix: str) -> bytes:
             file.writeframes(frames.tobytes())
     else:
         soundfile().write(content, frames, rate, format=suffix[1:].upper())
-    return content.getvalue()
+    return _with_serial_number(content.getvalue()) if suffix == ".ogg" else content.getvalue()
+
+
+def _with_serial_number(data: bytes) -> bytes:
+    """An Ogg file whose stream has the number 0, not a random one: equal sounds give equal files.
+
+    RFC 3533, section 6: the number of the stream is in bytes 14 to 17 of each page, the checksum in bytes
+    22 to 25, the lengths of the parts from byte 27 on.
+    """
+    pages, at = bytearray(data), 0
+    while at < len(pages):
+        count = pages[at + 26]
+        end = at + 27 + count + sum(pages[at + 27 : at + 27 + count])
+        pages[at + 14 : at + 18] = pages[at + 22 : at + 26] = bytes(4)
+        checksum = 0
+        for byte in pages[at:end]:
+            checksum = (checksum << 8 & 0xFFFFFFFF) ^ _CHECKSUMS[checksum >> 24 ^ byte]
+        pages[at + 22 : at + 26] = checksum.to_bytes(4, "little")
+        at = end
+    return bytes(pages)
+
+
+def _checksum(byte: int) -> int:
+    value = byte << 24
+    for _ in range(8):
+        value = value << 1 ^ (0x104C11DB7 if value >> 31 else 0)
+    return value
+
+
+_CHECKSUMS = [_checksum(byte) for byte in range(256)]
 
 
 def levels_of(values: Floats) -> NDArray[np.int16]:
