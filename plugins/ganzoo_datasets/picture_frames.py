@@ -32,6 +32,9 @@ _ARRAYS = (*VOLUMES, ".npy")  # files without pixels of 8 bits
 KEPT = 64
 """The longest side of images that keep their size, and the side of a square as large as others become."""
 
+USUAL = 0.9
+"""The share of the images whose size the others get."""
+
 CUT = 0.2
 """The share of an image that may be cut away without a word, and for the sake of a square."""
 
@@ -114,15 +117,14 @@ def _size(headers: list[ImageHeader], config: FolderConfig, found: Framed) -> tu
     sizes = Counter((header.height, header.width) for header in headers)
     lowest, highest = min(sizes, default=(0, 0), key=math.prod), max(sizes, default=(0, 0), key=math.prod)
     kinds = f"{len(sizes):,} sizes, {_text(lowest)} to {_text(highest)}" if len(sizes) > 1 else _text(lowest)
-    if config.height or config.width:
-        size = default_size((), config)
-    elif len(sizes) == 1 and max(lowest) <= KEPT:
-        found.kept = True
-        found.rows.append(("size", f"{_text(lowest)} (height x width)", "kept"))
-        return lowest
+    usual, count = sizes.most_common(1)[0] if sizes else ((0, 0), 0)
+    found.kept = not (config.height or config.width) and count >= USUAL * len(headers) and max(usual) <= KEPT
+    size = usual if found.kept else default_size([Facts(header) for header in headers], config)
+    if found.kept and len(sizes) == 1:
+        found.rows.append(("size", f"{_text(size)} (height x width)", "kept"))
     else:
-        size = default_size([Facts(header) for header in headers], config)
-    found.rows.append(("size", f"{kinds} -> {_text(size)} (height x width)", config.fit))
+        remark = f"{config.fit}; {len(headers) - count:,} had another size" if found.kept else config.fit
+        found.rows.append(("size", f"{kinds} -> {_text(size)} (height x width)", remark))
     return size
 
 

@@ -21,6 +21,16 @@ that of the last eighth, and the distance:
     rates 1e-3 and 1e-3       0.21, 0.97    406    chosen
     rates 1e-3 and 2e-3       0.10, 0.88    483
 
+In long runs D then learns the training images by heart: on fluent-emoji at 64x64x3 its loss was 0.1 after
+45,000 images and 0.00 after 90,000, samples became ragged and noisy. With adaptive augmentation (`ada`,
+kimg 100) p rose to 0.26 in 60,000 images, and D's loss stayed above 0.3; distance and coverage:
+
+    without, 30,000 images                    330, 0.077
+    without, 90,000 images                    covered 2 %
+    with, 60,000 images                       280, 0.066    chosen
+    12,000 images, without, and kimg 10, 4    507, 0.011; 353, 0.032; 394, 0.053, p 0.56: torn shapes
+    12,000 images of pokesprite, photographs: without 744, 346; kimg 10 782, 356
+
 At rates of 2e-3 and 1e-3: emoji-datasource-apple 0.21, 1.2, 390; pokesprite-images 0.23, 0.95, 471. WGAN-GP
 at 2.5e-4 and 5e-4 on the first set: 6.9, 8.5, 475, so D stays ahead of G.
 """
@@ -35,6 +45,8 @@ from ganzoo.api import DataInfo
 CHOSEN_ON = 28 * 28  # pixels of the images of the embedded data
 FULL_WIDTH = 32  # pixels of a side up to which networks keep their width
 BATCH = 16
+KIMG = 100.0  # thousand images in which the probability of an augmentation can go from 0 to 1
+SIGNED = ("ganzoo/non-saturating", "ganzoo/minimax", "ganzoo/hinge")  # `ada` follows the sign of scores
 
 
 def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -48,11 +60,15 @@ def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def fit_dcgan(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same, with BatchNorm in D as in the paper unless there are terms; both learn equally fast then."""
+    """The same; without terms also BatchNorm in D as in the paper, equal rates, and adaptive augmentation."""
     if any(path.startswith("terms.") for path in settings):  # most penalties cannot work with BatchNorm in D
         return _larger(data, settings, generator=16)
     changes = _larger(data, settings, generator=8)
-    return {**changes, "architecture.discriminator_norm": "batch"} if changes else changes
+    if changes:
+        changes["architecture.discriminator_norm"] = "batch"
+        if settings["loss.name"] in SIGNED:
+            changes |= {"augment.name": "ada", "augment.kimg": KIMG}
+    return changes
 
 
 def fit_wgan_gp(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,8 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo_extractors.efficientnet import EPSILON, MEAN, STAGES, STD
+from ganzoo_extractors.efficientnet import EPSILON, STAGES
 from ganzoo_extractors.weights import Weights, read_weights
+
+# As the weights were trained: (value - 127) / 128 for values of 0 to 255. ImageNet's usual mean and deviation,
+# which the scores of ganzoo_extractors keep, more than double the contrast. On photographs of scikit-image the
+# right class got 0.94 instead of 0.82 (coffee), 0.72 instead of 0.58 (motorcycle), 0.39 instead of 0.36 (cat).
+MEAN, STD = 127 / 255, 128 / 255  # of values in 0..1
 
 # The last blocks of maps with strides 4, 8, 16 and 32, and their channels.
 SCALES = {2: 24, 4: 40, 10: 112, 15: 320}
@@ -70,7 +75,7 @@ class Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """Images (N, 3, h, w), normalised as ImageNet's -> maps of the four scales, the finest first."""
+    """Images (N, 3, h, w), normalised -> maps of the four scales, the finest first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,15 +113,10 @@ class Projector(nn.Module):
     `widths` are the channels of the results.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, width: int, enlarge: int, bounds: tuple[float, float]) -> None:
         super().__init__()
         self.enlarge = enlarge
         self.low, self.span = bounds[0], bounds[1] - bounds[0]
-        for name, values in (("mean", MEAN), ("std", STD)):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.net = Lite0()
         mixed = [width * 2**scale for scale in range(len(SCALES))]
         self.widths = [mixed[max(0, scale - 1)] for scale in range(len(SCALES))]
@@ -145,7 +145,7 @@ class Projector(nn.Module):
         if smaller < self.enlarge:
             size = [round(side * self.enlarge / smaller) for side in image.shape[2:]]
             image = functional.interpolate(image, size, mode="bilinear", align_corners=False)
-        features = self.net(((image - self.low) / self.span - self.mean) / self.std)
+        features = self.net(((image - self.low) / self.span - MEAN) / STD)
         found: list[Tensor] = []
         for scale in reversed(range(len(SCALES))):
             mixed = self.channels[scale](features[scale])

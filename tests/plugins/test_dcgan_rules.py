@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ganzoo.api import PIXELS, DataInfo, Field
+from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.data.open_data import open_data
 from ganzoo.registry.registry import Registry
@@ -40,6 +41,20 @@ def test_dcgan_on_pictures(registry: Registry) -> None:
     )
     assert plan.origin(("discriminator", "lr")) == "for 64x64x3, 3,391 samples"
     assert plan.origin(("discriminator", "betas")) == "recipe dcgan"
+    assert plan.augment is not None
+    assert (plan.augment.item.name, plan.augment.options.kimg) == ("ada", 100)
+
+
+def test_who_names_an_augmentation_or_a_loss_gets_that(registry: Registry) -> None:
+    def fitted(**overrides: str) -> Plan:
+        given = {key.replace("__", "."): value for key, value in overrides.items()}
+        return resolve("dcgan", registry, overrides=given).fitted(pictures(3, 64, 64))
+
+    assert fitted(augment__name="none").augment is None
+    chosen = fitted(augment__name="diffaugment").augment
+    assert chosen is not None
+    assert chosen.item.name == "diffaugment"
+    assert fitted(loss__name="relativistic").augment is None, "only differences of its scores mean something"
 
 
 @pytest.mark.parametrize(("side", "width"), [(29, 48), (32, 48), (48, 32), (64, 24), (128, 12), (512, 12)])

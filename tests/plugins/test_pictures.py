@@ -426,6 +426,18 @@ def test_default_sizes(tmp_path: Path, size: tuple[int, int], expected: tuple[in
     assert image_of(open_folder(str(tmp_path))).shape[1:] == expected
 
 
+def test_one_odd_picture_does_not_change_the_size_of_the_others(tmp_path: Path) -> None:
+    for number in range(9):
+        picture(tmp_path / f"{number}.png", np.zeros((32, 24), np.uint8))
+    assert image_of(open_folder(str(tmp_path))).shape == (1, 32, 24)
+    picture(tmp_path / "odd.png", np.zeros((200, 150), np.uint8))
+    source = open_folder(str(tmp_path))
+    assert image_of(source).shape == (1, 32, 24)
+    assert "1 had another size" in row(source.card, "size")[1]
+    picture(tmp_path / "another.png", np.zeros((100, 75), np.uint8))  # 9 of 11: none is usual
+    assert image_of(open_folder(str(tmp_path))).shape == (1, 76, 56)
+
+
 # --- folders --------------------------------------------------------------------------------------
 
 

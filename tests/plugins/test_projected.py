@@ -82,9 +82,7 @@ def test_mixing_goes_from_coarse_to_fine() -> None:
     torch.manual_seed(2)
     projector = Projector(2, 64, (-1.0, 1.0))
     image = torch.rand(2, 3, 64, 64) * 2 - 1
-    features = projector.net(
-        (((image + 1) / 2) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-    )
+    features = projector.net((127.5 * (image + 1) - 127) / 128)
     coarser: Tensor | None = None
     for scale in (3, 2, 1, 0):
         one, three = projector.channels[scale].weight, projector.scales[scale].weight

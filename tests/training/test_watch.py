@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from ganzoo.runs.run import Run
 from ganzoo.training.phases import higher
 from ganzoo.training.player import Player
 from ganzoo.training.reporting import diagnostics
-from ganzoo.training.reporting.diagnostics import MOST, Diagnostics
+from ganzoo.training.reporting.diagnostics import MOST, ROLES, Diagnostics
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.reporting.sample_grids import spread
 from ganzoo.training.scores import Make, ScoringFactory
@@ -40,8 +41,6 @@ CALM = {
     "loss_generator": 0.8,
     "gradient_norm_generator": 1.0,
     "gradient_norm_discriminator": 2.0,
-    "parameter_rms_generator": 0.05,
-    "parameter_rms_discriminator": 0.05,
 }
 
 
@@ -52,11 +51,16 @@ def plan(tiny: Tiny) -> Plan:
     )
 
 
+def full(at: int, line: Mapping[str, float]) -> dict[str, Any]:
+    """A log line, 1,000 images after the last; what it does not have is calm, and the networks move."""
+    moving = {f"parameter_rms_{role}": 0.05 + 1e-5 * at for role in ROLES}
+    return {"images": 1000 * (at + 1), "values": {**CALM, **moving, **line}}
+
+
 def seen(plan: Plan, values: Sequence[Mapping[str, float]]) -> list[tuple[int, str]]:
-    """The findings in a log of 100 lines of 1,000 images; what a line does not have is calm."""
+    """The findings in a log of these lines."""
     watch = Diagnostics(plan)
-    lines = [{"images": 1000 * (at + 1), "values": {**CALM, **line}} for at, line in enumerate(values)]
-    return [(at, finding.kind) for at, line in enumerate(lines) for finding in watch.look(line)]
+    return [(at, found.kind) for at, line in enumerate(values) for found in watch.look(full(at, line))]
 
 
 # --- what is logged -----------------------------------------------------------------------------------
@@ -117,6 +121,7 @@ FAULTS: dict[str, tuple[dict[str, float], str]] = {
     "parameters": ({"parameter_rms_generator": 1e6}, "absurd sizes"),
     "a jump": ({"gradient_norm_discriminator": 1e3}, "large steps"),
     "a gap": ({"score_fake": -900.0}, "large steps"),
+    "a rate of 0": ({"parameter_rms_generator": 0.05, "gradient_norm_generator": 1e-4}, "still generator"),
 }
 
 
@@ -163,7 +168,7 @@ def test_a_fault_explains_what_comes_after_it(plan: Plan) -> None:
         finding.kind
         for at, line in enumerate(lines)
         for finding in (
-            *watch.look({"images": 1000 * (at + 1), "values": {**CALM, **line}}),
+            *watch.look(full(at, line)),
             *watch.look_at_samples(at / 100, 1000, 0.1 if at > 50 else 0.9),
         )
     ]
@@ -216,15 +221,26 @@ def kinds(run: Run) -> list[str]:
     ("recipe", "settings", "kind"),
     [
         ("dcgan", {"generator.lr": 1e4, "discriminator.lr": 1e4, "train.images": 160}, "absurd sizes"),
-        ("vanilla", {"generator.lr": 0.0, "discriminator.lr": 1e-2}, "saturated discriminator"),
+        ("vanilla", {"generator.lr": 1e-5, "discriminator.lr": 1e-2}, "saturated discriminator"),
+        ("wgan-gp", {"generator.lr": 0.0}, "still generator"),
+        ("dcgan", {"generator.lr": 0.0}, "still generator"),
         (
             "vanilla",
             {"loss.name": "minimax", "generator.lr": 1e-5, "discriminator.lr": 3e-2},
             "saturated discriminator",
         ),
-        ("vanilla", {"discriminator.lr": 0.0, "generator.lr": 1e-2}, "weak discriminator"),
+        ("vanilla", {"discriminator.lr": 1e-5, "generator.lr": 1e-2}, "weak discriminator"),
+        ("vanilla", {"discriminator.lr": 0.0, "generator.lr": 1e-2}, "still discriminator"),
     ],
-    ids=["rates of 10,000", "G does not learn", "D is too fast", "D does not learn"],
+    ids=[
+        "rates of 10,000",
+        "G hardly learns",
+        "a critic's G does not learn",
+        "G does not learn",
+        "D is too fast",
+        "D hardly learns",
+        "D does not learn",
+    ],
 )
 def test_a_run_with_a_fault_says_which(
     tiny: Tiny, tmp_path: Path, recipe: str, settings: dict[str, object], kind: str
@@ -246,7 +262,7 @@ def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path, monkeypatch: pyt
     run, _ = start(
         tiny("dcgan", **{"generator.lr": 0.0, "ema.half_life": 0}), tmp_path / "run", NullReporter()
     )
-    assert kinds(run) == ["collapse"]
+    assert kinds(run) == ["collapse", "still generator"]
     assert any(line.get("sample_spread", 1) < 0.3 for line in run.log())
 
 

@@ -49,6 +49,8 @@ STILL, SCORES, BETTER = 1 / 3, 3, 0.01
 # Faults that explain what else is seen afterwards.
 CAUSES = {
     "absurd sizes",
+    "still generator",
+    "still discriminator",
     "dead discriminator",
     "weak discriminator",
     "saturated discriminator",
@@ -101,7 +103,8 @@ class Diagnostics:
             self._first_loss = values.get("loss_discriminator")
         found = [*self._progress(record), *self._sizes()]
         if len(self._past) > FEWEST:
-            faults = self._discriminator() or [*self._gradients(), *self._swings()]
+            faults = self._dead() or self._still() or self._one_sided()
+            faults = faults or [*self._gradients(), *self._swings()]
             found += faults or self._indistinguishable()
         found = self._unexplained(found)
         self.ends = self._plan.train.stop in {finding.kind for finding in found}
@@ -139,25 +142,45 @@ class Diagnostics:
         change = f"start again with usual rates (1e-5 to 1e-2): {self._lower(*ROLES, most=2e-4)}"
         return [Finding("absurd sizes", seen, change)] if absurd else []
 
-    def _discriminator(self) -> list[Finding]:
-        """A discriminator that tells nothing, or everything, and of which nobody can learn any more."""
-        auc, long = self._auc(FEWEST), self._auc(MOST)
-        faded = {role: fell for role in ROLES if (fell := self._faded(role, FEWEST))}
+    def _still(self) -> list[Finding]:
+        """Networks that get gradients, while their parameters keep the same size to the last digit."""
+        found = []
+        for role in ROLES:
+            sizes = [line.get(f"parameter_rms_{role}") for line in list(self._past)[-FEWEST:]]
+            same = sizes[0] is not None and sizes.count(sizes[0]) == len(sizes)
+            if same and self._median(f"gradient_norm_{role}") > 0:
+                rate = options_at(getattr(self._plan, role), 0.0, 0).lr
+                seen = (
+                    f"the {role} does not change: the root mean square of its parameters is {sizes[0]:.6g} "
+                    f"in all of the last {FEWEST} log lines"
+                )
+                change = f"{role}.lr is {rate:g}: a higher one lets it learn"
+                found.append(Finding(f"still {role}", seen, change))
+        return found
+
+    def _dead(self) -> list[Finding]:
+        """A discriminator that tells nothing, of which the generator cannot learn."""
+        auc, faded = self._auc(FEWEST), self._faded("discriminator", FEWEST)
         if auc is None:
             return []
-        lower = self._lower("discriminator")
         equal = all(line["score_auc"] == 0.5 for line in list(self._past)[-FEWEST:])
-        if equal or (abs(auc - 0.5) <= BLIND and "discriminator" in faded):
-            seen = (
-                "the discriminator is dead: it gives real and generated samples nearly the same scores (AUC "
-                f"{auc:.2f}), and {faded.get('discriminator', 'all of them are equal')}. The generator can "
-                "learn nothing from it"
-            )
-            change = f"start again with a lower rate: {lower}; or another loss (+wgan-gp)"
-            return [Finding("dead discriminator", seen, change)]
-        loss = statistics.median(line.get("loss_discriminator", 0.0) for line in list(self._past)[-FEWEST:])
+        if not equal and (abs(auc - 0.5) > BLIND or not faded):
+            return []
+        seen = (
+            "the discriminator is dead: it gives real and generated samples nearly the same scores (AUC "
+            f"{auc:.2f}), and {faded or 'all of them are equal'}. The generator can learn nothing from it"
+        )
+        change = f"start again with a lower rate: {self._lower('discriminator')}; or another loss (+wgan-gp)"
+        return [Finding("dead discriminator", seen, change)]
+
+    def _one_sided(self) -> list[Finding]:
+        """A discriminator that is always wrong, or so surely right that nobody can learn any more."""
+        long = self._auc(MOST)
         if long is None:
             return []
+        faded = {role: fell for role in ROLES if (fell := self._faded(role, FEWEST))}
+        lower = self._lower("discriminator")
+        loss = statistics.median(line.get("loss_discriminator", 0.0) for line in list(self._past)[-FEWEST:])
         if long <= WEAK and self._first_loss is not None and loss > self._first_loss:
             # Wrong, not a loss that wants low scores for real samples: its own loss tells these two apart.
             seen = (
