@@ -183,6 +183,17 @@ def test_what_is_no_folder_of_sounds_is_refused(tmp_path: Path) -> None:
         VocoderConfig(length=1_000)
 
 
+def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.wav", tone(0.5))
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(DataError, match="soundfile") as caught:
+        open_wav(str(tmp_path))
+    assert caught.value.fix == 'pip install "ganzoo[sound]"'
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    with pytest.raises(SettingsError, match="pesq"):
+        metrics.pesq()
+
+
 def test_loud_samples_are_clipped_and_said(tmp_path: Path) -> None:
     save(tmp_path / "a.wav", 4 * tone(0.5), subtype="FLOAT")
     assert "clipped" in open_wav(str(tmp_path), SoundConfig(length=1_000, held_out=0.0)).notes[0]
