@@ -81,7 +81,8 @@ def _images(sounds: Array) -> NDArray[np.uint8]:
     """Sounds (n, C, T) -> log mel spectrograms as (n, 32, frames, 1)."""
     blocks = [log_mels(sounds[at : at + _BLOCK]) for at in range(0, len(sounds), _BLOCK)]
     shares = (np.concatenate(blocks) - LOW) / (HIGH - LOW)
-    return np.rint(255 * shares.clip(0, 1)).astype(np.uint8)[..., None]
+    pixels: NDArray[np.uint8] = np.rint(255 * shares.clip(0, 1)).astype(np.uint8)
+    return pixels[..., None]
 
 
 def statistics(config: None = None) -> LogMelStatistics:

@@ -132,4 +132,7 @@ _CHECKSUMS = [_checksum(byte) for byte in range(256)]
 
 def levels_of(values: Floats) -> NDArray[np.int16]:
     """Samples in -1..1 as 16-bit levels; what is outside is clipped."""
-    return np.rint((values + 1) * 32_767.5 - 32_768).clip(-32_768, 32_767).astype(np.int16)
+    levels: NDArray[np.int16] = (
+        np.rint((values + 1) * 32_767.5 - 32_768).clip(-32_768, 32_767).astype(np.int16)
+    )
+    return levels

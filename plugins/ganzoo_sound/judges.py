@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -51,7 +51,8 @@ class Period(nn.Module):
     def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(N, 1, T) -> logits, and features of the layers."""
         missing = -sound.shape[2] % self.period
-        maps = functional.pad(sound, (0, missing), mode="reflect").unflatten(2, (-1, self.period))
+        padded = functional.pad(sound, (0, missing), mode="reflect")
+        maps = padded.reshape(*padded.shape[:2], -1, self.period)
         maps, features = _through(self.layers, maps)
         logits = self.last(maps)
         return logits, [*features[self.first_feature :], logits]
@@ -67,7 +68,7 @@ class Scale(nn.Module):
     def __init__(self, at: int, divided: int = 1) -> None:
         super().__init__()
         self.pools = nn.Sequential(*(nn.AvgPool1d(4, 2, padding=2) for _ in range(at)))
-        norm = weight_norm if at else _spectral_norm
+        norm: Callable[[nn.Conv1d], nn.Module] = weight_norm if at else _spectral_norm
         layers, before = [], 1
         for outputs, kernel, stride, groups in SCALES:
             after = max(1, outputs // divided)
@@ -144,9 +145,9 @@ class Parts(nn.Module):
         return torch.cat(scores, dim=1), torch.cat(features, dim=1)
 
 
-def _through(layers: nn.ModuleList, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _through(layers: nn.Module, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
     features = []
-    for layer in layers:
+    for layer in layers.children():
         maps = functional.leaky_relu(layer(maps), SLOPE)
         features.append(maps)
     return maps, features
@@ -158,6 +159,6 @@ def _band(width: int) -> list[nn.Module]:
     return [weight_norm(layer) for layer in (first, *middle, nn.Conv2d(width, width, 3, 1, padding=1))]
 
 
-def _spectral_norm(layer: nn.Module) -> nn.Module:
-    register_parametrization(layer, "weight", SpectralNorm(layer.weight.detach()))  # type: ignore[union-attr]
+def _spectral_norm(layer: nn.Conv1d) -> nn.Module:
+    register_parametrization(layer, "weight", SpectralNorm(layer.weight.detach()))
     return layer

@@ -101,7 +101,8 @@ class SoundMedia(Media):
         def noisy() -> Array:
             level = values.std(dtype=np.float64) * 10 ** (-NOISE_DB / 20)
             noise = level * random.standard_normal(values.shape)
-            return (values + noise).clip(-1, 1).astype(np.float32)
+            made: Array = (values + noise).clip(-1, 1).astype(np.float32)
+            return made
 
         def muffled() -> Array:
             spectra = np.fft.rfft(values.astype(np.float64), axis=-1)

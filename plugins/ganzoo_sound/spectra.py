@@ -100,7 +100,8 @@ def mel_basis(
     With "slaney" each has the area of 1 Hz (2 over its width), with "htk" the height 1: the defaults of
     librosa and of torchaudio.
     """
-    ends = np.linspace(*hz_to_mel(np.array([fmin, fmax]), scale), mels + 2)
+    low, high = hz_to_mel(np.array([fmin, fmax]), scale)
+    ends = np.linspace(low, high, mels + 2)
     hz = mel_to_hz(ends, scale)
     bins = np.arange(n_fft // 2 + 1) * rate / n_fft
     rising = (bins - hz[:-2, None]) / np.diff(hz)[:-1, None]

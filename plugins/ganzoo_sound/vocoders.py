@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
 
 import torch
@@ -31,23 +30,42 @@ class Residual(nn.Module):
     def __init__(self, width: int, kernel: int, dilations: Sequence[int], *, pairs: bool) -> None:
         super().__init__()
 
-        def layer(dilation: int) -> nn.Module:
+        def layer(dilation: int) -> list[nn.Module]:
             padding = dilation * (kernel - 1) // 2
-            return normal(nn.Conv1d(width, width, kernel, padding=padding, dilation=dilation))
+            return [
+                nn.LeakyReLU(SLOPE),
+                normal(nn.Conv1d(width, width, kernel, padding=padding, dilation=dilation)),
+            ]
 
         self.steps = nn.ModuleList(
-            nn.ModuleList([layer(dilation), layer(1)] if pairs else [layer(dilation)])
-            for dilation in dilations
+            nn.Sequential(*layer(dilation), *(layer(1) if pairs else ())) for dilation in dilations
         )
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, T) -> the same shape."""
         for step in self.steps:
-            hidden = maps
-            for layer in step:
-                hidden = layer(functional.leaky_relu(hidden, SLOPE))
-            maps = maps + hidden
+            maps = maps + step(maps)
         return maps
+
+
+class Stage(nn.Module):
+    """(N, 2 C, T) -> (N, C, rate * T): a transposed convolution, then the mean of residual blocks."""
+
+    def __init__(self, config: HifiganConfig, width: int, rate: int) -> None:
+        super().__init__()
+        # A kernel of 2r and a padding of r / 2 give r samples for each; odd rates need one more.
+        surplus = rate % 2
+        padding = (rate + surplus) // 2
+        self.up = normal(nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, padding, surplus))
+        self.blocks = nn.ModuleList(
+            Residual(width // 2, kernel, dilations, pairs=config.pairs)
+            for kernel, dilations in zip(config.kernels, config.dilations(), strict=True)
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, 2 C, T) -> (N, C, rate * T)."""
+        maps = self.up(functional.leaky_relu(maps, SLOPE))
+        return torch.stack([block(maps) for block in self.blocks]).mean(0)
 
 
 class HifiGenerator(nn.Module):
@@ -55,36 +73,25 @@ class HifiGenerator(nn.Module):
 
     def __init__(self, config: HifiganConfig, mels: int) -> None:
         super().__init__()
-        widths = [config.width // 2**at for at in range(len(config.rates) + 1)]
-        self.first = weight_norm(nn.Conv1d(mels, widths[0], 7, padding=3))
-        self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
-        for (before, after), rate in zip(pairwise(widths), config.rates, strict=True):
-            # A kernel of 2r and a padding of r / 2 give r samples for each; odd rates need one more.
-            surplus = rate % 2
-            up = nn.ConvTranspose1d(before, after, 2 * rate, rate, (rate + surplus) // 2, surplus)
-            self.ups.append(normal(up))
-            self.blocks.append(
-                nn.ModuleList(
-                    Residual(after, kernel, dilations, pairs=config.pairs)
-                    for kernel, dilations in zip(config.kernels, config.dilations(), strict=True)
-                )
-            )
-        self.last = normal(nn.Conv1d(widths[-1], 1, 7, padding=3))
+        stages = len(config.rates)
+        self.first = weight_norm(nn.Conv1d(mels, config.width, 7, padding=3))
+        self.stages = nn.Sequential(
+            *(Stage(config, config.width // 2**at, rate) for at, rate in enumerate(config.rates))
+        )
+        self.last = normal(nn.Conv1d(config.width // 2**stages, 1, 7, padding=3))
 
     def forward(self, mel: Tensor) -> Tensor:
         """(N, mels, m) -> (N, 1, m * hop)."""
-        maps = self.first(mel)
-        for up, blocks in zip(self.ups, self.blocks, strict=True):
-            maps = up(functional.leaky_relu(maps, SLOPE))
-            maps = torch.stack([block(maps) for block in blocks]).mean(0)  # type: ignore[union-attr]
+        maps = self.stages(self.first(mel))
         sound: Tensor = self.last(functional.leaky_relu(maps, LAST_SLOPE)).tanh()
         return sound
 
 
-def normal(layer: nn.Module) -> nn.Module:
+def normal(layer: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
     """The layer with weights N(0, 0.01) and weight norm, as the authors begin."""
-    nn.init.normal_(layer.weight, 0.0, SMALL)  # type: ignore[arg-type]
-    return weight_norm(layer)
+    nn.init.normal_(layer.weight, 0.0, SMALL)
+    normed: nn.Module = weight_norm(layer)
+    return normed
 
 
 class Block(nn.Module):
