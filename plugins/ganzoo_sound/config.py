@@ -107,15 +107,15 @@ def _check_transform(n_fft: int, hop: int, length: int) -> None:
 class WaveganConfig:
     """Options of `wavegan` and `specgan`.
 
-    `generator_width` and `discriminator_width` are the paper's d, the channels beside the sound. Each doubles
-    from layer to layer, up to `widest` times d (the paper: no limit). `shuffle` is the radius n of phase
+    `generator_width` and `discriminator_width` are d, the channels beside the sound; 64 in the paper. They
+    double from layer to layer, up to `widest` times d (the paper: no limit). `shuffle` is the radius n of phase
     shuffle (0: none; in one dimension only). `conditional`: if the data has labels, both networks read them
     (not in the paper). `norm` "batch" has BatchNorm in G (in the authors' code an option).
     """
 
     latent: int = 100
-    generator_width: int = 64
-    discriminator_width: int = 64
+    generator_width: int = 16
+    discriminator_width: int = 16
     widest: int = 0
     shuffle: int = 2
     conditional: bool = False
@@ -130,7 +130,7 @@ class WaveganConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class HifiganConfig:
-    """Options of `hifi-gan`; the defaults are V1 of the paper's table 5.
+    """Options of `hifi-gan`; the defaults are a quarter of V3 of table 5, and small discriminators.
 
     `rates`: how much each stage of G upsamples; their product is the data's hop. `width`: channels before the
     first stage, halved by each. `kernels` of the residual blocks of each stage, and their `dilation_steps`:
@@ -138,14 +138,14 @@ class HifiganConfig:
     of the `periods` and `scales` more, with the paper's channels divided by `discriminator_divisor`.
     """
 
-    rates: tuple[int, ...] = (8, 8, 2, 2)
-    width: int = 512
-    kernels: tuple[int, ...] = (3, 7, 11)
-    dilation_steps: tuple[int, ...] = (1, 3, 5, 1, 3, 5, 1, 3, 5)
-    pairs: bool = True
+    rates: tuple[int, ...] = (8, 8, 4)
+    width: int = 64
+    kernels: tuple[int, ...] = (3, 5, 7)
+    dilation_steps: tuple[int, ...] = (1, 2, 2, 6, 3, 12)
+    pairs: bool = False
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     scales: int = 3
-    discriminator_divisor: int = 1
+    discriminator_divisor: int = 16
 
     def __post_init__(self) -> None:
         if not self.rates or min(self.rates) < 1 or self.width < 2 ** len(self.rates):
@@ -166,21 +166,21 @@ class HifiganConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VocosConfig:
-    """Options of `vocos`; the defaults are the paper's.
+    """Options of `vocos`; the defaults are small.
 
     G has `blocks` of `width` channels, `hidden` inside. D has a part for each of the `periods` (channels
     divided by `discriminator_divisor`), and one for each of the `windows`, which together have the weight
     `resolution_weight` and have `resolution_width` channels.
     """
 
-    width: int = 512
-    hidden: int = 1_536
-    blocks: int = 8
+    width: int = 192
+    hidden: int = 576
+    blocks: int = 6
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     windows: tuple[int, ...] = (2_048, 1_024, 512)
     resolution_weight: float = 0.1
-    resolution_width: int = 32
-    discriminator_divisor: int = 1
+    resolution_width: int = 8
+    discriminator_divisor: int = 8
 
     def __post_init__(self) -> None:
         if min(self.width, self.hidden, self.blocks, self.resolution_width) < 1:

@@ -38,6 +38,7 @@ from ganzoo_sound.extractors import SoundClassifier, statistics
 from ganzoo_sound.files import encoded, resampled
 from ganzoo_sound.judges import Parts, Period, Resolution, Scale
 from ganzoo_sound.media import MelMedia, SoundMedia, SpectrogramMedia
+from ganzoo_sound.recipes import RECIPES
 from ganzoo_sound.spectra import MelScale, griffin_lim, hz_to_mel, istft, mel_basis, mel_to_hz, stft
 from ganzoo_sound.terms import matched_features, mel_distance
 from ganzoo_sound.transforms import InverseStft, LogMel, spectra_of
@@ -355,28 +356,32 @@ def count(module: torch.nn.Module, *, folded: bool = False) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-V2 = HifiganConfig(width=128)
-V3 = HifiganConfig(
-    width=256, rates=(8, 8, 4), kernels=(3, 5, 7), dilation_steps=(1, 2, 2, 6, 3, 12), pairs=False
-)
+def paper(recipe: str) -> Any:
+    """The options of the networks of a recipe."""
+    settings = next(item.settings for item in RECIPES if item.name == recipe)
+    kind = {"w": WaveganConfig, "h": HifiganConfig, "v": VocosConfig}[recipe[0]]
+    options = {
+        key.partition(".")[2]: value for key, value in settings.items() if key.startswith("architecture.")
+    }
+    return kind(**options)
 
 
 def test_networks_have_the_parameters_of_the_papers() -> None:
     sound = sound_field(16_384)
     with torch.device("meta"):
-        assert count(Generator(WAVES, WaveganConfig(), sound, 0)) == 19_065_345
-        assert count(Discriminator(WAVES, WaveganConfig(), sound, 0)) == 17_427_969
+        assert count(Generator(WAVES, paper("wavegan-paper"), sound, 0)) == 19_065_345
+        assert count(Discriminator(WAVES, paper("wavegan-paper"), sound, 0)) == 17_427_969
         assert count(torch.nn.ModuleList(Period(p) for p in (2, 3, 5, 7, 11))) == 41_105_770
-    assert count(HifiGenerator(V2, 80), folded=True) == 925_985
-    assert count(HifiGenerator(V3, 80), folded=True) == 1_462_273
+    assert count(HifiGenerator(paper("hifi-gan-v2"), 80), folded=True) == 925_985
+    assert count(HifiGenerator(paper("hifi-gan-v3"), 80), folded=True) == 1_462_273
 
 
 @pytest.mark.slow
 def test_large_networks_have_the_parameters_of_the_papers() -> None:
-    assert count(HifiGenerator(HifiganConfig(), 80), folded=True) == 13_926_017
+    assert count(HifiGenerator(paper("hifi-gan-v1"), 80), folded=True) == 13_926_017
     assert count(torch.nn.ModuleList(Scale(at) for at in range(3))) == 29_618_821
     assert (
-        count(VocosGenerator(VocosConfig(), MelScale(rate=24_000, n_fft=1_024, hop=256, mels=100)))
+        count(VocosGenerator(paper("vocos-paper"), MelScale(rate=24_000, n_fft=1_024, hop=256, mels=100)))
         == 13_531_650
     )
 
