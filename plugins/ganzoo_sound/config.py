@@ -108,9 +108,9 @@ class WaveganConfig:
     """Options of `wavegan` and `specgan`.
 
     `generator_width` and `discriminator_width` are d, the channels beside the sound; 64 in the paper. They
-    double from layer to layer, up to `widest` times d (the paper: no limit). `shuffle` is the radius n of phase
-    shuffle (0: none; in one dimension only). `conditional`: if the data has labels, both networks read them
-    (not in the paper). `norm` "batch" has BatchNorm in G (in the authors' code an option).
+    double from layer to layer, up to `widest` times d (0, as in the paper: no limit). `shuffle` is the radius
+    n of phase shuffle (0: none; in one dimension only). `conditional`: if the data has labels, both networks
+    read them (not in the paper). `norm` "batch" has BatchNorm in G (in the authors' code an option).
     """
 
     latent: int = 100

@@ -540,7 +540,8 @@ def test_features_and_classifier_tell_kinds_of_sounds_apart() -> None:
 SMALL = {
     "wavegan": ("--data", "wav:toy", "--set", "data.length=512", "--set", "architecture.generator_width=2",
                 "--set", "architecture.discriminator_width=2"),
-    "specgan": ("--data", "spectrogram:toy", "--set", "data.length=512", "--set", "data.n_fft=32",
+    "specgan": ("--data", "spectrogram:toy", "--set", "data.labels=false",
+                "--set", "data.length=512", "--set", "data.n_fft=32",
                 "--set", "data.hop=16", "--set", "architecture.generator_width=2",
                 "--set", "architecture.discriminator_width=2"),
     "hifi-gan": ("--data", "vocoder:toy", "--set", "data.length=1024", "--set", "architecture.width=8",
@@ -589,6 +590,10 @@ def test_a_recipe_trains_resumes_and_is_heard_without_torch(recipe: str, tmp_pat
         generated(bundle, "-n", 3, "-o", heard)
         assert soundfile.info(heard).frames == 3 * (512 + 800)
         assert {path.suffix for path in bundle.glob("samples.*")} == {".png", ".wav"}
+        chosen = () if recipe == "specgan" else ("--metric", "frechet")  # with labels, all train a classifier
+        said = ganzoo("evaluate", bundle, "--n", "20", "-o", tmp_path / "scores", "--json", *chosen)
+        assert said.document["reference"].keys() >= {"real", "noisy", "muffled"}
+        assert (tmp_path / "scores" / "nearest.png").exists() == (recipe == "specgan")
         return
     speech = save(
         tmp_path / "speech.flac", tone(0.7, rate=16_000), 16_000
