@@ -22,10 +22,20 @@ ARRAY = "array"
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A file that shows samples: its ending (`.png`) and its content."""
+    """A file that shows samples: its ending (`.png`) and its content.
+
+    `also`: more files that show them in another way, such as a sound beside its spectrogram. All have
+    different endings.
+    """
 
     suffix: str
     data: bytes
+    also: tuple[Preview, ...] = ()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The content of all files by ending."""
+        return {self.suffix: self.data, **{more.suffix: more.data for more in self.also}}
 
 
 class Media:

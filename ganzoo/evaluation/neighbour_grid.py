@@ -32,5 +32,5 @@ def write_neighbours(comparison: Comparison, kinds: Kinds, path: Path) -> None:
         comparison.training.values[places[shown]],
         comparison.real.values[others[shown]],
     )
-    if preview is not None:
-        write_bytes(path.with_suffix(preview.suffix), preview.data)
+    for suffix, data in (preview.files if preview is not None else {}).items():
+        write_bytes(path.with_suffix(suffix), data)

@@ -61,7 +61,7 @@ def write_bundle(
         }
     contents["README.md"] = card.encode()
     if samples is not None:
-        contents[f"samples{samples.suffix}"] = samples.data
+        contents |= {f"samples{suffix}": data for suffix, data in samples.files.items()}
     files = sorted([*contents, BUNDLE_FILE])
     listing = {"kind": MARK, "format": 1, "generators": generators, "about": dict(about), "files": files}
     contents[BUNDLE_FILE] = (json.dumps(listing, indent=2, ensure_ascii=False) + "\n").encode()

@@ -133,7 +133,11 @@ class _Contained:
 
 
 def _checked(found: Any, item: Item[MediaSpec]) -> Preview | None:
-    good = isinstance(found, Preview) and isinstance(found.data, bytes) and _is_suffix(found.suffix)
+    parts = (found, *found.also) if isinstance(found, Preview) else (found,)
+    good = all(
+        isinstance(part, Preview) and isinstance(part.data, bytes) and _is_suffix(part.suffix)
+        for part in parts
+    )
     if found is not None and not good:
         raise PluginError(
             f"The media record '{item.name}' returned no preview: {type(found).__name__}.",

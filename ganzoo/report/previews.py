@@ -112,10 +112,11 @@ def write_timeline(run: Run, path: Path) -> None:
 
 
 def _figures(samples: Sequence[Sample], side: int) -> list[Html]:
-    groups: dict[str, list[Sample]] = {}
+    groups: dict[tuple[str, str], list[Sample]] = {}  # a picture and a sound of the same samples: two figures
     for one in samples:
         title = "generated" if one.images >= 0 else "real"
-        groups.setdefault(f"{title}: {one.name}" if one.name else title, []).append(one)
+        title = f"{title}: {one.name}" if one.name else title
+        groups.setdefault((title, TYPES.get(one.path.suffix.lower(), "")), []).append(one)
     return [
         tag(
             "figure",
@@ -131,7 +132,7 @@ def _figures(samples: Sequence[Sample], side: int) -> list[Html]:
                 for one in group
             ],
         )
-        for title, group in groups.items()
+        for (title, _), group in groups.items()
     ]
 
 

@@ -79,7 +79,7 @@ def sounds(count, seed):
     return (32000 * np.sin(2 * np.pi * turns)).astype(np.int16)
 
 def field(name):
-    return Field(name=name, shape=(LENGTH,), kind="sound", facts={"rate": 8000}, range=(-1.0, 1.0))
+    return Field(name=name, shape=(LENGTH,), kind="tone", facts={"rate": 8000}, range=(-1.0, 1.0))
 
 def tones(argument, config=None):
     return ArraySource(fields=(field("sound"),), arrays={"sound": sounds(200, 0)}, identity="tones")
@@ -119,7 +119,7 @@ def broken(config=None):
 
 @hookimpl
 def ganzoo_media():
-    return [MediaSpec(name="sound", summary="Sound.", factory=f"{__name__}:Sound")]
+    return [MediaSpec(name="tone", summary="Sound.", factory=f"{__name__}:Sound")]
 
 @hookimpl
 def ganzoo_datasets():
@@ -138,7 +138,7 @@ def ganzoo_architectures():
 def ganzoo_metrics():
     here = __name__
     return [
-        MetricSpec(name="pitch", summary="Pitch.", factory=f"{here}:pitch", needs=("sound",)),
+        MetricSpec(name="pitch", summary="Pitch.", factory=f"{here}:pitch", needs=("tone",)),
         MetricSpec(name="for-images", summary="None.", factory=f"{here}:broken", needs=("image",)),
         MetricSpec(name="for-field", summary="Broken.", factory=f"{here}:broken", needs=("field:sound",)),
         MetricSpec(name="for-other", summary="None.", factory=f"{here}:broken", needs=("field:other",)),
@@ -175,7 +175,7 @@ def test_sound_from_a_run_to_a_file(sound: Registry, tmp_path: Path) -> None:
     run, _ = start(plan, tmp_path / "runs", NullReporter())
     # Previews: three sounds of the run, and three of the data.
     (field,) = run.info.fields
-    assert (field.kind, field.axes, field.facts) == ("sound", ("time",), {"rate": 8000})
+    assert (field.kind, field.axes, field.facts) == ("tone", ("time",), {"rate": 8000})
     names = {path.name for path in (run.path / "samples").iterdir()}
     assert {"real-sound.wav", "000000000160.wav"} <= names
     assert len(frames(run.path / "samples" / "000000000160.wav")) == 3 * 64
@@ -198,7 +198,7 @@ def test_sound_from_a_run_to_a_file(sound: Registry, tmp_path: Path) -> None:
     # A link: a card shows pictures only.
     assert "\n[samples](samples.wav)\n" in (bundle.path / "README.md").read_text(encoding="utf-8")
     outputs = json.loads((bundle.path / "bundle.json").read_text())["generators"]["generator"]["outputs"]
-    assert (outputs[0]["kind"], outputs[0]["facts"]) == ("sound", {"rate": 8000})
+    assert (outputs[0]["kind"], outputs[0]["facts"]) == ("tone", {"rate": 8000})
 
 
 def test_sound_is_written_and_read_by_generate(
@@ -236,7 +236,7 @@ def test_sound_is_written_and_read_by_generate(
     np.save(array, np.zeros((2, 64), np.float32))
     said = ganzoo("generate", bundle, "--input", array, "-o", tmp_path / "made.npz")
     assert said.code == 0, said.err
-    assert "no plugin here knows the kind 'sound' of 'loud'" in said.err
+    assert "no plugin here knows the kind 'tone' of 'loud'" in said.err
     assert np.load(tmp_path / "made.npz")["loud"].shape == (2, 64)
 
 

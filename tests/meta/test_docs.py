@@ -230,7 +230,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 def test_the_media_of_the_page_writes_what_it_reads(shown: Registry, tmp_path: Path) -> None:
-    media = Kinds(shown).of("sound")
+    media = Kinds(shown).of("shown/sound")
     field = api.Field(name="x", shape=(1, 800), range=(-1.0, 1.0), kind="sound", facts={"rate": 8000})
     waves = np.sin(np.linspace(0, 60, 800, dtype=np.float32))[None, None]
     (path,) = media.write(field, waves, tmp_path / "x.wav")

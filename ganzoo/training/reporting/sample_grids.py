@@ -75,8 +75,8 @@ class SampleGrids:
                 self._failed.add(field.name)
                 self.note(f"training continues without previews of '{field.name}': {error.what}")
             return
-        if found is not None:
-            write_bytes(self.folder / f"{stem}{found.suffix}", found.data)
+        for suffix, data in (found.files if found is not None else {}).items():
+            write_bytes(self.folder / f"{stem}{suffix}", data)
 
     @property
     def drawn(self) -> bool:

@@ -1,0 +1,138 @@
+"""Sound files: read, resampled and written.
+
+.wav files are written without other packages. All reading, .flac and .ogg need soundfile.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from ganzoo.api import DataError, Field, as_floats
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+GAP = 0.1  # seconds of silence between the sounds of one file
+LARGEST = 2**31  # samples of one file: 8 GiB as floats
+
+Array = NDArray[Any]
+Floats = NDArray[np.float32]
+
+
+def soundfile() -> Any:
+    """The package soundfile. DataError where it is missing."""
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the system has no libsndfile
+        raise DataError(
+            f"Sound files are read with the package soundfile: {error}", fix='pip install "ganzoo[sound]"'
+        ) from error
+    return soundfile
+
+
+def read_sound(path: Path) -> tuple[Floats, int]:
+    """Samples (C, T) in -1..1 and the sampling rate. ValueError for a file that is no sound, or has none."""
+    package = soundfile()
+    try:
+        with package.SoundFile(path) as file:
+            if file.frames * file.channels > LARGEST:
+                raise ValueError(f"{file.frames:,} samples are too many")
+            rate, values = file.samplerate, file.read(dtype="float32", always_2d=True)
+    except (package.LibsndfileError, TypeError) as error:
+        raise ValueError(str(error).partition(": ")[2] or str(error)) from error
+    if rate < 1:
+        raise ValueError(f"its sampling rate is {rate} Hz")
+    if not len(values):
+        raise ValueError("it has no samples")
+    if not np.isfinite(values).all():
+        raise ValueError("it has samples that are no numbers (NaN or infinite)")
+    return np.ascontiguousarray(values.T), int(rate)
+
+
+def resampled(values: Floats, rate: int, wanted: int) -> Floats:
+    """Samples (C, T) at the rate `wanted`, by a polyphase filter; as they are if the rate is right."""
+    if rate == wanted:
+        return values
+    common = math.gcd(rate, wanted)
+    made: Array = resample_poly(values, wanted // common, rate // common, axis=1)
+    return made.astype(np.float32)
+
+
+def mixed(values: Floats, channels: int) -> Floats:
+    """Samples (C, T) with so many channels: the mean of all for one, copies of a single one for several.
+
+    ValueError for other numbers of channels.
+    """
+    found = len(values)
+    if found == channels:
+        return values
+    if channels == 1:
+        mean: Floats = values.mean(0, keepdims=True)
+        return mean
+    if found == 1:
+        return values.repeat(channels, axis=0)
+    raise ValueError(f"it has {found} channels, not {channels}")
+
+
+def encoded(field: Field, samples: Array, suffix: str) -> bytes:
+    """Sounds (N, C, T) as one file of 16 bits, one after the other, with a short silence between them."""
+    rate, values = int(field.facts["rate"]), as_floats(field, samples)
+    if len(values) > 1:
+        gap = np.zeros((*values.shape[:2], round(GAP * rate)), np.float32)
+        values = np.concatenate([values, gap], axis=2)
+    # -32768 and 32767 stand for -1 and 1, as in the data.
+    levels = np.rint((np.nan_to_num(values) + 1) * 32_767.5 - 32_768).clip(-32_768, 32_767)
+    frames = levels.transpose(0, 2, 1).reshape(-1, values.shape[1]).astype("<i2")
+    content = io.BytesIO()
+    if suffix == ".wav":
+        with wave.open(content, "wb") as file:
+            file.setnchannels(frames.shape[1])
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(frames.tobytes())
+    else:
+        soundfile().write(content, frames, rate, format=suffix[1:].upper())
+    return _with_serial_number(content.getvalue()) if suffix == ".ogg" else content.getvalue()
+
+
+def _with_serial_number(data: bytes) -> bytes:
+    """An Ogg file whose stream has the number 0, not a random one: equal sounds give equal files.
+
+    RFC 3533, section 6: the number of the stream is in bytes 14 to 17 of each page, the checksum in bytes
+    22 to 25, the lengths of the parts from byte 27 on.
+    """
+    pages, at = bytearray(data), 0
+    while at < len(pages):
+        count = pages[at + 26]
+        end = at + 27 + count + sum(pages[at + 27 : at + 27 + count])
+        pages[at + 14 : at + 18] = pages[at + 22 : at + 26] = bytes(4)
+        checksum = 0
+        for byte in pages[at:end]:
+            checksum = (checksum << 8 & 0xFFFFFFFF) ^ _CHECKSUMS[checksum >> 24 ^ byte]
+        pages[at + 22 : at + 26] = checksum.to_bytes(4, "little")
+        at = end
+    return bytes(pages)
+
+
+def _checksum(byte: int) -> int:
+    value = byte << 24
+    for _ in range(8):
+        value = value << 1 ^ (0x104C11DB7 if value >> 31 else 0)
+    return value
+
+
+_CHECKSUMS = [_checksum(byte) for byte in range(256)]
+
+
+def levels_of(values: Floats) -> NDArray[np.int16]:
+    """Samples in -1..1 as 16-bit levels; what is outside is clipped."""
+    levels: NDArray[np.int16] = (
+        np.rint((values + 1) * 32_767.5 - 32_768).clip(-32_768, 32_767).astype(np.int16)
+    )
+    return levels

@@ -1,0 +1,277 @@
+"""A folder of sound files -> clips of one rate and length: read, resampled, cut, split, and described."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganzoo.api import DataError, report_progress
+from ganzoo_sound.config import SoundConfig
+from ganzoo_sound.files import Floats, levels_of, mixed, read_sound, resampled, soundfile
+from ganzoo_sound.toys import KINDS, RATE, toy_sounds
+
+Array = NDArray[Any]
+Row = tuple[str, str, str]
+
+ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".rf64", ".opus")
+SHORTEST = 0.005  # seconds: a shorter file is no sound
+FEW = 5  # files, of fewer the last windows are held out
+TOY, TOYS = "toy", 400  # the name and the number of made-up sounds
+NAMED = 3  # files in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """Clips (n, C, T) as 16-bit levels, their classes, and what was found."""
+
+    levels: NDArray[np.int16]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    rate: int
+    identity: str
+    notes: tuple[str, ...] = ()
+    card: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips to train on, and the held-out ones."""
+
+    training: Clips
+    held_out: Clips | None
+
+
+@dataclass
+class Found:
+    """What was found while files were read; times in seconds."""
+
+    seconds: float = 0.0
+    used: float = 0.0
+    windows: int = 0
+    silent: int = 0
+    padded: int = 0
+    short: int = 0
+    clipped: int = 0
+
+
+def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
+    """The clips of a folder or a file. DataError for a path without sound, and if no clip remains."""
+    path = Path(argument).expanduser()
+    if path.name == TOY and not path.exists():
+        return _made_up(config)
+    if not argument or not path.exists():
+        raise DataError(
+            "The path does not exist." if argument else f"The data set '{name}' needs a path.",
+            where=f"--data {name}:{argument}",
+            fix=f"--data {name}:PATH, a folder of sound files; {name}:{TOY} has made-up sounds",
+        )
+    files = _files(path)
+    if not files:
+        raise DataError(
+            "There are no sound files.", where=str(path), fix=f"known file endings: {', '.join(ENDINGS)}"
+        )
+    stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return _read_all(path, tuple(files), stamps, config)
+
+
+def _made_up(config: SoundConfig) -> Split:
+    rate = config.rate or RATE
+
+    def part(count: int, seed: int, what: str) -> Clips:
+        sounds, labels = toy_sounds(count, config.length, rate, seed)
+        levels = levels_of(sounds.astype(np.float32).repeat(config.channels, axis=1))
+        return Clips(
+            levels=levels,
+            labels=labels,
+            classes=KINDS if config.labels else (),
+            rate=rate,
+            identity=f"{count} made-up {what}, {config.length:,} samples at {rate:,} Hz, seed {config.seed}",
+        )
+
+    return Split(
+        part(TOYS, 2 * config.seed, "sounds"), part(TOYS // 4, 2 * config.seed + 1, "held-out sounds")
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
+
+
+@lru_cache(maxsize=1)  # the held-out part comes from the same files
+def _read_all(path: Path, files: tuple[Path, ...], stamps: object, config: SoundConfig) -> Split:
+    rates, skipped = _rates(files)
+    rate = config.rate or (rates.most_common(1)[0][0] if rates else 0)
+    folder = path if path.is_dir() else path.parent
+    found, clips, owners = Found(), [], []
+    for at, file in enumerate(files):
+        report_progress("sound files read", at, len(files))
+        if file in skipped:
+            continue
+        try:
+            parts = _windows(file, rate, config, found)
+        except ValueError as error:
+            skipped[file] = str(error)
+            continue
+        clips += parts
+        owners += [at] * len(parts)
+    if not clips:
+        raise _nothing(path, files, skipped, config)
+    levels, owner = np.stack(clips), np.array(owners)
+    classes, labels = _labels(folder, files, owner) if config.labels else ((), np.zeros(0, np.int64))
+    kept = _held_out(owner, config)
+    notes = _notes(files, skipped, found, folder, config)
+    card = _card(files, skipped, found, rates, rate, len(levels), config)
+
+    def part(rows: Array, what: str) -> Clips:
+        return Clips(
+            levels=levels[rows],
+            labels=labels[rows] if classes else labels,
+            classes=classes,
+            rate=rate,
+            identity=f"{path.name}: {rows.sum():,} {what}of {config.length:,} samples at {rate:,} Hz",
+            notes=notes,
+            card=card,
+        )
+
+    return Split(part(~kept, "sounds "), part(kept, "held-out sounds ") if kept.any() else None)
+
+
+def _rates(files: tuple[Path, ...]) -> tuple[Counter[int], dict[Path, str]]:
+    """The rates of the files by how many have them, and the reasons for files that cannot be opened."""
+    package, rates, skipped = soundfile(), Counter[int](), {}
+    for file in files:
+        try:
+            rate = package.info(str(file)).samplerate
+        except (package.LibsndfileError, TypeError) as error:
+            skipped[file] = str(error).rpartition(": ")[2] or "it cannot be read"
+            continue
+        if rate < 1:
+            skipped[file] = f"its sampling rate is {rate} Hz"
+            continue
+        rates[rate] += 1
+    return rates, skipped
+
+
+def _windows(file: Path, rate: int, config: SoundConfig, found: Found) -> list[NDArray[np.int16]]:
+    """The clips of a file, (C, length) each. ValueError for a file that has none."""
+    values, own = read_sound(file)
+    if values.shape[1] < max(2, SHORTEST * own):
+        raise ValueError("it is shorter than 5 milliseconds")
+    values = resampled(mixed(values, config.channels), own, rate)
+    top = float(np.abs(values).max())
+    if top < config.quietest:
+        raise ValueError("it is silent")
+    if config.peak:
+        values = values * np.float32(config.peak / top)
+    elif top > 1:
+        found.clipped += 1
+    found.seconds += values.shape[1] / rate
+    kept = []
+    for window in _cut(values, config):
+        found.windows += 1
+        if np.abs(window).max() < config.quietest:
+            found.silent += 1
+            continue
+        missing = config.length - window.shape[1]
+        found.padded += missing > 0
+        found.short += 2 * missing > config.length
+        found.used += window.shape[1] / rate
+        kept.append(levels_of(np.pad(window, ((0, 0), (0, missing)))))
+    return kept
+
+
+def _cut(values: Floats, config: SoundConfig) -> list[Floats]:
+    """Windows of a file (C, T); the last may be shorter than the others, and is there if it is half full."""
+    length, step = config.length, config.step or config.length
+    if config.clips == "whole" or values.shape[1] <= length:
+        return [values[:, :length]]
+    parts = [values[:, at : at + length] for at in range(0, values.shape[1], step)]
+    return [part for part in parts if 2 * part.shape[1] >= length]
+
+
+def _labels(folder: Path, files: tuple[Path, ...], owner: Array) -> tuple[tuple[str, ...], Array]:
+    """Names of the first sub-folders, and for each clip the number of its own; none unless all have one."""
+    used = sorted({int(at) for at in owner})
+    parents = {at: files[at].relative_to(folder).parts[:-1] for at in used}
+    names = tuple(sorted({parts[0] for parts in parents.values() if parts}))
+    if len(names) < 2 or not all(parents.values()):
+        return (), np.zeros(0, np.int64)
+    return names, np.array([names.index(parents[int(at)][0]) for at in owner])
+
+
+def _held_out(owner: Array, config: SoundConfig) -> NDArray[np.bool_]:
+    """Which clips are held out: those of some files; of fewer than five files the last ones of each."""
+    files, kept = np.unique(owner), np.zeros(len(owner), bool)
+    if config.held_out == 0:
+        return kept
+    if len(files) >= FEW:
+        random = np.random.Generator(np.random.PCG64(config.seed))
+        chosen = random.permutation(files)[: max(1, round(config.held_out * len(files)))]
+        return np.isin(owner, chosen)
+    for file in files:
+        rows = np.flatnonzero(owner == file)
+        kept[rows[len(rows) - int(config.held_out * len(rows)) :]] = True
+    return kept
+
+
+def _nothing(path: Path, files: tuple[Path, ...], skipped: dict[Path, str], config: SoundConfig) -> DataError:
+    reasons = Counter(skipped.values())
+    said = "; ".join(f"{count:,} of {len(files):,} files: {text}" for text, count in reasons.most_common(3))
+    return DataError(
+        "No sound can be used.",
+        where=f"{path}: {said or 'all windows are silent'}",
+        fix=f"other files; --set data.quietest=0 keeps silence (now below {config.quietest:g})",
+    )
+
+
+def _notes(
+    files: tuple[Path, ...], skipped: dict[Path, str], found: Found, folder: Path, config: SoundConfig
+) -> tuple[str, ...]:
+    notes = []
+    if skipped:
+        named = [f"{file.relative_to(folder)} ({why})" for file, why in list(skipped.items())[:NAMED]]
+        more = ", ..." if len(skipped) > NAMED else ""
+        notes.append(f"{len(skipped):,} of {len(files):,} files were skipped: {', '.join(named)}{more}")
+    if found.clipped:
+        notes.append(
+            f"{found.clipped:,} files exceed -1..1 and are clipped; --set data.peak=0.95 scales them"
+        )
+    if found.short > (found.windows - found.silent) / 2:
+        notes.append(
+            f"{found.short:,} of {found.windows - found.silent:,} sounds fill less than half of "
+            f"{config.length:,} samples, and silence was added: a smaller data.length may fit better"
+        )
+    return tuple(notes)
+
+
+def _card(
+    files: tuple[Path, ...],
+    skipped: dict[Path, str],
+    found: Found,
+    rates: Counter[int],
+    rate: int,
+    count: int,
+    config: SoundConfig,
+) -> tuple[Row, ...]:
+    listed = ", ".join(f"{own:,} Hz ({many:,})" for own, many in rates.most_common(4))
+    away = max(0.0, 1 - found.used / found.seconds) if not config.step else 0.0
+    rows = [
+        ("sound files", f"{len(files) - len(skipped):,}", f"{found.seconds / 60:.1f} minutes"),
+        ("rates", listed, f"used: {rate:,} Hz" + (", the others resampled" if set(rates) != {rate} else "")),
+        ("sounds", f"{count:,} of {config.length:,} samples", f"{config.length / rate:.2f} s each"),
+        ("silent windows", f"{found.silent / found.windows:.1%}", "left out"),
+        ("padded", f"{found.padded / count:.1%}", "with silence at the end"),
+        ("cut away", f"{away:.1%}", "of the time: silence, and ends of files"),
+    ]
+    if skipped:
+        reasons = Counter(skipped.values()).most_common(3)
+        rows.append(("skipped", f"{len(skipped):,} files", "; ".join(f"{n:,}: {why}" for why, n in reasons)))
+    return tuple(rows)
