@@ -86,7 +86,7 @@ def test_scores_are_those_of_evaluate(pictures: Path, monkeypatch: pytest.Monkey
     field = Field(name="image", shape=(3, 32, 32), range=(-1.0, 1.0), kind="image", axes=axes)
     generator = EvaluatedGenerator(
         name="any", data=f"folder:{pictures}", data_options={"height": 32}, fingerprint="", about={},
-        reads=(), field=field, make=lambda inputs: samples,
+        classes=((), ()), reads=(), field=field, make=lambda inputs: samples,
     )  # fmt: skip
     monkeypatch.setattr(evaluation, "_evaluated", lambda *args: generator)
     request = evaluation.Request(source=pictures, n=12, references=False)
