@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ganzoo.api import (
     ArchitectureSpec,
     DatasetSpec,
@@ -182,7 +180,7 @@ def ganzoo_metrics() -> list[MetricSpec]:
             paper="Yamamoto et al. 2020, arXiv:1910.11480, for mr_stft; Kubichek 1993 for mcd",
             factory="ganzoo_sound.metrics:pairs",
             needs=("sound", "targets"),
-            better=_both("log_mel_l1", "mcd", "mr_stft", better="lower"),
+            better=dict.fromkeys(("log_mel_l1", "mcd", "mr_stft"), "lower"),
             reference=False,  # real sounds are the targets
         ),
         MetricSpec(
@@ -191,7 +189,7 @@ def ganzoo_metrics() -> list[MetricSpec]:
             paper="ITU-T P.862.1 and P.862.2",
             factory="ganzoo_sound.metrics:pesq",
             needs=("sound", "targets"),
-            better=_both("pesq", better="higher"),
+            better={"pesq": "higher"},
             reference=False,
             slow=True,
         ),
@@ -201,13 +199,8 @@ def ganzoo_metrics() -> list[MetricSpec]:
             paper="Taal et al. 2011, IEEE TASLP 19(7)",
             factory="ganzoo_sound.metrics:stoi",
             needs=("sound", "targets"),
-            better=_both("stoi", better="higher"),
+            better={"stoi": "higher"},
             reference=False,
             slow=True,
         ),
     ]
-
-
-def _both(*names: str, better: Literal["lower", "higher"]) -> dict[str, Literal["lower", "higher"]]:
-    """The same direction for scores, and for those of Griffin-Lim."""
-    return {way + name: better for way in ("", "griffin_lim_") for name in names}
