@@ -59,15 +59,15 @@ class Bounded(nn.Module):
 
 
 class Crop(nn.Module):
-    """Keeps the first `size` (height, width) rows and columns of a map."""
+    """Keeps the first `size` (height, width) rows and columns of a map, or those of more axes."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, ...]) -> None:
         super().__init__()
-        self.height, self.width = size
+        self.size = size
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, >= height, >= width) -> (N, C, height, width)."""
-        return maps[:, :, : self.height, : self.width]
+        return maps[:, :, *(slice(side) for side in self.size)]
 
 
 class Fir(nn.Module):
@@ -213,7 +213,7 @@ class SpectralNorm(nn.Module):
 
 def put_spectral_norm(
     module: nn.Module,
-    kinds: tuple[type[nn.Linear] | type[nn.Conv2d] | type[nn.Embedding], ...],
+    kinds: tuple[type[nn.Linear] | type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Embedding], ...],
     eps: float = 1e-12,
 ) -> None:
     """Put `SpectralNorm` on every layer of these kinds."""

@@ -84,17 +84,10 @@ class TganConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VganConfig:
+class VganConfig(TganConfig):
     """Options of `vgan`: one 3-D network each."""
 
-    latent: int = 100
     generator_width: int = 64
-    discriminator_width: int = 64
-    critic_norm: Literal["batch", "spectral", "none"] = "spectral"
-
-    def __post_init__(self) -> None:
-        if min(self.latent, self.generator_width, self.discriminator_width) < 1:
-            raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,32 +144,31 @@ def _animation(path: Path, frame: ImageFrame, state: tuple[int, int]) -> tuple[P
 def _measured_video(path: Path) -> Reel:
     with _ffmpeg(path) as ffmpeg:
         frames, _ = ffmpeg.count_frames_and_secs(str(path))
-        with closing(ffmpeg.read_frames(str(path))) as reader:
-            about = next(reader)
-        width, height = about["size"]
-        return Reel(int(frames), float(about["fps"]), int(height), int(width))
+    fps, (width, height) = _rate_and_size(path, path.stat().st_mtime_ns)
+    return Reel(int(frames), fps, height, width)
 
 
 def _video_frames(path: Path, frame: ImageFrame, start: int, count: int) -> Iterator[Pixels]:
     with _ffmpeg(path) as ffmpeg:
-        fps = measured_fps(path, path.stat().st_mtime_ns)
+        fps = _rate_and_size(path, path.stat().st_mtime_ns)[0] or FOLDER_FPS
         # Half a frame earlier, so that rounding does not lose the first one.
         before = ["-ss", f"{(start - 0.5) / fps:.6f}"] if start else []
         after = ["-frames:v", str(min(count, MOST)), "-fps_mode", "passthrough"]
-        colour = "rgba" if frame.channels == 4 else "rgb24"
-        reader = ffmpeg.read_frames(str(path), colour, len(colour) if colour == "rgba" else 3, before, after)
+        mode, stored, channels = ("RGBA", "rgba", 4) if frame.channels == 4 else ("RGB", "rgb24", 3)
+        reader = ffmpeg.read_frames(str(path), stored, channels, before, after)
         with closing(reader):
             size = next(reader)["size"]
             for content in reader:
-                image = Image.frombytes("RGBA" if colour == "rgba" else "RGB", size, content)
-                yield fitted_pixels(image, frame)
+                yield fitted_pixels(Image.frombytes(mode, size, content), frame)
 
 
 @lru_cache(maxsize=64)
-def measured_fps(path: Path, changed: int) -> float:
-    """Frames a second of a video; `changed` is its time."""
+def _rate_and_size(path: Path, changed: int) -> tuple[float, tuple[int, int]]:
+    """Frames a second of a video, 0 if it does not say, and (width, height); `changed` is its time."""
     with _ffmpeg(path) as ffmpeg, closing(ffmpeg.read_frames(str(path))) as reader:
-        return float(next(reader)["fps"]) or FOLDER_FPS
+        about = next(reader)
+    width, height = about["size"]
+    return float(about["fps"]), (int(width), int(height))
 
 
 @contextmanager

@@ -76,12 +76,10 @@ class ClipMedia(Media):
         columns: int | None = None,
     ) -> Preview:
         """The first clips in a grid, moving together; with inputs, these to the left of the results."""
-        parts = [*(_frames(*pair)[:SHOWN] for pair in beside), _frames(field, samples[:SHOWN])]
-        if beside:
-            columns = len(parts)
-            parts = [np.stack(parts, 1).reshape(-1, *parts[-1].shape[1:])]
-        fitting = max(1, _PREVIEW // parts[0][0].size)
-        return Preview(suffix=".webp", data=self._file(field, parts[0][:fitting], ".webp", columns))
+        shown = [(one, values[:SHOWN]) for one, values in beside]
+        clips, columns = _after(shown, _frames(field, samples[:SHOWN]), columns)
+        fitting = max(1, _PREVIEW // clips[0].size)
+        return Preview(suffix=".webp", data=self._file(field, clips[:fitting], ".webp", columns))
 
     def neighbours(self, field: Field, sample: Array, training: Array, real: Array) -> Preview:
         """Three rows: clips, the nearest training clip of each, the nearest held-out clip of each."""
@@ -102,10 +100,7 @@ class ClipMedia(Media):
 
         .webp keeps every value, .gif those of gray clips and 256 colours of others, .mp4 is compressed.
         """
-        clips = _frames(field, samples)
-        if beside:
-            every = [*(_frames(*pair) for pair in beside), clips]
-            columns, clips = len(every), np.stack(every, 1).reshape(-1, *clips.shape[1:])
+        clips, columns = _after(beside, _frames(field, samples), columns)
         content = self._file(field, clips, path.suffix, columns, where=str(path))
         write_bytes(path, content)
         return [path]
@@ -156,6 +151,16 @@ class ClipMedia(Media):
         ]
         images = [Image.fromarray(drawn[..., 0] if drawn.shape[2] == 1 else drawn) for drawn in grids]
         return encode_animation(images, suffix, 1 / field.facts["fps"], where=where, exact=True)
+
+
+def _after(
+    beside: Sequence[tuple[Field, Array]], clips: Pixels, columns: int | None
+) -> tuple[Pixels, int | None]:
+    """Inputs and results by turns, and a row for each result; without inputs as they are."""
+    if not beside:
+        return clips, columns
+    every = [*(_frames(*pair) for pair in beside), clips]
+    return np.stack(every, 1).reshape(-1, *clips.shape[1:]), len(every)
 
 
 def _frames(field: Field, samples: Array) -> Pixels:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import ceil, log2, prod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Bounded, DataInfo, Field, Networks, halvings, map_sizes
+from ganzoo.api import Bounded, Crop, DataInfo, Field, Networks, halvings, map_sizes
 from ganzoo_clips.config import TganConfig, VganConfig
 from ganzoo_clips.layers import FrameLayers, VideoCritic, as_clip, clip_of
 
@@ -94,26 +95,13 @@ class VganGenerator(nn.Module):
                     bias=k == stages - 1,
                 )
             )
-            layers.append(_CropClip((frames, *sizes[k + 1])))
+            layers.append(Crop((frames, *sizes[k + 1])))
         self.layers = nn.Sequential(*layers, Bounded(clip.range or (-1.0, 1.0)))
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, C, T, H, W)."""
         clip: Tensor = self.layers(z[:, :, None, None, None])
         return clip
-
-
-class _CropClip(nn.Module):
-    """At most so many frames, rows and columns."""
-
-    def __init__(self, size: tuple[int, ...]) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, t, h, w) -> the same or less."""
-        frames, height, width = self.size
-        return maps[:, :, :frames, :height, :width]
 
 
 def _start(frames: int, most: int) -> tuple[int, int]:
@@ -125,20 +113,21 @@ def _start(frames: int, most: int) -> tuple[int, int]:
 def build_tgan(config: TganConfig, data: DataInfo) -> Networks:
     """Factory of `tgan`; DataError unless the data are clips from 8x8 pixels."""
     clip = clip_of(data)
-    return Networks.pair(
-        TganGenerator(config, clip),
-        VideoCritic(clip, config.discriminator_width, config.critic_norm),
-        latent=Field(name="z", shape=(config.latent,), source="uniform"),
-        writes="clip",
-    )
+    return _networks(TganGenerator(config, clip), config, clip, "uniform")
 
 
 def build_vgan(config: VganConfig, data: DataInfo) -> Networks:
     """Factory of `vgan`; DataError unless the data are clips from 8x8 pixels."""
     clip = clip_of(data)
+    return _networks(VganGenerator(config, clip), config, clip, "normal")
+
+
+def _networks(
+    generator: nn.Module, config: TganConfig, clip: Field, source: Literal["normal", "uniform"]
+) -> Networks:
     return Networks.pair(
-        VganGenerator(config, clip),
+        generator,
         VideoCritic(clip, config.discriminator_width, config.critic_norm),
-        latent=Field(name="z", shape=(config.latent,), source="normal"),
+        latent=Field(name="z", shape=(config.latent,), source=source),
         writes="clip",
     )

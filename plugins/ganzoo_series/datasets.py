@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, Column, DataError
+from ganzoo_datasets.paths import given_path
 from ganzoo_series.clock import DAY, Clock
 from ganzoo_series.config import (
     CsvSeriesConfig,
@@ -40,13 +41,7 @@ def open_series_held_out(argument: str, config: CsvSeriesConfig | None = None) -
 
 
 def _series(argument: str, config: CsvSeriesConfig) -> tuple[ArraySource, ArraySource | None]:
-    path = Path(argument).expanduser()
-    if not argument or not path.exists():
-        raise DataError(
-            "The path does not exist." if argument else "The data set 'series' needs a path.",
-            where=f"--data series:{argument}",
-            fix="--data series:PATH, where PATH is a CSV file, a folder of them, or an .npy file",
-        )
+    path = given_path("series", argument, "a CSV file, a folder of them, or an .npy file")
     if path.suffix.lower() == ".npy":
         return _array(path, config)
     return sources(read_series(path, config), config, path.name, str(path))

@@ -103,9 +103,13 @@ def ended(values: Tensor, flags: Tensor) -> Tensor:
     still part of it.
     """
     going = flags.softmax(2)[..., :1]
-    over = (going <= 0.5).to(values.dtype)
-    inside = (over.cumsum(1) - over < 0.5).to(values.dtype)
+    inside = to_first_end((going <= 0.5).to(values.dtype))
     return torch.cat([values * inside, (2 * going - 1) * inside - (1 - inside)], dim=2)
+
+
+def to_first_end(over: Tensor) -> Tensor:
+    """Ends (N, T, 1), 0 or 1 -> 1 up to and including the first one of a sample, then 0."""
+    return (over.cumsum(1) - over < 0.5).to(over.dtype)
 
 
 class Judge(nn.Module):
@@ -126,8 +130,7 @@ class Judge(nn.Module):
         """(N, T, C), (N, A) -> (N,)."""
         values, flags = series[..., : self.signals], series[..., self.signals :]
         if self.ends:
-            over = (flags.detach() <= 0).to(series.dtype)
-            inside = (over.cumsum(1) - over < 0.5).to(series.dtype)
+            inside = to_first_end((flags.detach() <= 0).to(series.dtype))
             far = 1e4 * (1 - inside)
             high, low = (values - far).amax(1), (values + far).amin(1)
         else:

@@ -48,35 +48,6 @@ class SoundConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VocoderConfig(SoundConfig):
-    """How pairs of a mel spectrogram and its sound are made from files; all is mixed to one channel.
-
-    A Hann window of `n_fft` samples every `hop`; `mels` triangles from `fmin` to `fmax` Hz (0 is half the
-    rate), on the scale "slaney" (librosa) or "htk" (torchaudio); log(max(`floor`, magnitude)). `length` must
-    be a multiple of `hop`.
-    """
-
-    length: int = 8_192
-    n_fft: int = 1_024
-    hop: int = 256
-    mels: int = 80
-    fmin: float = 0.0
-    fmax: float = 0.0
-    scale: Literal["slaney", "htk"] = "slaney"
-    floor: float = 1e-5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_transform(self.n_fft, self.hop, self.length)
-        if not 1 <= self.mels <= 1024 or self.floor <= 0:
-            raise ValueError("mels must be between 1 and 1,024, floor more than 0")
-        if self.fmin < 0 or 0 < self.fmax <= self.fmin:
-            raise ValueError("fmin must be 0 or more, fmax 0 or more than fmin")
-        if self.channels != 1:
-            raise ValueError("channels must be 1: a vocoder makes one channel from a mel spectrogram")
-
-
-@dataclass(frozen=True, kw_only=True)
 class SpectrogramConfig(SoundConfig):
     """How files become log spectrograms of n_fft / 2 frequencies and length / `hop` frames (SpecGAN).
 
@@ -89,18 +60,41 @@ class SpectrogramConfig(SoundConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_transform(self.n_fft, self.hop, self.length)
+        if not 16 <= self.n_fft <= 2**16 or self.n_fft % 2:
+            raise ValueError("n_fft must be an even number between 16 and 65,536")
+        if not 1 <= self.hop <= self.n_fft:
+            raise ValueError("hop must be between 1 and n_fft")
+        if self.length % self.hop:
+            raise ValueError(f"length must be a multiple of hop: {self.length} is not one of {self.hop}")
         if self.channels != 1:
             raise ValueError("channels must be 1: a spectrogram is that of one channel")
 
 
-def _check_transform(n_fft: int, hop: int, length: int) -> None:
-    if not 16 <= n_fft <= 2**16 or n_fft % 2:
-        raise ValueError("n_fft must be an even number between 16 and 65,536")
-    if not 1 <= hop <= n_fft:
-        raise ValueError("hop must be between 1 and n_fft")
-    if length % hop:
-        raise ValueError(f"length must be a multiple of hop: {length} is not one of {hop}")
+@dataclass(frozen=True, kw_only=True)
+class VocoderConfig(SpectrogramConfig):
+    """How pairs of a mel spectrogram and its sound are made from files; all is mixed to one channel.
+
+    A Hann window of `n_fft` samples every `hop`; `mels` triangles from `fmin` to `fmax` Hz (0 is half the
+    rate), on the scale "slaney" (librosa) or "htk" (torchaudio); log(max(`floor`, magnitude)). `length` must
+    be a multiple of `hop`.
+    """
+
+    length: int = 8_192
+    labels: bool = False
+    n_fft: int = 1_024
+    hop: int = 256
+    mels: int = 80
+    fmin: float = 0.0
+    fmax: float = 0.0
+    scale: Literal["slaney", "htk"] = "slaney"
+    floor: float = 1e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.mels <= 1024 or self.floor <= 0:
+            raise ValueError("mels must be between 1 and 1,024, floor more than 0")
+        if self.fmin < 0 or 0 < self.fmax <= self.fmin:
+            raise ValueError("fmin must be 0 or more, fmax 0 or more than fmin")
 
 
 @dataclass(frozen=True, kw_only=True)

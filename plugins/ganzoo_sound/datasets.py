@@ -36,13 +36,13 @@ def open_wav_held_out(argument: str, config: SoundConfig | None = None) -> Array
 def open_vocoder(argument: str, config: VocoderConfig | None = None) -> ArraySource:
     """Pairs of `mel` (mels, T / hop) and `sound` (1, T)."""
     config = config or VocoderConfig()
-    return _pairs(clips_of("vocoder", argument, replace(config, labels=False)).training, config)
+    return _pairs(clips_of("vocoder", argument, config).training, config)
 
 
 def open_vocoder_held_out(argument: str, config: VocoderConfig | None = None) -> ArraySource | None:
     """The held-out pairs; None where `held_out` gives none."""
     config = config or VocoderConfig()
-    held_out = clips_of("vocoder", argument, replace(config, labels=False)).held_out
+    held_out = clips_of("vocoder", argument, config).held_out
     return None if held_out is None else _pairs(held_out, config)
 
 

@@ -45,18 +45,22 @@ def coloured(shares: Array) -> NDArray[np.uint8]:
 
 def sheet_of(shares: Array, columns: int | None = None) -> bytes:
     """Spectrograms (n, h, w) in 0..1 as a PNG with so many in a row, by default about a square."""
-    tiles = np.pad(coloured(shares), ((0, 0), (0, 2), (0, 2), (0, 0)), constant_values=255)
+    tiles = _tiles(shares)
     across = columns or max(1, round((len(tiles) * tiles.shape[1] / tiles.shape[2]) ** 0.5))
     return encode_image(grid(tiles, columns=min(across, len(tiles))), ".png")
 
 
 def neighbours_of(rows: Sequence[Array]) -> bytes:
     """Samples, nearest training sounds, nearest held-out sounds, with captions."""
-    tiles = [np.pad(coloured(row), ((0, 0), (0, 2), (0, 2), (0, 0)), constant_values=255) for row in rows]
-    drawn = grid(np.concatenate(tiles), columns=len(rows[0]))
+    drawn = grid(_tiles(np.concatenate(rows)), columns=len(rows[0]))
     sheet = Image.new("RGB", (LEFT + drawn.width, drawn.height), "white")
     sheet.paste(drawn, (LEFT, 0))
     pen = ImageDraw.Draw(sheet)
     for at, text in enumerate(("sample", "nearest\ntraining sound", "nearest\nheld-out sound")):
         pen.text((6, (at + 0.5) * drawn.height / len(rows) - 12), text, fill="black")
     return encode_image(sheet, ".png")
+
+
+def _tiles(shares: Array) -> NDArray[np.uint8]:
+    """Values 0..1 (n, h, w) in colours, with a white border at the right and below."""
+    return np.pad(coloured(shares), ((0, 0), (0, 2), (0, 2), (0, 0)), constant_values=255)

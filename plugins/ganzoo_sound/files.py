@@ -86,9 +86,7 @@ def encoded(field: Field, samples: Array, suffix: str) -> bytes:
     if len(values) > 1:
         gap = np.zeros((*values.shape[:2], round(GAP * rate)), np.float32)
         values = np.concatenate([values, gap], axis=2)
-    # -32768 and 32767 stand for -1 and 1, as in the data.
-    levels = np.rint((np.nan_to_num(values) + 1) * 32_767.5 - 32_768).clip(-32_768, 32_767)
-    frames = levels.transpose(0, 2, 1).reshape(-1, values.shape[1]).astype("<i2")
+    frames = levels_of(np.nan_to_num(values)).transpose(0, 2, 1).reshape(-1, values.shape[1]).astype("<i2")
     content = io.BytesIO()
     if suffix == ".wav":
         with wave.open(content, "wb") as file:
@@ -131,7 +129,7 @@ _CHECKSUMS = [_checksum(byte) for byte in range(256)]
 
 
 def levels_of(values: Floats) -> NDArray[np.int16]:
-    """Samples in -1..1 as 16-bit levels; what is outside is clipped."""
+    """Samples in -1..1 as 16-bit levels, -32768..32767; what is outside is clipped."""
     levels: NDArray[np.int16] = (
         np.rint((values + 1) * 32_767.5 - 32_768).clip(-32_768, 32_767).astype(np.int16)
     )

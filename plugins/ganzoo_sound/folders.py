@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import DataError, report_progress
+from ganzoo_datasets.paths import given_path
 from ganzoo_sound.config import SoundConfig
 from ganzoo_sound.files import Floats, levels_of, mixed, read_sound, resampled, soundfile
 from ganzoo_sound.toys import KINDS, RATE, toy_sounds
@@ -65,13 +66,7 @@ def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
     path = Path(argument).expanduser()
     if path.name == TOY and not path.exists():
         return _made_up(config)
-    if not argument or not path.exists():
-        raise DataError(
-            "The path does not exist." if argument else f"The data set '{name}' needs a path.",
-            where=f"--data {name}:{argument}",
-            fix=f"--data {name}:PATH, a folder of sound files; {name}:{TOY} has made-up sounds",
-        )
-    files = _files(path)
+    files = _files(given_path(name, argument, f"a folder of sound files, or {TOY} for made-up sounds"))
     if not files:
         raise DataError(
             "There are no sound files.", where=str(path), fix=f"known file endings: {', '.join(ENDINGS)}"

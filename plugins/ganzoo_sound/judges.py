@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
-from torch.nn.utils.parametrize import register_parametrization
 
-from ganzoo.api import SpectralNorm
+from ganzoo.api import put_spectral_norm
 from ganzoo_sound.spectra import hann
 
 SLOPE = 0.1
@@ -160,5 +159,5 @@ def _band(width: int) -> list[nn.Module]:
 
 
 def _spectral_norm(layer: nn.Conv1d) -> nn.Module:
-    register_parametrization(layer, "weight", SpectralNorm(layer.weight.detach()))
+    put_spectral_norm(layer, (nn.Conv1d,))
     return layer

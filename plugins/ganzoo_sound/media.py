@@ -20,16 +20,45 @@ HEARD = 8  # sounds of a preview that can be heard
 NOISE_DB, PASS_SHARE = 10.0, 0.25  # of corrupted sounds: dB below the signal, share of the frequencies
 
 
-class SoundMedia(Media):
-    """Sound (C, T) in -1..1 with its sampling rate in Hz, the fact `rate`."""
+class _Heard(Media):
+    """What sounds and spectrograms, whose `metric_values` are sounds, share."""
 
     suffixes = SUFFIXES
-    reads = SUFFIXES
-    noun, nouns = "sound", "sounds"
     count = 24
 
     def __init__(self, config: None = None) -> None:
         pass
+
+    def neighbours(self, field: Field, sample: Array, training: Array, real: Array) -> Preview:
+        """Three rows: samples, the nearest training sound of each, the nearest held-out one of each."""
+        rows = [spectrogram_of(part, field.facts["rate"]) for part in (sample, training, real)]
+        return Preview(suffix=".png", data=neighbours_of(rows))
+
+    def corruptions(
+        self, field: Field, values: Array, random: np.random.Generator
+    ) -> Mapping[str, Callable[[], Array]]:
+        """Noise 10 dB below the mean power of all sounds, and only the lowest quarter of the frequencies."""
+
+        def noisy() -> Array:
+            level = values.std(dtype=np.float64) * 10 ** (-NOISE_DB / 20)
+            noise = level * random.standard_normal(values.shape)
+            made: Array = (values + noise).clip(-1, 1).astype(np.float32)
+            return made
+
+        def muffled() -> Array:
+            spectra = np.fft.rfft(values.astype(np.float64), axis=-1)
+            spectra[..., int(PASS_SHARE * spectra.shape[-1]) :] = 0
+            made: Array = np.fft.irfft(spectra, values.shape[-1], axis=-1)
+            return made.clip(-1, 1).astype(np.float32)
+
+        return {"noisy": noisy, "muffled": muffled}
+
+
+class SoundMedia(_Heard):
+    """Sound (C, T) in -1..1 with its sampling rate in Hz, the fact `rate`."""
+
+    reads = SUFFIXES
+    noun, nouns = "sound", "sounds"
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """Channels of samples."""
@@ -61,11 +90,6 @@ class SoundMedia(Media):
         drawn = spectrogram_of(as_floats(field, samples[: self.count]), field.facts["rate"])
         return Preview(suffix=".png", data=sheet_of(drawn, columns), also=(heard,))
 
-    def neighbours(self, field: Field, sample: Array, training: Array, real: Array) -> Preview:
-        """Three rows: samples, the nearest training sound of each, the nearest held-out one of each."""
-        rows = [spectrogram_of(part, field.facts["rate"]) for part in (sample, training, real)]
-        return Preview(suffix=".png", data=neighbours_of(rows))
-
     def write(
         self,
         field: Field,
@@ -92,25 +116,6 @@ class SoundMedia(Media):
     def changes(self, field: Field, path: Path, options: Mapping[str, Any]) -> str:
         """Whether the sound was resampled or mixed."""
         return _changes(path, field.facts["rate"], field.shape[0])
-
-    def corruptions(
-        self, field: Field, values: Array, random: np.random.Generator
-    ) -> Mapping[str, Callable[[], Array]]:
-        """Noise 10 dB below the mean power of all sounds, and only the lowest quarter of the frequencies."""
-
-        def noisy() -> Array:
-            level = values.std(dtype=np.float64) * 10 ** (-NOISE_DB / 20)
-            noise = level * random.standard_normal(values.shape)
-            made: Array = (values + noise).clip(-1, 1).astype(np.float32)
-            return made
-
-        def muffled() -> Array:
-            spectra = np.fft.rfft(values.astype(np.float64), axis=-1)
-            spectra[..., int(PASS_SHARE * spectra.shape[-1]) :] = 0
-            made: Array = np.fft.irfft(spectra, values.shape[-1], axis=-1)
-            return made.clip(-1, 1).astype(np.float32)
-
-        return {"noisy": noisy, "muffled": muffled}
 
 
 class MelMedia(Media):
@@ -164,19 +169,14 @@ class MelMedia(Media):
         return "" if path.suffix.lower() == ".npz" else _changes(path, field.facts["rate"], 1)
 
 
-class SpectrogramMedia(Media):
+class SpectrogramMedia(_Heard):
     """Log spectrograms (1, frequencies, frames) of SpecGAN, normalised by facts; heard by Griffin-Lim.
 
     Facts: `rate`, `n_fft`, `hop`, and for each frequency `mean` and `spread` of the natural logarithms of the
     magnitudes, whose range -1..1 stands for mean - 3 spread .. mean + 3 spread.
     """
 
-    suffixes = SUFFIXES
     noun, nouns = "spectrogram", "spectrograms"
-    count = 24
-
-    def __init__(self, config: None = None) -> None:
-        pass
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """As an image: one channel, frequencies, frames."""
@@ -211,11 +211,6 @@ class SpectrogramMedia(Media):
             suffix=".png", data=sheet_of(shown, columns), also=(Preview(suffix=".wav", data=heard),)
         )
 
-    def neighbours(self, field: Field, sample: Array, training: Array, real: Array) -> Preview:
-        """Three rows of spectrograms; `metric_values` has made sounds of them."""
-        rows = [spectrogram_of(part, field.facts["rate"]) for part in (sample, training, real)]
-        return Preview(suffix=".png", data=neighbours_of(rows))
-
     def write(self, field: Field, samples: Array, path: Path, **layout: Any) -> list[Path]:
         """The sounds of the spectrograms, in one file."""
         write_bytes(path, encoded(*self._sounds(field, samples), path.suffix.lower()))
@@ -225,12 +220,6 @@ class SpectrogramMedia(Media):
         """The sounds (n, 1, frames * hop) of the spectrograms: scores are those of what is heard."""
         _, sounds = self._sounds(field, samples)
         return sounds
-
-    def corruptions(
-        self, field: Field, values: Array, random: np.random.Generator
-    ) -> Mapping[str, Callable[[], Array]]:
-        """As for sounds."""
-        return SoundMedia().corruptions(field, values, random)
 
     @staticmethod
     def _sounds(field: Field, samples: Array) -> tuple[Field, Array]:

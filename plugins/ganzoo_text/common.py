@@ -22,7 +22,7 @@ class OneHot(nn.Module):
         return (values.argmax(-1, keepdim=True) == self.numbers).to(values.dtype)
 
 
-def text_of(data: DataInfo) -> Field:
+def texts_of(data: DataInfo) -> Field:
     """The field of texts; DataError when the data has none."""
     text = data.field("text")
     if len(text.shape) != 2 or text.range != (0.0, 1.0):

@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor
-from torch.nn.functional import log_softmax, softplus
+from torch.nn.functional import log_softmax
 
 from ganzoo.api import View
+from ganzoo_losses.losses import Relativistic
 from ganzoo_text.config import WeightConfig
 
 
-class WeightedRelativistic:
+class WeightedRelativistic(Relativistic):
     """D: E sp(-(D(x) - D(x'))). G: weight * E sp(-(D(x') - D(x))), where sp is softplus."""
 
     def __init__(self, config: WeightConfig) -> None:
         self.weight = config.weight
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Minus the mean log probability that D picks the real sample of a pair."""
-        return softplus(fake - real).mean()
-
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
         """The loss of D with real and generated scores exchanged, times the weight."""
-        if real is None:
-            raise TypeError("the relativistic loss of a generator needs the scores of real samples")
-        return self.weight * softplus(real - fake).mean()
+        return self.weight * super().generator(fake, real)
 
 
 def relativistic(config: WeightConfig) -> WeightedRelativistic:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganzoo.api import DataError, report_progress
+from ganzoo_datasets.paths import given_path
 from ganzoo_text.config import TextConfig
 
 ENDINGS = ("", ".txt")
@@ -46,13 +47,7 @@ def read_texts(argument: str, config: TextConfig) -> Texts:
 
 
 def _paths(argument: str) -> list[Path]:
-    path = Path(argument).expanduser()
-    if not argument or not path.exists():
-        raise DataError(
-            "The path does not exist." if argument else "The data set 'text' needs a path.",
-            where=f"--data text:{argument}",
-            fix="--data text:PATH, where PATH is a text file or a folder of text files",
-        )
+    path = given_path("text", argument, "a text file or a folder of text files")
     inside = sorted(path.rglob("*")) if path.is_dir() else [path]
     files = [file for file in inside if file.is_file() and (file == path or file.suffix.lower() in ENDINGS)]
     if not files:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from ganzoo.api import DataInfo, Export, Field, Net, Networks, Step
-from ganzoo_text.common import OneHot, text_of
+from ganzoo_text.common import OneHot, texts_of
 from ganzoo_text.config import TextLstmConfig
 
 TINY = 1e-10  # inside each logarithm of the Gumbel noise, as in the authors' code
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
 
 def build(config: TextLstmConfig, data: DataInfo) -> Networks:
     """Factory of `text-lstm`; DataError unless the data holds texts."""
-    text = text_of(data)
+    text = texts_of(data)
     generator = Net(module=Generator(config, text), reads=("noise", "given"), writes=(text.name, "logits"))
     return Networks(
         generators={"generator": generator},

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from ganzoo.api import DataInfo, Field, Networks
-from ganzoo_text.common import OneHot, text_of
+from ganzoo_text.common import OneHot, texts_of
 from ganzoo_text.config import TextConvConfig
 
 SHARE = 0.3  # of a block's convolutions in its output, gan_language.py
@@ -74,7 +74,7 @@ def build(config: TextConvConfig, data: DataInfo) -> Networks:
     The generator then adds an embedding of the class to z; the critic adds the product of another one with
     its mean map (Miyato and Koyama 2018, arXiv:1802.05637). The paper has no classes.
     """
-    text = text_of(data)
+    text = texts_of(data)
     classes = len(data.field("label").classes) if "label" in data else 0
     return Networks.pair(
         Generator(config, text, classes),

@@ -92,9 +92,9 @@ def found_volumes(root: Path, frame: str) -> tuple[list[VolumeFile], list[tuple[
                 slices.setdefault(Path(name).parent.as_posix(), []).append(path)
         except (OSError, ValueError) as error:
             unread.append((name, str(error)))
+        except DataError:
+            raise
         except Exception as error:
-            if isinstance(error, DataError):
-                raise
             unread.append((name, f"{type(error).__name__}: {error}"))
     for folder, paths in slices.items():
         volumes, bad = _series(paths, folder)

@@ -10,7 +10,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, Networks
+from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Networks
 from ganzoo_volumes.config import Conv3dConfig
 
 SMALLEST = 4  # voxels of the shortest side of the smallest maps
@@ -36,25 +36,13 @@ class Generator(nn.Module):
                 nn.ConvTranspose3d(widths[k], widths[k - 1], 4, 2, 1, bias=bias),
             ]
             if sizes[k - 1] != tuple(2 * side for side in sizes[k]):
-                layers.append(Crop3d(sizes[k - 1]))
+                layers.append(Crop(sizes[k - 1]))
         self.layers = nn.Sequential(*layers, Bounded(volume.range or (-1.0, 1.0), "tanh"))
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, latent) -> (N, 1, D, H, W)."""
         voxels: Tensor = self.layers(self.project(z).unflatten(1, self.base))
         return voxels
-
-
-class Crop3d(nn.Module):
-    """Keeps the first voxels of each axis."""
-
-    def __init__(self, size: tuple[int, ...]) -> None:
-        super().__init__()
-        self.depth, self.height, self.width = size
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, >= depth, >= height, >= width) -> (N, C, depth, height, width)."""
-        return maps[:, :, : self.depth, : self.height, : self.width]
 
 
 class Discriminator(nn.Module):

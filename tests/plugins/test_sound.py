@@ -604,5 +604,6 @@ def test_a_recipe_trains_resumes_and_is_heard_without_torch(recipe: str, tmp_pat
     np.savez(tmp_path / "mel.npz", mel=mel)
     generated(bundle, "--input", tmp_path / "mel.npz", "-o", tmp_path / "heard.flac")
     assert soundfile.info(tmp_path / "heard.flac").frames == 30 * 128
-    said = ganzoo("evaluate", bundle, "--n", "20", "--metric", "sound-pairs", "--json")
+    scores = ("--metric", "sound-pairs", "-o", tmp_path / "scores")
+    said = ganzoo("evaluate", bundle, "--n", "20", *scores, "--json")
     assert {"log_mel_l1", "griffin_lim_log_mel_l1"} <= said.document["scores"].keys()
