@@ -95,7 +95,7 @@ def valid_words(config: None = None) -> Callable[[Comparison], Scores]:
     def score(comparison: Comparison) -> Scores:
         known = {word for words in _words(comparison, comparison.real, whole=True) for word in words}
         made = [word for words in _words(comparison, comparison.fake, whole=True) for word in words]
-        return {"valid_words": sum(word in known for word in made) / len(made)} if made else {}
+        return {"valid_words": sum(word in known for word in made) / max(1, len(made))}
 
     return score
 

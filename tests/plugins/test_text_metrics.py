@@ -163,7 +163,7 @@ def test_words_that_may_be_cut_do_not_count() -> None:
 
     assert found("ab", "cd ab", "dd ab") == {"valid_words": 4 / 5}
     assert found("ab cda") == {"valid_words": 1.0}  # all places are filled: `cda` may be cut
-    assert found("abcdab") == {}
+    assert found("abcdab") == {"valid_words": 0.0}  # no whole word at all
 
 
 def test_features_are_counts() -> None:
