@@ -149,7 +149,8 @@ def command(
             "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
         )
     loaded = _load(source, provider, generator, trust)
-    if given is not None and generator == "generator":
+    asked = ctx.get_parameter_source("generator") is not click.core.ParameterSource.DEFAULT
+    if given is not None and not asked:
         loaded = _reader(source, loaded, numbers, provider, trust)
     wanted = _sizes(loaded, sizes, length)
     loaded = loaded.at(wanted)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from ganzoo.api import Bounded, DataError, DataInfo, Field, doubling, halvings, map_sizes
 from ganzoo_clips.config import CLIP_AXES
@@ -120,11 +121,18 @@ def initialise_3d(module: nn.Module) -> None:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             nn.init.normal_(layer.weight, 1, 0.02)
         elif isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):
-            nn.init.normal_(layer.weight, 0, 0.02)
+            nn.init.normal_(_own_weight(layer), 0, 0.02)
         else:
             continue
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+def _own_weight(layer: nn.Module) -> Tensor:
+    """The parameter of a layer; with spectral norm `layer.weight` is computed from it."""
+    normalised = is_parametrized(layer, "weight")
+    weight: Tensor = layer.parametrizations.weight.original if normalised else layer.weight
+    return weight
 
 
 def random_times(count: int, frames: int, shown: int, device: torch.device) -> Tensor:

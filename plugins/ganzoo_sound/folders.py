@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from ganzoo.api import DataError, report_progress
 from ganzoo_datasets.paths import given_path
 from ganzoo_sound.config import SoundConfig
-from ganzoo_sound.files import Floats, levels_of, mixed, read_sound, resampled, soundfile
+from ganzoo_sound.files import ENDINGS, Floats, levels_of, mixed, read_sound, resampled, soundfile
 from ganzoo_sound.toys import KINDS, RATE, toy_sounds
 
 Array = NDArray[Any]
 Row = tuple[str, str, str]
 
-ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".rf64", ".opus")
 SHORTEST = 0.005  # seconds: a shorter file is no sound
 FEW = 5  # files, of fewer the last windows are held out
 TOY, TOYS = "toy", 400  # the name and the number of made-up sounds

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganzoo.api import Field, Media, Preview, as_floats, write_bytes
 from ganzoo_sound.drawing import neighbours_of, sheet_of, spectrogram_of
-from ganzoo_sound.files import SUFFIXES, encoded, levels_of, mixed, read_sound, resampled
+from ganzoo_sound.files import ENDINGS, SUFFIXES, encoded, levels_of, mixed, read_sound, resampled
 from ganzoo_sound.spectra import MelScale, griffin_lim
 
 Array = NDArray[Any]
@@ -57,7 +57,7 @@ class _Heard(Media):
 class SoundMedia(_Heard):
     """Sound (C, T) in -1..1 with its sampling rate in Hz, the fact `rate`."""
 
-    reads = SUFFIXES
+    reads = ENDINGS
     noun, nouns = "sound", "sounds"
 
     def axes(self, ndim: int) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class SoundMedia(_Heard):
 class MelMedia(Media):
     """Log mel spectrograms (mels, frames); their facts say how they are made, see `MelScale`."""
 
-    reads = (*SUFFIXES, ".npz")
+    reads = (*ENDINGS, ".npz")
     noun, nouns = "mel spectrogram or sound", "mel spectrograms or sounds"
     count = 24
 

@@ -361,3 +361,15 @@ def test_longer_clips_after_the_export(recipe: str, tmp_path: Path) -> None:
     assert said.code == 0, said.err
     with np.load(tmp_path / "long.npz") as arrays:
         assert arrays["clip"].shape == (1, 1, 24, 16, 16)
+
+
+def test_weights_under_spectral_norm_are_initialised() -> None:
+    critic = build_mocogan(MocoganConfig(), info(1, 16, 32, 32)).discriminators["of-clips"].module
+    originals = [value for name, value in critic.named_parameters() if name.endswith("weight.original")]
+    own = build_mocogan(MocoganConfig(norm="spectral"), info(1, 16, 32, 32)).discriminators["of-clips"].module
+    found = [value for name, value in own.named_parameters() if name.endswith("weight.original")]
+    assert not originals
+    assert found
+    for value in found:
+        if value.numel() > 5000:
+            assert value.std().item() == pytest.approx(0.02, rel=0.1)
