@@ -172,9 +172,9 @@ def read_inputs(
         values: list[Array] = []
         changed: list[str] = []
         for path in files:
+            part = _settled(field, _read_file(path, field, media, options), path)
             if what := media.changes(field, path, options):
                 changed.append(f"{path.name}: {what}")
-            part = _settled(field, _read_file(path, field, media, options), path)
             known = ending(path, media.reads)
             stem = path.name[: -len(known)] if known in media.reads else path.name
             names += [stem if len(part) == 1 else f"{stem}-{at}" for at in range(len(part))]

@@ -95,7 +95,9 @@ def evaluate(request: Request, registry: Registry) -> Report:
     n_real = min(n_real, real_data.dataset.count)
     if (fewest := min(n, n_real)) < FEWEST:
         raise UsageError(
-            f"{fewest} samples are too few to score.", fix="use 1,000 or more samples, and real ones"
+            f"{fewest} samples are too few to score.",
+            where=f"{n:,} generated and {n_real:,} real ones",
+            fix=f"use {FEWEST} or more of both, better 1,000; more data has more held-out samples",
         )
     inputs = inputs_of(evaluated.reads, n, request.seed, real_data.arrays(n_real, evaluated.reads))
     conditioned = conditions_of(real_data, inputs)

@@ -15,7 +15,7 @@ from ganzoo.api import DataError
 from ganzoo_series.clock import FORMATS, Clock, clock_of, parsed_dates
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_tables.config import setting
-from ganzoo_tables.read_csv import NUMBER, Lines, read_cells
+from ganzoo_tables.read_csv import NUMBER, Lines, other_separator, read_cells
 
 Floats = NDArray[np.float64]
 
@@ -225,7 +225,8 @@ class _Reader:
             self.refuse(f"'{cell:.40}' {what}.", f"correct it, or {leave_out}", line=line, column=name)
         self.refuse(
             "This column is text.",
-            f"if it names the series of each row: --set {shlex.quote(f'data.entity={name}')}; or {leave_out}",
+            other_separator([name])
+            or f"if it names the series of each row: --set {shlex.quote(f'data.entity={name}')}; or {leave_out}",
             line=line,
             column=name,
         )

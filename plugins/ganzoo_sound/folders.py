@@ -24,6 +24,7 @@ SHORTEST = 0.005  # seconds: a shorter file is no sound
 FEW = 5  # files, of fewer the last windows are held out
 TOY, TOYS = "toy", 400  # the name and the number of made-up sounds
 NAMED = 3  # files in a message
+SILENT = "it is silent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +163,8 @@ def _windows(file: Path, rate: int, config: SoundConfig, found: Found) -> list[N
     values = resampled(mixed(values, config.channels), own, rate)
     top = float(np.abs(values).max())
     if top < config.quietest:
-        raise ValueError("it is silent")
-    if config.peak:
+        raise ValueError(SILENT)
+    if config.peak and top > 0:
         values = values * np.float32(config.peak / top)
     elif top > 1:
         found.clipped += 1
@@ -218,11 +219,14 @@ def _held_out(owner: Array, config: SoundConfig) -> NDArray[np.bool_]:
 
 def _nothing(path: Path, files: tuple[Path, ...], skipped: dict[Path, str], config: SoundConfig) -> DataError:
     reasons = Counter(skipped.values())
+    silent = config.quietest > 0 and (not reasons or SILENT in reasons)
     said = "; ".join(f"{count:,} of {len(files):,} files: {text}" for text, count in reasons.most_common(3))
     return DataError(
         "No sound can be used.",
         where=f"{path}: {said or 'all windows are silent'}",
-        fix=f"other files; --set data.quietest=0 keeps silence (now below {config.quietest:g})",
+        fix=f"--set data.quietest=0 keeps silence (now below {config.quietest:g})"
+        if silent
+        else "other files",
     )
 
 

@@ -43,7 +43,7 @@ def read_table(path: Path, config: CsvConfig) -> Table:
         raise DataError(
             "A table needs two columns or more.",
             where=f"{path} has: {', '.join(names)}",
-            fix=_other_separator(header) or "add another column, or leave fewer out",
+            fix=other_separator(header) or "add another column, or leave fewer out",
         )
     if len(lines) < FEWEST:
         raise DataError(
@@ -147,13 +147,13 @@ def read_cells(path: Path, separator: str, source: str = "csv") -> tuple[list[st
             raise DataError(
                 f"The line has {len(cells)} cells, the header has {len(header)}.",
                 where=f"{path}, line {line}",
-                fix=_other_separator(header)
+                fix=other_separator(header)
                 or "correct the line, or set the character between cells: --set data.separator=...",
             )
     return header, lines[1:]
 
 
-def _other_separator(header: list[str]) -> str:
+def other_separator(header: list[str]) -> str:
     """The option for a header of one cell that contains another separator; empty for other headers."""
     for separator, shown in ((";", ";"), ("\t", r"\t"), ("|", "|"), (",", ",")):
         if len(header) == 1 and separator in header[0]:

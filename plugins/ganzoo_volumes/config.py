@@ -13,7 +13,7 @@ LARGEST = 512  # voxels of a side
 class VolumesConfig:
     """How volumes of any size become samples of one shape.
 
-    `size`: voxels as DEPTHxHEIGHTxWIDTH; empty: that of the files if all have one of at most 32 a side, else
+    `size`: voxels as DEPTHxHEIGHTxWIDTH, or one number for a cube; empty: that of the files if all have one of at most 32 a side, else
     32x32x32. `fit`: `resample` stretches each axis, `pad` keeps the proportions in millimetres and adds a
     border of the lowest value, `crop` keeps the voxels: it cuts away what is too much around the centre and
     adds such a border where there is too little.
@@ -23,15 +23,15 @@ class VolumesConfig:
     `labels`: sub-folders become a `label` field if every volume is in one.
     """
 
-    size: str = ""
+    size: int | str = ""
     fit: Literal["resample", "pad", "crop"] = "resample"
     range: str = "auto"
-    frame: str = ""
+    frame: int | str = ""
     labels: bool = True
 
     def __post_init__(self) -> None:
         _ = self.sides
-        if self.frame not in ("", "all") and not self.frame.isdecimal():
+        if self.frame not in ("", "all") and not str(self.frame).isdecimal():
             raise ValueError("frame must be the number of a volume from 0, or 'all'")
 
     @property
@@ -39,7 +39,8 @@ class VolumesConfig:
         """`size` as numbers, None if it is chosen from the files; ValueError for any other text."""
         if not self.size:
             return None
-        match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", self.size.lower())
+        text = f"{self.size}x{self.size}x{self.size}" if isinstance(self.size, int) else self.size.lower()
+        match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", text)
         if match is None or not all(1 <= int(side) <= LARGEST for side in match.groups()):
             raise ValueError(f"size must be DEPTHxHEIGHTxWIDTH, 1..{LARGEST} voxels each, such as 32x32x32")
         depth, height, width = map(int, match.groups())

@@ -57,7 +57,9 @@ class _Reader:
         _, *shape = self.field.shape
         values = volume.values()
         if values.dtype.kind == "f":
-            values = np.nan_to_num(values, nan=low)
+            if not np.isfinite(values).any():
+                raise ValueError("it has no finite value")
+            values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
         made, _ = fitted(values, volume.spacing, (shape[0], shape[1], shape[2]), self.fit, low)
         dtype = np.dtype(self.field.facts["values"])
         if dtype.kind == "f":
@@ -85,7 +87,7 @@ def open_held_out(argument: str, config: VolumesConfig | None = None) -> ItemSou
 
 def _opened(argument: str, config: VolumesConfig) -> _Opened:
     root = given_path("volumes", argument, EXPECTS)
-    volumes, unread = found_volumes(root, config.frame)
+    volumes, unread = found_volumes(root, str(config.frame))
     if not volumes:
         reasons = "; ".join(f"{name}: {why}" for name, why in unread[:_REASONS])
         raise DataError(

@@ -257,6 +257,9 @@ def test_other_bad_files_are_refused_with_what_to_do(tmp_path: Path) -> None:
     assert len(windows(ambiguous, replace(SHORT, time_format="%d/%m/%Y", held_out=0.0, gap=9))) == 27
     negative = write(tmp_path / "i.csv", "time,x", days(30), np.arange(30) - 3.0)
     assert "above 0" in refusal(negative, replace(SHORT, returns=True))
+    other = tmp_path / "j.csv"
+    other.write_text("time;x\n" + "".join(f"{day};{at}\n" for at, day in enumerate(days(30))))
+    assert "if ';' separates the cells" in refusal(other)
 
 
 def test_times_of_other_steps_and_zones(tmp_path: Path) -> None:

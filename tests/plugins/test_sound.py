@@ -129,6 +129,19 @@ def test_whole_clips_are_cut_or_padded_with_silence(tmp_path: Path) -> None:
     assert row(source, "padded")[0] == "50.0%"
 
 
+def test_silence_is_kept_when_asked_for(tmp_path: Path) -> None:
+    save(tmp_path / "a.wav", 0 * tone(0.5))
+    with pytest.raises(DataError, match="No sound") as caught:
+        open_wav(str(tmp_path), SoundConfig(length=1_000, peak=0.9))
+    assert "data.quietest=0" in str(caught.value.fix)
+    source = open_wav(str(tmp_path), SoundConfig(length=1_000, peak=0.9, quietest=0.0, held_out=0.0))
+    assert np.abs(source.arrays["sound"]).max() <= 1
+    (tmp_path / "a.wav").write_bytes(b"no sound at all")
+    with pytest.raises(DataError, match="No sound") as caught:
+        open_wav(str(tmp_path), SoundConfig(length=1_000))
+    assert "quietest" not in str(caught.value.fix)
+
+
 def test_peaks_are_scaled_and_windows_overlap(tmp_path: Path) -> None:
     save(tmp_path / "a.wav", 0.1 * tone(0.5))
     source = open_wav(str(tmp_path), SoundConfig(length=1_000, step=500, peak=0.9, held_out=0.0))
@@ -604,6 +617,11 @@ def test_a_recipe_trains_resumes_and_is_heard_without_torch(recipe: str, tmp_pat
     np.savez(tmp_path / "mel.npz", mel=mel)
     generated(bundle, "--input", tmp_path / "mel.npz", "-o", tmp_path / "heard.flac")
     assert soundfile.info(tmp_path / "heard.flac").frames == 30 * 128
+    (tmp_path / "bad.wav").write_bytes(b"RIFF no sound")
+    said = ganzoo("generate", bundle, "--input", tmp_path / "bad.wav", "-o", heard)
+    assert said.code == 2
+    assert "cannot be read" in said.err
+    assert "bad.wav" in said.err
     scores = ("--metric", "sound-pairs", "-o", tmp_path / "scores")
     said = ganzoo("evaluate", bundle, "--n", "20", *scores, "--json")
     assert {"log_mel_l1", "griffin_lim_log_mel_l1"} <= said.document["scores"].keys()

@@ -178,13 +178,26 @@ def test_four_dimensions_need_a_word(tmp_path: Path) -> None:
         open_volumes(str(tmp_path))
     assert "data.frame=0" in str(caught.value.fix)
     np.testing.assert_array_equal(
-        only(open_volumes(str(tmp_path), VolumesConfig(frame="1"))),
+        only(open_volumes(str(tmp_path), VolumesConfig(frame=1))),  # as `--set data.frame=1` gives it
         values[..., 1].transpose(2, 1, 0)[:, ::-1],
     )
     assert len(open_volumes(str(tmp_path), VolumesConfig(frame="all")).items) == 3
     with pytest.raises(DataError, match="no volume that can be read") as caught:
         open_volumes(str(tmp_path), VolumesConfig(frame="3"))
     assert "no number 3" in str(caught.value.where)
+
+
+def test_one_number_is_a_cube_and_values_that_are_not_finite_are_replaced(tmp_path: Path) -> None:
+    assert VolumesConfig(size=32).sides == (32, 32, 32)
+    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(4, 4, 4)
+    values[0, 0, 1], values[0, 0, 2], values[0, 0, 3] = np.nan, np.inf, -np.inf
+    np.save(tmp_path / "a.npy", values)
+    made = only(open_volumes(str(tmp_path), VolumesConfig(range="0,1")))
+    assert made.flat[1:4].tolist() == [-1, 1, -1]
+    np.save(tmp_path / "b.npy", np.full((4, 4, 4), np.nan, np.float32))
+    source = open_volumes(str(tmp_path), VolumesConfig(range="0,1"))
+    with pytest.raises(ValueError, match="no finite value"):
+        source.read(1)
 
 
 def test_stacks_and_arrays_are_volumes(tmp_path: Path) -> None:
