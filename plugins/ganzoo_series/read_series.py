@@ -223,10 +223,10 @@ class _Reader:
         if sum(map(bool, map(NUMBER.fullmatch, cells))) * 2 > len(cells):
             what = "is too large" if NUMBER.fullmatch(cell) else "is not a number, but most of the column is"
             self.refuse(f"'{cell:.40}' {what}.", f"correct it, or {leave_out}", line=line, column=name)
+        entity = f"--set {shlex.quote(f'data.entity={name}')}"
         self.refuse(
             "This column is text.",
-            other_separator([name])
-            or f"if it names the series of each row: --set {shlex.quote(f'data.entity={name}')}; or {leave_out}",
+            other_separator([name]) or f"if it names the series of each row: {entity}; or {leave_out}",
             line=line,
             column=name,
         )

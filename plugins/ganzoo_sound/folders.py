@@ -221,12 +221,11 @@ def _nothing(path: Path, files: tuple[Path, ...], skipped: dict[Path, str], conf
     reasons = Counter(skipped.values())
     silent = config.quietest > 0 and (not reasons or SILENT in reasons)
     said = "; ".join(f"{count:,} of {len(files):,} files: {text}" for text, count in reasons.most_common(3))
+    keep = f"--set data.quietest=0 keeps silence (now below {config.quietest:g})"
     return DataError(
         "No sound can be used.",
         where=f"{path}: {said or 'all windows are silent'}",
-        fix=f"--set data.quietest=0 keeps silence (now below {config.quietest:g})"
-        if silent
-        else "other files",
+        fix=keep if silent else "other files",
     )
 
 

@@ -13,10 +13,10 @@ LARGEST = 512  # voxels of a side
 class VolumesConfig:
     """How volumes of any size become samples of one shape.
 
-    `size`: voxels as DEPTHxHEIGHTxWIDTH, or one number for a cube; empty: that of the files if all have one of at most 32 a side, else
-    32x32x32. `fit`: `resample` stretches each axis, `pad` keeps the proportions in millimetres and adds a
-    border of the lowest value, `crop` keeps the voxels: it cuts away what is too much around the centre and
-    adds such a border where there is too little.
+    `size`: voxels as DEPTHxHEIGHTxWIDTH, or one number for a cube; empty: that of the files if all have one
+    of at most 32 a side, else 32x32x32. `fit`: `resample` stretches each axis, `pad` keeps the proportions in
+    millimetres and adds a border of the lowest value, `crop` keeps the voxels: it cuts away what is too much
+    around the centre and adds such a border where there is too little.
     `range`: the values that become -1..1: `auto`, the lowest to the highest of all volumes; `LOW,HIGH`;
     `1%,99%`, percentiles of all volumes; `window`, that of the DICOM headers.
     `frame`: of 4-D NIfTI files, the number of the volume to use, or `all`: each is a sample.
