@@ -128,11 +128,10 @@ def initialise_3d(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def _own_weight(layer: nn.Module) -> Tensor:
+def _own_weight(layer: nn.Module) -> nn.Parameter:
     """The parameter of a layer; with spectral norm `layer.weight` is computed from it."""
-    normalised = is_parametrized(layer, "weight")
-    weight: Tensor = layer.parametrizations.weight.original if normalised else layer.weight
-    return weight
+    own = dict(layer.named_parameters())
+    return own["parametrizations.weight.original" if is_parametrized(layer, "weight") else "weight"]
 
 
 def random_times(count: int, frames: int, shown: int, device: torch.device) -> Tensor:
