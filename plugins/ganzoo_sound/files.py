@@ -18,7 +18,7 @@ from scipy.signal import resample_poly
 from ganzoo.api import DataError, Field, as_floats
 
 SUFFIXES = (".wav", ".flac", ".ogg")
-ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".w64", ".rf64", ".opus")
+ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".opus")
 GAP = 0.1  # seconds of silence between the sounds of one file
 LARGEST = 2**31  # samples of one file: 8 GiB as floats
 

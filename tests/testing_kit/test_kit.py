@@ -354,7 +354,10 @@ def failures(name: str, sources: Sequence[str] = ()) -> dict[str, str]:
 # In these plugins, published settings with large networks, and scores that train a network or are slow, take
 # several CPU minutes.
 LARGE = ("clips", "series", "sound", "text")
-LONG = re.compile(r"(recipe .*(-paper|hifi-gan-v\d)|metric (.*-score|pesq|stoi)) ")
+LONG = re.compile(
+    r"(recipe .*(-paper|hifi-gan-v\d)|metric (.*-score|pesq|sound-pairs|stoi)|extractor sound-classifier"
+    r"|term (matched-features|mel-distance)) "
+)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
