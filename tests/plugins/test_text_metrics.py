@@ -233,8 +233,9 @@ GENERAL = {
     "cas",
     "modes",
     "marginals",
+    "auc",
 }
-"""Metrics of features, labels or columns, which any kind has that meets their needs."""
+"""Metrics of features, labels, columns or scores, which any kind has that meets their needs."""
 
 
 def test_metrics_that_read_samples_say_their_kind(registry: Registry) -> None:
