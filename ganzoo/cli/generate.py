@@ -252,15 +252,16 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
 def _sizes(loaded: Generator, sizes: tuple[str, ...], length: int | None) -> dict[str, int]:
     """The sizes of --size and --length by axis."""
     axes = tuple(loaded.multiples)
+    if not axes and (sizes or length is not None):
+        raise UsageError("All sizes of this generator are fixed.", fix="leave out --size and --length")
     named: dict[str, int] = {}
     for text in (*sizes, *(() if length is None else (f"{length}",))):
         name, _, value = text.rpartition("=")
         numbers = value.lower().split("x")
         names = (name,) if name else axes
         if len(names) != len(numbers) or not all(number.isdecimal() for number in numbers):
-            said = ", ".join(axes) or "none: all sizes are fixed"
             raise UsageError(
-                f"'{text}' is no size of this generator; its free axes are {said}.",
+                f"'{text}' is no size of this generator; its free axes are {', '.join(axes)}.",
                 fix="--size AXIS=N, --size NxN with a number for each axis, or --length N for a single axis",
             )
         named |= {axis: int(number) for axis, number in zip(names, numbers, strict=True)}

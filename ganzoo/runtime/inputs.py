@@ -82,7 +82,7 @@ def steps_for(
         if not isinstance(count, (int, np.integer)) or count < 1 or count % multiple:
             near = [max(steps, 1) * multiple, (max(steps, 1) + 1) * multiple]
             raise UsageError(
-                f"{what} has {axis}={count}, which is not a multiple of {multiple}.",
+                f"{what} has {axis}={count}, but that must be a positive multiple of {multiple}.",
                 fix=f"{axis}={near[0]} or {axis}={near[1]}",
             )
         if found.setdefault(axis, (int(steps), what))[0] != steps:
