@@ -338,4 +338,32 @@ LATER: dict[str, dict[str, Any]] = {
         "terms.gradient-penalty.one_sided": False,
         "terms.gradient-penalty.every": 1,
     },
+    # Donahue et al. 2019, appendices D and E; chrisdonahue/wavegan train_wavegan.py, 200,000 steps of G.
+    **{
+        name: {
+            "loss.name": "wgan-gp",
+            "train.images": 200_000 * 5 * 64,
+            "train.batch_size": 64,
+            "train.n_critic": 5,
+            "architecture.latent": 100,
+            "architecture.generator_width": 64,
+            "architecture.discriminator_width": 64,
+            **both(optimizer="adam", lr=1e-4, betas=(0.5, 0.9)),
+            "terms.gradient-penalty.weight": 10.0,
+            "terms": ["gradient-penalty"],
+        }
+        for name in ("wavegan-paper", "specgan-paper")
+    },
+    # Siuzdak 2023, section 4.1; gemelo-ai/vocos configs/vocos.yaml: 1 million steps of each side, batch 16.
+    "vocos-paper": {
+        "loss.name": "hinge",
+        "train.images": 16_000_000,
+        "train.batch_size": 16,
+        "train.n_critic": 1,
+        "architecture.width": 512,
+        "architecture.hidden": 1_536,
+        "architecture.blocks": 8,
+        **both(optimizer="adamw", lr=5e-4, betas=(0.8, 0.9)),
+        "terms": ["matched-features", "mel-distance"],
+    },
 }

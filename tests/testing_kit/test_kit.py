@@ -470,31 +470,31 @@ def build(config, data):
 
 @hookimpl
 def ganzoo_architectures():
-    return [ArchitectureSpec(name="volumes", summary="Small 3-D convolutions.", factory=f"{__name__}:build")]
+    return [ArchitectureSpec(name="solids", summary="Small 3-D convolutions.", factory=f"{__name__}:build")]
 
 
 @hookimpl
 def ganzoo_datasets():
-    return [DatasetSpec(name="volumes", summary="Ramps.", factory=f"{__name__}:open_volumes")]
+    return [DatasetSpec(name="solids", summary="Ramps.", factory=f"{__name__}:open_volumes")]
 
 
 @hookimpl
 def ganzoo_recipes():
     return [
         RecipeSpec(
-            name="volumes", summary="Volumes.", architecture="volumes", loss="non-saturating", data="volumes"
+            name="solids", summary="Volumes.", architecture="solids", loss="non-saturating", data="solids"
         )
     ]
 """
 
 
 def test_networks_of_3d_convolutions_are_checked_with_their_data(install: Install) -> None:
-    install("volumes", "volumes", VOLUMES)
+    install("solids", "solids", VOLUMES)
     registry = load_registry()
-    data = [fields_of("volumes", registry)]
-    results = {(r.target, r.check): r for r in check_plugin("volumes", registry, data)}
+    data = [fields_of("solids", registry)]
+    results = {(r.target, r.check): r for r in check_plugin("solids", registry, data)}
     assert not [r for r in results.values() if r.status in ("failed", "blocked")]
-    assert results["recipe volumes", "resumes-exactly"].status == "passed"
+    assert results["recipe solids", "resumes-exactly"].status == "passed"
 
 
 def test_a_check_that_needs_a_failed_one_is_no_pass(install: Install) -> None:
@@ -524,19 +524,19 @@ def ganzoo_datasets():
 
 @hookimpl
 def ganzoo_recipes():
-    common = {"summary": "Broken.", "architecture": "volumes", "loss": "non-saturating"}
+    common = {"summary": "Broken.", "architecture": "solids", "loss": "non-saturating"}
     return [
         RecipeSpec(name="a-crash", data="crash", **common),
         RecipeSpec(name="a-missing", data="nowhere", **common),
-        RecipeSpec(name="a-typo", data="volumes", settings={"train.imges": 5}, **common),
+        RecipeSpec(name="a-typo", data="solids", settings={"train.imges": 5}, **common),
     ]
 """
 
 
 def test_broken_recipes_of_another_package_do_not_fail_mine(install: Install) -> None:
     install("others", "others", OTHERS)
-    install("volumes", "volumes", VOLUMES)
-    assert failures("volumes") == {}
+    install("solids", "solids", VOLUMES)
+    assert failures("solids") == {}
     # What cannot be opened or resolved is not trained.
     assert set(failures("others")) == {"opens-as-declared", "resolves"}
 
