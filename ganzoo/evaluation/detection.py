@@ -41,7 +41,8 @@ def evaluate_scores(
 ) -> Report:
     """Score a detector. UsageError without samples of classes that it was not trained on."""
     begun = time.perf_counter()
-    given = next(field for field in evaluated.reads if field.source == "data" and field.dtype == "float32")
+    given = evaluated.given
+    assert given is not None  # noqa: S101  (`evaluated.scores`)
     every = replace(choice, only=(), without=())
     real_data = RealData.open(every, source, given, kinds, against_training=request.against == "training")
     names = real_data.label.classes if real_data.label is not None else ()

@@ -50,11 +50,15 @@ class EvaluatedGenerator:
     status: str = "done"
 
     @property
+    def given(self) -> Field | None:
+        """The samples of the data that it reads, None if it reads none."""
+        found = (item for item in self.reads if item.source == "data" and item.dtype == "float32")
+        return next(found, None)
+
+    @property
     def scores(self) -> bool:
         """Whether it gives samples of the data a score, and makes no samples."""
-        return self.field.shape == () and any(
-            item.source == "data" and item.dtype == "float32" for item in self.reads
-        )
+        return self.field.shape == () and self.given is not None
 
     def learned_from(self, training: Dataset) -> bool:
         """Whether it was trained on this data; True if that is unknown."""
