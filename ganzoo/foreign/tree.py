@@ -1,0 +1,130 @@
+"""The networks in the tree of a file: each dict or module whose leaves are arrays, as flat names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganzoo.foreign.arrays import Budget, LazyArray, Record, RefusedError
+from ganzoo.foreign.fold import folded, unwrapped
+from ganzoo.foreign.torch_pickles import numpy_array
+
+DEEPEST = 48
+MOST_NODES = 300_000
+MOST_GROUPS = 8  # groups of names that may be networks of one module
+LISTED = 64  # entries of a list that is shown or given to importers
+_PERSISTENT = "_reconstruct_persistent_obj"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network of a file: where it is, its arrays by name, what the file says about how it was made."""
+
+    path: str
+    arrays: Mapping[str, LazyArray]
+    class_name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """The size of its values in float32."""
+        return 4 * sum(array.size for array in self.arrays.values())
+
+
+def parts_of(tree: Any, budget: Budget) -> list[Part]:
+    """All networks of a tree, the whole first. RefusedError for a tree that is endless."""
+    found: list[Part] = []
+    _Walk(budget, found).arrays(tree, "", 0)
+    parts = {part.path: part for part in sorted(found, key=lambda part: part.path.count("."))}
+    for part in list(parts.values()):
+        for group in _groups(part):
+            parts.setdefault(group.path, group)
+    return [
+        Part(part.path, folded(part.arrays), part.class_name, part.options)
+        for part in sorted(parts.values(), key=lambda part: (part.path.count("."), bool(part.path)))
+    ]
+
+
+def _groups(part: Part) -> Iterator[Part]:
+    """Networks of one flat dict: `generator.` and `discriminator.` before each name."""
+    arrays, groups = unwrapped(part.arrays), dict[str, dict[str, LazyArray]]()
+    for key, value in arrays.items():
+        name, _, rest = key.partition(".")
+        groups.setdefault(name, {})[rest] = value
+    if len(groups) <= MOST_GROUPS:
+        for name, own in groups.items():
+            if "" not in own and len(own) > 1:
+                yield Part(f"{part.path}.{name}".strip("."), own)
+
+
+class _Walk:
+    def __init__(self, budget: Budget, found: list[Part]) -> None:
+        self.budget, self.found, self.nodes = budget, found, MOST_NODES
+
+    def arrays(self, node: Any, path: str, depth: int, *, inside: bool = False) -> dict[str, LazyArray]:
+        """The arrays under a node by name; adds the networks among its parts to `found`.
+
+        `inside`: the node is a layer of a network that was found already.
+        """
+        self.nodes -= 1
+        if self.nodes < 0 or depth > DEEPEST:
+            raise RefusedError("its parts contain each other more often than those of any file of weights")
+        if isinstance(node, LazyArray):
+            return {"": node}
+        if isinstance(node, Record) and (array := numpy_array(node, self.budget)) is not None:
+            return {"": array}
+        class_name, options, is_module, children = _opened(node)
+        flat: dict[str, LazyArray] = {}
+        for name, child in children:
+            if isinstance(child, (dict, list, tuple, Record, LazyArray)):
+                inner = self.arrays(child, f"{path}.{name}".strip("."), depth + 1, inside=inside or is_module)
+                self.nodes -= len(inner)
+                flat |= {f"{name}.{key}".strip("."): value for key, value in inner.items()}
+        if len(flat) > 1 and not inside:
+            self.found.append(Part(path, flat, class_name, options))
+        return flat
+
+
+def _opened(node: Any) -> tuple[str, dict[str, Any], bool, list[tuple[Any, Any]]]:
+    """The class and arguments of a node, if it says them; whether it is a module; its children by name."""
+    if isinstance(node, dict):
+        if "param_groups" in node:  # of an optimiser
+            return "", {}, False, []
+        return "", {}, False, list(node.items())
+    if isinstance(node, (list, tuple)):
+        return "", {}, False, list(enumerate(node))
+    if not isinstance(node, Record):
+        return "", {}, False, []
+    class_name, state = str(node.name).rpartition(".")[2], node.state
+    if class_name == _PERSISTENT and node.args:
+        meta = _items(node.args[0])
+        class_name, state = str(meta.get("class_name", "")), meta.get("state")
+    values = {**_items(state), **(node.items or {})}
+    children: list[tuple[Any, Any]] = []
+    is_module = "_modules" in values
+    if is_module:
+        for kind in ("_parameters", "_buffers", "_modules"):
+            children += _items(values.get(kind)).items()
+    else:
+        children = list(values.items())
+    return class_name, plain(values.get("_init_kwargs", {})), is_module, children
+
+
+def _items(node: Any) -> dict[Any, Any]:
+    if isinstance(node, Record):
+        return {**(node.state if isinstance(node.state, dict) else {}), **(node.items or {})}
+    return node if isinstance(node, dict) else {}
+
+
+def plain(node: Any, deep: int = 4) -> Any:
+    """The numbers and texts of a node, nested; a class or function as its name, anything else is left out."""
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    if isinstance(node, (list, tuple)):
+        return [plain(item, deep - 1) for item in node[:LISTED]] if deep else []
+    if isinstance(node, (dict, Record)) and deep:
+        items = list(_items(node).items())[: 4 * LISTED]
+        shown = {str(key): plain(value, deep - 1) for key, value in items}
+        return {key: value for key, value in shown.items() if value is not None and value != {}}
+    return {} if deep else None
