@@ -12,12 +12,12 @@ class _Common:
 
     `latent` and `style` are the sizes of z and w. `mapping_rate` is the learning rate of the mapping
     network's layers, relative to the others. Channels of both networks double at each halving, from their
-    width up to `widest`. `average` is the decay of the moving average of w, towards which `psi` truncates.
-    `conditional`: both networks read the class of a sample. The mapping network reads its embedding beside z;
-    D's score is a product with the class, mapped by `label_layers` layers. `group` is the group size of D's
-    minibatch standard deviation. `clamp` bounds what convolutions return, as the authors' code does for half
-    precision (256); 0 for no bound. `output`: unbounded in training and clipped in evaluation (the paper's),
-    or tanh.
+    width up to `widest`, in D up to `discriminator_widest` unless that is 0. `average` is the decay of the
+    moving average of w, towards which `psi` truncates. `conditional`: both networks read the class of a
+    sample. The mapping network reads its embedding beside z; D's score is a product with the class, mapped by
+    `label_layers` layers. `group` is the group size of D's minibatch standard deviation. `clamp` bounds what
+    convolutions return, as the authors' code does for half precision (256); 0 for no bound. `output`:
+    unbounded in training and clipped in evaluation (the paper's), or tanh.
     """
 
     latent: int = 64
@@ -27,6 +27,7 @@ class _Common:
     generator_width: int = 16
     discriminator_width: int = 16
     widest: int = 512
+    discriminator_widest: int = 0
     average: float = 0.995
     conditional: bool = False
     label_layers: int = 8
@@ -37,8 +38,11 @@ class _Common:
     def __post_init__(self) -> None:
         if min(self.latent, self.style, self.mapping_layers, self.label_layers, self.group) < 1:
             raise ValueError("latent, style, mapping_layers, label_layers and group must be 1 or more")
-        widths = (self.generator_width, self.discriminator_width)
-        if min(widths) < 1 or max(widths) > self.widest:
+        pairs = (
+            (self.generator_width, self.widest),
+            (self.discriminator_width, self.discriminator_widest or self.widest),
+        )
+        if any(not 1 <= width <= widest for width, widest in pairs):
             raise ValueError("the widths must be 1 or more, and widest not below them")
         if self.mapping_rate <= 0 or self.clamp < 0:
             raise ValueError("mapping_rate must be more than 0, clamp not less")

@@ -145,7 +145,8 @@ class Discriminator(nn.Module):
         super().__init__()
         channels, height, width = image.shape
         stages = halvings(height, width)
-        widths = [min(config.discriminator_width * 2**k, config.widest) for k in range(stages + 1)]
+        widest = config.discriminator_widest or config.widest
+        widths = [min(config.discriminator_width * 2**k, widest) for k in range(stages + 1)]
         self.group, self.clamp = config.group, config.clamp
         self.from_image = ScaledConv(channels, widths[0], 1)
         self.blocks = nn.Sequential(*(Down(widths[k], widths[k + 1], self.clamp) for k in range(stages)))
