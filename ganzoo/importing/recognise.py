@@ -16,7 +16,7 @@ from ganzoo.foreign.tree import Part, parts_of, plain
 from ganzoo.registry.registry import Item, Registry, calling, factory_of
 from ganzoo.util.text import printable
 
-_AVERAGE = re.compile(r"(^|_|\.)(ema|avg|average|averaged|gs|shadow)(_|\.|$)", re.IGNORECASE)
+_AVERAGE = re.compile(r"(^|_|\.)(ema|avgg?|average|averaged|gs|shadow)(_|\.|$)", re.IGNORECASE)
 SHOWN = 5  # names in a message
 
 
