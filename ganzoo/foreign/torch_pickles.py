@@ -105,7 +105,7 @@ def read_legacy(data: Any, budget: Budget) -> Any:
     source, storages = Source(data), dict[str, Storage]()
 
     def persistent(key: Any) -> Any:
-        if isinstance(key, tuple) and len(key) == 2 and key[0] == "module":
+        if isinstance(key, tuple) and len(key) > 1 and key[0] == "module":  # a class with its source
             return key[1]
         if not (isinstance(key, tuple) and len(key) in (5, 6) and key[0] == "storage"):
             raise RefusedError("it refers to something outside of the file")

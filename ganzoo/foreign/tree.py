@@ -76,12 +76,15 @@ class _Walk:
             return {"": array}
         class_name, options, is_module, children = _opened(node)
         flat: dict[str, LazyArray] = {}
+        nested = []
         for name, child in children:
             if isinstance(child, (dict, list, tuple, Record, LazyArray)):
                 inner = self.arrays(child, f"{path}.{name}".strip("."), depth + 1, inside=inside or is_module)
                 self.nodes -= len(inner)
+                nested.append(len(inner))
                 flat |= {f"{name}.{key}".strip("."): value for key, value in inner.items()}
-        if len(flat) > 1 and not inside:
+        holds_one = max(nested, default=0) == len(flat)  # then that one is the network
+        if len(flat) > 1 and not inside and (is_module or not holds_one):
             self.found.append(Part(path, flat, class_name, options))
         return flat
 

@@ -46,6 +46,8 @@ class Opened:
     parts: Sequence[Part]
     values: Mapping[str, Any]
     matches: Sequence[Match]
+    lacking: Sequence[str] = ()
+    """What importers that recognised a network did not find in it."""
 
 
 def open_file(path: Path, registry: Registry) -> Opened:
@@ -57,7 +59,9 @@ def open_file(path: Path, registry: Registry) -> Opened:
     parts = read_parts(contents, path)
     shown = plain(contents.tree)
     values = shown if isinstance(shown, dict) else {}
-    return Opened(path, contents.format, parts, values, recognised(parts, values, registry))
+    lacking: list[str] = []
+    matches = recognised(parts, values, registry, lacking)
+    return Opened(path, contents.format, parts, values, matches, lacking)
 
 
 def read_parts(contents: Contents, path: Path) -> list[Part]:
@@ -75,8 +79,13 @@ def read_parts(contents: Contents, path: Path) -> list[Part]:
     return parts
 
 
-def recognised(parts: Sequence[Part], values: Mapping[str, Any], registry: Registry) -> list[Match]:
-    """The answers of all importers about all networks; of a network and its own part only the first."""
+def recognised(
+    parts: Sequence[Part], values: Mapping[str, Any], registry: Registry, lacking: list[str] | None = None
+) -> list[Match]:
+    """The answers of all importers about all networks; of a network and its own part only the first.
+
+    An importer that reads a name which is missing recognises nothing; `lacking` gets a text about it.
+    """
     others: dict[str, Weights] = {}
     for part in parts:
         others[part.path] = Weights(
@@ -93,8 +102,13 @@ def recognised(parts: Sequence[Part], values: Mapping[str, Any], registry: Regis
         for path, weights in others.items():
             if any(_contains(match.path, path) for match in found):
                 continue
+            imported = None
             with calling(item):
-                imported = recognise(weights)
+                try:
+                    imported = recognise(weights)
+                except KeyError as error:
+                    if lacking is not None:
+                        lacking.append(f"like {item.name} at {path or 'the top'}, but without {error}")
             if imported is None:
                 continue
             if not isinstance(imported, Imported):
@@ -146,9 +160,10 @@ def _unknown(opened: Opened, architecture: str, part: str | None) -> UsageError:
         )
     whole = opened.parts[0]
     names = ", ".join(printable(key, 60) for key in list(whole.arrays)[:SHOWN])
+    looks = "".join(f"; it looks {text}" for text in opened.lacking[:SHOWN])
     return UsageError(
         "No importer recognises a generator in this file.",
-        where=f"{opened.path}: {len(whole.arrays)} arrays, the first {SHOWN} are {names}",
+        where=f"{opened.path}: {len(whole.arrays)} arrays, the first {SHOWN} are {names}{looks}",
         fix="ganzoo import --inspect FILE shows all of it; `ganzoo list --kind importer` what is known",
     )
 
