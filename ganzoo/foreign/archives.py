@@ -33,7 +33,7 @@ def read_archive(path: Path, data: memoryview, budget: Budget) -> Any:
         if len(pickles) == 1:
             return _read_torch(pickles[0].removesuffix("data.pkl"), entries, data, budget)
         if entries and all(name.endswith(".npy") for name in entries):
-            return {name.removesuffix(".npy"): _read_npy(archive, entries[name], budget) for name in entries}
+            return {name.removesuffix(".npy"): _read_npy(archive, entries[name]) for name in entries}
     raise RefusedError("the zip archive has neither one data.pkl, as torch writes it, nor .npy files only")
 
 
@@ -96,8 +96,7 @@ def _read_torch(folder: str, entries: dict[str, zipfile.ZipInfo], data: memoryvi
     return Unpickler(Source(pickled), budget, calls(budget), persistent).load()
 
 
-def _read_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> LazyArray:
-    budget.copied(entry.file_size)
+def _read_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> LazyArray:
     with archive.open(entry) as file:
         start = io.BytesIO(file.read(1 << 14))
     version = np.lib.format.read_magic(start)  # type: ignore[no-untyped-call]

@@ -89,14 +89,7 @@ class Budget:
             raise RefusedError("its parts claim many times more bytes than the file has")
 
 
-def array_of(
-    storage: Storage,
-    offset: Any,
-    shape: Any,
-    strides: Any,
-    budget: Budget,
-    dtype: str = "",
-) -> LazyArray:
+def array_of(storage: Storage, offset: Any, shape: Any, strides: Any, dtype: str = "") -> LazyArray:
     """A view of a storage, `offset` and `strides` in values. RefusedError when it leaves the storage."""
     kind = dtype or storage.dtype
     size = ITEM_SIZES[kind]
@@ -110,7 +103,6 @@ def array_of(
     last = offset + sum((side - 1) * step for side, step in zip(shape, strides, strict=True))
     if total and (last >= count or total > count):
         raise RefusedError(f"an array of {total:,} values is larger than its storage of {count:,}")
-    budget.copied(total * size)
     shape, strides = tuple(shape), tuple(step * size for step in strides)
     return LazyArray(shape, kind, lambda: _viewed(storage, offset * size, shape, strides, kind))
 

@@ -33,10 +33,12 @@ _OTHERS = {
     b"\x93NUMPY": "a single array",
     b"7767517": "ncnn",
 }
+_PICKLES = b"\x80(}]c"
+"""First bytes of pickles: a version, or how versions 0 and 1 begin a dict, a list or an object."""
 _LEGACY = MAGIC.to_bytes(10, "little")
 _DAMAGE = (
     ValueError, LookupError, TypeError, ArithmeticError, EOFError, RecursionError, MemoryError, AttributeError,
-    NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error,
+    NotImplementedError, OSError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 FORMATS = ".pth, .pt, .ckpt, .tar of torch, NVIDIA's .pkl, .safetensors, .npz"
 
@@ -80,9 +82,11 @@ def _read(path: Path, data: memoryview, budget: Budget) -> Contents:
     if start.startswith(b"PK"):
         return Contents(read_archive(path, data, budget), "zip archive", budget)
     if is_safetensors(data):
-        return Contents(read_safetensors(data, budget), "safetensors", budget)
+        return Contents(read_safetensors(data), "safetensors", budget)
     if len(data) > 512 and bytes(data[257:262]) == b"ustar":
         raise RefusedError("it is a tar archive: unpack it first")
     if _LEGACY in start:
         return Contents(read_legacy(data, budget), "legacy stream of torch", budget)
+    if start[0] not in _PICKLES:
+        raise RefusedError(f"it is none of these: {FORMATS}")
     return Contents(read_pickle(data, budget), "pickle", budget)

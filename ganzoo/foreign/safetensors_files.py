@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ganzoo.foreign.arrays import ITEM_SIZES, Budget, RefusedError, Storage, array_of, row_major
+from ganzoo.foreign.arrays import ITEM_SIZES, RefusedError, Storage, array_of, row_major
 
 LARGEST_HEADER = 1 << 23
 _TYPES = {
@@ -19,7 +19,7 @@ def is_safetensors(data: memoryview) -> bool:
     return len(data) > 9 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
 
 
-def read_safetensors(data: memoryview, budget: Budget) -> dict[str, Any]:
+def read_safetensors(data: memoryview) -> dict[str, Any]:
     """The arrays by name; texts of its `__metadata__` beside them."""
     size = int.from_bytes(data[:8], "little")
     if size > LARGEST_HEADER:
@@ -37,5 +37,5 @@ def read_safetensors(data: memoryview, budget: Budget) -> dict[str, Any]:
             raise RefusedError(f"'{name:.60}' is outside of the file: it is truncated or damaged")
         part = values[start:stop]
         storage = Storage(kind, len(part) // ITEM_SIZES[kind], lambda part=part: part)  # type: ignore[misc]
-        found[name] = array_of(storage, 0, shape, row_major(shape), budget)
+        found[name] = array_of(storage, 0, shape, row_major(shape))
     return found

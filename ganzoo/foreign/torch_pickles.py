@@ -40,14 +40,14 @@ def calls(budget: Budget) -> dict[str, Call]:
         storage, offset, shape, strides = args[:4]
         if not isinstance(storage, Storage):
             return Record(Name("torch._utils", "_rebuild_tensor_v2"), args)
-        return array_of(storage, offset, shape, strides, budget)
+        return array_of(storage, offset, shape, strides)
 
     def rebuild_typed(args: tuple[Any, ...]) -> Any:
         storage, offset, shape, strides, _, _, dtype = args[:7]
         kind = dtype.name if isinstance(dtype, Name) else ""
         if not isinstance(storage, Storage) or kind not in ITEM_SIZES:
             return Record(Name("torch._utils", "_rebuild_tensor_v3"), args)
-        return array_of(storage, offset, shape, strides, budget, kind)
+        return array_of(storage, offset, shape, strides, kind)
 
     def ordered(args: tuple[Any, ...]) -> dict[Any, Any]:
         pairs = args[0] if args else []
@@ -154,7 +154,7 @@ def numpy_array(record: Record, budget: Budget) -> LazyArray | None:
         return None
     storage = Storage(kind, len(data) // ITEM_SIZES[kind], lambda: data, swapped)
     strides = row_major(shape[::-1])[::-1] if fortran else row_major(shape)
-    return array_of(storage, 0, shape, strides, budget)
+    return array_of(storage, 0, shape, strides)
 
 
 def _numpy_type(dtype: Any) -> tuple[str, bool] | None:

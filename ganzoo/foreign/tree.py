@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganzoo.foreign.arrays import Budget, LazyArray, Record, RefusedError
+from ganzoo.foreign.arrays import ITEM_SIZES, Budget, LazyArray, Name, Record, RefusedError
 from ganzoo.foreign.fold import folded, unwrapped
 from ganzoo.foreign.torch_pickles import numpy_array
 
 DEEPEST = 48
-MOST_NODES = 300_000
+LONGEST = 4_000  # characters of a text
+MOST_NODES = 100_000
 MOST_GROUPS = 8  # groups of names that may be networks of one module
-LISTED = 64  # entries of a list that is shown or given to importers
+MOST_VALUES = 4_000  # numbers and texts of a file that are shown or given to importers
+LISTED = 64  # of these in one list
 _PERSISTENT = "_reconstruct_persistent_obj"
 
 
@@ -61,6 +63,7 @@ def _groups(part: Part) -> Iterator[Part]:
 class _Walk:
     def __init__(self, budget: Budget, found: list[Part]) -> None:
         self.budget, self.found, self.nodes = budget, found, MOST_NODES
+        self.empty: set[int] = set()  # nodes without arrays, which may be shared by many others
 
     def arrays(self, node: Any, path: str, depth: int, *, inside: bool = False) -> dict[str, LazyArray]:
         """The arrays under a node by name; adds the networks among its parts to `found`.
@@ -70,9 +73,11 @@ class _Walk:
         self.nodes -= 1
         if self.nodes < 0 or depth > DEEPEST:
             raise RefusedError("its parts contain each other more often than those of any file of weights")
-        if isinstance(node, LazyArray):
-            return {"": node}
-        if isinstance(node, Record) and (array := numpy_array(node, self.budget)) is not None:
+        if id(node) in self.empty:
+            return {}
+        array = numpy_array(node, self.budget) if isinstance(node, Record) else node
+        if isinstance(array, LazyArray):
+            self.budget.copied(array.size * ITEM_SIZES[array.dtype])
             return {"": array}
         class_name, options, is_module, children = _opened(node)
         flat: dict[str, LazyArray] = {}
@@ -86,6 +91,8 @@ class _Walk:
         holds_one = max(nested, default=0) == len(flat)  # then that one is the network
         if len(flat) > 1 and not inside and (is_module or not holds_one):
             self.found.append(Part(path, flat, class_name, options))
+        if not flat:
+            self.empty.add(id(node))
         return flat
 
 
@@ -111,7 +118,8 @@ def _opened(node: Any) -> tuple[str, dict[str, Any], bool, list[tuple[Any, Any]]
             children += _items(values.get(kind)).items()
     else:
         children = list(values.items())
-    return class_name, plain(values.get("_init_kwargs", {})), is_module, children
+    options = plain(values["_init_kwargs"]) if "_init_kwargs" in values else {}
+    return class_name, options, is_module, children
 
 
 def _items(node: Any) -> dict[Any, Any]:
@@ -120,14 +128,21 @@ def _items(node: Any) -> dict[Any, Any]:
     return node if isinstance(node, dict) else {}
 
 
-def plain(node: Any, deep: int = 4) -> Any:
+def plain(node: Any) -> Any:
     """The numbers and texts of a node, nested; a class or function as its name, anything else is left out."""
+    return _plain(node, 4, [MOST_VALUES])
+
+
+def _plain(node: Any, deep: int, left: list[int]) -> Any:
+    left[0] -= 1
     if node is None or isinstance(node, (bool, int, float, str)):
-        return node
+        return node[:LONGEST] if isinstance(node, str) else node
+    if not deep or left[0] < 0:
+        return None
     if isinstance(node, (list, tuple)):
-        return [plain(item, deep - 1) for item in node[:LISTED]] if deep else []
-    if isinstance(node, (dict, Record)) and deep:
-        items = list(_items(node).items())[: 4 * LISTED]
-        shown = {str(key): plain(value, deep - 1) for key, value in items}
-        return {key: value for key, value in shown.items() if value is not None and value != {}}
-    return {} if deep else None
+        return [_plain(item, deep - 1, left) for item in node[:LISTED]]
+    if isinstance(node, Name):
+        return str(node)[:LONGEST]
+    items = list(_items(node).items())[: 4 * LISTED]
+    shown = {str(key)[:LONGEST]: _plain(value, deep - 1, left) for key, value in items}
+    return {key: value for key, value in shown.items() if value is not None and value != {}}

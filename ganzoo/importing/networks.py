@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from ganzoo.api.importing import Imported
+from ganzoo.api.layers import SpectralNorm
 from ganzoo.api.networks import Networks
 from ganzoo.api.specs import LossSpec, RecipeSpec
 from ganzoo.config.plan import Plan
@@ -24,7 +26,8 @@ from ganzoo.registry.registry import Registry
 if TYPE_CHECKING:
     from ganzoo.api.importing import Array
 
-SHOWN = 5
+SHOWN = 5  # names in a message
+POWER_ITERATIONS = 50
 _COUNTERS = "num_batches_tracked"
 
 
@@ -86,7 +89,10 @@ def load_weights(networks: Networks, weights: Mapping[str, Mapping[str, Array]])
 
 
 def _load(name: str, module: nn.Module, own: Mapping[str, Array]) -> None:
-    target = module.state_dict()
+    plain_keys = [key for key in _normed(module) if key in own]
+    layers = tuple(f"{_layer(key)}parametrizations.{key.rpartition('.')[2]}." for key in plain_keys)
+    target = {key: value for key, value in module.state_dict().items() if not key.startswith(layers)}
+    target |= {key: _normed(module)[key] for key in plain_keys}
     missing = [key for key in target if key not in own and not key.endswith(_COUNTERS)]
     surplus = [key for key in own if key not in target]
     arrays = {key: np.asarray(own[key]) for key in own if key in target}
@@ -110,4 +116,36 @@ def _load(name: str, module: nn.Module, own: Mapping[str, Array]) -> None:
     if bad:
         raise UsageError(f"The weights '{bad[0]}' of '{name}' are not finite.")
     values = {key: torch.from_numpy(np.array(value)).to(target[key].dtype) for key, value in arrays.items()}
-    module.load_state_dict({**target, **values})
+    module.load_state_dict(
+        {key: value for key, value in {**target, **values}.items() if key not in plain_keys}, strict=False
+    )
+    for key in plain_keys:
+        _set_normed(module, key, values[key])
+
+
+def _layer(key: str) -> str:
+    layer = key.rpartition(".")[0]
+    return f"{layer}." if layer else ""
+
+
+def _normed(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that parametrizations compute, by the name that they have without these."""
+    return {
+        f"{name}.{part}".strip("."): getattr(layer, part).detach()
+        for name, layer in module.named_modules()
+        if parametrize.is_parametrized(layer)
+        for part in cast("nn.ModuleDict", layer.parametrizations)
+    }
+
+
+def _set_normed(module: nn.Module, key: str, value: torch.Tensor) -> None:
+    """Set what a parametrization computes: length and direction, or a matrix of norm 1 and its vectors."""
+    layer = module.get_submodule(key.rpartition(".")[0])
+    made = cast("Any", layer.parametrizations)[key.rpartition(".")[2]]
+    norm = made[0]
+    with torch.no_grad():
+        if isinstance(norm, SpectralNorm):
+            made.original.copy_(value)
+            norm.u.copy_(norm.vectors(value.flatten(1), POWER_ITERATIONS)[0])
+        else:
+            made.right_inverse(value)
