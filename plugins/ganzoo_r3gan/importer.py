@@ -26,7 +26,8 @@ def recognise(found: Weights) -> Imported | None:
         return None
     stages = stages_of(found)
     kernel = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
-    if not all(np.allclose(found[key], kernel) for key in found if key.endswith("Resampler.Kernel")):
+    filters = [key for key in found if key.endswith("Resampler.Kernel")]
+    if not all(found.shapes[key] == (4, 4) and np.allclose(found[key], kernel) for key in filters):
         raise DataError("The network has another filter for doubling maps than [1, 3, 3, 1].")
     widths = [found.shapes[f"{stage[-1]}.LinearLayer1.Layer.weight"][1] for stage in stages]
     counts = {len(stage) - 1 for stage in stages}

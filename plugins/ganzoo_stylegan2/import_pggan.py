@@ -28,7 +28,7 @@ def recognise(found: Weights) -> Imported | None:
         )
     if config.get("leakyReluLeak", 0.2) != 0.2:
         raise DataError(f"The slope of the leaky ReLU is {config['leakyReluLeak']}, only 0.2 is known.")
-    stages = sum(key.startswith("toRGBLayers.") and key.endswith(".weight") for key in found) - 1
+    stages = len({key.split(".")[1] for key in found if key.startswith("scaleLayers.")})
     blocks = [f"scaleLayers.{k}" for k in range(stages)]
     widths = [found.shapes[f"{block}.1.module.weight"][0] for block in blocks[::-1]]
     width, widest = doubling([*widths, found.shapes["groupScale0.0.module.weight"][0]])
@@ -77,11 +77,11 @@ def discriminator(found: Weights, stages: int) -> dict[str, Array]:
 
 
 def example() -> Mapping[str, Any]:
-    """Both networks for 8x8 pixels."""
+    """Both networks for 8x8 pixels; G without its layers for smaller images, which are not needed."""
     made = numbers()
     g = {
         "formatLayer": (128, 6), "groupScale0.0": (8, 8, 3, 3), "scaleLayers.0.0": (4, 8, 3, 3),
-        "scaleLayers.0.1": (4, 4, 3, 3), "toRGBLayers.0": (3, 8, 1, 1), "toRGBLayers.1": (3, 4, 1, 1),
+        "scaleLayers.0.1": (4, 4, 3, 3), "toRGBLayers.1": (3, 4, 1, 1),
     }  # fmt: skip
     d = {
         "fromRGBLayers.0": (8, 3, 1, 1), "fromRGBLayers.1": (4, 3, 1, 1), "scaleLayers.0.0": (4, 4, 3, 3),

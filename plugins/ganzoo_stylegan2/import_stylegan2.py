@@ -17,6 +17,7 @@ from ganzoo_stylegan2.importing import (
     RATE,
     Array,
     check_filters,
+    classes_of,
     column,
     data_of,
     doubling,
@@ -49,7 +50,7 @@ def recognise(found: Weights) -> Imported | None:
     fixed = f"{layers[0]}.noise_const" in found
     if not fixed:
         raise DataError("The generator has no noise, unlike any published StyleGAN2.")
-    fc, classes = numbered(found, "mapping.fc"), (found.shape("mapping.embed.weight") or (0, 0))[1]
+    fc, classes = numbered(found, "mapping.fc"), classes_of(found)
     style = found.shapes[f"{fc[-1]}.weight"][0]
     # The later of NVIDIA's codes, which has no `synthesis_kwargs`, bounds activations unless told otherwise.
     bound = 256 if given and "synthesis_kwargs" not in given and given.get("num_fp16_res") != 0 else 0

@@ -16,6 +16,7 @@ from ganzoo_stylegan2.importing import (
     RANGE,
     RATE,
     Array,
+    classes_of,
     column,
     data_of,
     mapping,
@@ -41,7 +42,7 @@ def recognise(found: Weights) -> Imported | None:
         return None
     last, layers = names[-1], [f"synthesis.{name}" for name in names]
     side, colours = int(last.split("_")[1]), found.shapes[f"{layers[-1]}.weight"][0]
-    fc, classes = numbered(found, "mapping.fc"), (found.shape("mapping.embed.weight") or (0, 0))[1]
+    fc, classes = numbered(found, "mapping.fc"), classes_of(found)
     style, given = found.shapes[f"{fc[-1]}.weight"][0], found.options
     widths = [found.shapes[f"{layer}.weight"][0] for layer in layers[:-1]]
     options: dict[str, Any] = {
@@ -114,7 +115,7 @@ def example() -> Mapping[str, Any]:
     """The generator of configuration T for 16x16 pixels with eight channels."""
     from ganzoo_stylegan2.aliasfree import lowpass, signals
 
-    made, config = numbers(), AliasFreeConfig(generator_width=8, widest=8)
+    made, config = numbers(), AliasFreeConfig(generator_width=8, discriminator_width=8, widest=8)
     plan = signals(config, 16, 3)
     net = {
         "mapping.w_avg": made(6), "mapping.fc0.weight": made(6, 5), "mapping.fc0.bias": made(6),

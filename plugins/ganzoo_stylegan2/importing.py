@@ -55,6 +55,12 @@ def numbered(found: Weights, name: str) -> list[str]:
     return [f"{name}{k}" for k in range(count)]
 
 
+def classes_of(found: Weights) -> int:
+    """The number of classes that a mapping network reads."""
+    named = any(key.startswith("mapping.embed.") for key in found)
+    return found.shapes["mapping.embed.weight"][1] if named else 0
+
+
 def check_filters(found: Weights, ending: str) -> None:
     """DataError for a filter for halving and doubling that is not [1, 3, 3, 1], whatever its gain."""
     for key, shape in found.shapes.items():
