@@ -431,7 +431,8 @@ def pggan(g: State, z: Tensor, stages: int) -> Tensor:
 def test_pggan_makes_the_images_of_the_formulas(tmp_path: Path) -> None:
     tree = import_pggan.example()
     g = tensors(tree["avgG"])
-    g["toRGBLayers.1.module.weight"] *= 0.1
+    for part in ("weight", "bias"):
+        g[f"toRGBLayers.1.module.{part}"] *= 0.2
     match = imported({**tree, "avgG": g}, tmp_path)
     assert match.path == "avgG"
     z = torch.randn(3, 6)
