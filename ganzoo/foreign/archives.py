@@ -107,7 +107,10 @@ def _read_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> LazyArray:
     offset, kind = start.tell(), dtype.newbyteorder("=").name
     if dtype.hasobject or kind not in ITEM_SIZES:
         raise RefusedError(f"'{entry.filename:.60}' has values of the type {dtype}, which are not read")
-    if offset + int(np.prod(shape, dtype=object)) * dtype.itemsize != entry.file_size or min(shape, default=0) < 0:
+    if (
+        offset + int(np.prod(shape, dtype=object)) * dtype.itemsize != entry.file_size
+        or min(shape, default=0) < 0
+    ):
         raise RefusedError(f"'{entry.filename:.60}' has another size than its header says")
     name, place = entry.filename, Path(archive.filename or "")
 

@@ -68,9 +68,7 @@ def _power_iteration(found: dict[str, LazyArray]) -> None:
                 found.pop(f"{layer}{sigma}", None)
 
 
-def _replace(
-    found: dict[str, LazyArray], target: str, formula: Callable[..., Any], *sources: str
-) -> None:
+def _replace(found: dict[str, LazyArray], target: str, formula: Callable[..., Any], *sources: str) -> None:
     parts = [found.pop(source) for source in sources]
     largest = max(parts, key=lambda part: part.size)
     found[target] = LazyArray(largest.shape, "float32", lambda: formula(*(part.read() for part in parts)))

@@ -32,7 +32,9 @@ def read_safetensors(data: memoryview) -> dict[str, Any]:
             continue
         kind, (start, stop), shape = _TYPES.get(entry["dtype"], ""), entry["data_offsets"], entry["shape"]
         if kind not in ITEM_SIZES:
-            raise RefusedError(f"'{name:.60}' has values of the type {entry['dtype']!r:.20}, which are not read")
+            raise RefusedError(
+                f"'{name:.60}' has values of the type {entry['dtype']!r:.20}, which are not read"
+            )
         if not (type(start) is type(stop) is int and 0 <= start <= stop <= len(values)):
             raise RefusedError(f"'{name:.60}' is outside of the file: it is truncated or damaged")
         part = values[start:stop]

@@ -87,7 +87,9 @@ def storage_type(name: Any) -> str:
     """The type of a storage's values; RefusedError for a type that this cannot read."""
     kind = STORAGES.get(name.name) if isinstance(name, Name) else None
     if kind is None:
-        raise RefusedError(f"it has values of the type {getattr(name, 'name', name)!s:.40}, which are not read")
+        raise RefusedError(
+            f"it has values of the type {getattr(name, 'name', name)!s:.40}, which are not read"
+        )
     return kind
 
 

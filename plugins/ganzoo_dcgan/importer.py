@@ -47,9 +47,7 @@ def recognise(found: Weights) -> Imported | None:
     }  # fmt: skip
     if discriminator is not None:
         options["discriminator_width"], weights["discriminator"] = discriminator
-    image = Field(
-        name="image", shape=(channels, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS
-    )
+    image = Field(name="image", shape=(channels, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     return Imported(
         architecture="dcgan",
         options=options,
@@ -64,7 +62,9 @@ def recognise(found: Weights) -> Imported | None:
 
 def _layers(found: Weights) -> list[tuple[str, tuple[int, ...]]]:
     """The layers with weights and the shapes of these, in the order of the file."""
-    return [(key.removesuffix(".weight"), shape) for key, shape in found.shapes.items() if key.endswith("weight")]
+    return [
+        (key.removesuffix(".weight"), shape) for key, shape in found.shapes.items() if key.endswith("weight")
+    ]
 
 
 def _generator(found: Weights, layers: list[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, Array]]:
@@ -114,7 +114,12 @@ def example() -> Mapping[str, Any]:
         0: {"weight": layer(8, 16, 4, 4)}, 1: norm(16),
         3: {"weight": layer(16, 8, 4, 4)}, 4: norm(8), 6: {"weight": layer(8, 3, 4, 4)},
     }  # fmt: skip
-    d = {0: {"weight": layer(8, 3, 4, 4)}, 2: {"weight": layer(16, 8, 4, 4)}, 3: norm(16), 5: {"weight": layer(1, 16, 4, 4)}}
+    d = {
+        0: {"weight": layer(8, 3, 4, 4)},
+        2: {"weight": layer(16, 8, 4, 4)},
+        3: norm(16),
+        5: {"weight": layer(1, 16, 4, 4)},
+    }
     return {
         name: {f"main.{at}.{key}": value for at, own in net.items() for key, value in own.items()}
         for name, net in (("netG", g), ("netD", d))

@@ -78,7 +78,9 @@ def _count(found: Weights, name: str) -> int:
     return count
 
 
-def _named(found: Weights, stages: int, kernels: int, steps: int, *, pairs: bool) -> Iterator[tuple[str, Array]]:
+def _named(
+    found: Weights, stages: int, kernels: int, steps: int, *, pairs: bool
+) -> Iterator[tuple[str, Array]]:
     """The arrays in our names; the activation before each convolution has a place in the sequence of a step."""
     places = {"first": "conv_pre", "last": "conv_post"}
     for stage in range(stages):

@@ -77,7 +77,11 @@ def recognise_resnet(found: Weights) -> Imported | None:
             "norm": "batch" if batch else "instance",
         },
         weights=dict(_resnet(found, len(blocks), batch=batch)),
-        unknown=(RANGE, f"the size of the images: {SIDE}x{SIDE} is assumed, others work", *((EVAL,) if batch else ())),
+        unknown=(
+            RANGE,
+            f"the size of the images: {SIDE}x{SIDE} is assumed, others work",
+            *((EVAL,) if batch else ()),
+        ),
     )
 
 
@@ -160,9 +164,7 @@ def _resnet(found: Weights, blocks: int, *, batch: bool) -> Iterator[tuple[str, 
     for ours, theirs in normed.items():
         yield f"{ours}.weight", found[f"{theirs}.weight"]
         if batch:
-            yield from (
-                (f"{_next(ours)}.{part}", found[f"{_next(theirs)}.{part}"]) for part in NORM
-            )
+            yield from ((f"{_next(ours)}.{part}", found[f"{_next(theirs)}.{part}"]) for part in NORM)
     for part in ("weight", "bias"):
         yield f"layers.{after + 8}.{part}", found[f"model.{after + 7}.{part}"]
 
