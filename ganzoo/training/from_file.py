@@ -27,8 +27,8 @@ def run_of_file(
 ) -> Run:
     """A run directory with these weights after 0 images, paused: `ganzoo train --resume` continues it.
 
-    `overrides` must name data that has the fields of the file's networks. Errors as in `start`, and UsageError
-    for weights that do not fit the networks for this data.
+    `overrides` must name data that has the fields of the file's networks. Errors as in `start`, and
+    UsageError for weights that do not fit the networks for this data.
     """
     plan = training_plan(match.imported, registry, recipe, overrides)
 

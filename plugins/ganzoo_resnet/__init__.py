@@ -46,14 +46,22 @@ def ganzoo_recipes() -> list[RecipeSpec]:
 def ganzoo_importers() -> list[ImporterSpec]:
     """One for each project whose layout is known."""
     projects = {
-        "biggan-pytorch": ("Generators of BigGAN-PyTorch: BigGAN, SAGAN, SNGAN.", "biggan", "ajbrock/BigGAN-PyTorch"),
+        "biggan-pytorch": (
+            "Generators of BigGAN-PyTorch: BigGAN, SAGAN, SNGAN.",
+            "biggan",
+            "ajbrock/BigGAN-PyTorch",
+        ),
         "studiogan-resnet": (
-            "Residual generators of StudioGAN: `resnet` and `big_resnet`.", "studio", "POSTECH-CVLab/PyTorch-StudioGAN"
+            "Residual generators of StudioGAN: `resnet` and `big_resnet`.",
+            "studio",
+            "POSTECH-CVLab/PyTorch-StudioGAN",
         ),
         "mimicry-resnet": (
-            "Residual generators of mimicry: SNGAN, SSGAN, InfoMax-GAN, SAGAN, projection GAN.", "mimicry", "kwotsin/mimicry"
+            "Residual generators of mimicry: SNGAN, SSGAN, InfoMax-GAN, SAGAN, projection GAN.",
+            "mimicry",
+            "kwotsin/mimicry",
         ),
-    }  # fmt: skip
+    }
     return [
         ImporterSpec(
             name=name,

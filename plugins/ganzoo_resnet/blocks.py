@@ -56,8 +56,8 @@ class GainAndShift(nn.Module):
 class Attention(nn.Module):
     """y = gamma o + x: each pixel adds a mean over all pixels (Zhang et al. 2019, equations 1 to 3).
 
-    Query, key and value have an eighth of the channels. gamma starts at 0, so that at first y = x. `pooled` is
-    the authors' code: the value has half of the channels, and key and value are the maxima of 2x2 pixels.
+    Query, key and value have an eighth of the channels. gamma starts at 0, so that at first y = x. `pooled`
+    is the authors' code: the value has half of the channels, key and value are the maxima of 2x2 pixels.
     """
 
     def __init__(self, channels: int, *, pooled: bool = False) -> None:

@@ -20,9 +20,9 @@ class ResnetConfig:
     removes this bias. `score_bias=False` removes the bias of the last layer of D. `norm_eps` is what
     BatchNorm adds to the variance, `spectral_eps` the smallest length of a vector in spectral norm.
     `block_gain` is for `init="glorot"`: the gain of the 3x3 convolutions of blocks; sqrt 2 in the code of
-    SNGAN, 1 in that of SAGAN. `widths`: the channels of all maps of G, from the smallest to the largest map, in
-    place of `generator_width` and `widening`. `upsampling`: how G doubles its maps. `attention_pooling`: keys and
-    values are the maxima of 2x2 pixels and values have half of the channels, as in the code of SAGAN.
+    SNGAN, 1 in that of SAGAN. `widths`: the channels of all maps of G, from the smallest to the largest map,
+    in place of `generator_width` and `widening`. `upsampling`: how G doubles its maps. `attention_pooling`:
+    keys and values are the maxima of 2x2 pixels, values have half of the channels, as in the code of SAGAN.
     """
 
     latent: int = 128

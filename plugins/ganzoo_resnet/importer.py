@@ -2,12 +2,12 @@
 
 The networks are the same; names differ, and a few facts:
 
-* BigGAN-PyTorch (github.com/ajbrock/BigGAN-PyTorch, `BigGAN.py`, `layers.py`): attention is the second module of a
-  block; BatchNorm adds 1e-5.
-* StudioGAN (github.com/POSTECH-CVLab/PyTorch-StudioGAN, `models/resnet.py`, `models/big_resnet.py`): attention
-  is a block of its own; BatchNorm adds 1e-4.
-* mimicry (github.com/kwotsin/mimicry, `nets/sngan`, `nets/sagan`, `nets/cgan_pd`): maps are doubled bilinearly;
-  gains are those of the norm, not gains minus 1; where attention stands is not among the names.
+* BigGAN-PyTorch (github.com/ajbrock/BigGAN-PyTorch, `BigGAN.py`, `layers.py`): attention is the second module
+  of a block; BatchNorm adds 1e-5.
+* StudioGAN (github.com/POSTECH-CVLab/PyTorch-StudioGAN, `models/resnet.py`, `models/big_resnet.py`):
+  attention is a block of its own; BatchNorm adds 1e-4.
+* mimicry (github.com/kwotsin/mimicry, `nets/sngan`, `nets/sagan`, `nets/cgan_pd`): maps are doubled
+  bilinearly; gains are those of the norm, not gains minus 1; names do not say where attention stands.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _tables(found: Weights, norm: str, layout: Layout) -> tuple[Array, ...]:
     """The gain minus 1 and the shift of a conditional norm; empty for one without conditions."""
     if len(found.shape(f"{norm}.embed.weight")) == 2:
         gain, shift = np.split(found[f"{norm}.embed.weight"], 2, axis=1)
-        return gain - np.float32(layout.gain_offset), shift
+        return np.asarray(gain - layout.gain_offset, np.float32), shift
     for gain_name, shift_name in (("gain", "bias"), ("embed0", "embed1")):
         if len(found.shape(f"{norm}.{gain_name}.weight")) == 2:
             return found[f"{norm}.{gain_name}.weight"], found[f"{norm}.{shift_name}.weight"]
@@ -229,7 +229,7 @@ def _attention(found: Weights, layout: Layout, blocks: list[str], attended: int)
 
 
 def example_biggan() -> Mapping[str, Any]:
-    """BigGAN of 16x16 pixels with attention, shared embedding and split z, spectral norm as that code has it."""
+    """BigGAN of 16x16 pixels with attention, shared embedding and split z."""
     return _example(
         BIGGAN, ["blocks.0.0", "blocks.1.0"], "blocks.0.1", shared=6, part=4, gain="gain", shift="bias"
     )

@@ -280,8 +280,8 @@ def test_npz_with_objects(tmp_path: Path, registry: Registry) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"data_offsets": [0, 1 << 50]}, {"data_offsets": [-8, 8]}, {"data_offsets": [8, 0]}, {"shape": [1 << 40]},
-        {"shape": [2, -2]}, {"dtype": "F7"}, {"shape": "ab"}, {"data_offsets": None},
+        {"data_offsets": [0, 1 << 50]}, {"data_offsets": [-8, 8]}, {"data_offsets": [8, 0]},
+        {"shape": [1 << 40]}, {"shape": [2, -2]}, {"dtype": "F7"}, {"shape": "ab"}, {"data_offsets": None},
     ],
 )  # fmt: skip
 def test_safetensors_headers(tmp_path: Path, registry: Registry, change: dict[str, Any]) -> None:

@@ -68,7 +68,7 @@ class StoredNorm(nn.Module):
 class TableNorm(nn.Module):
     """StudioGAN's and mimicry's: `bn`, and tables of the given names; mimicry's has the gain itself."""
 
-    def __init__(self, width: int, names: tuple[str, ...], table: Callable[[int], nn.Module], eps: float) -> None:
+    def __init__(self, width: int, names: tuple[str, ...], table: Callable, eps: float) -> None:
         super().__init__()
         self.bn = trained(nn.BatchNorm2d(width, affine=False, eps=eps))
         self.names = names
@@ -93,7 +93,9 @@ def trained(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
 
 
 class Block(nn.Module):
-    def __init__(self, names: tuple[str, ...], before: int, after: int, conv: Callable, norm: Callable, mode: str) -> None:
+    def __init__(
+        self, names: tuple[str, ...], before: int, after: int, conv: Callable, norm: Callable, mode: str
+    ) -> None:
         super().__init__()
         self.names, self.mode = names, mode
         for name, size in zip(names[:2], (before, after), strict=True):
@@ -104,8 +106,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         conv1, conv2, shortcut, norm1, norm2 = (getattr(self, name) for name in self.names)
-        align = {} if self.mode == "nearest" else {"align_corners": False}
-        double = partial(functional.interpolate, scale_factor=2, mode=self.mode, **align)
+
+        def double(maps: Tensor) -> Tensor:
+            return functional.interpolate(maps, scale_factor=2, mode=self.mode)
+
         h = conv2(norm2(conv1(double(norm1(x, y).relu())), y).relu())
         return h + shortcut(double(x))
 
@@ -127,7 +131,7 @@ class Attention(nn.Module):
         return x + gamma * out(mixed)
 
 
-def run(net: nn.Module, steps: list[nn.Module], first: nn.Module, last: list[nn.Module], z: Tensor, ys: list) -> Tensor:
+def run(steps: list[nn.Module], first: nn.Module, last: list[nn.Module], z: Tensor, ys: list) -> Tensor:
     h = first(z).reshape(len(z), -1, 4, 4)
     at = -1
     for step in steps:
@@ -156,7 +160,8 @@ def biggan(side: int, widths: list[int], attention: int, *, chunk: int) -> tuple
     def images(z: Tensor, label: Tensor) -> Tensor:
         y, (first, *rest) = net.shared(label), z.split(chunk, 1)
         steps = [step for block in net.blocks for step in block]
-        return run(net, steps, net.linear, [net.output_layer[0], net.output_layer[2]], first, [torch.cat([y, p], 1) for p in rest])
+        last = [net.output_layer[0], net.output_layer[2]]
+        return run(steps, net.linear, last, first, [torch.cat([y, part], 1) for part in rest])
 
     return net, images
 
@@ -177,7 +182,11 @@ def studio(side: int, widths: list[int], attention: int, *, kind: str) -> tuple[
             return trained(Plain(width, eps=1e-4))
         if big:
             return TableNorm(width, ("gain", "bias"), lambda w: linear(SHARED + chunk, w, bias=False), 1e-4)
-        return TableNorm(width, ("embed0", "embed1"), lambda w: spectral_norm(nn.Embedding(CLASSES, w), eps=1e-6), 1e-4)
+
+        def table(size: int) -> nn.Module:
+            return spectral_norm(nn.Embedding(CLASSES, size), eps=1e-6)
+
+        return TableNorm(width, ("embed0", "embed1"), table, 1e-4)
 
     net.linear0 = linear(chunk, 16 * widths[0])
     if big:
@@ -195,7 +204,7 @@ def studio(side: int, widths: list[int], attention: int, *, kind: str) -> tuple[
     def images(z: Tensor, label: Tensor) -> Tensor:
         first, *rest = z.split(chunk, 1)
         ys = [torch.cat([net.shared(label), part], 1) for part in rest] if big else [label] * 9
-        return run(net, [block[0] for block in net.blocks], net.linear0, [net.bn4, net.conv2d5], first, ys)
+        return run([block[0] for block in net.blocks], net.linear0, [net.bn4, net.conv2d5], first, ys)
 
     return net, images
 
@@ -221,14 +230,15 @@ def mimicry(side: int, widths: list[int], attention: int, *, conditional: bool) 
         setattr(net, f"block{at + 2}", block)
         steps.append(block)
         if at == attention:
-            net.attn_block = Attention(("theta", "phi", "g", "o", "gamma"), widths[at + 1], conv, torch.tensor(0.5))
+            own = ("theta", "phi", "g", "o", "gamma")
+            net.attn_block = Attention(own, widths[at + 1], conv, torch.tensor(0.5))
             steps.append(net.attn_block)
     end = len(widths) + 1
     setattr(net, f"b{end}", trained(Plain(widths[-1])))
     setattr(net, f"c{end}", conv(widths[-1], 3, 3, padding=1))
 
     def images(z: Tensor, label: Tensor) -> Tensor:
-        return run(net, steps, net.l1, [getattr(net, f"b{end}"), getattr(net, f"c{end}")], z, [label] * 9)
+        return run(steps, net.l1, [getattr(net, f"b{end}"), getattr(net, f"c{end}")], z, [label] * 9)
 
     return net, images
 
