@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
-from ganzoo.api.importing import Imported, LazyArray, Weights
+from ganzoo.api.importing import Imported, Weights
 from ganzoo.api.media import ARRAY, Media, Preview, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
@@ -119,7 +119,6 @@ __all__ = [
     "Imported",
     "ImporterSpec",
     "ItemSource",
-    "LazyArray",
     "Loss",
     "LossSpec",
     "Maxout",

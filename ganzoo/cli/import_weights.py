@@ -52,7 +52,7 @@ SHOWN = 4  # names of arrays of each network
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Import FILE: weights of a GAN that others trained, as .pth, .pt, .ckpt, .tar, .pkl, .safetensors or .npz.
+    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz).
 
     No code of the file is run. Architecture and options follow from names and shapes; every array must fit.
     """
@@ -144,7 +144,7 @@ def _inspect(opened: Opened, as_json: bool) -> None:
             {
                 "file": opened.path.name,
                 "format": opened.format,
-                "values": opened.values,
+                "facts": opened.facts,
                 "networks": [
                     {
                         "path": part.path,

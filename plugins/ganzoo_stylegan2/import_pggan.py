@@ -20,7 +20,7 @@ def recognise(found: Weights) -> Imported | None:
     """A generator of that layout, fully grown."""
     if "formatLayer.module.weight" not in found or "groupScale0.0.module.weight" not in found:
         return None
-    config = found.values.get("config", {})
+    config = found.facts.get("config", {})
     if config.get("alpha") or not config.get("equalizedlR", True):
         raise DataError(
             "Only fully grown progressive GANs with equalised learning rates are known.",
