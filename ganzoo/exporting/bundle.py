@@ -57,7 +57,7 @@ def write_bundle(
             "file": f"{name}.onnx",
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
-            **{key: record[key] for key in ("inputs", "outputs", "parity")},
+            **{key: record[key] for key in ("inputs", "outputs", "parity", "stored") if key in record},
         }
     contents["README.md"] = card.encode()
     if samples is not None:

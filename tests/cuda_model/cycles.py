@@ -164,7 +164,7 @@ def _pretended() -> Iterator[None]:
 
 
 def _shapes_only(small: Callable[..., Any], real: Callable[..., Any]) -> Callable[..., Any]:
-    """A recurrent layer for FakeTensorMode, which does not know cuDNN's: small operations, more than cuDNN starts."""
+    """A recurrent layer for FakeTensorMode, which does not know cuDNN's: more kernels than cuDNN starts."""
 
     def run(values: torch.Tensor, *arguments: Any) -> Any:
         return (small if isinstance(values, FakeTensor) else real)(values, *arguments)
