@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     "--batch", type=int, metavar="N", help="Fix the batch size, for runtimes that need one [any size]."
 )
 @click.option("--license", "license_id", metavar="NAME", help="License of the card, such as cc-by-4.0.")
+@click.option(
+    "--triton",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write the generators as models of this repository of NVIDIA Triton.",
+)
 @click.option("--author", metavar="NAME", help="Author for the model card.")
 @click.option(
     "--checkpoint",
@@ -51,6 +56,7 @@ def command(
     batch: int | None,
     license_id: str | None,
     author: str | None,
+    triton: Path | None,
     checkpoint: int | Literal["newest", "best"],
     as_json: bool,
 ) -> None:
@@ -62,6 +68,7 @@ def command(
     """
     from ganzoo.exporting.form import Form
     from ganzoo.exporting.from_run import export_run
+    from ganzoo.exporting.triton import write_repository
     from ganzoo.runs.run import Run
 
     opened = Run.open(run)
@@ -77,16 +84,20 @@ def command(
         registry=registry_of(ctx),
         note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
     )
+    models = write_repository(bundle.path, triton) if triton else []
     largest = max(entry.max_abs for entry in bundle.parity.values())
     batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
     if as_json:
         parity = {"max_abs": largest, "batches": batches}
-        echo_json({"bundle": str(bundle.path), "files": [str(f) for f in bundle.files], "parity": parity})
+        result = {"bundle": str(bundle.path), "files": [str(f) for f in bundle.files], "parity": parity}
+        echo_json(result | ({"triton": [str(model) for model in models]} if models else {}))
         return
     for file in bundle.files:
         click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
     sizes = ", ".join(map(str, batches))
     click.echo(f"largest difference from torch {largest:.1e} at batch sizes {sizes}")
+    for model in models:
+        click.echo(f"  {model}  (a model for Triton)")
     for stored in bundle.stored.values():
         click.echo(
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "

@@ -89,7 +89,7 @@ def export_generators(
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error
-        _add_metadata(graph, name, inputs, outputs, about, parity[name], stored.get(name), uint8=form.uint8)
+        _add_metadata(graph, name, inputs, outputs, about, parity[name], stored.get(name), form)
         graphs[name], signatures[name] = graph, (inputs, outputs)
     samples = _samples(graphs, kinds) if kinds else None
     title = str(about.get("recipe", destination.name))
@@ -123,19 +123,19 @@ def _add_metadata(
     about: Mapping[str, Any],
     parity: Parity,
     stored: Stored | None,
-    *,
-    uint8: bool,
+    form: Form,
 ) -> None:
     record = {
         "format": runtime.FORMAT,
         "generator": name,
         "inputs": [field.to_json() for field in inputs],
         "outputs": [
-            field.to_json() | ({"layout": "uint8-nhwc"} if uint8 and field.has_pixels else {})
+            field.to_json() | ({"layout": "uint8-nhwc"} if form.uint8 and field.has_pixels else {})
             for field in outputs
         ],
         "about": dict(about),
         "parity": parity.to_json(),
+        **({"batch": form.batch} if form.batch else {}),
         **({"stored": stored.to_json()} if stored else {}),
     }
     graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(record, ensure_ascii=False))
