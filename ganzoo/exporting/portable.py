@@ -1,6 +1,6 @@
 """What other programs need of a graph: values stay as they are.
 
-The figures of `docs/deployment.md` say which runtime each of these changes is for.
+The figures of `docs/deploying.md` say which runtime each of these changes is for.
 """
 
 from __future__ import annotations
