@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
+from ganzoo.util.progress import lasting
 
 
 @click.command("export")
@@ -39,12 +40,13 @@ def command(
     The graph is checked and compared with torch at several batch sizes. If a check fails, nothing is
     written and the exit code is 5.
     """
+    ctx.with_resource(lasting("exporting"))
     from ganzoo.exporting.from_run import export_run
     from ganzoo.runs.run import Run
 
     opened = Run.open(run)
     if not as_json:
-        click.echo("exporting and comparing with torch (about half a minute) ...", err=True)
+        click.echo("exporting and comparing with torch (may take half a minute) ...", err=True)
     bundle = export_run(
         opened,
         output,

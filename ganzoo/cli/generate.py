@@ -15,6 +15,7 @@ import click
 
 from ganzoo.cli.common import echo_json, registry_of, save_arrays
 from ganzoo.errors import UsageError
+from ganzoo.util.progress import lasting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,6 +142,7 @@ def command(
         raise UsageError("--walk cannot be used with --classes, --interpolate or --input.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    ctx.with_resource(lasting("sampling"))
     from ganzoo import sampling
 
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}

@@ -12,6 +12,7 @@ from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.features import VALUES, FeatureSpace
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.registry.registry import Item, Registry, calling, made_by
+from ganzoo.util.progress import lasting
 
 Metric = Item[MetricSpec]
 
@@ -179,7 +180,7 @@ class Scorer:
         )
 
     def _values(self, item: Metric, comparison: Comparison) -> dict[str, float]:
-        with calling(item):
+        with calling(item), lasting(f"computing the metric '{item.name}'"):
             if item.qualified not in self._functions:
                 self._functions[item.qualified] = made_by(item)
             values = self._functions[item.qualified](comparison)

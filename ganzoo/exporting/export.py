@@ -28,6 +28,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.exports import exported
 from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo.util.progress import lasting
 
 __all__ = ["Bundle", "Parity", "export_generators"]
 
@@ -72,12 +73,14 @@ def export_generators(
     for name, part in exported(networks, data).items():
         net, inputs, outputs = part.net, part.inputs, part.outputs
         try:
-            graph = export_graph(net, inputs, outputs)
-            parity[name] = check(graph, net, inputs, outputs)
-            if uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
-                append_uint8(graph, outputs)
-                pixels = check(graph, net, inputs, outputs)
-                parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
+            with lasting(f"writing the graph of '{name}'"):
+                graph = export_graph(net, inputs, outputs)
+            with lasting(f"comparing '{name}' with torch"):
+                parity[name] = check(graph, net, inputs, outputs)
+                if uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
+                    append_uint8(graph, outputs)
+                    pixels = check(graph, net, inputs, outputs)
+                    parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error
