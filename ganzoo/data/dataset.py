@@ -11,19 +11,19 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api.media import holds_indices
 from ganzoo.api.sources import ArraySource, ItemSource, Row
-from ganzoo.data.decode import decoded, facts_of
+from ganzoo.data.decode import check_skipped, decoded, facts_of, skipped_note
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import printable
+from ganzoo.util.text import ending_of, printable
 
 _HASHED_BYTES = 64 << 20
 _HASHED_SAMPLES = 1024
@@ -61,18 +61,20 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
 
     Decoded items are stored in `cache_folder`, by default in $GANZOO_CACHE, else in the user's cache folder,
     and memory-mapped from there.
-    DataError when arrays do not fit the fields, when more than 1 % of the items are unusable, or
-    when no items are left.
+    DataError when arrays do not fit the fields, when too many items are unusable (`check_skipped`), or when
+    no items are left.
     """
     _check_fields(source)
-    skipped: tuple[tuple[str, str], ...] = ()
-    notes, duplicates = source.notes, 0
+    skipped, notes, duplicates = (*source.damaged, *source.unfit), source.notes, 0
+    check_skipped(source.damaged, source.files, source.identity)
     if isinstance(source, ItemSource):
         result = decoded(source, folder=cache_folder)
-        arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
+        arrays, skipped, notes = result.arrays, (*skipped, *result.skipped), (*notes, *result.notes)
         duplicates = result.duplicates
     else:
         arrays = _checked(source)
+    if skipped:
+        notes = (*notes, skipped_note(skipped, source.files or len(source.items)))
     weights = None if isinstance(source, ItemSource) else source.weights
     count = len(next(iter(arrays.values())))
     return Dataset(
@@ -127,9 +129,11 @@ def _card(
     remark = f"{duplicates:,} are exact copies of another one" if duplicates else ""
     found: list[Row] = [("samples", f"{count:,}", remark), *rows]
     if skipped:
-        reasons = Counter(f"{PurePath(item).suffix.lower()}: {reason}" for item, reason in skipped)
-        shown = "; ".join(f"{many:,} {what}" for what, many in reasons.most_common(_REASONS))
-        found.append(("skipped", f"{len(skipped):,}", shown))
+        endings = ((ending_of(item.partition(" [")[0]), reason) for item, reason in skipped)
+        reasons = Counter(f"{ending}: {reason}" if ending else reason for ending, reason in endings)
+        shown = [f"{many:,} {what}" for what, many in reasons.most_common(_REASONS)]
+        shown += [f"{len(reasons) - _REASONS:,} other reasons"] if len(reasons) > _REASONS else []
+        found.append(("skipped", f"{len(skipped):,}", "; ".join(shown)))
     return tuple((printable(name), printable(value), printable(note)) for name, value, note in found)
 
 

@@ -269,6 +269,12 @@ def _items(found: _Found, argument: str, config: ClipsConfig, fps: float) -> Ite
         identity=f"clips:{argument}: {len(places):,} clips of {len(found.sources):,} files",
         notes=tuple(found.notes),
         card=tuple(found.rows),
+        unfit=tuple(
+            (source.name, f"{source.reel.frames} readable frames, but data.frames needs {needed}")
+            for source in found.sources
+            if source.reel and source.reel.frames < needed
+        ),
+        files=len(found.sources),
     )
 
 
@@ -297,7 +303,6 @@ def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float
     endings = [PurePosixPath(source.name or found.root.name).suffix.lower() for source in found.sources]
     kinds = Counter(ending if ending in (*ANIMATED, *VIDEOS) else "folders of frames" for ending in endings)
     said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_SHOWN))
-    short = [source.name for source in found.sources if source.reel and source.reel.frames < needed]
     lengths = sorted(reel.frames for reel in reels)
     sizes = sorted({(reel.height, reel.width) for reel in reels}, key=lambda size: size[0] * size[1])
     rates = sorted({round(reel.fps, 1) for reel in reels if reel.fps})
@@ -312,11 +317,6 @@ def _say(found: _Found, config: ClipsConfig, clips: int, needed: int, fps: float
         )
         rows.append(("frames a second", f"{own} -> {fps:g}", "" if rates else "folders do not say"))
     found.rows[:0] = rows
-    if short:
-        found.notes.append(
-            f"{len(short):,} of {len(found.sources):,} files have fewer than {needed} readable frames and "
-            f"are left out, such as {short[0]}; --set data.frames=N with a smaller number uses them"
-        )
     if rates and rates[-1] > 1.5 * rates[0]:
         found.notes.append(
             f"the rates of the files differ, {rates[0]:g} to {rates[-1]:g} frames a second: all are taken as "

@@ -20,6 +20,7 @@ from ganzoo.api import (
     DataError,
     ImageFrame,
     ImageHeader,
+    ending_of,
     image_levels,
     in_parts,
     inspect_image,
@@ -89,7 +90,7 @@ def list_images(root: Path) -> Listing:
         if stat.S_ISDIR(found[2]):
             links.append(name)
         elif not (name.lower().endswith(IMAGE_SUFFIXES) or is_dicom(root / name)):
-            others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
+            others[ending_of(name)] += 1
         else:
             names.append(name)
             stats.append(found)

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
+from ganzoo.api import ending_of
 from ganzoo_datasets.picture_files import Listing, endings
 from ganzoo_datasets.picture_frames import Row
 
@@ -152,7 +152,7 @@ def _say_classes(found: Folders, counts: Counter[str]) -> None:
 
 
 def _say(found: Folders, listing: Listing) -> None:
-    kinds = Counter(PurePath(name).suffix.lower() for name in listing.names)
+    kinds = Counter(map(ending_of, listing.names))
     found.rows.insert(0, ("files", endings(kinds), ""))
     if total := listing.others.total():
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from ganzoo.api import Comparison, Field, SettingsError
+from ganzoo.api import Comparison, Field, SettingsError, optional_package
 from ganzoo_sound.files import resampled
 from ganzoo_sound.spectra import MelScale, stft
 
@@ -161,11 +161,4 @@ def _joined(fake: Array, real: Array, rate: int, wanted: int) -> list[tuple[Arra
 
 
 def _package(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise SettingsError(
-            f"This score is computed by the package {name}: {error}", fix='pip install "ganzoo[speech]"'
-        ) from error
+    return optional_package(name, "speech", "This score", raises=SettingsError)

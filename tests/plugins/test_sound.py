@@ -18,6 +18,7 @@ from scipy import signal
 from torch.nn.utils import parametrize
 
 from ganzoo.api import ClassifierData, DataError, DataInfo, Field, SettingsError, as_floats
+from ganzoo.data.dataset import open_source
 from ganzoo_sound import metrics
 from ganzoo_sound.config import (
     HifiganConfig,
@@ -35,7 +36,7 @@ from ganzoo_sound.datasets import (
     open_wav_held_out,
 )
 from ganzoo_sound.extractors import SoundClassifier, statistics
-from ganzoo_sound.files import encoded, resampled
+from ganzoo_sound.files import encoded, read_sound, resampled
 from ganzoo_sound.judges import Parts, Period, Resolution, Scale
 from ganzoo_sound.media import MelMedia, SoundMedia, SpectrogramMedia
 from ganzoo_sound.recipes import RECIPES
@@ -173,9 +174,12 @@ def test_files_without_sound_are_skipped_and_say_why(tmp_path: Path) -> None:
     (tmp_path / "corrupt.flac").write_bytes(b"no sound" * 99)
     source = open_wav(str(tmp_path), SoundConfig(length=1_001, held_out=0.0))
     assert len(source.arrays["sound"]) == 4  # an odd length; the last window is padded
-    assert row(source, "skipped")[0] == "6 files"
-    (note,) = source.notes
-    assert note.startswith("6 of 7 files were skipped")
+    assert {name for name, _ in source.unfit} == {"one.wav", "silent.wav"}
+    assert {name for name, _ in source.damaged} == {"nan.wav", "rate.wav", "empty.wav", "corrupt.flac"}
+    assert source.files == 7
+    assert row(source, "rates")[0] == "8,000 Hz (1)"  # of the files that are used
+    with pytest.raises(DataError, match="4 of 7"):
+        open_source(source)
     for folder, text in (("one", "5 milliseconds"), ("silent", "silent"), ("nan", "NaN"), ("empty", "")):
         alone = tmp_path / f"only-{folder}"
         alone.mkdir()
@@ -183,6 +187,33 @@ def test_files_without_sound_are_skipped_and_say_why(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="No sound can be used") as caught:
             open_wav(str(alone), SoundConfig())
         assert text in caught.value.where
+
+
+@pytest.mark.parametrize("name", ["cut.wav", "cut.aiff", "cut.flac"])
+def test_a_file_that_is_cut_off_is_skipped_and_listed(tmp_path: Path, name: str) -> None:
+    for at in range(12):
+        save(tmp_path / f"{at:02}.wav", tone(0.5))
+        save(tmp_path / f"{at:02}-silent.wav", np.zeros(4_000))
+    whole = save(tmp_path / name, tone(0.5)).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    data = open_source(open_wav(str(tmp_path), SoundConfig(length=2_000, held_out=0.0)))
+    assert data.count == 24
+    (bad, why), *silent = data.skipped
+    assert bad == name
+    assert "cut off" in why or "lost sync" in why.lower()
+    assert len(silent) == 12
+    assert "13 of 25 items cannot be used" in data.notes[-1]
+    assert data.notes[-1].endswith("and 10 more, all in the run's bad_files.txt")
+    with pytest.raises(ValueError, match=r"cut off|lost sync|Error"):
+        read_sound(tmp_path / name)
+
+
+def test_a_sound_of_unknown_length_is_not_cut_off(tmp_path: Path) -> None:
+    data = bytearray(save(tmp_path / "pipe.wav", tone(0.5)).read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = data[4:8] = b"\xff\xff\xff\xff"  # as programs write it into a pipe
+    (tmp_path / "pipe.wav").write_bytes(data)
+    assert read_sound(tmp_path / "pipe.wav")[0].shape == (1, 4_000)
 
 
 def test_what_is_no_folder_of_sounds_is_refused(tmp_path: Path) -> None:
@@ -202,7 +233,8 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(DataError, match="soundfile") as caught:
         open_wav(str(tmp_path))
-    assert caught.value.fix == 'pip install "ganzoo[sound]"'
+    assert "pip install soundfile" in caught.value.fix
+    assert "'.[sound]'" in caught.value.fix
     monkeypatch.setitem(sys.modules, "pesq", None)
     with pytest.raises(SettingsError, match="pesq"):
         metrics.pesq()
