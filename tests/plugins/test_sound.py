@@ -8,7 +8,7 @@ import sys
 import wave
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -238,6 +238,27 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "pesq", None)
     with pytest.raises(SettingsError, match="pesq"):
         metrics.pesq()
+
+
+def test_what_pesq_cannot_score_counts_as_the_worst() -> None:
+    time = np.arange(4 * RATE) / RATE
+    speech = 0.3 * np.sin(2 * np.pi * 300 * time) * np.sin(2 * np.pi * 2 * time) ** 2
+    field = Field(name="sound", shape=(1, 4 * RATE), range=(-1.0, 1.0), kind="sound", facts={"rate": RATE})
+
+    def scored(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
+        sides = [SimpleNamespace(values=side[:, None].astype(np.float32)) for side in (fake, real)]
+        comparison = SimpleNamespace(fake=sides[0], real=sides[1], targets=np.arange(len(fake)), field=field)
+        return metrics.pesq()(cast(Any, comparison))
+
+    silence = 0 * speech
+    alone = scored(speech[None], speech[None])
+    assert alone == {"pesq": pytest.approx(4.549, abs=1e-3), "pesq_failed": 0}
+    half = scored(np.stack([speech, silence]), np.stack([speech, speech]))
+    assert half == {"pesq": pytest.approx((alone["pesq"] + 1) / 2), "pesq_failed": 0.5}
+    without = scored(np.stack([speech, speech]), np.stack([speech, silence]))
+    assert without == alone  # a real passage without speech says nothing
+    with pytest.raises(DataError, match="no speech"):
+        scored(speech[None], silence[None])
 
 
 def test_loud_samples_are_clipped_and_said(tmp_path: Path) -> None:
