@@ -65,4 +65,5 @@ def command(
         click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
     sizes = ", ".join(map(str, batches))
     click.echo(f"largest difference from torch {largest:.1e} at batch sizes {sizes}")
-    click.echo(f"next: ganzoo generate {bundle.path} {bundle.usage}")
+    for number, options in enumerate(bundle.usage):
+        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {bundle.path} {options}")

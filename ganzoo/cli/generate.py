@@ -261,7 +261,7 @@ def _write(
     *,
     folder: bool,
 ) -> list[Path]:
-    """Write the samples to a file of their kind, or with `folder` one file for each, with a number as name."""
+    """Write the samples to a file of their kind, or with `folder` one file for each, named by its number."""
 
     def beside(rows: slice) -> dict[str, Any]:
         return {"others": [(other, values[rows]) for other, values in others]} if media.others else {}

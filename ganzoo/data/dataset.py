@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,15 @@ from ganzoo.data.decode import check_skipped, decoded, facts_of, skipped_note
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
+from ganzoo.util.cache import cache_folder as _cache_folder
 from ganzoo.util.suggest import suggest
 from ganzoo.util.text import ending_of, printable
 
 _HASHED_BYTES = 64 << 20
 _HASHED_SAMPLES = 1024
+CALIBRATING, SCORING = slice(0, None, 2), slice(1, None, 2)
+"""Which held-out samples of its classes calibrate a network before its export, and which then score it."""
+
 _REASONS = 3  # reasons for skipped items that the card names
 
 
@@ -106,10 +111,19 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
             )
     kept = [at for at, name in enumerate(names) if (not only or name in only) and name not in without]
     assert label is not None  # noqa: S101
-    rows = np.flatnonzero(np.isin(dataset.arrays[label.name], kept))
+    labels = dataset.arrays[label.name]
+    rows = np.flatnonzero(np.isin(labels, kept))
     if not len(rows):
-        raise DataError("No sample has one of the chosen classes.", where="data.only, data.without")
-    arrays = {name: array[rows] for name, array in dataset.arrays.items()}
+        left = [name for at, name in enumerate(names) if name not in without and (labels == at).any()]
+        raise DataError(
+            "No sample has one of the chosen classes"
+            + (": data.without names them, too." if not kept else "."),
+            where=f"data.only={', '.join(only) or 'all'}, data.without={', '.join(without) or 'none'}",
+            fix=f"classes with samples: {', '.join(left)}"
+            if left
+            else "leave some classes in data.without out",
+        )
+    arrays = {name: _rows_of(array, rows) for name, array in dataset.arrays.items()}
     weights = None if dataset.weights is None else dataset.weights[rows]
     chosen = ", ".join(names[at] for at in kept)
     return replace(
@@ -120,6 +134,20 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
         fingerprint=fingerprint_of(dataset.fields, arrays, dataset.identity, weights),
         card=(*dataset.card, ("chosen", f"{len(rows):,} samples of {len(kept)} classes", chosen)),
     )
+
+
+def _rows_of(array: Array, rows: NDArray[np.intp]) -> Array:
+    """Some rows of an array; of a large memory-mapped one in a file, too, which the system removes after use."""
+    if not isinstance(array, np.memmap) or array.nbytes < _HASHED_BYTES:
+        return array[rows]
+    try:
+        with tempfile.TemporaryFile(dir=_cache_folder()) as file:
+            taken: Array = np.memmap(file, array.dtype, "w+", shape=(len(rows), *array.shape[1:]))
+            for start in range(0, len(rows), _HASHED_SAMPLES):
+                taken[start : start + _HASHED_SAMPLES] = array[rows[start : start + _HASHED_SAMPLES]]
+            return taken
+    except OSError:  # a full disk, or a cache that cannot be written
+        return array[rows]
 
 
 def _card(

@@ -37,13 +37,13 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 class Bundle:
     """A finished export: its folder, its files, and how close each generator is to torch.
 
-    `usage` is a set of options of `ganzoo generate` that work with it.
+    `usage` has options of `ganzoo generate` that work with it, the best first.
     """
 
     path: Path
     files: tuple[Path, ...]
     parity: Mapping[str, Parity]
-    usage: str
+    usage: tuple[str, ...]
 
 
 def export_generators(
