@@ -115,13 +115,11 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
     rows = np.flatnonzero(np.isin(labels, kept))
     if not len(rows):
         left = [name for at, name in enumerate(names) if name not in without and (labels == at).any()]
+        why = "" if kept else ": data.without names them, too"
         raise DataError(
-            "No sample has one of the chosen classes"
-            + (": data.without names them, too." if not kept else "."),
+            f"No sample has one of the chosen classes{why}.",
             where=f"data.only={', '.join(only) or 'all'}, data.without={', '.join(without) or 'none'}",
-            fix=f"classes with samples: {', '.join(left)}"
-            if left
-            else "leave some classes in data.without out",
+            fix=f"classes with samples: {', '.join(left)}" if left else "name fewer classes in data.without",
         )
     arrays = {name: _rows_of(array, rows) for name, array in dataset.arrays.items()}
     weights = None if dataset.weights is None else dataset.weights[rows]
@@ -137,7 +135,7 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
 
 
 def _rows_of(array: Array, rows: NDArray[np.intp]) -> Array:
-    """Some rows of an array; of a large memory-mapped one in a file, too, which the system removes after use."""
+    """Some rows of an array; of a large memory-mapped one in a file, which the system removes after use."""
     if not isinstance(array, np.memmap) or array.nbytes < _HASHED_BYTES:
         return array[rows]
     try:

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -105,6 +105,11 @@ def list_images(root: Path) -> Listing:
         return listing
     others[".npy"] += arrays
     return listing.only(pictures)
+
+
+def listing_of(root: Path, names: Sequence[str]) -> Listing:
+    """A listing of samples that are not single images, such as volumes: only their names count."""
+    return Listing(root, tuple(names), ((0, 0, 0),) * len(names), Counter(), ())
 
 
 def endings(others: Counter[str]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ganzoo.api import DataError, Field, ItemSource, SettingsError, in_parts
 from ganzoo_datasets.paths import given_path
-from ganzoo_datasets.picture_files import Listing
+from ganzoo_datasets.picture_files import listing_of
 from ganzoo_datasets.picture_folders import Folders, folders_of
 from ganzoo_volumes.config import VolumesConfig
 from ganzoo_volumes.files import Unread, VolumeFile, found_volumes
@@ -94,9 +94,8 @@ def _opened(argument: str, config: VolumesConfig) -> _Opened:
         raise DataError(
             "There is no volume that can be read.", where=reasons or str(root), fix=f"PATH is {EXPECTS}"
         )
-    names = tuple(volume.name for volume in volumes)
-    listing = Listing(root, names, ((0, 0, 0),) * len(names), Counter(), ())
-    folders = folders_of(listing, labels=config.labels)
+    listing = listing_of(root, [volume.name for volume in volumes])
+    folders = folders_of(listing, labels=config.labels, dataset="volumes", nouns="volumes")
     training = [volumes[row] for row in folders.training]
     shapes = Counter(volume.shape for volume in training)
     shape = config.sides or _usual(shapes)
