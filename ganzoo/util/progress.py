@@ -60,7 +60,7 @@ def lasting(what: str) -> Iterator[None]:
             if (now := time.monotonic()) - heard > 4 * _BEAT:
                 listener(f"seconds: {what}", round(now - begun), 0)
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=beat, name="progress", daemon=True)
     thread.start()
     try:
         with listening(passed_on):

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from ganzoo.api import DataError, report_progress
 from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.picture_files import listing_of
+from ganzoo_datasets.picture_folders import folders_of
 from ganzoo_sound.config import SoundConfig
 from ganzoo_sound.files import ENDINGS, Floats, levels_of, mixed, opened, read_sound, resampled
 from ganzoo_sound.toys import KINDS, RATE, toy_sounds
@@ -79,7 +81,7 @@ def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
             "There are no sound files.", where=str(path), fix=f"known file endings: {', '.join(ENDINGS)}"
         )
     stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    return _read_all(path, tuple(files), stamps, config)
+    return _read_all(name, path, tuple(files), stamps, config)
 
 
 def _made_up(config: SoundConfig) -> Split:
@@ -108,7 +110,9 @@ def _files(path: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=1)  # the held-out part comes from the same files
-def _read_all(path: Path, files: tuple[Path, ...], stamps: object, config: SoundConfig) -> Split:
+def _read_all(
+    dataset: str, path: Path, files: tuple[Path, ...], stamps: object, config: SoundConfig
+) -> Split:
     rates, damaged = _rates(files)
     rate = config.rate or (Counter(rates.values()).most_common(1)[0][0] if rates else 0)
     folder = path if path.is_dir() else path.parent
@@ -123,21 +127,27 @@ def _read_all(path: Path, files: tuple[Path, ...], stamps: object, config: Sound
         except ValueError as error:
             (unfit if isinstance(error, UnfitError) else damaged)[file] = str(error)
             continue
-        found.rates[rates[file]] += 1
+        found.rates[rates[file]] += bool(parts)
         clips += parts
         owners += [at] * len(parts)
     if not clips:
         raise _nothing(path, files, damaged | unfit, config)
-    levels, owner = np.stack(clips), np.array(owners)
-    classes, labels = _labels(folder, files, owner) if config.labels else ((), np.zeros(0, np.int64))
-    kept = _held_out(owner, config)
-    notes, card = _notes(found, config), _card(found, rate, len(levels), config)
+    levels = np.stack(clips)
+    used, owner = np.unique(owners, return_inverse=True)  # the files that have clips, and that of each clip
+    names = [files[at].relative_to(folder).as_posix() for at in used]
+    folders = folders_of(listing_of(folder, names), labels=config.labels, dataset=dataset, nouns="sounds")
+    number = {name: value for value, name in enumerate(folders.classes)}
+    labels = np.array([number.get(folders.labels.get(at, ""), 0) for at in range(len(used))])[owner]
+    trained = np.isin(owner, folders.training)
+    held_out = np.isin(owner, folders.held_out) if folders.held_out else trained & _held_out(owner, config)
+    notes = (*_notes(found, config), *folders.notes)
+    card = (*_card(found, rate, len(levels), config), *folders.rows)
 
     def part(rows: Array, what: str) -> Clips:
         return Clips(
             levels=levels[rows],
-            labels=labels[rows] if classes else labels,
-            classes=classes,
+            labels=labels[rows],
+            classes=folders.classes,
             rate=rate,
             identity=f"{path.name}: {rows.sum():,} {what}of {config.length:,} samples at {rate:,} Hz",
             notes=notes,
@@ -147,7 +157,8 @@ def _read_all(path: Path, files: tuple[Path, ...], stamps: object, config: Sound
             files=len(files),
         )
 
-    return Split(part(~kept, "sounds "), part(kept, "held-out sounds ") if kept.any() else None)
+    kept = part(held_out, "held-out sounds ") if held_out.any() else None
+    return Split(part(trained & ~held_out, "sounds "), kept)
 
 
 def _rates(files: tuple[Path, ...]) -> tuple[dict[Path, int], dict[Path, str]]:
@@ -198,16 +209,6 @@ def _cut(values: Floats, config: SoundConfig) -> list[Floats]:
         return [values[:, :length]]
     parts = [values[:, at : at + length] for at in range(0, values.shape[1], step)]
     return [part for part in parts if 2 * part.shape[1] >= length]
-
-
-def _labels(folder: Path, files: tuple[Path, ...], owner: Array) -> tuple[tuple[str, ...], Array]:
-    """Names of the first sub-folders, and for each clip the number of its own; none unless all have one."""
-    used = sorted({int(at) for at in owner})
-    parents = {at: files[at].relative_to(folder).parts[:-1] for at in used}
-    names = tuple(sorted({parts[0] for parts in parents.values() if parts}))
-    if len(names) < 2 or not all(parents.values()):
-        return (), np.zeros(0, np.int64)
-    return names, np.array([names.index(parents[int(at)][0]) for at in owner])
 
 
 def _held_out(owner: Array, config: SoundConfig) -> NDArray[np.bool_]:

@@ -404,6 +404,11 @@ def test_from_files_to_files(tmp_path: Path) -> None:
         assert image.info["duration"] == 80
     with np.load(tmp_path / "made.npz") as arrays:
         assert arrays["clip"].shape == (2, 3, 8, 32, 32)
+    assert ganzoo("generate", bundle, "-n", 2, "-o", tmp_path / "each").code == 0
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == ["0.gif", "1.gif"]
+    said = ganzoo("generate", bundle, "--walk", 4, "-o", tmp_path / "walk.gif")
+    assert said.code == 2
+    assert "cannot be animated" in said.err
     assert ganzoo("report", run, "-o", tmp_path / "page.html").code == 0
     assert "data:image/webp" in (tmp_path / "page.html").read_text(encoding="utf-8")
 

@@ -120,6 +120,21 @@ def test_sub_folders_are_classes_and_files_are_held_out_whole(tmp_path: Path) ->
     assert open_wav_held_out(str(tmp_path), SoundConfig(length=1_000, held_out=0.0)) is None
 
 
+def test_folders_train_and_test_are_parts(tmp_path: Path) -> None:
+    for part, many in (("train", 6), ("test", 2)):
+        for name in ("one", "two"):
+            for at in range(many):
+                save(tmp_path / part / name / f"{at}.wav", tone(0.5, 300 + 50 * at))
+    config = SoundConfig(length=4_000)
+    training, held_out = open_wav(str(tmp_path), config), open_wav_held_out(str(tmp_path), config)
+    assert held_out is not None
+    assert training.fields == held_out.fields
+    assert training.fields[1].classes == ("one", "two")
+    assert np.bincount(training.arrays["label"]).tolist() == [6, 6]
+    assert np.bincount(held_out.arrays["label"]).tolist() == [2, 2]
+    assert any("--data wav:PATH/PART" in note for note in training.notes)
+
+
 def test_whole_clips_are_cut_or_padded_with_silence(tmp_path: Path) -> None:
     save(tmp_path / "long.wav", tone(1.0))
     save(tmp_path / "short.wav", tone(0.1))
@@ -655,6 +670,14 @@ def test_a_recipe_trains_resumes_and_is_heard_without_torch(recipe: str, tmp_pat
     if recipe in ("wavegan", "specgan"):
         generated(bundle, "-n", 3, "-o", heard)
         assert soundfile.info(heard).frames == 3 * (512 + 800)
+        generated(bundle, "-n", 3, "-o", tmp_path / "each")
+        each = sorted((tmp_path / "each").iterdir())
+        assert [path.name for path in each] == ["0.wav", "1.wav", "2.wav"]
+        assert np.array_equal(soundfile.read(each[1])[0], soundfile.read(heard)[0][1312 : 1312 + 512])
+        said = ganzoo("generate", bundle, "--walk", "4", "-o", tmp_path / "walk.gif")
+        assert said.code == 2
+        assert "cannot be animated" in said.err
+        assert "--interpolate STEPS" in said.err
         assert {path.suffix for path in bundle.glob("samples.*")} == {".png", ".wav"}
         chosen = () if recipe == "specgan" else ("--metric", "frechet")  # with labels, all train a classifier
         said = ganzoo("evaluate", bundle, "--n", "20", "-o", tmp_path / "scores", "--json", *chosen)

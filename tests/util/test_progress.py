@@ -9,10 +9,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from ganzoo.cli import cli
+from ganzoo.errors import UsageError
+from ganzoo.exporting.onnx_graph import _quiet
+from ganzoo.runs.run import Run
 from ganzoo.util import parallel, progress
 from ganzoo.util.parallel import in_parts
 from ganzoo.util.progress import Counter, lasting, listening, report_progress
@@ -78,6 +84,25 @@ def test_a_call_that_lasts_is_reported_from_outside(monkeypatch: pytest.MonkeyPa
     assert ("files", 1, 2) in heard
     with lasting("work that nobody listens to"):
         pass
+
+
+def test_commands_that_last_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_BEAT", 0.01)
+    monkeypatch.setattr(progress, "_FIRST", 0.05)
+
+    def slow(path: Path, **options: Any) -> None:
+        with _quiet():  # what torch's exporter prints is hidden
+            print("noise of the exporter", file=sys.stderr)
+            time.sleep(0.3)
+        raise UsageError("There is no run.")
+
+    monkeypatch.setattr(Run, "open", slow)
+    said = CliRunner().invoke(cli, ["export", str(tmp_path)])
+    assert isinstance(said.exception, UsageError)
+    assert "seconds: exporting" in said.stderr
+    assert "noise" not in said.stderr
+    assert said.stdout == ""
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
 
 
 @pytest.fixture
