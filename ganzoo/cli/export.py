@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
+from ganzoo.util.progress import lasting
 
 if TYPE_CHECKING:
     from ganzoo.exporting.form import Weights
@@ -66,6 +67,7 @@ def command(
     are compared with those of float32 weights as well. If a check fails, nothing is written and the exit code
     is 5.
     """
+    ctx.with_resource(lasting("exporting"))
     from ganzoo.exporting.form import Form
     from ganzoo.exporting.from_run import export_run
     from ganzoo.exporting.triton import write_repository
@@ -73,7 +75,7 @@ def command(
 
     opened = Run.open(run)
     if not as_json:
-        click.echo("exporting and comparing with torch (about half a minute) ...", err=True)
+        click.echo("exporting and comparing with torch (may take half a minute) ...", err=True)
     bundle = export_run(
         opened,
         output,
@@ -103,4 +105,5 @@ def command(
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
-    click.echo(f"next: ganzoo generate {bundle.path} {bundle.usage}")
+    for number, options in enumerate(bundle.usage):
+        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {bundle.path} {options}")

@@ -80,7 +80,7 @@ def translate(
     field = input_field(loaded, numbers)
     if field is None:
         raise UsageError(f"The generator '{loaded.name}' reads no data.", fix="leave --input out")
-    output, result = target(loaded, kinds, output, folder=True)
+    output, result = target(loaded, kinds, output, reads=True)
     folder = output.suffix == ""
     wanted = replace(field, free={}) if resize else field
     names, values = read_inputs(source, wanted, kinds.of(field.kind), _options(loaded))

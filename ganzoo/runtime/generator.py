@@ -24,6 +24,7 @@ from ganzoo.runtime.guard.check import Checked
 from ganzoo.runtime.guard.signature import Contract, compare, fixed_batch
 from ganzoo.runtime.inputs import Values, checked, labels, spread, steps_for
 from ganzoo.runtime.onnx_file import FORMAT
+from ganzoo.util.progress import report_progress
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -389,6 +390,7 @@ class Generator:
                         "ganzoo export RUN --checkpoint best",
                     )
                 target[start:stop] = part[: stop - start]
+            report_progress("samples made", stop, count)
         return results
 
     def _empty(self, field: Field, count: int) -> NDArray[Any]:
