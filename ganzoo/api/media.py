@@ -112,11 +112,13 @@ class Media:
         columns: int | None = None,
         beside: Sequence[tuple[Field, NDArray[Any]]] = (),
         single: bool = False,
+        kept: Any = None,
     ) -> list[Path]:
         """Write the samples to a file with one of the `suffixes`; returns the files that it wrote.
 
         One file, or files with numbers at the ends of their names. `columns`: samples in a row, where samples
-        are laid out. `beside`: see `preview`. `single`: one sample, as it is.
+        are laid out. `beside`: see `preview`. `single`: one sample, as it is. `kept`:
+        what `kept` found in the file that this sample was made from; passed only if it found something.
         """
         raise NotImplementedError
 
@@ -134,6 +136,13 @@ class Media:
     def changes(self, field: Field, path: Path, options: Mapping[str, Any]) -> str:
         """What `read` changes of a file, in a few words for the user; empty if nothing that matters."""
         return ""
+
+    def kept(self, field: Field, path: Path, options: Mapping[str, Any]) -> Any:
+        """What a file has beyond the values of `read`, for `write` to put back into a result of the same kind.
+
+        Such as transparency, a colour profile, a depth. None if there is nothing.
+        """
+        return None
 
     def extractable(self, field: Field) -> bool:
         """Whether extractors can take samples of this field. Otherwise values are compared."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from ganzoo.api import Comparison
-from ganzoo_enlarge.terms import Light
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganzoo_enlarge.terms import Light
 
 Pixels = NDArray[np.uint8]
 
@@ -53,18 +57,23 @@ def enlarged_by_bicubic(small: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def enlarging(config: None = None) -> Callable[[Comparison], dict[str, float]]:
-    """Factory of `enlarging`: `psnr_y` in dB and `perceptual`, each beside that of bicubic enlargement."""
-    net = Light().eval()
+    """Factory of `enlarging`: `psnr_y` in dB and `perceptual`, each beside that of bicubic enlargement.
+
+    Nothing for generators whose images are not larger than what they read.
+    """
 
     def score(comparison: Comparison) -> dict[str, float]:
         assert comparison.targets is not None  # noqa: S101
         fake, target = comparison.fake.values, comparison.real.values[comparison.targets]
-        found = {"": fake}
         small = next((item for item in comparison.inputs.values() if item.dtype == np.uint8), None)
-        if small is not None and small.ndim == 4 and small.shape[3] == target.shape[3]:
-            found["bicubic_"] = enlarged_by_bicubic(small, target.shape[1:3])
+        if small is None or small.shape[3] != target.shape[3] or small.shape[1] >= target.shape[1]:
+            return {}
+        from ganzoo_enlarge.terms import Light
+
+        net = Light().eval()
+        bicubic = enlarged_by_bicubic(small, (target.shape[1], target.shape[2]))
         scores = {}
-        for name, images in found.items():
+        for name, images in (("", fake), ("bicubic_", bicubic)):
             scores[f"{name}psnr_y"] = psnr_y(images, target)
             scores[f"{name}perceptual"] = perceptual_distance(net, images, target)
         return scores
@@ -74,6 +83,8 @@ def enlarging(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
 def perceptual_distance(net: Light, fake: Pixels, target: Pixels) -> float:
     """The mean absolute difference of EfficientNet-Lite0's features, as in the term `perceptual`."""
+    import torch
+
     total = 0.0
     with torch.no_grad():
         for start in range(0, len(fake), _BLOCK):
@@ -84,6 +95,8 @@ def perceptual_distance(net: Light, fake: Pixels, target: Pixels) -> float:
     return total / len(fake)
 
 
-def _tensor(pixels: Pixels) -> torch.Tensor:
+def _tensor(pixels: Pixels) -> Tensor:
+    import torch
+
     values = torch.from_numpy(pixels[..., :3].transpose(0, 3, 1, 2).astype(np.float32) / 255)
     return values.expand(-1, 3, -1, -1)

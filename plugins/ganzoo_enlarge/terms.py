@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -49,9 +48,13 @@ class Sharpened(nn.Module):
         """The image blurred on each side by half of `MASK_SIZE`; edges are repeated."""
         count, channels, height, width = image.shape
         half = MASK_SIZE // 2
-        padded = functional.pad(image, (half,) * 4, mode="replicate").reshape(count * channels, 1, -1, width + 2 * half)
+        padded = functional.pad(image, (half,) * 4, mode="replicate").reshape(
+            count * channels, 1, -1, width + 2 * half
+        )
         across = functional.conv2d(padded, self.kernel.view(1, 1, 1, -1))
-        return functional.conv2d(across, self.kernel.view(1, 1, -1, 1)).reshape(count, channels, height, width)
+        return functional.conv2d(across, self.kernel.view(1, 1, -1, 1)).reshape(
+            count, channels, height, width
+        )
 
 
 class Vgg(nn.Module):
@@ -114,7 +117,7 @@ class Distance(nn.Module):
         self.sharpened = Sharpened() if config.sharpen else None
 
     def forward(self, view: View) -> Tensor:
-        """weight * the mean absolute difference, summed over the fields that G writes."""
+        """The weighted mean absolute difference, summed over the fields that G writes."""
         names = [name for name in view.written if name in view.real and view.real[name].ndim == 4]
         if not names:
             raise SettingsError(
@@ -156,7 +159,9 @@ def _vgg_state(path: str) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise SettingsError(
-            "There is no file of VGG19's weights.", where=path, fix="terms.perceptual.vgg=FILE, or leave it out"
+            "There is no file of VGG19's weights.",
+            where=path,
+            fix="terms.perceptual.vgg=FILE, or leave it out",
         ) from error
     except Exception as error:  # unpickling fails with errors of many classes
         raise _not_vgg(path, str(error).splitlines()[0]) from error
@@ -167,5 +172,7 @@ def _vgg_state(path: str) -> dict[str, Tensor]:
 
 def _not_vgg(path: str, why: str) -> SettingsError:
     return SettingsError(
-        "The file does not have the weights of torchvision's VGG19.", where=f"{path}: {why}", fix="vgg19-dcbb9e9d.pth"
+        "The file does not have the weights of torchvision's VGG19.",
+        where=f"{path}: {why}",
+        fix="vgg19-dcbb9e9d.pth",
     )
