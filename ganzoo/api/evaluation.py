@@ -134,7 +134,7 @@ class Comparison(Protocol):
 
     @property
     def inputs(self) -> Mapping[str, NDArray[Any]]:
-        """The samples of the data that the generator read, sample by sample, as in `Samples.values`, by field.
+        """The samples of the data that the generator read, by field, in the form of `Samples.values`.
 
         Empty for other generators, in training, and for reference rows.
         """

@@ -138,7 +138,7 @@ class Media:
         return ""
 
     def kept(self, field: Field, path: Path, options: Mapping[str, Any]) -> Any:
-        """What a file has beyond the values of `read`, for `write` to put back into a result of the same kind.
+        """What a file has beyond the values of `read`, for `write` to put into a result of the same kind.
 
         Such as transparency, a colour profile, a depth. None if there is nothing.
         """

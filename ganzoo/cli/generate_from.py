@@ -135,8 +135,8 @@ def translate(
 ) -> tuple[list[Path], int, tuple[int, ...]]:
     """Run the generator on the inputs at `source`; returns files or the folder, the sample count, the shape.
 
-    `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`. `tile`:
-    the side of tiles in elements of the input, 0 for none; None uses them where the memory needs it.
+    `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
+    `tile`: the side of tiles in elements of the input, 0 for none; None uses them where the memory needs it.
 
     An `output` without a file ending is a folder with one file per input. A file of the kind of the results
     shows inputs beside results, or only the result if there is one input and one result. A .csv has the
@@ -187,7 +187,7 @@ def translate(
 def _into_folder(
     runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path
 ) -> tuple[list[Path], int, tuple[int, ...]]:
-    """One file for each sample, written as soon as it is made: a folder of any length fits into the memory."""
+    """One file for each sample, written as soon as it is made, so that a folder may have any length."""
     _check_target(inputs.stems(), inputs.source, output, folder=True)
     done, shape = 0, (0,)
     for names, values, files in inputs.parts(_AT_ONCE):
@@ -273,7 +273,7 @@ class _Inputs:
                 raise UsageError(f"There is no {media.noun} or folder at that path.", where=str(source))
             if not media.reads:
                 raise UsageError(
-                    f"'{self.field.name}' has shape {self.field.shape}, so it cannot be read from such files.",
+                    f"'{self.field.name}' has shape {self.field.shape}: it cannot be read from such files.",
                     where=str(source),
                     fix="--input ARRAY.npy",
                 )

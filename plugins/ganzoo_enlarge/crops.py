@@ -46,6 +46,7 @@ class Crops:
         return index * len(self.sizes) // self.count
 
     def __call__(self, index: int) -> dict[str, Pixels]:
+        """Both images of crop `index`."""
         row = self.picture(index)
         height, width = self.sizes[row]
         random = np.random.default_rng([self.config.seed, self.part, index])
