@@ -112,13 +112,11 @@ class Media:
         columns: int | None = None,
         beside: Sequence[tuple[Field, NDArray[Any]]] = (),
         single: bool = False,
-        kept: Any = None,
     ) -> list[Path]:
         """Write the samples to a file with one of the `suffixes`; returns the files that it wrote.
 
         One file, or files with numbers at the ends of their names. `columns`: samples in a row, where samples
-        are laid out. `beside`: see `preview`. `single`: one sample, as it is. `kept`:
-        what `kept` found in the file that this sample was made from; passed only if it found something.
+        are laid out. `beside`: see `preview`. `single`: one sample, as it is.
         """
         raise NotImplementedError
 
@@ -140,7 +138,8 @@ class Media:
     def kept(self, field: Field, path: Path, options: Mapping[str, Any]) -> Any:
         """What a file has beyond the values of `read`, for `write` to put into a result of the same kind.
 
-        Such as transparency, a colour profile, a depth. None if there is nothing.
+        Such as transparency, a colour profile, a depth. `write` then gets it as `kept=`. None if there is
+        nothing.
         """
         return None
 

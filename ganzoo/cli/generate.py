@@ -209,7 +209,7 @@ def command(
     elif classes:
         inputs = loaded.draw_classes(width, seed, **vectors)
     else:
-        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
+        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, first_row=0, **vectors)
     inputs |= loaded.given(cells, numbers)
     values = loaded.run(inputs, batch_size=batch_size)
     written = [output]

@@ -101,7 +101,7 @@ class _Runs:
         }
         count = len(stacked)
         inputs = whole.draw_inputs(
-            count, self.seed, label=self.label, size=None, start=start, **fixed, **given
+            count, self.seed, label=self.label, size=None, first_row=start, **fixed, **given
         )
         inputs |= whole.given(count, self.numbers)
         if side == 0 or max(stacked.shape[1:]) <= side:

@@ -259,15 +259,15 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         size: Mapping[str, int] | None = None,
-        start: int = 0,
+        first_row: int = 0,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
         """The values of all inputs for `n` samples: given values are checked, the others are drawn.
 
-        Row i has the noise of sample `start` + i of the seed.
+        Row i has the noise of sample `first_row` + i of the seed.
         """
         given, drawn = self.at(size, fields)._given(n, label, fields)
-        return {**sampling.draw(drawn, n, seed, start), **given}
+        return {**sampling.draw(drawn, n, seed, first_row), **given}
 
     def _given(
         self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, Values]
@@ -329,7 +329,7 @@ class Generator:
         self._check_size(count * steps)
         given = self.given(count * steps, fields)
         first = {name: values[::steps] for name, values in given.items()}
-        starts = self.draw_inputs(count, seed, label=label, size=None, **first)
+        starts = self.draw_inputs(count, seed, label=label, size=None, first_row=0, **first)
         ends = sampling.draw(noise, count, seed, count)
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
@@ -349,7 +349,7 @@ class Generator:
         self._check_size(n * count)
         given = self.given(n * count, fields)
         first = {name: values[:n] for name, values in given.items()}
-        inputs = self.draw_inputs(n, seed, label=0, size=None, **first)
+        inputs = self.draw_inputs(n, seed, label=0, size=None, first_row=0, **first)
         inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()} | given
         inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
         return inputs

@@ -56,13 +56,14 @@ def degraded(high: Pixels, factor: int, kind: str, random: Random) -> Pixels:
     size = height // factor, width // factor
     if kind == "bicubic":
         return np.stack([bicubic(plane, size) for plane in high])
-    values = high.transpose(1, 2, 0).astype(np.float32) / 255
+    values: Values = high.transpose(1, 2, 0).astype(np.float32) / np.float32(255)
     for at, stage in enumerate((FIRST, SECOND)):
         values = round_of(values, stage, (height, width), factor if at else 1, random)
         if at == 0:
             values = jpeg(values, random.uniform(*QUALITY))
     values = _finished(values, size, random)
-    return np.rint(values.clip(0, 1) * 255).astype(np.uint8).transpose(2, 0, 1)
+    pixels: Pixels = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    return pixels.transpose(2, 0, 1)
 
 
 def bicubic(plane: Pixels, size: tuple[int, int]) -> Pixels:
@@ -128,8 +129,7 @@ def gaussian_kernel(
     x, y = np.meshgrid(axis, axis)
     u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
     q = ((u / sigma[0]) ** 2 + (v / sigma[1]) ** 2) ** beta
-    kernel = 1 / (1 + q) if plateau else np.exp(-q / 2)
-    return kernel / kernel.sum()
+    return _normed(1 / (1 + q) if plateau else np.exp(-q / 2))
 
 
 def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
@@ -138,7 +138,12 @@ def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
     r = np.hypot(*np.meshgrid(axis, axis))
     away = np.where(r == 0, 1, r)
     kernel = np.where(r == 0, cutoff**2 / (4 * math.pi), cutoff * j1(cutoff * away) / (2 * math.pi * away))
-    return kernel / kernel.sum()
+    return _normed(kernel)
+
+
+def _normed(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    made: NDArray[np.float64] = kernel / kernel.sum()
+    return made
 
 
 def filtered(values: Values, kernel: NDArray[np.float64]) -> Values:
@@ -204,5 +209,5 @@ def jpeg(values: Values, quality: float) -> Values:
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
         file, "JPEG", quality=int(quality)
     )
-    read = np.asarray(Image.open(file), np.float32) / 255
+    read: Values = np.asarray(Image.open(file), np.float32) / np.float32(255)
     return read[..., None] if read.ndim == 2 else read

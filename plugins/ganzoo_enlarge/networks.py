@@ -53,7 +53,7 @@ class DenseBlock(nn.Module):
         found = [maps]
         for layer in list(self.children())[:-1]:
             found.append(leaky_relu(layer(torch.cat(found, 1)), SLOPE))
-        result: Tensor = maps + RESIDUAL * self.conv5(torch.cat(found, 1))
+        result: Tensor = maps + RESIDUAL * self.get_submodule("conv5")(torch.cat(found, 1))
         return result
 
 

@@ -60,6 +60,9 @@ class Sharpened(nn.Module):
 class Vgg(nn.Module):
     """The features of VGG19 before five of its ReLUs (Simonyan and Zisserman 2015), weighted as in ESRGAN."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, path: str) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(VGG_MEAN).view(1, 3, 1, 1), persistent=False)
