@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, DatasetSpec, MetricSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo.api import ArchitectureSpec, DatasetSpec, ImporterSpec, MetricSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_enlarge.config import CompactConfig, CropsConfig, PerceptualConfig, PixelsConfig, RRDBConfig
 from ganzoo_enlarge.recipes import ESRGAN, REAL, RECIPES
 
@@ -99,3 +99,22 @@ def ganzoo_metrics() -> list[MetricSpec]:
 def ganzoo_recipes() -> list[RecipeSpec]:
     """A small one for a CPU, and the published ones."""
     return list(RECIPES)
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`rrdb` and `srvgg`."""
+    return [
+        ImporterSpec(
+            name="rrdb",
+            summary="RRDBNet of ESRGAN and Real-ESRGAN, in three layouts of names.",
+            recognise="ganzoo_enlarge.importer:recognise_rrdb",
+            example="ganzoo_enlarge.importer:example_rrdb",
+        ),
+        ImporterSpec(
+            name="srvgg",
+            summary="SRVGGNetCompact of Real-ESRGAN.",
+            recognise="ganzoo_enlarge.importer:recognise_srvgg",
+            example="ganzoo_enlarge.importer:example_srvgg",
+        ),
+    ]

@@ -41,11 +41,10 @@ class JudgeConfig:
     """Options of the discriminator.
 
     `discriminator`: "unet" gives each pixel a score (Real-ESRGAN); "patch" halves three times and scores
-    patches, at a tenth of the cost; "none": the generator learns from terms only. `discriminator_width`:
-    channels of the first maps.
+    patches, at a twentieth of the cost. `discriminator_width`: channels of the first maps.
     """
 
-    discriminator: Literal["unet", "patch", "none"] = "unet"
+    discriminator: Literal["unet", "patch"] = "unet"
     discriminator_width: int = 64
 
     def __post_init__(self) -> None:

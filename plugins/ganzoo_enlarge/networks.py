@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, pixel_unshuffle
 
-from ganzoo.api import Bounded, DataError, DataInfo, Field, Game, Net, Networks, put_spectral_norm
+from ganzoo.api import Bounded, DataError, DataInfo, Field, Net, Networks, put_spectral_norm
 from ganzoo_enlarge.config import CompactConfig, JudgeConfig, RRDBConfig
 
 SLOPE = 0.2
@@ -225,8 +225,6 @@ def _networks(
         if item.axes
     }
     generators = {"generator": Net(module=Enlarger(net, low, high), reads=("a",), writes=("b",))}
-    if config.discriminator == "none":
-        return Networks(generators=generators, discriminators={}, games=(), free=free)
     if any(side % 8 for side in high.shape[1:]):
         raise DataError(
             "The discriminator halves images three times: sides must be multiples of 8.",
@@ -238,7 +236,6 @@ def _networks(
     return Networks(
         generators=generators,
         discriminators={"discriminator": Net(module=judge, reads=("b",))},
-        games=(Game(),),
         free=free,
     )
 

@@ -23,6 +23,7 @@ from ganzoo_enlarge import degrade, metrics, terms
 from ganzoo_enlarge.config import CompactConfig, CropsConfig, PerceptualConfig, PixelsConfig, RRDBConfig
 from ganzoo_enlarge.crops import crop, open_crops, open_held_out_crops
 from ganzoo_enlarge.networks import Compact, RRDBNet, UNetJudge, build_compact, build_rrdb
+from tests.helpers.enlarging import plain_rrdb, plain_srvgg
 
 Pixels = np.ndarray[Any, Any]
 
@@ -51,32 +52,6 @@ def test_published_sizes() -> None:
         assert count(UNetJudge(64, 3)) == 4_376_897
 
 
-def plain_rrdb(state: dict[str, Tensor], image: Tensor, blocks: int) -> Tensor:
-    """RRDBNet for x4 from its published names, written out."""
-
-    def conv(name: str, maps: Tensor) -> Tensor:
-        return functional.conv2d(maps, state[f"{name}.weight"], state[f"{name}.bias"], padding=1)
-
-    def act(maps: Tensor) -> Tensor:
-        return functional.leaky_relu(maps, 0.2)
-
-    first = maps = conv("conv_first", image)
-    for block in range(blocks):
-        before = maps
-        for dense in (1, 2, 3):
-            name, start = f"body.{block}.rdb{dense}", maps
-            x1 = act(conv(f"{name}.conv1", start))
-            x2 = act(conv(f"{name}.conv2", torch.cat((start, x1), 1)))
-            x3 = act(conv(f"{name}.conv3", torch.cat((start, x1, x2), 1)))
-            x4 = act(conv(f"{name}.conv4", torch.cat((start, x1, x2, x3), 1)))
-            maps = start + 0.2 * conv(f"{name}.conv5", torch.cat((start, x1, x2, x3, x4), 1))
-        maps = before + 0.2 * maps
-    maps = first + conv("conv_body", maps)
-    for name in ("conv_up1", "conv_up2"):
-        maps = act(conv(name, maps.repeat_interleave(2, 2).repeat_interleave(2, 3)))
-    return conv("conv_last", act(conv("conv_hr", maps)))
-
-
 def test_rrdb_is_the_published_formula() -> None:
     net = RRDBNet(RRDBConfig(blocks=2, width=8, growth=4), 3, 3, 4)
     image = torch.rand(2, 3, 7, 9)
@@ -85,16 +60,8 @@ def test_rrdb_is_the_published_formula() -> None:
 
 def test_srvgg_is_the_published_formula() -> None:
     net = Compact(CompactConfig(layers=2, width=6), 3, 3, 3)
-    state, image = net.state_dict(), torch.rand(2, 3, 5, 7)
-    maps = image
-    for at in (0, 2, 4):
-        maps = functional.conv2d(maps, state[f"body.{at}.weight"], state[f"body.{at}.bias"], padding=1)
-        maps = functional.prelu(maps, state[f"body.{at + 1}.weight"])
-    maps = functional.conv2d(maps, state["body.6.weight"], state["body.6.bias"], padding=1)
-    # Channel 9 c + 3 i + j is the pixel (i, j) of each square.
-    expected = maps.reshape(2, 3, 3, 3, 5, 7).permute(0, 1, 4, 2, 5, 3).reshape(2, 3, 15, 21)
-    expected = expected + image.repeat_interleave(3, 2).repeat_interleave(3, 3)
-    assert torch.allclose(net(image), expected, atol=1e-6)
+    image = torch.rand(2, 3, 5, 7)
+    assert torch.allclose(net(image), plain_srvgg(net.state_dict(), image, 2, 3), atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
