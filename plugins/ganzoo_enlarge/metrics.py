@@ -30,7 +30,8 @@ _BLOCK = 16  # images at once
 def luma(pixels: Pixels) -> NDArray[np.float64]:
     """Brightness (n, h, w) in 16..235 of images (n, h, w, 1, 3 or 4)."""
     if pixels.shape[3] < 3:
-        return BLACK + pixels[..., 0].astype(np.float64) * (LUMA.sum())
+        gray: NDArray[np.float64] = BLACK + pixels[..., 0].astype(np.float64) * LUMA.sum()
+        return gray
     bright: NDArray[np.float64] = BLACK + pixels[..., :3].astype(np.float64) @ LUMA
     return bright
 
