@@ -137,6 +137,14 @@ class Media:
         """What `read` changes of a file, in a few words for the user; empty if nothing that matters."""
         return ""
 
+    def kept(self, field: Field, path: Path, options: Mapping[str, Any]) -> Any:
+        """What a file has beyond the values of `read`, for `write` to put into a result of the same kind.
+
+        Such as transparency, a colour profile, a depth. `write` then gets it as `kept=`. None if there is
+        nothing.
+        """
+        return None
+
     def extractable(self, field: Field) -> bool:
         """Whether extractors can take samples of this field. Otherwise values are compared."""
         return True

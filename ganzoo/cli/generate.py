@@ -75,6 +75,12 @@ WALK_RATE = 20  # frames a second
     help="Input of a generator that needs one: a file of its kind, a folder of them, or an .npy array.",
 )
 @click.option(
+    "--tile",
+    metavar="auto|N",
+    help="Compute inputs in overlapping tiles of N elements a side (pixels, for pictures); 0: whole; auto: "
+    "where the memory needs it [auto].",
+)
+@click.option(
     "--set",
     "constants",
     metavar="NAME=VALUE",
@@ -125,6 +131,7 @@ def command(
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
+    tile: str | None,
     generator: str,
     provider: str,
     batch_size: int,
@@ -163,9 +170,12 @@ def command(
             numbers=numbers,
             batch_size=batch_size,
             resize=bool(wanted),
+            tile=_tile(tile, loaded),
         )
         _report(loaded, written, cells, seed, shape, as_json)
         return
+    if tile is not None:
+        raise UsageError("--tile is for inputs.", fix="leave it out, or add --input PATH")
     _refuse_without_input(loaded, numbers)
     if walk is not None:
         steps, output = walk // 2 + 1, output or Path("generated.gif")
@@ -247,7 +257,7 @@ def _drawn(
     elif classes:
         inputs = loaded.draw_classes(width, seed, **vectors)
     else:
-        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
+        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, first_row=0, **vectors)
     return inputs | loaded.given(rows * width, numbers)
 
 
@@ -282,6 +292,17 @@ def _write(
             **beside(slice(at, at + 1)),
         )
     ]
+
+
+def _tile(text: str | None, loaded: Generator) -> int | None:
+    """The side of tiles of --tile: None chooses it."""
+    if text in (None, "auto"):
+        return None
+    if not (text or "").isdecimal():
+        raise UsageError(f"--tile takes auto or a number, not '{text}'.", fix="--tile 256")
+    if int(text or 0) and not loaded.multiples:
+        raise UsageError("This generator has no free axis: it cannot work in tiles.", fix="leave --tile out")
+    return int(text or 0)
 
 
 def _say_provider(loaded: Generator) -> None:

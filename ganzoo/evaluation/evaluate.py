@@ -23,6 +23,7 @@ from ganzoo.evaluation.comparison import (
     conditions_of,
     feature_space_of,
     reference_samples,
+    shown_inputs,
     targets_of,
 )
 from ganzoo.evaluation.detection import evaluate_scores
@@ -112,7 +113,16 @@ def evaluate(request: Request, registry: Registry) -> Report:
     feature_space.prepare()
     samples = stored(real_data.media, evaluated.field, evaluated.make(inputs), real_data.excluded)
     fake = Sampled(feature_space, samples, conditioned, real=real)
-    comparison = Comparison(feature_space, fake, real, learned, request.seed, targets, field=real_data.field)
+    comparison = Comparison(
+        feature_space,
+        fake,
+        real,
+        learned,
+        request.seed,
+        targets,
+        field=real_data.field,
+        inputs=shown_inputs(kinds, kinds.assign(evaluated.reads), inputs),
+    )
     failures: Failures | None = None
     if not request.metrics:  # a metric that nobody asked for by name does not end the command
         _ = real.features  # an extractor that fails does
