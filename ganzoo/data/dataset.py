@@ -78,10 +78,10 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
         duplicates = result.duplicates
     else:
         arrays = _checked(source)
-    if skipped:
-        notes = (*notes, skipped_note(skipped, source.files or len(source.items)))
     weights = None if isinstance(source, ItemSource) else source.weights
     count = len(next(iter(arrays.values())))
+    if skipped:
+        notes = (*notes, skipped_note(skipped, source.files or count + len(skipped)))
     return Dataset(
         fields=source.fields,
         arrays=arrays,
