@@ -35,7 +35,9 @@ from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, places
 from ganzoo.util.lazy import lazy_names
+from ganzoo.util.packages import optional_package
 from ganzoo.util.progress import report_progress
+from ganzoo.util.text import ending_of
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -147,6 +149,7 @@ __all__ = [
     "doubling",
     "encode_animation",
     "encode_image",
+    "ending_of",
     "fitted_pixels",
     "grid",
     "halvings",
@@ -162,6 +165,7 @@ __all__ = [
     "keep_cached",
     "map_sizes",
     "nearest",
+    "optional_package",
     "places",
     "put_spectral_norm",
     "read_cached",

@@ -70,7 +70,7 @@ def recognise(found: Weights) -> Imported | None:
         weights["discriminator"] = discriminator(judge, stages)
     side = 4 * 2**stages
     return Imported(
-        architecture="stylegan2", recipe="stylegan2", options=options, weights=weights,
+        architecture="stylegan2", recipe="stylegan2-paper", options=options, weights=weights,
         data=data_of((len(generator["biases"][0]), side, side)), unknown=tuple(unknown),
     )  # fmt: skip
 
