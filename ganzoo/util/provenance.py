@@ -1,6 +1,6 @@
 """A note inside generated files: made by a machine, by which generator. Reads it back.
 
-PNG and GIF get an XMP packet with IPTC's DigitalSourceType, which other programs read; WAV gets a RIFF INFO list.
+PNG and GIF get an XMP packet with IPTC's DigitalSourceType, WAV gets a RIFF INFO list: other programs read both.
 Samples do not change.
 """
 
