@@ -1,7 +1,7 @@
 """A note inside generated files: made by a machine, by which generator. Reads it back.
 
-PNG and GIF get an XMP packet with IPTC's DigitalSourceType, WAV gets a RIFF INFO list: other programs read both.
-Samples do not change.
+PNG and GIF get an XMP packet with IPTC's DigitalSourceType, WAV gets a RIFF INFO list.
+Other programs read both. Samples do not change.
 """
 
 from __future__ import annotations
