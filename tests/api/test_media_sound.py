@@ -13,6 +13,7 @@ import pytest
 
 from ganzoo.config.resolve import resolve
 from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.exporting.form import Form
 from ganzoo.exporting.from_run import export_run
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.run import Run
@@ -263,5 +264,5 @@ def test_old_run_and_bundle_of_images_say_no_kind(registry: Registry, tmp_path: 
         field.pop("axes", None)
     (run.path / "run.json").write_text(json.dumps(record))
     old = Run.open(run.path)
-    bundle = export_run(old, tmp_path / "bundle", registry=registry, uint8=True)
+    bundle = export_run(old, tmp_path / "bundle", registry=registry, form=Form(uint8=True))
     assert (bundle.path / "samples.png").is_file()
