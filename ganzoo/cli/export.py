@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
+from ganzoo.cli.common import echo_json, echo_next, registry_of, which_checkpoint
 from ganzoo.util.progress import lasting
 
 if TYPE_CHECKING:
@@ -105,5 +105,4 @@ def command(
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
-    for number, options in enumerate(bundle.usage):
-        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {bundle.path} {options}")
+    echo_next(bundle)

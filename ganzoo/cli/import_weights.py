@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.cli.common import echo_json, echo_next, registry_of, table
 from ganzoo.errors import UsageError
+from ganzoo.util.progress import lasting
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """
     from ganzoo.importing.recognise import chosen, open_file
 
+    ctx.with_resource(lasting("importing"))
     registry, file = registry_of(ctx), options["file"]
     if options["target"] == "bundle" and (options["data"] or options["recipe"] or options["assignments"]):
         raise UsageError("--data, --recipe and --set are for a training.", fix="add --as run")
@@ -104,7 +106,7 @@ def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[s
     for path in bundle.files:
         click.echo(f"  {path}  ({path.stat().st_size / 1e6:.2f} MB)")
     click.echo(f"largest difference from torch {largest:.1e} at batch sizes {', '.join(map(str, batches))}")
-    click.echo(f"next: ganzoo generate {bundle.path} {bundle.usage}")
+    echo_next(bundle)
 
 
 def _to_run(opened: Opened, match: Match, registry: Registry, options: dict[str, Any]) -> None:
