@@ -208,7 +208,6 @@ def _items(found: _Found, rows: list[int], argument: str, config: ClipsConfig) -
             for source in sources
             if source.reel and source.reel.frames < needed
         ),
-        files=len(sources),
     )
 
 

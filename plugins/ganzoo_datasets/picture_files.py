@@ -159,7 +159,7 @@ def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
 
     def look(name: str) -> list[Any] | None:
         facts = _inspected(listing.root / name, all_pages)
-        return facts.header and [_values_of(facts.header), facts.levels]
+        return None if facts.header is None else [_values_of(facts.header), facts.levels]
 
     found = measured(depends, states, look, "image headers read")
     return [_facts(found[name]) for name in listing.names]
