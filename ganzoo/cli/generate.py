@@ -71,6 +71,29 @@ WALK_RATE = 20  # frames a second
     help="Input of a generator that needs one: a file of its kind, a folder of them, or an .npy array.",
 )
 @click.option(
+    "--latent",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Values of inputs, such as the latents that `ganzoo project` found.",
+)
+@click.option(
+    "--directions",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Directions of `ganzoo directions`: each of -n samples [8] moves along one, as a row or a --walk.",
+)
+@click.option(
+    "--direction",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Which of the directions, the strongest first.",
+)
+@click.option(
+    "--strength", type=float, default=3.0, show_default=True, help="How far along it, to both sides."
+)
+@click.option(
     "--set",
     "constants",
     metavar="NAME=VALUE",
@@ -112,7 +135,7 @@ def command(
     source: Path,
     count: int | None,
     seed: int,
-    label: str | None,
+    label: str | list[int] | None,
     classes: bool,
     steps: int | None,
     walk: int | None,
@@ -121,6 +144,10 @@ def command(
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
+    latent: Path | None,
+    directions: Path | None,
+    direction: int,
+    strength: float,
     generator: str,
     provider: str,
     batch_size: int,
@@ -141,6 +168,13 @@ def command(
         raise UsageError("--walk cannot be used with --classes, --interpolate or --input.")
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.")
+    if (latent or directions) is not None and (classes or given is not None):
+        raise UsageError("--latent and --directions cannot be used with --classes or --input.")
+    if latent is not None and (count is not None or (directions is None and (steps, walk) != (None, None))):
+        raise UsageError(
+            "--latent makes a sample of each row of the file: no -n, and steps only along a direction.",
+            fix="leave them out, or add --directions FILE",
+        )
     from ganzoo import sampling
 
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
@@ -165,14 +199,27 @@ def command(
             given,
             output,
             seed=seed,
-            label=label,
+            label=label if isinstance(label, str) else None,
             numbers=numbers,
             batch_size=batch_size,
             resize=bool(wanted),
         )
         _report(loaded, written, cells, seed, shape, as_json)
         return
-    _refuse_without_input(loaded, numbers)
+    known, step = {}, None
+    if latent is not None:
+        from ganzoo.cli.generate_latents import read_latents
+
+        known = read_latents(latent, loaded)
+        count = len(next(iter(known.values())))
+        if loaded.label is not None and (classes_given := known.pop(loaded.label.name, None)) is not None:
+            label = label or classes_given.tolist()
+    if directions is not None:
+        from ganzoo.cli.generate_latents import STEPS, along, read_direction
+
+        step = read_direction(directions, direction, loaded)
+        steps = STEPS if steps is None else steps
+    _refuse_without_input(loaded, {**numbers, **known})
     if walk is not None:
         steps, output = walk // 2 + 1, output or Path("generated.gif")
         shown = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
@@ -194,7 +241,11 @@ def command(
         for field in loaded.inputs
         if field.name in numbers and not sampling.can_draw(field)
     }
-    if steps is not None:
+    vectors |= known
+    if step is not None:
+        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
+        inputs = along(inputs, step, strength, width)
+    elif steps is not None:
         inputs = loaded.draw_walks(rows, steps, seed, label=label, **vectors)
     elif classes:
         inputs = loaded.draw_classes(width, seed, **vectors)

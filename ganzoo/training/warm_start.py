@@ -128,10 +128,10 @@ def _described(source: Path, given: Source, found: Mapping[str, list[str]], shap
     counts = ", ".join(f"{len(names)} {kind.replace('_', ' ')}" for kind, names in found.items())
     lines = [f"starts with the weights of {source}{after}: {counts}", *given.remarks]
     for kind in ("resized", "other_shape", "left_out", "fresh"):
-        for name in found[kind][:_SHOWN]:
-            lines.append(f"  {kind.replace('_', ' '):<12} {_short(name)}  {shapes.get(name, '')}".rstrip())
+        word = f"  {kind.replace('_', ' '):<12}"
+        lines += [f"{word} {_short(name)}  {shapes.get(name, '')}".rstrip() for name in found[kind][:_SHOWN]]
         if len(found[kind]) > _SHOWN:
-            lines.append(f"  {kind.replace('_', ' '):<12} and {len(found[kind]) - _SHOWN:,} more: run.json")
+            lines.append(f"{word} and {len(found[kind]) - _SHOWN:,} more: run.json")
     return "\n".join(lines)
 
 

@@ -112,7 +112,7 @@ def _check_whole(tensors: Mapping[str, Tensor], networks: Networks, path: Path) 
                 f"The graph has {len(wanted) - len(lost)} of the {len(wanted)} weights of '{name}' by name; "
                 f"the export has changed others, such as '{lost[0]}'.",
                 where=f"train.warm_start: {path}",
-                fix="the run that was exported has all: --from RUN; or the state.safetensors of its checkpoint",
+                fix="the run that was exported has all: --from RUN; so has a checkpoint's state.safetensors",
             )
 
 

@@ -163,8 +163,9 @@ def build(config: StyleConfig, data: DataInfo) -> Networks:
         Field(name="psi", source="constant", default=1.0),
     )
     reads = tuple(field.name for field in fields)
+    styled = {"shift": ("layers.*.to_scale", "to_image.*.to_scale")}
     return Networks(
-        generators={"generator": Net(module=generator, reads=reads, writes=("image",))},
+        generators={"generator": Net(module=generator, reads=reads, writes=("image",), directions=styled)},
         discriminators={"discriminator": Net(module=Discriminator(config, image), reads=("image",))},
         fields=fields,
     )

@@ -48,8 +48,8 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="resnet-contrastive",
-            summary="One residual generator from a to b that also writes maps of its encoder, a patch D of b; "
-            "images from 8x8, a and b of one shape.",
+            summary="One residual generator from a to b that also writes maps of its encoder, a patch D; images "
+            "from 8x8, a and b of one shape.",
             paper=f"{CUT}, section 3",
             factory="ganzoo_translation.networks:build_contrastive",
             config=ContrastiveConfig,
@@ -91,8 +91,8 @@ def ganzoo_terms() -> list[TermSpec]:
         ),
         TermSpec(
             name="patch-nce",
-            summary="Each place of a translated image must be told from the other places of the image that it "
-            "was made from.",
+            summary="Each place of a translated image must be told from the other places of the image that "
+            "it was made from.",
             paper=f"{CUT}, equation 4",
             factory="ganzoo_translation.terms:patch_nce",
             config=PatchNceConfig,

@@ -17,8 +17,8 @@ from ganzoo.api import (
     Bounded,
     Crop,
     DataError,
-    Export,
     DataInfo,
+    Export,
     Field,
     Game,
     Net,
@@ -269,7 +269,7 @@ class Scales(nn.Module):
         scores: list[Tensor] = []
         features: list[Tensor] = []
         for part in self.parts:
-            score, maps = part.maps(image)
+            score, maps = part.maps(image)  # type: ignore[operator]
             scores.append(interpolate(score, scores[0].shape[2:]) if scores else score)
             features += [layer.flatten(1) / (layer[0].numel() * len(self.parts)) for layer in maps]
             image = self.halved(image)

@@ -225,8 +225,8 @@ SMALL_FASTCUT = RecipeSpec(
     },
 )
 
-# Section 4 and appendix C; taesungp/contrastive-unpaired-translation models/cut_model.py and options: 200 + 200
-# epochs of 1,334 images of zebras (the larger side), batch 1, Xavier weights with gain 0.02, low-pass filters.
+# Section 4 and appendix C; taesungp/contrastive-unpaired-translation models/cut_model.py and options: 200 +
+# 200 epochs of 1,334 zebras (the larger side), batch 1, Xavier weights with gain 0.02, low-pass filters.
 # `lsgan` halves the squares and the authors do not for G, so lambda (1, FastCUT 10) is halved as well.
 CUT_PAPER = RecipeSpec(
     name="cut-paper",

@@ -113,7 +113,7 @@ def patch_nce(config: PatchNceConfig) -> Penalty:
     def places(view: View, maps: Tensor, chosen: Tensor, layer: int) -> Tensor:
         picked = maps.flatten(2)[:, :, chosen].transpose(1, 2)  # (N, places, C)
         written = view.apply(f"projection_{layer}", {f"place_{layer}": picked.flatten(0, 1)})
-        return normalize(written[f"projected_{layer}"], dim=1).unflatten(0, picked.shape[:2])
+        return normalize(written[f"projected_{layer}"], dim=1).reshape(*picked.shape[:2], -1)
 
     def contrast(view: View, known: list[Tensor], made: Tensor) -> Tensor:
         """The term for maps of images and for what G makes of them, (N, C, H, W)."""

@@ -1,4 +1,4 @@
-"""CUT: the contrast of places against a formula by hand, what the encoder describes, discriminators of scales."""
+"""CUT: the contrast of places by hand, what the encoder describes, discriminators of scales."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import save_file
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 import ganzoo
@@ -128,7 +128,9 @@ def test_classes_are_taken_by_their_names(tmp_path: Path) -> None:
     assert table["resized"]
     for name in table["resized"]:
         axis = next(
-            at for at, sizes in enumerate(zip(now[name].shape, given[name].shape)) if len(set(sizes)) > 1
+            at
+            for at, sizes in enumerate(zip(now[name].shape, given[name].shape, strict=True))
+            if len(set(sizes)) > 1
         )
         assert (now[name].shape[axis], given[name].shape[axis]) == (3, 5)
         for at, known in enumerate(own):
@@ -263,7 +265,7 @@ def test_a_frozen_run_resumes_bit_for_bit(tiny: Tiny, first: Run, tmp_path: Path
 
 
 def test_patterns_that_fit_nothing_or_all_are_refused(tiny: Tiny) -> None:
-    with pytest.raises(SettingsError, match="No parameter's name matches 'discriminator.mapping'") as caught:
+    with pytest.raises(SettingsError, match="No parameter's name matches 'discriminator") as caught:
         prepare(tiny("vanilla", **{"train.freeze": ["discriminator.mapping"]}))
     assert "generator." in caught.value.fix
     with pytest.raises(SettingsError, match="All parameters of the discriminators"):
