@@ -59,7 +59,7 @@ class Projection:
 
 
 class Distance:
-    """The distance of samples (N, *shape) of a field from targets: of values, and of maps if there are any."""
+    """The distance of samples (N, *shape) of a field from targets: of values, and of maps, if any."""
 
     def __init__(self, field: Field, maps: nn.Module | None = None) -> None:
         self.low, high = field.range or (-1.0, 1.0)

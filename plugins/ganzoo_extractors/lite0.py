@@ -100,7 +100,7 @@ class Lite0(nn.Module):
 
 
 class Maps(nn.Module):
-    """Images (N, 1, 3 or 4, h, w) in 0..1 -> the maps of `Lite0`; small ones are enlarged to `SIDE` pixels."""
+    """Images (N, 1, 3 or 4, h, w) in 0..1 -> the maps of `Lite0`; small ones are enlarged to `SIDE`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,8 +48,8 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
         ),
         ArchitectureSpec(
             name="resnet-contrastive",
-            summary="One residual generator from a to b that also writes maps of its encoder, a patch D; images "
-            "from 8x8, a and b of one shape.",
+            summary="One residual generator from a to b that also writes maps of its encoder, a patch D; "
+            "images from 8x8, a and b of one shape.",
             paper=f"{CUT}, section 3",
             factory="ganzoo_translation.networks:build_contrastive",
             config=ContrastiveConfig,
