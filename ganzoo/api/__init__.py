@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
+from ganzoo.api.importing import Imported, LazyArray, Weights
 from ganzoo.api.media import ARRAY, Media, Preview, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
@@ -22,6 +23,7 @@ from ganzoo.api.specs import (
     AugmentationSpec,
     DatasetSpec,
     ExtractorSpec,
+    ImporterSpec,
     LossSpec,
     MediaSpec,
     MetricSpec,
@@ -114,7 +116,10 @@ __all__ = [
     "Game",
     "ImageFrame",
     "ImageHeader",
+    "Imported",
+    "ImporterSpec",
     "ItemSource",
+    "LazyArray",
     "Loss",
     "LossSpec",
     "Maxout",
@@ -132,6 +137,7 @@ __all__ = [
     "TermSpec",
     "ValueRange",
     "View",
+    "Weights",
     "as_floats",
     "as_maps",
     "as_numbers",

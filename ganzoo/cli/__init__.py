@@ -26,6 +26,7 @@ COMMANDS = {
     "report": ("ganzoo.cli.report", "Write a run, or several beside each other, as one HTML page."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run or a bundle against real samples, with reference rows."),
     "export": ("ganzoo.cli.export", "Export the generators of a run to checked ONNX files."),
+    "import": ("ganzoo.cli.import_weights", "Make a checked bundle or a run of weights that others trained."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
     "project": ("ganzoo.cli.project", "Find the latents of given pictures in the generator of a run."),
     "directions": ("ganzoo.cli.directions", "Find directions of change in the latents of a run."),

@@ -68,7 +68,7 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     "warm_start",
     type=click.Path(),
     metavar="RUN|BUNDLE|FILE",
-    help="Start with the weights of a run, a bundle or a file (.safetensors), where they fit.",
+    help="Start with the weights of a run, a bundle or a file (.safetensors, .pth, ...), where they fit.",
 )
 @click.option(
     "--freeze",

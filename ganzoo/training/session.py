@@ -68,8 +68,12 @@ def start(
     reporter: Reporter,
     pause_at: int | None = None,
     scoring: ScoringFactory | None = None,
+    given: Callable[[Training], Mapping[str, Any]] | None = None,
 ) -> tuple[Run, Outcome]:
-    """Train a plan in a new run directory. Files are written only after data and networks are checked."""
+    """Train a plan in a new run directory. Files are written only after data and networks are checked.
+
+    `given` loads weights into the new networks, and returns what run.json says about them.
+    """
     with _run_context(plan, reporter, scoring) as context:
         path = _agreed_path(context, run_dir or fresh_path(plan.name))
         if context.ranks.is_main:
@@ -78,6 +82,9 @@ def start(
         with _lock(context, path):
             if context.ranks.is_main:
                 check_free(path)  # again: preparing the data may have taken minutes
+            if given is not None:
+                length = {**length, **given(setup.training)}
+                setup.training.agree()
             return _begin(setup, length, path, context, pause_at)
 
 

@@ -17,6 +17,8 @@ from torch import Tensor
 from ganzoo.api.networks import Networks
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
+from ganzoo.importing.recognise import chosen, open_file
+from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.runtime import onnx_file
@@ -50,19 +52,19 @@ def read_source(path: Path, networks: Networks, note: Callable[[str], None]) -> 
 
     A run directory: its newest checkpoint. A bundle or an .onnx file: the generators, whose arrays have the
     names of parameters. A .safetensors file: names of a checkpoint, names with the network in front, or those
-    of one network.
+    of one network. Any other file that `ganzoo import` reads: what an importer recognises, or else the
+    names of one network.
     """
     if path.is_dir() and not any(path.glob("*.onnx")):
         return _of_run(path, note)
     if path.is_dir() or path.suffix == ".onnx":
         return _of_bundle(path, networks)
-    if path.suffix == ".safetensors":
-        return _of_safetensors(path, networks)
-    raise UsageError(
-        "There are no weights that a run can begin with." if path.exists() else "There is no such path.",
-        where=f"train.warm_start: {path}",
-        fix="a run directory, a bundle, or a .safetensors file",
-    )
+    if not path.exists():
+        raise UsageError("There is no such path.", where=f"train.warm_start: {path}")
+    known = _of_safetensors(path, networks) if path.suffix == ".safetensors" else None
+    if known is not None and any(name.startswith("networks.") for name in known.tensors):
+        return known
+    return _of_foreign(path, networks)
 
 
 def _of_run(path: Path, note: Callable[[str], None]) -> Source:
@@ -153,6 +155,37 @@ def _of_safetensors(path: Path, networks: Networks) -> Source:
     if any(name.startswith("networks.") for name in flat):
         kept = {name: value for name, value in flat.items() if name.startswith(("networks.", "ema."))}
         return Source(kind="file", tensors=kept)
+    return Source(kind="file", tensors=_named(flat, networks))
+
+
+def _of_foreign(path: Path, networks: Networks) -> Source:
+    """Weights of another project, under the names that its importer gives them; the averaged ones first."""
+    opened = open_file(path, load_registry())
+    if opened.matches:
+        match = chosen(opened)
+        flat = {
+            f"{net}.{key}": torch.from_numpy(np.array(values[key], np.float32))
+            for net, values in match.imported.weights.items()
+            for key in values
+        }
+        remark = f"recognised as {match}"
+        classes = _classes(match.imported.data.fields)
+        return Source(kind="file", tensors=_named(flat, networks), classes=classes, remarks=(remark,))
+    parts = [
+        _named(
+            {key: torch.from_numpy(np.array(value.read())) for key, value in part.arrays.items()}, networks
+        )
+        for part in opened.parts
+    ]
+    return Source(kind="file", tensors=max(parts, key=_known))
+
+
+def _known(tensors: Mapping[str, Tensor]) -> int:
+    return sum(name.startswith("networks.") for name in tensors)
+
+
+def _named(flat: Mapping[str, Tensor], networks: Networks) -> dict[str, Tensor]:
+    """The tensors with the names of a checkpoint, where their names are `NET.KEY`, or keys of one network."""
     names = [*networks.generators, *networks.discriminators]
     tensors = {
         f"networks.{_role(networks, net)}.{net}.{key}": flat[f"{net}.{known}"]
@@ -168,8 +201,7 @@ def _of_safetensors(path: Path, networks: Networks) -> Source:
             f"networks.{_role(networks, net)}.{net}.{own[known]}": flat[known] for known in shared[net]
         }
     taken = {id(value) for value in tensors.values()}
-    rest = {name: value for name, value in flat.items() if id(value) not in taken}
-    return Source(kind="file", tensors={**rest, **tensors})
+    return {**{name: value for name, value in flat.items() if id(value) not in taken}, **tensors}
 
 
 def _own(networks: Networks, net: str) -> dict[str, str]:

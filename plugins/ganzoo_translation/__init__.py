@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, TermSpec, hookimpl
 from ganzoo_translation.config import (
     ContrastiveConfig,
     CycleConfig,
@@ -105,3 +105,26 @@ def ganzoo_terms() -> list[TermSpec]:
 def ganzoo_recipes() -> list[RecipeSpec]:
     """Small ones for a CPU, and the published ones."""
     return list(RECIPES)
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`pix2pix` and `cyclegan`, by the networks that they are known for."""
+    layout = "github.com/junyanz/pytorch-CycleGAN-and-pix2pix, models/networks.py"
+    return [
+        ImporterSpec(
+            name="pix2pix",
+            summary="U-Nets of pix2pix (unet_128, unet_256) as the authors save them.",
+            paper=layout,
+            recognise="ganzoo_translation.importer:recognise_unet",
+            example="ganzoo_translation.importer:example_unet",
+        ),
+        ImporterSpec(
+            name="cyclegan",
+            summary="Residual generators of CycleGAN and pix2pix (resnet_6blocks, resnet_9blocks) as the "
+            "authors save them.",
+            paper=layout,
+            recognise="ganzoo_translation.importer:recognise_resnet",
+            example="ganzoo_translation.importer:example_resnet",
+        ),
+    ]

@@ -20,6 +20,7 @@ from ganzoo.cli.train import command
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import SettingsError, UsageError
+from ganzoo.importing.recognise import chosen, open_file
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
@@ -27,6 +28,7 @@ from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.warm_start import _Classes, _copied, warm_start
+from tests.importing.test_dcgan import named, published
 
 Tiny = Callable[..., Plan]
 FIVE = ["ant", "bee", "crab", "dove", "eel"]
@@ -63,7 +65,7 @@ def samples(setup: TrainingSetup, z: torch.Tensor) -> torch.Tensor:
     return made
 
 
-@pytest.mark.parametrize("kind", ["run", "state", "one network"])
+@pytest.mark.parametrize("kind", ["run", "state", "one network", "torch file"])
 def test_fine_tuning_begins_with_the_samples_of_its_source(
     tiny: Tiny, first: Run, tmp_path: Path, kind: str
 ) -> None:
@@ -74,10 +76,12 @@ def test_fine_tuning_begins_with_the_samples_of_its_source(
         if name.startswith("ema.generator.")
     }
     save_file(averages, tmp_path / "one.safetensors")
+    torch.save({"epoch": 3, "g_ema": averages}, tmp_path / "one.pth")
     source = {
         "run": first.path,
         "state": max(first.checkpoints.iterdir()) / "state.safetensors",
         "one network": tmp_path / "one.safetensors",
+        "torch file": tmp_path / "one.pth",
     }[kind]
     setup = prepare(tiny("vanilla", **{"ema.half_life": 50, "train.seed": 5}))
     notes: list[str] = []
@@ -113,6 +117,32 @@ def test_a_bundle_begins_with_its_generators(tmp_path: Path, recipe: str) -> Non
         made = made[0] if isinstance(made, tuple) else made
         wanted = ganzoo.load(bundle.path, provider="cpu").generate(3, a=a)
         assert np.allclose(made, wanted, atol=1e-5)
+
+
+def test_weights_of_another_project_are_recognised(tmp_path: Path) -> None:
+    """A file in the layout of pytorch/examples: the run begins with the samples of its layers."""
+    torch.manual_seed(0)
+    net, _ = published(16, [32, 16], 3)
+    torch.save(named(net), tmp_path / "netG.pth")
+    registry = load_registry()
+    options = chosen(open_file(tmp_path / "netG.pth", registry)).imported.options
+    for at in range(8):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), (30 * at, 0, 0)).save(tmp_path / "data" / f"{at}.png")
+    settings = {
+        "data.source": f"folder:{tmp_path / 'data'}",
+        "train.device": "cpu",
+        "ema.half_life": 50,
+        **{f"architecture.{name}": value for name, value in options.items()},
+    }
+    setup = prepare(resolve("dcgan", registry, overrides=settings))
+    notes: list[str] = []
+    warm_start(setup.training, tmp_path / "netG.pth", notes.append)
+    z = torch.randn(3, 16)
+    with torch.no_grad():
+        wanted = net(z[:, :, None, None])
+    assert torch.allclose(samples(setup, z), wanted, atol=1e-5)
+    assert "recognised as" in notes[0]
 
 
 def test_classes_are_taken_by_their_names(tmp_path: Path) -> None:
@@ -199,11 +229,12 @@ def test_weights_that_cannot_be_used_are_refused(tiny: Tiny, tmp_path: Path) -> 
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     (tmp_path / "table.csv").write_text("1,2")
-    save_file({"other.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    others = {f"other.{at}.{key}": torch.ones(3, 3) for at in range(3) for key in ("weight", "bias")}
+    save_file(others, tmp_path / "other.safetensors")
     for name, message in (
         ("broken.safetensors", "cannot be read"),
         ("broken.onnx", "cannot be read"),
-        ("table.csv", "no weights"),
+        ("table.csv", "file"),
         ("missing.safetensors", "no such path|cannot be read"),
         ("other.safetensors", "Nothing in that file has the names and shapes"),
     ):

@@ -1,0 +1,43 @@
+"""A run that begins with the weights of a file, which an importer recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganzoo.importing.networks import load_weights, training_plan
+from ganzoo.importing.recognise import Match
+from ganzoo.registry.registry import Registry
+from ganzoo.runs.run import Run
+from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.session import start
+from ganzoo.training.state import Training
+
+
+def run_of_file(
+    match: Match,
+    registry: Registry,
+    about: Mapping[str, Any],
+    *,
+    recipe: str,
+    overrides: Mapping[str, Any],
+    run_dir: Path | None,
+    note: Callable[[str], None],
+) -> Run:
+    """A run directory with these weights after 0 images, paused: `ganzoo train --resume` continues it.
+
+    `overrides` must name data that has the fields of the file's networks. Errors as in `start`, and
+    UsageError for weights that do not fit the networks for this data.
+    """
+    plan = training_plan(match.imported, registry, recipe, overrides)
+
+    def given(training: Training) -> dict[str, Any]:
+        fresh = load_weights(training.networks, match.imported.weights)
+        for name, module in training.ema.modules.items():
+            module.load_state_dict(training.networks.generators[name].module.state_dict())
+        if fresh:
+            note(f"not in the file, so new: {', '.join(fresh)}. Train them first, with a small generator.lr")
+        return {"imported": dict(about)}
+
+    return start(plan, run_dir, NullReporter(), pause_at=0, given=given)[0]
