@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-__all__ = ["Imported", "LazyArray", "Weights"]
+__all__ = ["Imported", "Weights"]
 
 
 class Weights(Mapping[str, "Array"]):

@@ -52,7 +52,7 @@ SHOWN = 4  # names of arrays of each network
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Import FILE, the weights of a GAN that others trained: .pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz.
+    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz).
 
     No code of the file is run. Architecture and options follow from names and shapes; every array must fit.
     """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ganzoo.errors import UsageError
 from ganzoo.importing.networks import load_weights, training_plan
 from ganzoo.importing.recognise import Match
 from ganzoo.registry.registry import Registry
@@ -30,6 +31,13 @@ def run_of_file(
     `overrides` must name data that has the fields of the file's networks. Errors as in `start`, and
     UsageError for weights that do not fit the networks for this data.
     """
+    own = next((path for path in overrides if path.startswith("architecture.")), None)
+    if own is not None:
+        raise UsageError(
+            "The options of the networks are those of the file.",
+            where=f"--set {own}",
+            fix="leave it out; or start a run of other networks with: ganzoo train RECIPE --from RUN",
+        )
     plan = training_plan(match.imported, registry, recipe, overrides)
 
     def given(training: Training) -> dict[str, Any]:

@@ -35,16 +35,28 @@ SMALLEST = 8
 
 
 class Resized(nn.Module):
-    """Bilinear interpolation to `size`, antialiased if it shrinks the image."""
+    """Bilinear interpolation to `size`, antialiased if it shrinks the image.
+
+    Where every side becomes the same whole number of times larger, images of any size do.
+    """
 
     def __init__(self, before: tuple[int, int], size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
+        self.factor = enlarged(before, size)
         self.antialias = before[0] > size[0] or before[1] > size[1]
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, any, any) -> (N, C, *size)."""
+        """(N, C, any, any) -> (N, C, *size), or `factor` times as large."""
+        if self.factor:
+            return interpolate(image, scale_factor=self.factor, mode="bilinear", align_corners=False)
         return interpolate(image, self.size, mode="bilinear", align_corners=False, antialias=self.antialias)
+
+
+def enlarged(before: tuple[int, int], after: tuple[int, int]) -> int:
+    """How many times larger the sides are, if that is a whole number and the same for both; else 0."""
+    factor = after[0] // before[0]
+    return factor if after == (factor * before[0], factor * before[1]) else 0
 
 
 def resized(before: Field, after: Field) -> nn.Module:
@@ -332,17 +344,20 @@ def initialised(module: nn.Module, init: str) -> nn.Module:
     return module
 
 
-def free_sides(config: ResnetConfig, a: Field, b: Field) -> dict[str, dict[str, int]]:
-    """Height and width of `a` and `b`, free in multiples of the halvings of `Resnet`.
+def free_sides(halved: int, a: Field, b: Field) -> dict[str, dict[str, int]]:
+    """Height and width of `a` and `b`, free where `b` is a whole number of times as large as `a`.
 
-    Nothing is free if the images differ in size (`a` is then resized to a fixed one), are no multiple, or do
-    not name their axes.
+    `b` is halved so many times. Nothing is free if its sides are no multiples, or fields do not name their
+    axes.
     """
-    _, height, width = b.shape
-    multiple = 2 ** min(config.halvings, halvings(height, width))
-    if a.shape[1:] != b.shape[1:] or height % multiple or width % multiple or not (a.axes and b.axes):
+    sizes = [(field.shape[1], field.shape[2]) for field in (a, b)]
+    factor, multiple = enlarged(*sizes), 2**halved
+    if not factor or any(side % multiple for side in sizes[1]) or not (a.axes and b.axes):
         return {}
-    return {side.name: dict.fromkeys(side.axes[1:], multiple) for side in (a, b)}
+    step = max(multiple, factor)
+    if step % factor or step % multiple:
+        return {}
+    return {"a": dict.fromkeys(a.axes[1:], step // factor), "b": dict.fromkeys(b.axes[1:], step)}
 
 
 def _paired(
@@ -365,13 +380,19 @@ def _paired(
 def build_unet(config: UNetConfig, data: DataInfo) -> Networks:
     """Factory of `unet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
     a, b = image(data, "a", 1), image(data, "b", SMALLEST)
-    return _paired(config, UNet(config, a, b), a, b, {})
+    net = UNet(config, a, b)
+    return _paired(config, net, a, b, free_sides(len(net.down), a, b))
 
 
 def build_resnet(config: ResnetConfig, data: DataInfo) -> Networks:
     """Factory of `resnet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
     a, b = image(data, "a", 1), image(data, "b", SMALLEST)
-    return _paired(config, Resnet(config, a, b), a, b, free_sides(config, a, b))
+    return _paired(config, Resnet(config, a, b), a, b, free_sides(_halved(config, b), a, b))
+
+
+def _halved(config: ResnetConfig, b: Field) -> int:
+    """How often `Resnet` halves images of that size."""
+    return min(config.halvings, halvings(b.shape[1], b.shape[2]))
 
 
 def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
@@ -392,7 +413,9 @@ def build_cycle(config: ResnetConfig, data: DataInfo) -> Networks:
         generators=generators,
         discriminators=discriminators,
         games=games,
-        free=free_sides(config, sides["a"], sides["b"]),
+        free=free_sides(_halved(config, sides["b"]), sides["a"], sides["b"])
+        if sides["a"].shape[1:] == sides["b"].shape[1:]
+        else {},
     )
 
 
