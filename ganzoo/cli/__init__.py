@@ -29,6 +29,8 @@ COMMANDS = {
     "import": ("ganzoo.cli.import_weights", "Make a checked bundle or a run of weights that others trained."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
     "inspect": ("ganzoo.cli.inspect", "Show which generator made a picture or a sound."),
+    "project": ("ganzoo.cli.project", "Find the latents of given pictures in the generator of a run."),
+    "directions": ("ganzoo.cli.directions", "Find directions of change in the latents of a run."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
     "cache": ("ganzoo.cli.cache", "Show what is kept to open data faster, or remove it."),

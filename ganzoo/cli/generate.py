@@ -15,6 +15,7 @@ import click
 
 from ganzoo._version import __version__
 from ganzoo.cli.common import echo_json, registry_of, save_arrays
+from ganzoo.cli.generate_latents import read_latents, refuse_beside_latents
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
 from ganzoo.util.progress import lasting
@@ -76,6 +77,29 @@ WALK_RATE = 20  # frames a second
     help="Input of a generator that needs one: a file of its kind, a folder of them, or an .npy array.",
 )
 @click.option(
+    "--latent",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Values of inputs, such as the latents that `ganzoo project` found.",
+)
+@click.option(
+    "--directions",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Directions of `ganzoo directions`: each of -n samples [8] moves along one, as a row or a --walk.",
+)
+@click.option(
+    "--direction",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Which of the directions, the strongest first.",
+)
+@click.option(
+    "--strength", type=float, default=3.0, show_default=True, help="How far along it, to both sides."
+)
+@click.option(
     "--tile",
     metavar="auto|N",
     help="Compute inputs in overlapping tiles of N elements a side (pixels, for pictures); 0: whole; auto: "
@@ -133,6 +157,10 @@ def command(
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
+    latent: Path | None,
+    directions: Path | None,
+    direction: int,
+    strength: float,
     tile: str | None,
     generator: str,
     provider: str,
@@ -150,6 +178,8 @@ def command(
     sample per input.
     """
     _refuse_contradictions(classes, steps, label, walk, given, count, columns)
+    if latent is not None or directions is not None:
+        refuse_beside_latents(classes, steps, walk, given, None if latent is None else count, directions)
     ctx.with_resource(lasting("sampling"))
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
     how: dict[str, Any] = {"provider": provider, "trust": trust, "threads": threads}
@@ -181,7 +211,12 @@ def command(
         return
     if tile is not None:
         raise UsageError("--tile is for inputs.", fix="leave it out, or add --input PATH")
-    _refuse_without_input(loaded, numbers)
+    latents = None
+    if latent is not None or directions is not None:
+        latents = read_latents(loaded, latent, directions, direction, strength)
+        count = latents.rows or count
+        steps = latents.steps if steps is None else steps
+    _refuse_without_input(loaded, {**numbers, **(latents.values if latents else {})})
     if walk is not None:
         steps, output = walk // 2 + 1, output or Path("generated.gif")
         shown = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
@@ -201,7 +236,10 @@ def command(
             fix="-o samples.npz, or -o FOLDER for a file each",
         )
     _say_provider(loaded)
-    inputs = _drawn(loaded, rows, width, seed, label, numbers, classes=classes, walks=steps is not None)
+    if latents is not None:
+        inputs = latents.inputs(loaded, rows, width, seed, label, numbers)
+    else:
+        inputs = _drawn(loaded, rows, width, seed, label, numbers, classes=classes, walks=steps is not None)
     values = loaded.run(inputs, batch_size=batch_size)
     written = [output]
     if drawn is None or media is None:

@@ -217,7 +217,8 @@ def _warm_start(setup: TrainingSetup, context: RunContext) -> dict[str, Any]:
         return {}
     table: dict[str, Any] = {}
     if context.ranks.is_main:
-        table = warm_start(setup.training, Path(source).expanduser(), context.reporter.note)
+        path, fields = Path(source).expanduser(), setup.dataset.fields
+        table = warm_start(setup.training, path, context.reporter.note, fields)
     setup.training.agree()
     return {"warm_start": table}
 
