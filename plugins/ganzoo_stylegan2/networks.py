@@ -122,7 +122,7 @@ class FixedNoise(Generator):
 class Down(nn.Module):
     """A residual block of D that halves the map: (two 3x3 convolutions + a 1x1 shortcut) / sqrt(2)."""
 
-    def __init__(self, inputs: int, outputs: int, clamp: float) -> None:
+    def __init__(self, inputs: int, outputs: int, clamp: float = 0.0) -> None:
         super().__init__()
         self.clamp = clamp
         self.conv1 = ScaledConv(inputs, inputs, 3)
