@@ -205,5 +205,6 @@ def build(config: StyleConfig, data: DataInfo) -> Networks:
         Field(name="psi", source="constant", default=1.0),
     )
     reads = tuple(field.name for field in fields)
-    net = Net(module=generator, reads=reads, writes=("image",))
+    styled = {"shift": ("layers.*.to_scale", "to_image.*.to_scale")}
+    net = Net(module=generator, reads=reads, writes=("image",), directions=styled)
     return paired(net, Discriminator(config, image, classes), fields, classes)
