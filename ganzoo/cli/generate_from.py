@@ -151,7 +151,7 @@ def translate(
         raise UsageError(f"The generator '{loaded.name}' reads no data.", fix="leave --input out")
     output, result = target(loaded, kinds, output, reads=True)
     wanted = replace(field, free={}) if resize else field
-    inputs = _Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
+    inputs = Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
     runs = _Runs(loaded, field, seed, label, numbers, batch_size, tile)
     if output.suffix == "" and result is not None:
         return _into_folder(runs, inputs, result, kinds.of(result.kind), output)
@@ -185,7 +185,7 @@ def translate(
 
 
 def _into_folder(
-    runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path
+    runs: _Runs, inputs: Inputs, result: Field, media: Media, output: Path
 ) -> tuple[list[Path], int, tuple[int, ...]]:
     """One file for each sample, written as soon as it is made, so that a folder may have any length."""
     _check_target(inputs.stems(), inputs.source, output, folder=True)
@@ -207,7 +207,7 @@ def _write_one(media: Media, field: Field, sample: Array, path: Path, kept: obje
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
     """The samples at a path: a file, a folder of files, or an .npy array. `options`: of the training data."""
 
     source: Path
