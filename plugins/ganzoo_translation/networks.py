@@ -434,7 +434,7 @@ def build_contrastive(config: ContrastiveConfig, data: DataInfo) -> Networks:
             fix="--set data.channels=3 --set data.height=N --set data.width=N for data from files",
         )
     generator = Described(config, a, b)
-    free = free_sides(config, a, b)
+    free = free_sides(_halved(config, b), a, b)
     fields, projections = [], {}
     shapes = [a.shape, *generator.taps.values()]
     for k, shape in enumerate(shapes):
