@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("ganzoo.cli.export", "Export the generators of a run to checked ONNX files."),
     "import": ("ganzoo.cli.import_weights", "Make a checked bundle or a run of weights that others trained."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
+    "inspect": ("ganzoo.cli.inspect", "Show which generator made a picture or a sound."),
     "project": ("ganzoo.cli.project", "Find the latents of given pictures in the generator of a run."),
     "directions": ("ganzoo.cli.directions", "Find directions of change in the latents of a run."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),

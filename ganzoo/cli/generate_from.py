@@ -184,6 +184,13 @@ def translate(
     return written, len(values), (len(values), *found[0].shape)
 
 
+def read_inputs(
+    source: Path, field: Field, media: Media, options: Mapping[str, Any]
+) -> tuple[list[str], list[Array]]:
+    """Names and values of the inputs at `source`, a file or a folder; `options` as the data was read in training."""
+    return _Inputs(source, field, media, options).all()
+
+
 def _into_folder(
     runs: _Runs, inputs: Inputs, result: Field, media: Media, output: Path
 ) -> tuple[list[Path], int, tuple[int, ...]]:

@@ -71,7 +71,9 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
     """
     _check_fields(source)
     skipped, notes, duplicates = (*source.damaged, *source.unfit), source.notes, 0
-    check_skipped(source.damaged, source.files, source.identity)
+    items = len(source.items) if isinstance(source, ItemSource) else 0
+    total = max(source.files, items + len(skipped))
+    check_skipped(source.damaged, total, source.identity)
     if isinstance(source, ItemSource):
         result = decoded(source, folder=cache_folder)
         arrays, skipped, notes = result.arrays, (*skipped, *result.skipped), (*notes, *result.notes)
@@ -79,7 +81,7 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
     else:
         arrays = _checked(source)
     if skipped:
-        notes = (*notes, skipped_note(skipped, source.files or len(source.items)))
+        notes = (*notes, skipped_note(skipped, total))
     weights = None if isinstance(source, ItemSource) else source.weights
     count = len(next(iter(arrays.values())))
     return Dataset(

@@ -40,8 +40,8 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 class Bundle:
     """A finished export: its folder, its files, and how close each generator is to torch.
 
-    `stored` has the generators whose weights are stored smaller, and what that changed. `usage` has options of
-    `ganzoo generate` that work with it, the best first.
+    `stored` has the generators whose weights are stored smaller, and what that changed. `usage` has options
+    of `ganzoo generate` that work with it, the best first.
     """
 
     path: Path

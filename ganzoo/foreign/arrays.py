@@ -76,12 +76,19 @@ class Budget:
 
     operations: int = 600_000
     bytes: int = 1 << 28
+    characters: int = 1 << 24
 
     def operation(self) -> None:
         """Count one operation of a pickle."""
         self.operations -= 1
         if self.operations < 0:
             raise RefusedError("it has more operations than any file of weights needs")
+
+    def text(self, size: int) -> None:
+        """Count the characters of a text: one may take four bytes of memory."""
+        self.characters -= size
+        if self.characters < 0:
+            raise RefusedError("it has many megabytes of text")
 
     def copied(self, size: int) -> None:
         """Count bytes that are copied, or that an array claims."""

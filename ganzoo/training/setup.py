@@ -33,6 +33,7 @@ from ganzoo.training.replay_buffer import ReplayBuffer
 from ganzoo.training.schedules import Schedules
 from ganzoo.training.state import Training
 from ganzoo.util import system
+from ganzoo.util.progress import lasting
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def _check_augmentation(plan: Plan) -> None:
             )
 
 
+@lasting("opening the data and building the networks")
 def prepare(
     plan: Plan,
     record: Mapping[str, Any] | None = None,

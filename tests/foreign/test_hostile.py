@@ -190,6 +190,10 @@ def test_a_list_that_contains_itself(tmp_path: Path, registry: Registry) -> None
         (b"", "empty"),
         (b"\x80\x02cos\nsystem\n.", "no arrays"),
         (b"\x80\x02\x82\x01.", "not for files"),
+        (
+            b"\x80\x02(" + (b"X" + struct.pack("<I", 1 << 22) + b"a" * (1 << 22)) * 5 + b"l.",
+            "megabytes of text",
+        ),
     ],
 )
 def test_claims_of_pickles(tmp_path: Path, registry: Registry, data: bytes, reason: str) -> None:
