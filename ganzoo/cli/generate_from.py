@@ -151,7 +151,7 @@ def translate(
         raise UsageError(f"The generator '{loaded.name}' reads no data.", fix="leave --input out")
     output, result = target(loaded, kinds, output, reads=True)
     wanted = replace(field, free={}) if resize else field
-    inputs = Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
+    inputs = _Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
     runs = _Runs(loaded, field, seed, label, numbers, batch_size, tile)
     if output.suffix == "" and result is not None:
         return _into_folder(runs, inputs, result, kinds.of(result.kind), output)
@@ -187,12 +187,12 @@ def translate(
 def read_inputs(
     source: Path, field: Field, media: Media, options: Mapping[str, Any]
 ) -> tuple[list[str], list[Array]]:
-    """Names and values of the inputs at `source`, a file or a folder; `options` as the data was read in training."""
+    """Names and values of the samples at a path; `options` are those of the training data."""
     return _Inputs(source, field, media, options).all()
 
 
 def _into_folder(
-    runs: _Runs, inputs: Inputs, result: Field, media: Media, output: Path
+    runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path
 ) -> tuple[list[Path], int, tuple[int, ...]]:
     """One file for each sample, written as soon as it is made, so that a folder may have any length."""
     _check_target(inputs.stems(), inputs.source, output, folder=True)
@@ -214,7 +214,7 @@ def _write_one(media: Media, field: Field, sample: Array, path: Path, kept: obje
 
 
 @dataclass(frozen=True)
-class Inputs:
+class _Inputs:
     """The samples at a path: a file, a folder of files, or an .npy array. `options`: of the training data."""
 
     source: Path

@@ -73,7 +73,7 @@ def command(
     import numpy as np
     import torch
 
-    from ganzoo.cli.generate_from import Inputs
+    from ganzoo.cli.generate_from import read_inputs
     from ganzoo.config.settings import plain
     from ganzoo.latents.loading import open_generator
     from ganzoo.latents.projection import Distance, Search, project
@@ -87,7 +87,7 @@ def command(
     names: list[str] = []
     values: list[Any] = []
     for picture in pictures:
-        more = Inputs(picture, field, media, options).all()
+        more = read_inputs(picture, field, media, options)
         names += more[0]
         values += list(more[1])
     if len(set(names)) < len(names):
