@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.foreign.arrays import LazyArray
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from ganzoo.fields import DataInfo
 
-    Array = NDArray[np.generic]
+    Array = NDArray[Any]
 
 
-__all__ = ["Imported", "LazyArray", "Weights"]
+__all__ = ["Imported", "Weights"]
 
 
 class Weights(Mapping[str, "Array"]):
@@ -38,7 +37,7 @@ class Weights(Mapping[str, "Array"]):
         options: Mapping[str, Any] | None = None,
         class_name: str = "",
         others: Mapping[str, Weights] | None = None,
-        values: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self._arrays = dict(arrays)
         self.shapes = {key: value.shape for key, value in self._arrays.items()}
@@ -51,7 +50,7 @@ class Weights(Mapping[str, "Array"]):
         """The class that the file says it is of, as text; empty where it says none."""
         self.others: Mapping[str, Weights] = others or {}
         """All networks of the file by path, this one too: a discriminator is among them."""
-        self.values: Mapping[str, Any] = values or {}
+        self.facts: Mapping[str, Any] = facts or {}
         """The numbers and texts of the file beside its arrays, nested: epochs, hyper-parameters."""
 
     def __getitem__(self, key: str) -> Array:
@@ -70,7 +69,7 @@ class Weights(Mapping[str, "Array"]):
         """The arrays named `<prefix>.<key>`, by key."""
         start = f"{prefix}."
         own = {key.removeprefix(start): a for key, a in self._arrays.items() if key.startswith(start)}
-        return Weights(own, path=f"{self.path}.{prefix}".strip("."), others=self.others, values=self.values)
+        return Weights(own, path=f"{self.path}.{prefix}".strip("."), others=self.others, facts=self.facts)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of an array; empty where there is none of that name, which is no error."""

@@ -275,10 +275,10 @@ class MetricSpec(_Buildable):
 class ImporterSpec(Spec):
     """Recognises the published weights of one family of networks, for `ganzoo import`.
 
-    `recognise`: `(found: Weights) -> Imported | None`. It is called for each network in a file and answers None
-    quickly, by names and shapes alone, when the weights are not of its family. `example`: `() -> Mapping`, a
-    small file of the family as nested dicts of arrays with made-up values, in the published names and shapes;
-    the conformance kit imports it.
+    `recognise`: `(found: Weights) -> Imported | None`. It is called for each network in a file and answers
+    None quickly, by names and shapes alone, when the weights are not of its family. `example`:
+    `() -> Mapping`, a small file of the family as nested dicts of arrays with made-up values, in the
+    published names and shapes; the conformance kit imports it.
     """
 
     record = "importer"

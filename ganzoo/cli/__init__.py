@@ -80,6 +80,17 @@ def cli(ctx: click.Context, blocked: tuple[str, ...]) -> None:
         ctx.with_resource(listening(Counter(lambda text: click.echo(text, err=True))))
 
 
+def _is_serving_only() -> bool:
+    """Whether this is the distribution without training (deploy/serving)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version("ganzoo-serving")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point of the `ganzoo` command. Ends the process with a documented exit code."""
     try:
@@ -105,6 +116,14 @@ def main(arguments: list[str] | None = None) -> Any:
 
         if is_strict():
             raise
+        if isinstance(error, ModuleNotFoundError) and _is_serving_only():
+            click.secho(
+                f"Error: This command needs {error.name}, which ganzoo-serving leaves out.",
+                fg="red",
+                err=True,
+            )
+            click.echo("  try:   pip uninstall ganzoo-serving, then pip install ganzoo", err=True)
+            sys.exit(int(ExitCode.FAILURE))
         click.secho(f"Error: {type(error).__name__}: {error}", fg="red", err=True)
         click.echo("  try:   set GANZOO_STRICT=1 to see the traceback, and please report it", err=True)
         code = int(ExitCode.FAILURE)

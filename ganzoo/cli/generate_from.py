@@ -149,7 +149,7 @@ def translate(
     field = input_field(loaded, numbers)
     if field is None:
         raise UsageError(f"The generator '{loaded.name}' reads no data.", fix="leave --input out")
-    output, result = target(loaded, kinds, output, folder=True)
+    output, result = target(loaded, kinds, output, reads=True)
     wanted = replace(field, free={}) if resize else field
     inputs = _Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
     runs = _Runs(loaded, field, seed, label, numbers, batch_size, tile)

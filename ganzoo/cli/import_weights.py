@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.cli.exported import file_options, form_of, report
 from ganzoo.errors import UsageError
 from ganzoo.util.text import printable
 
@@ -31,15 +32,9 @@ SHOWN = 4  # names of arrays of each network
 @click.option("--architecture", default="", metavar="NAME", help="Which one, if several fit the file.")
 @click.option("--part", metavar="PATH", help="Which network of the file, as --inspect names it.")
 @click.option("--inspect", is_flag=True, help="Show what the file has and what it fits; write nothing.")
-@click.option(
-    "--license",
-    "license_name",
-    default="",
-    help="The licence of the weights, for the model card [not said].",
-)
 @click.option("--source", default="", help="Where the weights come from, for the model card [not said].")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the bundle or run.")
-@click.option("--uint8", is_flag=True, help="Let the graph write uint8 images (height, width, channels).")
+@file_options
 @click.option("--data", metavar="SOURCE", help="With --as run: data to go on with, as for `ganzoo train`.")
 @click.option("--recipe", default="", help="With --as run: how to go on [that of the importer].")
 @click.option(
@@ -49,10 +44,9 @@ SHOWN = 4  # names of arrays of each network
     metavar="PATH=VALUE",
     help="With --as run: any setting, as for `ganzoo train` (repeatable).",
 )
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Import FILE: weights of a GAN that others trained, as .pth, .pt, .ckpt, .tar, .pkl, .safetensors or .npz.
+    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz).
 
     No code of the file is run. Architecture and options follow from names and shapes; every array must fit.
     """
@@ -83,7 +77,7 @@ def _say(options: dict[str, Any], text: str) -> None:
 def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[str, Any]) -> None:
     from ganzoo.exporting.from_file import export_file
 
-    if not options["license_name"]:
+    if not options["license_id"]:
         _say(options, "the licence of the weights is not known: --license NAME writes it into the card")
     _say(options, "exporting and comparing with torch (about half a minute) ...")
     bundle = export_file(
@@ -91,20 +85,12 @@ def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[s
         match,
         registry,
         options["output"],
-        license_name=options["license_name"],
+        license_id=options["license_id"],
+        author=options["author"],
         source=options["source"],
-        uint8=options["uint8"],
+        form=form_of(options),
     )
-    largest = max(entry.max_abs for entry in bundle.parity.values())
-    batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
-    if options["as_json"]:
-        parity = {"max_abs": largest, "batches": batches}
-        echo_json({"bundle": str(bundle.path), "architecture": match.imported.architecture, "parity": parity})
-        return
-    for path in bundle.files:
-        click.echo(f"  {path}  ({path.stat().st_size / 1e6:.2f} MB)")
-    click.echo(f"largest difference from torch {largest:.1e} at batch sizes {', '.join(map(str, batches))}")
-    click.echo(f"next: ganzoo generate {bundle.path} {bundle.usage}")
+    report(bundle, options, architecture=match.imported.architecture)
 
 
 def _to_run(opened: Opened, match: Match, registry: Registry, options: dict[str, Any]) -> None:
@@ -124,7 +110,7 @@ def _to_run(opened: Opened, match: Match, registry: Registry, options: dict[str,
     run = run_of_file(
         match,
         registry,
-        describe(opened, match, options["license_name"], options["source"]),
+        describe(opened, match, options["license_id"], options["source"]),
         recipe=options["recipe"],
         overrides={"data.source": options["data"], **settings},
         run_dir=options["output"],
@@ -144,7 +130,7 @@ def _inspect(opened: Opened, as_json: bool) -> None:
             {
                 "file": opened.path.name,
                 "format": opened.format,
-                "values": opened.values,
+                "facts": opened.facts,
                 "networks": [
                     {
                         "path": part.path,

@@ -11,6 +11,7 @@ import torch
 from ganzoo._version import __version__
 from ganzoo.config.settings import plain
 from ganzoo.exporting.export import Bundle, export_generators
+from ganzoo.exporting.form import USUAL, Form
 from ganzoo.importing.networks import build_imported
 from ganzoo.importing.recognise import Match, Opened
 from ganzoo.registry.registry import Registry
@@ -24,22 +25,23 @@ def export_file(
     registry: Registry,
     destination: Path | None = None,
     *,
-    license_name: str = "",
+    license_id: str | None = None,
+    author: str | None = None,
     source: str = "",
-    uint8: bool = False,
+    form: Form = USUAL,
 ) -> Bundle:
     """Export the generators of a match. Errors as in `export_generators`, and UsageError for unfit weights.
 
-    `license_name` and `source` are what the user says: nothing is guessed.
+    `license_id`, `author` and `source` are what the user says: nothing is guessed.
     """
     plan, info, networks, _ = build_imported(match.imported, registry)
-    about = describe(opened, match, license_name, source)
+    about = {**({"author": author} if author else {}), **describe(opened, match, license_id, source)}
     about |= {"options": {} if plan.architecture.options is None else plain(plan.architecture.options)}
     target = destination or Path("exported") / opened.path.stem
-    return export_generators(networks, info, target, about=about, uint8=uint8, kinds=plan.kinds)
+    return export_generators(networks, info, target, about=about, form=form, kinds=plan.kinds)
 
 
-def describe(opened: Opened, match: Match, license_name: str, source: str) -> dict[str, Any]:
+def describe(opened: Opened, match: Match, license_id: str | None, source: str) -> dict[str, Any]:
     """Facts about the origin of imported weights, without local paths."""
     return {
         "recipe": f"{opened.path.name} (imported)",
@@ -50,7 +52,7 @@ def describe(opened: Opened, match: Match, license_name: str, source: str) -> di
         "file_format": opened.format,
         "network": match.path or "the whole file",
         "source": source or "not said by the user",
-        **({"license": license_name} if license_name else {"license_note": UNKNOWN_LICENSE}),
+        **({"license": license_id} if license_id else {"license_note": UNKNOWN_LICENSE}),
         "unknown": list(match.imported.unknown) or ["nothing"],
         "versions": {"ganzoo": __version__, "torch": torch.__version__},
     }

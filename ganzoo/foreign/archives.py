@@ -99,15 +99,18 @@ def _read_torch(folder: str, entries: dict[str, zipfile.ZipInfo], data: memoryvi
 def _read_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> LazyArray:
     with archive.open(entry) as file:
         start = io.BytesIO(file.read(1 << 14))
-    version = np.lib.format.read_magic(start)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(start)
     if version not in ((1, 0), (2, 0)):
         raise RefusedError(f"'{entry.filename:.60}' has an unknown version of the format")
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = reader(start)  # type: ignore[no-untyped-call]
+    shape, fortran, dtype = reader(start)
     offset, kind = start.tell(), dtype.newbyteorder("=").name
     if dtype.hasobject or kind not in ITEM_SIZES:
         raise RefusedError(f"'{entry.filename:.60}' has values of the type {dtype}, which are not read")
-    if offset + int(np.prod(shape, dtype=object)) * dtype.itemsize != entry.file_size or min(shape, default=0) < 0:
+    if (
+        offset + int(np.prod(shape, dtype=object)) * dtype.itemsize != entry.file_size
+        or min(shape, default=0) < 0
+    ):
         raise RefusedError(f"'{entry.filename:.60}' has another size than its header says")
     name, place = entry.filename, Path(archive.filename or "")
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 ITEM_SIZES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
-    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "bool": 1,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "bool": 1,
+    "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1,
 }  # fmt: skip
 """Bytes of a value by the name of its type."""
 
@@ -75,12 +76,19 @@ class Budget:
 
     operations: int = 600_000
     bytes: int = 1 << 28
+    characters: int = 1 << 24
 
     def operation(self) -> None:
         """Count one operation of a pickle."""
         self.operations -= 1
         if self.operations < 0:
             raise RefusedError("it has more operations than any file of weights needs")
+
+    def text(self, size: int) -> None:
+        """Count the characters of a text: one may take four bytes of memory."""
+        self.characters -= size
+        if self.characters < 0:
+            raise RefusedError("it has many megabytes of text")
 
     def copied(self, size: int) -> None:
         """Count bytes that are copied, or that an array claims."""

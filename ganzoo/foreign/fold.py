@@ -68,16 +68,14 @@ def _power_iteration(found: dict[str, LazyArray]) -> None:
                 found.pop(f"{layer}{sigma}", None)
 
 
-def _replace(
-    found: dict[str, LazyArray], target: str, formula: Callable[..., Any], *sources: str
-) -> None:
+def _replace(found: dict[str, LazyArray], target: str, formula: Callable[..., Any], *sources: str) -> None:
     parts = [found.pop(source) for source in sources]
     largest = max(parts, key=lambda part: part.size)
     found[target] = LazyArray(largest.shape, "float32", lambda: formula(*(part.read() for part in parts)))
 
 
 def _with_length(g: Any, v: Any) -> Any:
-    """g v / |v|, where the length is over all dimensions in which g has one value."""
+    """`g v / |v|`, where the length is over all dimensions in which g has one value."""
     import numpy as np
 
     axes = tuple(axis for axis in range(v.ndim) if g.ndim != v.ndim or g.shape[axis] == 1)
@@ -86,7 +84,7 @@ def _with_length(g: Any, v: Any) -> Any:
 
 
 def _as_matrix(weight: Any, rows: int) -> Any:
-    """(rows, others): by the second dimension, as for transposed convolutions, only if the first is another."""
+    """(rows, others): rows are the second dimension, as in transposed layers, if the first does not fit."""
     if weight.shape[0] != rows and weight.ndim > 1 and weight.shape[1] == rows:
         weight = weight.swapaxes(0, 1)
     return weight.reshape(weight.shape[0], -1)

@@ -12,11 +12,11 @@ from typing import Any
 
 from ganzoo.foreign.arrays import Budget, Name, Record, RefusedError
 
-LONGEST_TEXT = 1 << 24
+LONGEST_TEXT = 1 << 22
 LONGEST_LINE = 1 << 20
 LONGEST_INTEGER = 64  # bytes
 _LARGEST_KEY = 1 << 53
-_OPCODES = {ord(code): opcode for code, opcode in pickletools.code2op.items()}
+_OPCODES = {ord(code): opcode for code, opcode in pickletools.code2op.items()}  # type: ignore[attr-defined]
 _BYTES = {"SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8}
 _LONG = {"LONG1": 1, "LONG4": 4}
 _CONSTANTS: Mapping[str, Callable[[], Any]] = {
@@ -103,7 +103,10 @@ class Unpickler:
             if size > LONGEST_INTEGER:
                 raise RefusedError("it has a number of many digits")
             return int.from_bytes(self.source.view(size), "little", signed=True)
-        return opcode.arg.reader(self.source) if opcode.arg else None
+        argument = opcode.arg.reader(self.source) if opcode.arg else None
+        if isinstance(argument, str):
+            self.budget.text(len(argument))
+        return argument
 
     def _run(self, name: str, argument: Any) -> None:
         stack = self.stack

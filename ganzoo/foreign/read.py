@@ -37,8 +37,8 @@ _PICKLES = b"\x80(}]c"
 """First bytes of pickles: a version, or how versions 0 and 1 begin a dict, a list or an object."""
 _LEGACY = MAGIC.to_bytes(10, "little")
 _DAMAGE = (
-    ValueError, LookupError, TypeError, ArithmeticError, EOFError, RecursionError, MemoryError, AttributeError,
-    NotImplementedError, OSError, struct.error, zipfile.BadZipFile, zlib.error,
+    ValueError, LookupError, TypeError, ArithmeticError, EOFError, RecursionError, MemoryError,
+    AttributeError, NotImplementedError, OSError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 FORMATS = ".pth, .pt, .ckpt, .tar of torch, NVIDIA's .pkl, .safetensors, .npz"
 

@@ -25,7 +25,8 @@ MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a legacy stream."""
 
 STORAGES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
     "ByteStorage": "uint8", "BoolStorage": "bool", "UntypedStorage": "uint8",
 }  # fmt: skip
@@ -87,7 +88,9 @@ def storage_type(name: Any) -> str:
     """The type of a storage's values; RefusedError for a type that this cannot read."""
     kind = STORAGES.get(name.name) if isinstance(name, Name) else None
     if kind is None:
-        raise RefusedError(f"it has values of the type {getattr(name, 'name', name)!s:.40}, which are not read")
+        raise RefusedError(
+            f"it has values of the type {getattr(name, 'name', name)!s:.40}, which are not read"
+        )
     return kind
 
 

@@ -145,4 +145,4 @@ def _plain(node: Any, deep: int, left: list[int]) -> Any:
         return str(node)[:LONGEST]
     items = list(_items(node).items())[: 4 * LISTED]
     shown = {str(key)[:LONGEST]: _plain(value, deep - 1, left) for key, value in items}
-    return {key: value for key, value in shown.items() if value is not None and value != {}}
+    return {key: value for key, value in shown.items() if value not in (None, {})}

@@ -49,9 +49,7 @@ def options_of(imported: Imported) -> dict[str, Any]:
     return {f"architecture.{name}": value for name, value in imported.options.items()}
 
 
-def training_plan(
-    imported: Imported, registry: Registry, recipe: str, overrides: Mapping[str, Any]
-) -> Plan:
+def training_plan(imported: Imported, registry: Registry, recipe: str, overrides: Mapping[str, Any]) -> Plan:
     """The plan of a training that goes on from these weights, with all options of the file's networks."""
     plan = plan_of(imported, registry)
     options = plan.architecture.options

@@ -44,7 +44,7 @@ class Opened:
     path: Path
     format: str
     parts: Sequence[Part]
-    values: Mapping[str, Any]
+    facts: Mapping[str, Any]
     matches: Sequence[Match]
     lacking: Sequence[str] = ()
     """What importers that recognised a network did not find in it."""
@@ -58,10 +58,10 @@ def open_file(path: Path, registry: Registry) -> Opened:
     contents = read_file(path)
     parts = read_parts(contents, path)
     shown = plain(contents.tree)
-    values = shown if isinstance(shown, dict) else {}
+    facts = shown if isinstance(shown, dict) else {}
     lacking: list[str] = []
-    matches = recognised(parts, values, registry, lacking)
-    return Opened(path, contents.format, parts, values, matches, lacking)
+    matches = recognised(parts, facts, registry, lacking)
+    return Opened(path, contents.format, parts, facts, matches, lacking)
 
 
 def read_parts(contents: Contents, path: Path) -> list[Part]:
@@ -80,7 +80,7 @@ def read_parts(contents: Contents, path: Path) -> list[Part]:
 
 
 def recognised(
-    parts: Sequence[Part], values: Mapping[str, Any], registry: Registry, lacking: list[str] | None = None
+    parts: Sequence[Part], facts: Mapping[str, Any], registry: Registry, lacking: list[str] | None = None
 ) -> list[Match]:
     """The answers of all importers about all networks; of a network and its own part only the first.
 
@@ -94,7 +94,7 @@ def recognised(
             options=part.options,
             class_name=part.class_name,
             others=others,
-            values=values,
+            facts=facts,
         )
     matches: list[Match] = []
     for item in registry.of_kind(ImporterSpec):

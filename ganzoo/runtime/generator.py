@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo import sampling
-from ganzoo.errors import UsageError
+from ganzoo.errors import DivergedError, UsageError
 from ganzoo.fields import Field, multiples_of, resized, steps_of
 from ganzoo.runtime import onnx_file
 from ganzoo.runtime.guard.check import Checked
-from ganzoo.runtime.guard.signature import Contract, compare
+from ganzoo.runtime.guard.signature import Contract, compare, fixed_batch
 from ganzoo.runtime.inputs import Values, checked, labels, spread, steps_for
 from ganzoo.runtime.onnx_file import FORMAT
+from ganzoo.util.progress import report_progress
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -34,14 +35,20 @@ _LARGEST_RESULT = 2**32  # bytes
 
 
 def load(
-    path: Path | str, *, provider: str = "auto", generator: str = "generator", trust: bool = False
+    path: Path | str,
+    *,
+    provider: str = "auto",
+    generator: str = "generator",
+    trust: bool = False,
+    threads: int | None = None,
 ) -> Generator:
     """Load the generator in a bundle folder or an .onnx file.
 
     `provider` is `auto` (CUDA if it works, else the CPU), `cpu` or `cuda`. `generator` selects one of the
-    generators of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
-    export, that was changed since, or that is too new, and for CUDA that does not work. A warning
-    if `auto` falls back to the CPU on a machine with an NVIDIA driver.
+    generators of a bundle; a bundle with only one needs no name. `threads` of the CPU compute, by default as
+    many as there are cores; a server that answers several requests at once is faster with 1. UsageError for
+    a file that ganzoo did not export, that was changed since, or that is too new, and for CUDA that does not
+    work. A warning if `auto` falls back to the CPU on a machine with an NVIDIA driver.
 
     `trust=True` also accepts a file that another program made and that has no seal of ganzoo. It must pass
     the checks of all files (a plain graph of known operators, all weights inside, no huge tensors) and a
@@ -52,15 +59,25 @@ def load(
     must be given, outputs with 1, 3 or 4 channels become images in -1..1.
     """
     file = onnx_file.find(Path(path), generator)
-    result = from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
+    data = onnx_file.read(file)
+    result = from_bytes(data, provider=provider, where=str(file), trust=trust, threads=threads)
     if result.provider_note:
         warnings.warn(result.provider_note, RuntimeWarning, stacklevel=3)  # the caller of ganzoo.load
     return result
 
 
-def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: bool = False) -> Generator:
-    """Load the generator in the bytes of an .onnx file; errors and `trust` as in `load`, but no warning."""
-    opened = onnx_file.open_session(data, provider, where, trust=trust)
+def from_bytes(
+    data: bytes,
+    *,
+    provider: str = "auto",
+    where: str = "",
+    trust: bool = False,
+    threads: int | None = None,
+) -> Generator:
+    """Load the generator in the bytes of an .onnx file; arguments and errors as in `load`, but no warning."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads cannot compute.", fix="1 or more, or leave it out")
+    opened = onnx_file.open_session(data, provider, where, trust=trust, threads=threads)
     found = opened.contract
     record: dict[str, Any] = {"generator": "generator", "about": {}, "parity": {}}
     if found is not None:
@@ -71,6 +88,7 @@ def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: b
         generator = Generator(opened.session, opened.record, opened.note, checked=opened.checked)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
+        generator.batch = fixed_batch(opened.checked.graph, where)
     return generator
 
 
@@ -81,8 +99,8 @@ class Generator:
     ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
     classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
     `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
-    `batch` is the fixed batch size of a file from another program; None if the size is free. `multiples` has
-    the free axes, each with the multiple of the first output (else input) that has it, `steps` their sizes in
+    `batch` is the only batch size that the file takes; None if the size is free. `multiples` has the free
+    axes, each with the multiple of the first output (else input) that has it, `steps` their sizes in
     multiples.
     """
 
@@ -191,7 +209,8 @@ class Generator:
         then apply to all samples (`style=(1, 0)`).
         `size` gives sizes of free axes in place of those of training (`{"height": 96, "width": 128}`), see
         `at`; given arrays of another size set them as well.
-        UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more.
+        UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more;
+        DivergedError for samples with NaN or infinity.
         """
         sized = self.at(size, fields)
         given, drawn = sized._given(n, label, fields)
@@ -389,7 +408,14 @@ class Generator:
                 wanted = (self.batch or stop - start, *target.shape[1:])
                 if part.shape != wanted:
                     raise UsageError(f"The generator returned an array of shape {part.shape}, not {wanted}.")
+                if part.dtype.kind == "f" and not np.isfinite(part).all():
+                    raise DivergedError(
+                        f"The generator '{self.name}' made samples with values that are not finite.",
+                        fix="check the inputs that you gave, or export an earlier checkpoint: "
+                        "ganzoo export RUN --checkpoint best",
+                    )
                 target[start:stop] = part[: stop - start]
+            report_progress("samples made", stop, count)
         return results
 
     def _empty(self, field: Field, count: int) -> NDArray[Any]:

@@ -18,7 +18,6 @@ import numpy as np
 import onnx
 import torch
 
-from ganzoo.api.importing import LazyArray
 from ganzoo.api.networks import Net, Networks
 from ganzoo.api.specs import (
     ArchitectureSpec,
@@ -35,7 +34,7 @@ from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, GanzooError, SettingsError
 from ganzoo.exporting.onnx_graph import export_graph
 from ganzoo.fields import DataInfo, Field
-from ganzoo.foreign.arrays import Budget
+from ganzoo.foreign.arrays import Budget, LazyArray
 from ganzoo.foreign.tree import Part, parts_of
 from ganzoo.importing.recognise import Match, recognised
 from ganzoo.networks.apply import apply, declared, example

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganzoo.config.plan import Plan
 from ganzoo.errors import DataError, DivergedError, StorageError
+from ganzoo.fields import DataInfo
 from ganzoo.networks.apply import declared
 from ganzoo.runs.checkpoint import read_newest, settle
 from ganzoo.runs.lock import only_process
@@ -68,11 +69,11 @@ def start(
     reporter: Reporter,
     pause_at: int | None = None,
     scoring: ScoringFactory | None = None,
-    given: Callable[[Training], Mapping[str, Any]] | None = None,
+    given: Callable[[Training, DataInfo], Mapping[str, Any]] | None = None,
 ) -> tuple[Run, Outcome]:
     """Train a plan in a new run directory. Files are written only after data and networks are checked.
 
-    `given` loads weights into the new networks, and returns what run.json says about them.
+    `given` loads weights into the new networks for this data, and returns what run.json says about them.
     """
     with _run_context(plan, reporter, scoring) as context:
         path = _agreed_path(context, run_dir or fresh_path(plan.name))
@@ -83,7 +84,7 @@ def start(
             if context.ranks.is_main:
                 check_free(path)  # again: preparing the data may have taken minutes
             if given is not None:
-                length = {**length, **given(setup.training)}
+                length = {**length, **given(setup.training, setup.dataset.info)}
                 setup.training.agree()
             return _begin(setup, length, path, context, pause_at)
 

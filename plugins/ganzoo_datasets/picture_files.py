@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -20,6 +20,7 @@ from ganzoo.api import (
     DataError,
     ImageFrame,
     ImageHeader,
+    ending_of,
     image_levels,
     in_parts,
     inspect_image,
@@ -89,7 +90,7 @@ def list_images(root: Path) -> Listing:
         if stat.S_ISDIR(found[2]):
             links.append(name)
         elif not (name.lower().endswith(IMAGE_SUFFIXES) or is_dicom(root / name)):
-            others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
+            others[ending_of(name)] += 1
         else:
             names.append(name)
             stats.append(found)
@@ -104,6 +105,11 @@ def list_images(root: Path) -> Listing:
         return listing
     others[".npy"] += arrays
     return listing.only(pictures)
+
+
+def listing_of(root: Path, names: Sequence[str]) -> Listing:
+    """A listing of samples that are not single images, such as volumes: only their names count."""
+    return Listing(root, tuple(names), ((0, 0, 0),) * len(names), Counter(), ())
 
 
 def endings(others: Counter[str]) -> str:

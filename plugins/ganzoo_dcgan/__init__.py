@@ -44,7 +44,7 @@ def ganzoo_importers() -> list[ImporterSpec]:
     return [
         ImporterSpec(
             name="dcgan",
-            summary="DCGANs in the layout of pytorch/examples: 8x8 to 1024x1024 pixels, any widths that halve.",
+            summary="DCGANs in the layout of pytorch/examples, of 8x8 to 1024x1024 pixels.",
             paper="github.com/pytorch/examples, dcgan/main.py",
             recognise="ganzoo_dcgan.importer:recognise",
             example="ganzoo_dcgan.importer:example",

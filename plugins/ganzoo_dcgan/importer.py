@@ -9,6 +9,7 @@ so other names of the sequence, other sizes, widths and numbers of channels are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ _STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
 def recognise(found: Weights) -> Imported | None:
-    """A DCGAN's generator: transposed convolutions of 4x4 with BatchNorm between, the first from one pixel."""
+    """A DCGAN's generator: transposed convolutions of 4x4 with BatchNorm between them."""
     layers = _layers(found)
     kernels = [shape for _, shape in layers if len(shape) == 4]
     order = "".join("c" if len(shape) == 4 else "n" for _, shape in layers)
@@ -30,7 +31,7 @@ def recognise(found: Weights) -> Imported | None:
         return None
     widths = [shape[0] for shape in kernels[1:]]
     width, channels = widths[-1], kernels[-1][1]
-    chained = all(a[1] == b[0] for a, b in zip(kernels, kernels[1:], strict=False))
+    chained = all(a[1] == b[0] for a, b in pairwise(kernels))
     published = [width * min(8, 2**k) for k in reversed(range(stages))]
     if not chained or widths != published or any(shape[2:] != (4, 4) for shape in kernels):
         return None
@@ -47,9 +48,7 @@ def recognise(found: Weights) -> Imported | None:
     }  # fmt: skip
     if discriminator is not None:
         options["discriminator_width"], weights["discriminator"] = discriminator
-    image = Field(
-        name="image", shape=(channels, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS
-    )
+    image = Field(name="image", shape=(channels, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     return Imported(
         architecture="dcgan",
         options=options,
@@ -64,7 +63,9 @@ def recognise(found: Weights) -> Imported | None:
 
 def _layers(found: Weights) -> list[tuple[str, tuple[int, ...]]]:
     """The layers with weights and the shapes of these, in the order of the file."""
-    return [(key.removesuffix(".weight"), shape) for key, shape in found.shapes.items() if key.endswith("weight")]
+    return [
+        (key.removesuffix(".weight"), shape) for key, shape in found.shapes.items() if key.endswith("weight")
+    ]
 
 
 def _generator(found: Weights, layers: list[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, Array]]:
@@ -110,11 +111,16 @@ def example() -> Mapping[str, Any]:
             "running_mean": layer(width), "running_var": 1 + layer(width) ** 2,
         }  # fmt: skip
 
-    g = {
+    g: dict[int, dict[str, Array]] = {
         0: {"weight": layer(8, 16, 4, 4)}, 1: norm(16),
         3: {"weight": layer(16, 8, 4, 4)}, 4: norm(8), 6: {"weight": layer(8, 3, 4, 4)},
     }  # fmt: skip
-    d = {0: {"weight": layer(8, 3, 4, 4)}, 2: {"weight": layer(16, 8, 4, 4)}, 3: norm(16), 5: {"weight": layer(1, 16, 4, 4)}}
+    d: dict[int, dict[str, Array]] = {
+        0: {"weight": layer(8, 3, 4, 4)},
+        2: {"weight": layer(16, 8, 4, 4)},
+        3: norm(16),
+        5: {"weight": layer(1, 16, 4, 4)},
+    }
     return {
         name: {f"main.{at}.{key}": value for at, own in net.items() for key, value in own.items()}
         for name, net in (("netG", g), ("netD", d))

@@ -190,7 +190,7 @@ def ganzoo_metrics() -> list[MetricSpec]:
             paper="ITU-T P.862.1 and P.862.2",
             factory="ganzoo_sound.metrics:pesq",
             needs=("sound", "targets"),
-            better={"pesq": "higher"},
+            better={"pesq": "higher", "pesq_failed": "lower"},
             reference=False,
             slow=True,
         ),

@@ -1,8 +1,8 @@
 """Weights of HiFi-GAN's generators in the authors' layout (github.com/jik876/hifi-gan, `models.py`).
 
-Facts of that layout: `conv_pre`, `ups.I`, `resblocks.J` (the kernels of stage 0, then those of stage 1 ...) with
-`convs1.K` and `convs2.K` (ResBlock 1) or `convs.K` (ResBlock 2), `conv_post`; all with weight norm. Transposed
-convolutions have kernels of twice their rate in V1 to V3 (`config_v1.json` to `config_v3.json`).
+Facts of that layout: `conv_pre`, `ups.I`, `resblocks.J` (the kernels of stage 0, then those of stage 1 ...)
+with `convs1.K` and `convs2.K` (ResBlock 1) or `convs.K` (ResBlock 2), `conv_post`; all with weight norm.
+Transposed convolutions have kernels of twice their rate in V1 to V3 (`config_v1.json` to `config_v3.json`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def recognise(found: Weights) -> Imported | None:
         data=DataInfo(
             fields=(
                 Field(
-                    name="mel", shape=(scale.mels, frames), kind="mel", axes=("frequency", "time"), facts=scale.facts()
+                    name="mel", shape=(scale.mels, frames), kind="mel", axes=("frequency", "time"),
+                    facts=scale.facts(),
                 ),
                 Field(
                     name="sound", shape=(1, frames * hop), kind="sound", axes=("channel", "time"),
@@ -63,8 +64,7 @@ def recognise(found: Weights) -> Imported | None:
         ),
         weights={"generator": dict(_named(found, stages, len(kernels), steps, pairs=pairs))},
         unknown=(
-            "sampling rate and mel scale: 22,050 Hz, a window of 4 hops, 0 to 8,000 Hz are assumed, as "
-            "published for LJ Speech",
+            "sampling rate and mel scale: 22,050 Hz, a window of 4 hops, 0 to 8,000 Hz, as for LJ Speech",
             "the rates of the stages: half of the kernels are assumed, as in V1 to V3",
             f"the dilations: {dilations} are assumed, as published",
         ),
@@ -78,8 +78,10 @@ def _count(found: Weights, name: str) -> int:
     return count
 
 
-def _named(found: Weights, stages: int, kernels: int, steps: int, *, pairs: bool) -> Iterator[tuple[str, Array]]:
-    """The arrays in our names; the activation before each convolution has a place in the sequence of a step."""
+def _named(
+    found: Weights, stages: int, kernels: int, steps: int, *, pairs: bool
+) -> Iterator[tuple[str, Array]]:
+    """The arrays in our names; an activation stands before each convolution in the sequence of a step."""
     places = {"first": "conv_pre", "last": "conv_post"}
     for stage in range(stages):
         places[f"stages.{stage}.up"] = f"ups.{stage}"

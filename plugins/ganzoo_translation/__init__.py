@@ -95,7 +95,8 @@ def ganzoo_importers() -> list[ImporterSpec]:
         ),
         ImporterSpec(
             name="cyclegan",
-            summary="Residual generators of CycleGAN and pix2pix (resnet_6blocks, resnet_9blocks) as the authors save them.",
+            summary="Residual generators of CycleGAN and pix2pix (resnet_6blocks, resnet_9blocks) as the "
+            "authors save them.",
             paper=layout,
             recognise="ganzoo_translation.importer:recognise_resnet",
             example="ganzoo_translation.importer:example_resnet",

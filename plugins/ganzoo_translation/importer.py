@@ -26,8 +26,8 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 SIDE = 256  # pixels in training, where the layers do not say it
 RANGE = "the range of the pixels: -1..1 is assumed, for input and output"
 EVAL = (
-    "the authors' test.py uses dropout and the statistics of each image unless --eval is given; here there is no "
-    "dropout, and the running statistics of BatchNorm are used"
+    "the authors' test.py uses dropout and the statistics of each image unless --eval is given; here there "
+    "is no dropout, and the running statistics of BatchNorm are used"
 )
 
 
@@ -77,7 +77,11 @@ def recognise_resnet(found: Weights) -> Imported | None:
             "norm": "batch" if batch else "instance",
         },
         weights=dict(_resnet(found, len(blocks), batch=batch)),
-        unknown=(RANGE, f"the size of the images: {SIDE}x{SIDE} is assumed, others work", *((EVAL,) if batch else ())),
+        unknown=(
+            RANGE,
+            f"the size of the images: {SIDE}x{SIDE} is assumed, others work",
+            *((EVAL,) if batch else ()),
+        ),
     )
 
 
@@ -128,8 +132,7 @@ def _unet(found: Weights, levels: int, widths: list[int], *, batch: bool) -> Ite
         down, place = (f"{level}1", f"down.{depth}.1") if depth else (f"{level}0", "down.0.0")
         yield f"{place}.weight", found[f"{down}.weight"]
         if depth in (0, levels - 1):  # no norm follows, so a bias counts
-            zeros = np.zeros(widths[depth], np.float32)
-            yield f"{place}.bias", found[f"{down}.bias"] if f"{down}.bias" in found else zeros
+            yield f"{place}.bias", found.get(f"{down}.bias", np.zeros(widths[depth], np.float32))
         elif batch:
             yield from ((f"down.{depth}.2.{part}", found[f"{level}2.{part}"]) for part in NORM)
         up, norm = (f"{level}3", f"{level}4") if inner or not depth else (f"{level}5", f"{level}6")
@@ -157,12 +160,10 @@ def _resnet(found: Weights, blocks: int, *, batch: bool) -> Iterator[tuple[str, 
             normed[f"layers.{11 + block}.layers.{ours}"] = f"model.{10 + block}.conv_block.{theirs}"
     after = 10 + blocks
     normed |= {f"layers.{at + 1}": f"model.{at}" for at in (after, after + 3)}
-    for ours, theirs in normed.items():
-        yield f"{ours}.weight", found[f"{theirs}.weight"]
+    for place, name in normed.items():
+        yield f"{place}.weight", found[f"{name}.weight"]
         if batch:
-            yield from (
-                (f"{_next(ours)}.{part}", found[f"{_next(theirs)}.{part}"]) for part in NORM
-            )
+            yield from ((f"{_next(place)}.{part}", found[f"{_next(name)}.{part}"]) for part in NORM)
     for part in ("weight", "bias"):
         yield f"layers.{after + 8}.{part}", found[f"model.{after + 7}.{part}"]
 
@@ -173,7 +174,7 @@ def _next(name: str) -> str:
 
 
 def _patches(judge: Weights, channels: int) -> dict[str, Any] | None:
-    """Options and weights of a PatchGAN (`NLayerDiscriminator`) of pairs; the sequence is the same as ours."""
+    """Options and weights of a PatchGAN (`NLayerDiscriminator`) of pairs; its sequence is ours."""
     numbers = sorted({int(key.split(".")[1]) for key in judge if re.match(r"model\.\d+\.", key)})
     first = judge.shape("model.0.weight")
     if first[1:2] != (channels,) or not numbers:

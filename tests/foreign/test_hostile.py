@@ -98,7 +98,9 @@ def storage_pickle(count: int, size: tuple[int, ...], stride: tuple[int, ...], o
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value: Any) -> Any:
-            return ("storage", torch.FloatStorage, "0", "cpu", count) if isinstance(value, Reference) else None
+            return (
+                ("storage", torch.FloatStorage, "0", "cpu", count) if isinstance(value, Reference) else None
+            )
 
     class Tensor:
         def __reduce__(self) -> Any:
@@ -114,7 +116,9 @@ def test_a_pickle_that_runs_a_command_runs_nothing(tmp_path: Path, registry: Reg
     attack = pickle.dumps({"state_dict": Attack(tmp_path / "marker"), "x": [1, 2.5, "text"]}, protocol)
     assert "has no arrays" in timed_answer(written(tmp_path, attack), registry)
     assert "has no arrays" in timed_answer(written(tmp_path, torch_zip(attack)), registry)
-    header = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+    header = b"".join(
+        pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    )
     assert "has no arrays" in timed_answer(written(tmp_path, header + attack + pickle.dumps([], 2)), registry)
     weights = {key: {name: np.array(value) for name, value in net.items()} for key, net in example().items()}
     both = pickle.dumps({**weights, "attack": Attack(tmp_path / "marker")}, protocol)
@@ -139,7 +143,11 @@ def test_a_module_that_a_pickle_names_is_not_imported(
 
 def nested_lists(depth: int) -> bytes:
     """x0 = [], x1 = [x0, x0], x2 = [x1, x1] ...: a few bytes for 2^depth visits."""
-    return b"\x80\x02]q\x00" + b"".join(b"](h%bh%beq%b" % (bytes([at]), bytes([at]), bytes([at + 1])) for at in range(depth)) + b"."
+    return (
+        b"\x80\x02]q\x00"
+        + b"".join(b"](h%bh%beq%b" % (bytes([at]), bytes([at]), bytes([at + 1])) for at in range(depth))
+        + b"."
+    )
 
 
 def test_a_few_bytes_of_shared_lists(tmp_path: Path, registry: Registry) -> None:
@@ -182,6 +190,10 @@ def test_a_list_that_contains_itself(tmp_path: Path, registry: Registry) -> None
         (b"", "empty"),
         (b"\x80\x02cos\nsystem\n.", "no arrays"),
         (b"\x80\x02\x82\x01.", "not for files"),
+        (
+            b"\x80\x02(" + (b"X" + struct.pack("<I", 1 << 22) + b"a" * (1 << 22)) * 5 + b"l.",
+            "megabytes of text",
+        ),
     ],
 )
 def test_claims_of_pickles(tmp_path: Path, registry: Registry, data: bytes, reason: str) -> None:
@@ -208,7 +220,9 @@ def test_claims_of_pickles(tmp_path: Path, registry: Registry, data: bytes, reas
 def test_claims_of_tensors(
     tmp_path: Path, registry: Registry, count: int, size: Any, stride: Any, offset: int, reason: str
 ) -> None:
-    data = torch_zip(storage_pickle(count, size, stride, offset), _0=np.arange(16, dtype=np.float32).tobytes())
+    data = torch_zip(
+        storage_pickle(count, size, stride, offset), _0=np.arange(16, dtype=np.float32).tobytes()
+    )
     path = written(tmp_path, data)
     if reason:
         assert reason in timed_answer(path, registry)
@@ -270,8 +284,8 @@ def test_npz_with_objects(tmp_path: Path, registry: Registry) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"data_offsets": [0, 1 << 50]}, {"data_offsets": [-8, 8]}, {"data_offsets": [8, 0]}, {"shape": [1 << 40]},
-        {"shape": [2, -2]}, {"dtype": "F7"}, {"shape": "ab"}, {"data_offsets": None},
+        {"data_offsets": [0, 1 << 50]}, {"data_offsets": [-8, 8]}, {"data_offsets": [8, 0]},
+        {"shape": [1 << 40]}, {"shape": [2, -2]}, {"dtype": "F7"}, {"shape": "ab"}, {"data_offsets": None},
     ],
 )  # fmt: skip
 def test_safetensors_headers(tmp_path: Path, registry: Registry, change: dict[str, Any]) -> None:
@@ -286,7 +300,15 @@ def test_a_deep_safetensors_header(tmp_path: Path, registry: Registry) -> None:
     assert "refused" in timed_answer(written(tmp_path, struct.pack("<Q", len(header)) + header), registry)
 
 
-@pytest.mark.parametrize(("start", "what"), [(b"\x89HDF\r\n", "HDF5"), (b"<!DOCTYPE html>", "page"), (b"version https://git-lfs", "git-lfs"), (b"\x1f\x8b\x08", "gzip")])
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\x89HDF\r\n", "HDF5"),
+        (b"<!DOCTYPE html>", "page"),
+        (b"version https://git-lfs", "git-lfs"),
+        (b"\x1f\x8b\x08", "gzip"),
+    ],
+)
 def test_other_files_are_named(tmp_path: Path, registry: Registry, start: bytes, what: str) -> None:
     assert what in timed_answer(written(tmp_path, start + bytes(64)), registry)
 
@@ -358,7 +380,9 @@ def test_ten_thousand_damaged_files(tmp_path: Path, registry: Registry) -> None:
 
 
 def test_the_tree_of_a_large_optimiser_is_quick(tmp_path: Path, registry: Registry) -> None:
-    states = {at: {"exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2), "step": at} for at in range(3_000)}
+    states = {
+        at: {"exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2), "step": at} for at in range(3_000)
+    }
     file = tmp_path / "a.pth"
     torch.save({"net": tensors(example())["netG"], "optimizer": {"state": states, "param_groups": []}}, file)
     started = time.process_time()

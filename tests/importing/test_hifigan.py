@@ -32,7 +32,11 @@ def published(arrays: dict[str, Tensor], mel: Tensor, *, pairs: bool) -> Tensor:
         for at in range(3):
             y, block = x, f"resblocks.{3 * stage + at}"
             for step, dilation in enumerate((1, 3, 5) if pairs else ((1, 2), (2, 6), (3, 12))[at]):
-                z = conv(functional.leaky_relu(y, 0.1), f"{block}.{'convs1' if pairs else 'convs'}.{step}", dilation)
+                z = conv(
+                    functional.leaky_relu(y, 0.1),
+                    f"{block}.{'convs1' if pairs else 'convs'}.{step}",
+                    dilation,
+                )
                 if pairs:
                     z = conv(functional.leaky_relu(z, 0.1), f"{block}.convs2.{step}")
                 y = y + z

@@ -25,7 +25,15 @@ class Level(nn.Module):
             layers = [nn.LeakyReLU(0.2, True), down, nn.ReLU(), up, made(norm, outer)]
         else:
             up = nn.ConvTranspose2d(2 * width, outer, 4, 2, 1, bias=bias)
-            layers = [nn.LeakyReLU(0.2, True), down, made(norm, width), inner, nn.ReLU(), up, made(norm, outer)]
+            layers = [
+                nn.LeakyReLU(0.2, True),
+                down,
+                made(norm, width),
+                inner,
+                nn.ReLU(),
+                up,
+                made(norm, outer),
+            ]
             layers.append(nn.Dropout(0.5))
         self.outermost = bool(first)
         self.model = nn.Sequential(*layers)
@@ -85,7 +93,11 @@ class Patches(nn.Module):
         bias = norm == "instance"
         layers = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2, True)]
         for size, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
-            layers += [nn.Conv2d(size, 2 * size, 4, stride, 1, bias=bias), made(norm, 2 * size), nn.LeakyReLU(0.2, True)]
+            layers += [
+                nn.Conv2d(size, 2 * size, 4, stride, 1, bias=bias),
+                made(norm, 2 * size),
+                nn.LeakyReLU(0.2, True),
+            ]
         self.model = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
 
 
@@ -108,7 +120,9 @@ def compare(net: nn.Module, match: object, side: int, channels: int = 3) -> None
     assert largest_difference(outputs(match, {"a": images})["b"], expected) < 1e-5
 
 
-@pytest.mark.parametrize(("levels", "norm", "channels"), [(7, "batch", 3), (8, "batch", 1), (6, "instance", 3)])
+@pytest.mark.parametrize(
+    ("levels", "norm", "channels"), [(7, "batch", 3), (8, "batch", 1), (6, "instance", 3)]
+)
 def test_unet(tmp_path: Path, levels: int, norm: str, channels: int) -> None:
     torch.manual_seed(0)
     net = Unet(levels, 8, channels, 3, norm)
@@ -117,7 +131,9 @@ def test_unet(tmp_path: Path, levels: int, norm: str, channels: int) -> None:
     compare(net, match, 2**levels, channels)
 
 
-@pytest.mark.parametrize(("blocks", "norm", "dropout"), [(6, "instance", False), (9, "instance", True), (9, "batch", True)])
+@pytest.mark.parametrize(
+    ("blocks", "norm", "dropout"), [(6, "instance", False), (9, "instance", True), (9, "batch", True)]
+)
 def test_resnet_at_several_sizes(tmp_path: Path, blocks: int, norm: str, dropout: bool) -> None:
     torch.manual_seed(0)
     net = Resnet(blocks, 8, norm, dropout)

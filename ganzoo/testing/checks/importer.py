@@ -44,7 +44,9 @@ def builds_networks_with_the_weights(target: ImporterTarget) -> None:
             for key, value in fields_written(net, batch).items():
                 demand(bool(torch.isfinite(value).all()), f"'{key}' from '{name}' is not finite.")
                 wanted = (n, *fields[key].shape)
-                demand(tuple(value.shape) == wanted, f"'{key}' has the shape {tuple(value.shape)}, not {wanted}.")
+                demand(
+                    tuple(value.shape) == wanted, f"'{key}' has the shape {tuple(value.shape)}, not {wanted}."
+                )
 
 
 @check("importer", "recognises-its-example")
