@@ -54,7 +54,8 @@ def drawn(size: int, random: np.random.Generator) -> Pixels:
         if random.random() < 0.5:
             picture[:, striped] = random.uniform(0, 255, (3, 1))
     means = picture.reshape(3, size, _FINER, size, _FINER).mean((2, 4))
-    return np.rint(means).astype(np.uint8)
+    pixels: Pixels = np.rint(means).astype(np.uint8)
+    return pixels
 
 
 def open_drawn(argument: str, config: DrawnConfig | None = None) -> ItemSource:
