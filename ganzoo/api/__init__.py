@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
-from ganzoo.api.media import ARRAY, Media, Preview, as_floats
+from ganzoo.api.media import ARRAY, Media, Preview, Viewer, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
@@ -132,6 +132,7 @@ __all__ = [
     "TermSpec",
     "ValueRange",
     "View",
+    "Viewer",
     "as_floats",
     "as_maps",
     "as_numbers",

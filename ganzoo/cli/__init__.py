@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": ("ganzoo.cli.evaluate", "Score a run or a bundle against real samples, with reference rows."),
     "export": ("ganzoo.cli.export", "Export the generators of a run to checked ONNX files."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
+    "page": ("ganzoo.cli.page", "Write exported generators as one HTML file that computes in the browser."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
     "cache": ("ganzoo.cli.cache", "Show what is kept to open data faster, or remove it."),
