@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import Field, halvings, map_sizes
 from ganzoo_anomaly.config import FanoganConfig
+from ganzoo_resnet.blocks import Up
 from ganzoo_resnet.config import ResnetConfig
 from ganzoo_resnet.networks import Generator
 from ganzoo_wgan_gp.common import set_weights
@@ -66,7 +67,10 @@ def upward(config: FanoganConfig, image: Field) -> nn.Module:
     options = ResnetConfig(latent=config.latent, generator_width=config.generator_width, widening=MOST)
     generator = Generator(options, image)
     generator.upward.norm = nn.Identity()  # type: ignore[assignment]
+    shortcuts = []
     for block in generator.upward.blocks:
+        assert isinstance(block, Up)  # noqa: S101
         block.norm1 = block.norm2 = nn.Identity()
-    set_weights(generator, "he", tuple(block.shortcut for block in generator.upward.blocks))
+        shortcuts.append(block.shortcut)
+    set_weights(generator, "he", tuple(shortcuts))
     return generator
