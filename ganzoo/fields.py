@@ -117,6 +117,8 @@ class Field:
     def __post_init__(self) -> None:
         if not (isinstance(self.default, int | float) and math.isfinite(self.default)):
             raise ValueError(f"the default of '{self.name}' is not a finite number")
+        if self.range is not None and not (self.range[0] < self.range[1] and math.isfinite(sum(self.range))):
+            raise ValueError(f"the range of '{self.name}' is not an interval of finite numbers")
         if self.shares and (len(self.shares) != len(self.classes) or not 0 < sum(self.shares) < math.inf):
             raise ValueError(f"the shares of '{self.name}' must be one number for each class")
         if any(share < 0 for share in self.shares):

@@ -26,7 +26,11 @@ COMMANDS = {
     "report": ("ganzoo.cli.report", "Write a run, or several beside each other, as one HTML page."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run or a bundle against real samples, with reference rows."),
     "export": ("ganzoo.cli.export", "Export the generators of a run to checked ONNX files."),
+    "import": ("ganzoo.cli.import_weights", "Make a checked bundle or a run of weights that others trained."),
     "generate": ("ganzoo.cli.generate", "Sample an exported generator with onnxruntime, without torch."),
+    "inspect": ("ganzoo.cli.inspect", "Show which generator made a picture or a sound."),
+    "project": ("ganzoo.cli.project", "Find the latents of given pictures in the generator of a run."),
+    "directions": ("ganzoo.cli.directions", "Find directions of change in the latents of a run."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
     "cache": ("ganzoo.cli.cache", "Show what is kept to open data faster, or remove it."),
@@ -79,6 +83,17 @@ def cli(ctx: click.Context, blocked: tuple[str, ...]) -> None:
         ctx.with_resource(listening(Counter(lambda text: click.echo(text, err=True))))
 
 
+def _is_serving_only() -> bool:
+    """Whether this is the distribution without training (deploy/serving)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version("ganzoo-serving")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point of the `ganzoo` command. Ends the process with a documented exit code."""
     try:
@@ -104,6 +119,14 @@ def main(arguments: list[str] | None = None) -> Any:
 
         if is_strict():
             raise
+        if isinstance(error, ModuleNotFoundError) and _is_serving_only():
+            click.secho(
+                f"Error: This command needs {error.name}, which ganzoo-serving leaves out.",
+                fg="red",
+                err=True,
+            )
+            click.echo("  try:   pip uninstall ganzoo-serving, then pip install ganzoo", err=True)
+            sys.exit(int(ExitCode.FAILURE))
         click.secho(f"Error: {type(error).__name__}: {error}", fg="red", err=True)
         click.echo("  try:   set GANZOO_STRICT=1 to see the traceback, and please report it", err=True)
         code = int(ExitCode.FAILURE)

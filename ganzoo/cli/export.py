@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
+from ganzoo.cli.common import registry_of, which_checkpoint
+from ganzoo.cli.exported import file_options, form_of, report
+from ganzoo.util.progress import lasting
 
 
 @click.command("export")
@@ -15,7 +17,7 @@ from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the bundle [exported/<recipe>]."
 )
-@click.option("--uint8", is_flag=True, help="Let the graph write uint8 images (height, width, channels).")
+@file_options
 @click.option(
     "--checkpoint",
     callback=which_checkpoint,
@@ -24,43 +26,36 @@ from ganzoo.cli.common import echo_json, registry_of, which_checkpoint
     show_default=True,
     help="Which checkpoint: newest, best (by train.keep_best), or a number of images.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     run: Path,
     output: Path | None,
-    uint8: bool,
     checkpoint: int | Literal["newest", "best"],
-    as_json: bool,
+    **options: Any,
 ) -> None:
     """Export the generators of RUN (a run directory) to ONNX.
 
-    The graph is checked and compared with torch at several batch sizes. If a check fails, nothing is
-    written and the exit code is 5.
+    The graph is checked and compared with torch at several batch sizes. With --fp16 or --int8, its samples
+    are compared with those of float32 weights as well. If a check fails, nothing is written and the exit code
+    is 5.
     """
+    ctx.with_resource(lasting("exporting"))
     from ganzoo.exporting.from_run import export_run
     from ganzoo.runs.run import Run
 
     opened = Run.open(run)
-    if not as_json:
-        click.echo("exporting and comparing with torch (about half a minute) ...", err=True)
+    if not options["as_json"]:
+        click.echo("exporting and comparing with torch (may take half a minute) ...", err=True)
     bundle = export_run(
         opened,
         output,
-        uint8=uint8,
+        form=form_of(options),
+        license_id=options["license_id"],
+        author=options["author"],
         checkpoint=checkpoint,
         registry=registry_of(ctx),
         note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
     )
-    largest = max(entry.max_abs for entry in bundle.parity.values())
-    batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
-    if as_json:
-        parity = {"max_abs": largest, "batches": batches}
-        echo_json({"bundle": str(bundle.path), "files": [str(f) for f in bundle.files], "parity": parity})
-        return
-    for file in bundle.files:
-        click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
-    sizes = ", ".join(map(str, batches))
-    click.echo(f"largest difference from torch {largest:.1e} at batch sizes {sizes}")
-    click.echo(f"next: ganzoo generate {bundle.path} {bundle.usage}")
+    report(bundle, options)

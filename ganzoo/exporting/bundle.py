@@ -26,6 +26,7 @@ __all__ = ["BUNDLE_FILE", "MARK", "check_destination", "sealed_bytes", "write_bu
 
 BUNDLE_FILE = "bundle.json"
 MARK = "ganzoo-bundle"
+_COPIED = ("inputs", "outputs", "parity", "batch", "stored")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -57,7 +58,7 @@ def write_bundle(
             "file": f"{name}.onnx",
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
-            **{key: record[key] for key in ("inputs", "outputs", "parity")},
+            **{key: record[key] for key in _COPIED if key in record},
         }
     contents["README.md"] = card.encode()
     if samples is not None:

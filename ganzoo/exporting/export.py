@@ -21,13 +21,17 @@ from ganzoo.api.media import Preview
 from ganzoo.api.networks import Networks
 from ganzoo.errors import ExportError, PluginError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
+from ganzoo.exporting.form import USUAL, Form
 from ganzoo.exporting.model_card import Signature, model_card, usage
 from ganzoo.exporting.onnx_graph import append_uint8, export_graph
+from ganzoo.exporting.portable import describe
 from ganzoo.exporting.verify import Parity, check
+from ganzoo.exporting.weights import Stored, store_weights
 from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.exports import exported
 from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo.util.progress import lasting
 
 __all__ = ["Bundle", "Parity", "export_generators"]
 
@@ -36,13 +40,15 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 class Bundle:
     """A finished export: its folder, its files, and how close each generator is to torch.
 
-    `usage` is a set of options of `ganzoo generate` that work with it.
+    `stored` has the generators whose weights are stored smaller, and what that changed. `usage` has options
+    of `ganzoo generate` that work with it, the best first.
     """
 
     path: Path
     files: tuple[Path, ...]
     parity: Mapping[str, Parity]
-    usage: str
+    stored: Mapping[str, Stored]
+    usage: tuple[str, ...]
 
 
 def export_generators(
@@ -51,15 +57,15 @@ def export_generators(
     destination: Path,
     *,
     about: Mapping[str, Any],
-    uint8: bool = False,
+    form: Form = USUAL,
     kinds: Kinds | None = None,
 ) -> Bundle:
     """Export what `exported` names, compare it with torch and write the bundle, or nothing if a check fails.
 
     `about` (recipe, data, plugins, images, ema, seed, versions ...) goes unchanged into the metadata of the
     files, into bundle.json, and into the model card, one row per entry. It must be JSON-ready and without
-    local paths. A `license` in it is the license of the card. With `uint8`, image outputs are uint8 NHWC;
-    `max_abs` is then measured on the floats before the conversion. The networks must have passed
+    local paths. A `license` in it is the license of the card. With `form.uint8`, `max_abs` is measured on the
+    floats before the conversion. The networks must have passed
     `build_networks`. `kinds` draw samples for the bundle; without them it has none.
 
     ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
@@ -68,29 +74,47 @@ def export_generators(
     check_destination(destination)
     graphs: dict[str, onnx.ModelProto] = {}
     parity: dict[str, Parity] = {}
+    stored: dict[str, Stored] = {}
     signatures: dict[str, Signature] = {}
     for name, part in exported(networks, data).items():
         net, inputs, outputs = part.net, part.inputs, part.outputs
         try:
-            graph = export_graph(net, inputs, outputs)
-            parity[name] = check(graph, net, inputs, outputs)
-            if uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
-                append_uint8(graph, outputs)
-                pixels = check(graph, net, inputs, outputs)
-                parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
+            with lasting(f"writing the graph of '{name}'"):
+                graph = export_graph(net, inputs, outputs, opset=form.opset, batch=form.batch)
+            with lasting(f"comparing '{name}' with torch"):
+                parity[name] = check(graph, net, inputs, outputs, form.batch)
+                if form.uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
+                    append_uint8(graph, outputs)
+                    pixels = check(graph, net, inputs, outputs, form.batch)
+                    parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
+                if form.weights != "float32":
+                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch)
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error
-        _add_metadata(graph, name, inputs, outputs, about, parity[name], uint8=uint8)
+        _add_metadata(graph, name, inputs, outputs, about, parity[name], stored.get(name), form)
         graphs[name], signatures[name] = graph, (inputs, outputs)
     samples = _samples(graphs, kinds) if kinds else None
     title = str(about.get("recipe", destination.name))
     card = model_card(
-        title, signatures, parity, about, uint8=uint8, samples=samples.suffix if samples else "", kinds=kinds
+        title,
+        signatures,
+        parity,
+        about,
+        form=form,
+        stored=stored,
+        samples=samples.suffix if samples else "",
+        kinds=kinds,
     )
+    for name, graph in graphs.items():
+        describe(graph, f"{title}: {name}", card, *signatures[name])
     files = write_bundle(destination, graphs, about, samples=samples, card=card)
     return Bundle(
-        path=destination.resolve(), files=tuple(files), parity=parity, usage=usage(signatures, kinds)
+        path=destination.resolve(),
+        files=tuple(files),
+        parity=parity,
+        stored=stored,
+        usage=usage(signatures, kinds),
     )
 
 
@@ -101,19 +125,21 @@ def _add_metadata(
     outputs: tuple[Field, ...],
     about: Mapping[str, Any],
     parity: Parity,
-    *,
-    uint8: bool,
+    stored: Stored | None,
+    form: Form,
 ) -> None:
     record = {
         "format": runtime.FORMAT,
         "generator": name,
         "inputs": [field.to_json() for field in inputs],
         "outputs": [
-            field.to_json() | ({"layout": "uint8-nhwc"} if uint8 and field.has_pixels else {})
+            field.to_json() | ({"layout": "uint8-nhwc"} if form.uint8 and field.has_pixels else {})
             for field in outputs
         ],
         "about": dict(about),
         "parity": parity.to_json(),
+        **({"batch": form.batch} if form.batch else {}),
+        **({"stored": stored.to_json()} if stored else {}),
     }
     graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(record, ensure_ascii=False))
 

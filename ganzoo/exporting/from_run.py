@@ -16,6 +16,7 @@ from ganzoo.config.plan import Plan
 from ganzoo.config.settings import plain
 from ganzoo.exporting.calibration import calibrated
 from ganzoo.exporting.export import Bundle, export_generators
+from ganzoo.exporting.form import USUAL, Form
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.load import Which, load_trained
 from ganzoo.runs.run import Run
@@ -25,25 +26,31 @@ def export_run(
     run: Run,
     destination: Path | None = None,
     *,
-    uint8: bool = False,
+    form: Form = USUAL,
     checkpoint: Which = "newest",
+    license_id: str | None = None,
+    author: str | None = None,
     registry: Registry | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
     """Export the generators of a checkpoint, with averaged weights if the run keeps an average.
 
     `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
+    `license_id` and `author` are the user's words for the model card.
     `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
     UsageError when the run's plugins or files are missing, DataError when the networks are calibrated with
     its data (`Networks.calibrate`) and that is missing.
     """
     trained = load_trained(run, registry or load_registry(), checkpoint, note)
-    about = {**describe(run, trained.plan), "images": trained.images}
+    said = {"license": license_id, "author": author}
+    about = {
+        **{key: " ".join(value.split()) for key, value in said.items() if value and value.strip()},
+        **describe(run, trained.plan),
+        "images": trained.images,
+    }
     target = destination or Path("exported") / trained.plan.name.replace("/", "-")
     networks = calibrated(trained.networks, trained.plan, note)
-    return export_generators(
-        networks, trained.info, target, about=about, uint8=uint8, kinds=trained.plan.kinds
-    )
+    return export_generators(networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds)
 
 
 def _command(arguments: list[str]) -> str:

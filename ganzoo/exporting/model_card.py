@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ganzoo.exporting.form import USUAL, Form
 from ganzoo.exporting.verify import Parity
+from ganzoo.exporting.weights import Stored
 from ganzoo.fields import Field, multiples_of, steps_of
 from ganzoo.images import MODES
 from ganzoo.registry.kinds import Kinds
@@ -43,13 +45,15 @@ def model_card(
     parity: Mapping[str, Parity],
     about: Mapping[str, Any],
     *,
-    uint8: bool = False,
+    form: Form = USUAL,
+    stored: Mapping[str, Stored] | None = None,
     samples: str = "",
     kinds: Kinds | None = None,
 ) -> str:
     """README.md of the bundle. `about` may have any entries: each is a row of the table.
 
-    `samples` is the ending of the file with samples, empty if there is none.
+    `stored` has the generators whose weights are stored smaller. `samples` is the ending of the file with
+    samples, empty if there is none.
     """
     parts = [_head(generators, about), f"# {title}\n"]
     if samples:
@@ -63,33 +67,42 @@ def model_card(
         sizes = ", ".join(str(size) for size in check.batches)
         tried = "".join(f", at {named_sizes(size)}" for size in check.sizes)
         measured = f"largest difference {check.max_abs:.2g} of the output's scale"
-        if uint8:
+        if form.uint8:
             measured += f", {check.off_by_one:.3%} of the uint8 values off by one"
         parts.append(
-            f"## {name}.onnx\n\n{_fields(inputs, outputs, uint8=uint8)}\n"
-            f"{_free_axes(inputs, outputs)}Checked against torch at batch sizes {sizes}{tried}: {measured}.\n"
+            f"## {name}.onnx\n\n{_fields(inputs, outputs, form)}\n"
+            f"{_free_axes(inputs, outputs)}{_smaller((stored or {}).get(name))}"
+            f"Checked against torch at batch sizes {sizes}{tried}: {measured}.\n"
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
-            f"```python\n{snippet(name, inputs, outputs, uint8=uint8)}```\n"
+            f"```python\n{snippet(name, inputs, outputs, form)}```\n"
         )
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
-        f"```\nganzoo generate . {usage(generators, kinds)}\n```\n"
+        "```\n" + "".join(f"ganzoo generate . {options}\n" for options in usage(generators, kinds)) + "```\n"
     )
     return "\n".join(parts)
 
 
-def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> str:
-    """Options of `ganzoo generate` that work with the first of these generators (inputs, outputs)."""
-    name, (inputs, outputs) = next(iter(generators.items()))
-    chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
-    if any(field.source == "data" and field.dtype == "float32" for field in inputs):
-        return f"{chosen}--input PATH -o FOLDER"
+def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> tuple[str, ...]:
+    """Options of `ganzoo generate` that work: with the first of these that reads data, and the first other.
+
+    `generators` are (inputs, outputs) by name.
+    """
+    found: dict[bool, str] = {}
+    for name, (inputs, outputs) in generators.items():
+        reads = any(field.source == "data" and field.dtype == "float32" for field in inputs)
+        chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
+        found.setdefault(reads, chosen + ("--input PATH -o FOLDER" if reads else _drawn(outputs, kinds)))
+    return tuple(found[reads] for reads in sorted(found, reverse=True))
+
+
+def _drawn(outputs: Sequence[Field], kinds: Kinds | None) -> str:
     suffixes = [suffix for field in outputs if kinds for suffix in kinds.of(field.kind).suffixes[:1]]
     count = 1000 if any(field.columns for field in outputs) else 64
-    return f"{chosen}-n {count} --seed 0 -o samples{(*suffixes, '.npz')[0]}"
+    return f"-n {count} --seed 0 -o samples{(*suffixes, '.npz')[0]}"
 
 
-def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool = False) -> str:
+def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], form: Form = USUAL) -> str:
     """Python code that samples the file with onnxruntime and numpy only; run it in the bundle's folder.
 
     A generator that reads an image reads `input.png`, which the user must put there.
@@ -110,7 +123,7 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
         lines.append(f'record = json.loads(session.get_modelmeta().custom_metadata_map["{METADATA_KEY}"])')
     if given is not None:
         lines += _reading(given)
-    count = 16 if given is None else 1
+    count = form.batch or (16 if given is None else 1)
     lines += [
         "inputs = {",
         *(
@@ -126,7 +139,7 @@ def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], *, uin
         lines.append(f'print(outputs["{outputs[0].name}"])')
     else:
         lines.append(f'pixels = outputs["{image.name}"]')
-        if not uint8:
+        if not form.uint8:
             low, high = image.range or (-1.0, 1.0)
             offset = f"- {low:g}" if low > 0 else f"+ {abs(low):g}"
             scale = f"(pixels {offset}) * {255.0 / (high - low):g}"
@@ -180,17 +193,28 @@ def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---\n"
 
 
-def _fields(inputs: Sequence[Field], outputs: Sequence[Field], *, uint8: bool) -> str:
+def _fields(inputs: Sequence[Field], outputs: Sequence[Field], form: Form) -> str:
     lines = ["| | name | type | shape | values |", "|---|---|---|---|---|"]
     for kind, fields in (("input", inputs), ("output", outputs)):
         for field in fields:
-            pixels = kind == "output" and uint8 and field.has_pixels
+            pixels = kind == "output" and form.uint8 and field.has_pixels
             named = _shape(field)
             shape = (*named[1:], named[0]) if pixels else named
             dtype, values = ("uint8", "0 to 255") if pixels else (field.dtype, _values(field))
-            sizes = ", ".join(["batch", *shape])
+            sizes = ", ".join([str(form.batch or "batch"), *shape])
             lines.append(f"| {kind} | `{field.name}` | {dtype} | [{sizes}] | {values} |")
     return "\n".join(lines) + "\n"
+
+
+def _smaller(stored: Stored | None) -> str:
+    """A sentence about weights that are stored smaller, or nothing."""
+    if stored is None:
+        return ""
+    return (
+        f"Weights are {stored.type} ({stored.bytes_ratio:.2f} of the size) and compute in float32. "
+        f"{stored.samples} samples differ from those of float32 weights by "
+        f"{stored.mean_levels:.2g} of 255 levels on average ({stored.psnr:.1f} dB).\n"
+    )
 
 
 def named_sizes(size: Mapping[str, int]) -> str:

@@ -11,11 +11,13 @@ import copy
 import inspect
 import io
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import onnx
@@ -30,6 +32,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
+from ganzoo.exporting.portable import OPSET, make_portable
 from ganzoo.exporting.recurrent import use_operators
 from ganzoo.fields import Field, resized, steps_of
 
@@ -38,10 +41,17 @@ __all__ = ["append_uint8", "example_inputs", "export_graph", "frozen_copy"]
 _TRACED_BATCH = 2  # older torch treats a batch of 1 as a constant
 
 
-def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
-    """The generator as a graph: inputs [batch, *shape] by field name, weights inside, any batch size.
+def export_graph(
+    net: Net,
+    inputs: tuple[Field, ...],
+    outputs: tuple[Field, ...],
+    *,
+    opset: int = OPSET,
+    batch: int | None = None,
+) -> onnx.ModelProto:
+    """The generator as a graph: inputs [batch, *shape] by field name, weights inside.
 
-    Free axes are dimensions with names, such as `height` and `4*height`.
+    Any batch size, or only `batch`. Free axes are dimensions with names, such as `height` and `4*height`.
     `net.module` does not change: a copy on the CPU, in float32 and eval mode, is exported.
     ExportError when torch cannot trace the module, or when the fields cannot be exported.
     """
@@ -55,8 +65,9 @@ def export_graph(net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]
             f"The generator reads and writes '{min(both)}': ONNX needs different names for input and output.",
             fix="let the architecture write a field of another name",
         )
-    model = _trace(_simplified(frozen_copy(net.module)), inputs, outputs)
+    model = _trace(_simplified(frozen_copy(net.module)), inputs, outputs, opset, batch)
     _strip(model)
+    make_portable(model, opset)
     return model
 
 
@@ -137,17 +148,21 @@ def _simplified(module: nn.Module) -> nn.Module:
     return module
 
 
-def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> onnx.ModelProto:
-    batch = torch.export.Dim("batch")
+def _trace(
+    module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...], opset: int, batch: int | None
+) -> onnx.ModelProto:
+    rows = {} if batch else {0: torch.export.Dim("batch")}
     # Like the batch, an axis of 1 would be constant; axes of equal sizes could be taken for one.
     steps = {axis: max(2, count) + at for at, (axis, count) in enumerate(steps_of(inputs).items())}
     dims = {axis: torch.export.Dim(axis) for axis in steps}
     traced = [resized(field, steps) for field in inputs]
-    examples = tuple(torch.from_numpy(rows) for rows in example_inputs(traced, _TRACED_BATCH).values())
+    examples = tuple(
+        torch.from_numpy(rows) for rows in example_inputs(traced, batch or _TRACED_BATCH).values()
+    )
     parameters = inspect.signature(module.forward).parameters.values()
     together = any(item.kind is item.VAR_POSITIONAL for item in parameters)  # torch then wants one tuple
     dynamic = tuple(
-        {0: batch} | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
+        rows | {field.axes.index(axis) + 1: many * dims[axis] for axis, many in field.free.items()}
         for field in inputs
     )
     try:
@@ -158,6 +173,7 @@ def _trace(module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, .
                 input_names=[field.name for field in inputs],
                 output_names=[field.name for field in outputs],
                 dynamic_shapes=(dynamic,) if together else dynamic,
+                opset_version=opset,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -184,11 +200,23 @@ def _quiet() -> Iterator[None]:
         with (
             warnings.catch_warnings(action="ignore"),
             contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.redirect_stderr(_Hidden(sys.stderr)),
         ):
             yield
     finally:
         logger.setLevel(level)
+
+
+class _Hidden(io.StringIO):
+    """Hides what the thread that made it writes; others, which report progress, write to the stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Write or hide the text."""
+        return super().write(text) if threading.get_ident() == self._thread else self._stream.write(text)
 
 
 def _root_cause(error: BaseException) -> str:
@@ -246,5 +274,5 @@ def _append_uint8(graph: onnx.GraphProto, field: Field) -> None:
     dims = graph.output[position].type.tensor_type.shape.dim
     named = [dims[at + 1].dim_param if axis in field.free else "" for at, axis in enumerate(field.axes)]
     channels, height, width = (name or size for name, size in zip_longest(named, field.shape, fillvalue=""))
-    shape: list[str | int | None] = ["batch", height, width, channels]
+    shape: list[str | int | None] = [dims[0].dim_value or "batch", height, width, channels]
     graph.output[position].CopyFrom(helper.make_tensor_value_info(field.name, TensorProto.UINT8, shape))

@@ -66,11 +66,17 @@ class Parity:
         return record | ({"sizes": [dict(size) for size in self.sizes]} if self.sizes else {})
 
 
-def check(model: onnx.ModelProto, net: Net, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> Parity:
-    """All checks in order; ExportError at the first that fails."""
+def check(
+    model: onnx.ModelProto,
+    net: Net,
+    inputs: tuple[Field, ...],
+    outputs: tuple[Field, ...],
+    batch: int | None = None,
+) -> Parity:
+    """All checks in order; ExportError at the first that fails. `batch` is the only batch size, if given."""
     check_structure(model)
-    check_signature(model, inputs, outputs)
-    return measure_parity(model, net.module, inputs, outputs)
+    check_signature(model, inputs, outputs, batch)
+    return measure_parity(model, net.module, inputs, outputs, batch)
 
 
 def check_structure(model: onnx.ModelProto) -> None:
@@ -104,8 +110,13 @@ def check_structure(model: onnx.ModelProto) -> None:
         raise ExportError(f"onnx reports an invalid graph: {first}") from error
 
 
-def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> None:
-    """ExportError unless names, order, types and shapes are as declared, with any batch size first.
+def check_signature(
+    model: onnx.ModelProto,
+    inputs: tuple[Field, ...],
+    outputs: tuple[Field, ...],
+    batch: int | None = None,
+) -> None:
+    """ExportError unless names, order, types and shapes are as declared, first any batch size or `batch`.
 
     A free axis has a name in place of a number. An image output may be uint8 [batch, height, width, channels]
     instead of float.
@@ -125,27 +136,35 @@ def check_signature(model: onnx.ModelProto, inputs: tuple[Field, ...], outputs: 
                 raise ExportError(f"The {kind} '{field.name}' is {found}, but {field.dtype} is declared.")
             shape = (*field.sizes[1:], field.sizes[0]) if uint8 else field.sizes
             found_shape = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
-            fits = len(found_shape) == len(shape) + 1 and isinstance(found_shape[0], str)
+            first = found_shape[0] if found_shape else None
+            fits = len(found_shape) == len(shape) + 1 and (
+                isinstance(first, str) if batch is None else first == batch
+            )
             # A symbol instead of a number (recurrent networks): the parity runs check the actual shapes.
             if not fits or any(
                 a != b for a, b in zip(found_shape[1:], shape, strict=True) if isinstance(a, int)
             ):
                 raise ExportError(
                     f"The {kind} '{field.name}' has shape {found_shape}, declared is "
-                    f"{['batch', *('free' if size is None else size for size in shape)]}.",
+                    f"{[batch or 'batch', *('free' if size is None else size for size in shape)]}.",
                     fix="forward must work for any batch size (x.shape[0] in place of len(x)) and any size "
                     "of a free axis, and return what the field declares",
                 )
 
 
 def measure_parity(
-    model: onnx.ModelProto, module: nn.Module, inputs: tuple[Field, ...], outputs: tuple[Field, ...]
+    model: onnx.ModelProto,
+    module: nn.Module,
+    inputs: tuple[Field, ...],
+    outputs: tuple[Field, ...],
+    fixed: int | None = None,
 ) -> Parity:
     """Run onnxruntime and torch on the same rows at several batch sizes and compare the results.
 
     Free axes are also tried at other sizes, with batches of 1 and 2. The difference may be 1e-4 of the
     output's scale (see `Parity`); at most 0.1 % of all uint8 values may differ by 1. The first row must give
-    the same output alone and in a batch.
+    the same output alone (where the batch size is `fixed`: alone in torch) and in a batch. All values must
+    be finite.
     """
     try:
         session = cpu_session(model.SerializeToString())
@@ -156,7 +175,8 @@ def measure_parity(
     seen = dict.fromkeys(off_by_one, 0)
     alone: dict[str, NDArray[Any]] = {}
     tried = other_steps(steps_of(inputs))
-    for steps, batch in [({}, batch) for batch in BATCHES] + [(steps, n) for steps in tried for n in (1, 2)]:
+    batches, fewer = ((fixed,), (fixed,)) if fixed else (BATCHES, (1, 2))
+    for steps, batch in [({}, n) for n in batches] + [(steps, n) for steps in tried for n in fewer]:
         rows = example_inputs([resized(field, steps) for field in inputs], batch)
         written = tuple(resized(field, steps) for field in outputs)
         expected = _run_torch(plain, rows, written)
@@ -165,6 +185,9 @@ def measure_parity(
         except Exception as error:  # onnxruntime has its own exception class for each kind of failure
             at = f"batch {batch}" + (f", sizes {_sizes(steps, inputs, outputs)}" if steps else "")
             raise ExportError(f"onnxruntime cannot run the graph at {at}: {error}") from error
+        single = (
+            _run_torch(plain, {name: values[:1] for name, values in rows.items()}, written) if fixed else {}
+        )
         for field in written:
             mine, theirs = found[field.name], expected[field.name]
             if mine.dtype == np.uint8 and field.range is not None:
@@ -174,9 +197,11 @@ def measure_parity(
             else:
                 scale = _scale(field, theirs)
                 worst = max(worst, _gap(field, mine, theirs, scale, f"differs from torch at batch {batch}"))
-            if batch == 1:
+            if fixed:
+                alone[field.name] = _as(mine, single[field.name], field)
+            elif batch == 1:
                 alone[field.name] = mine
-            else:
+            if batch > 1:
                 _check_alone(field, mine[:1], alone[field.name], batch)
     for name, count in off_by_one.items():
         if count > max(1.0, _OFF_BY_ONE * seen[name]):
@@ -185,7 +210,7 @@ def measure_parity(
             )
     share = max((off_by_one[name] / seen[name] for name in seen if seen[name]), default=0.0)
     sizes = tuple(_sizes(steps, inputs, outputs) for steps in tried)
-    return Parity(max_abs=worst, off_by_one=share, sizes=sizes)
+    return Parity(max_abs=worst, batches=batches, off_by_one=share, sizes=sizes)
 
 
 def _sizes(steps: Mapping[str, int], inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> dict[str, int]:
@@ -219,7 +244,17 @@ def _run_torch(
                 f"torch returns '{field.name}' with shape {tuple(tensor.shape)} at batch {batch}.",
                 where=f"declared is {field.shape} per sample",
             )
+        if not bool(torch.isfinite(tensor).all()):
+            raise ExportError(
+                f"The generator writes values of '{field.name}' that are not finite (NaN, or infinite).",
+                fix="export an earlier checkpoint: ganzoo export RUN --checkpoint best, or its number",
+            )
     return {field.name: tensor.numpy() for field, tensor in zip(outputs, tensors, strict=True)}
+
+
+def _as(like: NDArray[Any], values: NDArray[Any], field: Field) -> NDArray[Any]:
+    """Torch's values as the graph writes them: uint8 images, or floats."""
+    return to_uint8(values, field.range) if like.dtype == np.uint8 and field.range else values
 
 
 def _scale(field: Field, values: NDArray[Any]) -> float:

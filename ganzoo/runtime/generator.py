@@ -7,6 +7,7 @@ the file. Nothing here imports torch or reads run directories.
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo import sampling
-from ganzoo.errors import UsageError
+from ganzoo.errors import DivergedError, UsageError
 from ganzoo.fields import Field, multiples_of, resized, steps_of
 from ganzoo.runtime import onnx_file
 from ganzoo.runtime.guard.check import Checked
-from ganzoo.runtime.guard.signature import Contract, compare
+from ganzoo.runtime.guard.signature import Contract, compare, fixed_batch
 from ganzoo.runtime.inputs import Values, checked, labels, spread, steps_for
 from ganzoo.runtime.onnx_file import FORMAT
+from ganzoo.util.progress import report_progress
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -34,14 +36,20 @@ _LARGEST_RESULT = 2**32  # bytes
 
 
 def load(
-    path: Path | str, *, provider: str = "auto", generator: str = "generator", trust: bool = False
+    path: Path | str,
+    *,
+    provider: str = "auto",
+    generator: str = "generator",
+    trust: bool = False,
+    threads: int | None = None,
 ) -> Generator:
     """Load the generator in a bundle folder or an .onnx file.
 
     `provider` is `auto` (CUDA if it works, else the CPU), `cpu` or `cuda`. `generator` selects one of the
-    generators of a bundle; a bundle with only one needs no name. UsageError for a file that ganzoo did not
-    export, that was changed since, or that is too new, and for CUDA that does not work. A warning
-    if `auto` falls back to the CPU on a machine with an NVIDIA driver.
+    generators of a bundle; a bundle with only one needs no name. `threads` of the CPU compute, by default as
+    many as there are cores; a server that answers several requests at once is faster with 1. UsageError for
+    a file that ganzoo did not export, that was changed since, or that is too new, and for CUDA that does not
+    work. A warning if `auto` falls back to the CPU on a machine with an NVIDIA driver.
 
     `trust=True` also accepts a file that another program made and that has no seal of ganzoo. It must pass
     the checks of all files (a plain graph of known operators, all weights inside, no huge tensors) and a
@@ -52,25 +60,39 @@ def load(
     must be given, outputs with 1, 3 or 4 channels become images in -1..1.
     """
     file = onnx_file.find(Path(path), generator)
-    result = from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
+    data = onnx_file.read(file)
+    result = from_bytes(data, provider=provider, where=str(file), trust=trust, threads=threads)
     if result.provider_note:
         warnings.warn(result.provider_note, RuntimeWarning, stacklevel=3)  # the caller of ganzoo.load
     return result
 
 
-def from_bytes(data: bytes, *, provider: str = "auto", where: str = "", trust: bool = False) -> Generator:
-    """Load the generator in the bytes of an .onnx file; errors and `trust` as in `load`, but no warning."""
-    opened = onnx_file.open_session(data, provider, where, trust=trust)
+def from_bytes(
+    data: bytes,
+    *,
+    provider: str = "auto",
+    where: str = "",
+    trust: bool = False,
+    threads: int | None = None,
+) -> Generator:
+    """Load the generator in the bytes of an .onnx file; arguments and errors as in `load`, but no warning."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads cannot compute.", fix="1 or more, or leave it out")
+    opened = onnx_file.open_session(data, provider, where, trust=trust, threads=threads)
     found = opened.contract
     record: dict[str, Any] = {"generator": "generator", "about": {}, "parity": {}}
     if found is not None:
         for kind, fields in (("inputs", found.inputs), ("outputs", found.outputs)):
             record[kind] = [field.to_json() for field in fields]
-        return Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+        generator = Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+        generator.sha256 = hashlib.sha256(data).hexdigest()
+        return generator
     with onnx_file.readable(where):
         generator = Generator(opened.session, opened.record, opened.note, checked=opened.checked)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
+        generator.batch = fixed_batch(opened.checked.graph, where)
+        generator.sha256 = hashlib.sha256(data).hexdigest()
     return generator
 
 
@@ -81,8 +103,10 @@ class Generator:
     ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
     classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
     `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
-    `batch` is the fixed batch size of a file from another program; None if the size is free. `multiples` has
-    the free axes, each with the multiple of the first output (else input) that has it.
+    `sha256` is that of its file.
+    `batch` is the only batch size that the file takes; None if the size is free. `multiples` has the free
+    axes, each with the multiple of the first output (else input) that has it, `steps` their sizes in
+    multiples.
     """
 
     def __init__(
@@ -96,6 +120,7 @@ class Generator:
     ) -> None:
         import onnxruntime
 
+        self.sha256 = ""
         self._session = session
         self._checked = checked
         self.batch = contract.batch if contract else None
@@ -106,7 +131,7 @@ class Generator:
         }
         self.outputs = onnx_file.fields_in(record, "outputs")
         self.multiples = multiples_of((*self.outputs, *self.inputs))
-        self._steps = steps_of((*self.inputs, *self.outputs))  # those of training
+        self.steps = steps_of((*self.inputs, *self.outputs))  # those of training
         self.about: dict[str, Any] = dict(record["about"])
         self.parity: dict[str, Any] = dict(record["parity"])
         self.engine = f"onnxruntime {onnxruntime.__version__}"
@@ -128,15 +153,35 @@ class Generator:
         UsageError for an axis that is not free, sizes that are no multiple or contradict each other, and
         sizes that would take too much memory or work.
         """
-        steps = {**self._steps, **steps_for(self.multiples, size or {}, self.inputs, fields or {})}
-        if steps == self._steps:
+        steps = {**self.steps, **steps_for(self.multiples, size or {}, self.inputs, fields or {})}
+        if steps == self.steps:
             return self
-        result = copy.copy(self)
-        result._steps = steps
-        result.inputs = tuple(resized(field, steps) for field in self.inputs)
-        result.outputs = tuple(resized(field, steps) for field in self.outputs)
+        result = self.resized(steps)
         result._checked = self._checked and self._checked.at(result.inputs)
         return result
+
+    def resized(self, steps: Mapping[str, int]) -> Generator:
+        """The same generator with fields for so many steps, of any size: to be run in tiles."""
+        result = copy.copy(self)
+        result.steps = {**self.steps, **steps}
+        result.inputs = tuple(resized(field, result.steps) for field in self.inputs)
+        result.outputs = tuple(resized(field, result.steps) for field in self.outputs)
+        return result
+
+    def largest_tensor(self, steps: Mapping[str, int]) -> int:
+        """Elements of the largest tensor for one sample of that size; UsageError where it is too large."""
+        checked = self._checked and self._checked.at(self.resized(steps).inputs)
+        return checked.largest if checked else 0
+
+    def dimension(self, field: Field, axis: str) -> int:
+        """Which dimension of an array of that field is the axis; the first one counts samples."""
+        at = field.axes.index(axis)
+        return at if field.name in self.layouts else at + 1
+
+    def shape_of(self, field: Field, count: int) -> tuple[int, ...]:
+        """The shape of an array of `count` samples of an output."""
+        last = field.name in self.layouts
+        return (count, *field.shape[1:], field.shape[0]) if last else (count, *field.shape)
 
     def generate(
         self,
@@ -170,7 +215,8 @@ class Generator:
         then apply to all samples (`style=(1, 0)`).
         `size` gives sizes of free axes in place of those of training (`{"height": 96, "width": 128}`), see
         `at`; given arrays of another size set them as well.
-        UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more.
+        UsageError for values that the generator does not accept, and for inputs and outputs of 4 GiB or more;
+        DivergedError for samples with NaN or infinity.
         """
         sized = self.at(size, fields)
         given, drawn = sized._given(n, label, fields)
@@ -238,11 +284,15 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         size: Mapping[str, int] | None = None,
+        first_row: int = 0,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
-        """The values of all inputs for `n` samples: given values are checked, the others are drawn."""
+        """The values of all inputs for `n` samples: given values are checked, the others are drawn.
+
+        Row i has the noise of sample `first_row` + i of the seed.
+        """
         given, drawn = self.at(size, fields)._given(n, label, fields)
-        return {**sampling.draw(drawn, n, seed), **given}
+        return {**sampling.draw(drawn, n, seed, first_row), **given}
 
     def _given(
         self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, Values]
@@ -304,7 +354,7 @@ class Generator:
         self._check_size(count * steps)
         given = self.given(count * steps, fields)
         first = {name: values[::steps] for name, values in given.items()}
-        starts = self.draw_inputs(count, seed, label=label, size=None, **first)
+        starts = self.draw_inputs(count, seed, label=label, size=None, first_row=0, **first)
         ends = sampling.draw(noise, count, seed, count)
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
@@ -324,7 +374,7 @@ class Generator:
         self._check_size(n * count)
         given = self.given(n * count, fields)
         first = {name: values[:n] for name, values in given.items()}
-        inputs = self.draw_inputs(n, seed, label=0, size=None, **first)
+        inputs = self.draw_inputs(n, seed, label=0, size=None, first_row=0, **first)
         inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()} | given
         inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
         return inputs
@@ -364,13 +414,19 @@ class Generator:
                 wanted = (self.batch or stop - start, *target.shape[1:])
                 if part.shape != wanted:
                     raise UsageError(f"The generator returned an array of shape {part.shape}, not {wanted}.")
+                if part.dtype.kind == "f" and not np.isfinite(part).all():
+                    raise DivergedError(
+                        f"The generator '{self.name}' made samples with values that are not finite.",
+                        fix="check the inputs that you gave, or export an earlier checkpoint: "
+                        "ganzoo export RUN --checkpoint best",
+                    )
                 target[start:stop] = part[: stop - start]
+            report_progress("samples made", stop, count)
         return results
 
     def _empty(self, field: Field, count: int) -> NDArray[Any]:
-        if field.name in self.layouts:
-            return np.empty((count, *field.shape[1:], field.shape[0]), dtype=np.uint8)
-        return np.empty((count, *field.shape), dtype=field.dtype)
+        kind = np.uint8 if field.name in self.layouts else field.dtype
+        return np.empty(self.shape_of(field, count), dtype=kind)
 
     def _check_size(self, n: int) -> None:
         """UsageError if inputs and outputs are too large; a sample's noise may be larger than its output."""

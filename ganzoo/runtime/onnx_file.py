@@ -115,7 +115,9 @@ def read(file: Path) -> bytes:
     return data
 
 
-def open_session(data: bytes, provider: str, where: str, *, trust: bool = False) -> Opened:
+def open_session(
+    data: bytes, provider: str, where: str, *, trust: bool = False, threads: int | None = None
+) -> Opened:
     """A session on CUDA if it is wanted and works, else on the CPU.
 
     UsageError for bytes that are not a sealed file of ganzoo, for a graph that `guard.check` refuses,
@@ -137,7 +139,7 @@ def open_session(data: bytes, provider: str, where: str, *, trust: bool = False)
     if not ours:
         contract = derive(checked.graph, checked.shapes, where)
         run_trial(data, where)
-    session, note = open_on_provider(data, provider, where)
+    session, note = open_on_provider(data, provider, where, threads)
     return Opened(session=session, checked=checked, contract=contract, record=record, note=note)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from ganzoo.config.resolve import resolve
 from ganzoo.evaluation.evaluate import Request, evaluate
+from ganzoo.exporting.form import Form
 from ganzoo.exporting.from_run import export_run
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.run import Run
@@ -194,7 +195,7 @@ def test_sound_from_a_run_to_a_file(sound: Registry, tmp_path: Path) -> None:
     # A bundle: the kind is in the file, and the samples are in it.
     bundle = export_run(run, tmp_path / "bundle", registry=sound)
     assert (bundle.path / "samples.wav").is_file()
-    assert "-o samples.wav" in bundle.usage
+    assert "-o samples.wav" in bundle.usage[0]
     # A link: a card shows pictures only.
     assert "\n[samples](samples.wav)\n" in (bundle.path / "README.md").read_text(encoding="utf-8")
     outputs = json.loads((bundle.path / "bundle.json").read_text())["generators"]["generator"]["outputs"]
@@ -263,5 +264,5 @@ def test_old_run_and_bundle_of_images_say_no_kind(registry: Registry, tmp_path: 
         field.pop("axes", None)
     (run.path / "run.json").write_text(json.dumps(record))
     old = Run.open(run.path)
-    bundle = export_run(old, tmp_path / "bundle", registry=registry, uint8=True)
+    bundle = export_run(old, tmp_path / "bundle", registry=registry, form=Form(uint8=True))
     assert (bundle.path / "samples.png").is_file()

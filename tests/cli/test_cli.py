@@ -75,7 +75,7 @@ def test_info_shows_options_and_where_things_come_from() -> None:
     assert "Gulrajani" in shown.stdout
     assert "terms.gradient-penalty" in shown.stdout
     entries = json.loads(ganzoo("info", "dcgan", "--json").stdout)["items"]
-    assert [entry["kind"] for entry in entries] == ["recipe", "architecture"]
+    assert [entry["kind"] for entry in entries] == ["recipe", "architecture", "importer"]
     assert "discriminator_norm" in entries[1]["options"]
     assert "dcgan-paper" in entries[1]["used by"]
     assert entries[0]["origins"]["architecture.generator_width"] == "recipe dcgan"
@@ -398,3 +398,20 @@ def test_the_data_decides_without_a_recipe(tmp_path: Path) -> None:
     missing = ganzoo("train", "dcgan", "--data", "npy:gone.npy", "--explain", cwd=tmp_path)
     assert missing.returncode == 0
     assert "settings that depend on the data are not shown" in missing.stderr
+
+
+def test_an_export_for_deployment(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ganzoo.cli import main
+
+    words = ["--fp16", "--batch", "2", "--license", "cc-by-4.0", "--author", "A. Painter"]
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(run), "-o", str(tmp_path / "b"), "--triton", str(tmp_path / "models"), *words])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "weights in float16: 0." in shown
+    assert "largest difference from torch" in shown
+    assert "at batch sizes 2\n" in shown
+    assert (tmp_path / "models" / "b" / "1" / "model.onnx").is_file()
+    card = (tmp_path / "b" / "README.md").read_text()
+    assert card.startswith('---\nlicense: "cc-by-4.0"\n')
+    assert "| author | A. Painter |" in card

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 from unittest import mock
 
 import torch
+from torch._decomp import decompositions
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.optim import optimizer
 
@@ -150,6 +151,8 @@ def _pretended() -> Iterator[None]:
             "make_optimizer",
             lambda groups, given: plain([(ours, torch.tensor(1.0)) for ours, _ in groups], given),
         ),
+        (torch._VF, "gru", _shapes_only(decompositions.gru_impl, torch._VF.gru)),
+        (torch._VF, "lstm", _shapes_only(decompositions.lstm_impl, torch._VF.lstm)),
         (device, "choose_device", lambda *_: CUDA),
         (batches, "_on_device", lambda values, place: values.to(place)),  # pinned memory is the driver's
         *((setup, name, _with_values(getattr(setup, name))) for name in REAL),
@@ -158,6 +161,15 @@ def _pretended() -> Iterator[None]:
         for target, name, value in replaced:
             stack.enter_context(mock.patch.object(target, name, value, create=name == "__deepcopy__"))
         yield
+
+
+def _shapes_only(small: Callable[..., Any], real: Callable[..., Any]) -> Callable[..., Any]:
+    """A recurrent layer for FakeTensorMode, which does not know cuDNN's: more kernels than cuDNN starts."""
+
+    def run(values: torch.Tensor, *arguments: Any) -> Any:
+        return (small if isinstance(values, FakeTensor) else real)(values, *arguments)
+
+    return run
 
 
 def _with_values(function: Callable[..., Any]) -> Callable[..., Any]:

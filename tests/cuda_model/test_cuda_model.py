@@ -50,6 +50,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Recipes whose cycles stay eager on a GPU, and why: no form of these operations leaves the host alone.
+EAGER = {"tgan-paper": "the host waits in aten::_linalg_eigh"}  # clipping of singular values, as published
+
 # A fault of `faults.py` and what is found.
 FAULTS = {
     "item": "the host waits in aten::_local_scalar_dense",
@@ -111,7 +114,11 @@ def differences(counted: Kernels, budget: Kernels) -> list[str]:
 def check(library: Path, jobs: Mapping[str, Mapping[str, Any]]) -> None:
     """Nothing is found in the cycles of these jobs, and their kernels are those of the budget."""
     reports = examined(library, jobs)
-    findings = {name: report["findings"] for name, report in reports.items() if report["findings"]}
+    findings = {
+        name: found
+        for name, report in reports.items()
+        if (found := [f for f in report["findings"] if not (name in EAGER and f.startswith(EAGER[name]))])
+    }
     assert not findings, json.dumps(findings, indent=1)
     counted = {name: report["kernels"] for name, report in reports.items()}
     assert all(counted.values())

@@ -15,6 +15,7 @@ import pytest
 
 from ganzoo.config.plan import Plan
 from ganzoo.evaluation.report import conclusions
+from ganzoo.exporting.form import Form
 from ganzoo.exporting.from_run import export_run
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
@@ -159,7 +160,7 @@ def test_scores_repeat_and_depend_on_the_seed(run: Run, whole: tuple[dict[str, A
 def test_a_run_and_its_bundles_have_the_same_scores(
     run: Run, bundle: Path, data: str, whole: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
-    small = export_run(run, tmp_path / "pixels", uint8=True).path
+    small = export_run(run, tmp_path / "pixels", form=Form(uint8=True)).path
     expected = whole[0]["scores"]
     for path in (bundle, small):
         document = scored(path, "--data", data)

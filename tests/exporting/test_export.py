@@ -28,6 +28,7 @@ from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.errors import ExportError, PluginError, StorageError, UsageError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
 from ganzoo.exporting.export import Bundle, export_generators
+from ganzoo.exporting.form import Form
 from ganzoo.exporting.onnx_graph import example_inputs, export_graph, frozen_copy
 from ganzoo.exporting.verify import check, check_signature, check_structure
 from ganzoo.images import to_uint8
@@ -136,7 +137,7 @@ def bundle(conditional: Conditional, tmp_path_factory: pytest.TempPathFactory) -
 def pixels(conditional: Conditional, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     networks = networks_of(conditional, ("image",))
     return export_generators(
-        networks, DATA, tmp_path_factory.mktemp("out") / "u8", about=ABOUT, uint8=True, kinds=KINDS
+        networks, DATA, tmp_path_factory.mktemp("out") / "u8", about=ABOUT, form=Form(uint8=True), kinds=KINDS
     )
 
 
@@ -312,7 +313,7 @@ def test_what_cannot_be_a_graph(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="could not export"):
         export_graph(Net(module=nn.Linear(5, 5), reads=("z",), writes=("point",)), (Z,), (POINT,))
     with pytest.raises(ExportError, match="writes no image"):
-        export_generators(networks_of(Mlp()), DATA, tmp_path / "x", about={}, uint8=True)
+        export_generators(networks_of(Mlp()), DATA, tmp_path / "x", about={}, form=Form(uint8=True))
     assert list(tmp_path.iterdir()) == []
 
 

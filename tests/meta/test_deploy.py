@@ -240,14 +240,19 @@ def test_the_wheel_needs_no_more_than_the_context(tmp_path: Path) -> None:
     for name in allowed:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "dist"))
         else:
             shutil.copy(source, tmp_path / name)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    (wheel,) = (tmp_path / "dist").glob("ganzoo-*.whl")
-    names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist()}
+    wheels = []
+    for folder, name in ((tmp_path, "ganzoo"), (tmp_path / "deploy" / "serving", "ganzoo_serving")):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        (wheel,) = (folder / "dist").glob(f"{name}-*.whl")
+        wheels.append(set(zipfile.ZipFile(wheel).namelist()))
+    names = {Path(name).name for name in wheels[0]}
     assert {"LICENSE", *(file.name for file in (ROOT / "LICENSES").iterdir())} <= names
+    code, serving = ({name for name in wheel if ".dist-info" not in name} for wheel in wheels)
+    assert code == serving
 
 
 BLOCKED = """\
@@ -256,7 +261,7 @@ import sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"the runtime image leaves out {{name}}")
+            raise ModuleNotFoundError(f"ganzoo-serving leaves out {{name}}")
 
 sys.meta_path.insert(0, Blocked())
 from ganzoo.cli import main
@@ -264,12 +269,14 @@ main({arguments!r})
 """
 
 
-def test_the_runtime_image_has_all_it_needs(tmp_path: Path) -> None:
-    """Sampling works while whatever the image leaves out of ganzoo's dependencies cannot be imported."""
-    (line,) = re.findall(r"pip install -c \S+ (numpy .*) \\", TEXTS["Dockerfile"])
+def test_the_serving_distribution_needs_no_more(tmp_path: Path) -> None:
+    """Sampling works while whatever it leaves out of ganzoo's dependencies cannot be imported."""
+    serving = tomllib.loads((ROOT / "deploy" / "serving" / "pyproject.toml").read_text())["project"]
+    kept = {re.split(r"[^\w-]", requirement)[0] for requirement in serving["dependencies"]}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]}
-    left_out = needed - {*line.split(), "onnxruntime-gpu"}
+    assert set(serving["dependencies"]) <= {item.partition(";")[0] for item in project["dependencies"]}
+    left_out = needed - {*kept, "onnxruntime-gpu"}
     assert {"torch", "onnx", "pydantic"} <= left_out
     blocked = {{"pillow": "PIL"}.get(name, name.replace("-", "_")) for name in left_out}
     for output in ("x.png", "x.npz"):

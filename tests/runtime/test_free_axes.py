@@ -21,6 +21,7 @@ from ganzoo.cli.generate import command
 from ganzoo.errors import ExportError, UsageError
 from ganzoo.exporting.bundle import sealed_bytes
 from ganzoo.exporting.export import export_generators
+from ganzoo.exporting.form import Form
 from ganzoo.exporting.verify import check_signature
 from ganzoo.runtime.generator import Generator
 from tests.networks.test_free_axes import built
@@ -39,7 +40,7 @@ def enlarger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     torch.manual_seed(0)
     networks, info = built("enlarging", "pictures")
     path = tmp_path_factory.mktemp("enlarger") / "bundle"
-    return export_generators(networks, info, path, about={}, uint8=True).path, networks
+    return export_generators(networks, info, path, about={}, form=Form(uint8=True)).path, networks
 
 
 def loaded(bundle: tuple[Path, Any]) -> Generator:

@@ -15,7 +15,7 @@ from ganzoo.errors import UsageError
 from ganzoo.fields import Field, with_pixels
 from ganzoo.runtime.guard.model import Graph, Value, shown
 
-__all__ = ["Contract", "compare", "derive"]
+__all__ = ["Contract", "compare", "derive", "fixed_batch"]
 
 _NUMBERS: dict[str, int] = {"float32": 1, "uint8": 2, "int64": 7}  # ONNX's numbers of element types
 _TYPES: dict[int, Literal["float32", "int64"]] = {1: "float32", 7: "int64"}
@@ -47,9 +47,18 @@ def derive(graph: Graph, shapes: Mapping[str, tuple[int, ...]], where: str = "")
     outputs = tuple(_field(value, "output", where) for value in written)
     if not inputs:
         raise UsageError("The graph has no inputs: its output would always be the same.", where=where)
-    batches = {_first(value) for value in (*free_inputs(graph), *written)}
+    return Contract(inputs=inputs, outputs=outputs, batch=_fixed_batch(free_inputs(graph), written, where))
+
+
+def fixed_batch(graph: Graph, where: str = "") -> int | None:
+    """The only batch size of a graph, None if any is allowed; UsageError where inputs and outputs differ."""
+    return _fixed_batch(free_inputs(graph), graph.outputs, where)
+
+
+def _fixed_batch(inputs: Sequence[Value], outputs: Sequence[Value], where: str) -> int | None:
+    batches = {_first(value) for value in (*inputs, *outputs)}
     fixed = {size for size in batches if isinstance(size, int)}
-    free = {_first(value) for value in free_inputs(graph)} - fixed
+    free = {_first(value) for value in inputs} - fixed
     if len(fixed) > 1 or (fixed and free) or 0 in fixed:
         raise UsageError(
             f"The inputs and outputs of the graph differ in their first dimension: "
@@ -57,7 +66,7 @@ def derive(graph: Graph, shapes: Mapping[str, tuple[int, ...]], where: str = "")
             where=where,
             fix="export the model with the batch as the first dimension of all, fixed or free",
         )
-    return Contract(inputs=inputs, outputs=outputs, batch=fixed.pop() if fixed else None)
+    return fixed.pop() if fixed else None
 
 
 def compare(graph: Graph, contract: Contract, layouts: Mapping[str, str], where: str = "") -> None:

@@ -1,0 +1,48 @@
+"""What the files of an export are like: the choices of a user, with their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ganzoo.errors import UsageError
+from ganzoo.exporting.portable import OPSET, OPSETS
+
+__all__ = ["USUAL", "Form", "Weights"]
+
+Weights = Literal["float32", "float16", "int8"]
+
+_LARGEST_BATCH = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """The form of the .onnx files; UsageError for values out of bounds.
+
+    With `uint8`, image outputs are uint8 NHWC. `opset` is the set of operators. `batch` is the only batch
+    size of the graph; None lets it take any. `weights` says how large weights are stored; they compute in
+    float32.
+    """
+
+    uint8: bool = False
+    opset: int = OPSET
+    batch: int | None = None
+    weights: Weights = "float32"
+
+    def __post_init__(self) -> None:
+        if self.opset not in OPSETS:
+            raise UsageError(
+                f"Graphs cannot be written with the operator set {self.opset}.",
+                fix=f"--opset {OPSETS.start} to {OPSETS.stop - 1}",
+            )
+        if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
+            raise UsageError(
+                f"A graph cannot have the batch size {self.batch}.", fix=f"--batch 1 to {_LARGEST_BATCH}"
+            )
+        if self.weights not in get_args(Weights):
+            raise UsageError(
+                f"Weights cannot be stored as '{self.weights}'.", fix=" or ".join(get_args(Weights))
+            )
+
+
+USUAL = Form()
