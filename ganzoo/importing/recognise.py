@@ -27,6 +27,8 @@ class Match:
     item: Item[ImporterSpec]
     path: str
     imported: Imported
+    unread: tuple[str, ...] = ()
+    """The arrays of the network that the importer did not use."""
 
     @property
     def is_average(self) -> bool:
@@ -120,7 +122,7 @@ def recognised(
                 raise PluginError(
                     f"The importer '{item.name}' returned no Imported: {type(imported).__name__}."
                 )
-            found.append(Match(item, path, imported))
+            found.append(Match(item, path, imported, weights.unread))
         matches += found
     return matches
 
