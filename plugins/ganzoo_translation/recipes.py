@@ -211,7 +211,8 @@ SMALL_CUT = RecipeSpec(
 
 # Garments from their edges without pairs, 288 s of CPU, 1,000 held-out images: with the paper's weight (5.0,
 # as lsgan halves its squares) FED 187.8 and PSNR 10.3 dB, outlines stay white; with a tenth of it 114.3 and
-# 13.3; cyclegan in the same time 110.7 and 14.7.
+# 13.3; cyclegan in the same time 110.7 and 14.7. T-shirts to dresses, 217 s of CPU, 500 held-out images: FED
+# 178, coverage 0.39; shapes are those of dresses, textures are noisy (cyclegan 150 and 0.50 in 30,000).
 SMALL_FASTCUT = RecipeSpec(
     name="fastcut",
     summary="Small FastCUT that trains in minutes on a CPU: T-shirts to dresses, one direction. Departs from "
