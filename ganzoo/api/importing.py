@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganzoo.errors import UsageError
 from ganzoo.foreign.arrays import LazyArray
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-__all__ = ["Imported", "Weights"]
+__all__ = ["Imported", "Weights", "read_weights"]
 
 
 class Weights(Mapping[str, "Array"]):
@@ -102,6 +104,24 @@ class Weights(Mapping[str, "Array"]):
                 if path.rpartition(".")[2] == name:
                     return weights
         return None
+
+
+def read_weights(path: Path) -> Weights:
+    """All arrays of a file of weights by name, in the formats of `ganzoo import`; no code of the file runs.
+
+    UsageError for a file that is none of these, damaged, or without arrays.
+    """
+    from ganzoo.foreign.read import read_file
+    from ganzoo.foreign.tree import parts_of
+
+    contents = read_file(path)
+    try:
+        parts = parts_of(contents.tree, contents.budget)
+    except ValueError as error:
+        raise UsageError(f"The file is refused: {error}.", where=str(path)) from error
+    if not parts:
+        raise UsageError("The file has no arrays by name.", where=str(path))
+    return Weights(parts[0].arrays, path=parts[0].path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,22 @@ class CropsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnConfig:
+    """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller by a bicubic filter."""
+
+    count: int = 1_000
+    size: int = 64
+    factor: Literal[2, 3, 4] = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 16 <= self.size <= 256 or self.size % self.factor:
+            raise ValueError("count must be 1 or more, size between 16 and 256 and a multiple of factor")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError("seed must be in 0..2**64-1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class JudgeConfig:
     """Options of the discriminator.
 

@@ -47,7 +47,7 @@ def recognise(found: Weights) -> Imported | None:
     image = Field(name="image", shape=(colours, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     return Imported(
         architecture="fastgan",
-        recipe="fastgan",
+        recipe="fastgan-paper",
         options={
             "latent": latent,
             "generator_width": found.shapes["init.init.0.weight"][1] // 32,

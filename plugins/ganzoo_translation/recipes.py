@@ -209,10 +209,13 @@ SMALL_CUT = RecipeSpec(
     },
 )
 
+# Garments from their edges without pairs, 288 s of CPU, 1,000 held-out images: with the paper's weight (5.0,
+# as lsgan halves its squares) FED 187.8 and PSNR 10.3 dB, outlines stay white; with a tenth of it 114.3 and
+# 13.3; cyclegan in the same time 110.7 and 14.7.
 SMALL_FASTCUT = RecipeSpec(
     name="fastcut",
     summary="Small FastCUT that trains in minutes on a CPU: T-shirts to dresses, one direction. Departs from "
-    "the paper: small networks, batch 16, 64 places, learning rate of 1e-3, EMA.",
+    "the paper: small networks, batch 16, 64 places, a tenth of the weight, learning rate of 1e-3, EMA.",
     paper=CUT,
     architecture="resnet-contrastive",
     loss="lsgan",
@@ -220,7 +223,7 @@ SMALL_FASTCUT = RecipeSpec(
     settings={
         **SMALL_CONTRASTIVE,
         "train.images": 30_000,
-        "terms.patch-nce.weight": 5.0,
+        "terms.patch-nce.weight": 0.5,
         "terms.patch-nce.flip": True,
     },
 )
