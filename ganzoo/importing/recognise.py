@@ -158,7 +158,7 @@ def chosen(opened: Opened, architecture: str = "", part: str | None = None) -> M
     if best[0].unread:
         names = ", ".join(best[0].unread[:SHOWN])
         raise UsageError(
-            f"The network has {len(best[0].unread)} arrays that '{best[0].item.name}' does not know: {names}.",
+            f"The network has {len(best[0].unread)} arrays unknown to '{best[0].item.name}': {names}.",
             where=f"{opened.path}: {best[0]}",
             fix="it is of another version of this family: another importer is needed",
         )
