@@ -78,9 +78,15 @@ class Weights(Mapping[str, "Array"]):
         part._read = self._read
         return part
 
+    def skip(self, *names: str) -> None:
+        """Say that the network here does not need these arrays, or all if none is named."""
+        for key in names or self._arrays:
+            if key in self._arrays:
+                self._read.add(id(self._arrays[key]))
+
     @property
     def unread(self) -> tuple[str, ...]:
-        """The names whose values nobody asked for yet, without counters."""
+        """The names whose values nobody read or skipped yet, without counters."""
         return tuple(
             key
             for key, array in self._arrays.items()

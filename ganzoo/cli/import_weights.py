@@ -63,9 +63,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         return
     match = chosen(opened, options["architecture"], options["part"])
     _say(options, f"{match}: {len(match.imported.weights['generator'])} arrays of the generator")
-    if match.unread:
-        names = ", ".join(match.unread[:SHOWN])
-        _say(options, f"not used: {len(match.unread)} arrays, the first are {names}")
     for text in match.imported.unknown:
         _say(options, f"not in the file: {text}")
     if options["target"] == "run":

@@ -140,6 +140,8 @@ def _recognise(found: Weights, layout: Layout) -> Imported | None:
     weights |= {f"upward.norm.{key}": value for key, value in _norm(found, last_norm, layout).items()}
     if options.get("separate_tables"):
         weights["embed.weight"] = found["shared.weight"]
+    if shared and not tables:
+        found.skip("shared.weight")  # without conditions nothing reads it
     unknown = [
         "the range of the pixels: -1..1 is assumed, as after tanh",
         "the distribution of z: N(0, 1) is assumed",
