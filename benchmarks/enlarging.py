@@ -97,8 +97,8 @@ def enlarged(generator: ganzoo.runtime.Generator, small: Pixels) -> Pixels:
     side = auto_tile(whole)
     made = run_in_tiles(whole, given, side)[0] if side else generator.run(given)
     levels = (made[generator.outputs[0].name][0] + 1) * 127.5
-    pixels: Pixels = np.rint(levels.clip(0, 255)).astype(np.uint8)
-    return pixels.transpose(1, 2, 0)
+    pixels: Pixels = np.rint(levels.clip(0, 255)).astype(np.uint8).transpose(1, 2, 0)
+    return pixels
 
 
 def scores(net: Light, image: Pixels, high: Pixels) -> dict[str, float]:

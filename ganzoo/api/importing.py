@@ -54,9 +54,12 @@ class Weights(Mapping[str, "Array"]):
         """All networks of the file by path, this one too: a discriminator is among them."""
         self.facts: Mapping[str, Any] = facts or {}
         """The numbers and texts of the file beside its arrays, nested: epochs, hyper-parameters."""
+        self._read: set[int] = set()
 
     def __getitem__(self, key: str) -> Array:
-        return self._arrays[key].read()
+        array = self._arrays[key]
+        self._read.add(id(array))
+        return array.read()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -71,7 +74,18 @@ class Weights(Mapping[str, "Array"]):
         """The arrays named `<prefix>.<key>`, by key."""
         start = f"{prefix}."
         own = {key.removeprefix(start): a for key, a in self._arrays.items() if key.startswith(start)}
-        return Weights(own, path=f"{self.path}.{prefix}".strip("."), others=self.others, facts=self.facts)
+        part = Weights(own, path=f"{self.path}.{prefix}".strip("."), others=self.others, facts=self.facts)
+        part._read = self._read
+        return part
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names whose values nobody asked for yet, without counters."""
+        return tuple(
+            key
+            for key, array in self._arrays.items()
+            if id(array) not in self._read and not key.endswith("num_batches_tracked")
+        )
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of an array; empty where there is none of that name, which is no error."""

@@ -29,8 +29,9 @@ class ArraySource:
     one-hot may be stored as indices: integers of `shape[:-1]`. `identity` goes into the run record.
     With `weights` (N,) training draws samples in proportion to them; evaluation uses all equally. `card` are
     facts for the user, shown before training and kept in the run. `damaged`: files that cannot be read, with
-    the reasons; `unfit`: files that are sound, but no samples of this kind; of `files` in all. The core notes
-    and lists both, and refuses data with too many damaged ones.
+    the reasons; `unfit`: files that are sound, but no samples of this kind; of `files` in all, if these are
+    not as many as the items and both together. The core notes and lists them, and refuses data with too many
+    damaged ones.
     """
 
     fields: tuple[Field, ...]

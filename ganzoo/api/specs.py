@@ -231,7 +231,8 @@ class ExtractorSpec(_Buildable):
     network that is first trained on labelled data. `distance` is the name of its Frechet distance in
     results; `fid` is reserved for the Inception network of the FID paper. With `scaled`, each dimension of
     the features is divided by its standard deviation over the real samples. `kinds`: the kinds of fields that
-    it takes.
+    it takes. `maps`: a function without parameters that returns the network as a torch module, from samples
+    (N, *shape) in 0..1 to a list of maps (N, C, ...); `ganzoo project` compares samples by them.
     """
 
     record = "extractor"
@@ -241,6 +242,7 @@ class ExtractorSpec(_Buildable):
 
     distance: str
     scaled: bool = True
+    maps: str = ""
     trained: bool = False
 
 

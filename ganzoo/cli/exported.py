@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, echo_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,5 +89,4 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
-    for number, usage in enumerate(bundle.usage):
-        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {bundle.path} {usage}")
+    echo_next(bundle)

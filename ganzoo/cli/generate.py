@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo._version import __version__
 from ganzoo.cli.common import echo_json, registry_of, save_arrays
+from ganzoo.cli.generate_latents import read_latents, refuse_beside_latents
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
 from ganzoo.util.progress import lasting
@@ -75,6 +77,29 @@ WALK_RATE = 20  # frames a second
     help="Input of a generator that needs one: a file of its kind, a folder of them, or an .npy array.",
 )
 @click.option(
+    "--latent",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Values of inputs, such as the latents that `ganzoo project` found.",
+)
+@click.option(
+    "--directions",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Directions of `ganzoo directions`: each of -n samples [8] moves along one, as a row or a --walk.",
+)
+@click.option(
+    "--direction",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Which of the directions, the strongest first.",
+)
+@click.option(
+    "--strength", type=float, default=3.0, show_default=True, help="How far along it, to both sides."
+)
+@click.option(
     "--tile",
     metavar="auto|N",
     help="Compute inputs in overlapping tiles of N elements a side (pixels, for pictures); 0: whole; auto: "
@@ -99,6 +124,7 @@ WALK_RATE = 20  # frames a second
     show_default=True,
     help="Where onnxruntime computes.",
 )
+@click.option("--threads", type=int, metavar="N", help="Threads of the CPU [one for each core].")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="Samples computed at once.")
 @click.option(
     "--trust",
@@ -131,9 +157,14 @@ def command(
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
+    latent: Path | None,
+    directions: Path | None,
+    direction: int,
+    strength: float,
     tile: str | None,
     generator: str,
     provider: str,
+    threads: int | None,
     batch_size: int,
     trust: bool,
     output: Path | None,
@@ -147,12 +178,15 @@ def command(
     sample per input.
     """
     _refuse_contradictions(classes, steps, label, walk, given, count, columns)
+    if latent is not None or directions is not None:
+        refuse_beside_latents(classes, steps, walk, given, None if latent is None else count, directions)
     ctx.with_resource(lasting("sampling"))
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
-    loaded = _load(source, provider, generator, trust)
+    how: dict[str, Any] = {"provider": provider, "trust": trust, "threads": threads}
+    loaded = _load(source, generator, how)
     asked = ctx.get_parameter_source("generator") is not click.core.ParameterSource.DEFAULT
     if given is not None and not asked:
-        loaded = _reader(source, loaded, numbers, provider, trust)
+        loaded = _reader(source, loaded, numbers, how)
     wanted = _sizes(loaded, sizes, length)
     loaded = loaded.at(wanted)
     kinds = _kinds(ctx, loaded)
@@ -172,11 +206,17 @@ def command(
             resize=bool(wanted),
             tile=_tile(tile, loaded),
         )
+        _sign(loaded, written, seed, given=True)
         _report(loaded, written, cells, seed, shape, as_json)
         return
     if tile is not None:
         raise UsageError("--tile is for inputs.", fix="leave it out, or add --input PATH")
-    _refuse_without_input(loaded, numbers)
+    latents = None
+    if latent is not None or directions is not None:
+        latents = read_latents(loaded, latent, directions, direction, strength)
+        count = latents.rows or count
+        steps = latents.steps if steps is None else steps
+    _refuse_without_input(loaded, {**numbers, **(latents.values if latents else {})})
     if walk is not None:
         steps, output = walk // 2 + 1, output or Path("generated.gif")
         shown = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
@@ -196,7 +236,10 @@ def command(
             fix="-o samples.npz, or -o FOLDER for a file each",
         )
     _say_provider(loaded)
-    inputs = _drawn(loaded, rows, width, seed, label, numbers, classes=classes, walks=steps is not None)
+    if latents is not None:
+        inputs = latents.inputs(loaded, rows, width, seed, label, numbers)
+    else:
+        inputs = _drawn(loaded, rows, width, seed, label, numbers, classes=classes, walks=steps is not None)
     values = loaded.run(inputs, batch_size=batch_size)
     written = [output]
     if drawn is None or media is None:
@@ -208,6 +251,7 @@ def command(
         in_rows = width if classes or steps is not None else None
         others = [(field, values[field.name]) for field in loaded.outputs if field is not drawn]
         written = _write(media, drawn, values[drawn.name], output, others, columns or in_rows, folder=folder)
+    _sign(loaded, written, seed, given=False)
     _report(loaded, written, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
 
 
@@ -311,6 +355,21 @@ def _say_provider(loaded: Generator) -> None:
         click.echo(loaded.provider_note, err=True)
 
 
+def _sign(loaded: Generator, written: list[Path], seed: int, *, given: bool) -> None:
+    """Pictures and sounds carry a note that a generator made them, and which."""
+    from ganzoo.util.provenance import CHANGED, SYNTHETIC, mark
+
+    facts = {
+        "generator": str(loaded.about.get("recipe", loaded.name)),
+        "made": "from other media" if given else "from noise",
+        "seed": seed,
+        "sha256": loaded.sha256,
+        "synthetic": True,
+    }
+    for path in written:
+        mark(path, f"ganzoo {__version__}", facts, CHANGED if given else SYNTHETIC)
+
+
 def _report(
     loaded: Generator, written: list[Path], count: int, seed: int, shape: tuple[int, ...], as_json: bool
 ) -> None:
@@ -374,26 +433,24 @@ def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> N
         )
 
 
-def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
+def _load(source: Path, generator: str, how: Mapping[str, Any]) -> Generator:
     """Like `runtime.load`, but without its warning, which the command prints itself."""
     from ganzoo import runtime
     from ganzoo.runtime import onnx_file
 
     file = onnx_file.find(source, generator)
-    return runtime.from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
+    return runtime.from_bytes(onnx_file.read(file), where=str(file), **how)
 
 
 def _reader(
-    source: Path, loaded: Generator, numbers: Mapping[str, Values], provider: str, trust: bool
+    source: Path, loaded: Generator, numbers: Mapping[str, Values], how: Mapping[str, Any]
 ) -> Generator:
     """The generator that reads data: the loaded one, or the only other one of the bundle that does."""
     from ganzoo.cli.generate_from import input_field
 
     if input_field(loaded, numbers) is not None or not source.is_dir():
         return loaded
-    others = [
-        _load(file, provider, "", trust) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name
-    ]
+    others = [_load(file, "", how) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name]
     readers = [other for other in others if input_field(other, numbers) is not None]
     return readers[0] if len(readers) == 1 else loaded
 

@@ -184,6 +184,13 @@ def translate(
     return written, len(values), (len(values), *found[0].shape)
 
 
+def read_inputs(
+    source: Path, field: Field, media: Media, options: Mapping[str, Any]
+) -> tuple[list[str], list[Array]]:
+    """Names and values of the samples at a path; `options` are those of the training data."""
+    return _Inputs(source, field, media, options).all()
+
+
 def _into_folder(
     runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path
 ) -> tuple[list[Path], int, tuple[int, ...]]:

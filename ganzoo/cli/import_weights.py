@@ -10,6 +10,7 @@ import click
 from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.cli.exported import file_options, form_of, report
 from ganzoo.errors import UsageError
+from ganzoo.util.progress import lasting
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """
     from ganzoo.importing.recognise import chosen, open_file
 
+    ctx.with_resource(lasting("importing"))
     registry, file = registry_of(ctx), options["file"]
     if options["target"] == "bundle" and (options["data"] or options["recipe"] or options["assignments"]):
         raise UsageError("--data, --recipe and --set are for a training.", fix="add --as run")
@@ -61,6 +63,9 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         return
     match = chosen(opened, options["architecture"], options["part"])
     _say(options, f"{match}: {len(match.imported.weights['generator'])} arrays of the generator")
+    if match.unread:
+        names = ", ".join(match.unread[:SHOWN])
+        _say(options, f"not used: {len(match.unread)} arrays, the first are {names}")
     for text in match.imported.unknown:
         _say(options, f"not in the file: {text}")
     if options["target"] == "run":

@@ -71,17 +71,19 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
     """
     _check_fields(source)
     skipped, notes, duplicates = (*source.damaged, *source.unfit), source.notes, 0
-    check_skipped(source.damaged, source.files, source.identity)
+    items = len(source.items) if isinstance(source, ItemSource) else 0
+    total = max(source.files, items + len(skipped))
+    check_skipped(source.damaged, total, source.identity)
     if isinstance(source, ItemSource):
         result = decoded(source, folder=cache_folder)
         arrays, skipped, notes = result.arrays, (*skipped, *result.skipped), (*notes, *result.notes)
         duplicates = result.duplicates
     else:
         arrays = _checked(source)
+    if skipped:
+        notes = (*notes, skipped_note(skipped, total))
     weights = None if isinstance(source, ItemSource) else source.weights
     count = len(next(iter(arrays.values())))
-    if skipped:
-        notes = (*notes, skipped_note(skipped, source.files or count + len(skipped)))
     return Dataset(
         fields=source.fields,
         arrays=arrays,

@@ -18,6 +18,8 @@ from ganzoo.registry.registry import Registry
 
 UNKNOWN_LICENSE = "not said by the user: ask whoever made the weights before you use them"
 
+NAMED = 20  # arrays that are not used
+
 
 def export_file(
     opened: Opened,
@@ -53,6 +55,7 @@ def describe(opened: Opened, match: Match, license_id: str | None, source: str) 
         "network": match.path or "the whole file",
         "source": source or "not said by the user",
         **({"license": license_id} if license_id else {"license_note": UNKNOWN_LICENSE}),
+        **({"not_used": list(match.unread[:NAMED])} if match.unread else {}),
         "unknown": list(match.imported.unknown) or ["nothing"],
         "versions": {"ganzoo": __version__, "torch": torch.__version__},
     }

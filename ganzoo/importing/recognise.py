@@ -10,13 +10,13 @@ from typing import Any
 
 from ganzoo.api.importing import Imported, Weights
 from ganzoo.api.specs import ImporterSpec
-from ganzoo.errors import PluginError, UsageError
+from ganzoo.errors import DataError, PluginError, UsageError
 from ganzoo.foreign.read import Contents, read_file
 from ganzoo.foreign.tree import Part, parts_of, plain
 from ganzoo.registry.registry import Item, Registry, calling, factory_of
 from ganzoo.util.text import printable
 
-_AVERAGE = re.compile(r"(^|_|\.)(ema|avg|average|averaged|gs|shadow)(_|\.|$)", re.IGNORECASE)
+_AVERAGE = re.compile(r"(^|_|\.)(ema|avgg?|average|averaged|gs|shadow)(_|\.|$)", re.IGNORECASE)
 SHOWN = 5  # names in a message
 
 
@@ -27,6 +27,8 @@ class Match:
     item: Item[ImporterSpec]
     path: str
     imported: Imported
+    unread: tuple[str, ...] = ()
+    """The arrays of the network that the importer did not use."""
 
     @property
     def is_average(self) -> bool:
@@ -84,7 +86,8 @@ def recognised(
 ) -> list[Match]:
     """The answers of all importers about all networks; of a network and its own part only the first.
 
-    An importer that reads a name which is missing recognises nothing; `lacking` gets a text about it.
+    An importer that reads a name which is missing, or raises DataError because it does not know this variant
+    of its family, recognises nothing; `lacking` gets a text about it.
     """
     others: dict[str, Weights] = {}
     for part in parts:
@@ -109,13 +112,17 @@ def recognised(
                 except KeyError as error:
                     if lacking is not None:
                         lacking.append(f"like {item.name} at {path or 'the top'}, but without {error}")
+                except DataError as error:
+                    if lacking is not None:
+                        reason = " ".join(filter(None, (error.what, error.where)))
+                        lacking.append(f"like {item.name} at {path or 'the top'}, but: {reason}")
             if imported is None:
                 continue
             if not isinstance(imported, Imported):
                 raise PluginError(
                     f"The importer '{item.name}' returned no Imported: {type(imported).__name__}."
                 )
-            found.append(Match(item, path, imported))
+            found.append(Match(item, path, imported, weights.unread))
         matches += found
     return matches
 

@@ -7,6 +7,7 @@ the file. Nothing here imports torch or reads run directories.
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -83,12 +84,15 @@ def from_bytes(
     if found is not None:
         for kind, fields in (("inputs", found.inputs), ("outputs", found.outputs)):
             record[kind] = [field.to_json() for field in fields]
-        return Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+        generator = Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+        generator.sha256 = hashlib.sha256(data).hexdigest()
+        return generator
     with onnx_file.readable(where):
         generator = Generator(opened.session, opened.record, opened.note, checked=opened.checked)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
         generator.batch = fixed_batch(opened.checked.graph, where)
+        generator.sha256 = hashlib.sha256(data).hexdigest()
     return generator
 
 
@@ -99,6 +103,7 @@ class Generator:
     ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
     classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
     `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
+    `sha256` is that of its file.
     `batch` is the only batch size that the file takes; None if the size is free. `multiples` has the free
     axes, each with the multiple of the first output (else input) that has it, `steps` their sizes in
     multiples.
@@ -115,6 +120,7 @@ class Generator:
     ) -> None:
         import onnxruntime
 
+        self.sha256 = ""
         self._session = session
         self._checked = checked
         self.batch = contract.batch if contract else None

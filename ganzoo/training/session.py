@@ -47,6 +47,7 @@ from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
+from ganzoo.util.progress import lasting
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -188,6 +189,7 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     return prepare(plan, ranks=context.ranks, dataset=dataset), {"length": length}
 
 
+@lasting("measuring the speed")
 def measured(setup: TrainingSetup) -> float:
     """The real images a second of a few cycles. This changes the state: do not train with `setup` then."""
     with clear_failures(lambda: "the trial that measures the speed"):
@@ -215,7 +217,8 @@ def _warm_start(setup: TrainingSetup, context: RunContext) -> dict[str, Any]:
         return {}
     table: dict[str, Any] = {}
     if context.ranks.is_main:
-        table = warm_start(setup.training, Path(source).expanduser(), context.reporter.note)
+        path, fields = Path(source).expanduser(), setup.dataset.fields
+        table = warm_start(setup.training, path, context.reporter.note, fields)
     setup.training.agree()
     return {"warm_start": table}
 

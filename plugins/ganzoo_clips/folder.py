@@ -20,15 +20,12 @@ from ganzoo.api import (
     Field,
     ImageFrame,
     ItemSource,
-    in_parts,
-    keep_cached,
-    read_cached,
     read_image_header,
-    report_progress,
     silence_pillow,
 )
 from ganzoo_clips.config import CLIP_AXES, ClipsConfig
 from ganzoo_clips.files import ANIMATED, FOLDER_FPS, STILLS, VIDEOS, Reel, measure, read_clip
+from ganzoo_datasets.measured import measured
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import listing_of
 from ganzoo_datasets.picture_folders import Folders, folders_of
@@ -144,37 +141,17 @@ def _refuse(error: OSError) -> None:
 
 
 def _measured(root: Path, names: Sequence[str]) -> list[_Source]:
-    """What is known of each source. Those that have not changed since the last time are not opened."""
+    """What is known of each source."""
     silence_pillow()
-    states = [_state(root / name) for name in names]
-    table_name = hashlib.sha256(ascii([VERSION, PIL.__version__, str(root.resolve())]).encode()).hexdigest()
-    kept = json.loads(read_cached("clips", table_name) or "{}")
-    known: dict[str, Reel | None] = {
-        name: Reel(**kept[name][1])
-        for name, state in zip(names, states, strict=True)
-        if name in kept and kept[name][0] == state
-    }
-    missing = [name for name in names if name not in known]
-
-    def look(part: range) -> list[Reel | None]:
-        return [_looked(root / missing[at]) for at in part]
-
-    done = 0
-    for found in in_parts(look, len(missing)):
-        for reel in found:
-            known[missing[done]] = reel
-            done += 1
-        report_progress("clips measured", done, len(missing))
-    sources = [_Source(name, known[name], state) for name, state in zip(names, states, strict=True)]
-    if missing:
-        table = {source.name: [source.state, asdict(source.reel)] for source in sources if source.reel}
-        keep_cached("clips", table_name, json.dumps(table).encode())
-    return sources
+    states = {name: _state(root / name) for name in names}
+    depends = ["clips", VERSION, PIL.__version__, str(root.resolve())]
+    found = measured(depends, states, lambda name: _looked(root / name), "clips measured")
+    return [_Source(name, Reel(**found[name]) if found[name] else None, states[name]) for name in names]
 
 
-def _looked(path: Path) -> Reel | None:
+def _looked(path: Path) -> dict[str, Any] | None:
     try:
-        return measure(path)
+        return asdict(measure(path))
     except (OSError, ValueError):
         return None
 
@@ -231,7 +208,6 @@ def _items(found: _Found, rows: list[int], argument: str, config: ClipsConfig) -
             for source in sources
             if source.reel and source.reel.frames < needed
         ),
-        files=len(sources),
     )
 
 

@@ -1,17 +1,25 @@
-"""Image to image: pix2pix for pairs, CycleGAN without pairs, super-resolution, colourisation."""
+"""Image to image: pix2pix for pairs, CycleGAN and CUT without pairs, super-resolution, colourisation."""
 
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, TermSpec, hookimpl
-from ganzoo_translation.config import CycleConfig, IdentityConfig, L1Config, ResnetConfig, UNetConfig
-from ganzoo_translation.recipes import CYCLEGAN, PIX2PIX, RECIPES
+from ganzoo_translation.config import (
+    ContrastiveConfig,
+    CycleConfig,
+    IdentityConfig,
+    L1Config,
+    PatchNceConfig,
+    ResnetConfig,
+    UNetConfig,
+)
+from ganzoo_translation.recipes import CUT, CYCLEGAN, PIX2PIX, RECIPES
 
 GANZOO_API_VERSION = 2
 
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
-    """`unet-patch`, `resnet-patch` and `resnet-cycle`."""
+    """`unet-patch`, `resnet-patch`, `resnet-cycle` and `resnet-contrastive`."""
     return [
         ArchitectureSpec(
             name="unet-patch",
@@ -38,12 +46,21 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
             config=ResnetConfig,
             needs=("a", "b"),
         ),
+        ArchitectureSpec(
+            name="resnet-contrastive",
+            summary="One residual generator from a to b that also writes maps of its encoder, a patch D; "
+            "images from 8x8, a and b of one shape.",
+            paper=f"{CUT}, section 3",
+            factory="ganzoo_translation.networks:build_contrastive",
+            config=ContrastiveConfig,
+            needs=("a", "b"),
+        ),
     ]
 
 
 @hookimpl
 def ganzoo_terms() -> list[TermSpec]:
-    """For G: `l1`, `cycle` and `identity`."""
+    """For G: `l1`, `cycle`, `identity` and `patch-nce`."""
     return [
         TermSpec(
             name="l1",
@@ -70,6 +87,15 @@ def ganzoo_terms() -> list[TermSpec]:
             paper=f"{CYCLEGAN}, section 5.2",
             factory="ganzoo_translation.terms:identity",
             config=IdentityConfig,
+            role="generator",
+        ),
+        TermSpec(
+            name="patch-nce",
+            summary="Each place of a translated image must be told from the other places of the image that "
+            "it was made from.",
+            paper=f"{CUT}, equation 4",
+            factory="ganzoo_translation.terms:patch_nce",
+            config=PatchNceConfig,
             role="generator",
         ),
     ]

@@ -162,7 +162,9 @@ def _resnet(found: Weights, blocks: int, *, batch: bool) -> Iterator[tuple[str, 
     normed |= {f"layers.{at + 1}": f"model.{at}" for at in (after, after + 3)}
     for place, name in normed.items():
         yield f"{place}.weight", found[f"{name}.weight"]
-        if batch:
+        if not batch:
+            _ = found[f"{name}.bias"]  # it must be there, but the norm takes it away again
+        else:
             yield from ((f"{_next(place)}.{part}", found[f"{_next(name)}.{part}"]) for part in NORM)
     for part in ("weight", "bias"):
         yield f"layers.{after + 8}.{part}", found[f"model.{after + 7}.{part}"]

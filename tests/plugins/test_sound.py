@@ -673,7 +673,8 @@ def test_a_recipe_trains_resumes_and_is_heard_without_torch(recipe: str, tmp_pat
         generated(bundle, "-n", 3, "-o", tmp_path / "each")
         each = sorted((tmp_path / "each").iterdir())
         assert [path.name for path in each] == ["0.wav", "1.wav", "2.wav"]
-        assert np.array_equal(soundfile.read(each[1])[0], soundfile.read(heard)[0][1312 : 1312 + 512])
+        if recipe == "wavegan":  # Griffin-Lim begins with other phases for other numbers of sounds
+            assert np.array_equal(soundfile.read(each[1])[0], soundfile.read(heard)[0][1312 : 1312 + 512])
         said = ganzoo("generate", bundle, "--walk", "4", "-o", tmp_path / "walk.gif")
         assert said.code == 2
         assert "cannot be animated" in said.err
