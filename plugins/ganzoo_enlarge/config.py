@@ -12,8 +12,8 @@ class CropsConfig:
 
     `a` is `factor` times smaller. `degradation`: "bicubic" shrinks with an antialiased bicubic filter;
     "real" is that of Real-ESRGAN: blur, resize, noise and JPEG, twice. `shrink`: each square is cut from
-    1 to `shrink` times its size and shrunk, because photographs are often soft at full size. `channels`: 3
-    or 1. Crop i depends on `seed`, i and the pictures alone. Without a folder `test`, every tenth picture is
+    1 to `shrink` times its size and shrunk, because photographs are often soft at full size; Real-ESRGAN
+    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Crop i depends on `seed`, i and the pictures alone. Without a folder `test`, every tenth picture is
     held out.
     """
 
@@ -21,7 +21,7 @@ class CropsConfig:
     size: int = 128
     factor: Literal[2, 3, 4] = 4
     degradation: Literal["bicubic", "real"] = "bicubic"
-    shrink: float = 1.0
+    shrink: float = 3.0
     channels: Literal[1, 3] = 3
     seed: int = 0
 
@@ -38,11 +38,12 @@ class CropsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnConfig:
-    """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller by a bicubic filter."""
+    """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller; `degradation` as for crops."""
 
     count: int = 1_000
     size: int = 64
     factor: Literal[2, 3, 4] = 4
+    degradation: Literal["bicubic", "real"] = "bicubic"
     seed: int = 0
 
     def __post_init__(self) -> None:

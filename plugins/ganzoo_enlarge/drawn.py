@@ -29,7 +29,7 @@ class Drawn:
         """Both images of square `index`."""
         random = np.random.default_rng([self.config.seed, self.part, index])
         high = drawn(self.config.size, random)
-        return {"a": degraded(high, self.config.factor, "bicubic", random), "b": high}
+        return {"a": degraded(high, self.config.factor, self.config.degradation, random), "b": high}
 
 
 def drawn(size: int, random: np.random.Generator) -> Pixels:

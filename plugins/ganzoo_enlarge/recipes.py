@@ -27,7 +27,6 @@ SMALL = RecipeSpec(
         "train.reuse_fakes": True,
         "train.samples": 12,
         "data.count": 6_000,
-        "data.shrink": 3.0,
         "data.flip": True,
         "architecture.layers": 8,
         "architecture.width": 32,

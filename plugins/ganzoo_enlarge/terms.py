@@ -19,6 +19,8 @@ Penalty = Callable[[View], Tensor]
 MASK_SIZE, MASK_SIGMA = 51, 0.3 * ((51 - 1) * 0.5 - 1) + 0.8
 MASK_AMOUNT, MASK_THRESHOLD = 0.5, 10 / 255
 
+SMALLEST = 64  # pixels of a side
+
 # Layers of torchvision's VGG19, before ReLU, and their weights: conv1_2, conv2_2, conv3_4, conv4_4, conv5_4.
 VGG_LAYERS = {2: 0.1, 7: 0.1, 16: 1.0, 25: 1.0, 34: 1.0}
 VGG_PLAN = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)
@@ -101,7 +103,10 @@ class Vgg(nn.Module):
 
 
 class Light(nn.Module):
-    """The features of EfficientNet-Lite0 at four scales, each with the same weight."""
+    """The features of EfficientNet-Lite0 at four scales, each with the same weight.
+
+    It halves images five times: pixels of those below `SMALLEST` a side become squares first.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,6 +114,9 @@ class Light(nn.Module):
 
     def forward(self, image: Tensor) -> list[tuple[float, Tensor]]:
         """(N, 3, H, W) in 0..1 -> (weight, features) of four scales."""
+        shorter = min(image.shape[2:])
+        if shorter < SMALLEST:
+            image = functional.interpolate(image, scale_factor=-(-SMALLEST // shorter), mode="nearest")
         return [(1.0, maps) for maps in self.net((image - MEAN) / STD)]
 
 
