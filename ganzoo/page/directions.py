@@ -39,9 +39,7 @@ def directions_of(generator: Generator) -> dict[str, Any] | None:
 
 
 def _is_vector(field: Field) -> bool:
-    return (
-        field.dtype == "float32" and field.source in ("normal", "uniform") and math.prod(field.shape) > 1
-    )
+    return field.dtype == "float32" and field.source in ("normal", "uniform") and math.prod(field.shape) > 1
 
 
 def _changes(generator: Generator, noise: Field, output: Field) -> NDArray[np.float64]:

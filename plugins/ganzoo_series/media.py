@@ -52,9 +52,7 @@ class SeriesMedia(Media):
         plain = not layout.start and all(scale.delta == 0 for scale in layout.scales)
         scales = [(one.c + one.d * one.a, one.d * one.b) if plain else (0, 1) for one in layout.scales]
         offsets, factors = zip(*scales, strict=True)
-        return Viewer(
-            name="lines", options={"names": layout.columns, "offsets": offsets, "factors": factors}
-        )
+        return Viewer(name="lines", options={"names": layout.columns, "offsets": offsets, "factors": factors})
 
     def preview(
         self, field: Field, samples: NDArray[Any], *, real: NDArray[Any] | None = None, **layout: Any

@@ -62,7 +62,11 @@ class Browser:
     def open(self, address: str, width: int = 1200, height: int = 1000, *, dark: bool = False) -> None:
         """Load a page in a window of that size."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -70,9 +74,7 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """The JSON value of an expression, or of its promise."""
-        found = self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -99,9 +101,16 @@ def browser(folder: Path) -> Iterator[Browser]:
     read_ours, write_theirs = os.pipe()
     read_theirs, write_ours = os.pipe()
     # The browser reads commands from 3 and writes answers to 4.
-    code = 'import os,sys; os.dup2(int(sys.argv[1]),3); os.dup2(int(sys.argv[2]),4); os.execv(sys.argv[3],sys.argv[3:])'
+    code = "import os,sys; os.dup2(int(sys.argv[1]),3); os.dup2(int(sys.argv[2]),4); os.execv(sys.argv[3],sys.argv[3:])"
     ends = [os.dup2(end, 40 + at) for at, end in enumerate((read_theirs, write_theirs))]
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"]
+    options = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--remote-debugging-pipe",
+        "--no-first-run",
+        "--hide-scrollbars",
+    ]
     process = subprocess.Popen(
         ["python3", "-c", code, *map(str, ends), CHROMIUM, *options, f"--user-data-dir={folder}"],
         pass_fds=ends,
