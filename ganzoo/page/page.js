@@ -236,7 +236,7 @@ function freeAxes() {
 
 function controlOf(field) {
   if (field.dtype === "int64" && field.size === 1 && field.classes.length) {
-    const options = ["as drawn from the seed", ...field.classes].map((name, i) => element("option", { value: i - 1 }, name));
+    const options = ["drawn", ...field.classes].map((name, i) => element("option", { value: i - 1 }, name));
     const select = element("select", { id: `in-${field.name}` }, ...options);
     select.onchange = () => {
       state.given[field.name] = Number(select.value) < 0 ? null : [Number(select.value)];

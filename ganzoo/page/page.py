@@ -34,7 +34,7 @@ def write_page(
 
     `ort` is the folder of the npm package onnxruntime-web. UsageError for a page that is too large.
     """
-    made = [entry(bundle, options) for bundle in bundles]
+    made = [entry(bundle, options) for bundle in _shown(bundles)]
     text = page(made, ort).encode()
     if len(text) > LARGEST:
         raise UsageError(
@@ -83,6 +83,12 @@ def page(entries: Sequence[Entry], ort: Path | None = None) -> str:
         + "\n".join([_block("worker", _joined(_WORKER).encode()), *blocks])
         + f"\n<script>{code}</script></body></html>\n"
     )
+
+
+def _shown(bundles: Sequence[Path]) -> list[Path]:
+    """The bundles, without files of other types that `exported/*` also names."""
+    found = [path for path in bundles if not path.is_file() or path.suffix.lower() == ".onnx"]
+    return found or list(bundles)
 
 
 def _engines(entries: Sequence[Entry]) -> set[str]:

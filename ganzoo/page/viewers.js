@@ -125,8 +125,10 @@ function showSound([values], field) {
   const step = time / width;
   let path = "";
   for (let x = 0; x < width; x++) {
-    const [low, high] = bounds(values.subarray(Math.floor(x * step), Math.max(Math.floor(x * step) + 1, Math.floor((x + 1) * step))));
-    path += `M${x} ${40 - 38 * Math.min(1, high)}V${40 - 38 * Math.max(-1, Math.min(low, high - 0.02))}`;
+    const first = Math.floor(x * step);
+    const part = values.subarray(first, Math.max(first + 1, Math.floor((x + 1) * step)));
+    const [low, high] = [Math.max(-1, Math.min(...part)), Math.min(1, Math.max(...part))];
+    path += `M${x} ${40 - 38 * high}V${Math.max(41 - 38 * high, 40 - 38 * low)}`;
   }
   svg.append(element("svg:path", { d: path, class: "line s0" }));
   const player = element("audio", { controls: true, src: URL.createObjectURL(wav(values, channels, field.options.rate)) });
@@ -216,7 +218,7 @@ function textOf(values, field) {
 
 function showPoints(samples, field) {
   const side = 320;
-  const svg = element("svg:svg", { viewBox: `0 0 ${side} ${side}`, role: "img" });
+  const svg = element("svg:svg", { viewBox: `0 0 ${side} ${side}`, role: "img", class: "plot" });
   svg.setAttribute("aria-label", `${samples.length} values of ${field.name}`);
   const xs = samples.map((values) => values[0]);
   const [low, high] = bounds(xs);

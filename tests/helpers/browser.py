@@ -103,7 +103,14 @@ def browser(folder: Path) -> Iterator[Browser]:
     # The browser reads commands from 3 and writes answers to 4.
     code = "import os,sys; os.dup2(int(sys.argv[1]),3); os.dup2(int(sys.argv[2]),4); os.execv(sys.argv[3],sys.argv[3:])"
     ends = [os.dup2(end, 40 + at) for at, end in enumerate((read_theirs, write_theirs))]
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"]
+    options = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--remote-debugging-pipe",
+        "--no-first-run",
+        "--hide-scrollbars",
+    ]
     process = subprocess.Popen(
         ["python3", "-c", code, *map(str, ends), CHROMIUM, *options, f"--user-data-dir={folder}"],
         pass_fds=ends,
