@@ -12,11 +12,10 @@ import io
 import os
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Response
-from PIL import Image
-
 import ganzoo
+from fastapi import FastAPI, HTTPException, Query, Response
 from ganzoo.errors import UsageError
+from PIL import Image
 
 WAITING, SECONDS = 8, 2.0  # requests that may wait, beside the one that computes; for how long each
 

@@ -1,6 +1,6 @@
 """Try a running server of `app.py`: 1,000 requests, bad ones, slow clients. Needs nothing but Python.
 
-python examples/serve/load_test.py http://127.0.0.1:8000
+    python examples/serve/load_test.py http://127.0.0.1:8000
 """
 
 from __future__ import annotations
