@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 from ganzoo.util.files import storage, write_bytes
+from ganzoo.util.packages import optional_package
 
 __all__ = [
     "ANIMATIONS", "MODES", "encode_animation", "encode_image", "grid", "histogram", "image_grid", "save",
@@ -247,11 +248,14 @@ def encode_animation(
 
 
 def _video(sheets: Sequence[Image.Image], seconds: float, where: str) -> bytes:
-    try:
-        import imageio_ffmpeg
-    except ImportError as error:
-        fix = "pip install 'ganzoo[video]', or end the name in .gif or .webp"
-        raise UsageError("An .mp4 needs the package imageio-ffmpeg.", where=where, fix=fix) from error
+    imageio_ffmpeg = optional_package(
+        "imageio_ffmpeg",
+        "video",
+        "An .mp4",
+        where=where,
+        otherwise="or end the name in .gif or .webp",
+        raises=UsageError,
+    )
     with storage(Path(where)), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "video.mp4"
         # Their size is even already: ffmpeg need not scale them to multiples of 16.

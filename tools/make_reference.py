@@ -28,6 +28,7 @@ _STAGES = {
     "extractor": "Each extractor, with its default options, on synthetic samples",
     "metric": "Each metric, with its default options, on synthetic samples",
     "augmentation": "Each augmentation, with its default options, on synthetic images",
+    "importer": "Each importer, with the example of its family as a file",
     "recipe": "Each recipe, at a batch of 4 on the smallest synthetic data that its networks take",
 }
 

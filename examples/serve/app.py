@@ -1,8 +1,9 @@
-"""A small server of exported images: `pip install ./deploy/serving fastapi uvicorn`, then
+"""A small server of exported images.
 
+    pip install ./deploy/serving fastapi uvicorn
     BUNDLE=exported/cgan uvicorn --app-dir examples/serve app:app
 
-GET /image?seed=7&label=Bag answers with a PNG. A request waits for at most two seconds and one in eight may wait.
+GET /image?seed=7&label=Bag answers with a PNG. At most eight requests wait, each at most two seconds.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import io
 import os
 from typing import Annotated
 
-import ganzoo
 from fastapi import FastAPI, HTTPException, Query, Response
-from ganzoo.errors import UsageError
 from PIL import Image
+
+import ganzoo
+from ganzoo.errors import UsageError
 
 WAITING, SECONDS = 8, 2.0  # requests that may wait, beside the one that computes; for how long each
 

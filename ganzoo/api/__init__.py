@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
+from ganzoo.api.importing import Imported, Weights, read_weights
 from ganzoo.api.media import ARRAY, Media, Preview, Viewer, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
@@ -22,6 +23,7 @@ from ganzoo.api.specs import (
     AugmentationSpec,
     DatasetSpec,
     ExtractorSpec,
+    ImporterSpec,
     LossSpec,
     MediaSpec,
     MetricSpec,
@@ -33,7 +35,9 @@ from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, places
 from ganzoo.util.lazy import lazy_names
+from ganzoo.util.packages import optional_package
 from ganzoo.util.progress import report_progress
+from ganzoo.util.text import ending_of
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -114,6 +118,8 @@ __all__ = [
     "Game",
     "ImageFrame",
     "ImageHeader",
+    "Imported",
+    "ImporterSpec",
     "ItemSource",
     "Loss",
     "LossSpec",
@@ -133,6 +139,7 @@ __all__ = [
     "ValueRange",
     "View",
     "Viewer",
+    "Weights",
     "as_floats",
     "as_maps",
     "as_numbers",
@@ -143,6 +150,7 @@ __all__ = [
     "doubling",
     "encode_animation",
     "encode_image",
+    "ending_of",
     "fitted_pixels",
     "grid",
     "halvings",
@@ -158,10 +166,12 @@ __all__ = [
     "keep_cached",
     "map_sizes",
     "nearest",
+    "optional_package",
     "places",
     "put_spectral_norm",
     "read_cached",
     "read_image_header",
+    "read_weights",
     "report_progress",
     "scatter",
     "sheet",

@@ -5,7 +5,7 @@ Part of `ganzoo.api`. Importing this imports neither torch nor numpy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -129,6 +129,14 @@ class Comparison(Protocol):
         """For each generated sample the index in `real` of its target, the sample that it should equal, (n,).
 
         None unless the generator makes one field of a sample from other fields of paired data.
+        """
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, NDArray[Any]]:
+        """The samples of the data that the generator read, by field, in the form of `Samples.values`.
+
+        Empty for other generators, in training, and for reference rows.
         """
         ...
 

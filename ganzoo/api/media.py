@@ -63,7 +63,8 @@ class Media:
     `count`: how many samples a preview needs; 0 means as many as `train.samples`. `most`: how many samples
     one file may hold; None means any number. `same_facts`: the facts that two fields must have in common for
     their samples to be compared, such as a vocabulary. `others`: `write` takes the argument `others`, the
-    other fields that the generator wrote, sample by sample.
+    other fields that the generator wrote, sample by sample. `walks`: whether a picture shows such samples, so
+    that `ganzoo generate --walk` may animate previews.
 
     Samples are (n, *field.shape), as floats in the range of the field, as integers (see `as_floats`), or as
     uint8 (n, height, width, channels) from a file exported with `--uint8`.
@@ -77,6 +78,7 @@ class Media:
     most: int | None = None
     same_facts: tuple[str, ...] = ()
     others: bool = False
+    walks: bool = True
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """The names of the axes of a sample with so many dimensions; () if they have no usual names."""
@@ -155,6 +157,14 @@ class Media:
     def changes(self, field: Field, path: Path, options: Mapping[str, Any]) -> str:
         """What `read` changes of a file, in a few words for the user; empty if nothing that matters."""
         return ""
+
+    def kept(self, field: Field, path: Path, options: Mapping[str, Any]) -> Any:
+        """What a file has beyond the values of `read`, for `write` to put into a result of the same kind.
+
+        Such as transparency, a colour profile, a depth. `write` then gets it as `kept=`. None if there is
+        nothing.
+        """
+        return None
 
     def extractable(self, field: Field) -> bool:
         """Whether extractors can take samples of this field. Otherwise values are compared."""

@@ -34,6 +34,10 @@ class Net:
 
     `rates` gives parts of the module learning rates of their own: a factor for each prefix of parameter
     names (`{"mapping": 0.01}`, StyleGAN2). Users can set others with `generator.rates`.
+
+    `directions`, of a generator: for a field that it reads, globs of the names of the layers whose `weight`
+    (outputs, inputs) multiplies that vector, or what the vector is added to, such as StyleGAN2's modulation.
+    `ganzoo directions` factorises them. Without it, the first layer that reads a noise vector is taken.
     """
 
     module: nn.Module
@@ -41,6 +45,7 @@ class Net:
     writes: tuple[str, ...] = ("score",)
     pack: int = 1
     rates: Mapping[str, float] = field(default_factory=dict)
+    directions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,10 @@ class ArraySource:
     uint8: 0..255 is then mapped onto that range on the device. One whose vectors along the last axis are
     one-hot may be stored as indices: integers of `shape[:-1]`. `identity` goes into the run record.
     With `weights` (N,) training draws samples in proportion to them; evaluation uses all equally. `card` are
-    facts for the user, shown before training and kept in the run.
+    facts for the user, shown before training and kept in the run. `damaged`: files that cannot be read, with
+    the reasons; `unfit`: files that are sound, but no samples of this kind; of `files` in all, if these are
+    not as many as the items and both together. The core notes and lists them, and refuses data with too many
+    damaged ones.
     """
 
     fields: tuple[Field, ...]
@@ -37,6 +40,9 @@ class ArraySource:
     identity: str = ""
     notes: tuple[str, ...] = ()
     card: tuple[Row, ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
+    files: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +52,8 @@ class ItemSource:
     `read(i)` returns the arrays of one sample by field name, images as uint8. It raises OSError or
     ValueError for an item that cannot be used; such items are counted, listed and skipped.
     `fingerprint` must change whenever the decoded result changes. `keys`, one for each item, say the same of
-    single items: an item whose key was decoded before is not decoded again. `card` as for `ArraySource`.
+    single items: an item whose key was decoded before is not decoded again. `card`, `damaged`, `unfit` and
+    `files` as for `ArraySource`.
 
     `read` may be called in forked processes.
     """
@@ -59,3 +66,6 @@ class ItemSource:
     notes: tuple[str, ...] = ()
     keys: Sequence[str] | None = None
     card: tuple[Row, ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
+    files: int = 0

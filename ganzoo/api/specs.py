@@ -231,7 +231,8 @@ class ExtractorSpec(_Buildable):
     network that is first trained on labelled data. `distance` is the name of its Frechet distance in
     results; `fid` is reserved for the Inception network of the FID paper. With `scaled`, each dimension of
     the features is divided by its standard deviation over the real samples. `kinds`: the kinds of fields that
-    it takes.
+    it takes. `maps`: a function without parameters that returns the network as a torch module, from samples
+    (N, *shape) in 0..1 to a list of maps (N, C, ...); `ganzoo project` compares samples by them.
     """
 
     record = "extractor"
@@ -241,6 +242,7 @@ class ExtractorSpec(_Buildable):
 
     distance: str
     scaled: bool = True
+    maps: str = ""
     trained: bool = False
 
 
@@ -268,6 +270,26 @@ class MetricSpec(_Buildable):
     slow: bool = False
 
 
+# --- weights of others ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImporterSpec(Spec):
+    """Recognises the published weights of one family of networks, for `ganzoo import`.
+
+    `recognise`: `(found: Weights) -> Imported | None`. It is called for each network in a file and answers
+    None quickly, by names and shapes alone, when the weights are not of its family. `example`:
+    `() -> Mapping`, a small file of the family as nested dicts of arrays with made-up values, in the
+    published names and shapes; the conformance kit imports it.
+    """
+
+    record = "importer"
+    hook = "ganzoo_importers"
+
+    recognise: str
+    example: str
+
+
 SPECS: tuple[type[Spec], ...] = (
     RecipeSpec,
     ArchitectureSpec,
@@ -278,6 +300,7 @@ SPECS: tuple[type[Spec], ...] = (
     MediaSpec,
     ExtractorSpec,
     MetricSpec,
+    ImporterSpec,
 )
 """All kinds of records, in the order in which they are listed."""
 
@@ -288,7 +311,7 @@ def _problem(name: str, kind: str, value: object) -> str:
     """What the field `name` of the type `kind` has to hold, when it does not; empty when it does."""
     if name in _CHOICES:
         return "" if value in _CHOICES[name] else " or ".join(map(repr, _CHOICES[name]))
-    if name == "factory" or (name in ("held_out", "fit", "suits") and value != ""):
+    if name in ("factory", "recognise", "example") or (name in ("held_out", "fit", "suits") and value != ""):
         named = isinstance(value, str) and IMPORT_STRING.fullmatch(value) is not None
         return "" if named else f"'package.module:function', not {value!r}"
     if kind == "str":

@@ -17,6 +17,8 @@ from ganzoo.util.text import printable
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ganzoo.exporting.export import Bundle
+
 LONGEST = 2000
 """The most characters shown of a text from a plugin; --json shows all of it."""
 
@@ -37,6 +39,12 @@ def which_checkpoint(ctx: click.Context, param: click.Parameter, value: str) -> 
 def echo_json(value: Any) -> None:
     """Print one JSON document on one line of stdout; values that JSON does not have become text."""
     click.echo(json.dumps(value, default=str))
+
+
+def echo_next(bundle: Bundle) -> None:
+    """Print the commands that sample a new bundle."""
+    for number, options in enumerate(bundle.usage):
+        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {bundle.path} {options}")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fixed: int = 1) -> None:

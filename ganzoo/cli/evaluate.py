@@ -14,6 +14,7 @@ from ganzoo.cli.common import echo_json, registry_of, table, which_checkpoint
 from ganzoo.errors import UsageError
 from ganzoo.util import system
 from ganzoo.util.files import storage, write_bytes
+from ganzoo.util.progress import lasting
 
 if TYPE_CHECKING:
     from ganzoo.evaluation.report import Report
@@ -113,6 +114,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     and of half of the classes. The first evaluation with some data takes longer, because results that do not
     depend on the generator are then cached.
     """
+    ctx.with_resource(lasting("evaluating"))
     # Now, because libraries that are imported later read the number of threads on import.
     with system.limited_threads(_threads(options.pop("threads"))):
         _evaluate(registry_of(ctx), **options)

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo._version import __version__
 from ganzoo.cli.common import echo_json, registry_of, save_arrays
+from ganzoo.cli.generate_latents import read_latents, refuse_beside_latents
 from ganzoo.errors import UsageError
+from ganzoo.util.files import storage
+from ganzoo.util.progress import lasting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,13 +66,44 @@ WALK_RATE = 20  # frames a second
     help="Size of the samples, for generators with free axes: sizes of all free axes in order, or of one by "
     "name (repeatable). The README.md of the bundle lists the axes. Inputs of --input are resized to it.",
 )
-@click.option("--length", type=int, metavar="N", help="Size of the only free axis, such as time.")
+@click.option(
+    "--length", type=click.IntRange(min=1), metavar="N", help="Size of the only free axis, such as time."
+)
 @click.option(
     "--input",
     "given",
     metavar="PATH",
     type=click.Path(path_type=Path),
     help="Input of a generator that needs one: a file of its kind, a folder of them, or an .npy array.",
+)
+@click.option(
+    "--latent",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Values of inputs, such as the latents that `ganzoo project` found.",
+)
+@click.option(
+    "--directions",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Directions of `ganzoo directions`: each of -n samples [8] moves along one, as a row or a --walk.",
+)
+@click.option(
+    "--direction",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Which of the directions, the strongest first.",
+)
+@click.option(
+    "--strength", type=float, default=3.0, show_default=True, help="How far along it, to both sides."
+)
+@click.option(
+    "--tile",
+    metavar="auto|N",
+    help="Compute inputs in overlapping tiles of N elements a side (pixels, for pictures); 0: whole; auto: "
+    "where the memory needs it [auto].",
 )
 @click.option(
     "--set",
@@ -89,6 +124,7 @@ WALK_RATE = 20  # frames a second
     show_default=True,
     help="Where onnxruntime computes.",
 )
+@click.option("--threads", type=int, metavar="N", help="Threads of the CPU [one for each core].")
 @click.option("--batch-size", type=int, default=64, show_default=True, help="Samples computed at once.")
 @click.option(
     "--trust",
@@ -101,7 +137,7 @@ WALK_RATE = 20  # frames a second
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="A file of the kind of its samples (.png, .csv, ...) or .npz; with --input also a folder "
+    help="A file of the kind of its samples (.png, .csv, ...), .npz, or a folder for a file of each sample "
     "[generated, with a fitting ending].",
 )
 @click.option("--columns", type=int, help="Number of samples per row, if they are laid out in rows.")
@@ -121,8 +157,14 @@ def command(
     constants: tuple[str, ...],
     psi: float | None,
     given: Path | None,
+    latent: Path | None,
+    directions: Path | None,
+    direction: int,
+    strength: float,
+    tile: str | None,
     generator: str,
     provider: str,
+    threads: int | None,
     batch_size: int,
     trust: bool,
     output: Path | None,
@@ -135,23 +177,16 @@ def command(
     whatever files its kind of samples has; arrays by field name (.npz) always. With --input, writes one
     sample per input.
     """
-    if classes and (steps is not None or label is not None):
-        raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
-    if walk is not None and (classes or steps is not None or given is not None):
-        raise UsageError("--walk cannot be used with --classes, --interpolate or --input.")
-    if columns is not None and columns < 1:
-        raise UsageError(f"A grid cannot have {columns} columns.")
-    from ganzoo import sampling
-
+    _refuse_contradictions(classes, steps, label, walk, given, count, columns)
+    if latent is not None or directions is not None:
+        refuse_beside_latents(classes, steps, walk, given, None if latent is None else count, directions)
+    ctx.with_resource(lasting("sampling"))
     numbers = {**_numbers(constants), **({} if psi is None else {"psi": psi})}
-    if given is not None and (classes or steps is not None or count is not None or columns is not None):
-        raise UsageError(
-            "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
-        )
-    loaded = _load(source, provider, generator, trust)
+    how: dict[str, Any] = {"provider": provider, "trust": trust, "threads": threads}
+    loaded = _load(source, generator, how)
     asked = ctx.get_parameter_source("generator") is not click.core.ParameterSource.DEFAULT
     if given is not None and not asked:
-        loaded = _reader(source, loaded, numbers, provider, trust)
+        loaded = _reader(source, loaded, numbers, how)
     wanted = _sizes(loaded, sizes, length)
     loaded = loaded.at(wanted)
     kinds = _kinds(ctx, loaded)
@@ -169,38 +204,42 @@ def command(
             numbers=numbers,
             batch_size=batch_size,
             resize=bool(wanted),
+            tile=_tile(tile, loaded),
         )
+        _sign(loaded, written, seed, given=True)
         _report(loaded, written, cells, seed, shape, as_json)
         return
-    _refuse_without_input(loaded, numbers)
+    if tile is not None:
+        raise UsageError("--tile is for inputs.", fix="leave it out, or add --input PATH")
+    latents = None
+    if latent is not None or directions is not None:
+        latents = read_latents(loaded, latent, directions, direction, strength)
+        count = latents.rows or count
+        steps = latents.steps if steps is None else steps
+    _refuse_without_input(loaded, {**numbers, **(latents.values if latents else {})})
     if walk is not None:
         steps, output = walk // 2 + 1, output or Path("generated.gif")
         shown = next((field for field in loaded.outputs if field.kind), loaded.outputs[0])
         drawn: Field | None = shown
         count = (kinds.of(shown.kind).count or 16) if count is None else count
+        if not kinds.of(shown.kind).walks:
+            raise _no_walk(kinds.of(shown.kind))
     else:
         output, drawn = target(loaded, kinds, output)
     rows, width = _layout(loaded, count, classes, steps)
     cells = rows * width
     media = kinds.of(drawn.kind) if drawn is not None else None
-    if walk is None and media is not None and media.most is not None and cells > media.most:
+    folder = walk is None and media is not None and not output.suffix
+    if walk is None and media is not None and media.most is not None and cells > media.most and not folder:
         raise UsageError(
             f"{cells:,} {media.nouns} are too many for a file; the limit is {media.most:,}.",
-            fix="-o samples.npz",
+            fix="-o samples.npz, or -o FOLDER for a file each",
         )
     _say_provider(loaded)
-    vectors = {
-        field.name: numbers[field.name]
-        for field in loaded.inputs
-        if field.name in numbers and not sampling.can_draw(field)
-    }
-    if steps is not None:
-        inputs = loaded.draw_walks(rows, steps, seed, label=label, **vectors)
-    elif classes:
-        inputs = loaded.draw_classes(width, seed, **vectors)
+    if latents is not None:
+        inputs = latents.inputs(loaded, rows, width, seed, label, numbers)
     else:
-        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, **vectors)
-    inputs |= loaded.given(cells, numbers)
+        inputs = _drawn(loaded, rows, width, seed, label, numbers, classes=classes, walks=steps is not None)
     values = loaded.run(inputs, batch_size=batch_size)
     written = [output]
     if drawn is None or media is None:
@@ -210,17 +249,125 @@ def command(
         _save_walk(media, drawn, made.reshape(rows, width, *made.shape[1:]), columns, output)
     else:
         in_rows = width if classes or steps is not None else None
-        more: dict[str, Any] = {}
-        if media.others:
-            more["others"] = [(field, values[field.name]) for field in loaded.outputs if field is not drawn]
-        written = media.write(drawn, values[drawn.name], output, columns=columns or in_rows, **more)
+        others = [(field, values[field.name]) for field in loaded.outputs if field is not drawn]
+        written = _write(media, drawn, values[drawn.name], output, others, columns or in_rows, folder=folder)
+    _sign(loaded, written, seed, given=False)
     _report(loaded, written, cells, seed, values[(drawn or loaded.outputs[0]).name].shape, as_json)
+
+
+def _refuse_contradictions(
+    classes: bool,
+    steps: int | None,
+    label: str | None,
+    walk: int | None,
+    given: Path | None,
+    count: int | None,
+    columns: int | None,
+) -> None:
+    """UsageError for options that exclude each other."""
+    if classes and (steps is not None or label is not None):
+        raise UsageError("--classes shows all classes: it cannot be used with --label or --interpolate.")
+    if walk is not None and (classes or steps is not None or given is not None):
+        raise UsageError("--walk cannot be used with --classes, --interpolate or --input.")
+    if columns is not None and columns < 1:
+        raise UsageError(f"A grid cannot have {columns} columns.")
+    if given is not None and (classes or steps is not None or count is not None or columns is not None):
+        raise UsageError(
+            "--input cannot be used with -n, --classes, --interpolate or --columns: one sample per input."
+        )
+
+
+def _drawn(
+    loaded: Generator,
+    rows: int,
+    width: int,
+    seed: int,
+    label: str | None,
+    numbers: Mapping[str, Values],
+    *,
+    classes: bool,
+    walks: bool,
+) -> dict[str, NDArray[Any]]:
+    """The inputs of all samples, row by row; `numbers` are the values of --set."""
+    from ganzoo import sampling
+
+    vectors = {
+        field.name: numbers[field.name]
+        for field in loaded.inputs
+        if field.name in numbers and not sampling.can_draw(field)
+    }
+    if walks:
+        inputs = loaded.draw_walks(rows, width, seed, label=label, **vectors)
+    elif classes:
+        inputs = loaded.draw_classes(width, seed, **vectors)
+    else:
+        inputs = loaded.draw_inputs(rows, seed, label=label, size=None, first_row=0, **vectors)
+    return inputs | loaded.given(rows * width, numbers)
+
+
+def _write(
+    media: Media,
+    field: Field,
+    samples: NDArray[Any],
+    output: Path,
+    others: list[tuple[Field, NDArray[Any]]],
+    columns: int | None,
+    *,
+    folder: bool,
+) -> list[Path]:
+    """Write the samples to a file of their kind, or with `folder` one file for each, named by its number."""
+
+    def beside(rows: slice) -> dict[str, Any]:
+        return {"others": [(other, values[rows]) for other, values in others]} if media.others else {}
+
+    if not folder:
+        return media.write(field, samples, output, columns=columns, **beside(slice(None)))
+    with storage(output):
+        output.mkdir(parents=True, exist_ok=True)
+    digits = len(str(len(samples) - 1))
+    return [
+        path
+        for at in range(len(samples))
+        for path in media.write(
+            field,
+            samples[at : at + 1],
+            output / f"{at:0{digits}}{media.suffixes[0]}",
+            single=True,
+            **beside(slice(at, at + 1)),
+        )
+    ]
+
+
+def _tile(text: str | None, loaded: Generator) -> int | None:
+    """The side of tiles of --tile: None chooses it."""
+    if text in (None, "auto"):
+        return None
+    if not (text or "").isdecimal():
+        raise UsageError(f"--tile takes auto or a number, not '{text}'.", fix="--tile 256")
+    if int(text or 0) and not loaded.multiples:
+        raise UsageError("This generator has no free axis: it cannot work in tiles.", fix="leave --tile out")
+    return int(text or 0)
 
 
 def _say_provider(loaded: Generator) -> None:
     click.echo(f"{loaded.engine}, {loaded.provider}", err=True)
     if loaded.provider_note:
         click.echo(loaded.provider_note, err=True)
+
+
+def _sign(loaded: Generator, written: list[Path], seed: int, *, given: bool) -> None:
+    """Pictures and sounds carry a note that a generator made them, and which."""
+    from ganzoo.util.provenance import CHANGED, SYNTHETIC, mark
+
+    facts = {
+        "generator": str(loaded.about.get("recipe", loaded.name)),
+        "made": "from other media" if given else "from noise",
+        "seed": seed,
+        "sha256": loaded.sha256,
+        "synthetic": True,
+    }
+    for path in written:
+        mark(path, f"ganzoo {__version__}", facts, CHANGED if given else SYNTHETIC)
 
 
 def _report(
@@ -252,6 +399,7 @@ def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:
 def _sizes(loaded: Generator, sizes: tuple[str, ...], length: int | None) -> dict[str, int]:
     """The sizes of --size and --length by axis."""
     axes = tuple(loaded.multiples)
+    every = "x".join("N" * len(axes))
     if not axes and (sizes or length is not None):
         raise UsageError("All sizes of this generator are fixed.", fix="leave out --size and --length")
     named: dict[str, int] = {}
@@ -262,7 +410,7 @@ def _sizes(loaded: Generator, sizes: tuple[str, ...], length: int | None) -> dic
         if len(names) != len(numbers) or not all(number.isdecimal() for number in numbers):
             raise UsageError(
                 f"'{text}' is no size of this generator; its free axes are {', '.join(axes)}.",
-                fix="--size AXIS=N, --size NxN with a number for each axis, or --length N for a single axis",
+                fix=f"--size {axes[0]}=N, or " + ("--length N" if len(axes) == 1 else f"--size {every}"),
             )
         named |= {axis: int(number) for axis, number in zip(names, numbers, strict=True)}
     return named
@@ -285,26 +433,24 @@ def _refuse_without_input(loaded: Generator, numbers: Mapping[str, Values]) -> N
         )
 
 
-def _load(source: Path, provider: str, generator: str, trust: bool) -> Generator:
+def _load(source: Path, generator: str, how: Mapping[str, Any]) -> Generator:
     """Like `runtime.load`, but without its warning, which the command prints itself."""
     from ganzoo import runtime
     from ganzoo.runtime import onnx_file
 
     file = onnx_file.find(source, generator)
-    return runtime.from_bytes(onnx_file.read(file), provider=provider, where=str(file), trust=trust)
+    return runtime.from_bytes(onnx_file.read(file), where=str(file), **how)
 
 
 def _reader(
-    source: Path, loaded: Generator, numbers: Mapping[str, Values], provider: str, trust: bool
+    source: Path, loaded: Generator, numbers: Mapping[str, Values], how: Mapping[str, Any]
 ) -> Generator:
     """The generator that reads data: the loaded one, or the only other one of the bundle that does."""
     from ganzoo.cli.generate_from import input_field
 
     if input_field(loaded, numbers) is not None or not source.is_dir():
         return loaded
-    others = [
-        _load(file, provider, "", trust) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name
-    ]
+    others = [_load(file, "", how) for file in sorted(source.glob("*.onnx")) if file.stem != loaded.name]
     readers = [other for other in others if input_field(other, numbers) is not None]
     return readers[0] if len(readers) == 1 else loaded
 
@@ -321,24 +467,25 @@ def _kinds(ctx: click.Context, loaded: Generator) -> Kinds:
 
 
 def target(
-    loaded: Generator, kinds: Kinds, output: Path | None, *, folder: bool = False
+    loaded: Generator, kinds: Kinds, output: Path | None, *, reads: bool = False
 ) -> tuple[Path, Field | None]:
     """The output file, and the first field that can be written to it; None for arrays.
 
-    UsageError for a file of another type. With `folder`, a path without an ending is a folder for files of
-    the first field that has files of its own.
+    A path without an ending is a folder for files of the first field that has files of its own. If the
+    generator `reads` data, that is the default, and a .csv may have its numbers. UsageError for a file of
+    another type.
     """
     files = {suffix: field for field in reversed(loaded.outputs) for suffix in kinds.of(field.kind).suffixes}
     first = next((field for field in loaded.outputs if kinds.of(field.kind).suffixes), None)
     if output is None:
         usual = kinds.of(first.kind).suffixes[0] if first is not None else ".npz"
-        output = Path("generated" if folder and first is not None else f"generated{usual}")
+        output = Path("generated" if reads and first is not None else f"generated{usual}")
     suffix = ending(output, files)
-    if suffix == ".npz" or (folder and suffix == ".csv" and suffix not in files and numbers_of(loaded)):
+    if suffix == ".npz" or (reads and suffix == ".csv" and suffix not in files and numbers_of(loaded)):
         return output, None
     if suffix in files:
         return output, files[suffix]
-    if folder and not suffix and first is not None:
+    if not suffix and first is not None:
         return output, first
     media = [kinds.of(field.kind) for field in loaded.outputs]
     nouns = ", ".join(dict.fromkeys(item.nouns for item in media))
@@ -346,7 +493,7 @@ def target(
     raise UsageError(
         f"'{loaded.name}' writes {nouns}, which cannot be written as '{suffix}'.",
         where=str(output),
-        fix=f"use {'a folder, ' if folder and known else ''}{', '.join([*known, '.npz'])}",
+        fix=f"use {'a folder, ' if known else ''}{', '.join([*known, '.npz'])}",
     )
 
 
@@ -374,6 +521,13 @@ def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | No
     return count or 64, 1
 
 
+def _no_walk(media: Media) -> UsageError:
+    return UsageError(
+        f"{media.nouns.capitalize()} cannot be animated: no still picture shows them.",
+        fix="--interpolate STEPS writes walks as a file of their kind, with -o FOLDER a file for each step",
+    )
+
+
 def _save_walk(media: Media, field: Field, walks: NDArray[Any], columns: int | None, output: Path) -> None:
     """Animate the previews of the samples (n, steps, *shape) at each step, there and back."""
     from io import BytesIO
@@ -386,11 +540,10 @@ def _save_walk(media: Media, field: Field, walks: NDArray[Any], columns: int | N
     for step in range(walks.shape[1]):
         found = media.preview(field, walks[:, step], columns=columns)
         if found is None or found.suffix not in Image.registered_extensions():
-            raise UsageError(
-                f"{media.nouns.capitalize()} cannot be animated: their preview is no image.",
-                fix="--interpolate writes a file of their kind",
-            )
+            raise _no_walk(media)
         frames.append(Image.open(BytesIO(found.data)))
+        if getattr(frames[-1], "n_frames", 1) > 1:  # it moves itself
+            raise _no_walk(media)
     save_animation([*frames, *frames[-2:0:-1]], output, 1 / WALK_RATE)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,10 @@ from ganzoo import sampling
 from ganzoo.api.media import Media, as_floats
 from ganzoo.cli.common import save_arrays, save_numbers
 from ganzoo.errors import UsageError
+from ganzoo.runtime.inputs import steps_for
+from ganzoo.runtime.tiles import auto_tile, run_in_tiles
 from ganzoo.util.files import storage
+from ganzoo.util.progress import report_progress
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ Array = NDArray[Any]
 
 _NOTED = 3  # inputs that were changed
 _LARGEST = 2**32  # bytes for all inputs together
+_AT_ONCE = 2**26  # bytes of inputs that are read before results go to a folder
 
 
 def input_field(loaded: Generator, numbers: Mapping[str, Values]) -> Field | None:
@@ -54,6 +58,68 @@ def input_field(loaded: Generator, numbers: Mapping[str, Values]) -> Field | Non
     return given[0] if given else None
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """A generator, and what it is given besides its inputs. `tile`: None chooses, 0 uses no tiles."""
+
+    loaded: Generator
+    field: Field
+    seed: int
+    label: str | None
+    numbers: Mapping[str, Values]
+    batch_size: int
+    tile: int | None
+
+    def __call__(self, values: Sequence[Array], start: int = 0) -> dict[str, list[Array]]:
+        """All outputs for samples of any sizes; noise is that of the rows from `start` on."""
+        made: dict[str, list[Array]] = {item.name: [values[0]] * len(values) for item in self.loaded.outputs}
+        padded = [_padded(value, self.field) for value in values]
+        for shape in dict.fromkeys(value.shape for value in padded):
+            rows = [row for row, value in enumerate(padded) if value.shape == shape]
+            results = self._results(np.stack([padded[row] for row in rows]), start)
+            for item in self.loaded.outputs:
+                for row, one in zip(rows, results[item.name], strict=True):
+                    last = item.name in self.loaded.layouts
+                    made[item.name][row] = _cropped(one, item, values[row], self.field, last)
+        if any(value.shape != one.shape for value, one in zip(values, padded, strict=True)) and not start:
+            multiples = ", ".join(f"{axis} {many}" for axis, many in self.field.free.items())
+            click.echo(
+                f"note: inputs were padded to multiples ({multiples}), and the results are cropped", err=True
+            )
+        return made
+
+    def _results(self, stacked: Array, start: int) -> Mapping[str, Array]:
+        given = {self.field.name: stacked}
+        whole = self.loaded.resized(steps_for(self.loaded.multiples, {}, self.loaded.inputs, given))
+        side = auto_tile(whole) if self.tile is None else self.tile
+        if side == 0:
+            whole = self.loaded.at(None, given)
+        fixed = {
+            item.name: self.numbers[item.name]
+            for item in whole.inputs
+            if item.name in self.numbers and not sampling.can_draw(item)
+        }
+        count = len(stacked)
+        inputs = whole.draw_inputs(
+            count, self.seed, label=self.label, size=None, first_row=start, **fixed, **given
+        )
+        inputs |= whole.given(count, self.numbers)
+        if side == 0 or max(stacked.shape[1:]) <= side:
+            return whole.run(inputs, batch_size=self.batch_size)
+        parts = []
+        for row in range(count):
+            one = {name: array[row : row + 1] for name, array in inputs.items()}
+            made, overlap = run_in_tiles(whole, one, side)
+            parts.append(made)
+            if not overlap.enough and not start and not row:
+                click.echo(
+                    f"note: each result depends on the whole input, so tiles differ by up to "
+                    f"{overlap.difference:.3f} of the range; seams are blended",
+                    err=True,
+                )
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def translate(
     loaded: Generator,
     kinds: Kinds,
@@ -65,14 +131,17 @@ def translate(
     numbers: Mapping[str, Values],
     batch_size: int,
     resize: bool = False,
+    tile: int | None = None,
 ) -> tuple[list[Path], int, tuple[int, ...]]:
     """Run the generator on the inputs at `source`; returns files or the folder, the sample count, the shape.
 
     `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
+    `tile`: the side of tiles in elements of the input, 0 for none; None uses them where the memory needs it.
 
     An `output` without a file ending is a folder with one file per input. A file of the kind of the results
     shows inputs beside results, or only the result if there is one input and one result. A .csv has the
-    numbers that the generator writes for each input, an .npz arrays and names.
+    numbers that the generator writes for each input, an .npz arrays and names. Damaged files of a folder are
+    left out with a note.
     UsageError for inputs that cannot be read and outputs that cannot be written.
     """
     from ganzoo.cli.generate import numbers_of, target
@@ -80,39 +149,21 @@ def translate(
     field = input_field(loaded, numbers)
     if field is None:
         raise UsageError(f"The generator '{loaded.name}' reads no data.", fix="leave --input out")
-    output, result = target(loaded, kinds, output, folder=True)
-    folder = output.suffix == ""
+    output, result = target(loaded, kinds, output, reads=True)
     wanted = replace(field, free={}) if resize else field
-    names, values = read_inputs(source, wanted, kinds.of(field.kind), _options(loaded))
-    if not folder and len({value.shape for value in values}) > 1:
+    inputs = _Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
+    runs = _Runs(loaded, field, seed, label, numbers, batch_size, tile)
+    if output.suffix == "" and result is not None:
+        return _into_folder(runs, inputs, result, kinds.of(result.kind), output)
+    names, values = inputs.all()
+    if len({value.shape for value in values}) > 1:
         raise UsageError(
             "The inputs have different sizes: their results do not fit into one file.",
             where=str(source),
             fix="-o FOLDER",
         )
-    _check_target(names, source, output, folder=folder)
-    fixed = {
-        item.name: numbers[item.name]
-        for item in loaded.inputs
-        if item.name in numbers and not sampling.can_draw(item)
-    }
-    made: dict[str, list[Array]] = {item.name: [values[0]] * len(values) for item in loaded.outputs}
-    padded = [_padded(value, field) for value in values]
-    for shape in dict.fromkeys(value.shape for value in padded):
-        rows = [row for row, value in enumerate(padded) if value.shape == shape]
-        given = {field.name: np.stack([padded[row] for row in rows])}
-        sized = loaded.at(None, given)
-        inputs = sized.draw_inputs(len(rows), seed, label=label, size=None, **fixed, **given)
-        inputs |= sized.given(len(rows), numbers)
-        results = sized.run(inputs, batch_size=batch_size)
-        for item in loaded.outputs:
-            for row, one in zip(rows, results[item.name], strict=True):
-                made[item.name][row] = _cropped(one, item, values[row], field, item.name in loaded.layouts)
-    if any(value.shape != one.shape for value, one in zip(values, padded, strict=True)):
-        multiples = ", ".join(f"{axis} {many}" for axis, many in field.free.items())
-        click.echo(
-            f"note: inputs were padded to multiples ({multiples}), and the results are cropped", err=True
-        )
+    _check_target(names, source, output, folder=False)
+    made = runs(values)
     if result is None and output.suffix.lower() == ".csv":
         save_numbers(names, {item.name: np.stack(made[item.name]) for item in numbers_of(loaded)}, output)
         return [output], len(values), (len(values),)
@@ -122,14 +173,10 @@ def translate(
         return [output], len(values), (len(values), *made[loaded.outputs[0].name][0].shape)
     # Several outputs of one kind are shown side by side, in their order.
     alike = [item for item in loaded.outputs if item.kind == result.kind]
-    also, result = ([], result) if folder else (alike[:-1], alike[-1])
+    also, result = alike[:-1], alike[-1]
     media, found = kinds.of(result.kind), made[result.name]
-    written = [output]
-    if folder:
-        for name, one in zip(names, found, strict=True):
-            media.write(result, one[None], output / f"{name}{media.suffixes[0]}", single=True)
-    elif len(found) == 1 and not also:
-        written = media.write(result, found[0][None], output, single=True)
+    if len(found) == 1 and not also:
+        written = _write_one(media, result, found[0], output, inputs.kept(source, result))
     else:
         beside = [(field, np.stack(values))] if field.kind == result.kind else []
         beside += [(item, np.stack(made[item.name])) for item in also]
@@ -139,27 +186,106 @@ def translate(
 
 def read_inputs(
     source: Path, field: Field, media: Media, options: Mapping[str, Any]
-) -> tuple[list[str], Sequence[Array]]:
-    """Names and float32 values, one array for each sample, of a file, a folder of files, or an .npy array.
+) -> tuple[list[str], list[Array]]:
+    """Names and values of the samples at a path; `options` are those of the training data."""
+    return _Inputs(source, field, media, options).all()
 
-    Free axes keep the sizes of the inputs. `options` are those of the training data, which say how samples of
-    another size are resized.
-    """
-    from ganzoo.cli.generate import ending
 
-    with storage(source):
-        if source.suffix.lower() == ".npy":
-            return _read_array(source, field)
-        if not source.exists():
-            raise UsageError(f"There is no {media.noun} or folder at that path.", where=str(source))
-        if not media.reads:
-            raise UsageError(
-                f"'{field.name}' has shape {field.shape}, so it cannot be read from such files.",
-                where=str(source),
-                fix="--input ARRAY.npy",
-            )
-        files = [source]
-        if source.is_dir():
+def _into_folder(
+    runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path
+) -> tuple[list[Path], int, tuple[int, ...]]:
+    """One file for each sample, written as soon as it is made, so that a folder may have any length."""
+    _check_target(inputs.stems(), inputs.source, output, folder=True)
+    done, shape = 0, (0,)
+    for names, values, files in inputs.parts(_AT_ONCE):
+        made = runs(values, done)[result.name]
+        with storage(output):
+            output.mkdir(parents=True, exist_ok=True)
+        for name, one, file in zip(names, made, files, strict=True):
+            _write_one(media, result, one, output / f"{name}{media.suffixes[0]}", inputs.kept(file, result))
+        done, shape = done + len(made), made[-1].shape
+        report_progress(f"{media.nouns} written", done)
+    return [output], done, (done, *shape)
+
+
+def _write_one(media: Media, field: Field, sample: Array, path: Path, kept: object) -> list[Path]:
+    more: dict[str, Any] = {} if kept is None else {"kept": kept}
+    return media.write(field, sample[None], path, single=True, **more)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The samples at a path: a file, a folder of files, or an .npy array. `options`: of the training data."""
+
+    source: Path
+    field: Field
+    media: Media
+    options: Mapping[str, Any]
+
+    def all(self) -> tuple[list[str], list[Array]]:
+        """Names and values of all samples."""
+        names: list[str] = []
+        values: list[Array] = []
+        for more, part, _ in self.parts(_LARGEST):
+            names += more
+            values += part
+            _check_size(len(values), sum(value.size for value in values))
+        return names, values
+
+    def kept(self, file: Path, result: Field) -> object:
+        """What a file has beyond its values, if the result is of the same kind; None if nothing."""
+        if result.kind != self.field.kind or file.suffix.lower() == ".npy" or not file.is_file():
+            return None
+        return self.media.kept(self.field, file, self.options)
+
+    def stems(self) -> list[str]:
+        """The names of the files without their endings."""
+        return [self._stem(path) for path in self._files()]
+
+    def parts(self, most: int) -> Iterator[tuple[list[str], list[Array], list[Path]]]:
+        """Names, values and files of samples, about `most` bytes at a time."""
+        names: list[str] = []
+        values: list[Array] = []
+        files: list[Path] = []
+        noted = _Notes()
+        for path in self._files():
+            part = self._read(path, noted)
+            stem = self._stem(path)
+            digits = len(str(max(0, len(part) - 1)))
+            if path.suffix.lower() == ".npy":
+                names += [f"{at:0{digits}d}" for at in range(len(part))]
+            else:
+                names += [stem if len(part) == 1 else f"{stem}-{at}" for at in range(len(part))]
+            values += part
+            files += [path] * len(part)
+            if sum(value.nbytes for value in values) >= most:
+                yield names, values, files
+                names, values, files = [], [], []
+        noted.end()
+        if values:
+            yield names, values, files
+
+    def _stem(self, path: Path) -> str:
+        from ganzoo.cli.generate import ending
+
+        known = ending(path, self.media.reads)
+        return path.name[: -len(known)] if known in self.media.reads else path.name
+
+    def _files(self) -> list[Path]:
+        source, media = self.source, self.media
+        with storage(source):
+            if source.suffix.lower() == ".npy":
+                return [source]
+            if not source.exists():
+                raise UsageError(f"There is no {media.noun} or folder at that path.", where=str(source))
+            if not media.reads:
+                raise UsageError(
+                    f"'{self.field.name}' has shape {self.field.shape}: it cannot be read from such files.",
+                    where=str(source),
+                    fix="--input ARRAY.npy",
+                )
+            if not source.is_dir():
+                return [source]
             files = sorted(path for path in source.iterdir() if path.is_file() and media.accepts(path))
             if not files:
                 raise UsageError(
@@ -167,24 +293,58 @@ def read_inputs(
                     where=str(source),
                     fix=f"known file endings: {', '.join(media.reads)}; sub-folders are not read",
                 )
-        _check_size(len(files), len(files) * math.prod(field.shape))
-        names: list[str] = []
-        values: list[Array] = []
-        changed: list[str] = []
-        for path in files:
-            part = _settled(field, _read_file(path, field, media, options), path)
-            if what := media.changes(field, path, options):
-                changed.append(f"{path.name}: {what}")
-            known = ending(path, media.reads)
-            stem = path.name[: -len(known)] if known in media.reads else path.name
-            names += [stem if len(part) == 1 else f"{stem}-{at}" for at in range(len(part))]
-            values += list(part)
-            _check_size(len(values), sum(value.size for value in values))
-    for text in changed[:_NOTED]:
-        click.echo(f"note: {printable(text)}", err=True)
-    if len(changed) > _NOTED:
-        click.echo(f"note: and {len(changed) - _NOTED:,} more", err=True)
-    return names, values
+            return files
+
+    def _read(self, path: Path, noted: _Notes) -> list[Array]:
+        """The samples of a file; none of a damaged one in a folder."""
+        with storage(path):
+            if self.source.suffix.lower() == ".npy":
+                return _read_array(path, self.field)
+            try:
+                part = _settled(self.field, _read_file(path, self.field, self.media, self.options), path)
+            except UsageError as error:
+                if not self.source.is_dir():
+                    raise
+                noted.skipped(f"{path.name} is skipped: {error.what}", error)
+                return []
+            noted.read()
+            if what := self.media.changes(self.field, path, self.options):
+                noted.changed(f"{path.name}: {what}")
+            return list(part)
+
+
+class _Notes:
+    """Says what happened to files, the first few by name; an error if none could be read."""
+
+    def __init__(self) -> None:
+        self._count = Counter[str]()
+        self._first: UsageError | None = None
+
+    def read(self) -> None:
+        """A file was read."""
+        self._count["read"] += 1
+
+    def skipped(self, text: str, error: UsageError) -> None:
+        """A file could not be used."""
+        self._first = self._first or error
+        self._say("skipped", text)
+
+    def changed(self, text: str) -> None:
+        """A file was changed when it was read."""
+        self._say("changed", text)
+
+    def end(self) -> None:
+        """Say how many more; UsageError if all files were skipped."""
+        for kind in ("skipped", "changed"):
+            if self._count[kind] > _NOTED:
+                click.echo(f"note: and {self._count[kind] - _NOTED:,} more were {kind}", err=True)
+        if self._first is not None and not self._count["read"]:
+            raise self._first
+
+    def _say(self, kind: str, text: str) -> None:
+        self._count[kind] += 1
+        if self._count[kind] <= _NOTED:
+            click.echo(f"note: {printable(text)}", err=True)
 
 
 def _padded(value: Array, field: Field) -> Array:
@@ -250,7 +410,7 @@ def _options(loaded: Generator) -> Mapping[str, Any]:
     return options if isinstance(options, Mapping) else {}
 
 
-def _read_array(path: Path, field: Field) -> tuple[list[str], list[Array]]:
+def _read_array(path: Path, field: Field) -> list[Array]:
     try:
         array: Array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
@@ -266,8 +426,7 @@ def _read_array(path: Path, field: Field) -> tuple[list[str], list[Array]]:
         )
     _check_size(len(array), array.size)
     array = np.ascontiguousarray(array.transpose(0, 3, 1, 2) if channels_last else array)
-    width = len(str(len(array) - 1))
-    return [f"{number:0{width}d}" for number in range(len(array))], list(_settled(field, array, path))
+    return list(_settled(field, array, path))
 
 
 def _settled(field: Field, array: Array, path: Path) -> Array:
@@ -289,7 +448,7 @@ def _settled(field: Field, array: Array, path: Path) -> Array:
 
 
 def _check_target(names: Sequence[str], source: Path, output: Path, *, folder: bool) -> None:
-    """UsageError if results would overwrite each other or the inputs. Creates the output `folder`."""
+    """UsageError if results would overwrite each other or the inputs."""
     inputs = source if source.is_dir() else source.parent
     taken = [inputs] if folder else [source, *(inputs.iterdir() if source.is_dir() else ())]
     if output.resolve() in {path.resolve() for path in taken}:
@@ -301,5 +460,3 @@ def _check_target(names: Sequence[str], source: Path, output: Path, *, folder: b
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         raise UsageError(f"Two inputs have the name '{name}'.", where=str(source), fix="-o results.npz")
-    with storage(output):
-        output.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import click
 from ganzoo.api.specs import (
     ArchitectureSpec,
     DatasetSpec,
+    ImporterSpec,
     LossSpec,
     MediaSpec,
     MetricSpec,
@@ -134,6 +135,9 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
     if isinstance(spec, RecipeSpec):
         entry["run it with"] = f"ganzoo train {registry.canonical(RecipeSpec, item.qualified)}"
         return entry | _settings(plans.get(item.qualified), item)
+    if isinstance(spec, ImporterSpec):
+        entry["run it with"] = "ganzoo import FILE"
+        return entry
     with calling(item):  # a default may be made by the plugin's code
         entry["options"] = {} if spec.config is None else _defaults(spec.config)
         entry["about options"] = [] if spec.config is None else _explained(spec.config)

@@ -8,6 +8,7 @@ import click
 
 from ganzoo.cli.common import registry_of
 from ganzoo.errors import UsageError
+from ganzoo.util.progress import lasting
 
 
 @click.command("report")
@@ -36,7 +37,7 @@ def command(ctx: click.Context, runs: tuple[Path, ...], output: Path | None, tim
     from ganzoo.runs.run import Run
 
     opened = [Run.open(path) for path in runs]
-    click.echo("reading logs and samples", err=True)  # large samples take seconds
+    ctx.with_resource(lasting("reading logs and samples"))
     if timeline is not None:
         if len(opened) > 1 or output is not None:
             raise UsageError("--timeline takes one run, and no --output.")

@@ -66,9 +66,15 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
 @click.option(
     "--from",
     "warm_start",
-    type=click.Path(file_okay=False),
-    metavar="RUN",
-    help="Start with the weights of another run, where names and shapes agree.",
+    type=click.Path(),
+    metavar="RUN|BUNDLE|FILE",
+    help="Start with the weights of a run, a bundle or a file (.safetensors, .pth, ...), where they fit.",
+)
+@click.option(
+    "--freeze",
+    multiple=True,
+    metavar="PATTERN",
+    help="Do not train these parameters: a name NET.PARAMETER, its beginning, or a glob (repeatable).",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Run directory [runs/<time>-<recipe>-<id>].")
 @click.option(
@@ -293,7 +299,7 @@ def _overrides(assignments: tuple[str, ...], options: dict[str, Any]) -> Layer:
 
     values = dict(parse_assignment(text) for text in assignments)
     for name, value in options.items():
-        if value is not None:
+        if value not in (None, ()):
             values[_PATHS.get(name, ("train", name))] = value
     return Layer("command line", values)
 

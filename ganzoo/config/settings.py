@@ -64,8 +64,8 @@ class TrainSettings:
     together, as one (Lin et al. 2018, PacGAN). `conditions`: where the conditions of generated samples come
     from: "real", those of the real batch; "shares", those of other samples of the data, so classes keep their
     shares; "uniform", each class equally likely, and other conditions as with "shares"; "table:FILE", rows
-    of a .csv or .npz file. `warm_start`: a run directory; the networks begin with its weights, where names
-    and shapes agree.
+    of a .csv or .npz file. `warm_start`: a run directory, a bundle or a file of weights; the networks begin
+    with its weights, where they fit. `freeze`: names or globs of parameters that stay as they are.
     """
 
     images: Count | None = None
@@ -80,6 +80,7 @@ class TrainSettings:
     replay: Annotated[int, Bound(ge=0, le=100_000)] = 0
     conditions: str = "real"
     warm_start: str = ""
+    freeze: tuple[str, ...] = ()
     seed: Annotated[int, Bound(ge=0, lt=2**63)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

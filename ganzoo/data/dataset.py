@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api.media import holds_indices
 from ganzoo.api.sources import ArraySource, ItemSource, Row
-from ganzoo.data.decode import decoded, facts_of
+from ganzoo.data.decode import check_skipped, decoded, facts_of, skipped_note
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
+from ganzoo.util.cache import cache_folder as _cache_folder
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import printable
+from ganzoo.util.text import ending_of, printable
 
 _HASHED_BYTES = 64 << 20
 _HASHED_SAMPLES = 1024
+CALIBRATING, SCORING = slice(0, None, 2), slice(1, None, 2)
+"""Which held-out samples of its classes calibrate a network before its export, and which then score it."""
+
 _REASONS = 3  # reasons for skipped items that the card names
 
 
@@ -61,18 +66,22 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
 
     Decoded items are stored in `cache_folder`, by default in $GANZOO_CACHE, else in the user's cache folder,
     and memory-mapped from there.
-    DataError when arrays do not fit the fields, when more than 1 % of the items are unusable, or
-    when no items are left.
+    DataError when arrays do not fit the fields, when too many items are unusable (`check_skipped`), or when
+    no items are left.
     """
     _check_fields(source)
-    skipped: tuple[tuple[str, str], ...] = ()
-    notes, duplicates = source.notes, 0
+    skipped, notes, duplicates = (*source.damaged, *source.unfit), source.notes, 0
+    items = len(source.items) if isinstance(source, ItemSource) else 0
+    total = max(source.files, items + len(skipped))
+    check_skipped(source.damaged, total, source.identity)
     if isinstance(source, ItemSource):
         result = decoded(source, folder=cache_folder)
-        arrays, skipped, notes = result.arrays, result.skipped, (*notes, *result.notes)
+        arrays, skipped, notes = result.arrays, (*skipped, *result.skipped), (*notes, *result.notes)
         duplicates = result.duplicates
     else:
         arrays = _checked(source)
+    if skipped:
+        notes = (*notes, skipped_note(skipped, total))
     weights = None if isinstance(source, ItemSource) else source.weights
     count = len(next(iter(arrays.values())))
     return Dataset(
@@ -104,10 +113,17 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
             )
     kept = [at for at, name in enumerate(names) if (not only or name in only) and name not in without]
     assert label is not None  # noqa: S101
-    rows = np.flatnonzero(np.isin(dataset.arrays[label.name], kept))
+    labels = dataset.arrays[label.name]
+    rows = np.flatnonzero(np.isin(labels, kept))
     if not len(rows):
-        raise DataError("No sample has one of the chosen classes.", where="data.only, data.without")
-    arrays = {name: array[rows] for name, array in dataset.arrays.items()}
+        left = [name for at, name in enumerate(names) if name not in without and (labels == at).any()]
+        why = "" if kept else ": data.without names them, too"
+        raise DataError(
+            f"No sample has one of the chosen classes{why}.",
+            where=f"data.only={', '.join(only) or 'all'}, data.without={', '.join(without) or 'none'}",
+            fix=f"classes with samples: {', '.join(left)}" if left else "name fewer classes in data.without",
+        )
+    arrays = {name: _rows_of(array, rows) for name, array in dataset.arrays.items()}
     weights = None if dataset.weights is None else dataset.weights[rows]
     chosen = ", ".join(names[at] for at in kept)
     return replace(
@@ -120,6 +136,20 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
     )
 
 
+def _rows_of(array: Array, rows: NDArray[np.intp]) -> Array:
+    """Some rows of an array; of a large memory-mapped one in a file, which the system removes after use."""
+    if not isinstance(array, np.memmap) or array.nbytes < _HASHED_BYTES:
+        return array[rows]
+    try:
+        with tempfile.TemporaryFile(dir=_cache_folder()) as file:
+            taken: Array = np.memmap(file, array.dtype, "w+", shape=(len(rows), *array.shape[1:]))
+            for start in range(0, len(rows), _HASHED_SAMPLES):
+                taken[start : start + _HASHED_SAMPLES] = array[rows[start : start + _HASHED_SAMPLES]]
+            return taken
+    except OSError:  # a full disk, or a cache that cannot be written
+        return array[rows]
+
+
 def _card(
     rows: tuple[Row, ...], count: int, skipped: Sequence[tuple[str, str]], duplicates: int
 ) -> tuple[Row, ...]:
@@ -127,9 +157,11 @@ def _card(
     remark = f"{duplicates:,} are exact copies of another one" if duplicates else ""
     found: list[Row] = [("samples", f"{count:,}", remark), *rows]
     if skipped:
-        reasons = Counter(f"{PurePath(item).suffix.lower()}: {reason}" for item, reason in skipped)
-        shown = "; ".join(f"{many:,} {what}" for what, many in reasons.most_common(_REASONS))
-        found.append(("skipped", f"{len(skipped):,}", shown))
+        endings = ((ending_of(item.partition(" [")[0]), reason) for item, reason in skipped)
+        reasons = Counter(f"{ending}: {reason}" if ending else reason for ending, reason in endings)
+        shown = [f"{many:,} {what}" for what, many in reasons.most_common(_REASONS)]
+        shown += [f"{len(reasons) - _REASONS:,} other reasons"] if len(reasons) > _REASONS else []
+        found.append(("skipped", f"{len(skipped):,}", "; ".join(shown)))
     return tuple((printable(name), printable(value), printable(note)) for name, value, note in found)
 
 

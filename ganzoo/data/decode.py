@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +47,7 @@ _LOCK_TIMEOUT = 3600.0  # seconds to wait for another process that decodes the s
 _DECODED = "items decoded"
 _SHOWN = 10
 _NOTED = 3
+_FEW = 10  # items of small data that may be unusable, if they are at most a tenth
 _REASON = 200  # characters; decoders quote what they read
 
 
@@ -122,7 +123,7 @@ def decoded(source: ItemSource, *, folder: Path | None = None) -> Decoded:
 
     If the cache cannot be written, the samples stay in memory, and a note says so. Samples with the keys of
     an earlier entry are copied. Progress is reported every 1 % or more often, in the caller's thread, and at
-    the end. DataError when more than 1 % of the items cannot be used, or none can.
+    the end. DataError when too many items cannot be used (see `check_skipped`), or none can.
     """
     if not source.items:
         raise DataError("The data set has no items.", where=source.identity)
@@ -146,13 +147,6 @@ def decoded(source: ItemSource, *, folder: Path | None = None) -> Decoded:
             notes.append(f"decoded samples stay in memory, the cache cannot be written: {error}")
         if found is None:
             found = _in_memory(source)
-    if found.skipped:
-        first = "; ".join(f"{item}: {reason}" for item, reason in found.skipped[:_NOTED])
-        more = len(found.skipped) - _NOTED
-        notes.append(
-            f"{len(found.skipped):,} of {len(source.items):,} items cannot be used and were skipped: {first}"
-            + (f"; and {more:,} more" if more > 0 else "")
-        )
     return replace(found, notes=tuple(notes))
 
 
@@ -269,25 +263,35 @@ def _chunks(source: ItemSource, log: _Log, earlier: _Earlier | None = None) -> I
         done_items += part.count
         if done_items < total:
             report_progress(_DECODED, done_items, total)
-    if len(log.skipped) * 100 > total:
-        raise _too_many(source, log.skipped)
+    check_skipped(log.skipped, total, source.identity)
     report_progress(_DECODED, total, total)
 
 
-def _too_many(source: ItemSource, skipped: Skipped) -> DataError:
-    total = len(source.items)
-    listed = [f"{item}: {reason}" for item, reason in skipped[:_SHOWN]]
+def check_skipped(skipped: Sequence[tuple[str, str]], total: int, identity: str) -> None:
+    """DataError when so many of the items or files cannot be used that samples are missing unnoticed.
+
+    1 % may be; of small data a tenth, but ten at most.
+    """
+    allowed = max(total // 100, min(_FEW, total // 10))
+    if len(skipped) <= allowed:
+        return
+    listed = [printable(f"{item}: {reason}") for item, reason in skipped[:_SHOWN]]
     if len(skipped) > _SHOWN:
         listed.append(f"and {len(skipped) - _SHOWN:,} more")
-    share = (
-        "None of the items can be used"
-        if len(skipped) == total
-        else "More than 1 % of the items cannot be used"
-    )
-    return DataError(
-        f"{share}: {len(skipped):,} of {total:,}.",
-        where="\n         ".join([printable(source.identity), *listed]),
+    what = "None of the items can" if len(skipped) == total else "Too many items cannot"
+    raise DataError(
+        f"{what} be used: {len(skipped):,} of {total:,}; at most {allowed:,} may be skipped.",
+        where="\n         ".join([printable(identity), *listed]),
         fix="repair these items, or move them out of the data, and run the command again",
+    )
+
+
+def skipped_note(skipped: Sequence[tuple[str, str]], total: int) -> str:
+    """A note about items or files that were skipped."""
+    first = "; ".join(f"{item}: {reason}" for item, reason in skipped[:_NOTED])
+    more = len(skipped) - _NOTED
+    return f"{len(skipped):,} of {total:,} items cannot be used and were skipped: {first}" + (
+        f"; and {more:,} more, all in the run's bad_files.txt" if more > 0 else ""
     )
 
 

@@ -21,6 +21,7 @@ from ganzoo.evaluation.generators import shuffled
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.samples import Labels, Sampled, in_parts
 from ganzoo.fields import Field
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
 
 EXTRACTOR, CLASSIFIER = "efficientnet-lite0", "classifier"
@@ -95,6 +96,17 @@ def targets_of(
     return shuffled(len(real_data.rows(n_real)), n, seed)
 
 
+def shown_inputs(
+    kinds: Kinds, reads: Sequence[Field], inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """The samples of the data that a generator reads, in the form for metrics."""
+    return {
+        field.name: kinds.of(field.kind).metric_values(field, inputs[field.name])
+        for field in reads
+        if field.source == "data" and field.dtype == "float32"
+    }
+
+
 def reference_samples(
     feature_space: FeatureSpace, real_data: RealData, n: int
 ) -> tuple[Sampled, Sampled | None]:
@@ -117,10 +129,11 @@ class Comparison:
         *,
         field: Field,
         known: NDArray[np.bool_] | None = None,
+        inputs: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         self._feature_space, self._seed = feature_space, seed
         self.field = field
-        self.targets, self.known = targets, known
+        self.targets, self.known, self.inputs = targets, known, inputs or {}
         self.fake, self.real, self.training = fake, real, training
         self.distance, self.stacked = feature_space.distance, feature_space.stacked
 

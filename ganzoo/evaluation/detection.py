@@ -15,6 +15,7 @@ import numpy as np
 
 from ganzoo._version import __version__
 from ganzoo.config.plan import Choice
+from ganzoo.data.dataset import SCORING
 from ganzoo.errors import UsageError
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.features import FeatureSpace
@@ -38,8 +39,12 @@ def evaluate_scores(
     request: Request,
     metrics: Sequence[Metric],
     kinds: Kinds,
+    fitting: Sequence[str],
 ) -> Report:
-    """Score a detector. UsageError without samples of classes that it was not trained on."""
+    """Score a detector. UsageError without samples of classes that it was not trained on.
+
+    `fitting`: names of metrics that fit.
+    """
     begun = time.perf_counter()
     given = evaluated.given
     assert given is not None  # noqa: S101  (`evaluated.scores`)
@@ -50,7 +55,7 @@ def evaluate_scores(
     known = np.array([(name in only if only else name not in without) for name in names], bool)
     rows = _rows(real_data, known, request)
     feature_space = FeatureSpace(None, None, None, None, stacked=False)
-    scorer = Scorer(metrics, feature_space, real_data, has={SCORES})
+    scorer = Scorer(metrics, feature_space, real_data, has={SCORES}, fitting=fitting)
     scorer.check(conditioned=False, training=False)
     inputs = real_data.arrays_of(rows, evaluated.reads)
     assert real_data.label is not None  # noqa: S101
@@ -84,9 +89,7 @@ def evaluate_scores(
 
 
 def _rows(real_data: RealData, known: Array, request: Request) -> Array:
-    """Which samples: of the known classes every second one, because an export is calibrated on the others
-    (`exporting/calibration.py`); of other data all.
-    """
+    """Which samples: of the known classes those that calibrate no export; of other data all."""
     if not known.any() or known.all():
         raise UsageError(
             "There are no abnormal samples: it was trained on all classes of this data."
@@ -99,7 +102,7 @@ def _rows(real_data: RealData, known: Array, request: Request) -> Array:
     normal = known[real_data.dataset.arrays[real_data.label.name]]
     kept = np.flatnonzero(normal)
     if real_data.held_out and request.data is None:
-        kept = kept[1::2]
+        kept = kept[SCORING]
     rows = np.concatenate([kept, np.flatnonzero(~normal)])
     order = np.random.Generator(np.random.PCG64(request.seed)).permutation(len(rows))
     found: Array = rows[order[: request.n or MOST]]

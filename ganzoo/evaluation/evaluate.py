@@ -23,12 +23,13 @@ from ganzoo.evaluation.comparison import (
     conditions_of,
     feature_space_of,
     reference_samples,
+    shown_inputs,
     targets_of,
 )
 from ganzoo.evaluation.detection import evaluate_scores
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.generators import EvaluatedGenerator, inputs_of, of_bundle, of_run
-from ganzoo.evaluation.metrics import Failures, Scorer, chosen_metrics
+from ganzoo.evaluation.metrics import Failures, Scorer, chosen_metrics, metrics_for
 from ganzoo.evaluation.neighbour_grid import write_neighbours
 from ganzoo.evaluation.real_data import FEWEST, MOST, RealData
 from ganzoo.evaluation.report import Report, conclusions, too_few
@@ -84,10 +85,13 @@ def evaluate(request: Request, registry: Registry) -> Report:
     samples of another shape.
     """
     begun = time.perf_counter()
-    metrics, kinds = chosen_metrics(registry, request.metrics), Kinds(registry)
-    evaluated = _evaluated(request, registry)
+    kinds, evaluated = Kinds(registry), _evaluated(request, registry)
+    (field,) = kinds.assign((evaluated.field,))
+    fitting = metrics_for(registry, field, scores=evaluated.scores)
+    metrics = chosen_metrics(registry, request.metrics, fitting=fitting)
     if evaluated.scores:
-        return evaluate_scores(evaluated, *_chosen(evaluated, request, registry), request, metrics, kinds)
+        chosen = _chosen(evaluated, request, registry)
+        return evaluate_scores(evaluated, *chosen, request, metrics, kinds, fitting)
     real_data = _real_data(evaluated, request, registry, kinds)
     feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
     n = request.n or min(real_data.dataset.count, MOST)
@@ -104,12 +108,21 @@ def evaluate(request: Request, registry: Registry) -> Report:
     real, training = reference_samples(feature_space, real_data, n_real)
     learned = training if evaluated.learned_from(real_data.training) else None
     targets = targets_of(real_data, evaluated.reads, n, n_real, request.seed)
-    scorer = Scorer(metrics, feature_space, real_data, targets=targets is not None)
+    scorer = Scorer(metrics, feature_space, real_data, targets=targets is not None, fitting=fitting)
     scorer.check(conditioned=conditioned is not None, training=learned is not None)
     feature_space.prepare()
     samples = stored(real_data.media, evaluated.field, evaluated.make(inputs), real_data.excluded)
     fake = Sampled(feature_space, samples, conditioned, real=real)
-    comparison = Comparison(feature_space, fake, real, learned, request.seed, targets, field=real_data.field)
+    comparison = Comparison(
+        feature_space,
+        fake,
+        real,
+        learned,
+        request.seed,
+        targets,
+        field=real_data.field,
+        inputs=shown_inputs(kinds, kinds.assign(evaluated.reads), inputs),
+    )
     failures: Failures | None = None
     if not request.metrics:  # a metric that nobody asked for by name does not end the command
         _ = real.features  # an extractor that fails does

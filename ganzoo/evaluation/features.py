@@ -16,6 +16,7 @@ from ganzoo.api.specs import ExtractorSpec
 from ganzoo.errors import PluginError
 from ganzoo.registry.registry import Item, calling, factory_of
 from ganzoo.util.cache import keep_cached, read_cached
+from ganzoo.util.progress import lasting
 
 Array = NDArray[Any]
 
@@ -79,7 +80,8 @@ class FeatureSpace:
     def fitted(self, classifier_data: ClassifierData) -> Classifier:
         """A classifier trained on this data: `classifier_data()`, or a changed copy of it."""
         assert self._classifier is not None  # noqa: S101
-        made: Classifier = self._call(self._classifier, None, classifier_data)
+        with lasting("training a classifier"):
+            made: Classifier = self._call(self._classifier, None, classifier_data)
         return made
 
     def classifier_data(self) -> ClassifierData:
@@ -113,7 +115,7 @@ class FeatureSpace:
 
     def _extracted(self, extractor: Extractor, values: Array) -> NDArray[np.float32]:
         assert self._item is not None  # noqa: S101
-        with calling(self._item):
+        with calling(self._item), lasting(f"computing features of {len(values):,} samples"):
             features = np.asarray(extractor(values), np.float32)
         if features.ndim != 2 or len(features) != len(values):
             raise PluginError(

@@ -11,7 +11,11 @@ from ganzoo.errors import GanzooError, PluginError, UsageError
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.features import VALUES, FeatureSpace
 from ganzoo.evaluation.real_data import RealData
+from ganzoo.fields import Field
+from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling, made_by
+from ganzoo.util.progress import lasting
+from ganzoo.util.suggest import suggest
 
 Metric = Item[MetricSpec]
 
@@ -39,19 +43,34 @@ def _needs(item: Metric) -> list[str]:
     return [_OLD_NEEDS.get(need, need) for need in item.spec.needs]
 
 
-def chosen_metrics(registry: Registry, names: Sequence[str], *, quick: bool = False) -> list[Metric]:
+def metrics_for(registry: Registry, field: Field, *, scores: bool = False) -> list[str]:
+    """The names of metrics that are meant for samples of a field, or for `scores` of them."""
+    kinds, found = Kinds(registry), []
+    own = {field.kind, f"field:{field.name}", *(["rows"] if len(field.shape) == 1 else [])}
+    for item in registry.of_kind(MetricSpec):
+        needs = _needs(item)
+        special = {need for need in needs if need == "rows" or need.startswith("field:") or kinds.knows(need)}
+        if ("scores" in needs) == scores and special <= own:
+            found.append(item.name)
+    return sorted(found)
+
+
+def chosen_metrics(
+    registry: Registry, names: Sequence[str], *, quick: bool = False, fitting: Sequence[str] = ()
+) -> list[Metric]:
     """The metrics with those names; without names all that are not slow, or with `quick` the quick ones.
 
-    Quick metrics come first, because users read them first.
+    Quick metrics come first, because users read them first. UsageError for an unknown name; it suggests some
+    of the `fitting` ones.
     """
     if names:
-        named = [_named(registry, name) for name in names]
+        named = [_named(registry, name, fitting) for name in names]
         return list({item.qualified: item for item in named}.values())
     every = sorted(registry.of_kind(MetricSpec), key=lambda item: not item.spec.quick)
     return [item for item in every if (item.spec.quick if quick else not item.spec.slow)]
 
 
-def _named(registry: Registry, name: str) -> Metric:
+def _named(registry: Registry, name: str, fitting: Sequence[str]) -> Metric:
     """The metric with that name. UsageError if there is none; for the name of a score it names the metric."""
     if not registry.matches(MetricSpec, name):
         distances = {VALUES, *(item.spec.distance for item in registry.of_kind(ExtractorSpec))}
@@ -61,9 +80,15 @@ def _named(registry: Registry, name: str) -> Metric:
                 raise UsageError(
                     f"There is no metric '{name}': it is a score of the metric '{item.name}'.",
                     where=item.qualified,
-                    fix=f"--metric {item.name}",
+                    fix=f"--metric {item.name}" if item.name in fitting or not fitting else _advice(fitting),
                 )
+        if fitting:
+            raise UsageError(f"There is no metric '{name}'.", fix=suggest(name, fitting) or _advice(fitting))
     return registry.find(MetricSpec, name)
+
+
+def _advice(fitting: Sequence[str]) -> str:
+    return f"metrics for these samples: {', '.join(fitting)}" if fitting else "ganzoo list --kind metric"
 
 
 class Scorer:
@@ -77,8 +102,13 @@ class Scorer:
         *,
         targets: bool = False,
         has: set[str] | None = None,
+        fitting: Sequence[str] = (),
     ) -> None:
-        """`targets`: whether comparisons will have targets. `has`: what metrics may need, if not found."""
+        """`targets`: whether comparisons will have targets. `has`: what metrics may need, if not found.
+
+        `fitting`: names of metrics that an error suggests when none of these applies.
+        """
+        self._fitting = fitting
         self.metrics = metrics
         self._feature_space = feature_space
         self._kinds = real_data.kinds
@@ -175,11 +205,11 @@ class Scorer:
         return UsageError(
             "None of the metrics applies to these samples.",
             where=", ".join(self.excluded(conditioned=conditioned, training=training)),
-            fix="ganzoo list --kind metric",
+            fix=_advice(self._fitting),
         )
 
     def _values(self, item: Metric, comparison: Comparison) -> dict[str, float]:
-        with calling(item):
+        with calling(item), lasting(f"computing the metric '{item.name}'"):
             if item.qualified not in self._functions:
                 self._functions[item.qualified] = made_by(item)
             values = self._functions[item.qualified](comparison)

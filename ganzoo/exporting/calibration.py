@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ganzoo.api.media import as_floats
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
-from ganzoo.data.dataset import Dataset
+from ganzoo.data.dataset import CALIBRATING, Dataset
 from ganzoo.data.open_data import open_data, open_held_out
 from ganzoo.errors import DataError, PluginError
 
@@ -51,9 +52,9 @@ def calibrated(networks: Networks, plan: Plan, note: Callable[[str], None]) -> N
 
 
 def _batches(dataset: Dataset) -> Iterator[Mapping[str, Tensor]]:
-    """Every second sample: the others are for evaluation (`evaluation/detection.py`)."""
-    for start in range(0, min(dataset.count, 2 * MOST), 2 * _BATCH):
-        rows = slice(start, start + 2 * _BATCH, 2)
+    chosen = np.arange(dataset.count)[CALIBRATING][:MOST]
+    for start in range(0, len(chosen), _BATCH):
+        rows = chosen[start : start + _BATCH]
         yield {
             field.name: torch.from_numpy(
                 as_floats(field, array) if field.dtype == "float32" else array.astype("int64")

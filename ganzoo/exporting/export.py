@@ -31,6 +31,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.exports import exported
 from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo.util.progress import lasting
 
 __all__ = ["Bundle", "Parity", "export_generators"]
 
@@ -39,15 +40,15 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 class Bundle:
     """A finished export: its folder, its files, and how close each generator is to torch.
 
-    `stored` has the generators whose weights are stored smaller, and what that changed. `usage` is a set of
-    options of `ganzoo generate` that work with it.
+    `stored` has the generators whose weights are stored smaller, and what that changed. `usage` has options
+    of `ganzoo generate` that work with it, the best first.
     """
 
     path: Path
     files: tuple[Path, ...]
     parity: Mapping[str, Parity]
     stored: Mapping[str, Stored]
-    usage: str
+    usage: tuple[str, ...]
 
 
 def export_generators(
@@ -78,14 +79,16 @@ def export_generators(
     for name, part in exported(networks, data).items():
         net, inputs, outputs = part.net, part.inputs, part.outputs
         try:
-            graph = export_graph(net, inputs, outputs, opset=form.opset, batch=form.batch)
-            parity[name] = check(graph, net, inputs, outputs, form.batch)
-            if form.uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
-                append_uint8(graph, outputs)
-                pixels = check(graph, net, inputs, outputs, form.batch)
-                parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
-            if form.weights != "float32":
-                stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch)
+            with lasting(f"writing the graph of '{name}'"):
+                graph = export_graph(net, inputs, outputs, opset=form.opset, batch=form.batch)
+            with lasting(f"comparing '{name}' with torch"):
+                parity[name] = check(graph, net, inputs, outputs, form.batch)
+                if form.uint8 and (not networks.exports or any(field.has_pixels for field in outputs)):
+                    append_uint8(graph, outputs)
+                    pixels = check(graph, net, inputs, outputs, form.batch)
+                    parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
+                if form.weights != "float32":
+                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch)
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error

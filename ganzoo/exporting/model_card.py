@@ -78,20 +78,28 @@ def model_card(
         )
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
-        f"```\nganzoo generate . {usage(generators, kinds)}\n```\n"
+        "```\n" + "".join(f"ganzoo generate . {options}\n" for options in usage(generators, kinds)) + "```\n"
     )
     return "\n".join(parts)
 
 
-def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> str:
-    """Options of `ganzoo generate` that work with the first of these generators (inputs, outputs)."""
-    name, (inputs, outputs) = next(iter(generators.items()))
-    chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
-    if any(field.source == "data" and field.dtype == "float32" for field in inputs):
-        return f"{chosen}--input PATH -o FOLDER"
+def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> tuple[str, ...]:
+    """Options of `ganzoo generate` that work: with the first of these that reads data, and the first other.
+
+    `generators` are (inputs, outputs) by name.
+    """
+    found: dict[bool, str] = {}
+    for name, (inputs, outputs) in generators.items():
+        reads = any(field.source == "data" and field.dtype == "float32" for field in inputs)
+        chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
+        found.setdefault(reads, chosen + ("--input PATH -o FOLDER" if reads else _drawn(outputs, kinds)))
+    return tuple(found[reads] for reads in sorted(found, reverse=True))
+
+
+def _drawn(outputs: Sequence[Field], kinds: Kinds | None) -> str:
     suffixes = [suffix for field in outputs if kinds for suffix in kinds.of(field.kind).suffixes[:1]]
     count = 1000 if any(field.columns for field in outputs) else 64
-    return f"{chosen}-n {count} --seed 0 -o samples{(*suffixes, '.npz')[0]}"
+    return f"-n {count} --seed 0 -o samples{(*suffixes, '.npz')[0]}"
 
 
 def snippet(name: str, inputs: Sequence[Field], outputs: Sequence[Field], form: Form = USUAL) -> str:

@@ -11,11 +11,13 @@ import copy
 import inspect
 import io
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import onnx
@@ -198,11 +200,23 @@ def _quiet() -> Iterator[None]:
         with (
             warnings.catch_warnings(action="ignore"),
             contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.redirect_stderr(_Hidden(sys.stderr)),
         ):
             yield
     finally:
         logger.setLevel(level)
+
+
+class _Hidden(io.StringIO):
+    """Hides what the thread that made it writes; others, which report progress, write to the stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Write or hide the text."""
+        return super().write(text) if threading.get_ident() == self._thread else self._stream.write(text)
 
 
 def _root_cause(error: BaseException) -> str:

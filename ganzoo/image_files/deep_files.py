@@ -5,7 +5,6 @@ tifffile, pydicom and nibabel are imported when a file needs them.
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganzoo.errors import DataError
 from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.image_files.pillow_files import (
     TIFF_SUFFIXES,
@@ -28,6 +28,7 @@ from ganzoo.image_files.pillow_files import (
     read_pillow_header,
     regular_file,
 )
+from ganzoo.util.packages import optional_package
 
 Array = NDArray[Any]
 
@@ -126,9 +127,9 @@ def _check_size(path: Path) -> None:
 
 def _package(name: str) -> Any:
     try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ValueError(f"it needs the package {name}: pip install 'ganzoo[pictures]'") from error
+        return optional_package(name, "pictures", "it")
+    except DataError as error:
+        raise ValueError(f"{error.what}: {error.fix}") from error
 
 
 def _type(dtype: np.dtype[Any]) -> str:

@@ -7,6 +7,7 @@ the file. Nothing here imports torch or reads run directories.
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from ganzoo.runtime.guard.check import Checked
 from ganzoo.runtime.guard.signature import Contract, compare, fixed_batch
 from ganzoo.runtime.inputs import Values, checked, labels, spread, steps_for
 from ganzoo.runtime.onnx_file import FORMAT
+from ganzoo.util.progress import report_progress
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -82,12 +84,15 @@ def from_bytes(
     if found is not None:
         for kind, fields in (("inputs", found.inputs), ("outputs", found.outputs)):
             record[kind] = [field.to_json() for field in fields]
-        return Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+        generator = Generator(opened.session, record, opened.note, checked=opened.checked, contract=found)
+        generator.sha256 = hashlib.sha256(data).hexdigest()
+        return generator
     with onnx_file.readable(where):
         generator = Generator(opened.session, opened.record, opened.note, checked=opened.checked)
         contract = Contract(inputs=generator.inputs, outputs=generator.outputs)
         compare(opened.checked.graph, contract, generator.layouts, where)
         generator.batch = fixed_batch(opened.checked.graph, where)
+        generator.sha256 = hashlib.sha256(data).hexdigest()
     return generator
 
 
@@ -98,8 +103,10 @@ class Generator:
     ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
     classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
     `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
+    `sha256` is that of its file.
     `batch` is the only batch size that the file takes; None if the size is free. `multiples` has the free
-    axes, each with the multiple of the first output (else input) that has it.
+    axes, each with the multiple of the first output (else input) that has it, `steps` their sizes in
+    multiples.
     """
 
     def __init__(
@@ -113,6 +120,7 @@ class Generator:
     ) -> None:
         import onnxruntime
 
+        self.sha256 = ""
         self._session = session
         self._checked = checked
         self.batch = contract.batch if contract else None
@@ -123,7 +131,7 @@ class Generator:
         }
         self.outputs = onnx_file.fields_in(record, "outputs")
         self.multiples = multiples_of((*self.outputs, *self.inputs))
-        self._steps = steps_of((*self.inputs, *self.outputs))  # those of training
+        self.steps = steps_of((*self.inputs, *self.outputs))  # those of training
         self.about: dict[str, Any] = dict(record["about"])
         self.parity: dict[str, Any] = dict(record["parity"])
         self.engine = f"onnxruntime {onnxruntime.__version__}"
@@ -145,15 +153,35 @@ class Generator:
         UsageError for an axis that is not free, sizes that are no multiple or contradict each other, and
         sizes that would take too much memory or work.
         """
-        steps = {**self._steps, **steps_for(self.multiples, size or {}, self.inputs, fields or {})}
-        if steps == self._steps:
+        steps = {**self.steps, **steps_for(self.multiples, size or {}, self.inputs, fields or {})}
+        if steps == self.steps:
             return self
-        result = copy.copy(self)
-        result._steps = steps
-        result.inputs = tuple(resized(field, steps) for field in self.inputs)
-        result.outputs = tuple(resized(field, steps) for field in self.outputs)
+        result = self.resized(steps)
         result._checked = self._checked and self._checked.at(result.inputs)
         return result
+
+    def resized(self, steps: Mapping[str, int]) -> Generator:
+        """The same generator with fields for so many steps, of any size: to be run in tiles."""
+        result = copy.copy(self)
+        result.steps = {**self.steps, **steps}
+        result.inputs = tuple(resized(field, result.steps) for field in self.inputs)
+        result.outputs = tuple(resized(field, result.steps) for field in self.outputs)
+        return result
+
+    def largest_tensor(self, steps: Mapping[str, int]) -> int:
+        """Elements of the largest tensor for one sample of that size; UsageError where it is too large."""
+        checked = self._checked and self._checked.at(self.resized(steps).inputs)
+        return checked.largest if checked else 0
+
+    def dimension(self, field: Field, axis: str) -> int:
+        """Which dimension of an array of that field is the axis; the first one counts samples."""
+        at = field.axes.index(axis)
+        return at if field.name in self.layouts else at + 1
+
+    def shape_of(self, field: Field, count: int) -> tuple[int, ...]:
+        """The shape of an array of `count` samples of an output."""
+        last = field.name in self.layouts
+        return (count, *field.shape[1:], field.shape[0]) if last else (count, *field.shape)
 
     def generate(
         self,
@@ -256,11 +284,15 @@ class Generator:
         *,
         label: int | str | Sequence[int] | None = None,
         size: Mapping[str, int] | None = None,
+        first_row: int = 0,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
-        """The values of all inputs for `n` samples: given values are checked, the others are drawn."""
+        """The values of all inputs for `n` samples: given values are checked, the others are drawn.
+
+        Row i has the noise of sample `first_row` + i of the seed.
+        """
         given, drawn = self.at(size, fields)._given(n, label, fields)
-        return {**sampling.draw(drawn, n, seed), **given}
+        return {**sampling.draw(drawn, n, seed, first_row), **given}
 
     def _given(
         self, n: int, label: int | str | Sequence[int] | None, fields: Mapping[str, Values]
@@ -322,7 +354,7 @@ class Generator:
         self._check_size(count * steps)
         given = self.given(count * steps, fields)
         first = {name: values[::steps] for name, values in given.items()}
-        starts = self.draw_inputs(count, seed, label=label, size=None, **first)
+        starts = self.draw_inputs(count, seed, label=label, size=None, first_row=0, **first)
         ends = sampling.draw(noise, count, seed, count)
         inputs = {name: values.repeat(steps, axis=0) for name, values in starts.items()}
         for field in noise:
@@ -342,7 +374,7 @@ class Generator:
         self._check_size(n * count)
         given = self.given(n * count, fields)
         first = {name: values[:n] for name, values in given.items()}
-        inputs = self.draw_inputs(n, seed, label=0, size=None, **first)
+        inputs = self.draw_inputs(n, seed, label=0, size=None, first_row=0, **first)
         inputs = {name: np.concatenate([values] * count) for name, values in inputs.items()} | given
         inputs[self.label.name] = np.arange(count, dtype=np.int64).repeat(n)
         return inputs
@@ -389,12 +421,12 @@ class Generator:
                         "ganzoo export RUN --checkpoint best",
                     )
                 target[start:stop] = part[: stop - start]
+            report_progress("samples made", stop, count)
         return results
 
     def _empty(self, field: Field, count: int) -> NDArray[Any]:
-        if field.name in self.layouts:
-            return np.empty((count, *field.shape[1:], field.shape[0]), dtype=np.uint8)
-        return np.empty((count, *field.shape), dtype=field.dtype)
+        kind = np.uint8 if field.name in self.layouts else field.dtype
+        return np.empty(self.shape_of(field, count), dtype=kind)
 
     def _check_size(self, n: int) -> None:
         """UsageError if inputs and outputs are too large; a sample's noise may be larger than its output."""

@@ -12,6 +12,7 @@ from ganzoo.api.specs import (
     ArchitectureSpec,
     AugmentationSpec,
     DatasetSpec,
+    ImporterSpec,
     LossSpec,
     RecipeSpec,
     TermSpec,
@@ -30,6 +31,7 @@ from ganzoo.testing.synthetic import COUNT, SYNTHETIC
 from ganzoo.testing.targets import (
     ArchitectureTarget,
     AugmentationTarget,
+    ImporterTarget,
     LossTarget,
     PluginTarget,
     RecipeTarget,
@@ -203,4 +205,5 @@ def _targets(
     yield from (LossTarget(item, registry) for item in own.of_kind(LossSpec))
     yield from (TermTarget(item, registry, data) for item in own.of_kind(TermSpec))
     yield from (AugmentationTarget(item, registry) for item in own.of_kind(AugmentationSpec))
+    yield from (ImporterTarget(item, registry) for item in own.of_kind(ImporterSpec))
     yield from (RecipeTarget(item, registry, data) for item in own.of_kind(RecipeSpec))

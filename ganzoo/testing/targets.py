@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -14,11 +14,19 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic
 
+import numpy as np
 import onnx
 import torch
 
 from ganzoo.api.networks import Net, Networks
-from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api.specs import (
+    ArchitectureSpec,
+    AugmentationSpec,
+    ImporterSpec,
+    LossSpec,
+    RecipeSpec,
+    TermSpec,
+)
 from ganzoo.api.training import Batch
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
@@ -26,12 +34,15 @@ from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, GanzooError, SettingsError
 from ganzoo.exporting.onnx_graph import export_graph
 from ganzoo.fields import DataInfo, Field
+from ganzoo.foreign.arrays import Budget, LazyArray
+from ganzoo.foreign.tree import Part, parts_of
+from ganzoo.importing.recognise import Match, recognised
 from ganzoo.networks.apply import apply, declared, example
 from ganzoo.networks.build import build_networks
 from ganzoo.networks.exports import Exported, exported
 from ganzoo.registry.discovery import GROUP, Plugin
 from ganzoo.registry.entry_points import named
-from ganzoo.registry.registry import Item, Registry, SpecT, made_by
+from ganzoo.registry.registry import Item, Registry, SpecT, factory_of, made_by
 from ganzoo.runs.load import Trained, load_trained
 from ganzoo.runs.run import Run
 from ganzoo.testing.check import Failed, NotApplicable, Stage
@@ -231,6 +242,42 @@ class AugmentationTarget(ItemTarget[AugmentationSpec]):
         for _ in range(8):
             augment.observe(torch.ones(100_000))
         return augment
+
+
+class ImporterTarget(ItemTarget[ImporterSpec]):
+    """An importer, with the example of its family as if it were a file."""
+
+    stage: Stage = "importer"
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The networks of the example."""
+        example = factory_of(self.item, "example")
+        return parts_of(_as_file(example()), Budget())
+
+    @cached_property
+    def match(self) -> Match:
+        """What it makes of its example."""
+        found = recognised(self.parts, {}, Registry([self.item.plugin]))
+        mine = [match for match in found if match.item.name == self.item.name]
+        if not mine:
+            raise Failed("It answers None for its own example.", "compare the names and shapes of `example`")
+        return next((match for match in mine if match.is_average), mine[0])
+
+    def answers(self, tree: Mapping[str, Any]) -> list[Match]:
+        """What it makes of another file."""
+        found = recognised(parts_of(_as_file(tree), Budget()), {}, Registry([self.item.plugin]))
+        return [match for match in found if match.item.name == self.item.name]
+
+
+def _as_file(node: Any) -> Any:
+    """A tree with its arrays as they are read from a file."""
+    if isinstance(node, Mapping):
+        return {key: _as_file(value) for key, value in node.items()}
+    if isinstance(node, np.ndarray | np.generic):
+        array = np.asarray(node)
+        return LazyArray(array.shape, array.dtype.name, lambda: array)
+    return node
 
 
 class RecipeTarget(BuiltTarget[RecipeSpec]):

@@ -46,6 +46,9 @@ class Player:
         named = [item for group in groups.values() for item in group]
         self.names = [name for name, _ in named]
         self.parameters = [value for _, value in named]
+        trained = {id(value) for value in self.parameters}
+        everything = [value for module in self.modules.values() for value in module.parameters()]
+        self._frozen = [value for value in everything if id(value) not in trained]
         self._device = self.parameters[0].device if self.parameters else torch.device("cpu")
         self._rates = {factor: Scalar(self._device) for factor in groups}
         self._clip_norm = Scalar(self._device)
@@ -87,11 +90,19 @@ class Player:
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
         self._clip(gradients, norm)
         self.optimizer.step()
-        for constraint in self.constraints:
-            with torch.no_grad():
-                for module in self.modules.values():
-                    constraint(module)
+        if self.constraints:
+            self._constrain()
         return norm
+
+    @torch.no_grad()
+    def _constrain(self) -> None:
+        """Apply the constraints; parameters that are not trained stay as they are."""
+        kept = [value.clone() for value in self._frozen]
+        for constraint in self.constraints:
+            for module in self.modules.values():
+                constraint(module)
+        for value, before in zip(self._frozen, kept, strict=True):
+            value.copy_(before)
 
     def rms(self) -> Tensor:
         """The root mean square of all parameters, a scalar on the device."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganzoo.config.plan import Plan
 from ganzoo.errors import DataError, DivergedError, StorageError
+from ganzoo.fields import DataInfo
 from ganzoo.networks.apply import declared
 from ganzoo.runs.checkpoint import read_newest, settle
 from ganzoo.runs.lock import only_process
@@ -46,6 +47,7 @@ from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
+from ganzoo.util.progress import lasting
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -68,8 +70,12 @@ def start(
     reporter: Reporter,
     pause_at: int | None = None,
     scoring: ScoringFactory | None = None,
+    given: Callable[[Training, DataInfo], Mapping[str, Any]] | None = None,
 ) -> tuple[Run, Outcome]:
-    """Train a plan in a new run directory. Files are written only after data and networks are checked."""
+    """Train a plan in a new run directory. Files are written only after data and networks are checked.
+
+    `given` loads weights into the new networks for this data, and returns what run.json says about them.
+    """
     with _run_context(plan, reporter, scoring) as context:
         path = _agreed_path(context, run_dir or fresh_path(plan.name))
         if context.ranks.is_main:
@@ -78,6 +84,9 @@ def start(
         with _lock(context, path):
             if context.ranks.is_main:
                 check_free(path)  # again: preparing the data may have taken minutes
+            if given is not None:
+                length = {**length, **given(setup.training, setup.dataset.info)}
+                setup.training.agree()
             return _begin(setup, length, path, context, pause_at)
 
 
@@ -180,6 +189,7 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     return prepare(plan, ranks=context.ranks, dataset=dataset), {"length": length}
 
 
+@lasting("measuring the speed")
 def measured(setup: TrainingSetup) -> float:
     """The real images a second of a few cycles. This changes the state: do not train with `setup` then."""
     with clear_failures(lambda: "the trial that measures the speed"):
@@ -207,7 +217,8 @@ def _warm_start(setup: TrainingSetup, context: RunContext) -> dict[str, Any]:
         return {}
     table: dict[str, Any] = {}
     if context.ranks.is_main:
-        table = warm_start(setup.training, Path(source).expanduser(), context.reporter.note)
+        path, fields = Path(source).expanduser(), setup.dataset.fields
+        table = warm_start(setup.training, path, context.reporter.note, fields)
     setup.training.agree()
     return {"warm_start": table}
 

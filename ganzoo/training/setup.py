@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from ganzoo.training.compute.double_backward import use_lean_gradients
 from ganzoo.training.distributed.ranks import Ranks
 from ganzoo.training.ema import Ema
 from ganzoo.training.flops import forward_flops
+from ganzoo.training.freeze import freeze
 from ganzoo.training.microbatches import MicroBatching
 from ganzoo.training.objective import Objective, make_objective
 from ganzoo.training.phases import MEASURED, ROLES, Conditions, Meter, Phases
@@ -32,6 +33,7 @@ from ganzoo.training.replay_buffer import ReplayBuffer
 from ganzoo.training.schedules import Schedules
 from ganzoo.training.state import Training
 from ganzoo.util import system
+from ganzoo.util.progress import lasting
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class TrainingSetup:
     training: Training
     phases: Phases
     batches: Batches
+    frozen: Sequence[str] = ()
+    """The parameters that `train.freeze` leaves as they are."""
     rechoose_threads: Callable[[], int] | None = None
     """Chooses the CPU threads again, by what other processes do; None for a number that stays."""
 
@@ -97,6 +101,7 @@ def _check_augmentation(plan: Plan) -> None:
             )
 
 
+@lasting("opening the data and building the networks")
 def prepare(
     plan: Plan,
     record: Mapping[str, Any] | None = None,
@@ -119,6 +124,7 @@ def prepare(
         plan = plan.fitted(dataset.info)
         check_share(plan, ranks)
     networks = build_networks(plan, dataset.info)
+    frozen = freeze(networks, plan.train.freeze)
     seed = plan.train.seed
     engine = Engine.create(plan.train.device, record.get("precision", plan.train.precision), seed, ranks)
     at_once = min(filter(None, (plan.train.micro_batch, record.get("micro_batch"))), default=None)
@@ -166,7 +172,7 @@ def prepare(
             fix="leave it out",
         )
     batches = Batches(dataset, seed=seed, device=engine.device, flip=plan.data.flip)
-    return TrainingSetup(plan, dataset, training, phases, batches, rechoose_threads)
+    return TrainingSetup(plan, dataset, training, phases, batches, frozen, rechoose_threads)
 
 
 def _augmented(plan: Plan, networks: Networks, dataset: Dataset) -> list[str]:

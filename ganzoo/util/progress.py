@@ -5,6 +5,7 @@ Plugins report what they do while a data set is opened, and the commands print i
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 _FIRST = 2.0  # seconds until the first line; the next ones come after twice, four times ... as long
 _LONGEST = 30.0
+_BEAT = 0.5  # seconds between two reports of `lasting`
 
 
 def report_progress(what: str, done: int, total: int = 0) -> None:
@@ -35,20 +37,59 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def lasting(what: str) -> Iterator[None]:
+    """Report the seconds of a block, such as one call of a library, that cannot say how far it is.
+
+    A thread reports; it is silent while the block itself reports, or another `lasting` in it.
+    """
+    listener = _listener.get()
+    if listener is None:
+        yield
+        return
+    begun, ended = time.monotonic(), threading.Event()
+    heard = begun
+
+    def passed_on(inner: str, done: int, total: int) -> None:
+        nonlocal heard
+        heard = time.monotonic()
+        listener(inner, done, total)
+
+    def beat() -> None:
+        while not ended.wait(_BEAT):
+            if (now := time.monotonic()) - heard > 4 * _BEAT:
+                listener(f"seconds: {what}", round(now - begun), 0)
+
+    thread = threading.Thread(target=beat, name="progress", daemon=True)
+    thread.start()
+    try:
+        with listening(passed_on):
+            yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 class Counter:
-    """A listener that says a line when work lasts: after two seconds, ever more seldom, and at its end."""
+    """A listener that says a line when work lasts: after two seconds, ever more seldom, and at its end.
+
+    Work that follows other work within two seconds continues it.
+    """
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
         self._what, self._said = "", -1  # the newest count that was said of this work; -1 before the first
         self._next = self._pause = 0.0
+        self._heard = -_FIRST
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Print a line if it is time."""
         now = self._clock()
         if what != self._what:
             self._what, self._said = what, -1
-            self._next, self._pause = now + _FIRST, _FIRST
+            if now - self._heard >= _FIRST:
+                self._next, self._pause = now + _FIRST, _FIRST
+        self._heard = now
         ends = 0 <= self._said < done == total
         if now < self._next and not ends:
             return

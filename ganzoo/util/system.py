@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # If other processes use at least this many cores, the machine counts as busy.
@@ -21,6 +21,21 @@ def peak_megabytes() -> float:
         return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def free_memory() -> int:
+    """Bytes that new work may use; on systems that do not say, half of the memory, else 2 GiB."""
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024
+        with suppress(OSError, ValueError):  # the limit of a container
+            group = Path("/sys/fs/cgroup")
+            limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+            free = min(free, max(0, limit - used))
+        return free
+    with suppress(OSError, ValueError, AttributeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return 2 << 30
 
 
 def cores() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def printable(text: str, limit: int = 0) -> str:
     r"""The text on one line, without control characters.
@@ -29,3 +31,12 @@ def spoken(seconds: float) -> str:
 
 # Name, seconds, and the first duration in seconds that has a larger unit.
 _UNITS = (("second", 1, 90), ("minute", 60, 5400), ("hour", 3600, 172_800), ("day", 86_400, float("inf")))
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file name in lower case, with the one before it if it is compressed: `.nii.gz`."""
+    match = _ENDING.search(name)
+    return match[0].lower() if match else ""
+
+
+_ENDING = re.compile(r"(?<=[^/])(\.[A-Za-z]\w{0,4})?\.(gz|bz2|xz|zst)$|(?<=[^/])\.[^./\s]+$", re.IGNORECASE)

@@ -57,5 +57,5 @@ def ganzoo_metrics() -> list[MetricSpec]:
 
 @hookimpl
 def ganzoo_recipes() -> list[RecipeSpec]:
-    """`f-anogan`."""
+    """A small one and the published one."""
     return list(RECIPES)

@@ -12,7 +12,9 @@ class FanoganConfig:
 
     Channels double at each halving of the image, up to 8 times the `*_width` of the largest maps; the encoder
     is as wide as the critic. With `latent_distribution="uniform"` the encoder ends in tanh, so that it cannot
-    leave the values from which the generator has learned. `kappa` weighs the distance of features in the
+    leave the values from which the generator has learned. `networks="residual"`: the published networks,
+    without BatchNorm in the generator; `kernel` is for the others. `encoder_rate` is the encoder's learning
+    rate over that of the generator. `kappa` weighs the distance of features in the
     score. `level`: an image is an anomaly if its score is above that share of the scores of normal images.
     """
 
@@ -21,6 +23,8 @@ class FanoganConfig:
     generator_width: int = 64
     discriminator_width: int = 64
     kernel: int = 4
+    networks: Literal["plain", "residual"] = "plain"
+    encoder_rate: float = 1.0
     kappa: float = 1.0
     level: float = 0.95
 
@@ -29,6 +33,8 @@ class FanoganConfig:
             raise ValueError("latent, generator_width and discriminator_width must be 1 or more")
         if not 2 <= self.kernel <= 11:
             raise ValueError("kernel must be between 2 and 11")
+        if self.encoder_rate <= 0:
+            raise ValueError("encoder_rate must be more than 0")
         if self.kappa < 0 or not 0 < self.level < 1:
             raise ValueError("kappa must be 0 or more, level between 0 and 1")
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Export, Field, Net, Networks, Step, halvings
 from ganzoo_anomaly.config import FanoganConfig
+from ganzoo_anomaly.residual import downward, upward
 from ganzoo_wgan_gp.config import ConvConfig
 from ganzoo_wgan_gp.conv import Critic, Generator
 
@@ -22,22 +23,26 @@ LEVELS = (0.95, 0.99)  # shares of normal scores whose thresholds are kept
 GRID = 1000  # quantiles of normal scores in the graph
 
 
-class FeatureCritic(Critic):
+class FeatureCritic(nn.Module):
     """image (N, C, H, W) -> score (N,) and the features (N, F) that its last layer reads."""
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> (N,), (N, F)."""
         features = self.layers[:-1](image)
         return self.layers[-1](features).flatten(), features
 
 
-class Encoder(Critic):
-    """image (N, C, H, W) -> z (N, latent): the critic's layers with more outputs."""
+class Encoder(nn.Module):
+    """image (N, C, H, W) -> z (N, latent), with `bounded` in -1..1."""
 
-    def __init__(self, config: ConvConfig, image: Field, stages: int) -> None:
-        super().__init__(config, image, stages)
-        self.layers[-1] = nn.Linear(_features(self), config.latent)
-        self.bound = nn.Tanh() if config.latent_distribution == "uniform" else nn.Identity()
+    def __init__(self, layers: nn.Sequential, *, bounded: bool) -> None:
+        super().__init__()
+        self.layers = layers
+        self.bound = nn.Tanh() if bounded else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, latent)."""
@@ -45,9 +50,33 @@ class Encoder(Critic):
         return code
 
 
-def _features(critic: Critic) -> int:
+def _plain(config: FanoganConfig, image: Field) -> tuple[nn.Module, nn.Sequential, nn.Sequential]:
+    """The generator, and the layers of critic and encoder: convolutions of WGAN-GP."""
+    conv = ConvConfig(
+        latent=config.latent,
+        latent_distribution=config.latent_distribution,
+        generator_width=config.generator_width,
+        discriminator_width=config.discriminator_width,
+        kernel=config.kernel,
+        discriminator_extra=1,
+        # G is used in the middle of a graph: batch statistics of codes are not those of noise.
+        generator_norm="none",
+    )
+    stages = halvings(*image.shape[1:])
+    generator, critic, encoder = (net(conv, image, stages) for net in (Generator, Critic, Critic))
+    encoder.layers[-1] = nn.Linear(_features(encoder.layers), config.latent)
+    return generator, critic.layers, encoder.layers
+
+
+def _residual_networks(config: FanoganConfig, image: Field) -> tuple[nn.Module, nn.Sequential, nn.Sequential]:
+    """The same: the published residual networks."""
+    critic = downward(config, image, 1, "layer")
+    return upward(config, image), critic, downward(config, image, config.latent, "batch")
+
+
+def _features(layers: nn.Sequential) -> int:
     """How many features the last layer reads."""
-    return int(critic.layers[-1].in_features)  # type: ignore[arg-type]
+    return int(layers[-1].in_features)  # type: ignore[arg-type]
 
 
 def anomaly_score(
@@ -87,21 +116,12 @@ class Anomaly(nn.Module):
 def build(config: FanoganConfig, data: DataInfo) -> Networks:
     """Factory of `f-anogan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8)
-    conv = ConvConfig(
-        latent=config.latent,
-        latent_distribution=config.latent_distribution,
-        generator_width=config.generator_width,
-        discriminator_width=config.discriminator_width,
-        kernel=config.kernel,
-        discriminator_extra=1,
-        # G is used in the middle of a graph: batch statistics of codes are not those of noise.
-        generator_norm="none",
-    )
-    stages = halvings(*image.shape[1:])
-    generator, critic = Generator(conv, image, stages), FeatureCritic(conv, image, stages)
-    encoder = Encoder(conv, image, stages)
+    networks = _residual_networks if config.networks == "residual" else _plain
+    generator, layers, encoder_layers = networks(config, image)
+    critic = FeatureCritic(layers)
+    encoder = Encoder(encoder_layers, bounded=config.latent_distribution == "uniform")
     anomaly = Anomaly(config.kappa)
-    many = _features(critic)
+    many = _features(layers)
 
     def calibrate(batches: Iterable[Mapping[str, Tensor]]) -> Mapping[str, Mapping[str, Any]]:
         """Set the quantiles and the threshold from normal images."""
@@ -119,7 +139,9 @@ def build(config: FanoganConfig, data: DataInfo) -> Networks:
     return Networks(
         generators={
             "generator": Net(module=generator, reads=("z",), writes=("image",)),
-            "encoder": Net(module=encoder, reads=("image",), writes=("z",)),
+            "encoder": Net(
+                module=encoder, reads=("image",), writes=("z",), rates={"layers": config.encoder_rate}
+            ),
         },
         discriminators={
             "discriminator": Net(module=critic, reads=("image",), writes=("score", "features")),

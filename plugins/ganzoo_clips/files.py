@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganzoo.api import (
-    DataError,
     Field,
     ImageFrame,
     decode_frames,
     decode_image,
     fitted_pixels,
     inspect_image,
+    optional_package,
 )
 
 Pixels = NDArray[np.uint8]
@@ -174,14 +174,9 @@ def _rate_and_size(path: Path, changed: int) -> tuple[float, tuple[int, int]]:
 @contextmanager
 def _ffmpeg(path: Path) -> Iterator[Any]:
     """The module imageio_ffmpeg, whose errors become ValueError. DataError if it is not installed."""
+    package = optional_package("imageio_ffmpeg", "video", "A video", where=str(path))
     try:
-        import imageio_ffmpeg
-    except ImportError as error:
-        raise DataError(
-            "Videos need the package imageio-ffmpeg.", where=str(path), fix="pip install 'ganzoo[video]'"
-        ) from error
-    try:
-        yield imageio_ffmpeg
+        yield package
     except (RuntimeError, StopIteration, KeyError) as error:
         said = str(error).strip().splitlines()
         raise ValueError(f"ffmpeg cannot read it: {said[-1] if said else 'no frames'}") from error

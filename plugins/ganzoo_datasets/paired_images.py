@@ -102,6 +102,13 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
             fix="make the images a yourself, and use two folders: --set data.transform=none",
         )
     side = Side(listing, framed, tuple(range(len(listing.names))))
+    notes = list(framed.notes)
+    if config.transform == "downscale" and not framed.kept:
+        size = f"{framed.frame.height}x{framed.frame.width}"
+        notes.append(
+            f"pictures are first reduced to {size}; to learn from parts of them at full size: "
+            "--data crops:PATH, or the recipe enlarge"
+        )
     transform = Transform(config.transform, config.factor, config.threshold)
     try:
         shape = transform.shape(side.shape)
@@ -116,7 +123,7 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
         read=_Transformed(side, transform),
         fingerprint=_fingerprint("changed", [side], astuple(transform)),
         identity=f"pairs {as_text(root.resolve().name)}: {len(listing.names):,} files, {config.transform}",
-        notes=tuple(framed.notes),
+        notes=tuple(notes),
         card=tuple(framed.rows),
     )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -20,15 +18,14 @@ from ganzoo.api import (
     DataError,
     ImageFrame,
     ImageHeader,
+    ending_of,
     image_levels,
-    in_parts,
     inspect_image,
     is_dicom,
-    keep_cached,
-    read_cached,
     report_progress,
     silence_pillow,
 )
+from ganzoo_datasets.measured import measured
 
 DECODER_VERSION = 3
 """Raised with each change after which an image is decoded to other pixels."""
@@ -89,7 +86,7 @@ def list_images(root: Path) -> Listing:
         if stat.S_ISDIR(found[2]):
             links.append(name)
         elif not (name.lower().endswith(IMAGE_SUFFIXES) or is_dicom(root / name)):
-            others[os.path.splitext(name)[1].lower()] += 1  # noqa: PTH122
+            others[ending_of(name)] += 1
         else:
             names.append(name)
             stats.append(found)
@@ -104,6 +101,11 @@ def list_images(root: Path) -> Listing:
         return listing
     others[".npy"] += arrays
     return listing.only(pictures)
+
+
+def listing_of(root: Path, names: Sequence[str]) -> Listing:
+    """A listing of samples that are not single images, such as volumes: only their names count."""
+    return Listing(root, tuple(names), ((0, 0, 0),) * len(names), Counter(), ())
 
 
 def endings(others: Counter[str]) -> str:
@@ -152,26 +154,23 @@ def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
     `all_pages`: the values of all pages count, not only those of the first page.
     """
     silence_pillow()
-    kept = _kept(listing, all_pages)
-    missing = [row for row, found in enumerate(kept) if found is None]
+    states = {name: list(stats) for name, stats in zip(listing.names, listing.stats, strict=True)}
+    depends = [DECODER_VERSION, PIL.__version__, str(listing.root.resolve()), all_pages]
 
-    def inspect(part: range) -> list[Facts]:
-        return [_inspected(listing.root / listing.names[missing[at]], all_pages) for at in part]
+    def look(name: str) -> list[Any] | None:
+        facts = _inspected(listing.root / name, all_pages)
+        return None if facts.header is None else [_values_of(facts.header), facts.levels]
 
-    done = 0
-    for found in in_parts(inspect, len(missing)):
-        for facts in found:
-            kept[missing[done]] = facts
-            done += 1
-        report_progress("image headers read", done, len(missing))
-    known = [each or Facts(None) for each in kept]
-    if missing:
-        rows = zip(listing.names, listing.stats, known, strict=True)
-        table = {
-            name: [*stats, item.header and _values_of(item.header), item.levels] for name, stats, item in rows
-        }
-        keep_cached("headers", _table_name(listing, all_pages), json.dumps(table).encode())
-    return known
+    found = measured(depends, states, look, "image headers read")
+    return [_facts(found[name]) for name in listing.names]
+
+
+def _facts(row: list[Any] | None) -> Facts:
+    if row is None:
+        return Facts(None)
+    values = dict(zip(_HEADER, row[0], strict=True))
+    values["window"] = values["window"] and tuple(values["window"])
+    return Facts(ImageHeader(**values), tuple(row[1]))
 
 
 def _inspected(path: Path, all_pages: bool) -> Facts:
@@ -184,23 +183,3 @@ def _inspected(path: Path, all_pages: bool) -> Facts:
         return Facts(header, image_levels(path, frame, min(header.pages, _PAGES) if all_pages else 1))
     except (OSError, ValueError):
         return Facts(None)
-
-
-def _kept(listing: Listing, all_pages: bool) -> list[Facts | None]:
-    raw = read_cached("headers", _table_name(listing, all_pages))
-    table: dict[str, list[Any]] = json.loads(raw) if raw else {}
-    found: list[Facts | None] = []
-    for name, stats in zip(listing.names, listing.stats, strict=True):
-        row = table.get(name)
-        if row is None or row[:3] != list(stats) or row[3] is None:
-            found.append(None)
-            continue
-        values = dict(zip(_HEADER, row[3], strict=True))
-        values["window"] = values["window"] and tuple(values["window"])
-        found.append(Facts(ImageHeader(**values), tuple(row[4])))
-    return found
-
-
-def _table_name(listing: Listing, all_pages: bool) -> str:
-    parts = [DECODER_VERSION, PIL.__version__, str(listing.root.resolve()), all_pages]
-    return hashlib.sha256(ascii(parts).encode()).hexdigest()

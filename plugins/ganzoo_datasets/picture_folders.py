@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
+from ganzoo.api import ending_of
 from ganzoo_datasets.picture_files import Listing, endings
 from ganzoo_datasets.picture_frames import Row
 
@@ -36,16 +36,16 @@ class Folders:
     rows: list[Row] = field(default_factory=list)
 
 
-def folders_of(listing: Listing, *, labels: bool) -> Folders:
-    """The parts and the classes of the images.
+def folders_of(listing: Listing, *, labels: bool, dataset: str = "folder", nouns: str = "images") -> Folders:
+    """The parts and the classes of the images. `dataset` and `nouns` are for messages.
 
     Folders `train`, `test` and `val` are parts: the first is trained on, and `test`, or `val` without it, is
     held out. Inside a part, or inside folders that all images share, the first folders are classes.
     """
     paths = [name.split("/") for name in listing.names]
     start = _shared(paths)
-    found = _parts(paths, start)
-    _find_classes(found, paths, labels=labels)
+    found = _parts(paths, start, dataset)
+    _find_classes(found, paths, nouns, labels=labels)
     _say(found, listing)
     return found
 
@@ -58,7 +58,7 @@ def _shared(paths: Sequence[list[str]]) -> int:
     return start
 
 
-def _parts(paths: Sequence[list[str]], start: int) -> Folders:
+def _parts(paths: Sequence[list[str]], start: int, dataset: str) -> Folders:
     rows: dict[str, list[int]] = {"train": [], "test": [], "val": []}
     for row, path in enumerate(paths):
         part = _PARTS.get(path[start].lower()) if len(path) > start + 1 else None
@@ -78,7 +78,7 @@ def _parts(paths: Sequence[list[str]], start: int) -> Folders:
             )
             made = Folders(rows["train"], held_out, {})
             made.notes.append(
-                f"the folders are parts: {text}{left_out}; for one of them use --data folder:PATH/PART"
+                f"the folders are parts: {text}{left_out}; for one of them use --data {dataset}:PATH/PART"
             )
             made.rows.append(("parts", said, text + left_out))
             used = (*rows["train"], *held_out)
@@ -93,7 +93,7 @@ def _names(paths: Sequence[list[str]], depth: int, rows: Sequence[int]) -> dict[
     return {row: paths[row][depth] for row in rows if len(paths[row]) > depth + 1}
 
 
-def _find_classes(found: Folders, paths: Sequence[list[str]], *, labels: bool) -> None:
+def _find_classes(found: Folders, paths: Sequence[list[str]], nouns: str, *, labels: bool) -> None:
     counts = Counter(found.labels[row] for row in found.training if row in found.labels)
     stray = [row for row in found.training if row not in found.labels]
     sizes = all(_SIZE.fullmatch(name.lower()) for name in counts)
@@ -104,41 +104,41 @@ def _find_classes(found: Folders, paths: Sequence[list[str]], *, labels: bool) -
         if labels and len(counts) > 1:
             found.notes.append(
                 f"the folders are named by sizes ({', '.join(sorted(counts)[:4])}, ...), so they are "
-                "no labels; the same images may be in each, then give one of them as PATH"
+                f"no labels; the same {nouns} may be in each, then give one of them as PATH"
             )
         return
     if len(stray) > _STRAY * len(found.training):
         found.notes.append(
-            f"no labels: {len(stray):,} images are beside the {len(counts):,} folders, such as "
+            f"no labels: {len(stray):,} {nouns} are beside the {len(counts):,} folders, such as "
             f"{'/'.join(paths[stray[0]])}; move them into a folder to get labels"
         )
         return
     if stray:
         found.training = [row for row in found.training if row in found.labels]
         found.notes.append(
-            f"{len(stray):,} images beside the {len(counts):,} class folders are left out, such as "
-            f"{'/'.join(paths[stray[0]])}; data.labels=false uses all images without labels"
+            f"{len(stray):,} {nouns} beside the {len(counts):,} class folders are left out, such as "
+            f"{'/'.join(paths[stray[0]])}; data.labels=false uses all without labels"
         )
     found.classes = tuple(sorted(counts.keys() | others if one else counts))
     found.held_out = [row for row in found.held_out if found.labels.get(row) in found.classes]
     if one:
         (name,) = counts
         found.notes.append(
-            f"all training images are of the class {name}, held-out ones also of others; --set "
+            f"all training {nouns} are of the class {name}, held-out ones also of others; --set "
             f"data.only={name} leaves these out"
         )
-    _say_classes(found, counts)
+    _say_classes(found, counts, nouns)
     inner = Counter(
         part for row in found.training for part in paths[row][1:-1] if _SIZE.fullmatch(part.lower())
     )
     if len(inner) > 1:
         found.notes.append(
             f"folders inside the classes are named by sizes ({', '.join(sorted(inner)[:4])}): "
-            "the same images may be in each"
+            f"the same {nouns} may be in each"
         )
 
 
-def _say_classes(found: Folders, counts: Counter[str]) -> None:
+def _say_classes(found: Folders, counts: Counter[str], nouns: str) -> None:
     shown = [f"{name} {count:,}" for name, count in counts.most_common(_SHOWN)]
     text = ", ".join([*shown, *(["..."] if len(counts) > _SHOWN else [])])
     few = sorted((count, name) for name, count in counts.items() if count < _FEW)
@@ -146,13 +146,13 @@ def _say_classes(found: Folders, counts: Counter[str]) -> None:
     if few and max(counts.values()) >= 2 * _FEW:
         remark = ", ".join(f"{name} {count}" for count, name in few[:_SHOWN])
         found.notes.append(
-            f"some classes have few images ({remark}): a conditional GAN copies them, or mixes them up"
+            f"some classes have few {nouns} ({remark}): a conditional GAN copies them, or mixes them up"
         )
     found.rows.append(("classes", f"{len(counts):,} sub-folders: {text}", remark and f"few: {remark}"))
 
 
 def _say(found: Folders, listing: Listing) -> None:
-    kinds = Counter(PurePath(name).suffix.lower() for name in listing.names)
+    kinds = Counter(map(ending_of, listing.names))
     found.rows.insert(0, ("files", endings(kinds), ""))
     if total := listing.others.total():
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, RecipeSpec, hookimpl
+from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, hookimpl
 from ganzoo_dcgan.config import DcganConfig
 from ganzoo_dcgan.recipes import PAPER, RECIPES
 
@@ -36,3 +36,17 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 def ganzoo_recipes() -> list[RecipeSpec]:
     """A small one for a CPU, and the published one."""
     return list(RECIPES)
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`dcgan`."""
+    return [
+        ImporterSpec(
+            name="dcgan",
+            summary="DCGANs in the layout of pytorch/examples, of 8x8 to 1024x1024 pixels.",
+            paper="github.com/pytorch/examples, dcgan/main.py",
+            recognise="ganzoo_dcgan.importer:recognise",
+            example="ganzoo_dcgan.importer:example",
+        )
+    ]

@@ -23,6 +23,7 @@ def ganzoo_extractors() -> list[ExtractorSpec]:
             paper=LITE0,
             factory="ganzoo_extractors.efficientnet:last_block",
             distance="fed",
+            maps="ganzoo_extractors.lite0:maps",
         ),
         ExtractorSpec(
             name="efficientnet-lite0-mid",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, both_sides, hookimpl
+from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, TermSpec, both_sides, hookimpl
 from ganzoo_fastgan.config import FastConfig, ReconstructConfig
 from ganzoo_fastgan.recipes import FASTGAN, RECIPES
 
@@ -35,6 +35,20 @@ def ganzoo_terms() -> list[TermSpec]:
             paper=f"{FASTGAN}, equation 4",
             factory="ganzoo_fastgan.terms:reconstruct",
             config=ReconstructConfig,
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`fastgan`."""
+    return [
+        ImporterSpec(
+            name="fastgan",
+            summary="FastGAN's generator, last or averaged, in the layout of odegeasslbc/FastGAN-pytorch.",
+            paper="github.com/odegeasslbc/FastGAN-pytorch",
+            recognise="ganzoo_fastgan.importer:recognise",
+            example="ganzoo_fastgan.importer:example",
         )
     ]
 

@@ -104,7 +104,7 @@ class Generator(nn.Module):
         pairs = [(widths[k], widths[k + self.reach]) for k in range(min(4, stages + 1 - self.reach))]
         self.excite = nn.ModuleList(Excite(small, large) for small, large in pairs)
         self.to_image = nn.Conv2d(widths[-1], colours, 3, padding=1, bias=False)
-        self.bounded = nn.Identity() if image.range is None else Bounded(image.range)
+        self.bounded = nn.Identity() if image.range is None else Bounded(image.range, config.output)
         edges = list(accumulate((block.noise for block in blocks), initial=0))
         self.noise_slices = [slice(a, b) for a, b in pairwise(edges)]
         self.noise_size = edges[-1]

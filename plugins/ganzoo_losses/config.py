@@ -32,9 +32,17 @@ class LsganConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RelativisticAverageConfig:
-    """Options of `relativistic-average`. `form` is the loss that is applied to the differences."""
+    """Options of `relativistic-average`. `form` is the loss that is applied to the differences.
+
+    `weight`: of G's loss beside its terms; 0 in a first phase lets G learn from the terms only.
+    """
 
     form: Literal["logistic", "least-squares", "hinge"] = "logistic"
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +142,16 @@ class ZeroCentredConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NonSaturatingConfig:
-    """Options of `non-saturating`: real samples have the target `1 - smoothing`, generated ones 0."""
+    """Options of `non-saturating`: real samples have the target `1 - smoothing`, generated ones 0.
+
+    `weight`: of G's loss beside its terms; 0 in a first phase lets G learn from the terms only.
+    """
 
     smoothing: float = 0.0
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing < 1:
             raise ValueError("smoothing must be at least 0 and less than 1")
+        if self.weight < 0:
+            raise ValueError("weight must be 0 or more")

@@ -64,7 +64,7 @@ class RelativisticAverage:
     """
 
     def __init__(self, config: RelativisticAverageConfig) -> None:
-        self.form = FORMS[config.form]
+        self.form, self.weight = FORMS[config.form], config.weight
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """E f(real scores - mean generated score) + E f(mean real score - generated scores)."""
@@ -74,7 +74,7 @@ class RelativisticAverage:
         """The loss of D with real and generated scores exchanged."""
         if real is None:
             raise TypeError("the relativistic loss of a generator needs the scores of real samples")
-        return self.discriminator(fake, real)
+        return self.weight * self.discriminator(fake, real)
 
 
 def lsgan(config: LsganConfig) -> LeastSquares:
@@ -119,8 +119,8 @@ class NonSaturating:
     with target 1 - s, which is E [sp(-D(x)) + s D(x)]. Scores may have any shape.
     """
 
-    def __init__(self, smoothing: float = 0.0) -> None:
-        self.smoothing = smoothing
+    def __init__(self, smoothing: float = 0.0, weight: float = 1.0) -> None:
+        self.smoothing, self.weight = smoothing, weight
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross entropy of real scores plus cross entropy of generated scores."""
@@ -128,7 +128,7 @@ class NonSaturating:
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Cross entropy of generated scores against the target 1."""
-        return softplus(-fake).mean()
+        return self.weight * softplus(-fake).mean()
 
 
 class Minimax(NonSaturating):
@@ -144,7 +144,7 @@ class Minimax(NonSaturating):
 
 def non_saturating(config: NonSaturatingConfig) -> NonSaturating:
     """Factory of the loss `non-saturating`."""
-    return NonSaturating(config.smoothing)
+    return NonSaturating(config.smoothing, config.weight)
 
 
 def minimax(config: None = None) -> Minimax:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import warnings
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from ganzoo.api import (
     to_pixels,
     write_bytes,
 )
+from ganzoo_media.kept import Kept, deep_png, kept_of, own_size, with_kept
 from ganzoo_media.neighbours import captioned
 
 Array = NDArray[Any]
@@ -47,7 +47,6 @@ _BLOCK = 32  # images that are changed at once: as floats they take many times t
 _TIFF = (".tif", ".tiff")
 _DEEP = (".png", *_TIFF)
 _LARGEST_TIFF = 2**32 - 2**24  # bytes of values: offsets have 32 bits, and the pages have tags
-_PNG_COLOURS = {1: 0, 3: 2, 4: 6}
 
 
 class ImageMedia(Media):
@@ -116,13 +115,18 @@ class ImageMedia(Media):
         columns: int | None = None,
         beside: Sequence[tuple[Field, Array]] = (),
         single: bool = False,
+        kept: Kept | None = None,
     ) -> list[Path]:
         """A grid, or with `single` one image; a TIFF has a page for each image instead, as it is.
 
         In the original values if the file can hold them: .png those of 16 bits, .tif all of them. With
-        `beside`, all files are grids of pixels.
+        `beside`, all files are grids of pixels. With `kept`, one image with the transparency, the profile and
+        the depth of the file that it was made from.
         """
         suffix = path.suffix.lower()
+        if kept is not None and single and _fits(field, samples):
+            write_bytes(path, with_kept(field, samples, suffix, kept))
+            return [path]
         kind = np.dtype(field.facts.get("values", "uint16" if _is_deep(field) else "uint8"))
         fitting = _DEEP if kind == np.uint16 else _TIFF if kind != np.uint8 else ()
         deep = suffix in fitting and not beside and samples.dtype != np.uint8 and field.original is not None
@@ -135,7 +139,7 @@ class ImageMedia(Media):
             pixels = side_by_side([*(shown_pixels(*pair) for pair in beside), pixels])
             columns = 3
         drawn = pixels[0] if single else sheet(pixels, columns)
-        write_bytes(path, _deep_png(drawn) if deep else _file(drawn, suffix))
+        write_bytes(path, deep_png(drawn) if deep else _file(drawn, suffix))
         return [path]
 
     def accepts(self, path: Path) -> bool:
@@ -148,6 +152,15 @@ class ImageMedia(Media):
             silence_pillow()
             frame, pages = _frame(path, field, options)
             return np.stack([decode_image(path, frame, page) for page in range(pages)])
+
+    def kept(self, field: Field, path: Path, options: Mapping[str, Any]) -> Kept | None:
+        """The file's transparency, profile and depth, where it keeps its size."""
+        if not own_size(field):
+            return None
+        with warnings.catch_warnings():
+            silence_pillow()
+            frame, _ = _frame(path, field, options)
+            return kept_of(path, frame, read_image_header(path))
 
     def changes(self, field: Field, path: Path, options: Mapping[str, Any]) -> str:
         """How the image was resized, if it was."""
@@ -221,17 +234,27 @@ def _frame(path: Path, field: Field, options: Mapping[str, Any]) -> tuple[ImageF
             width,
             channels,
             fit if fit in ("crop", "pad", "stretch") else "crop",
-            ValueRange(values, *field.original) if values and field.original else _own_range(header),
+            ValueRange(values, *field.original) if values and field.original else _own_range(header, field),
             stacked=pages == "channels",
         ),
         header.pages if header is not None and several else 1,
     )
 
 
-def _own_range(header: ImageHeader | None) -> ValueRange | None:
-    """Pixels of 8 bits; or the values of a file that has none, as 8 bits."""
+def _own_range(header: ImageHeader | None, field: Field) -> ValueRange | None:
+    """Pixels of 8 bits; or the values of a file that has none, as 8 bits; or all 16 bits as floats.
+
+    The last is for files that keep their size: smaller ones are read as in training.
+    """
+    if header is not None and own_size(field) and field.range == (-1.0, 1.0) and header.dtype == "uint16":
+        return ValueRange("float32", 0, 65_535)
     deep = header is not None and header.channels not in (1, 3, 4)
     return ValueRange("uint8", 0, 255) if deep else None
+
+
+def _fits(field: Field, samples: Array) -> bool:
+    """Whether samples are one image of pixels, not values of a depth of their own."""
+    return field.original is None and field.shape[0] in (1, 3) and len(samples) == 1
 
 
 def shown_pixels(field: Field, samples: Array) -> Pixels:
@@ -289,20 +312,6 @@ def _levels(field: Field, samples: Array, kind: np.dtype[Any], *, every: bool = 
 
 def _file(pixels: Pixels, suffix: str) -> bytes:
     return encode_image(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), suffix)
-
-
-def _deep_png(values: Array) -> bytes:
-    """A PNG of 16 bits. Pillow writes it with one channel only; the format itself is simple enough."""
-    height, width, channels = values.shape
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    head = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOURS[channels], 0, 0, 0)
-    rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))
-    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def _tiff(images: Array) -> bytes:

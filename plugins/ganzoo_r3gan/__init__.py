@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
+from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, both_sides, hookimpl
 from ganzoo_r3gan.config import R3Config
 from ganzoo_r3gan.recipes import R3GAN, RECIPES
 
@@ -21,6 +21,20 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
             config=R3Config,
             needs=("image",),
             defaults=both_sides(optimizer="adam", lr=2e-4, betas=(0.0, 0.99)),
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`r3gan`."""
+    return [
+        ImporterSpec(
+            name="r3gan",
+            summary="R3GAN, with classes too, in the layout of brownvc/R3GAN.",
+            paper="github.com/brownvc/R3GAN",
+            recognise="ganzoo_r3gan.importer:recognise",
+            example="ganzoo_r3gan.importer:example",
         )
     ]
 

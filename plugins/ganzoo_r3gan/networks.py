@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, Crop, DataInfo, Field, Fir, Networks, halvings, map_sizes
+from ganzoo.api import Bounded, Crop, DataError, DataInfo, Field, Fir, Networks, halvings, map_sizes
 from ganzoo_r3gan.config import R3Config
 
 SLOPE = 0.2
@@ -95,13 +95,21 @@ class Plan:
         return [Residual(config, self.widths[stage], total) for _ in range(config.blocks)]
 
 
-class Generator(nn.Module):
-    """z (N, latent) -> image (N, C, H, W)."""
+def embedding(classes: int, width: int, gain: float = 1.0) -> nn.Embedding:
+    """A vector for each class: a linear layer of one-hot vectors, initialised as the others."""
+    table = nn.Embedding(classes, width)
+    nn.init.normal_(table.weight, 0, gain / sqrt(classes))
+    return table
 
-    def __init__(self, config: R3Config, image: Field) -> None:
+
+class Generator(nn.Module):
+    """z (N, latent), and the class if there are classes -> image (N, C, H, W)."""
+
+    def __init__(self, config: R3Config, image: Field, classes: int = 0) -> None:
         super().__init__()
         plan = Plan(config, image, config.generator_width)
-        layers: list[nn.Module] = [Basis(config.latent, plan.widths[-1], plan.sizes[-1])]
+        inputs = config.latent + (config.class_width if classes else 0)
+        layers: list[nn.Module] = [Basis(inputs, plan.widths[-1], plan.sizes[-1])]
         layers += plan.blocks(plan.stages)
         for k in reversed(range(plan.stages)):
             # A 1x1 convolution commutes with the filter: on the small map it costs a quarter.
@@ -111,17 +119,19 @@ class Generator(nn.Module):
         if image.range is not None:
             layers.append(Bounded(image.range, config.output))
         self.layers = nn.Sequential(*layers)
+        self.embed = embedding(classes, config.class_width) if classes else None
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(N, latent) -> (N, C, H, W)."""
-        image: Tensor = self.layers(z)
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(N, latent), (N,) int64 -> (N, C, H, W)."""
+        inputs = z if self.embed is None else torch.cat([z, self.embed(label)], 1)
+        image: Tensor = self.layers(inputs)
         return image
 
 
 class Discriminator(nn.Module):
-    """image (N, C, H, W) -> score (N,)."""
+    """image (N, C, H, W), and the class if there are classes -> score (N,)."""
 
-    def __init__(self, config: R3Config, image: Field) -> None:
+    def __init__(self, config: R3Config, image: Field, classes: int = 0) -> None:
         super().__init__()
         plan = Plan(config, image, config.discriminator_width)
         last = plan.widths[-1]
@@ -131,18 +141,33 @@ class Discriminator(nn.Module):
         layers += plan.blocks(plan.stages)
         # The reverse of the basis: one number for each channel, a weighted sum over the whole map.
         layers += [scaled(nn.Conv2d(last, last, plan.sizes[-1], groups=last, bias=False)), nn.Flatten()]
-        layers.append(scaled(nn.Linear(last, 1, bias=False)))
+        layers.append(scaled(nn.Linear(last, last if classes else 1, bias=False)))
         self.layers = nn.Sequential(*layers)
+        self.embed = embedding(classes, last, 1 / sqrt(last)) if classes else None
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N,)."""
+    def forward(self, image: Tensor, label: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), (N,) int64 -> (N,)."""
         score: Tensor = self.layers(image)
-        return score.flatten()
+        return score.flatten() if self.embed is None else (score * self.embed(label)).sum(1)
 
 
 def build(config: R3Config, data: DataInfo) -> Networks:
     """Factory of `r3gan`; DataError unless the images have 8x8 pixels or more."""
     image = data.image(smallest=8, otherwise="mlp")
+    classes = len(labels_of(data).classes) if config.conditional else 0
     latent = Field(name="z", shape=(config.latent,), source="normal")
-    generator, discriminator = Generator(config, image), Discriminator(config, image)
-    return Networks.pair(generator, discriminator, latent=latent, writes="image")
+    generator, discriminator = Generator(config, image, classes), Discriminator(config, image, classes)
+    conditions = ("label",) if classes else ()
+    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
+
+
+def labels_of(data: DataInfo) -> Field:
+    """The field of class labels; DataError where the data has none."""
+    label = data.field("label") if "label" in data else None
+    if label is None or label.dtype != "int64" or label.shape != () or not label.classes:
+        raise DataError(
+            "architecture.conditional needs data with one class label per sample.",
+            where=f"the fields are: {', '.join(field.name for field in data.fields)}",
+            fix="use data with labels, or architecture.conditional=false",
+        )
+    return label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, RecipeSpec, both_sides, hookimpl
+from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, both_sides, hookimpl
 from ganzoo_resnet.config import ConditionalResnetConfig, ResnetConfig
 from ganzoo_resnet.recipes import BIGGAN, PROJECTION, RECIPES, SAGAN, SNGAN
 
@@ -40,3 +40,35 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
 def ganzoo_recipes() -> list[RecipeSpec]:
     """Small ones for a CPU, and the published ones."""
     return list(RECIPES)
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """One for each project whose layout is known."""
+    projects = {
+        "biggan-pytorch": (
+            "Generators of BigGAN-PyTorch: BigGAN, SAGAN, SNGAN.",
+            "biggan",
+            "ajbrock/BigGAN-PyTorch",
+        ),
+        "studiogan-resnet": (
+            "Residual generators of StudioGAN: `resnet` and `big_resnet`.",
+            "studio",
+            "POSTECH-CVLab/PyTorch-StudioGAN",
+        ),
+        "mimicry-resnet": (
+            "Residual generators of mimicry: SNGAN, SSGAN, InfoMax-GAN, SAGAN, projection GAN.",
+            "mimicry",
+            "kwotsin/mimicry",
+        ),
+    }
+    return [
+        ImporterSpec(
+            name=name,
+            summary=summary,
+            paper=f"github.com/{repository}",
+            recognise=f"ganzoo_resnet.importer:recognise_{short}",
+            example=f"ganzoo_resnet.importer:example_{short}",
+        )
+        for name, (summary, short, repository) in projects.items()
+    ]

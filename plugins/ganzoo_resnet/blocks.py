@@ -56,19 +56,25 @@ class GainAndShift(nn.Module):
 class Attention(nn.Module):
     """y = gamma o + x: each pixel adds a mean over all pixels (Zhang et al. 2019, equations 1 to 3).
 
-    Query, key and value have an eighth of the channels. gamma starts at 0, so that at first y = x.
+    Query, key and value have an eighth of the channels. gamma starts at 0, so that at first y = x. `pooled`
+    is the authors' code: the value has half of the channels, key and value are the maxima of 2x2 pixels.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, pooled: bool = False) -> None:
         super().__init__()
         inner = max(1, channels // 8)
-        self.query, self.key, self.value = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(3))
-        self.out = nn.Conv2d(inner, channels, 1, bias=False)
+        half = max(1, channels // 2) if pooled else inner
+        self.query, self.key, self.value = (
+            nn.Conv2d(channels, width, 1, bias=False) for width in (inner, inner, half)
+        )
+        self.out = nn.Conv2d(half, channels, 1, bias=False)
+        self.pool = nn.MaxPool2d(2) if pooled else nn.Identity()
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, h, w) to the same shape."""
-        query, key, value = (layer(maps).flatten(2) for layer in (self.query, self.key, self.value))
+        query = self.query(maps).flatten(2)
+        key, value = (self.pool(layer(maps)).flatten(2) for layer in (self.key, self.value))
         # Not torch's fused attention: it cannot be differentiated twice, which gradient penalties need.
         share = (query.transpose(1, 2) @ key).softmax(2)
         mixed: Tensor = self.out((value @ share.transpose(1, 2)).unflatten(2, maps.shape[2:]))
@@ -79,26 +85,34 @@ class Up(nn.Module):
     """A block of G: norm-ReLU-upsample-conv-norm-ReLU-conv plus an upsampled shortcut; cropped to `size`."""
 
     def __init__(
-        self, inputs: int, outputs: int, size: tuple[int, int], norm: MakeNorm, *, attention: bool
+        self,
+        inputs: int,
+        outputs: int,
+        size: tuple[int, int],
+        norm: MakeNorm,
+        *,
+        attention: nn.Module,
+        upsampling: str = "nearest",
     ) -> None:
         super().__init__()
         self.height, self.width = size
+        self.upsampling = upsampling
         self.norm1, self.norm2 = norm(inputs), norm(outputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
-        self.attention = Attention(outputs) if attention else nn.Identity()
+        self.attention = attention
 
     def enlarge(self, maps: Tensor) -> Tensor:
-        """Twice the size by nearest neighbour."""
-        doubled = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
+        """Twice the size, by nearest neighbour or bilinear."""
+        doubled = functional.interpolate(maps, scale_factor=2.0, mode=self.upsampling)
         return doubled[:, :, : self.height, : self.width]
 
     def forward(self, maps: Tensor, condition: Condition) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, height, width)."""
         hidden = self.conv1(self.enlarge(functional.relu(self.norm1(maps, *condition))))
         hidden = self.conv2(functional.relu(self.norm2(hidden, *condition)))
-        # A 1x1 convolution commutes with copying pixels: on the small map it costs a quarter.
+        # A 1x1 convolution commutes with copies and means of pixels: on the small map it costs a quarter.
         result: Tensor = self.attention(hidden + self.enlarge(self.shortcut(maps)))
         return result
 
@@ -111,14 +125,14 @@ class Down(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, hidden: int, outputs: int, *, down: bool, first: bool, attention: bool
+        self, inputs: int, hidden: int, outputs: int, *, down: bool, first: bool, attention: nn.Module
     ) -> None:
         super().__init__()
         self.down, self.first = down, first
         self.conv1 = nn.Conv2d(inputs, hidden, 3, padding=1)
         self.conv2 = nn.Conv2d(hidden, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if down or inputs != outputs else nn.Identity()
-        self.attention = Attention(outputs) if attention else nn.Identity()
+        self.attention = attention
 
     def halve(self, maps: Tensor) -> Tensor:
         """The mean of 2x2 pixels; at an odd edge, of the pixels that exist."""

@@ -20,7 +20,9 @@ class ResnetConfig:
     removes this bias. `score_bias=False` removes the bias of the last layer of D. `norm_eps` is what
     BatchNorm adds to the variance, `spectral_eps` the smallest length of a vector in spectral norm.
     `block_gain` is for `init="glorot"`: the gain of the 3x3 convolutions of blocks; sqrt 2 in the code of
-    SNGAN, 1 in that of SAGAN.
+    SNGAN, 1 in that of SAGAN. `widths`: the channels of all maps of G, from the smallest to the largest map,
+    in place of `generator_width` and `widening`. `upsampling`: how G doubles its maps. `attention_pooling`:
+    keys and values are the maxima of 2x2 pixels, values have half of the channels, as in the code of SAGAN.
     """
 
     latent: int = 128
@@ -41,8 +43,13 @@ class ResnetConfig:
     score_bias: bool = True
     norm_eps: float = 1e-5
     spectral_eps: float = 1e-12
+    widths: tuple[int, ...] = ()
+    upsampling: Literal["nearest", "bilinear"] = "nearest"
+    attention_pooling: bool = False
 
     def __post_init__(self) -> None:
+        if min(self.widths, default=1) < 1:
+            raise ValueError("widths must be 1 or more")
         if min(self.latent, self.generator_width, self.discriminator_width, self.widening) < 1:
             raise ValueError("latent, the widths and widening must be 1 or more")
         if self.discriminator_base < 2:

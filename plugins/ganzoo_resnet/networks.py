@@ -28,6 +28,7 @@ from ganzoo.api import (
     put_spectral_norm,
 )
 from ganzoo_resnet.blocks import (
+    Attention,
     Condition,
     ConditionalNorm,
     Down,
@@ -53,6 +54,11 @@ def attended(sizes: Sequence[Size], side: int) -> int:
     return max(fitting, key=lambda place: prod(sizes[place]), default=-1)
 
 
+def attention(config: ResnetConfig, channels: int, wanted: bool) -> nn.Module:
+    """Self-attention on maps of so many channels, or nothing."""
+    return Attention(channels, pooled=config.attention_pooling) if wanted else nn.Identity()
+
+
 class Upward(nn.Module):
     """From a vector to an image. `norms(k)` creates the norms of block k, conditional or not."""
 
@@ -62,12 +68,26 @@ class Upward(nn.Module):
         super().__init__()
         channels, height, width = image.shape
         *sizes, base = map_sizes(height, width, halvings(height, width))
-        widths = [config.generator_width * min(config.widening, 2**k) for k in range(len(sizes) + 1)]
+        widths = list(reversed(config.widths)) or [
+            config.generator_width * min(config.widening, 2**k) for k in range(len(sizes) + 1)
+        ]
+        if len(widths) != len(sizes) + 1:
+            raise SettingsError(
+                f"G has {len(sizes) + 1} maps for images of {height}x{width}, but {len(widths)} widths.",
+                where=f"architecture.widths = {list(config.widths)}",
+            )
         chosen = attended(sizes, config.attention)
         self.base = (widths[-1], *base)
         self.project = nn.Linear(inputs, prod(self.base), bias=config.first_bias)
         self.blocks = nn.ModuleList(
-            Up(widths[k + 1], widths[k], sizes[k], norms(len(sizes) - 1 - k), attention=k == chosen)
+            Up(
+                widths[k + 1],
+                widths[k],
+                sizes[k],
+                norms(len(sizes) - 1 - k),
+                attention=attention(config, widths[k], k == chosen),
+                upsampling=config.upsampling,
+            )
             for k in reversed(range(len(sizes)))
         )
         self.norm = nn.BatchNorm2d(widths[0], eps=config.norm_eps)
@@ -151,7 +171,8 @@ class Downward(nn.Module):
         for k in range(stages + config.discriminator_tail):
             outputs = config.discriminator_width * min(config.widening, 2**k)
             hidden = inputs if k and config.discriminator_hidden == "inputs" else outputs
-            blocks.append(Down(inputs, hidden, outputs, down=k < stages, first=k == 0, attention=k == chosen))
+            block = attention(config, outputs, k == chosen)
+            blocks.append(Down(inputs, hidden, outputs, down=k < stages, first=k == 0, attention=block))
             inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.width = inputs

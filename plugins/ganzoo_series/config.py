@@ -145,7 +145,7 @@ class QuantganConfig:
     """Options of `quantgan`.
 
     `latent`: noise values of each time step. `levels`: temporal blocks; the receptive field is 2**levels - 1.
-    `generator_spectral_norm`: spectral norm in the generator, too; the discriminator always has it.
+    `generator_spectral_norm`, `discriminator_spectral_norm`: spectral norm in one and the other.
     """
 
     latent: int = 3
@@ -153,6 +153,7 @@ class QuantganConfig:
     discriminator_hidden: int = 80
     levels: int = 7
     generator_spectral_norm: bool = True
+    discriminator_spectral_norm: bool = True
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_hidden, self.discriminator_hidden) < 1:

@@ -21,7 +21,8 @@ class Causal(nn.Linear):
     def __init__(self, inputs: int, outputs: int, dilation: int) -> None:
         super().__init__(inputs * (2 if dilation else 1), outputs)
         self.inputs, self.dilation = inputs, dilation
-        nn.init.normal_(self.weight, 0, 0.01)
+        nn.init.xavier_uniform_(self.weight)  # as the authors' code does (Keras)
+        nn.init.zeros_(self.bias)
 
     def forward(self, series: Tensor) -> Tensor:
         """(N, T, inputs) -> (N, T - dilation, outputs)."""
@@ -108,7 +109,13 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: QuantganConfig, series: Field) -> None:
         super().__init__()
-        self.layers = Temporal(series.shape[1], 1, config.discriminator_hidden, config.levels)
+        self.layers = Temporal(
+            series.shape[1],
+            1,
+            config.discriminator_hidden,
+            config.levels,
+            spectral=config.discriminator_spectral_norm,
+        )
 
     def forward(self, series: Tensor) -> Tensor:
         """(N, T, C) -> (N, T - R + 1)."""

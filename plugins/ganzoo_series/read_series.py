@@ -15,11 +15,10 @@ from ganzoo.api import DataError
 from ganzoo_series.clock import FORMATS, Clock, clock_of, parsed_dates
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_tables.config import setting
-from ganzoo_tables.read_csv import NUMBER, Lines, other_separator, read_cells
+from ganzoo_tables.read_csv import MISSING, NUMBER, Lines, other_separator, read_cells
 
 Floats = NDArray[np.float64]
 
-MISSING = ("", "nan", "nil", "na", "n/a", "null", "none", "?", "-", ".")
 HOLIDAYS = 6.0  # weekdays from one row to the next that are no gap, of days that are all weekdays
 JITTER = 1.5  # the same for other times, in steps
 LARGEST = 1e30

@@ -63,24 +63,30 @@ RCGAN_PAPER = RecipeSpec(
     },
 )
 
+# D alone, 250 steps on windows of the S&P 500 against windows of the same returns in random order: AUC 0.57
+# with spectral norm and 3e-4, 0.61 without it, 0.93 without it and 1e-3. D of the first was dead in runs.
 SMALL_QUANTGAN = RecipeSpec(
     name="quantgan",
     summary="QuantGAN that trains in minutes on a CPU: temporal convolutions over Gaussianised returns, any "
-    "length. Departs from the paper: 32 channels, EMA.",
+    "length. Departs from the paper: 32 channels, R1 in place of spectral norm, higher learning rates, EMA.",
     paper=QUANTGAN,
     architecture="quantgan",
     loss="non-saturating",
     data="toy-returns",
     suits="ganzoo_series.rules:suits_quantgan",
     settings={
-        "train.images": 96_000,
+        "train.images": 160_000,
         "train.batch_size": 64,
         "train.n_critic": 1,
         "architecture.generator_hidden": 32,
         "architecture.discriminator_hidden": 32,
-        "generator.lr": 3e-4,
-        "discriminator.lr": 3e-4,
+        "architecture.generator_spectral_norm": False,
+        "architecture.discriminator_spectral_norm": False,
+        "generator.lr": 5e-4,
+        "discriminator.lr": 1e-3,
         **both_sides(optimizer="adam", betas=(0.0, 0.9), decay="none"),
+        "terms.r1.gamma": 0.1,
+        "terms.r1.every": 4,
         "ema.half_life": 5_000,
     },
 )

@@ -6,6 +6,7 @@ from ganzoo.api import (
     ArchitectureSpec,
     DatasetSpec,
     ExtractorSpec,
+    ImporterSpec,
     MediaSpec,
     MetricSpec,
     RecipeSpec,
@@ -189,7 +190,7 @@ def ganzoo_metrics() -> list[MetricSpec]:
             paper="ITU-T P.862.1 and P.862.2",
             factory="ganzoo_sound.metrics:pesq",
             needs=("sound", "targets"),
-            better={"pesq": "higher"},
+            better={"pesq": "higher", "pesq_failed": "lower"},
             reference=False,
             slow=True,
         ),
@@ -203,4 +204,18 @@ def ganzoo_metrics() -> list[MetricSpec]:
             reference=False,
             slow=True,
         ),
+    ]
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`hifi-gan`."""
+    return [
+        ImporterSpec(
+            name="hifi-gan",
+            summary="Generators of HiFi-GAN V1, V2 and V3 as the authors save them.",
+            paper="github.com/jik876/hifi-gan, models.py",
+            recognise="ganzoo_sound.importer:recognise",
+            example="ganzoo_sound.importer:example",
+        )
     ]

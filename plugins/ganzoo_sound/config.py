@@ -14,9 +14,9 @@ class SoundConfig:
     1 mixes all to one. `clips`: "windows" cuts each file into windows of `length` samples, `step` apart (0 is
     `length`), and pads the last one if at least half of it is there; "whole" makes one sample of each file,
     cut or padded with silence at its end. Windows whose peak is below `quietest` are left out. `peak` scales
-    each file to that peak; 0 keeps it as it is. `labels`: the names of the first sub-folders are classes.
-    `held_out`: the share of the files that are held out, drawn with `seed`; of fewer than five files the last
-    windows of each.
+    each file to that peak; 0 keeps it as it is. `labels`: the names of the sub-folders are classes.
+    `held_out`: the share of the files that are held out, drawn with `seed`, if there is no folder `test` or
+    `val`; of fewer than five files the last windows of each.
     """
 
     rate: int = 0

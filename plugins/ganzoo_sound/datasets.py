@@ -148,4 +148,7 @@ def _source(clips: Clips, arrays: dict[Field, Array]) -> ArraySource:
         identity=clips.identity,
         notes=clips.notes,
         card=clips.card,
+        damaged=clips.damaged,
+        unfit=clips.unfit,
+        files=clips.files,
     )

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from ganzoo.api import DataError, Field, as_floats
+from ganzoo.api import Field, as_floats, optional_package
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".opus")
 GAP = 0.1  # seconds of silence between the sounds of one file
 LARGEST = 2**31  # samples of one file: 8 GiB as floats
+_ENDLESS = 2**31 - 2**16  # bytes: programs that write into a pipe claim so many, because they do not know
+_SIZES = re.compile(r"^\s*(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)  # libsndfile's log
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -28,27 +33,33 @@ Floats = NDArray[np.float32]
 
 def soundfile() -> Any:
     """The package soundfile. DataError where it is missing."""
+    return optional_package("soundfile", "sound", "Reading sound files")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A file of soundfile. ValueError for a file that is no sound, or is cut off."""
+    package = soundfile()
     try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: the system has no libsndfile
-        raise DataError(
-            f"Sound files are read with the package soundfile: {error}", fix='pip install "ganzoo[sound]"'
-        ) from error
-    return soundfile
+        with package.SoundFile(path) as file:
+            if file.samplerate < 1:
+                raise ValueError(f"its sampling rate is {file.samplerate} Hz")
+            for claimed, there in re.findall(_SIZES, file.extra_info):
+                if int(there) < int(claimed) < _ENDLESS:
+                    raise ValueError(f"it is cut off: {int(there):,} of {int(claimed):,} bytes are there")
+            yield file
+    except (package.LibsndfileError, TypeError) as error:
+        raise ValueError(getattr(error, "error_string", str(error))) from error
 
 
 def read_sound(path: Path) -> tuple[Floats, int]:
     """Samples (C, T) in -1..1 and the sampling rate. ValueError for a file that is no sound, or has none."""
-    package = soundfile()
-    try:
-        with package.SoundFile(path) as file:
-            if file.frames * file.channels > LARGEST:
-                raise ValueError(f"{file.frames:,} samples are too many")
-            rate, values = file.samplerate, file.read(dtype="float32", always_2d=True)
-    except (package.LibsndfileError, TypeError) as error:
-        raise ValueError(str(error).partition(": ")[2] or str(error)) from error
-    if rate < 1:
-        raise ValueError(f"its sampling rate is {rate} Hz")
+    with opened(path) as file:
+        if file.frames * file.channels > LARGEST:
+            raise ValueError(f"{file.frames:,} samples are too many")
+        rate, values = file.samplerate, file.read(dtype="float32", always_2d=True)
+        if len(values) < file.frames:
+            raise ValueError(f"it is cut off: {len(values):,} of {file.frames:,} samples can be read")
     if not len(values):
         raise ValueError("it has no samples")
     if not np.isfinite(values).all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from ganzoo.api import DataError, report_progress
 from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.picture_files import listing_of
+from ganzoo_datasets.picture_folders import folders_of
 from ganzoo_sound.config import SoundConfig
-from ganzoo_sound.files import ENDINGS, Floats, levels_of, mixed, read_sound, resampled, soundfile
+from ganzoo_sound.files import ENDINGS, Floats, levels_of, mixed, opened, read_sound, resampled
 from ganzoo_sound.toys import KINDS, RATE, toy_sounds
 
 Array = NDArray[Any]
@@ -23,7 +25,6 @@ Row = tuple[str, str, str]
 SHORTEST = 0.005  # seconds: a shorter file is no sound
 FEW = 5  # files, of fewer the last windows are held out
 TOY, TOYS = "toy", 400  # the name and the number of made-up sounds
-NAMED = 3  # files in a message
 SILENT = "it is silent"
 
 
@@ -38,6 +39,13 @@ class Clips:
     identity: str
     notes: tuple[str, ...] = ()
     card: tuple[Row, ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
+    files: int = 0
+
+
+class UnfitError(ValueError):
+    """A sound file that is not damaged, but has nothing to learn from."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,9 @@ class Split:
 
 @dataclass
 class Found:
-    """What was found while files were read; times in seconds."""
+    """What was found while files were read; times in seconds, `rates` those of the files that are used."""
 
+    rates: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
     used: float = 0.0
     windows: int = 0
@@ -72,7 +81,7 @@ def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
             "There are no sound files.", where=str(path), fix=f"known file endings: {', '.join(ENDINGS)}"
         )
     stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    return _read_all(path, tuple(files), stamps, config)
+    return _read_all(name, path, tuple(files), stamps, config)
 
 
 def _made_up(config: SoundConfig) -> Split:
@@ -101,69 +110,79 @@ def _files(path: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=1)  # the held-out part comes from the same files
-def _read_all(path: Path, files: tuple[Path, ...], stamps: object, config: SoundConfig) -> Split:
-    rates, skipped = _rates(files)
-    rate = config.rate or (rates.most_common(1)[0][0] if rates else 0)
+def _read_all(
+    dataset: str, path: Path, files: tuple[Path, ...], stamps: object, config: SoundConfig
+) -> Split:
+    rates, damaged = _rates(files)
+    rate = config.rate or (Counter(rates.values()).most_common(1)[0][0] if rates else 0)
     folder = path if path.is_dir() else path.parent
+    unfit: dict[Path, str] = {}
     found, clips, owners = Found(), [], []
     for at, file in enumerate(files):
         report_progress("sound files read", at, len(files))
-        if file in skipped:
+        if file in damaged:
             continue
         try:
             parts = _windows(file, rate, config, found)
         except ValueError as error:
-            skipped[file] = str(error)
+            (unfit if isinstance(error, UnfitError) else damaged)[file] = str(error)
             continue
+        found.rates[rates[file]] += bool(parts)
         clips += parts
         owners += [at] * len(parts)
     if not clips:
-        raise _nothing(path, files, skipped, config)
-    levels, owner = np.stack(clips), np.array(owners)
-    classes, labels = _labels(folder, files, owner) if config.labels else ((), np.zeros(0, np.int64))
-    kept = _held_out(owner, config)
-    notes = _notes(files, skipped, found, folder, config)
-    card = _card(files, skipped, found, rates, rate, len(levels), config)
+        raise _nothing(path, files, damaged | unfit, config)
+    levels = np.stack(clips)
+    used, owner = np.unique(owners, return_inverse=True)  # the files that have clips, and that of each clip
+    names = [files[at].relative_to(folder).as_posix() for at in used]
+    folders = folders_of(listing_of(folder, names), labels=config.labels, dataset=dataset, nouns="sounds")
+    number = {name: value for value, name in enumerate(folders.classes)}
+    labels = np.array([number.get(folders.labels.get(at, ""), 0) for at in range(len(used))])[owner]
+    trained = np.isin(owner, folders.training)
+    held_out = np.isin(owner, folders.held_out) if folders.held_out else trained & _held_out(owner, config)
+    notes = (*_notes(found, config), *folders.notes)
+    card = (*_card(found, rate, len(levels), config), *folders.rows)
 
     def part(rows: Array, what: str) -> Clips:
         return Clips(
             levels=levels[rows],
-            labels=labels[rows] if classes else labels,
-            classes=classes,
+            labels=labels[rows],
+            classes=folders.classes,
             rate=rate,
             identity=f"{path.name}: {rows.sum():,} {what}of {config.length:,} samples at {rate:,} Hz",
             notes=notes,
             card=card,
+            damaged=_named(damaged, folder),
+            unfit=_named(unfit, folder),
+            files=len(files),
         )
 
-    return Split(part(~kept, "sounds "), part(kept, "held-out sounds ") if kept.any() else None)
+    kept = part(held_out, "held-out sounds ") if held_out.any() else None
+    return Split(part(trained & ~held_out, "sounds "), kept)
 
 
-def _rates(files: tuple[Path, ...]) -> tuple[Counter[int], dict[Path, str]]:
-    """The rates of the files by how many have them, and the reasons for files that cannot be opened."""
-    package, rates, skipped = soundfile(), Counter[int](), {}
-    for file in files:
+def _rates(files: tuple[Path, ...]) -> tuple[dict[Path, int], dict[Path, str]]:
+    """The rates of the files, and the reasons for files that cannot be opened."""
+    rates, damaged = {}, {}
+    for at, file in enumerate(files):
+        report_progress("sound files found", at, len(files))
         try:
-            rate = package.info(str(file)).samplerate
-        except (package.LibsndfileError, TypeError) as error:
-            skipped[file] = str(error).rpartition(": ")[2] or "it cannot be read"
-            continue
-        if rate < 1:
-            skipped[file] = f"its sampling rate is {rate} Hz"
-            continue
-        rates[rate] += 1
-    return rates, skipped
+            with opened(file) as sound:
+                rates[file] = int(sound.samplerate)
+        except ValueError as error:
+            damaged[file] = str(error)
+    return rates, damaged
 
 
 def _windows(file: Path, rate: int, config: SoundConfig, found: Found) -> list[NDArray[np.int16]]:
     """The clips of a file, (C, length) each. ValueError for a file that has none."""
     values, own = read_sound(file)
     if values.shape[1] < max(2, SHORTEST * own):
-        raise ValueError("it is shorter than 5 milliseconds")
+        raise UnfitError("it is shorter than 5 milliseconds")
     values = resampled(mixed(values, config.channels), own, rate)
     top = float(np.abs(values).max())
     if top < config.quietest:
-        raise ValueError(SILENT)
+        raise UnfitError(SILENT)
     if config.peak and top > 0:
         values = values * np.float32(config.peak / top)
     elif top > 1:
@@ -190,16 +209,6 @@ def _cut(values: Floats, config: SoundConfig) -> list[Floats]:
         return [values[:, :length]]
     parts = [values[:, at : at + length] for at in range(0, values.shape[1], step)]
     return [part for part in parts if 2 * part.shape[1] >= length]
-
-
-def _labels(folder: Path, files: tuple[Path, ...], owner: Array) -> tuple[tuple[str, ...], Array]:
-    """Names of the first sub-folders, and for each clip the number of its own; none unless all have one."""
-    used = sorted({int(at) for at in owner})
-    parents = {at: files[at].relative_to(folder).parts[:-1] for at in used}
-    names = tuple(sorted({parts[0] for parts in parents.values() if parts}))
-    if len(names) < 2 or not all(parents.values()):
-        return (), np.zeros(0, np.int64)
-    return names, np.array([names.index(parents[int(at)][0]) for at in owner])
 
 
 def _held_out(owner: Array, config: SoundConfig) -> NDArray[np.bool_]:
@@ -229,14 +238,12 @@ def _nothing(path: Path, files: tuple[Path, ...], skipped: dict[Path, str], conf
     )
 
 
-def _notes(
-    files: tuple[Path, ...], skipped: dict[Path, str], found: Found, folder: Path, config: SoundConfig
-) -> tuple[str, ...]:
+def _named(reasons: dict[Path, str], folder: Path) -> tuple[tuple[str, str], ...]:
+    return tuple((str(file.relative_to(folder)), why) for file, why in reasons.items())
+
+
+def _notes(found: Found, config: SoundConfig) -> tuple[str, ...]:
     notes = []
-    if skipped:
-        named = [f"{file.relative_to(folder)} ({why})" for file, why in list(skipped.items())[:NAMED]]
-        more = ", ..." if len(skipped) > NAMED else ""
-        notes.append(f"{len(skipped):,} of {len(files):,} files were skipped: {', '.join(named)}{more}")
     if found.clipped:
         notes.append(
             f"{found.clipped:,} files exceed -1..1 and are clipped; --set data.peak=0.95 scales them"
@@ -249,26 +256,15 @@ def _notes(
     return tuple(notes)
 
 
-def _card(
-    files: tuple[Path, ...],
-    skipped: dict[Path, str],
-    found: Found,
-    rates: Counter[int],
-    rate: int,
-    count: int,
-    config: SoundConfig,
-) -> tuple[Row, ...]:
-    listed = ", ".join(f"{own:,} Hz ({many:,})" for own, many in rates.most_common(4))
+def _card(found: Found, rate: int, count: int, config: SoundConfig) -> tuple[Row, ...]:
+    listed = ", ".join(f"{own:,} Hz ({many:,})" for own, many in found.rates.most_common(4))
+    listed += f" and {len(found.rates) - 4:,} others" if len(found.rates) > 4 else ""
     away = max(0.0, 1 - found.used / found.seconds) if not config.step else 0.0
-    rows = [
-        ("sound files", f"{len(files) - len(skipped):,}", f"{found.seconds / 60:.1f} minutes"),
-        ("rates", listed, f"used: {rate:,} Hz" + (", the others resampled" if set(rates) != {rate} else "")),
+    return (
+        ("sound files", f"{found.rates.total():,}", f"{found.seconds / 60:.1f} minutes"),
+        ("rates", listed, f"used: {rate:,} Hz" + ", the others resampled" * (set(found.rates) != {rate})),
         ("sounds", f"{count:,} of {config.length:,} samples", f"{config.length / rate:.2f} s each"),
         ("silent windows", f"{found.silent / found.windows:.1%}", "left out"),
         ("padded", f"{found.padded / count:.1%}", "with silence at the end"),
         ("cut away", f"{away:.1%}", "of the time: silence, and ends of files"),
-    ]
-    if skipped:
-        reasons = Counter(skipped.values()).most_common(3)
-        rows.append(("skipped", f"{len(skipped):,} files", "; ".join(f"{n:,}: {why}" for why, n in reasons)))
-    return tuple(rows)
+    )

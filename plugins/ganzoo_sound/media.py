@@ -25,6 +25,7 @@ class _Heard(Media):
 
     suffixes = SUFFIXES
     count = 24
+    walks = False
 
     def __init__(self, config: None = None) -> None:
         pass
@@ -128,6 +129,7 @@ class MelMedia(Media):
     reads = (*ENDINGS, ".npz")
     noun, nouns = "mel spectrogram or sound", "mel spectrograms or sounds"
     count = 24
+    walks = False
 
     def __init__(self, config: None = None) -> None:
         pass

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from ganzoo.api import Comparison, Field, SettingsError
+from ganzoo.api import Comparison, DataError, Field, SettingsError, optional_package
 from ganzoo_sound.files import resampled
 from ganzoo_sound.spectra import MelScale, stft
 
@@ -25,6 +25,7 @@ COEFFICIENTS = 13
 WINDOWS = (512, 1024, 2048)
 SMALLEST = 1e-5  # magnitude
 JOINED = 4.0  # seconds: shorter sounds are joined before PESQ and STOI, which are made for sentences
+WORST = 1.0  # mean opinion score
 MOST = 200  # sounds for Griffin-Lim and for the scores of speech, which are slow
 _BLOCK = 64
 
@@ -86,23 +87,30 @@ def pairs(config: None = None) -> Metric:
 def pesq(config: None = None) -> Metric:
     """Factory of `pesq`: the mean opinion score of ITU-T P.862, 1 to 4.5.
 
-    P.862.1 (narrow band) for 8 kHz, otherwise P.862.2 (wide band) at 16 kHz. Passages without speech are left
-    out.
+    P.862.1 (narrow band) for 8 kHz, otherwise P.862.2 (wide band) at 16 kHz. A passage whose real side has no
+    speech is left out. One whose generated side cannot be scored, such as silence, counts as 1, the worst;
+    `pesq_failed` is the share of these.
     """
     package = _package("pesq")
+
+    def opinion(theirs: Array, ours: Array, rate: int) -> float:
+        """0 or less, or not a number, for sounds that PESQ refuses."""
+        mode, refusals = "nb" if rate == 8_000 else "wb", package.PesqError.RETURN_VALUES
+        with np.errstate(all="ignore"):  # it divides silence by its peak
+            return float(package.pesq(rate, theirs, ours, mode, refusals))
 
     def score(comparison: Comparison) -> dict[str, float]:
         found: dict[str, float] = {}
         for name, (fake, real, scale) in _sides(comparison, MOST).items():
             rate = 8_000 if scale.rate == 8_000 else 16_000
-            values = []
-            for ours, theirs in _joined(fake, real, scale.rate, rate):
-                given = package.pesq(
-                    rate, theirs, ours, "nb" if rate == 8_000 else "wb", package.PesqError.RETURN_VALUES
-                )
-                values += [given] if given > 0 else []
-            if values:
-                found[f"{name}pesq"] = float(np.mean(values))
+            passages = _joined(fake, real, scale.rate, rate)
+            speech = [(ours, theirs) for ours, theirs in passages if opinion(theirs, theirs, rate) > 0]
+            if not speech:
+                raise DataError("PESQ finds no speech in the real sounds.", fix="choose another --metric")
+            given = np.array([opinion(theirs, ours, rate) for ours, theirs in speech])
+            failed = ~(given > 0)
+            found[f"{name}pesq"] = float(np.where(failed, WORST, given).mean())
+            found[f"{name}pesq_failed"] = float(failed.mean())
         return found
 
     return score
@@ -161,11 +169,4 @@ def _joined(fake: Array, real: Array, rate: int, wanted: int) -> list[tuple[Arra
 
 
 def _package(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise SettingsError(
-            f"This score is computed by the package {name}: {error}", fix='pip install "ganzoo[speech]"'
-        ) from error
+    return optional_package(name, "speech", "This score", raises=SettingsError)

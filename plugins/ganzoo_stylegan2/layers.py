@@ -1,7 +1,8 @@
-"""Layers of StyleGAN2: weights scaled at run time (equalised learning rate), modulated convolutions."""
+"""Layers of the StyleGANs: weights scaled at run time (equalised learning rate), modulated convolutions."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import sqrt
 
 import torch
@@ -14,9 +15,19 @@ from ganzoo.api import Crop, Fir
 TINY = 1e-8
 
 
-def activated(hidden: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2, times sqrt(2) to keep the scale of its input."""
-    return functional.leaky_relu(hidden, 0.2) * sqrt(2)
+def activated(hidden: Tensor, clamp: float = 0.0) -> Tensor:
+    """Leaky ReLU of slope 0.2, times sqrt(2) to keep the scale of its input; within +-`clamp` unless 0."""
+    return clamped(functional.leaky_relu(hidden, 0.2) * sqrt(2), clamp)
+
+
+def clamped(hidden: Tensor, clamp: float) -> Tensor:
+    """Within +-`clamp`, unless that is 0."""
+    return hidden.clamp(-clamp, clamp) if clamp else hidden
+
+
+def pixel_norm(hidden: Tensor) -> Tensor:
+    """Divided by the root of the mean square over dimension 1 (Karras et al. 2018, section 4.2)."""
+    return hidden * (hidden.square().mean(1, keepdim=True) + TINY).rsqrt()
 
 
 class Scaled(nn.Module):
@@ -67,12 +78,22 @@ class Modulated(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, style: int, *, up: bool = False, demodulate: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        style: int,
+        *,
+        up: bool = False,
+        demodulate: bool = True,
+        padding: int | None = None,
     ) -> None:
+        """`padding`: zeros on each side; by default as many as keep the size."""
         super().__init__()
         self.to_scale = Scaled(style, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.up, self.demodulate, self.padding = up, demodulate, kernel // 2
+        self.up, self.demodulate = up, demodulate
+        self.padding = kernel // 2 if padding is None else padding
         # With demodulation the scale of the weights has no effect.
         self.gain = 1.0 if demodulate else 1 / sqrt(inputs * kernel**2)
         self.blur = Fir(gain=4.0) if up else nn.Identity()
@@ -98,11 +119,19 @@ class Styled(nn.Module):
     """A modulated 3x3 convolution, noise of a learned strength, bias, leaky ReLU; cropped to `size`."""
 
     def __init__(
-        self, inputs: int, outputs: int, style: int, size: tuple[int, int], *, up: bool, noise: float = 1.0
+        self,
+        inputs: int,
+        outputs: int,
+        style: int,
+        size: tuple[int, int],
+        *,
+        up: bool,
+        noise: float = 1.0,
+        clamp: float = 0.0,
     ) -> None:
         super().__init__()
         self.conv = Modulated(inputs, outputs, 3, style, up=up)
-        self.rate = noise
+        self.rate, self.clamp = noise, clamp
         self.size, self.crop = size, Crop(size)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
@@ -112,7 +141,7 @@ class Styled(nn.Module):
         convolved = self.crop(self.conv(maps, style))
         noise_map = noise.reshape(-1, 1, *self.size)
         added = noise_map * (self.strength * self.rate) + self.bias
-        return activated(convolved + added.to(convolved.dtype))
+        return activated(convolved + added.to(convolved.dtype), self.clamp)
 
 
 def with_minibatch_deviation(maps: Tensor, group: int) -> Tensor:
@@ -129,3 +158,29 @@ def with_minibatch_deviation(maps: Tensor, group: int) -> Tensor:
     deviation = (variance + TINY).sqrt().mean((1, 2, 3))
     channel = deviation.repeat(size)[:, None, None, None].expand(count, 1, height, width)
     return torch.cat([maps, channel.to(maps.dtype)], dim=1)
+
+
+class Mapping(nn.Module):
+    """z (N, latent), and the class (N,) if there are classes -> w (N, style).
+
+    z and the embedding of the class are normalised each, joined, and go through linear layers. `latent=0`: of
+    the class only.
+    """
+
+    def __init__(self, latent: int, style: int, layers: int, rate: float, classes: int = 0) -> None:
+        super().__init__()
+        sizes = [latent + (style if classes else 0), *[style] * layers]
+        self.layers = nn.ModuleList(Scaled(a, b, rate=rate) for a, b in pairwise(sizes))
+        self.embed = Scaled(classes, style) if classes else None
+
+    def forward(self, z: Tensor | None, label: Tensor | None = None) -> Tensor:
+        """(N, latent), (N,) int64 -> (N, style)."""
+        inputs = [] if z is None else [pixel_norm(z)]
+        if self.embed is not None and label is not None:
+            # The linear layer of a one-hot vector is a column of its weights.
+            columns = functional.embedding(label, self.embed.weight.T) * self.embed.gain
+            inputs.append(pixel_norm(columns + self.embed.bias))
+        hidden = inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1)
+        for layer in self.layers:
+            hidden = activated(layer(hidden))
+        return hidden

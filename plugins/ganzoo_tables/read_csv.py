@@ -29,7 +29,8 @@ MOST_DECIMALS = 12
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_MISSING = ("", "na", "n/a", "null", "none", "?", "-")
+MISSING = ("", "nan", "nil", "na", "n/a", "null", "none", "?", "-", ".")
+"""Cells in lower case that stand for a missing value."""
 
 Lines = list[tuple[int, list[str]]]
 Cells = list[str]
@@ -200,7 +201,7 @@ def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> boo
         return False
     if not all(numeric):
         row = numeric.index(False)
-        missing = _NOT_FINITE.fullmatch(cells[row]) or cells[row].lower() in _MISSING
+        missing = _NOT_FINITE.fullmatch(cells[row]) or cells[row].lower() in MISSING
         what = "is not a finite number" if missing else "is not a number"
         raise place.error(
             f"'{cells[row]:.40}' {what}, but most of the column is.",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, Field
+from ganzoo.api import DataError, Field, optional_package
 
 END, UNKNOWN = "", "\N{REPLACEMENT CHARACTER}"
 CHARACTERS, WORDS = "characters", "words"
@@ -77,14 +77,9 @@ def splitter(unit: str) -> Callable[[str], list[str]]:
 
 def _tokens(path: str) -> Callable[[str], list[str]]:
     """Splits by a tokenizer file. A symbol is what its token adds to a text, with spaces."""
+    package = optional_package("tokenizers", "text", "A tokenizer file", where=path)
     try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise DataError(
-            "A tokenizer file needs the package tokenizers.", where=path, fix='pip install "ganzoo[text]"'
-        ) from error
-    try:
-        tokenizer = Tokenizer.from_file(path)
+        tokenizer = package.Tokenizer.from_file(path)
     except Exception as error:  # the library raises Exception itself
         raise DataError(
             f"The tokenizer cannot be read: {error}",

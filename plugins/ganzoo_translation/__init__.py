@@ -1,17 +1,25 @@
-"""Image to image: pix2pix for pairs, CycleGAN without pairs, super-resolution, colourisation."""
+"""Image to image: pix2pix for pairs, CycleGAN and CUT without pairs, super-resolution, colourisation."""
 
 from __future__ import annotations
 
-from ganzoo.api import ArchitectureSpec, RecipeSpec, TermSpec, hookimpl
-from ganzoo_translation.config import CycleConfig, IdentityConfig, L1Config, ResnetConfig, UNetConfig
-from ganzoo_translation.recipes import CYCLEGAN, PIX2PIX, RECIPES
+from ganzoo.api import ArchitectureSpec, ImporterSpec, RecipeSpec, TermSpec, hookimpl
+from ganzoo_translation.config import (
+    ContrastiveConfig,
+    CycleConfig,
+    IdentityConfig,
+    L1Config,
+    PatchNceConfig,
+    ResnetConfig,
+    UNetConfig,
+)
+from ganzoo_translation.recipes import CUT, CYCLEGAN, PIX2PIX, RECIPES
 
 GANZOO_API_VERSION = 2
 
 
 @hookimpl
 def ganzoo_architectures() -> list[ArchitectureSpec]:
-    """`unet-patch`, `resnet-patch` and `resnet-cycle`."""
+    """`unet-patch`, `resnet-patch`, `resnet-cycle` and `resnet-contrastive`."""
     return [
         ArchitectureSpec(
             name="unet-patch",
@@ -38,12 +46,21 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
             config=ResnetConfig,
             needs=("a", "b"),
         ),
+        ArchitectureSpec(
+            name="resnet-contrastive",
+            summary="One residual generator from a to b that also writes maps of its encoder, a patch D; "
+            "images from 8x8, a and b of one shape.",
+            paper=f"{CUT}, section 3",
+            factory="ganzoo_translation.networks:build_contrastive",
+            config=ContrastiveConfig,
+            needs=("a", "b"),
+        ),
     ]
 
 
 @hookimpl
 def ganzoo_terms() -> list[TermSpec]:
-    """For G: `l1`, `cycle` and `identity`."""
+    """For G: `l1`, `cycle`, `identity` and `patch-nce`."""
     return [
         TermSpec(
             name="l1",
@@ -72,6 +89,15 @@ def ganzoo_terms() -> list[TermSpec]:
             config=IdentityConfig,
             role="generator",
         ),
+        TermSpec(
+            name="patch-nce",
+            summary="Each place of a translated image must be told from the other places of the image that "
+            "it was made from.",
+            paper=f"{CUT}, equation 4",
+            factory="ganzoo_translation.terms:patch_nce",
+            config=PatchNceConfig,
+            role="generator",
+        ),
     ]
 
 
@@ -79,3 +105,26 @@ def ganzoo_terms() -> list[TermSpec]:
 def ganzoo_recipes() -> list[RecipeSpec]:
     """Small ones for a CPU, and the published ones."""
     return list(RECIPES)
+
+
+@hookimpl
+def ganzoo_importers() -> list[ImporterSpec]:
+    """`pix2pix` and `cyclegan`, by the networks that they are known for."""
+    layout = "github.com/junyanz/pytorch-CycleGAN-and-pix2pix, models/networks.py"
+    return [
+        ImporterSpec(
+            name="pix2pix",
+            summary="U-Nets of pix2pix (unet_128, unet_256) as the authors save them.",
+            paper=layout,
+            recognise="ganzoo_translation.importer:recognise_unet",
+            example="ganzoo_translation.importer:example_unet",
+        ),
+        ImporterSpec(
+            name="cyclegan",
+            summary="Residual generators of CycleGAN and pix2pix (resnet_6blocks, resnet_9blocks) as the "
+            "authors save them.",
+            paper=layout,
+            recognise="ganzoo_translation.importer:recognise_resnet",
+            example="ganzoo_translation.importer:example_resnet",
+        ),
+    ]

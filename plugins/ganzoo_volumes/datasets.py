@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ganzoo.api import DataError, Field, ItemSource, SettingsError, in_parts
 from ganzoo_datasets.paths import given_path
-from ganzoo_datasets.picture_files import Listing
+from ganzoo_datasets.picture_files import listing_of
 from ganzoo_datasets.picture_folders import Folders, folders_of
 from ganzoo_volumes.config import VolumesConfig
-from ganzoo_volumes.files import VolumeFile, found_volumes
+from ganzoo_volumes.files import Unread, VolumeFile, found_volumes
 from ganzoo_volumes.media import AXES
 from ganzoo_volumes.sizes import Shape, Spacing, fitted
 
@@ -35,6 +35,7 @@ _ENOUGH = 0.01  # relative differences of voxel sizes that nobody needs to know
 @dataclass(frozen=True)
 class _Opened:
     volumes: list[VolumeFile]
+    unread: list[Unread]
     folders: Folders
     field: Field
     fit: str
@@ -89,13 +90,12 @@ def _opened(argument: str, config: VolumesConfig) -> _Opened:
     root = given_path("volumes", argument, EXPECTS)
     volumes, unread = found_volumes(root, str(config.frame))
     if not volumes:
-        reasons = "; ".join(f"{name}: {why}" for name, why in unread[:_REASONS])
+        reasons = "; ".join(f"{bad.name}: {bad.why}" for bad in unread[:_REASONS])
         raise DataError(
             "There is no volume that can be read.", where=reasons or str(root), fix=f"PATH is {EXPECTS}"
         )
-    names = tuple(volume.name for volume in volumes)
-    listing = Listing(root, names, ((0, 0, 0),) * len(names), Counter(), ())
-    folders = folders_of(listing, labels=config.labels)
+    listing = listing_of(root, [volume.name for volume in volumes])
+    folders = folders_of(listing, labels=config.labels, dataset="volumes", nouns="volumes")
     training = [volumes[row] for row in folders.training]
     shapes = Counter(volume.shape for volume in training)
     shape = config.sides or _usual(shapes)
@@ -114,9 +114,7 @@ def _opened(argument: str, config: VolumesConfig) -> _Opened:
         original=(low, high),
         facts={"values": dtype, "spacing": list(spacing), "units": units, "window": list(window)},
     )
-    notes = [f"{name} is not used: {why}" for name, why in unread[:_REASONS]]
-    if len(unread) > _REASONS:
-        notes.append(f"and {len(unread) - _REASONS:,} more files are not used")
+    notes = []
     if differ:
         notes.append(
             "voxels have different sizes in the files; generated ones get the median: " + _text(spacing)
@@ -126,9 +124,8 @@ def _opened(argument: str, config: VolumesConfig) -> _Opened:
         ("size", f"{_shapes(shapes)} -> {'x'.join(map(str, shape))} (depth x height x width)", config.fit),
         ("voxels", f"{_text(spacing)} {units}", "different in the files" if differ else ""),
         ("values", f"{dtype}, {low:g}..{high:g} become -1..1", config.range),
-        *([("not used", f"{len(unread):,} files", unread[0][1])] if unread else []),
     )
-    return _Opened(volumes, folders, field, config.fit, (*notes, *folders.notes), card)
+    return _Opened(volumes, unread, folders, field, config.fit, (*notes, *folders.notes), card)
 
 
 def _source(
@@ -155,6 +152,9 @@ def _source(
         identity=f"volumes:{Path(argument).name}, {len(volumes):,} volumes",
         notes=notes,
         card=card,
+        damaged=tuple((bad.name, bad.why) for bad in found.unread if bad.damaged),
+        unfit=tuple((bad.name, bad.why) for bad in found.unread if not bad.damaged),
+        files=sum(len(volume.files) for volume in found.volumes) + len(found.unread),
     )
 
 

@@ -6,13 +6,12 @@ left to the right, as `folder` reads the slices of NIfTI.
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ from ganzoo.api import (
     image_levels,
     inspect_image,
     is_dicom,
+    optional_package,
+    report_progress,
 )
 
 Array = NDArray[Any]
@@ -67,35 +68,46 @@ class VolumeFile:
 
 def package(name: str) -> Any:
     """A package of the extra `pictures`; DataError names the command that installs it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise DataError(
-            f"Such files need the package {name}.", where=name, fix="pip install 'ganzoo[pictures]'"
-        ) from error
+    return optional_package(name, "pictures", "Such a file")
 
 
-def found_volumes(root: Path, frame: str) -> tuple[list[VolumeFile], list[tuple[str, str]]]:
+class NoVolumeError(ValueError):
+    """A file that is not damaged, but no volume."""
+
+
+class Unread(NamedTuple):
+    """A file that gives no volume, why, and whether it is damaged."""
+
+    name: str
+    why: str
+    damaged: bool
+
+    @classmethod
+    def of(cls, name: str, error: Exception) -> Unread:
+        """The file whose reading raised the error."""
+        return cls(name, str(error) or type(error).__name__, not isinstance(error, NoVolumeError))
+
+
+def found_volumes(root: Path, frame: str) -> tuple[list[VolumeFile], list[Unread]]:
     """The volumes of a folder at any depth, or of one file, in a stable order; what cannot be read, and why.
 
     DataError for 4-D files without an option that says what they mean.
     """
     found: list[VolumeFile] = []
-    unread: list[tuple[str, str]] = []
+    unread: list[Unread] = []
     slices: dict[str, list[Path]] = {}
-    for path in [root] if root.is_file() else _walk(root):
+    for at, path in enumerate([root] if root.is_file() else _walk(root)):
+        report_progress("files looked at", at)
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix()
         try:
             if _is(path, SUFFIXES):
                 found += _single(path, name, frame)
             elif is_dicom(path):
                 slices.setdefault(Path(name).parent.as_posix(), []).append(path)
-        except (OSError, ValueError) as error:
-            unread.append((name, str(error)))
         except DataError:
             raise
-        except Exception as error:
-            unread.append((name, f"{type(error).__name__}: {error}"))
+        except Exception as error:  # nibabel has exception classes of its own
+            unread.append(Unread.of(name, error))
     for folder, paths in slices.items():
         volumes, bad = _series(paths, folder)
         found += volumes
@@ -115,7 +127,7 @@ def _is(path: Path, suffixes: tuple[str, ...]) -> bool:
 
 def _checked(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"an array of the shape {shape} is not one volume")
+        raise NoVolumeError(f"an array of the shape {shape} is not one volume")
     if 8 * math.prod(shape) > _BYTES:
         raise ValueError(f"{'x'.join(map(str, shape))} voxels are too many")
     return shape
@@ -127,11 +139,11 @@ def _single(path: Path, name: str, frame: str) -> list[VolumeFile]:
     if _is(path, NPY):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "iuf":
-            raise ValueError(f"its values are {array.dtype}")
+            raise NoVolumeError(f"its values are {array.dtype}")
         return [VolumeFile(name, (path,), _checked(array.shape), (1, 1, 1), stored(array.dtype), "voxels")]
     header = inspect_image(path)
     if header.channels != 1 or header.pages < 2:
-        raise ValueError("it is one picture, not a stack of gray pages")
+        raise NoVolumeError("it is one picture, not a stack of gray pages")
     shape = _checked((header.pages, header.height, header.width))
     spacing, units = _tiff_spacing(path)
     return [VolumeFile(name, (path,), shape, spacing, header.dtype, units)]
@@ -152,14 +164,14 @@ def canonical(path: Path) -> Any:
     nibabel = package("nibabel")
     image = nibabel.load(path)
     if not isinstance(image, nibabel.Nifti1Pair):
-        raise ValueError(f"it is {type(image).__name__}, no volume")
+        raise NoVolumeError(f"it is {type(image).__name__}, no volume")
     return nibabel.as_closest_canonical(image)
 
 
 def _nifti(path: Path, name: str, frame: str) -> list[VolumeFile]:
     image = canonical(path)
     if not 3 <= len(image.shape) <= 5:
-        raise ValueError(f"an array of the shape {image.shape} is not one volume")
+        raise NoVolumeError(f"an array of the shape {image.shape} is not one volume")
     if len(image.shape) > 3 and math.prod(image.shape[3:]) > 1 and not frame:
         raise DataError(
             f"A NIfTI file has {math.prod(image.shape[3:]):,} volumes, one for each time or direction.",
@@ -209,44 +221,44 @@ def _plane(path: Path, page: int) -> Array:
     return values
 
 
-def _series(paths: list[Path], folder: str) -> tuple[list[VolumeFile], list[tuple[str, str]]]:
+def _series(paths: list[Path], folder: str) -> tuple[list[VolumeFile], list[Unread]]:
     """The DICOM files of one folder: a volume for each series of slices, and for each file with several."""
     pydicom = package("pydicom")
     found: list[VolumeFile] = []
-    unread: list[tuple[str, str]] = []
+    unread: list[Unread] = []
     groups: dict[str, list[tuple[Any, Path, ImageHeader]]] = {}
     for path in paths:
         try:
             header, tags = inspect_image(path), pydicom.dcmread(path, stop_before_pixels=True)
             if header.channels != 1:
-                raise ValueError("it has colours")
+                raise NoVolumeError("it has colours")
             if header.pages > 1:
                 found.append(_multiframe(path, Path(folder, path.name).as_posix(), header, tags))
                 continue
             series = f"{tags.get('SeriesInstanceUID', '')} {header.height}x{header.width}"
             groups.setdefault(series, []).append((tags, path, header))
         except (OSError, ValueError, AttributeError) as error:
-            unread.append((Path(folder, path.name).as_posix(), str(error)))
+            unread.append(Unread.of(Path(folder, path.name).as_posix(), error))
     for number, slices in enumerate(groups[key] for key in sorted(groups)):
         try:
             found.append(_stacked(slices, Path(folder, f"series-{number}").as_posix()))
         except ValueError as error:
-            unread.append((Path(folder, slices[0][1].name).as_posix(), str(error)))
+            unread.append(Unread.of(Path(folder, slices[0][1].name).as_posix(), error))
     return found, unread
 
 
 def _stacked(slices: list[tuple[Any, Path, ImageHeader]], name: str) -> VolumeFile:
     """Slices in the order of their positions along the normal of the image plane; else of their numbers."""
     if len(slices) < 2:
-        raise ValueError("it is a single slice: folder:PATH trains on slices")
+        raise NoVolumeError("it is a single slice: folder:PATH trains on slices")
     positions = [_position(tags) for tags, _, _ in slices]
     order = sorted(range(len(slices)), key=lambda at: positions[at])
     steps = np.diff([positions[at] for at in order])
     if (steps <= 0).any():
-        raise ValueError("two slices of a series have the same position")
+        raise NoVolumeError("two slices of a series have the same position")
     tags, _, header = slices[order[0]]
     if steps.max() > 1.5 * np.median(steps):
-        raise ValueError(f"slices are missing: they are {steps.min():g} to {steps.max():g} mm apart")
+        raise NoVolumeError(f"slices are missing: they are {steps.min():g} to {steps.max():g} mm apart")
     shape = _checked((len(slices), header.height, header.width))
     files = tuple(slices[at][1] for at in order)
     spacing = (float(np.median(steps)), *_pixel_spacing(tags))
@@ -264,7 +276,7 @@ def _position(tags: Any) -> float:
     for name in ("SliceLocation", "InstanceNumber"):
         if tags.get(name) is not None:
             return float(tags.get(name))
-    raise ValueError("its slices have neither positions nor numbers")
+    raise NoVolumeError("its slices have neither positions nor numbers")
 
 
 def _pixel_spacing(tags: Any) -> tuple[float, float]:

@@ -94,7 +94,7 @@ class VolumeMedia(Media):
         """The volumes of one file, resized as in training."""
         volumes, unread = found_volumes(path, str(options.get("frame") or "all"))
         if unread:
-            raise ValueError(unread[0][1])
+            raise ValueError(unread[0].why)
         fit = options.get("fit")
         low, high = field.original or _ends(field)
         shape, made = field.shape[1:], []

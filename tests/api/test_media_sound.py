@@ -195,7 +195,7 @@ def test_sound_from_a_run_to_a_file(sound: Registry, tmp_path: Path) -> None:
     # A bundle: the kind is in the file, and the samples are in it.
     bundle = export_run(run, tmp_path / "bundle", registry=sound)
     assert (bundle.path / "samples.wav").is_file()
-    assert "-o samples.wav" in bundle.usage
+    assert "-o samples.wav" in bundle.usage[0]
     # A link: a card shows pictures only.
     assert "\n[samples](samples.wav)\n" in (bundle.path / "README.md").read_text(encoding="utf-8")
     outputs = json.loads((bundle.path / "bundle.json").read_text())["generators"]["generator"]["outputs"]

@@ -75,7 +75,7 @@ def test_info_shows_options_and_where_things_come_from() -> None:
     assert "Gulrajani" in shown.stdout
     assert "terms.gradient-penalty" in shown.stdout
     entries = json.loads(ganzoo("info", "dcgan", "--json").stdout)["items"]
-    assert [entry["kind"] for entry in entries] == ["recipe", "architecture"]
+    assert [entry["kind"] for entry in entries] == ["recipe", "architecture", "importer"]
     assert "discriminator_norm" in entries[1]["options"]
     assert "dcgan-paper" in entries[1]["used by"]
     assert entries[0]["origins"]["architecture.generator_width"] == "recipe dcgan"

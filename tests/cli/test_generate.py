@@ -91,6 +91,21 @@ def test_cli_walk_of_samples_without_pictures(tmp_path: Path) -> None:
     assert not (tmp_path / "walk.gif").exists()
 
 
+def test_cli_folder_has_a_file_for_each_sample(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "images"
+    done = run(folder, "-n", 12, "--seed", 3, "-o", target, "--json")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in target.iterdir()) == [f"{at:02}.png" for at in range(12)]
+    assert json.loads(done.stdout)["files"] == [str(target / f"{at:02}.png") for at in range(12)]
+    run(folder, "-n", 12, "--seed", 3, "-o", tmp_path / "all.npz")
+    with np.load(tmp_path / "all.npz") as arrays, Image.open(target / "07.png") as image:
+        wanted = np.rint((arrays["image"][7] + 1) * 127.5).clip(0, 255).transpose(1, 2, 0)
+        assert np.abs(np.asarray(image).reshape(wanted.shape) - wanted).max() <= 1
+    walk = run(folder, "--interpolate", 4, "-n", 2, "-o", tmp_path / "walk")
+    assert walk.exit_code == 0, walk.output
+    assert len([*(tmp_path / "walk").iterdir()]) == 8
+
+
 def test_cli_arrays(folder: Path, tmp_path: Path, generator: Generator) -> None:
     target = tmp_path / "out.npz"
     assert run(folder, "-n", 5, "--seed", 9, "-o", target).exit_code == 0
@@ -121,6 +136,7 @@ def test_cli_rows_become_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (["--interpolate", 1], "interpolations"),
         (["--walk", 4, "--classes"], "--walk"),
         (["--walk", 4, "-o", "x.png"], "no animation"),
+        (["--length", 4], "sizes of this generator are fixed"),
         (["--seed", -1], "seed"),
     ],
 )

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import Tensor, nn
 
 from ganzoo import runtime
@@ -274,3 +275,131 @@ def test_dicom_without_an_ending_is_an_input_and_keeps_its_name(tmp_path: Path) 
         "1.2.840.2",
         "IM0001",
     ]
+
+
+class Larger(nn.Module):
+    """a (N, 3, h, w) -> b (N, 3, 2h, 2w): each pixel a square, slightly darker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.9))
+
+    def forward(self, a: Tensor) -> Tensor:
+        return nn.functional.interpolate((a + 1) * self.gain - 1, scale_factor=2.0, mode="nearest")
+
+
+@pytest.fixture(scope="module")
+def enlarger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that enlarges pictures of any size twice; sides are multiples of 2."""
+    a, b = (
+        Field(name=name, shape=(3, side, side), range=(-1, 1), kind="image", axes=PIXELS)
+        for name, side in (("a", 8), ("b", 16))
+    )
+    networks = Networks(
+        generators={"generator": Net(module=Larger(), reads=("a",), writes=("b",))},
+        discriminators={"discriminator": Net(module=Judge(), reads=("b",))},
+        free={"a": {"height": 2, "width": 2}, "b": {"height": 4, "width": 4}},
+    )
+    folder = tmp_path_factory.mktemp("enlarging") / "bundle"
+    data = DataInfo(fields=(a, b), count=8)
+    return Path(export_generators(networks, data, folder, about={"recipe": "test"}).path)
+
+
+def gradient(height: int, width: int) -> np.ndarray[Any, Any]:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x, y, x + y], axis=2) * 200 // (height + width)
+
+
+def twice(values: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
+    """What the bundle makes of pixels (h, w, c)."""
+    large = values.repeat(2, 0).repeat(2, 1)
+    return np.rint(0.9 * large / most * most)
+
+
+def test_folders_of_any_sizes_go_one_by_one(enlarger: Path, tmp_path: Path) -> None:
+    """Sizes that are no multiples are padded and cropped; a damaged picture is left out with a note."""
+    source = tmp_path / "in"
+    source.mkdir()
+    for name, size in (("odd", (13, 21)), ("tall", (40, 10)), ("wide", (9, 64))):
+        Image.fromarray(gradient(*size).astype(np.uint8)).save(source / f"{name}.png")
+    (source / "bad.png").write_bytes(b"no picture")
+    done = run(enlarger, "--input", source, "-o", tmp_path / "out", "--tile", "16", "--json")
+    assert done.exit_code == 0, done.output
+    assert "note: bad.png is skipped: The image cannot be read" in done.stderr
+    assert json.loads(done.stdout)["n"] == 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["odd.png", "tall.png", "wide.png"]
+    for name, size in (("odd", (13, 21)), ("tall", (40, 10)), ("wide", (9, 64))):
+        made = pixels(tmp_path / "out" / f"{name}.png")
+        assert np.abs(made - twice(gradient(*size), 255)).max() <= 1
+
+
+def test_a_folder_of_damaged_files_is_an_error(enlarger: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    done = run(enlarger, "--input", tmp_path / "in", "-o", tmp_path / "out")
+    assert "The image cannot be read" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_transparency_is_kept(enlarger: Path, tmp_path: Path) -> None:
+    """On white, the result is what the generator makes of the picture on white."""
+    colours = (60 + 0.7 * gradient(12, 16)).astype(np.uint8)
+    alpha = np.linspace(0, 255, 16).astype(np.uint8)[None].repeat(12, 0)
+    Image.fromarray(np.dstack([colours, alpha])).save(tmp_path / "in.png")
+    assert run(enlarger, "--input", tmp_path / "in.png", "-o", tmp_path / "out.png").exit_code == 0
+    with Image.open(tmp_path / "out.png") as made:
+        assert (made.mode, made.size) == ("RGBA", (32, 24))
+        white = Image.new("RGBA", made.size, "white")
+        shown = np.asarray(Image.alpha_composite(white, made).convert("RGB")).astype(float)
+    share = alpha[..., None] / 255
+    expected = twice(colours * share + 255 * (1 - share), 255)
+    clear = alpha.repeat(2, 0).repeat(2, 1) < 96  # nothing so clear can be as dark on white as it should
+    assert np.abs(shown - expected)[~clear].max() <= 3
+    assert run(enlarger, "--input", tmp_path / "in.png", "-o", tmp_path / "out.jpg").exit_code == 0
+    with Image.open(tmp_path / "out.jpg") as made:
+        assert made.mode == "RGB"
+
+
+def test_sixteen_bits_are_kept(enlarger: Path, tmp_path: Path) -> None:
+    values = (np.arange(12 * 16).reshape(12, 16) * 331).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "in.png")
+    assert run(enlarger, "--input", tmp_path / "in.png", "-o", tmp_path / "out.png").exit_code == 0
+    raw = (tmp_path / "out.png").read_bytes()
+    assert raw[24:26] == bytes([16, 2])  # 16 bits, RGB
+    rows = zlib.decompress(raw[raw.index(b"IDAT") + 4 :])
+    lines = np.frombuffer(rows, np.uint8).reshape(24, -1)[:, 1:]
+    made = np.frombuffer(lines.tobytes(), ">u2").reshape(24, 32, 3)
+    expected = twice(values[..., None].repeat(3, 2).astype(float), 65_535)
+    assert np.abs(made.astype(float) - expected).max() <= 2
+
+
+def test_the_colour_profile_is_kept(enlarger: Path, tmp_path: Path) -> None:
+    """A profile with red and green exchanged: colours are read in sRGB and written back in the profile."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    at = {
+        bytes(srgb[132 + 12 * k : 136 + 12 * k]): 132 + 12 * k for k in range(int.from_bytes(srgb[128:132]))
+    }
+    changed = bytearray(srgb.replace(b"s\0R\0G\0B", b"o\0t\0h\0r"))
+    red, green = at[b"rXYZ"], at[b"gXYZ"]
+    changed[red + 4 : red + 12], changed[green + 4 : green + 12] = (
+        srgb[green + 4 : green + 12],
+        srgb[red + 4 : red + 12],
+    )
+    for name, profile in (("srgb", srgb), ("other", bytes(changed))):
+        image = Image.fromarray(np.full((8, 8, 3), (200, 100, 50), np.uint8))
+        image.save(tmp_path / f"{name}.png", icc_profile=profile)
+        done = run(enlarger, "--input", tmp_path / f"{name}.png", "-o", tmp_path / f"{name}-out.png")
+        assert done.exit_code == 0, done.output
+        with Image.open(tmp_path / f"{name}-out.png") as made:
+            assert made.info["icc_profile"] == profile
+            assert np.abs(np.asarray(made).astype(int) - [180, 90, 45]).max() <= 2
+
+
+def test_tiles_are_asked_for_sensibly(bundle: Path, enlarger: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "p.png", 9)
+    for words, message in (
+        ((bundle, "--input", source, "--tile", "64"), "no free axis"),
+        ((enlarger, "--input", source, "--tile", "small"), "auto or a number"),
+        ((enlarger, "--tile", "64"), "--tile is for inputs"),
+    ):
+        assert message in str(run(*words).exception)

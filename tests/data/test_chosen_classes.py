@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from ganzoo.api import ArraySource, Field
 from ganzoo.config.resolve import resolve
+from ganzoo.data import dataset as dataset_module
 from ganzoo.data.dataset import of_classes, open_source
 from ganzoo.data.open_data import open_data, open_held_out
 from ganzoo.errors import DataError
@@ -43,6 +45,30 @@ def test_labels_keep_their_numbers_and_weights_their_samples() -> None:
 def test_what_is_not_there_is_refused(only: tuple[str, ...], without: tuple[str, ...], match: str) -> None:
     with pytest.raises(DataError, match=match):
         of_classes(open_source(source()), only, without)
+
+
+def test_an_empty_choice_says_what_is_there() -> None:
+    with pytest.raises(DataError, match=r"data\.without names them, too") as caught:
+        of_classes(open_source(source()), ("cat",), ("cat",))
+    assert caught.value.fix == "classes with samples: dog, fox"
+    assert caught.value.where == "data.only=cat, data.without=cat"
+
+
+def test_large_data_stays_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(dataset_module, "_HASHED_BYTES", 64)
+    monkeypatch.setattr(dataset_module, "_HASHED_SAMPLES", 3)
+    np.save(tmp_path / "points.npy", np.arange(400, dtype=np.float32).reshape(200, 2))
+    given = source().arrays | {
+        "point": np.load(tmp_path / "points.npy", mmap_mode="r"), "label": np.arange(200) % 3
+    }  # fmt: skip
+    data = open_source(replace(source(), arrays=given))
+    kept = of_classes(data, ("dog",), ())
+    assert isinstance(kept.arrays["point"], np.memmap)
+    assert kept.arrays["point"].tolist() == data.arrays["point"][1::3].tolist()
+    assert [path.name for path in tmp_path.iterdir()] == ["points.npy"]
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "not" / "there"))
+    assert of_classes(data, ("dog",), ()).arrays["point"].tolist() == kept.arrays["point"].tolist()
 
 
 def test_data_without_labels_has_no_classes() -> None:

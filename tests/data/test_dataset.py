@@ -153,7 +153,9 @@ def test_a_few_bad_items_are_listed(tmp_path: Path) -> None:
 
 def test_a_note_names_the_first_three_bad_items(tmp_path: Path) -> None:
     dataset = open_source(Items(count=500, bad=(0, 7, 8, 9, 10)).source, cache_folder=tmp_path)
-    assert dataset.notes[-1].endswith("item-0: broken; item-7: broken; item-8: broken; and 2 more")
+    assert dataset.notes[-1].endswith(
+        "item-0: broken; item-7: broken; item-8: broken; and 2 more, all in the run's bad_files.txt"
+    )
 
 
 @pytest.mark.parametrize("count", [1, 37, 300, 1234])
@@ -176,7 +178,7 @@ def test_decoding_says_how_far_it_is(tmp_path: Path, count: int) -> None:
 
 
 def test_many_bad_items_stop(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="More than 1 %") as caught:
+    with pytest.raises(DataError, match="at most 10 may be skipped") as caught:
         open_source(Items(bad=tuple(range(20))).source, cache_folder=tmp_path)
     text = str(caught.value)
     assert "item-9: broken" in text
@@ -185,6 +187,22 @@ def test_many_bad_items_stop(tmp_path: Path) -> None:
     assert not list((tmp_path / "decoded").iterdir())
     with pytest.raises(DataError, match="None of the items"):
         open_source(Items(count=2, bad=(0, 1)).source, cache_folder=tmp_path)
+
+
+def test_files_that_a_plugin_left_out_are_listed_and_counted() -> None:
+    source = replace(
+        arrays(row=np.ones((3, 2), np.float32)),
+        damaged=(("a.nii.gz", "cut off"),),
+        unfit=(("b.png", "no volume"), ("c.png", "no volume"), ("d", "a"), ("e", "b"), ("f", "c")),
+        files=16,
+    )
+    dataset = open_source(source)
+    assert len(dataset.skipped) == 6
+    assert "6 of 16 items" in dataset.notes[-1]
+    skipped = next(row for row in dataset.card if row[0] == "skipped")
+    assert skipped[1:] == ("6", "2 .png: no volume; 1 .nii.gz: cut off; 1 a; 2 other reasons")
+    with pytest.raises(DataError, match="1 of 9"):
+        open_source(replace(source, files=9))
 
 
 def test_samples_against_the_declaration_are_bad_items(tmp_path: Path) -> None:
@@ -389,6 +407,7 @@ def test_folder_through_the_cache(tmp_path: Path) -> None:
     assert second.count == 119
     assert second.skipped[0][0] == "000.png"
     assert "not an image" in second.skipped[0][1]
-    (folder / "001.png").write_bytes(b"")
-    with pytest.raises(DataError, match="More than 1 %"):
+    for at in range(1, 11):
+        (folder / f"{at:03}.png").write_bytes(b"")
+    with pytest.raises(DataError, match="11 of 120; at most 10 may be skipped"):
         opened(folder, cache)

@@ -45,6 +45,26 @@ LATER: dict[str, dict[str, Any]] = {
         **both(optimizer="adam", lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5, decay="none"),
         "terms": [],
     },
+    # Schlegl et al. 2019; tSchlegl/f-AnoGAN wgangp_64x64.py, z_encoding_izif.py: 50,000 steps of the encoder
+    # at 5e-5. Chosen: 100,000 steps of the GAN before (7 epochs there, the number of patches is not said).
+    "f-anogan-paper": {
+        "loss.name": "wgan-gp",
+        "train.images": 150_000 * 5 * 64,
+        "train.batch_size": 64,
+        "train.n_critic": 5,
+        "architecture.networks": "residual",
+        "architecture.latent": 128,
+        "architecture.latent_distribution": "normal",
+        "architecture.generator_width": 64,
+        "architecture.discriminator_width": 64,
+        "architecture.encoder_rate": 5e-5 / 1e-4,
+        "architecture.kappa": 1.0,
+        **both(optimizer="adam", lr=1e-4, betas=(0.0, 0.9), decay="none"),
+        "terms": ["gradient-penalty", "izi"],
+        "terms.gradient-penalty.weight": 10.0,
+        "terms.izi.weight": asdict(parse_schedule("piecewise 0: 0, 0.6666: 0, 0.6667: 1")),
+        "terms.izi.kappa": 1.0,
+    },
     # Miyato et al. 2018; pfnet-research/sngan_projection configs/sn_cifar10_unconditional.yml.
     "sngan-paper": {
         "loss.name": "hinge",

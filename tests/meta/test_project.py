@@ -216,7 +216,7 @@ def test_nothing_that_we_write_is_content_with_the_foreign_ganzoo() -> None:
             assert __version__ in SpecifierSet(bound), path
             assert "0.1.0" not in SpecifierSet(bound), path
         for line in text.splitlines():
-            if re.search(r"pip install (-\S+ )*ganzoo\b(?!>)", line):  # only to warn of it
+            if re.search(r"pip install (-\S+ )*[\"']?ganzoo\b(?!>)", line):  # only to warn of it
                 assert "unrelated" in text or "abandoned package" in text, f"{path}: {line}"
 
 

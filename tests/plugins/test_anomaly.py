@@ -23,6 +23,7 @@ from torch import nn
 import ganzoo
 from ganzoo import runtime
 from ganzoo.api import PIXELS, DataInfo, Field
+from ganzoo.cli.export import command as export_command
 from ganzoo.cli.generate import command
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import DataError, SettingsError, UsageError
@@ -252,6 +253,16 @@ def test_an_export_needs_the_data_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="calibrates the networks with the run's data"):
         ganzoo.export(run, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_the_next_command_names_the_input(run: Run, tmp_path: Path) -> None:
+    said = CliRunner().invoke(export_command, [str(run.path), "-o", str(tmp_path / "bundle")])
+    assert said.exit_code == 0, said.output
+    *_, first, second = said.stdout.splitlines()
+    assert first == f"next: ganzoo generate {tmp_path / 'bundle'} --generator anomaly --input PATH -o FOLDER"
+    assert second == f"or:   ganzoo generate {tmp_path / 'bundle'} -n 64 --seed 0 -o samples.png"
+    card = (tmp_path / "bundle" / "README.md").read_text()
+    assert "ganzoo generate . --generator anomaly --input PATH -o FOLDER" in card
 
 
 def test_metadata_has_the_thresholds(bundle: Path) -> None:

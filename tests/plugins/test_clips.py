@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ganzoo.api import ArraySource, DataError, Field, ImageFrame, ItemSource, SettingsError
+from ganzoo.data.dataset import open_source
 from ganzoo.data.decode import decoded
 from ganzoo_clips.config import CLIP_AXES, ClipsConfig, MovingConfig
 from ganzoo_clips.files import by_number, measure, read_clip, timeline
@@ -226,7 +227,7 @@ def test_what_the_user_is_told(tmp_path: Path) -> None:
     Image.fromarray(colours(1, 20, 31)[0]).save(frames / "frame2.png")
     source = open_clips(str(tmp_path), SMALL)
     notes = " | ".join(source.notes)
-    assert "2 of 5 files have fewer than 4 readable frames and are left out, such as c.gif" in notes
+    assert [name for name, _ in source.unfit] == ["c.gif", "still.gif"]
     assert "the rates of the files differ, 12.5 to 25" in notes
     assert "1 files have frames that last longer" in notes
     assert "1 folders have frames of different sizes" in notes
@@ -274,10 +275,16 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "1.gif").write_bytes(whole[: len(whole) // 3])
     (tmp_path / "2.gif").write_bytes(b"no animation")
     source = open_clips(str(tmp_path), SMALL)
-    assert "1 of 3 files have fewer than 4 readable frames and are left out, such as 1.gif" in source.notes[0]
+    ((name, why),) = source.unfit
+    assert (name, why.partition(" ")[2]) == ("1.gif", "readable frames, but data.frames needs 4")
     with pytest.raises(DataError, match="1 of 2") as error:
         decoded(source)
     assert "2.gif" in str(error.value)
+    for number in range(3, 13):
+        write(tmp_path / f"{number}.gif", colours(4, seed=number))
+    data = open_source(open_clips(str(tmp_path), SMALL))  # one of 13 does not stop the others
+    assert data.count == 11
+    assert [name.partition(" ")[0] for name, _ in data.skipped] == ["1.gif", "2.gif"]
     pytest.importorskip("imageio_ffmpeg")
     (tmp_path / "3.mp4").write_bytes(b"no video")
     with pytest.raises(ValueError, match="ffmpeg"):
@@ -289,7 +296,7 @@ def test_videos_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
     with pytest.raises(DataError, match="imageio-ffmpeg") as error:
         open_clips(str(tmp_path), SMALL)
-    assert "ganzoo[video]" in str(error.value.fix)
+    assert "[video]" in str(error.value.fix)
 
 
 def test_options_that_cannot_be() -> None:
@@ -397,6 +404,11 @@ def test_from_files_to_files(tmp_path: Path) -> None:
         assert image.info["duration"] == 80
     with np.load(tmp_path / "made.npz") as arrays:
         assert arrays["clip"].shape == (2, 3, 8, 32, 32)
+    assert ganzoo("generate", bundle, "-n", 2, "-o", tmp_path / "each").code == 0
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == ["0.gif", "1.gif"]
+    said = ganzoo("generate", bundle, "--walk", 4, "-o", tmp_path / "walk.gif")
+    assert said.code == 2
+    assert "cannot be animated" in said.err
     assert ganzoo("report", run, "-o", tmp_path / "page.html").code == 0
     assert "data:image/webp" in (tmp_path / "page.html").read_text(encoding="utf-8")
 

@@ -120,6 +120,22 @@ def test_wgan_gp_resnet_paper_has_the_blocks_of_gan_cifar_resnet(registry: Regis
     assert maps(*critic, (nn.Linear,)) == [(1,)]
 
 
+def test_f_anogan_paper_has_the_blocks_of_the_authors(registry: Registry) -> None:
+    networks = paper(registry, "f-anogan-paper", images(1, 64, 64))
+    generator, (critic, batch) = sides(networks, (1, 64, 64))
+    blocks = (type(generator[0].module.upward.blocks[0]),)
+    assert maps(*generator, (nn.Linear,)) == [(8 * 64 * 4 * 4,)]
+    assert maps(*generator, blocks) == [(512, 8, 8), (256, 16, 16), (128, 32, 32), (64, 64, 64)]
+    encoder = networks.generators["encoder"]
+    assert encoder.rates == {"layers": 0.5}
+    for net, outputs, norm in ((critic, 1, nn.GroupNorm), (encoder, 128, nn.BatchNorm2d)):
+        layers = Net(module=net.module.layers, reads=("image",), writes=("z",))
+        blocks = (type(layers.module[1]),)
+        assert maps(layers, batch, blocks) == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (512, 4, 4)]
+        assert maps(layers, batch, (nn.Linear,)) == [(outputs,)]
+        assert len(maps(layers, batch, (norm,))) == len(maps(layers, batch, NORMS)) == 8
+
+
 def test_maxout_papers_have_their_widths(registry: Registry) -> None:
     generator, discriminator = sides(paper(registry, "vanilla-paper", images(1, 28, 28)), (1, 28, 28))
     assert maps(*generator, (nn.Linear,)) == [(1200,), (1200,), (784,)]

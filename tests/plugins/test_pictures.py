@@ -354,7 +354,8 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(DataError) as caught:
         opened(tmp_path, tmp_path / "cache")
-    assert "needs the package pydicom: pip install 'ganzoo[pictures]'" in str(caught.value)
+    assert "needs the package pydicom" in str(caught.value)
+    assert "pip install pydicom" in str(caught.value)
 
 
 def test_colour_profiles_become_srgb(tmp_path: Path) -> None:

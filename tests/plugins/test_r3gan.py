@@ -175,6 +175,7 @@ def test_images_stay_in_the_range_of_the_field(bounds: tuple[float, float] | Non
     [
         ({"latent": 0}, "1 or more"),
         ({"blocks": 0}, "1 or more"),
+        ({"class_width": 0}, "1 or more"),
         ({"discriminator_width": 0}, "widths"),
         ({"generator_width": 800}, "widest"),
         ({"generator_width": 12}, "multiple of group"),

@@ -12,8 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from ganzoo.api import DataError, DataInfo, Field, SettingsError
+from ganzoo.config.resolve import resolve
+from ganzoo.registry.registry import load_registry
 from ganzoo_series import doppelganger, quantgan, rcgan, rules
 from ganzoo_series.config import (
     CsvSeriesConfig,
@@ -90,6 +94,35 @@ def test_causal_convolutions_are_those_of_torch() -> None:
         reference.bias.copy_(layer.bias)
     series = torch.randn(2, 20, 3)
     assert torch.allclose(layer(series), reference(series.transpose(1, 2)).transpose(1, 2), atol=1e-6)
+
+
+def test_weights_of_quantgan_begin_as_in_the_authors_code() -> None:
+    layer = quantgan.Causal(80, 80, 2)
+    assert layer.weight.var().item() == pytest.approx(2 / (160 + 80), rel=0.05)
+    assert (layer.bias == 0).all()
+
+
+def test_the_critic_of_the_recipe_learns_what_order_means() -> None:
+    """Calm and wild windows against windows that mix the same values: volatility clusters, in small."""
+    plan = resolve("quantgan", load_registry())
+    options = plan.architecture.options
+    assert isinstance(options, QuantganConfig)
+    torch.manual_seed(0)
+    critic = quantgan.Discriminator(replace(options, levels=4), Field(name="series", shape=(15, 1)))
+    optimiser = torch.optim.Adam(critic.parameters(), plan.discriminator.lr, plan.discriminator.betas)
+
+    def scores(count: int, steps: int) -> Tensor:
+        volatility = torch.where(torch.rand(count, steps, 1) < 0.5, 0.4, 1.6)
+        found: Tensor = critic(torch.randn(count, 15, 1) * volatility)
+        return found
+
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = functional.softplus(-scores(64, 1)) + functional.softplus(scores(64, 15))
+        loss.mean().backward()
+        optimiser.step()
+    with torch.no_grad():
+        assert (scores(500, 1) > scores(500, 15).T).float().mean() > 0.75
 
 
 def test_all_layers_of_quantgan_have_the_largest_singular_value_one() -> None:

@@ -8,7 +8,7 @@ import sys
 import wave
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from scipy import signal
 from torch.nn.utils import parametrize
 
 from ganzoo.api import ClassifierData, DataError, DataInfo, Field, SettingsError, as_floats
+from ganzoo.data.dataset import open_source
 from ganzoo_sound import metrics
 from ganzoo_sound.config import (
     HifiganConfig,
@@ -35,7 +36,7 @@ from ganzoo_sound.datasets import (
     open_wav_held_out,
 )
 from ganzoo_sound.extractors import SoundClassifier, statistics
-from ganzoo_sound.files import encoded, resampled
+from ganzoo_sound.files import encoded, read_sound, resampled
 from ganzoo_sound.judges import Parts, Period, Resolution, Scale
 from ganzoo_sound.media import MelMedia, SoundMedia, SpectrogramMedia
 from ganzoo_sound.recipes import RECIPES
@@ -119,6 +120,21 @@ def test_sub_folders_are_classes_and_files_are_held_out_whole(tmp_path: Path) ->
     assert open_wav_held_out(str(tmp_path), SoundConfig(length=1_000, held_out=0.0)) is None
 
 
+def test_folders_train_and_test_are_parts(tmp_path: Path) -> None:
+    for part, many in (("train", 6), ("test", 2)):
+        for name in ("one", "two"):
+            for at in range(many):
+                save(tmp_path / part / name / f"{at}.wav", tone(0.5, 300 + 50 * at))
+    config = SoundConfig(length=4_000)
+    training, held_out = open_wav(str(tmp_path), config), open_wav_held_out(str(tmp_path), config)
+    assert held_out is not None
+    assert training.fields == held_out.fields
+    assert training.fields[1].classes == ("one", "two")
+    assert np.bincount(training.arrays["label"]).tolist() == [6, 6]
+    assert np.bincount(held_out.arrays["label"]).tolist() == [2, 2]
+    assert any("--data wav:PATH/PART" in note for note in training.notes)
+
+
 def test_whole_clips_are_cut_or_padded_with_silence(tmp_path: Path) -> None:
     save(tmp_path / "long.wav", tone(1.0))
     save(tmp_path / "short.wav", tone(0.1))
@@ -173,9 +189,12 @@ def test_files_without_sound_are_skipped_and_say_why(tmp_path: Path) -> None:
     (tmp_path / "corrupt.flac").write_bytes(b"no sound" * 99)
     source = open_wav(str(tmp_path), SoundConfig(length=1_001, held_out=0.0))
     assert len(source.arrays["sound"]) == 4  # an odd length; the last window is padded
-    assert row(source, "skipped")[0] == "6 files"
-    (note,) = source.notes
-    assert note.startswith("6 of 7 files were skipped")
+    assert {name for name, _ in source.unfit} == {"one.wav", "silent.wav"}
+    assert {name for name, _ in source.damaged} == {"nan.wav", "rate.wav", "empty.wav", "corrupt.flac"}
+    assert source.files == 7
+    assert row(source, "rates")[0] == "8,000 Hz (1)"  # of the files that are used
+    with pytest.raises(DataError, match="4 of 7"):
+        open_source(source)
     for folder, text in (("one", "5 milliseconds"), ("silent", "silent"), ("nan", "NaN"), ("empty", "")):
         alone = tmp_path / f"only-{folder}"
         alone.mkdir()
@@ -183,6 +202,33 @@ def test_files_without_sound_are_skipped_and_say_why(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="No sound can be used") as caught:
             open_wav(str(alone), SoundConfig())
         assert text in caught.value.where
+
+
+@pytest.mark.parametrize("name", ["cut.wav", "cut.aiff", "cut.flac"])
+def test_a_file_that_is_cut_off_is_skipped_and_listed(tmp_path: Path, name: str) -> None:
+    for at in range(12):
+        save(tmp_path / f"{at:02}.wav", tone(0.5))
+        save(tmp_path / f"{at:02}-silent.wav", np.zeros(4_000))
+    whole = save(tmp_path / name, tone(0.5)).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    data = open_source(open_wav(str(tmp_path), SoundConfig(length=2_000, held_out=0.0)))
+    assert data.count == 24
+    (bad, why), *silent = data.skipped
+    assert bad == name
+    assert "cut off" in why or "lost sync" in why.lower()
+    assert len(silent) == 12
+    assert "13 of 25 items cannot be used" in data.notes[-1]
+    assert data.notes[-1].endswith("and 10 more, all in the run's bad_files.txt")
+    with pytest.raises(ValueError, match=r"cut off|lost sync|Error"):
+        read_sound(tmp_path / name)
+
+
+def test_a_sound_of_unknown_length_is_not_cut_off(tmp_path: Path) -> None:
+    data = bytearray(save(tmp_path / "pipe.wav", tone(0.5)).read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = data[4:8] = b"\xff\xff\xff\xff"  # as programs write it into a pipe
+    (tmp_path / "pipe.wav").write_bytes(data)
+    assert read_sound(tmp_path / "pipe.wav")[0].shape == (1, 4_000)
 
 
 def test_what_is_no_folder_of_sounds_is_refused(tmp_path: Path) -> None:
@@ -202,10 +248,32 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(DataError, match="soundfile") as caught:
         open_wav(str(tmp_path))
-    assert caught.value.fix == 'pip install "ganzoo[sound]"'
+    assert "pip install soundfile" in caught.value.fix
+    assert "'.[sound]'" in caught.value.fix
     monkeypatch.setitem(sys.modules, "pesq", None)
     with pytest.raises(SettingsError, match="pesq"):
         metrics.pesq()
+
+
+def test_what_pesq_cannot_score_counts_as_the_worst() -> None:
+    time = np.arange(4 * RATE) / RATE
+    speech = 0.3 * np.sin(2 * np.pi * 300 * time) * np.sin(2 * np.pi * 2 * time) ** 2
+    field = Field(name="sound", shape=(1, 4 * RATE), range=(-1.0, 1.0), kind="sound", facts={"rate": RATE})
+
+    def scored(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
+        sides = [SimpleNamespace(values=side[:, None].astype(np.float32)) for side in (fake, real)]
+        comparison = SimpleNamespace(fake=sides[0], real=sides[1], targets=np.arange(len(fake)), field=field)
+        return metrics.pesq()(cast(Any, comparison))
+
+    silence = 0 * speech
+    alone = scored(speech[None], speech[None])
+    assert alone == {"pesq": pytest.approx(4.549, abs=1e-3), "pesq_failed": 0}
+    half = scored(np.stack([speech, silence]), np.stack([speech, speech]))
+    assert half == {"pesq": pytest.approx((alone["pesq"] + 1) / 2), "pesq_failed": 0.5}
+    without = scored(np.stack([speech, speech]), np.stack([speech, silence]))
+    assert without == alone  # a real passage without speech says nothing
+    with pytest.raises(DataError, match="no speech"):
+        scored(speech[None], silence[None])
 
 
 def test_loud_samples_are_clipped_and_said(tmp_path: Path) -> None:
@@ -602,6 +670,15 @@ def test_a_recipe_trains_resumes_and_is_heard_without_torch(recipe: str, tmp_pat
     if recipe in ("wavegan", "specgan"):
         generated(bundle, "-n", 3, "-o", heard)
         assert soundfile.info(heard).frames == 3 * (512 + 800)
+        generated(bundle, "-n", 3, "-o", tmp_path / "each")
+        each = sorted((tmp_path / "each").iterdir())
+        assert [path.name for path in each] == ["0.wav", "1.wav", "2.wav"]
+        if recipe == "wavegan":  # Griffin-Lim begins with other phases for other numbers of sounds
+            assert np.array_equal(soundfile.read(each[1])[0], soundfile.read(heard)[0][1312 : 1312 + 512])
+        said = ganzoo("generate", bundle, "--walk", "4", "-o", tmp_path / "walk.gif")
+        assert said.code == 2
+        assert "cannot be animated" in said.err
+        assert "--interpolate STEPS" in said.err
         assert {path.suffix for path in bundle.glob("samples.*")} == {".png", ".wav"}
         chosen = () if recipe == "specgan" else ("--metric", "frechet")  # with labels, all train a classifier
         said = ganzoo("evaluate", bundle, "--n", "20", "-o", tmp_path / "scores", "--json", *chosen)

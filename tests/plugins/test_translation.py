@@ -380,10 +380,23 @@ def test_residual_generators_between_images_of_one_size_have_free_sides() -> Non
     for networks in (build("resnet-cycle", info, **RESNET), build("resnet-patch", info, **RESNET)):
         assert networks.free == {name: {"height": 4, "width": 4} for name in ("a", "b")}
         check_free_axes(networks, info, "here")
+    double = DataInfo(fields=(a, replace(a, name="b", shape=(3, 32, 48))), count=8)
+    networks = build("resnet-patch", double, **RESNET)
+    assert networks.free == {"a": {"height": 2, "width": 2}, "b": {"height": 4, "width": 4}}
+    check_free_axes(networks, double, "here")
+    assert build("resnet-cycle", double, **RESNET).free == {}  # one way back would have to shrink
     for b in (
-        replace(a, name="b", shape=(3, 32, 48)),
         replace(a, name="b", axes=()),
         replace(a, name="b", shape=(3, 16, 22)),
     ):
         other = DataInfo(fields=(a, b), count=8)
         assert build("resnet-patch", other, **RESNET).free == {}
+
+
+def test_u_nets_have_free_sides_in_multiples_of_their_halvings() -> None:
+    axes = ("channel", "height", "width")
+    a = Field(name="a", shape=(1, 16, 32), range=(-1.0, 1.0), axes=axes)
+    info = DataInfo(fields=(a, replace(a, name="b", shape=(3, 16, 32))), count=8)
+    networks = build("unet-patch", info, levels=3, generator_width=4, discriminator_width=4)
+    assert networks.free == {name: {"height": 8, "width": 8} for name in ("a", "b")}
+    check_free_axes(networks, info, "here")

@@ -141,9 +141,9 @@ def test_series_that_are_no_volume_say_why(tmp_path: Path) -> None:
         path.rename(tmp_path / "gap" / f"B{path.name}")
     found, unread = found_volumes(tmp_path, "")
     assert not found
-    reasons = dict(unread)
-    assert any("single slice" in why for why in reasons.values())
-    assert any("slices are missing" in why for why in reasons.values())
+    assert any("single slice" in bad.why for bad in unread)
+    assert any("slices are missing" in bad.why for bad in unread)
+    assert not any(bad.damaged for bad in unread)
 
 
 def test_real_series_of_a_disk_are_read() -> None:
@@ -247,7 +247,18 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "one.tif")
     source = open_volumes(str(tmp_path))
     assert source.items == ["good.nii"]
-    assert any("more files are not used" in note for note in source.notes)
+    assert {name for name, _ in source.damaged} == {"cut.nii", "empty.nii.gz", "text.tif"}
+    assert {name for name, _ in source.unfit} == {"flat.npy", "one.tif"}
+    with pytest.raises(DataError, match="3 of 6"):
+        open_source(source)
+    for name in ("empty.nii.gz", "text.tif", "cut.nii"):
+        (tmp_path / name).unlink()
+    data = open_source(open_volumes(str(tmp_path)))
+    assert data.count == 1
+    assert dict(data.skipped) == dict(source.unfit)
+    assert "2 of 3 items cannot be used" in data.notes[-1]
+    for name in ("empty.nii.gz", "text.tif", "cut.nii"):
+        (tmp_path / name).write_bytes(b"")
     for name in ("cut.nii", "empty.nii.gz", "text.tif", "flat.npy", "one.tif"):
         with pytest.raises(DataError, match="no volume that can be read") as caught:
             open_volumes(str(tmp_path / name))
@@ -276,9 +287,9 @@ def test_no_range_of_values(tmp_path: Path, text: str) -> None:
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nifti(tmp_path / "a.nii", np.zeros((4, 4, 4), np.int16))
     monkeypatch.setitem(sys.modules, "nibabel", None)
-    with pytest.raises(DataError, match="need the package nibabel") as caught:
+    with pytest.raises(DataError, match="needs the package nibabel") as caught:
         open_volumes(str(tmp_path))
-    assert "ganzoo[pictures]" in str(caught.value.fix)
+    assert "[pictures]" in str(caught.value.fix)
 
 
 # --- sizes ----------------------------------------------------------------------------------------

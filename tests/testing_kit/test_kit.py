@@ -32,7 +32,8 @@ PLUGIN = '''
 from dataclasses import dataclass
 
 from ganzoo.api import (
-    ArchitectureSpec, AugmentationSpec, DataError, Field, LossSpec, Networks, RecipeSpec, TermSpec, hookimpl,
+    ArchitectureSpec, AugmentationSpec, DataError, DataInfo, Field, Imported, ImporterSpec, LossSpec,
+    Networks, RecipeSpec, TermSpec, hookimpl,
 )
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,29 @@ class Augment:
 
 def augment(config):
     return Augment()
+
+def example():
+    import numpy as np
+    shapes = {"to_hidden.weight": (4, 4), "to_hidden.bias": 4,
+              "to_image.weight": (64, 4), "to_image.bias": 64}
+    return {name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}
+
+def recognise(found):
+    import numpy as np
+    image = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0), kind="image")
+    data = DataInfo(fields=(image,), count=0)
+    if found.shape("to_hidden.weight")[1:] != (4,):
+        return None  # importer: another
+    names = {"net.0": "to_hidden", "net.2": "to_image"}
+    # importer: names
+    parts = [(ours, theirs, part) for ours, theirs in names.items() for part in ("weight", "bias")]
+    weights = {f"{ours}.{part}": found[f"{theirs}.{part}"] for ours, theirs, part in parts}
+    return Imported(architecture="good", data=data, weights={"generator": weights})
+
+@hookimpl
+def ganzoo_importers():
+    return [ImporterSpec(name="good", summary="Its weights.", recognise=f"{__name__}:recognise",
+                         example=f"{__name__}:example")]
 
 @hookimpl
 def ganzoo_augmentations():
@@ -189,6 +213,14 @@ SKETCHES: dict[str, dict[str, str]] = {
     "any-shape-of-map": {
         'view.real_outputs["score"].square().mean()': 'view.real_outputs["score"].square().mean(0).sum()',
         "return 0.1 * (": "assert view.real_outputs['score'].ndim == 1\n        return 0.1 * (",
+    },
+    "recognises-its-example": {"!= (4,)": "!= (5,)"},
+    "builds-networks-with-the-weights": {"# importer: names": "del names['net.2']"},
+    "refuses-other-weights": {
+        "return None  # importer: another": "return Imported(architecture='good', data=data, weights={})"
+    },
+    "refuses-incomplete-weights": {
+        'found[f"{theirs}.{part}"]': 'found.get(f"{theirs}.{part}", np.zeros(64, np.float32))'
     },
     "fields-stay": {"value * shade": "value[..., 1:] * shade"},
     "fields-move-alike": {"value * shade": "value * uniform(*shade.shape)"},

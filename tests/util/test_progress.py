@@ -9,13 +9,19 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from ganzoo.util import parallel
+from ganzoo.cli import cli
+from ganzoo.errors import UsageError
+from ganzoo.exporting.onnx_graph import _quiet
+from ganzoo.runs.run import Run
+from ganzoo.util import parallel, progress
 from ganzoo.util.parallel import in_parts
-from ganzoo.util.progress import Counter, listening, report_progress
+from ganzoo.util.progress import Counter, lasting, listening, report_progress
 
 
 def test_a_line_after_two_seconds_then_ever_more_seldom_and_at_the_end() -> None:
@@ -39,13 +45,64 @@ def test_quick_work_says_nothing_whenever_it_begins() -> None:
         (120, "files found", 1000),
         (140, "headers read", 3),
         (141.9, "headers read", 300),
-        (142, "images decoded", 1),
-        (144.5, "images decoded", 200),
-        (144.6, "images decoded", 300),
+        (150, "images decoded", 1),
+        (152.5, "images decoded", 200),
+        (152.6, "images decoded", 300),
     ):
         now[0] = moment
         count(what, done, 0 if what == "files found" else 300)
     assert said == ["1,000 files found", "200 of 300 images decoded", "300 of 300 images decoded"]
+
+
+def test_many_short_pieces_of_work_are_long_work() -> None:
+    said: list[str] = []
+    now = [0.0]
+    count = Counter(said.append, lambda: now[0])
+    for moment in range(8):
+        now[0] = moment
+        count(f"seconds: the metric {moment}", 1, 0)
+    assert said == ["1 seconds: the metric 2", "1 seconds: the metric 6"]
+
+
+def test_a_call_that_lasts_is_reported_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_BEAT", 0.01)
+    heard: list[tuple[str, int, int]] = []
+    with listening(lambda *report: heard.append(report)):
+        with lasting("exporting"):
+            time.sleep(0.1)
+            with lasting("writing the graph"):
+                time.sleep(0.2)
+            inner = len(heard)
+            report_progress("files", 1, 2)
+            time.sleep(0.1)
+        after = len(heard)
+        time.sleep(0.05)
+    assert len(heard) == after  # the thread has ended
+    names = [what for what, _, _ in heard]
+    assert names[0] == names[-1] == "seconds: exporting"
+    assert names[inner - 1] == "seconds: writing the graph"
+    assert ("files", 1, 2) in heard
+    with lasting("work that nobody listens to"):
+        pass
+
+
+def test_commands_that_last_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_BEAT", 0.01)
+    monkeypatch.setattr(progress, "_FIRST", 0.05)
+
+    def slow(path: Path, **options: Any) -> None:
+        with _quiet():  # what torch's exporter prints is hidden
+            print("noise of the exporter", file=sys.stderr)
+            time.sleep(0.3)
+        raise UsageError("There is no run.")
+
+    monkeypatch.setattr(Run, "open", slow)
+    said = CliRunner().invoke(cli, ["export", str(tmp_path)])
+    assert isinstance(said.exception, UsageError)
+    assert "seconds: exporting" in said.stderr
+    assert "noise" not in said.stderr
+    assert said.stdout == ""
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
 
 
 @pytest.fixture

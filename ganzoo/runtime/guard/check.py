@@ -61,12 +61,14 @@ class Checked:
     """A graph that passed all checks.
 
     `shapes` are those of the outputs for one sample (or the fixed batch), by name; `most_rows` is the number
-    of samples that may be computed at once. Both hold for the given sizes of free axes.
+    of samples that may be computed at once, `largest` the elements of the largest tensor of one. All hold for
+    the given sizes of free axes.
     """
 
     graph: Graph
     shapes: Mapping[str, tuple[int, ...]]
     most_rows: int
+    largest: int
 
     def at(self, inputs: Sequence[Field]) -> Checked:
         """The same graph for these sizes of its free axes; UsageError where they are too large."""
@@ -244,7 +246,8 @@ def _check_sizes(found: Graph, fields: Sequence[Field], where: str) -> Checked:
                 where=where,
                 fix=_SAFER,
             )
-    return Checked(found, shapes, max(1, min(_FULL_BATCH // largest, MOST_ELEMENTS // total)))
+    rows = max(1, min(_FULL_BATCH // largest, MOST_ELEMENTS // total))
+    return Checked(found, shapes, rows, largest)
 
 
 def _too_large(who: str, size: int, limit: int, where: str) -> UsageError:

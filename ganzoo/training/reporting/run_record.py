@@ -98,6 +98,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "generators": parameter_count(training.networks.generators.values()),
             "discriminators": parameter_count(training.networks.discriminators.values()),
         },
+        **({"frozen": list(setup.frozen)} if setup.frozen else {}),
     }
 
 

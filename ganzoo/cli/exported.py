@@ -1,0 +1,92 @@
+"""What `ganzoo export` and `ganzoo import` share: options of the files, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ganzoo.cli.common import echo_json, echo_next
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ganzoo.exporting.export import Bundle
+    from ganzoo.exporting.form import Form
+
+C = TypeVar("C", bound="Callable[..., Any]")
+
+_OPTIONS = (
+    click.option("--uint8", is_flag=True, help="Let the graph write uint8 images (height, width, channels)."),
+    click.option(
+        "--fp16",
+        "weights",
+        flag_value="float16",
+        help="Store weights as float16: half the size, the same speed.",
+    ),
+    click.option(
+        "--int8", "weights", flag_value="int8", help="Store weights as int8: a third of the size or less."
+    ),
+    click.option("--opset", type=int, default=18, show_default=True, help="ONNX operator set, from 18 on."),
+    click.option(
+        "--batch", type=int, metavar="N", help="The only batch size, for runtimes that need one [any]."
+    ),
+    click.option("--license", "license_id", metavar="NAME", help="License for the card, such as cc-by-4.0."),
+    click.option("--author", metavar="NAME", help="Author, for the card."),
+    click.option(
+        "--triton",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Also write the generators as models of this repository of NVIDIA Triton.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts."),
+)
+
+
+def file_options(command: C) -> C:
+    """Add the options of the files to a command; `form_of` and `report` read them."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def form_of(options: Mapping[str, Any]) -> Form:
+    """The form of the files that the options ask for."""
+    from ganzoo.exporting.form import Form
+
+    return Form(
+        uint8=options["uint8"],
+        opset=options["opset"],
+        batch=options["batch"],
+        weights=options["weights"] or "float32",
+    )
+
+
+def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
+    """Write the models for Triton, if they are asked for, and say what there is. `facts` go into the JSON."""
+    from ganzoo.exporting.triton import write_repository
+
+    models = write_repository(bundle.path, options["triton"]) if options["triton"] else []
+    largest = max(entry.max_abs for entry in bundle.parity.values())
+    batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
+    if options["as_json"]:
+        result = {
+            "bundle": str(bundle.path),
+            "files": [str(file) for file in bundle.files],
+            "parity": {"max_abs": largest, "batches": batches},
+            **facts,
+        }
+        echo_json(result | ({"triton": [str(model) for model in models]} if models else {}))
+        return
+    for file in bundle.files:
+        click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
+    for model in models:
+        click.echo(f"  {model}  (a model for Triton)")
+    click.echo(f"largest difference from torch {largest:.1e} at batch sizes {', '.join(map(str, batches))}")
+    for stored in bundle.stored.values():
+        click.echo(
+            f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
+            f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
+        )
+    echo_next(bundle)

@@ -1,0 +1,162 @@
+"""The data `crops:FOLDER`: random squares of pictures at full size, and the smaller ones made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import PIL
+import scipy
+from numpy.typing import NDArray
+from PIL import Image
+
+from ganzoo.api import PIXELS, DataError, Field, ImageFrame, ItemSource, decode_image
+from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.picture_files import DECODER_VERSION, Listing, facts_of, list_images
+from ganzoo_enlarge.config import CropsConfig
+from ganzoo_enlarge.degrade import degraded
+
+VERSION = 1
+"""Raised with each change after which the same pictures give other crops."""
+
+EXPECTS = "a folder with pictures"
+HELD_OUT = 10  # one picture of so many, if there is no folder `test`
+_MOST_HELD_OUT = 1_000  # crops
+_HELD_OUT_KEY = 1
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """`ItemSource.read`: crop i. Crops of one picture follow each other, so that it is decoded once."""
+
+    listing: Listing
+    sizes: tuple[tuple[int, int], ...]
+    config: CropsConfig
+    count: int
+    part: int
+
+    def picture(self, index: int) -> int:
+        """The row of the picture of crop `index`."""
+        return index * len(self.sizes) // self.count
+
+    def __call__(self, index: int) -> dict[str, Pixels]:
+        """Both images of crop `index`."""
+        row = self.picture(index)
+        height, width = self.sizes[row]
+        random = np.random.default_rng([self.config.seed, self.part, index])
+        whole = _picture(self.listing.root / self.listing.names[row], height, width, self.config.channels)
+        high = crop(whole, self.config.size, self.config.shrink, random)
+        return {"a": degraded(high, self.config.factor, self.config.degradation, random), "b": high}
+
+
+def crop(picture: Pixels, size: int, shrink: float, random: np.random.Generator) -> Pixels:
+    """A random square (channels, size, size), cut from 1 to `shrink` times its size and then shrunk."""
+    _, height, width = picture.shape
+    side = round(random.uniform(size, min(size * shrink, height, width)))
+    top, left = random.integers(0, height - side + 1), random.integers(0, width - side + 1)
+    part = picture[:, top : top + side, left : left + side]
+    if side == size:
+        return np.ascontiguousarray(part)
+    resized = [
+        np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BICUBIC)) for plane in part
+    ]
+    return np.stack(resized)
+
+
+def open_crops(argument: str, config: CropsConfig | None = None) -> ItemSource:
+    """Factory of `crops`: `a` (channels, size / factor, size / factor) and `b` (channels, size, size).
+
+    DataError for a folder without pictures of at least `size` pixels a side.
+    """
+    config = config or CropsConfig()
+    training, _, notes = _parts(argument, config)
+    return _source(argument, config, training, config.count, 0, notes)
+
+
+def open_held_out_crops(argument: str, config: CropsConfig | None = None) -> ItemSource | None:
+    """Crops of the pictures that training does not see, up to 1,000; None where there are none."""
+    config = config or CropsConfig()
+    _, held_out, _ = _parts(argument, config)
+    if held_out is None:
+        return None
+    return _source(argument, config, held_out, min(config.count, _MOST_HELD_OUT), _HELD_OUT_KEY, ())
+
+
+def _parts(argument: str, config: CropsConfig) -> tuple[Listing, Listing | None, tuple[str, ...]]:
+    """The pictures to train on, those held out, and notes."""
+    root = given_path("crops", argument, EXPECTS)
+    if not root.is_dir():
+        raise DataError("The path is a file, not a folder.", where=str(root), fix=f"PATH is {EXPECTS}")
+    listing = list_images(root)
+    usable, small = [], 0
+    for row, facts in enumerate(facts_of(listing, all_pages=False)):
+        fits = facts.header is not None and min(facts.header.height, facts.header.width) >= config.size
+        small += facts.header is not None and not fits
+        if fits:
+            usable.append(row)
+    if not usable:
+        raise DataError(
+            f"No picture has {config.size} pixels a side.",
+            where=f"{root}: {len(listing.names):,} pictures",
+            fix="--set data.size=64, or larger pictures",
+        )
+    notes = (f"{small:,} pictures with sides below {config.size} pixels are not used",) if small else ()
+    first = [listing.names[row].split("/")[0] for row in usable]
+    held = [row for row, name in zip(usable, first, strict=True) if name == "test"]
+    if held and len(held) < len(usable):
+        rest = [row for row in usable if row not in set(held)]
+    else:
+        held = usable[HELD_OUT // 2 :: HELD_OUT] if len(usable) > HELD_OUT // 2 else []
+        rest = [row for row in usable if row not in set(held)]
+    return listing.only(rest), listing.only(held) if held else None, notes
+
+
+def _source(
+    argument: str, config: CropsConfig, listing: Listing, count: int, part: int, notes: tuple[str, ...]
+) -> ItemSource:
+    headers = [facts.header for facts in facts_of(listing, all_pages=False)]
+    sizes = tuple((found.height, found.width) for found in headers if found is not None)
+    crops = Crops(listing, sizes, config, count, part)
+    small = config.size // config.factor
+    shapes = (("a", small), ("b", config.size))
+    largest, smallest = max(sizes), min(sizes)
+    return ItemSource(
+        fields=tuple(
+            Field(
+                name=name,
+                shape=(config.channels, side, side),
+                kind="image",
+                axes=PIXELS,
+                range=(-1.0, 1.0),
+            )
+            for name, side in shapes
+        ),
+        items=[f"{listing.names[crops.picture(index)]} crop {index}" for index in range(count)],
+        read=crops,
+        fingerprint=_fingerprint(crops),
+        identity=f"crops {Path(argument).resolve().name!a}: {count:,} of {len(sizes):,} pictures",
+        notes=notes,
+        card=(
+            ("pictures", f"{len(sizes):,}", f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"),
+            ("crops", f"{count:,} of {config.size}x{config.size}", f"a: {config.degradation}"),
+        ),
+    )
+
+
+def _fingerprint(crops: Crops) -> str:
+    parts = [VERSION, DECODER_VERSION, PIL.__version__, np.__version__, scipy.__version__]
+    parts += [astuple(crops.config), crops.count, crops.part, crops.listing.names, crops.listing.stats]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _picture(path: Path, height: int, width: int, channels: int) -> Pixels:
+    """A whole picture (channels, height, width)."""
+    pixels: Pixels = decode_image(path, ImageFrame(height, width, channels, "crop"))
+    return pixels

@@ -1,0 +1,43 @@
+"""`ganzoo generate` signs pictures, `ganzoo inspect` reads the note."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from ganzoo.cli import cli
+from ganzoo.errors import DataError
+
+CGAN = Path(__file__).resolve().parents[2] / "exported" / "cgan"
+
+
+def ganzoo(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("words", [["-o", "x.png"], ["--walk", "4", "-o", "x.gif"]])
+def test_generated_pictures_say_who_made_them(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ganzoo("generate", CGAN, "-n", 4, "--seed", 9, *words).exit_code == 0
+    found = json.loads(ganzoo("inspect", words[-1], "--json").stdout)
+    assert found == {
+        "generator": "cgan",
+        "made": "from noise",
+        "seed": 9,
+        "sha256": hashlib.sha256((CGAN / "generator.onnx").read_bytes()).hexdigest(),
+        "synthetic": True,
+    }
+    assert "generator: cgan\n" in ganzoo("inspect", words[-1]).stdout
+
+
+def test_other_files_have_no_note(tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "x.png")
+    with pytest.raises(DataError, match="no note of a generator"):
+        ganzoo("inspect", tmp_path / "x.png")
