@@ -24,7 +24,7 @@ def directions_of(generator: Generator) -> dict[str, Any] | None:
 
     The eigenvectors of the mean of J'J, J being the derivatives of the first float output (Ramesh et al.
     2018, "A Spectral Regularizer for Unsupervised Disentanglement"), by differences at `_POINTS` points.
-    The first axes where that would take too long. None without a noise vector, or where a value must be given.
+    Inputs that are not random are 0. The first axes where that takes too long. None without a noise vector.
     """
     noise = next((field for field in generator.inputs if _is_vector(field)), None)
     output = next((field for field in generator.outputs if field.dtype == "float32"), None)

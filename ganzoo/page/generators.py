@@ -30,7 +30,7 @@ from ganzoo.runtime.guard.shape_inference import steps
 __all__ = ["SPEED", "Entry", "Options", "entry"]
 
 SPEED = 5e8
-"""Multiplications that the interpreter does in a second in a browser, in convolutions; measured 3e8 to 1e9."""
+"""Multiplications in a second, roughly: a third of what the matrix product of the interpreter reaches."""
 
 _LARGE_SECONDS, _MOST_SECONDS = 2.0, 60.0  # for a sample, by the interpreter
 _FACTS = ("recipe", "architecture", "loss", "data", "images", "licence", "license", "author")
@@ -56,7 +56,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A bundle in a page: JSON of its generators, and the values of their weights or whole graphs, as bytes."""
+    """A bundle in a page: JSON of its generators, and their weights or whole graphs as bytes."""
 
     title: str
     generators: list[dict[str, Any]]

@@ -50,7 +50,8 @@ def page(entries: Sequence[Entry], ort: Path | None = None) -> str:
     """The HTML of the page. Its policy lets a browser neither fetch anything nor run any other script."""
     titles = unique(item.title for item in entries)
     title = titles[0] if len(titles) == 1 else f"{len(titles)} generators"
-    blocks, listing = [], []
+    blocks: list[str] = []
+    listing: list[dict[str, Any]] = []
     for name, item in zip(titles, entries, strict=True):
         generators = []
         for record, weights in zip(item.generators, item.weights, strict=True):
@@ -69,8 +70,9 @@ def page(entries: Sequence[Entry], ort: Path | None = None) -> str:
     code = _joined(_PAGE)
     inner = "blob: 'wasm-unsafe-eval'" if uses_ort else ""
     policy = (
-        f"default-src 'none'; img-src data: blob:; media-src blob:; worker-src blob:; "
-        f"style-src '{_digest(css)}'; script-src '{_digest(code)}' {inner}; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src data: blob:; media-src blob:; worker-src blob:; "
+        f"style-src '{_digest(css)}'; script-src '{_digest(code)}' {inner}; "
+        "base-uri 'none'; form-action 'none'"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -47,7 +47,7 @@ class SeriesMedia(Media):
         return f"{'up to ' * layout.ends}{field.shape[0]} time steps of {returns}{', '.join(layout.columns)}"
 
     def viewer(self, field: Field) -> Viewer:
-        """Lines in the values of the data where those are a multiple of what networks see, plus a constant."""
+        """Lines in the values of the data where those are a linear function of what networks see."""
         layout = Layout.of(field)
         plain = not layout.start and all(scale.delta == 0 for scale in layout.scales)
         scales = [(one.c + one.d * one.a, one.d * one.b) if plain else (0, 1) for one in layout.scales]

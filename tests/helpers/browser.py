@@ -101,7 +101,10 @@ def browser(folder: Path) -> Iterator[Browser]:
     read_ours, write_theirs = os.pipe()
     read_theirs, write_ours = os.pipe()
     # The browser reads commands from 3 and writes answers to 4.
-    code = "import os,sys; os.dup2(int(sys.argv[1]),3); os.dup2(int(sys.argv[2]),4); os.execv(sys.argv[3],sys.argv[3:])"
+    code = (
+        "import os, sys\nos.dup2(int(sys.argv[1]), 3)\nos.dup2(int(sys.argv[2]), 4)\n"
+        "os.execv(sys.argv[3], sys.argv[3:])"
+    )
     ends = [os.dup2(end, 40 + at) for at, end in enumerate((read_theirs, write_theirs))]
     options = [
         "--headless=new",

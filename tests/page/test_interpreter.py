@@ -36,7 +36,9 @@ const files = require("fs");
 const job = JSON.parse(files.readFileSync("job.json"));
 const types = { float32: Float32Array, int64: Int32Array };
 const inputs = {};
-for (const [name, { dims, type, values }] of Object.entries(job.inputs)) inputs[name] = tensor(dims, types[type].from(values));
+for (const [name, { dims, type, values }] of Object.entries(job.inputs)) {
+  inputs[name] = tensor(dims, types[type].from(values));
+}
 const results = runGraph(loadGraph(job.graph, files.readFileSync("weights.bin")), inputs);
 const plain = Object.entries(results).map(([name, { dims, data }]) => [name, { dims, values: [...data] }]);
 console.log(JSON.stringify(Object.fromEntries(plain)));

@@ -193,8 +193,14 @@ def test_a_walk_is_saved_as_an_animation_that_pillow_reads(
 
     tab.open(cgan_file.as_uri())
     tab.until(READY)
-    kept = "save = (blob) => { const r = new FileReader(); r.onload = () => (window.kept = r.result); r.readAsDataURL(blob); }"
-    tab.value(f"({kept}, saveWalk())")
+    tab.value("""
+        save = (blob) => {
+          const reader = new FileReader();
+          reader.onload = () => (window.kept = reader.result);
+          reader.readAsDataURL(blob);
+        };
+        saveWalk();
+    """)
     data = base64.b64decode(tab.until("window.kept").partition(",")[2])
     with Image.open(io.BytesIO(data)) as found:
         assert (found.format, found.n_frames, found.size) == ("PNG", 40, (28, 28))
