@@ -17,7 +17,7 @@ class CropsConfig:
     Without a folder `test`, every tenth picture is held out.
     """
 
-    count: int = 10_000
+    count: int = 6_000
     size: int = 128
     factor: Literal[2, 3, 4] = 4
     degradation: Literal["bicubic", "real"] = "bicubic"
