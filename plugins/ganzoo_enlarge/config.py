@@ -13,11 +13,11 @@ class CropsConfig:
     `a` is `factor` times smaller. `degradation`: "bicubic" shrinks with an antialiased bicubic filter;
     "real" is that of Real-ESRGAN: blur, resize, noise and JPEG, twice. `shrink`: each square is cut from
     1 to `shrink` times its size and shrunk, because photographs are often soft at full size; Real-ESRGAN
-    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Crop i depends on `seed`, i and the pictures alone. Without a folder `test`, every tenth picture is
-    held out.
+    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Crop i depends on `seed`, i and the pictures alone.
+    Without a folder `test`, every tenth picture is held out.
     """
 
-    count: int = 10_000
+    count: int = 6_000
     size: int = 128
     factor: Literal[2, 3, 4] = 4
     degradation: Literal["bicubic", "real"] = "bicubic"
@@ -38,7 +38,7 @@ class CropsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnConfig:
-    """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller; `degradation` as for crops."""
+    """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller by that degradation."""
 
     count: int = 1_000
     size: int = 64
