@@ -24,7 +24,10 @@ HEADER = """# What the recipes reach
 
 `python benchmarks/quality/run.py` writes this page from `benchmarks/quality.json`; do not edit it.
 [evaluation.md](evaluation.md) explains the scores. **FED is not FID**: do not compare it with figures from
-outside this project. [Series, sounds, texts, clips and other games](results/kinds.md) have their own page.
+outside this project. Other kinds of data are measured on their pages:
+[series](kinds/series.md#what-the-recipes-reach), [sound](kinds/sound.md#what-was-measured),
+[texts](kinds/text.md#measured), [clips](kinds/clips.md#measured), [volumes](kinds/volumes.md#measured),
+[anomalies](kinds/anomalies.md#measured); [their smallest networks](results/kinds.md) on one page.
 
 Each row is a recipe with its installed settings, trained and evaluated through the command line, once for
 each seed. A figure is the median over the seeds (lowest to highest). *Minutes* are the training time on the
