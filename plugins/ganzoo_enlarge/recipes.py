@@ -87,6 +87,7 @@ REAL_PAPER = RecipeSpec(
         "train.images": 67_200_000,
         "train.batch_size": 48,
         "train.n_critic": 1,
+        "train.precision": "fp32",
         "train.reuse_fakes": True,
         "train.samples": 12,
         "data.size": 256,

@@ -89,7 +89,7 @@ def test_two_generators_of_one_rank_are_not_guessed(tmp_path: Path) -> None:
 
 def test_an_array_that_nobody_knows_is_refused_with_its_name(tmp_path: Path) -> None:
     arrays = named(published(12, [16, 8], 3)[0])
-    with pytest.raises(UsageError, match="unknown to .dcgan.: extra"):
+    with pytest.raises(UsageError, match=r"unknown to .dcgan.: extra"):
         imported({**arrays, "extra.scale": torch.ones(3)}, tmp_path)
 
 

@@ -123,7 +123,7 @@ def test_who_reports_a_fault_is_asked_for_the_doctor() -> None:
 
 def test_what_runs_by_default_and_what_texts_name_exists_in_tox() -> None:
     default = re.split(r"[,\s]+", TOX["tox"]["env_list"])
-    assert {"lint", "types", "docs", "tests", "wheel"} == set(default)
+    assert {"lint", "types", "docs", "tests", "wheel", "serving"} == set(default)
     for path in TEXTS:
         for name in re.findall(r"\btox (?:run )?-e ([a-z]\w*)", path.read_text(encoding="utf-8")):
             assert is_environment(name), f"{path.name}: tox -e {name}"
@@ -157,7 +157,7 @@ def test_scripts_that_texts_name_exist() -> None:
 
 
 def test_images_are_tagged_with_this_version() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy").iterdir()]
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy").iterdir() if path.is_file()]
     tags = re.findall(r"\bganzoo(?:-runtime)?:(\d[\w.]*\w)", "\n".join(texts))
     assert tags
     assert set(tags) == {__version__}
