@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -54,10 +55,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = package / "media.py"
     lines, _, method = blocks["media"].partition("\n\n")
     source, count = re.subn(
-        r"^    noun, nouns = .*$", lines, file.read_text(encoding="utf-8"), flags=re.MULTILINE
+        r"^    noun, nouns = .*$", indent(lines, "    "), file.read_text(encoding="utf-8"), flags=re.MULTILINE
     )
     assert count == 1
-    method = "\n".join(line.removeprefix("    ") for line in method.splitlines())
     file.write_text(changed(source, method), encoding="utf-8")
     info = folder / "ganzoo_beats-1.0.dist-info"
     info.mkdir()
