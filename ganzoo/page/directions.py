@@ -64,7 +64,7 @@ def _must_be_given(field: Field) -> bool:
     return field.source == "data" and not field.classes
 
 
-def _row(generator: Generator, seed: int, given: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _row(generator: Generator, seed: int, given: dict[str, Any]) -> dict[str, NDArray[Any]]:
     kinds = {field.name: field.dtype for field in generator.inputs}
-    values = {name: value[None].astype(kinds[name]) for name, value in given.items()}
+    values: dict[str, Any] = {name: value[None].astype(kinds[name]) for name, value in given.items()}
     return generator.draw_inputs(1, seed, label=None, size=None, **values)
