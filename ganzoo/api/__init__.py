@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extractor, Samples
-from ganzoo.api.importing import Imported, Weights
-from ganzoo.api.media import ARRAY, Media, Preview, as_floats
+from ganzoo.api.importing import Imported, Weights, read_weights
+from ganzoo.api.media import ARRAY, Media, Preview, Viewer, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
@@ -138,6 +138,7 @@ __all__ = [
     "TermSpec",
     "ValueRange",
     "View",
+    "Viewer",
     "Weights",
     "as_floats",
     "as_maps",
@@ -170,6 +171,7 @@ __all__ = [
     "put_spectral_norm",
     "read_cached",
     "read_image_header",
+    "read_weights",
     "report_progress",
     "scatter",
     "sheet",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganzoo.errors import UsageError
 from ganzoo.foreign.arrays import LazyArray
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-__all__ = ["Imported", "Weights"]
+__all__ = ["Imported", "Weights", "read_weights"]
 
 
 class Weights(Mapping[str, "Array"]):
@@ -52,9 +54,12 @@ class Weights(Mapping[str, "Array"]):
         """All networks of the file by path, this one too: a discriminator is among them."""
         self.facts: Mapping[str, Any] = facts or {}
         """The numbers and texts of the file beside its arrays, nested: epochs, hyper-parameters."""
+        self._read: set[int] = set()
 
     def __getitem__(self, key: str) -> Array:
-        return self._arrays[key].read()
+        array = self._arrays[key]
+        self._read.add(id(array))
+        return array.read()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -69,7 +74,24 @@ class Weights(Mapping[str, "Array"]):
         """The arrays named `<prefix>.<key>`, by key."""
         start = f"{prefix}."
         own = {key.removeprefix(start): a for key, a in self._arrays.items() if key.startswith(start)}
-        return Weights(own, path=f"{self.path}.{prefix}".strip("."), others=self.others, facts=self.facts)
+        part = Weights(own, path=f"{self.path}.{prefix}".strip("."), others=self.others, facts=self.facts)
+        part._read = self._read
+        return part
+
+    def skip(self, *names: str) -> None:
+        """Say that the network here does not need these arrays, or all if none is named."""
+        for key in names or self._arrays:
+            if key in self._arrays:
+                self._read.add(id(self._arrays[key]))
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names whose values nobody read or skipped yet, without counters."""
+        return tuple(
+            key
+            for key, array in self._arrays.items()
+            if id(array) not in self._read and not key.endswith("num_batches_tracked")
+        )
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of an array; empty where there is none of that name, which is no error."""
@@ -82,6 +104,24 @@ class Weights(Mapping[str, "Array"]):
                 if path.rpartition(".")[2] == name:
                     return weights
         return None
+
+
+def read_weights(path: Path) -> Weights:
+    """All arrays of a file of weights by name, in the formats of `ganzoo import`; no code of the file runs.
+
+    UsageError for a file that is none of these, damaged, or without arrays.
+    """
+    from ganzoo.foreign.read import read_file
+    from ganzoo.foreign.tree import parts_of
+
+    contents = read_file(path)
+    try:
+        parts = parts_of(contents.tree, contents.budget)
+    except ValueError as error:
+        raise UsageError(f"The file is refused: {error}.", where=str(path)) from error
+    if not parts:
+        raise UsageError("The file has no arrays by name.", where=str(path))
+    return Weights(parts[0].arrays, path=parts[0].path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ Part of `ganzoo.api`. Importing this imports neither torch nor numpy.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,23 @@ class Preview:
     def files(self) -> dict[str, bytes]:
         """The content of all files by ending."""
         return {self.suffix: self.data, **{more.suffix: more.data for more in self.also}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewer:
+    """How a page of `ganzoo page` shows samples: the `name` of one of its viewers, and its options, as JSON.
+
+    `values` shows numbers of any shape. `pixels` shows (channel, height, width) or (height, width), with the
+    values `range` as black and white if that is not the field's; `upwards` turns them over. `frames` shows
+    (channel, time, height, width), `rate` a second, `slices` (channel, depth, height, width). `sound` plays
+    (channel, time) at `rate` Hz. `lines` draws (time, channel): `names` of channels, and for each the
+    `offsets` and `factors` from the field's values to those that are shown. `table` shows the field's
+    `columns`. `points` draws one or two numbers. `symbols` writes (place, symbol): texts of the `symbols`,
+    with `join` between two.
+    """
+
+    name: str = "values"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Media:
@@ -94,6 +111,10 @@ class Media:
         sample i has the class i modulo `columns`.
         """
         return None
+
+    def viewer(self, field: Field) -> Viewer:
+        """How a page shows samples."""
+        return Viewer()
 
     def neighbours(
         self, field: Field, sample: NDArray[Any], training: NDArray[Any], real: NDArray[Any]

@@ -31,6 +31,7 @@ COMMANDS = {
     "inspect": ("ganzoo.cli.inspect", "Show which generator made a picture or a sound."),
     "project": ("ganzoo.cli.project", "Find the latents of given pictures in the generator of a run."),
     "directions": ("ganzoo.cli.directions", "Find directions of change in the latents of a run."),
+    "page": ("ganzoo.cli.page", "Write exported generators as one HTML file that computes in the browser."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
     "cache": ("ganzoo.cli.cache", "Show what is kept to open data faster, or remove it."),

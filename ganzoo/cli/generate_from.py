@@ -187,7 +187,7 @@ def translate(
 def read_inputs(
     source: Path, field: Field, media: Media, options: Mapping[str, Any]
 ) -> tuple[list[str], list[Array]]:
-    """Names and values of the inputs at `source`, a file or a folder; `options` as the data was read in training."""
+    """Names and values of the samples at a path; `options` are those of the training data."""
     return _Inputs(source, field, media, options).all()
 
 

@@ -27,6 +27,8 @@ class Match:
     item: Item[ImporterSpec]
     path: str
     imported: Imported
+    unread: tuple[str, ...] = ()
+    """The arrays of the network that the importer did not use."""
 
     @property
     def is_average(self) -> bool:
@@ -120,7 +122,7 @@ def recognised(
                 raise PluginError(
                     f"The importer '{item.name}' returned no Imported: {type(imported).__name__}."
                 )
-            found.append(Match(item, path, imported))
+            found.append(Match(item, path, imported, weights.unread))
         matches += found
     return matches
 
@@ -128,7 +130,8 @@ def recognised(
 def chosen(opened: Opened, architecture: str = "", part: str | None = None) -> Match:
     """The one match that is meant: averaged weights before the last ones.
 
-    UsageError when no importer knows the file, or when several networks are left; it names them.
+    UsageError when no importer knows the file, when several networks are left, or when the importer did not
+    use some of the network's arrays; it names them.
     """
     matches = [
         match
@@ -151,6 +154,13 @@ def chosen(opened: Opened, architecture: str = "", part: str | None = None) -> M
             f"The file has {len(best)} such generators: {names}.",
             where=str(opened.path),
             fix=f"--part {best[0].path or best[-1].path} chooses one; --inspect shows all",
+        )
+    if best[0].unread:
+        names = ", ".join(best[0].unread[:SHOWN])
+        raise UsageError(
+            f"The network has {len(best[0].unread)} arrays unknown to '{best[0].item.name}': {names}.",
+            where=f"{opened.path}: {best[0]}",
+            fix="it is of another version of this family: another importer is needed",
         )
     return best[0]
 

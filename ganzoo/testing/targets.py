@@ -274,8 +274,9 @@ def _as_file(node: Any) -> Any:
     """A tree with its arrays as they are read from a file."""
     if isinstance(node, Mapping):
         return {key: _as_file(value) for key, value in node.items()}
-    if isinstance(node, np.ndarray):
-        return LazyArray(node.shape, node.dtype.name, lambda: node)
+    if isinstance(node, np.ndarray | np.generic):
+        array = np.asarray(node)
+        return LazyArray(array.shape, array.dtype.name, lambda: array)
     return node
 
 

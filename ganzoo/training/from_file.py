@@ -55,7 +55,7 @@ def run_of_file(
 
 
 def _check_sizes(match: Match, networks: Networks, data: DataInfo) -> None:
-    """DataError unless the data has the fields of the file's networks, in their sizes where these are fixed."""
+    """DataError unless the data has the fields of the file's networks, in the same sizes unless free."""
     for field in match.imported.data.fields:
         found, free = data.field(field.name), networks.free.get(field.name, {})
         axes = found.axes or ("",) * len(found.shape)

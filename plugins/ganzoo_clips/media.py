@@ -16,6 +16,7 @@ from ganzoo.api import (
     Field,
     Media,
     Preview,
+    Viewer,
     as_floats,
     encode_animation,
     sheet,
@@ -65,6 +66,10 @@ class ClipMedia(Media):
         channels, frames, height, width = field.shape
         colours = {1: "gray", 3: "colours", 4: "colours with alpha"}[channels]
         return f"{frames} frames of {height} x {width} pixels, {colours}, {field.facts['fps']:g} a second"
+
+    def viewer(self, field: Field) -> Viewer:
+        """Frames that move at their rate."""
+        return Viewer(name="frames", options={"rate": field.facts["fps"]})
 
     def preview(
         self,

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from ganzoo.api import ArchitectureSpec, DatasetSpec, ImporterSpec, MetricSpec, RecipeSpec, TermSpec, hookimpl
-from ganzoo_enlarge.config import CompactConfig, CropsConfig, PerceptualConfig, PixelsConfig, RRDBConfig
+from ganzoo_enlarge.config import (
+    CompactConfig,
+    CropsConfig,
+    DrawnConfig,
+    PerceptualConfig,
+    PixelsConfig,
+    RRDBConfig,
+)
 from ganzoo_enlarge.recipes import ESRGAN, REAL, RECIPES
 
 GANZOO_API_VERSION = 2
@@ -11,7 +18,7 @@ GANZOO_API_VERSION = 2
 
 @hookimpl
 def ganzoo_datasets() -> list[DatasetSpec]:
-    """`crops`."""
+    """`crops` and `toy-crops`."""
     return [
         DatasetSpec(
             name="crops",
@@ -20,7 +27,14 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             config=CropsConfig,
             argument="PATH",
             held_out="ganzoo_enlarge.crops:open_held_out_crops",
-        )
+        ),
+        DatasetSpec(
+            name="toy-crops",
+            summary="Drawn squares b of stripes, discs and edges, and a: the same 2, 3 or 4 times smaller.",
+            factory="ganzoo_enlarge.drawn:open_drawn",
+            config=DrawnConfig,
+            held_out="ganzoo_enlarge.drawn:open_held_out_drawn",
+        ),
     ]
 
 

@@ -12,8 +12,8 @@ class CropsConfig:
 
     `a` is `factor` times smaller. `degradation`: "bicubic" shrinks with an antialiased bicubic filter;
     "real" is that of Real-ESRGAN: blur, resize, noise and JPEG, twice. `shrink`: each square is cut from
-    1 to `shrink` times its size and shrunk, because photographs are often soft at full size. `channels`: 3
-    or 1. Crop i depends on `seed`, i and the pictures alone. Without a folder `test`, every tenth picture is
+    1 to `shrink` times its size and shrunk, because photographs are often soft at full size; Real-ESRGAN
+    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Crop i depends on `seed`, i and the pictures alone. Without a folder `test`, every tenth picture is
     held out.
     """
 
@@ -21,7 +21,7 @@ class CropsConfig:
     size: int = 128
     factor: Literal[2, 3, 4] = 4
     degradation: Literal["bicubic", "real"] = "bicubic"
-    shrink: float = 1.0
+    shrink: float = 3.0
     channels: Literal[1, 3] = 3
     seed: int = 0
 
@@ -32,6 +32,23 @@ class CropsConfig:
             raise ValueError(f"size must be a multiple of factor, {self.factor}")
         if not 1 <= self.shrink <= 16:
             raise ValueError("shrink must be between 1 and 16")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError("seed must be in 0..2**64-1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnConfig:
+    """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller; `degradation` as for crops."""
+
+    count: int = 1_000
+    size: int = 64
+    factor: Literal[2, 3, 4] = 4
+    degradation: Literal["bicubic", "real"] = "bicubic"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 16 <= self.size <= 256 or self.size % self.factor:
+            raise ValueError("count must be 1 or more, size between 16 and 256 and a multiple of factor")
         if not 0 <= self.seed < 2**64:
             raise ValueError("seed must be in 0..2**64-1")
 

@@ -68,14 +68,16 @@ def enlarging(config: None = None) -> Callable[[Comparison], dict[str, float]]:
         assert comparison.targets is not None  # noqa: S101
         fake, target = comparison.fake.values, comparison.real.values[comparison.targets]
         small = next((item for item in comparison.inputs.values() if item.dtype == np.uint8), None)
-        if small is None or small.shape[3] != target.shape[3] or small.shape[1] >= target.shape[1]:
+        if small is not None and small.shape[1] >= target.shape[1]:
             return {}
         from ganzoo_enlarge.terms import Light
 
         net = Light().eval()
-        bicubic = enlarged_by_bicubic(small, (target.shape[1], target.shape[2]))
+        found = {"": fake}
+        if small is not None and small.shape[3] == target.shape[3]:
+            found["bicubic_"] = enlarged_by_bicubic(small, (target.shape[1], target.shape[2]))
         scores = {}
-        for name, images in (("", fake), ("bicubic_", bicubic)):
+        for name, images in found.items():
             scores[f"{name}psnr_y"] = psnr_y(images, target)
             scores[f"{name}perceptual"] = perceptual_distance(net, images, target)
         return scores

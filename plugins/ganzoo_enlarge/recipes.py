@@ -19,7 +19,7 @@ SMALL = RecipeSpec(
     paper=REAL,
     architecture="srvgg",
     loss="non-saturating",
-    data="crops",
+    data="toy-crops",
     settings={
         "train.images": 90_000,
         "train.batch_size": 16,
@@ -27,7 +27,6 @@ SMALL = RecipeSpec(
         "train.reuse_fakes": True,
         "train.samples": 12,
         "data.count": 6_000,
-        "data.shrink": 3.0,
         "data.flip": True,
         "architecture.layers": 8,
         "architecture.width": 32,
@@ -39,6 +38,7 @@ SMALL = RecipeSpec(
         "terms.pixels.weight": 1.0,
         "ema.half_life": 8_000,
     },
+    suits="ganzoo_enlarge.rules:suits",
 )
 
 # Section 4.1 of the paper: RRDB with 23 blocks, crops of 128, batch 16; 1 M steps of L1 at 2e-4, then 400,000
@@ -51,7 +51,7 @@ ESRGAN_PAPER = RecipeSpec(
     paper=ESRGAN,
     architecture="rrdb",
     loss="relativistic-average",
-    data="crops",
+    data="toy-crops",
     settings={
         "train.images": 22_400_000,
         "train.batch_size": 16,
@@ -84,7 +84,7 @@ REAL_PAPER = RecipeSpec(
     paper=REAL,
     architecture="rrdb",
     loss="non-saturating",
-    data="crops",
+    data="toy-crops",
     settings={
         "train.images": 67_200_000,
         "train.batch_size": 48,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import SettingsError, View
+from ganzoo.api import SettingsError, View, read_weights
 from ganzoo_enlarge.config import PerceptualConfig, PixelsConfig
 from ganzoo_projected.features import MEAN, STD, Lite0
 
@@ -17,6 +18,8 @@ Penalty = Callable[[View], Tensor]
 # Wang et al. 2021, appendix A, and the authors' code: a Gaussian of 51 pixels in OpenCV's default width.
 MASK_SIZE, MASK_SIGMA = 51, 0.3 * ((51 - 1) * 0.5 - 1) + 0.8
 MASK_AMOUNT, MASK_THRESHOLD = 0.5, 10 / 255
+
+SMALLEST = 64  # pixels of a side
 
 # Layers of torchvision's VGG19, before ReLU, and their weights: conv1_2, conv2_2, conv3_4, conv4_4, conv5_4.
 VGG_LAYERS = {2: 0.1, 7: 0.1, 16: 1.0, 25: 1.0, 34: 1.0}
@@ -67,15 +70,16 @@ class Vgg(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(VGG_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(VGG_STD).view(1, 3, 1, 1), persistent=False)
-        state = _vgg_state(path)
+        state = read_weights(Path(path))
         self.layers = nn.ModuleDict()
         at = inputs = 0
         for width in VGG_PLAN:
             if width:
                 layer = nn.Conv2d(inputs or 3, width, 3, padding=1)
                 try:
+                    parts = {name: state[f"features.{at}.{name}"] for name in ("weight", "bias")}
                     layer.load_state_dict(
-                        {name: state[f"features.{at}.{name}"] for name in ("weight", "bias")}
+                        {name: torch.from_numpy(part.copy()) for name, part in parts.items()}
                     )
                 except (KeyError, RuntimeError) as error:
                     raise _not_vgg(path, f"features.{at}: {str(error).splitlines()[0]}") from error
@@ -99,7 +103,10 @@ class Vgg(nn.Module):
 
 
 class Light(nn.Module):
-    """The features of EfficientNet-Lite0 at four scales, each with the same weight."""
+    """The features of EfficientNet-Lite0 at four scales, each with the same weight.
+
+    It halves images five times: pixels of those below `SMALLEST` a side become squares first.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,6 +114,9 @@ class Light(nn.Module):
 
     def forward(self, image: Tensor) -> list[tuple[float, Tensor]]:
         """(N, 3, H, W) in 0..1 -> (weight, features) of four scales."""
+        shorter = min(image.shape[2:])
+        if shorter < SMALLEST:
+            image = functional.interpolate(image, scale_factor=-(-SMALLEST // shorter), mode="nearest")
         return [(1.0, maps) for maps in self.net((image - MEAN) / STD)]
 
 
@@ -155,22 +165,6 @@ def pixels(config: PixelsConfig) -> Distance:
 def perceptual(config: PerceptualConfig) -> Distance:
     """Factory of `perceptual`: the differences of features, of VGG19 or of EfficientNet-Lite0."""
     return Distance(config, Vgg(config.vgg) if config.vgg else Light())
-
-
-def _vgg_state(path: str) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise SettingsError(
-            "There is no file of VGG19's weights.",
-            where=path,
-            fix="terms.perceptual.vgg=FILE, or leave it out",
-        ) from error
-    except Exception as error:  # unpickling fails with errors of many classes
-        raise _not_vgg(path, str(error).splitlines()[0]) from error
-    if not isinstance(state, dict):
-        raise _not_vgg(path, "it holds no state dict")
-    return state
 
 
 def _not_vgg(path: str, why: str) -> SettingsError:

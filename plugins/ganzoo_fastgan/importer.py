@@ -40,11 +40,14 @@ def recognise(found: Weights) -> Imported | None:
     elif any(key.isdigit() for key in found.others.get("g_ema", ())):
         unknown.append("which entry of g_ema is which (left out: the last weights are used)")
     weights = dict(generator(side, lambda key: averages[key] if key in averages else found[key]))
+    found.skip("to_128.weight")  # the authors' second output, of 128 pixels
+    if averages:
+        found.skip()
     colours = len(weights["to_image.weight"])
     image = Field(name="image", shape=(colours, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     return Imported(
         architecture="fastgan",
-        recipe="fastgan",
+        recipe="fastgan-paper",
         options={
             "latent": latent,
             "generator_width": found.shapes["init.init.0.weight"][1] // 32,

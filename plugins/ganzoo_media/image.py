@@ -21,6 +21,7 @@ from ganzoo.api import (
     Media,
     Preview,
     ValueRange,
+    Viewer,
     as_floats,
     decode_image,
     encode_image,
@@ -94,6 +95,11 @@ class ImageMedia(Media):
             shown, columns = side_by_side([given, shown, *targets]), 3
         drawn = image_grid(field, shown, columns, fit=True)
         return Preview(suffix=".png", data=encode_image(drawn, ".png"))
+
+    def viewer(self, field: Field) -> Viewer:
+        """Pixels, with the original values of the fact `window` as black and white."""
+        shown = _window(field)
+        return Viewer(name="pixels", options={} if shown is None else {"range": shown})
 
     def neighbours(self, field: Field, sample: Array, training: Array, real: Array) -> Preview:
         """Three rows: samples, the nearest training image of each, the nearest held-out image of each."""
@@ -258,13 +264,22 @@ def shown_pixels(field: Field, samples: Array) -> Pixels:
 
 def _windowed(field: Field, samples: Array) -> Pixels:
     """Samples as `shown_pixels`, with the original values of the fact `window` as black and white."""
-    window = field.facts.get("window")
-    if not window or field.original is None or field.range is None or samples.dtype == np.uint8:
+    window = _window(field)
+    if window is None or field.range is None or samples.dtype == np.uint8:
         return shown_pixels(field, samples)
-    (low, high), (first, last) = field.range, field.original
-    bottom, top = (low + (value - first) * ((high - low) / (last - first)) for value in window)
+    (low, high), (bottom, top) = field.range, window
     floats = as_floats(field, samples)
     return shown_pixels(field, low + (floats - bottom) * ((high - low) / (top - bottom)))
+
+
+def _window(field: Field) -> tuple[float, float] | None:
+    """The values in the field's range that the fact `window` shows as black and white."""
+    window = field.facts.get("window")
+    if not window or field.original is None or field.range is None:
+        return None
+    (low, high), (first, last) = field.range, field.original
+    bottom, top = (low + (value - first) * ((high - low) / (last - first)) for value in window)
+    return bottom, top
 
 
 def _pixels(field: Field, samples: Array) -> Pixels:

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, as_numbers, to_csv, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, as_numbers, to_csv, write_bytes
 
 
 def arrays(config: None = None) -> Media:
@@ -48,6 +48,10 @@ class Rows(Media):
     def preview(self, field: Field, samples: NDArray[Any], **options: Any) -> Preview:
         """The first rows, as a CSV file."""
         return Preview(suffix=".csv", data=to_csv(field, samples[:SHOWN]))
+
+    def viewer(self, field: Field) -> Viewer:
+        """A table of its columns."""
+        return Viewer(name="table")
 
     def write(self, field: Field, samples: NDArray[Any], path: Path, **layout: Any) -> list[Path]:
         """Write a CSV file with a header."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, encode_image, histogram, scatter, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, encode_image, histogram, scatter, write_bytes
 
 
 class PointsMedia(Media):
@@ -43,6 +43,10 @@ class PointsMedia(Media):
         """A scatter plot, or a histogram, over that of real points."""
         plot = (scatter if field.shape == (2,) else histogram)(samples, real)
         return Preview(suffix=".png", data=encode_image(plot, ".png"))
+
+    def viewer(self, field: Field) -> Viewer:
+        """A plot of all points."""
+        return Viewer(name="points")
 
     def write(self, field: Field, samples: NDArray[Any], path: Path, **layout: Any) -> list[Path]:
         """Write the plot."""

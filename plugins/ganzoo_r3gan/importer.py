@@ -53,7 +53,7 @@ def recognise(found: Weights) -> Imported | None:
     image = Field(name="image", shape=(colours, side, side), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     label = Field(name="label", dtype="int64", classes=tuple(map(str, range(classes))))
     return Imported(
-        architecture="r3gan", recipe="r3gan", options=options, weights=weights,
+        architecture="r3gan", recipe="r3gan-paper", options=options, weights=weights,
         data=DataInfo(fields=(image, label) if classes else (image,), count=0),
         unknown=(
             "the range of the pixels (-1..1 assumed, as the authors' code writes images)",
@@ -146,13 +146,13 @@ def example() -> Mapping[str, Any]:
             "LinearLayer3.Layer.weight": (width, inner, 1, 1),
         }  # fmt: skip
 
-    g = {
+    g: dict[str, dict[str, tuple[int, ...]]] = {
         "MainLayers.0.Layers.0": {"Basis": (8, 4, 4), "LinearLayer.weight": (8, 6)},
         "MainLayers.0.Layers.1": block(8),
         "MainLayers.1.Layers.0": {"LinearLayer.Layer.weight": (4, 8, 1, 1)},
         "MainLayers.1.Layers.1": block(4), "AggregationLayer": {"Layer.weight": (3, 4, 1, 1)},
     }  # fmt: skip
-    d = {
+    d: dict[str, dict[str, tuple[int, ...]]] = {
         "ExtractionLayer": {"Layer.weight": (4, 3, 1, 1)}, "MainLayers.0.Layers.0": block(4),
         "MainLayers.0.Layers.1": {"LinearLayer.Layer.weight": (8, 4, 1, 1)},
         "MainLayers.1.Layers.0": block(8),

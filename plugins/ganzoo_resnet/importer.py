@@ -104,7 +104,9 @@ def _recognise(found: Weights, layout: Layout) -> Imported | None:
     widths = [shape[1] for shape in convs] + [image[1]]
     bottom = isqrt(first[0] // widths[0])
     if first[0] != bottom**2 * widths[0] or not 4 <= bottom <= 7:
-        return None  # D begins with pixels, and ends in one number
+        return None  # these networks begin with a map of 4 to 7 pixels
+    if len(_attention_places(found, layout)) > 1:
+        return None
     attended = _attended(found, layout, blocks)
     side = bottom * 2 ** len(blocks)
     shared = found.shape("shared.weight")
@@ -138,6 +140,8 @@ def _recognise(found: Weights, layout: Layout) -> Imported | None:
     weights |= {f"upward.norm.{key}": value for key, value in _norm(found, last_norm, layout).items()}
     if options.get("separate_tables"):
         weights["embed.weight"] = found["shared.weight"]
+    if shared and not tables:
+        found.skip("shared.weight")  # without conditions nothing reads it
     unknown = [
         "the range of the pixels: -1..1 is assumed, as after tanh",
         "the distribution of z: N(0, 1) is assumed",
@@ -200,17 +204,18 @@ def _norm(found: Weights, norm: str, layout: Layout) -> dict[str, Array]:
 
 
 def _attention_places(found: Weights, layout: Layout) -> list[str]:
-    name = layout.attention[0]
-    return [key.removesuffix(f".{name}.weight") for key in found if key.endswith(f".{name}.weight")]
+    names = "|".join(layout.attention[:4])
+    places = [match[1] for key in found if (match := re.fullmatch(rf"(.+)\.(?:{names})\.weight", key))]
+    return list(dict.fromkeys(places))
 
 
 def _attended(found: Weights, layout: Layout, blocks: list[str]) -> int:
-    """The number of the block before the attention; -1 without, or with more than one."""
+    """The number of the block before the attention; -1 without."""
     places = _attention_places(found, layout)
-    if len(places) != 1:
+    if not places:
         return -1
     if layout is MIMICRY:  # in the middle of the blocks with these channels, as published
-        channels = found.shape(f"{places[0]}.{layout.attention[0]}.weight")[1]
+        channels = found.shapes[f"{places[0]}.{layout.attention[0]}.weight"][1]
         fits = [
             at
             for at, block in enumerate(blocks)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, as_floats, encode_image, to_csv, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, as_floats, encode_image, to_csv, write_bytes
 from ganzoo_series.fields import CHANNEL, TIME, Layout
 from ganzoo_series.plots import bands
 from ganzoo_series.transform import forward, inverse, log_returns
@@ -45,6 +45,14 @@ class SeriesMedia(Media):
         layout = Layout.of(field)
         returns = "log returns of " if layout.start else ""
         return f"{'up to ' * layout.ends}{field.shape[0]} time steps of {returns}{', '.join(layout.columns)}"
+
+    def viewer(self, field: Field) -> Viewer:
+        """Lines in the values of the data where those are a multiple of what networks see, plus a constant."""
+        layout = Layout.of(field)
+        plain = not layout.start and all(scale.delta == 0 for scale in layout.scales)
+        scales = [(one.c + one.d * one.a, one.d * one.b) if plain else (0, 1) for one in layout.scales]
+        offsets, factors = zip(*scales, strict=True)
+        return Viewer(name="lines", options={"names": layout.columns, "offsets": offsets, "factors": factors})
 
     def preview(
         self, field: Field, samples: NDArray[Any], *, real: NDArray[Any] | None = None, **layout: Any

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, as_floats, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, as_floats, write_bytes
 from ganzoo_sound.drawing import neighbours_of, sheet_of, spectrogram_of
 from ganzoo_sound.files import ENDINGS, SUFFIXES, encoded, levels_of, mixed, read_sound, resampled
 from ganzoo_sound.spectra import MelScale, griffin_lim
@@ -91,6 +91,10 @@ class SoundMedia(_Heard):
         drawn = spectrogram_of(as_floats(field, samples[: self.count]), field.facts["rate"])
         return Preview(suffix=".png", data=sheet_of(drawn, columns), also=(heard,))
 
+    def viewer(self, field: Field) -> Viewer:
+        """A player."""
+        return Viewer(name="sound", options={"rate": field.facts["rate"]})
+
     def write(
         self,
         field: Field,
@@ -147,6 +151,10 @@ class MelMedia(Media):
     def preview(self, field: Field, samples: Array, *, columns: int | None = None, **layout: Any) -> Preview:
         """A sheet of spectrograms."""
         return Preview(suffix=".png", data=sheet_of(_scaled(samples[: self.count, ::-1]), columns))
+
+    def viewer(self, field: Field) -> Viewer:
+        """A picture, with low frequencies below."""
+        return Viewer(name="pixels", options={"upwards": True})
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
         """The spectrogram of a sound file, or those of an .npz: (mels, frames) or (n, mels, frames).
@@ -212,6 +220,10 @@ class SpectrogramMedia(_Heard):
         return Preview(
             suffix=".png", data=sheet_of(shown, columns), also=(Preview(suffix=".wav", data=heard),)
         )
+
+    def viewer(self, field: Field) -> Viewer:
+        """A picture, with low frequencies below. A page has no Griffin-Lim."""
+        return Viewer(name="pixels", options={"upwards": True})
 
     def write(self, field: Field, samples: Array, path: Path, **layout: Any) -> list[Path]:
         """The sounds of the spectrograms, in one file."""

@@ -269,5 +269,7 @@ def build(config: AliasFreeConfig, data: DataInfo) -> Networks:
         Field(name="rotate", source="constant"),
         Field(name="translate", shape=(2,), source="constant"),
     )
-    net = Net(module=generator, reads=tuple(field.name for field in fields), writes=("image",))
+    reads = tuple(field.name for field in fields)
+    styled = {"shift": ("layers.*.to_scale",)}
+    net = Net(module=generator, reads=reads, writes=("image",), directions=styled)
     return paired(net, Discriminator(config, image, classes), fields, classes)

@@ -70,7 +70,7 @@ def discriminator(found: Weights, stages: int) -> dict[str, Array]:
             weights |= layer(found, f"scaleLayers.{stages - 1 - k}.{at}", f"blocks.{k}.{at}")
     weights |= layer(found, "groupScaleZero.0", "last")
     # Their minibatch deviation in groups of 4 divides by 3, ours by 4.
-    last = weights["last.weight"]
+    last = np.asarray(weights["last.weight"], np.float32)
     weights["last.weight"] = np.concatenate([last[:, :-1], last[:, -1:] * np.float32(np.sqrt(4 / 3))], 1)
     weights |= layer(found, "groupScaleZero.1", "hidden")
     return weights | dict(layer(found, "decisionLayer", "score", last=True))

@@ -70,7 +70,7 @@ def recognise(found: Weights) -> Imported | None:
         weights["discriminator"] = discriminator(judge, stages)
     side = 4 * 2**stages
     return Imported(
-        architecture="stylegan2", recipe="stylegan2", options=options, weights=weights,
+        architecture="stylegan2", recipe="stylegan2-paper", options=options, weights=weights,
         data=data_of((len(generator["biases"][0]), side, side)), unknown=tuple(unknown),
     )  # fmt: skip
 
@@ -83,9 +83,9 @@ def mean_style(weights: Mapping[str, Array], layers: int) -> Array:
     for k in range(layers):
         weight = weights[f"mapping.layers.{k}.weight"]
         hidden = hidden @ (weight.T * (0.01 / np.sqrt(weight.shape[1]))).astype(np.float32)
-        hidden += 0.01 * weights[f"mapping.layers.{k}.bias"]
+        hidden += np.float32(0.01) * np.asarray(weights[f"mapping.layers.{k}.bias"], np.float32)
         hidden = np.sqrt(2).astype(np.float32) * np.where(hidden > 0, hidden, 0.2 * hidden)
-    return hidden.mean(0)
+    return np.asarray(hidden.mean(0), np.float32)
 
 
 def discriminator(found: Weights, stages: int) -> dict[str, Array]:

@@ -29,7 +29,6 @@ from ganzoo_stylegan2.importing import (
 
 AFFINE = {"conv.to_scale.weight": "affine.weight", "conv.to_scale.bias": "affine.bias"}
 DENSE = {"weight": "weight", "bias": "bias"}
-COMMON = {"architecture": "stylegan2", "recipe": "stylegan2"}
 
 
 def recognise(found: Weights) -> Imported | None:
@@ -90,7 +89,12 @@ def recognise(found: Weights) -> Imported | None:
     if not given:
         unknown += [RATE, "bounds of the activations (none assumed)"]
     return Imported(
-        **COMMON, options=options, data=data_of(shape, classes), weights=weights, unknown=tuple(unknown)
+        architecture="stylegan2",
+        recipe="stylegan2-paper",
+        options=options,
+        data=data_of(shape, classes),
+        weights=weights,
+        unknown=tuple(unknown),
     )
 
 

@@ -121,7 +121,8 @@ def example() -> Mapping[str, Any]:
         "mapping.w_avg": made(6), "mapping.fc0.weight": made(6, 5), "mapping.fc0.bias": made(6),
         "synthesis.input.weight": made(8, 8), "synthesis.input.freqs": made(8, 2),
         "synthesis.input.phases": made(8), "synthesis.input.affine.weight": 0.1 * made(4, 6),
-        "synthesis.input.affine.bias": np.float32([1, 0, 0, 0]), "synthesis.input.transform": np.eye(3),
+        "synthesis.input.affine.bias": np.array([1, 0, 0, 0], np.float32),
+        "synthesis.input.transform": np.eye(3),
     }  # fmt: skip
     for k, after in enumerate(plan):
         before, kernel = plan[max(k - 1, 0)], 3 if k < 14 else 1

@@ -82,4 +82,4 @@ def data_of(shape: tuple[int, int, int], classes: int = 0) -> DataInfo:
 def numbers(seed: int = 0) -> Any:
     """A function from a shape to made-up values, for the examples."""
     random = np.random.default_rng(seed)
-    return lambda *shape: random.standard_normal(shape).astype(np.float32)
+    return lambda *shape: np.asarray(random.standard_normal(shape), np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, as_floats, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, as_floats, write_bytes
 from ganzoo_text.symbols import END, Indices, indices_of, text_of
 
 SHOWN = 32
@@ -51,6 +51,11 @@ class Text(Media):
     def preview(self, field: Field, samples: NDArray[Any], **layout: Any) -> Preview:
         """The first texts."""
         return Preview(suffix=".txt", data=_lines(field, samples[:SHOWN]))
+
+    def viewer(self, field: Field) -> Viewer:
+        """A line for each text."""
+        facts = field.facts
+        return Viewer(name="symbols", options={"symbols": list(facts["vocabulary"]), "join": facts["join"]})
 
     def neighbours(
         self, field: Field, sample: NDArray[Any], training: NDArray[Any], real: NDArray[Any]

@@ -129,6 +129,8 @@ def _levels(found: Weights) -> int:
 def _unet(found: Weights, levels: int, widths: list[int], *, batch: bool) -> Iterator[tuple[str, Array]]:
     for depth in range(levels):
         level, inner = _level(depth), depth == levels - 1
+        if not batch:  # the norms take these biases away again
+            found.skip(f"{level}1.bias", f"{level}{3 if inner else 5}.bias")
         down, place = (f"{level}1", f"down.{depth}.1") if depth else (f"{level}0", "down.0.0")
         yield f"{place}.weight", found[f"{down}.weight"]
         if depth in (0, levels - 1):  # no norm follows, so a bias counts
@@ -162,7 +164,10 @@ def _resnet(found: Weights, blocks: int, *, batch: bool) -> Iterator[tuple[str, 
     normed |= {f"layers.{at + 1}": f"model.{at}" for at in (after, after + 3)}
     for place, name in normed.items():
         yield f"{place}.weight", found[f"{name}.weight"]
-        if batch:
+        if not batch:
+            _ = found[f"{name}.bias"]  # it must be there, but the norm takes it away again
+            found.skip(*(f"{_next(name)}.{part}" for part in NORM[2:]))  # of torch before 0.4
+        else:
             yield from ((f"{_next(place)}.{part}", found[f"{_next(name)}.{part}"]) for part in NORM)
     for part in ("weight", "bias"):
         yield f"layers.{after + 8}.{part}", found[f"model.{after + 7}.{part}"]

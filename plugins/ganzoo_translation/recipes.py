@@ -209,10 +209,14 @@ SMALL_CUT = RecipeSpec(
     },
 )
 
+# Garments from their edges without pairs, 288 s of CPU, 1,000 held-out images: with the paper's weight (5.0,
+# as lsgan halves its squares) FED 187.8 and PSNR 10.3 dB, outlines stay white; with a tenth of it 114.3 and
+# 13.3; cyclegan in the same time 110.7 and 14.7. T-shirts to dresses, 217 s of CPU, 500 held-out images: FED
+# 178, coverage 0.39; shapes are those of dresses, textures are noisy (cyclegan 150 and 0.50 in 30,000).
 SMALL_FASTCUT = RecipeSpec(
     name="fastcut",
     summary="Small FastCUT that trains in minutes on a CPU: T-shirts to dresses, one direction. Departs from "
-    "the paper: small networks, batch 16, 64 places, learning rate of 1e-3, EMA.",
+    "the paper: small networks, batch 16, 64 places, a tenth of the weight, learning rate of 1e-3, EMA.",
     paper=CUT,
     architecture="resnet-contrastive",
     loss="lsgan",
@@ -220,7 +224,7 @@ SMALL_FASTCUT = RecipeSpec(
     settings={
         **SMALL_CONTRASTIVE,
         "train.images": 30_000,
-        "terms.patch-nce.weight": 5.0,
+        "terms.patch-nce.weight": 0.5,
         "terms.patch-nce.flip": True,
     },
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, as_floats, encode_image, grid, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, as_floats, encode_image, grid, write_bytes
 from ganzoo_volumes.files import NIFTI, NPY, TIFF, found_volumes, package
 from ganzoo_volumes.sizes import fitted
 
@@ -69,6 +69,10 @@ class VolumeMedia(Media):
         cells = np.stack([_cell(view[at], factor, field) for at in range(len(pixels)) for view in views])
         columns = 3 if len(pixels) < 4 else 6
         return Preview(suffix=".png", data=encode_image(grid(cells[..., None], columns), ".png"))
+
+    def viewer(self, field: Field) -> Viewer:
+        """Slices from above, in the window of the previews."""
+        return Viewer(name="slices", options={"range": _window(field)})
 
     def write(self, field: Field, samples: Array, path: Path, **layout: Any) -> list[Path]:
         """One file for each volume, with numbers at the ends of their names, in the original values."""

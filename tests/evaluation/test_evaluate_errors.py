@@ -49,7 +49,7 @@ def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
         (["--metric", "fed"], 2, "it is a score of the metric 'frechet'"),
         (["--metric", "fed_mid"], 2, "--metric frechet"),
         (["--metric", "coverage"], 2, "it is a score of the metric 'prdc'"),
-        (["--metric", "auk"], 2, "metrics for these samples: cas, classes, frechet"),
+        (["--metric", "auk"], 2, "metrics for these samples: cas, classes, "),
         (["--metric", "jsd_2"], 2, "metrics for these samples: cas, "),
         (["--metric", "distributions"], 2, "metrics for these samples: cas, "),
         (["--data", "toy:ring"], 3, "--data with samples of the same shape"),

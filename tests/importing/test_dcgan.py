@@ -87,6 +87,12 @@ def test_two_generators_of_one_rank_are_not_guessed(tmp_path: Path) -> None:
         imported({"netG_A": named(nets[0]), "netG_B": named(nets[1])}, tmp_path)
 
 
+def test_an_array_that_nobody_knows_is_refused_with_its_name(tmp_path: Path) -> None:
+    arrays = named(published(12, [16, 8], 3)[0])
+    with pytest.raises(UsageError, match="unknown to .dcgan.: extra"):
+        imported({**arrays, "extra.scale": torch.ones(3)}, tmp_path)
+
+
 def test_a_missing_layer_is_refused_with_names(tmp_path: Path) -> None:
     arrays = named(published(12, [16, 8], 3)[0])
     del arrays["main.1.running_mean"]

@@ -48,7 +48,7 @@ def test_inspect_shows_the_networks_and_writes_nothing(file: Path) -> None:
     shown = run("import", file, "--inspect").output
     for text in ("netG", "netD", "dcgan", "8x16x4x4", "image (3, 16, 16)"):
         assert text in shown
-    told = json.loads(run("import", file, "--inspect", "--json").output)
+    told = json.loads(run("import", file, "--inspect", "--json").stdout)
     assert told["facts"] == {"epoch": 7, "args": {"lr": 2e-4}}
     paths = {network["path"]: network for network in told["networks"]}
     assert {"", "netG", "netD"} <= paths.keys()
@@ -60,7 +60,7 @@ def test_inspect_shows_the_networks_and_writes_nothing(file: Path) -> None:
 def test_a_bundle_is_checked_has_a_card_and_needs_no_torch(file: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     made = json.loads(
-        run("import", file, "-o", bundle, "--license", "MIT", "--source", "a friend", "--json").output
+        run("import", file, "-o", bundle, "--license", "MIT", "--source", "a friend", "--json").stdout
     )
     assert made["architecture"] == "dcgan"
     assert made["parity"]["batches"] == [1, 2, 7, 64]

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = package / "__init__.py"
     file.write_text(changed(file.read_text(encoding="utf-8"), blocks["__init__"]), encoding="utf-8")
     file = package / "media.py"
-    lines, _, method = blocks["media"].partition("\n\n")
-    source, count = re.subn(
-        r"^    noun, nouns = .*$", lines, file.read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
+    lines, _, method = blocks["media"].partition("\n\n\n")
+    source = file.read_text(encoding="utf-8")
+    lines = textwrap.indent(lines, "    ")
+    source, count = re.subn(r"^    noun, nouns = .*$", lines, source, flags=re.MULTILINE)
     assert count == 1
-    method = "\n".join(line.removeprefix("    ") for line in method.splitlines())
     file.write_text(changed(source, method), encoding="utf-8")
     info = folder / "ganzoo_beats-1.0.dist-info"
     info.mkdir()

@@ -49,7 +49,8 @@ def test_built_ins_come_through_the_public_door() -> None:
     assert found["not_loaded"] == []
     kinds = {item["kind"] for item in found["items"]}
     kept = {"architecture", "loss", "term", "augmentation", "recipe", "dataset", "extractor", "metric"} | {
-        "media"
+        "media",
+        "importer",
     }
     assert kinds == kept
     for recipe in ("vanilla", "dcgan", "cgan", "wgan", "wgan-gp"):

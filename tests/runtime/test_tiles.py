@@ -14,6 +14,7 @@ from ganzoo import runtime
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.errors import UsageError
 from ganzoo.exporting.export import export_generators
+from ganzoo.exporting.form import USUAL, Form
 from ganzoo.runtime import tiles
 from ganzoo.runtime.generator import Generator
 from ganzoo.runtime.inputs import steps_for
@@ -45,7 +46,7 @@ class Double(nn.Module):
         return result
 
 
-def exported(folder: Path, module: nn.Module, multiple: int = 1, **options: Any) -> Generator:
+def exported(folder: Path, module: nn.Module, multiple: int = 1, form: Form = USUAL) -> Generator:
     low = Field(name="low", shape=(3, 16, 16), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     high = Field(name="high", shape=(3, 32, 32), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     networks = Networks(
@@ -57,7 +58,7 @@ def exported(folder: Path, module: nn.Module, multiple: int = 1, **options: Any)
         },
     )
     data = DataInfo(fields=(low, high), count=8)
-    bundle = export_generators(networks, data, folder / "bundle", about={"recipe": "test"}, **options)
+    bundle = export_generators(networks, data, folder / "bundle", about={"recipe": "test"}, form=form)
     return runtime.load(Path(bundle.path), provider="cpu")
 
 
@@ -105,7 +106,7 @@ def test_a_norm_over_the_whole_is_noticed(tmp_path: Path) -> None:
 
 
 def test_pixels_of_8_bits_and_multiples(tmp_path: Path) -> None:
-    generator = exported(tmp_path, Double(4), 4, uint8=True)
+    generator = exported(tmp_path, Double(4), 4, Form(uint8=True))
     low = noise(64, 96)
     whole = generator.run({"low": low})["high"]
     assert whole.dtype == np.uint8

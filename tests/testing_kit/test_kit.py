@@ -32,8 +32,8 @@ PLUGIN = '''
 from dataclasses import dataclass
 
 from ganzoo.api import (
-    ArchitectureSpec, AugmentationSpec, DataError, DataInfo, Field, Imported, ImporterSpec, LossSpec, Networks,
-    RecipeSpec, TermSpec, hookimpl,
+    ArchitectureSpec, AugmentationSpec, DataError, DataInfo, Field, Imported, ImporterSpec, LossSpec,
+    Networks, RecipeSpec, TermSpec, hookimpl,
 )
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,8 @@ def augment(config):
 
 def example():
     import numpy as np
-    shapes = {"to_hidden.weight": (4, 4), "to_hidden.bias": 4, "to_image.weight": (64, 4), "to_image.bias": 64}
+    shapes = {"to_hidden.weight": (4, 4), "to_hidden.bias": 4,
+              "to_image.weight": (64, 4), "to_image.bias": 64}
     return {name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}
 
 def recognise(found):

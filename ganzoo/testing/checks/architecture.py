@@ -24,13 +24,18 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-4, atol=1e-4 * max(1.0, float(b.abs().max())))
 
 
-def _spread(networks: Networks) -> Networks:
-    """Change all parameters a little: initial zeros would hide what depends on them."""
+def _spread(networks: Networks, *, by_size: bool = False) -> Networks:
+    """Change all parameters a little: initial zeros would hide what depends on them.
+
+    `by_size`: in proportion to their spread, if they have one. Else a deep stack of wide layers without norms
+    multiplies rounding errors as it does its values.
+    """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(0)
         for net in every_net(networks).values():
             for value in net.module.parameters():
-                value.add_(torch.randn_like(value), alpha=0.1)
+                spread = float(value.std(correction=0)) if by_size else 0.0
+                value.add_(torch.randn_like(value), alpha=0.1 * (spread or 1.0))
     return networks
 
 
@@ -186,7 +191,7 @@ def seed_decides(target: ArchitectureTarget) -> None:
 def samples_do_not_mix(target: ArchitectureTarget) -> None:
     """In eval mode, a generator's output for a sample does not depend on the rest of the batch."""
     batch = target.batch(7)
-    for name, net in _spread(target.networks()).generators.items():
+    for name, net in _spread(target.networks(), by_size=True).generators.items():
         whole = fields_written(net, batch)
         for part in (slice(0, 1), slice(2, 5)):
             alone = fields_written(net, {key: value[part] for key, value in batch.items()})

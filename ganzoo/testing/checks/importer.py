@@ -17,7 +17,13 @@ BATCHES = (1, 2, 7)
 
 @check("importer")
 def recognises_its_example(target: ImporterTarget) -> None:
-    """It recognises the example of its family, and no other importer takes it for another architecture."""
+    """It recognises the example of its family and uses all of it; no other importer takes it for its own."""
+    left = target.match.unread
+    demand(
+        not left,
+        f"It does not use {len(left)} arrays of its example: {', '.join(left[:5])}.",
+        "name those that the network does not need: found.skip(...)",
+    )
     own = target.match.imported.architecture
     other = [
         str(match)
@@ -74,6 +80,8 @@ def refuses_incomplete_weights(target: ImporterTarget) -> None:
     names = [name for name in whole.arrays if not name.endswith("num_batches_tracked")]
     for name in names[:: max(1, len(names) // 12)]:
         for match in target.answers({key: a for key, a in whole.arrays.items() if key != name}):
+            if match.unread:
+                continue
             try:
                 build_imported(match.imported, target.registry)
             except PluginError:
