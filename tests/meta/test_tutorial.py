@@ -9,8 +9,8 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
-from textwrap import indent
 
 import numpy as np
 import pytest
@@ -53,10 +53,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = package / "__init__.py"
     file.write_text(changed(file.read_text(encoding="utf-8"), blocks["__init__"]), encoding="utf-8")
     file = package / "media.py"
-    lines, _, method = blocks["media"].partition("\n\n")
-    source, count = re.subn(
-        r"^    noun, nouns = .*$", indent(lines, "    "), file.read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
+    lines, _, method = blocks["media"].partition("\n\n\n")
+    source = file.read_text(encoding="utf-8")
+    lines = textwrap.indent(lines, "    ")
+    source, count = re.subn(r"^    noun, nouns = .*$", lines, source, flags=re.MULTILINE)
     assert count == 1
     file.write_text(changed(source, method), encoding="utf-8")
     info = folder / "ganzoo_beats-1.0.dist-info"
