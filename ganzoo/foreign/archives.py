@@ -29,6 +29,8 @@ def read_archive(path: Path, data: memoryview, budget: Budget) -> Any:
             raise RefusedError("two files in the zip archive have the same name")
         for entry in entries.values():
             _check_entry(entry)
+            # Weights hardly shrink: what a bomb claims beyond its size counts twice, as it would be copied.
+            budget.copied(2 * max(0, entry.file_size - 4 * entry.compress_size))
         pickles = [name for name in entries if re.fullmatch(r"[^/]+/data\.pkl", name)]
         if len(pickles) == 1:
             return _read_torch(pickles[0].removesuffix("data.pkl"), entries, data, budget)

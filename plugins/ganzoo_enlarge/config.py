@@ -40,7 +40,7 @@ class CropsConfig:
 class DrawnConfig:
     """`count` drawn squares `b` of `size` pixels, and `a`, `factor` times smaller by that degradation."""
 
-    count: int = 1_000
+    count: int = 400
     size: int = 64
     factor: Literal[2, 3, 4] = 4
     degradation: Literal["bicubic", "real"] = "bicubic"

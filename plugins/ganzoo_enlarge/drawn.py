@@ -11,9 +11,8 @@ from ganzoo.api import PIXELS, Field, ItemSource
 from ganzoo_enlarge.config import DrawnConfig
 from ganzoo_enlarge.degrade import degraded
 
-VERSION = 1
-_HELD_OUT, _HELD_OUT_COUNT = 1, 500
-_FINER = 4  # drawn so many times larger, then averaged: edges are smooth
+VERSION = 2
+_HELD_OUT, _HELD_OUT_COUNT = 1, 200
 
 Pixels = NDArray[np.uint8]
 
@@ -34,7 +33,8 @@ class Drawn:
 
 def drawn(size: int, random: np.random.Generator) -> Pixels:
     """A square (3, size, size): a background, and five shapes in plain or striped colours."""
-    fine = _FINER * size
+    finer = 4 if size <= 64 else 2  # drawn so many times larger, then averaged: edges are smooth
+    fine = finer * size
     y, x = np.mgrid[:fine, :fine] / fine
     picture = np.empty((3, fine, fine), np.float32)
     picture[:] = random.uniform(0, 255, (3, 1, 1))
@@ -53,7 +53,7 @@ def drawn(size: int, random: np.random.Generator) -> Pixels:
         picture[:, inside] = random.uniform(0, 255, (3, 1))
         if random.random() < 0.5:
             picture[:, striped] = random.uniform(0, 255, (3, 1))
-    means = picture.reshape(3, size, _FINER, size, _FINER).mean((2, 4))
+    means = picture.reshape(3, size, finer, size, finer).mean((2, 4))
     pixels: Pixels = np.rint(means).astype(np.uint8)
     return pixels
 
@@ -65,7 +65,7 @@ def open_drawn(argument: str, config: DrawnConfig | None = None) -> ItemSource:
 
 
 def open_held_out_drawn(argument: str, config: DrawnConfig | None = None) -> ItemSource:
-    """Up to 500 other squares."""
+    """Up to 200 other squares."""
     config = config or DrawnConfig()
     return _source(config, min(config.count, _HELD_OUT_COUNT), _HELD_OUT)
 
