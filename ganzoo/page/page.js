@@ -401,7 +401,7 @@ async function openModel(bundle, which = 0) {
   for (const id of ["stage", "grid"]) byId(id).replaceChildren();
   const { about } = record;
   byId("title").textContent = bundle.title;
-  const facts = [about.recipe && `recipe ${about.recipe}`, about.data && `trained on ${about.data}`, about.images && `${about.images.toLocaleString("en")} images seen`];
+  const facts = [about.recipe && `recipe ${about.recipe}`, about.data && `trained on ${about.data}`, about.images && `${about.images.toLocaleString("en")} samples seen`];
   const engine = record.engine === "ort" ? "onnxruntime-web" : "the page's own interpreter";
   byId("about").textContent = [...facts, about.author && `by ${about.author}`, about.license && `licence ${about.license}`, `computed by ${engine}`].filter(Boolean).join(" \u00b7 ");
   const viewer = viewerOf(mainOutput());
