@@ -46,8 +46,8 @@ def _check_directory(data: memoryview) -> None:
         raise RefusedError("the zip archive has no end: the file is truncated")
     size = struct.unpack_from("<L", tail, at + 12)[0]
     long = tail.rfind(b"PK\6\6")
-    if size == 0xFFFFFFFF and 0 <= long <= len(tail) - 56:
-        size = struct.unpack_from("<Q", tail, long + 40)[0]
+    if 0 <= long <= len(tail) - 56:  # zipfile takes this record wherever there is one
+        size = max(size, struct.unpack_from("<Q", tail, long + 40)[0])
     if size > LARGEST_DIRECTORY:
         raise RefusedError("the zip archive lists more files than any file of weights needs")
 

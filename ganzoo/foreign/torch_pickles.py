@@ -70,18 +70,26 @@ def calls(budget: Budget) -> dict[str, Call]:
     def first(args: tuple[Any, ...]) -> Any:
         return args[0]
 
-    return {
+    def of_type(args: tuple[Any, ...]) -> Any:  # a function, a subclass of Tensor, arguments, a state
+        function, _, given = args[:3]
+        known = found.get(str(function)) if isinstance(function, Name) else None
+        if known is None or known is of_type or not isinstance(given, tuple):
+            return Record(function, args)
+        return known(given)
+
+    found: dict[str, Call] = {
         "torch._utils._rebuild_tensor": rebuild,
         "torch._utils._rebuild_tensor_v2": rebuild,
         "torch._utils._rebuild_tensor_v3": rebuild_typed,
         "torch._utils._rebuild_parameter": first,
         "torch._utils._rebuild_parameter_with_state": first,
-        "torch._tensor._rebuild_from_type_v2": lambda args: args[0],
+        "torch._tensor._rebuild_from_type_v2": of_type,
         "torch.storage._load_from_bytes": lambda args: read_legacy(args[0], budget),
         "torch.Size": first,
         "collections.OrderedDict": ordered,
         "_codecs.encode": encoded,
     }
+    return found
 
 
 def storage_type(name: Any) -> str:

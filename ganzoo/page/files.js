@@ -88,10 +88,14 @@ async function animation(canvases, rate) {
       parts.push(chunk("acTL", numbers([canvases.length, 4], [0, 4])));
     }
     const place = [[width, 4], [height, 4], [0, 4], [0, 4]];
-    parts.push(chunk("fcTL", numbers([order++, 4], ...place, [1000, 2], [Math.round(1000 * rate), 2], [0, 1], [0, 1])));
+    parts.push(chunk("fcTL", numbers([order++, 4], ...place, [100, 2], [Math.round(100 * rate), 2], [0, 1], [0, 1])));
     for (const [type, data] of chunks) {
       if (type === "IDAT" && !i) parts.push(chunk("IDAT", data));
-      if (type === "IDAT" && i) parts.push(chunk("fdAT", Uint8Array.of(...numbers([order++, 4]), ...data)));
+      if (type !== "IDAT" || !i) continue;
+      const body = new Uint8Array(4 + data.length);
+      body.set(numbers([order++, 4]));
+      body.set(data, 4);
+      parts.push(chunk("fdAT", body));
     }
   }
   return new Blob([...parts, chunk("IEND", new Uint8Array())], { type: "image/png" });

@@ -29,13 +29,18 @@ def known_operators() -> frozenset[str]:
     return frozenset(re.findall(r"^  (\w+)[:,]", table, flags=re.MULTILINE))
 
 
+def _operator(node: onnx.NodeProto) -> str:
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
 def encode_graph(model: onnx.ModelProto, where: str) -> tuple[dict[str, Any], bytes]:
     """Nodes, weights and names as JSON, and the values of the weights.
 
     A weight is {name, dims, type, at}: its values begin at byte `at`. UsageError for operators and types that
     the interpreter does not know.
     """
-    missing = sorted({node.op_type for node in model.graph.node} - known_operators())
+    used = {_operator(node) for node in model.graph.node}
+    missing = sorted(used - known_operators())
     if missing:
         raise _unknown(f"the operator {', '.join(missing)}", where)
     values = bytearray()

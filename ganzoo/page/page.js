@@ -57,8 +57,12 @@ function say(text, isError = false) {
 
 function requestFor(points) {
   const seed = (id) => {
-    const text = byId(id) ? byId(id).value.trim() : "0";
-    return /^\d+$/.test(text) && BigInt(text) < 2n ** 64n ? text : "0";
+    const field = byId(id);
+    if (!field) return "0";
+    const text = field.value.trim();
+    if (/^\d+$/.test(text) && BigInt(text) < 2n ** 64n) return text;
+    field.value = "0"; // the field shows the seed of the sample
+    return "0";
   };
   return {
     points,

@@ -68,8 +68,9 @@ def auto_tile(generator: Generator) -> int:
     error: UsageError | None = None
     steps, size = generator.steps, _elements(generator)
     for side in (0, *SIDES):
+        # The widest part that is computed: `measured_overlap` tries up to twice the tile on both sides.
         window = {
-            axis: count if not side else min(count, max(1, side // size[axis]))
+            axis: count if not side else min(count, max(1, (4 * side + _PROBE) // size[axis]))
             for axis, count in steps.items()
         }
         try:
@@ -98,6 +99,11 @@ def run_in_tiles(
                 f"The generator cannot work in tiles: '{field.name}' has no free axis '{missing[0]}'.",
                 fix="--tile 0, or smaller inputs",
             )
+        if field.dtype != "float32":
+            raise UsageError(
+                f"The generator cannot work in tiles: '{field.name}' has whole numbers, which do not blend.",
+                fix="--tile 0, or smaller inputs",
+            )
     size = _elements(generator)
     steps = {axis: max(1, side // size[axis]) for axis in generator.steps}
     overlap = measured_overlap(generator, inputs, steps)
@@ -119,7 +125,7 @@ def run_in_tiles(
     return {
         field.name: np.rint(results[field.name]).astype(np.uint8)
         if field.name in generator.layouts
-        else results[field.name].astype(field.dtype)
+        else results[field.name]
         for field in generator.outputs
     }, overlap
 

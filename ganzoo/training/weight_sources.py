@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ganzoo.api.networks import Networks
@@ -61,10 +60,8 @@ def read_source(path: Path, networks: Networks, note: Callable[[str], None]) -> 
         return _of_bundle(path, networks)
     if not path.exists():
         raise UsageError("There is no such path.", where=f"train.warm_start: {path}")
-    known = _of_safetensors(path, networks) if path.suffix == ".safetensors" else None
-    if known is not None and any(name.startswith("networks.") for name in known.tensors):
-        return known
-    return _of_foreign(path, networks)
+    kept = _of_checkpoint(path) if path.suffix == ".safetensors" else {}
+    return Source(kind="file", tensors=kept) if kept else _of_foreign(path, networks)
 
 
 def _of_run(path: Path, note: Callable[[str], None]) -> Source:
@@ -147,15 +144,14 @@ def _graph(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UsageError(f"The ONNX file cannot be read: {error}", where=str(file)) from error
 
 
-def _of_safetensors(path: Path, networks: Networks) -> Source:
+def _of_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The networks in the state of a checkpoint; empty for any other file."""
     try:
-        flat = load_file(path)
+        with safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.startswith(("networks.", "ema."))]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise UsageError(f"The file of weights cannot be read: {error}", where=str(path)) from error
-    if any(name.startswith("networks.") for name in flat):
-        kept = {name: value for name, value in flat.items() if name.startswith(("networks.", "ema."))}
-        return Source(kind="file", tensors=kept)
-    return Source(kind="file", tensors=_named(flat, networks))
 
 
 def _of_foreign(path: Path, networks: Networks) -> Source:

@@ -70,7 +70,7 @@ def mark(path: Path, tool: str, facts: Mapping[str, object], kind: str = SYNTHET
 
 
 def read_mark(path: Path) -> dict[str, object] | None:
-    """The facts in a file's note; None if it has none. ValueError for a damaged or foreign note."""
+    """The facts in ganzoo's note in a file; None if it has none. ValueError for a damaged note."""
     with storage(path):
         data = path.read_bytes()
     if data.startswith(_PNG):
@@ -133,6 +133,8 @@ def _wav(data: bytes, tool: str, text: str) -> bytes | None:
         _chunk(key, value.encode() + b"\x00") for key, value in ((b"ISFT", tool), (b"ICMT", text))
     )
     body = data[8:] + b"\x00" * (len(data) % 2) + _chunk(b"LIST", b"INFO" + items)
+    if len(body) >= 1 << 32:
+        return None
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
