@@ -128,7 +128,7 @@ def test_tiles_are_chosen_by_the_memory(local: Generator, monkeypatch: pytest.Mo
     low = noise(200, 300)
     monkeypatch.setattr(tiles, "free_memory", lambda: 2**30)
     assert tiles.auto_tile(sized(local, low)) == 0
-    monkeypatch.setattr(tiles, "free_memory", lambda: 2**22)
+    monkeypatch.setattr(tiles, "free_memory", lambda: 2**24)
     side = tiles.auto_tile(sized(local, low))
     assert 0 < side < 200
     monkeypatch.setattr(tiles, "free_memory", lambda: 2**10)
