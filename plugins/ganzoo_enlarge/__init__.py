@@ -98,12 +98,7 @@ def ganzoo_metrics() -> list[MetricSpec]:
             summary="PSNR of the brightness and a perceptual distance, each beside bicubic enlargement.",
             factory="ganzoo_enlarge.metrics:enlarging",
             needs=("targets", "image"),
-            better={
-                "psnr_y": "higher",
-                "perceptual": "lower",
-                "bicubic_psnr_y": "higher",
-                "bicubic_perceptual": "lower",
-            },
+            better={"psnr_y": "higher", "perceptual": "lower"},
             reference=False,
         )
     ]

@@ -74,7 +74,7 @@ class RelativisticAverage:
         """The loss of D with real and generated scores exchanged."""
         if real is None:
             raise TypeError("the relativistic loss of a generator needs the scores of real samples")
-        return self.weight * self.discriminator(fake, real)
+        return _weighted(self.weight, self.discriminator(fake, real))
 
 
 def lsgan(config: LsganConfig) -> LeastSquares:
@@ -112,6 +112,11 @@ class Relativistic:
         return softplus(real - fake).mean()
 
 
+def _weighted(weight: float, value: Tensor) -> Tensor:
+    """The product; a weight of 1 that is no schedule costs nothing."""
+    return value if isinstance(weight, float) and weight == 1.0 else weight * value
+
+
 class NonSaturating:
     """D: E sp(-D(x)) + E sp(D(x')). G: E sp(-D(x')), which the paper recommends (section 3).
 
@@ -128,7 +133,7 @@ class NonSaturating:
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Cross entropy of generated scores against the target 1."""
-        return self.weight * softplus(-fake).mean()
+        return _weighted(self.weight, softplus(-fake).mean())
 
 
 class Minimax(NonSaturating):

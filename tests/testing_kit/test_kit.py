@@ -215,7 +215,7 @@ SKETCHES: dict[str, dict[str, str]] = {
         "return 0.1 * (": "assert view.real_outputs['score'].ndim == 1\n        return 0.1 * (",
     },
     "recognises-its-example": {"!= (4,)": "!= (5,)"},
-    "builds-networks-with-the-weights": {"# importer: names": "del names['net.2']"},
+    "builds-networks-with-the-weights": {"# importer: names": "names['net.9'] = names.pop('net.2')"},
     "refuses-other-weights": {
         "return None  # importer: another": "return Imported(architecture='good', data=data, weights={})"
     },
@@ -385,10 +385,10 @@ def failures(name: str, sources: Sequence[str] = ()) -> dict[str, str]:
 
 # In these plugins, published settings with large networks, and scores that train a network or are slow, take
 # several CPU minutes.
-LARGE = ("clips", "series", "sound", "text")
+LARGE = ("clips", "enlarge", "series", "sound", "text")
 LONG = re.compile(
-    r"(recipe .*(-paper|hifi-gan-v\d)|metric (.*-score|pesq|sound-pairs|stoi)|extractor sound-classifier"
-    r"|term (matched-features|mel-distance)) "
+    r"(recipe .*(-paper|esrgan|hifi-gan-v\d)|metric (.*-score|pesq|sound-pairs|stoi)"
+    r"|extractor sound-classifier|term (matched-features|mel-distance|perceptual)) "
 )
 
 

@@ -9,7 +9,7 @@ from ganzoo.errors import GanzooError, PluginError
 from ganzoo.importing.networks import build_imported
 from ganzoo.importing.recognise import recognised
 from ganzoo.networks.apply import declared, example
-from ganzoo.testing.check import Failed, check, demand
+from ganzoo.testing.check import Failed, NotApplicable, check, demand
 from ganzoo.testing.targets import ImporterTarget, fields_written
 
 BATCHES = (1, 2, 7)
@@ -40,7 +40,10 @@ def recognises_its_example(target: ImporterTarget) -> None:
 @check("importer", "recognises-its-example")
 def builds_networks_with_the_weights(target: ImporterTarget) -> None:
     """All arrays fit the networks, and generators write finite samples at batches of 1, 2 and 7."""
-    _, info, networks, _ = build_imported(target.match.imported, target.registry)
+    try:
+        _, info, networks, _ = build_imported(target.match.imported, target.registry)
+    except PluginError as error:
+        raise NotApplicable(f"its architecture fails: {error.what}") from error
     fields = declared(networks, info)
     for n in BATCHES:
         with torch.random.fork_rng(devices=[]):

@@ -105,6 +105,11 @@ class TermInGame:
         picked = self.setup.batches.select("discriminator", 0, BATCH, fields)
         self.real = self.setup.batches.materialize(picked, fields)
 
+    def move(self, progress: float) -> None:
+        """Give schedules their values after this share of the run."""
+        if self.setup.phases.schedules is not None:
+            self.setup.phases.schedules.move(progress, int(progress * (self.setup.plan.train.images or 0)))
+
     def view(self) -> GameView:
         """A view of the first game, as in a step of the term's role."""
         training, phases = self.setup.training, self.setup.phases
@@ -164,15 +169,21 @@ def _constrained(target: TermTarget) -> None:
 def its_role_learns(target: TermTarget) -> None:
     """The term has finite gradients for the networks of its role."""
     game = TermInGame(target)
-    for module in game.modules:
-        module.zero_grad()
-    value = game.value()
-    demand(value.requires_grad, f"It has no gradient: the {game.spec.role} cannot learn from it.")
-    value.backward()  # type: ignore[no-untyped-call]
-    grads = [p.grad for module in game.modules for p in module.parameters() if p.grad is not None]
-    demand(all(bool(torch.isfinite(grad).all()) for grad in grads), "Its gradient is not finite.")
+    learns = False
+    for progress in (0.0, 1.0):  # a schedule may hold the term back at first, or end it
+        game.move(progress)
+        for module in game.modules:
+            module.zero_grad()
+        value = game.value()
+        demand(value.requires_grad, f"It has no gradient: the {game.spec.role} cannot learn from it.")
+        value.backward()  # type: ignore[no-untyped-call]
+        grads = [p.grad for module in game.modules for p in module.parameters() if p.grad is not None]
+        demand(all(bool(torch.isfinite(grad).all()) for grad in grads), "Its gradient is not finite.")
+        learns = any(bool(grad.any()) for grad in grads)
+        if learns:
+            break
     demand(
-        any(bool(grad.any()) for grad in grads),
+        learns,
         f"The parameters of the {game.spec.role} get no gradient from it.",
         f"is it a term of the {game.spec.role}?",
     )
