@@ -227,7 +227,7 @@ def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Pa
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
     assert said.code == 2
     assert "'generator' writes images, which cannot be written as '.csv'." in said.err
-    assert "use .png, " in said.err
+    assert "use a folder, .png, " in said.err
 
 
 def test_the_card_reads_the_table_by_numpy_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
