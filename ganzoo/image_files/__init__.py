@@ -8,6 +8,8 @@ decoder on a damaged file becomes ValueError, and pixels, bytes and memory are l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +59,22 @@ IMAGE_SUFFIXES = (*PILLOW_SUFFIXES, *DEEP_SUFFIXES)
 """Endings of files that are read. Those of `deep_files` may need an optional package."""
 
 
-def inspect_image(path: Path) -> ImageHeader:
-    """What the header of a file says, without its pixels. Errors as in `decode_image`."""
+@contextmanager
+def _damage_as_value_error() -> Iterator[None]:
+    """Decoders raise SyntaxError, EOFError, struct.error, IndexError and more on bad bytes."""
     try:
-        deep = path.name.lower().endswith(DEEP_SUFFIXES) or is_dicom(path)
-        return values_header(path) if deep else read_pillow_header(path)
+        yield
     except (OSError, ValueError):
         raise
     except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+@_damage_as_value_error()
+def inspect_image(path: Path) -> ImageHeader:
+    """What the header of a file says, without its pixels. Errors as in `decode_image`."""
+    deep = path.name.lower().endswith(DEEP_SUFFIXES) or is_dicom(path)
+    return values_header(path) if deep else read_pillow_header(path)
 
 
 def read_image_header(path: Path) -> ImageHeader | None:
@@ -76,6 +85,7 @@ def read_image_header(path: Path) -> ImageHeader | None:
         return None
 
 
+@_damage_as_value_error()
 def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
     """The image as (channels, height, width) of the frame.
 
@@ -87,17 +97,12 @@ def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
     `IMAGE_BYTES` and `PIXELS` (`PIL.Image.MAX_IMAGE_PIXELS`, where that is lower). OSError when it cannot be
     opened.
     """
-    try:
-        if frame.values is None:
-            return decode_pixels(path, frame, page)
-        return deep_image(read_values(path, page, frame), frame)
-    except (OSError, ValueError):
-        raise
-    except Exception as error:
-        # Decoders raise SyntaxError, EOFError, struct.error, IndexError and more on bad bytes.
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    if frame.values is None:
+        return decode_pixels(path, frame, page)
+    return deep_image(read_values(path, page, frame), frame)
 
 
+@_damage_as_value_error()
 def decode_frames(
     path: Path, frame: ImageFrame, most: int = 10_000
 ) -> tuple[NDArray[np.uint8], tuple[float, ...]]:
@@ -106,14 +111,13 @@ def decode_frames(
     Times are milliseconds, 0 where the file does not say; a still image is one frame. Errors as in
     `decode_image`.
     """
-    try:
-        return decode_pages(path, frame, most)
-    except (OSError, ValueError):
-        raise
-    except Exception as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return decode_pages(path, frame, most)
 
 
+@_damage_as_value_error()
 def image_levels(path: Path, frame: ImageFrame, pages: int) -> tuple[float, ...]:
-    """The values of a file at the shares `LEVELS`, over evenly spaced ones of its first pages."""
+    """The values of a file at the shares `LEVELS`, over evenly spaced ones of its first pages.
+
+    Errors as in `decode_image`.
+    """
     return quantiles([read_values(path, page, frame) for page in range(pages)])

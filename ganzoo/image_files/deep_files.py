@@ -1,6 +1,6 @@
-"""Files with values of any depth and number of channels: TIFF, DICOM, NIfTI, .npy, and deep files of Pillow.
+"""Files with values of any depth and number of channels: TIFF, DICOM, NIfTI, .npy, PNG, what Pillow keeps.
 
-tifffile, pydicom and nibabel are imported when a file needs them.
+tifffile, pydicom, nibabel and imagecodecs are imported when a file needs them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ganzoo.errors import DataError
 from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.image_files.pillow_files import (
     TIFF_SUFFIXES,
     Budget,
+    can_read_wide,
     check_pixels,
+    has_wide_colours,
     loaded_pixels,
     opened_image,
     orientation_of,
@@ -79,7 +82,28 @@ def _page(path: Path, page: int, channels: int) -> Array:
             return np.array(array)
     if kind == "tiff" and not _exact_in_pillow(path):
         return _tiff_page(path, page)
-    with opened_image(path, page) as image, loaded_pixels(image):
+    with opened_image(path, page) as image:
+        if has_wide_colours(image) and can_read_wide(image):
+            return _wide_png(path, image, channels)
+        return _pillow_values(image, channels)
+
+
+def _wide_png(path: Path, image: Image.Image, channels: int) -> Array:
+    """The colours of an opened PNG of 16 bits; without a fourth channel they are put on white."""
+    turn = orientation_of(image) if "exif" in image.info else 1
+    with _values_at_once.spend(4 * image.width * image.height):
+        values = _package("imagecodecs").png_decode(path.read_bytes())
+        if values.shape[2] == 2:  # gray and alpha
+            values = values[..., [0, 0, 0, 1]]
+        if values.shape[2] == 4 and channels != 4:
+            share = values[..., 3:] / np.float32(65535)
+            values = np.rint(65535 + (values[..., :3] - np.float32(65535)) * share).astype(np.uint16)
+        return _turned(values.transpose(2, 0, 1), turn)
+
+
+def _pillow_values(image: Image.Image, channels: int) -> Array:
+    """The values of an image that Pillow has opened, in the depth that it keeps."""
+    with loaded_pixels(image):
         turn = orientation_of(image)
         if image.mode.startswith("I;16"):
             values = np.asarray(image).astype(np.uint16)

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,7 +44,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_OTHERS = ("tifffile", "pydicom", "nibabel")
+_OTHERS = ("tifffile", "pydicom", "nibabel", "imagecodecs")
 _TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can hold 64 MiB of them
 _PROFILE_BYTES = 4 << 20
 _LARGE = 1 << 20  # pixels; larger images are shrunk in strips, without copies of the whole image
@@ -115,16 +116,18 @@ def read_pillow_header(path: Path) -> ImageHeader:
             width, height = height, width
         mode = image.mode
         gray = mode in _GRAY or _gray_palette(image)
+        wide = has_wide_colours(image)
+        deep = mode.startswith("I;16") or (wide and can_read_wide(image))
         channels = 1 if gray and mode != "P" else 4 if "A" in image.getbands() else 3
         return ImageHeader(
             height,
             width,
             gray,
             1 if gray else channels,
-            "uint16" if mode.startswith("I;16") else {"I": "int32", "F": "float32"}.get(mode, "uint8"),
+            "uint16" if deep else {"I": "int32", "F": "float32"}.get(mode, "uint8"),
             pages=_pages(image),
             alpha=image.has_transparency_data,
-            reduced=mode in ("RGB", "RGBA") and _is_wide(image),
+            reduced=wide and not deep,
             profile=_to_srgb(image) is not None,
         )
 
@@ -327,10 +330,19 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def _is_wide(image: Image.Image) -> bool:
-    """Whether the file has more than 8 bits, of which Pillow keeps 8."""
+def has_wide_colours(image: Image.Image) -> bool:
+    """Whether the file has colours of more than 8 bits, of which Pillow keeps 8."""
     modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    return any(";16" in mode for mode in modes)
+    return image.mode in ("RGB", "RGBA") and any(";16" in mode for mode in modes)
+
+
+def can_read_wide(image: Image.Image) -> bool:
+    """Whether all bits of such colours can be read: a PNG of one frame, the package imagecodecs.
+
+    Nothing must be left to Pillow: it converts profiles in 8 bits, and knows colours that mean transparency.
+    """
+    left = "transparency" in image.info or _pages(image) > 1 or _to_srgb(image) is not None
+    return image.format == "PNG" and not left and find_spec("imagecodecs") is not None
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,8 @@ def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
     """
     silence_pillow()
     states = {name: list(stats) for name, stats in zip(listing.names, listing.stats, strict=True)}
-    depends = [DECODER_VERSION, PIL.__version__, str(listing.root.resolve()), all_pages]
+    reads_wide = find_spec("imagecodecs") is not None  # PNG with all of 16 bits
+    depends = [DECODER_VERSION, PIL.__version__, reads_wide, str(listing.root.resolve()), all_pages]
 
     def look(name: str) -> list[Any] | None:
         facts = _inspected(listing.root / name, all_pages)

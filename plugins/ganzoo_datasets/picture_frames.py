@@ -367,8 +367,8 @@ def _say_more(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
         found.rows.append(("colours", f"{profiles:,} images have a colour profile", "converted to sRGB"))
     if reduced := sum(header.reduced for header in headers):
         found.notes.append(
-            f"{reduced:,} images have colours of 16 bits, of which 8 are read; TIFF keeps 16 with the "
-            "package tifffile"
+            f"{reduced:,} images have colours of 16 bits, of which 8 are read; PNG of one frame without a "
+            "colour profile keeps 16 with pip install imagecodecs, TIFF with tifffile"
         )
 
 

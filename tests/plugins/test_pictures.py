@@ -7,7 +7,9 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import imagecodecs
 import nibabel
 import numpy as np
 import pydicom
@@ -74,6 +76,80 @@ def test_twelve_bits_in_sixteen_are_not_black(tmp_path: Path) -> None:
     assert floats(source, 9).max() == 1
     assert floats(source, 4).max() == pytest.approx(0)  # the range is that of all pictures
     assert any("16 bits and use 0..800, 1.2% of the range" in note for note in source.notes)
+
+
+# --- PNG with colours of 16 bits ------------------------------------------------------------------
+
+
+def wide_png(path: Path, channels: int, top: int = 4095) -> np.ndarray:
+    """A PNG of 16 bits with values that 8 bits cannot hold; its values (height, width, channels)."""
+    values = np.random.default_rng(channels).integers(0, top, (6, 9, channels)).astype(np.uint16)
+    path.write_bytes(imagecodecs.png_encode(values))
+    return values
+
+
+def test_png_with_colours_of_sixteen_bits_keeps_them(tmp_path: Path) -> None:
+    values = wide_png(tmp_path / "a.png", 3)
+    source = open_folder(str(tmp_path), FolderConfig(range="full"))
+    assert image_of(source).original == (0.0, 65535.0)
+    np.testing.assert_allclose(floats(source), values.transpose(2, 0, 1) / 65535 * 2 - 1, atol=1e-7)
+    assert not any("of which 8 are read" in note for note in source.notes)
+    by_values = open_folder(str(tmp_path))
+    assert image_of(by_values).original == (values.min(), values.max())
+
+
+@pytest.mark.parametrize(("bands", "channels"), [(4, 3), (2, 3), (4, 4), (2, 4), (4, 1)])
+def test_transparent_png_of_sixteen_bits(tmp_path: Path, bands: int, channels: int) -> None:
+    """On white without alpha, as pixels of 8 bits; gray and alpha (2 bands) is gray in all colours."""
+    values = wide_png(tmp_path / "a.png", bands, 65535).astype(np.float64)
+    source = open_folder(str(tmp_path), FolderConfig(range="full", channels=channels))
+    colours, alpha = np.broadcast_to(values[..., :-1], (6, 9, 3)), values[..., -1:]
+    if channels == 4:
+        expected = np.concatenate([colours, alpha], axis=2)
+    else:
+        expected = colours * alpha / 65535 + (65535 - alpha)
+    if channels == 1:
+        expected = expected @ np.array([[0.299], [0.587], [0.114]])
+    found = (floats(source).transpose(1, 2, 0) + 1) / 2 * 65535
+    np.testing.assert_allclose(found, expected, atol=1.5)  # rounded twice for one channel
+
+
+def test_a_turned_png_of_sixteen_bits(tmp_path: Path) -> None:
+    values = wide_png(tmp_path / "a.png", 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = (tmp_path / "a.png").read_bytes()
+    chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    packed = (len(chunk) - 4).to_bytes(4) + chunk + crc32(chunk).to_bytes(4)
+    (tmp_path / "a.png").write_bytes(data[:33] + packed + data[33:])  # after IHDR
+    source = open_folder(str(tmp_path), FolderConfig(range="full"))
+    expected = np.rot90(values, -1).transpose(2, 0, 1) / 65535 * 2 - 1
+    np.testing.assert_allclose(floats(source), expected, atol=1e-7)
+
+
+def test_what_pillow_must_convert_is_read_with_eight_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide_png(tmp_path / "a.png", 3)
+    monkeypatch.setattr(pillow_files, "find_spec", lambda name: None)
+    source = open_folder(str(tmp_path))
+    assert image_of(source).original is None
+    assert any("of which 8 are read" in note and "pip install imagecodecs" in note for note in source.notes)
+
+
+def test_a_damaged_png_of_sixteen_bits_is_skipped(tmp_path: Path) -> None:
+    for number in range(12):
+        wide_png(tmp_path / f"{number}.png", 3)
+    (tmp_path / "bad.png").write_bytes((tmp_path / "0.png").read_bytes()[:-60])
+    found = opened(tmp_path)
+    assert (found.count, [name for name, _ in found.skipped]) == (12, ["bad.png"])
+
+
+def test_a_tiff_that_is_compressed_with_lzw(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65535, (6, 9, 3)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", compression="lzw")
+    source = open_folder(str(tmp_path), FolderConfig(range="full"))
+    np.testing.assert_allclose(floats(source), values.transpose(2, 0, 1) / 65535 * 2 - 1, atol=1e-7)
 
 
 @pytest.mark.parametrize(
