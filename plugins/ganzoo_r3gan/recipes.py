@@ -30,6 +30,7 @@ SMALL_R3GAN = RecipeSpec(
     paper=R3GAN,
     architecture="r3gan",
     loss="relativistic",
+    fit="ganzoo_r3gan.rules:fit",
     settings={
         "train.images": 60_000,
         "train.batch_size": 16,

@@ -196,3 +196,26 @@ def test_nothing_is_normalised() -> None:
     _, discriminator = both(nets(1, 12, 12))
     images: Tensor = torch.randn(4, 1, 12, 12)
     assert torch.allclose(discriminator.train()(images)[:1], discriminator(images[:1]), atol=1e-5)
+
+
+def test_the_embedded_data_changes_nothing(registry: Registry) -> None:
+    plan = resolve("r3gan", registry)
+    assert plan.fitted(images(1, 28, 28)).settings() == plan.settings()
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 16), (64, 8), (128, 4), (256, 4)])
+def test_larger_images_get_narrower_networks_and_a_warm_up(registry: Registry, side: int, width: int) -> None:
+    plan = resolve("r3gan", registry).fitted(images(3, side, side + 4))
+    options = plan.architecture.options
+    assert (options.generator_width, options.discriminator_width) == (width, width)
+    assert (plan.generator.lr, plan.discriminator.lr) == (pytest.approx(2e-3), pytest.approx(2e-3))
+    assert (plan.generator.warmup, plan.discriminator.warmup) == (800, 800)
+    assert {term.options.gamma for term in plan.terms.values()} == {1.0}
+    factory_of(plan.architecture.item)(options, images(3, side, side + 4))
+
+
+def test_the_user_is_stronger_than_the_rule(registry: Registry) -> None:
+    mine = {"generator.lr": "linear 3e-3 -> 0", "generator.decay": "none", "terms.r1.gamma": 5.0}
+    plan = resolve("r3gan", registry, overrides={**mine, "terms.r2": False}).fitted(images(3, 64, 64))
+    assert (plan.generator.warmup, plan.discriminator.warmup) == (0, 800)
+    assert [term.options.gamma for term in plan.terms.values()] == [5.0]

@@ -1,0 +1,53 @@
+"""Settings of the small recipe for larger images than those it was chosen on; no torch here.
+
+Trials at 64x64x3, widths of 8, batch 16, seed 0, one thread; FED of Lite2, of Lite0, and coverage at n = 1000:
+
+    npm @lobehub/fluent-emoji-3d, 2,400 images, 40 CPU seconds
+    rates 3e-3, gamma 0.2                   286, 233, 0.103
+    rates 2e-3, gamma 1                     295, 242, 0.074
+    rates 1e-3, gamma 2                     324, 265, 0.091
+    dcgan, 4,800 images, 37 seconds         418, 402, 0.021
+    dcgan, 13,008 images, 84 seconds        350, 310, 0.039
+
+    npm pokesprite-images, mostly white, 2,000 images
+    rates 3e-3, gamma 0.2                   tanh saturates in the first five steps: white images, G's gradient 0
+    the same, gamma 2                       white images for 1,700 images
+    rates 2e-3, gamma 1                     gray smears, D's loss 0.02
+    the same, no tanh                       gray smears, D's loss 0.02
+    rates 2e-3, gamma 1, 800 warm-up images coloured blobs in different shapes, D's loss 0.37: chosen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import gcd
+from typing import Any
+
+from ganzoo.api import DataInfo
+
+CHOSEN_ON = 28 * 28  # pixels of the images of the embedded data
+FULL_WIDTH = 32  # pixels of a side up to which networks keep their width
+SLOWER = 2 / 3
+GAMMA = 1.0
+WARMUP = 800  # images
+
+
+def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """For images of more than 28x28 pixels: slower at first, stronger penalties, narrower networks.
+
+    Above 32 pixels, widths shrink with the side: the small maps then have the channels that they have at 32.
+    """
+    _, height, width = data.image().shape
+    if height * width <= CHOSEN_ON:
+        return {}
+    changes: dict[str, Any] = {}
+    for role in ("generator", "discriminator"):
+        if isinstance(settings[f"{role}.lr"], float):  # not a schedule, which a user has set
+            changes |= {f"{role}.lr": settings[f"{role}.lr"] * SLOWER, f"{role}.warmup": WARMUP}
+        name = f"architecture.{role}_width"
+        group, expansion = settings["architecture.group"], settings["architecture.expansion"]
+        unit = group // gcd(group, expansion)  # what widths are multiples of
+        share = min(1.0, FULL_WIDTH / min(height, width))
+        changes[name] = max(unit, round(share * settings[name] / unit) * unit)
+    penalties = (f"terms.ganzoo/{name}.gamma" for name in ("r1", "r2"))
+    return changes | {path: GAMMA for path in penalties if path in settings}
