@@ -1,6 +1,6 @@
 """Settings of the small recipe for larger images than those it was chosen on; no torch here.
 
-Trials at 64x64x3, widths of 8, batch 16, seed 0, one thread; FED of Lite2, of Lite0, and coverage at n = 1000:
+Trials at 64x64x3, widths of 8, seed 0, one thread; FED of Lite2, of Lite0, and coverage at n = 1000:
 
     npm @lobehub/fluent-emoji-3d, 2,400 images, 40 CPU seconds
     rates 3e-3, gamma 0.2                   286, 233, 0.103
@@ -10,7 +10,7 @@ Trials at 64x64x3, widths of 8, batch 16, seed 0, one thread; FED of Lite2, of L
     dcgan, 13,008 images, 84 seconds        350, 310, 0.039
 
     npm pokesprite-images, mostly white, 2,000 images
-    rates 3e-3, gamma 0.2                   tanh saturates in the first five steps: white images, G's gradient 0
+    rates 3e-3, gamma 0.2                   white images: tanh saturates in the first five steps
     the same, gamma 2                       white images for 1,700 images
     rates 2e-3, gamma 1                     gray smears, D's loss 0.02
     the same, no tanh                       gray smears, D's loss 0.02
