@@ -79,12 +79,23 @@ def fit_wgan_gp(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any
     return _larger(data, settings, generator=8)
 
 
-def _larger(data: DataInfo, settings: Mapping[str, Any], generator: int) -> dict[str, Any]:
+def fit_rpgan(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same for the relativistic loss with R1 and R2, whose rates are a quarter: G half as fast as D.
+
+    After 3,008 images of fluent-emoji at 64x64x3 and an eighth and a quarter of the rates, all samples were
+    alike: FED 616, coverage 0; after 2,400 images with these 479 and 0.006, silhouettes of several shapes.
+    """
+    return _larger(data, settings, generator=2, discriminator=1)
+
+
+def _larger(
+    data: DataInfo, settings: Mapping[str, Any], generator: int, discriminator: int = 4
+) -> dict[str, Any]:
     _, height, width = data.image().shape
     if height * width <= CHOSEN_ON:
         return {}
     changes: dict[str, Any] = {"train.batch_size": min(BATCH, settings["train.batch_size"])}
-    for path, factor in (("generator.lr", generator), ("discriminator.lr", 4)):
+    for path, factor in (("generator.lr", generator), ("discriminator.lr", discriminator)):
         if isinstance(settings[path], float):  # not a schedule, which a user has set
             changes[path] = settings[path] / factor
     share = max(0.25, min(1.0, FULL_WIDTH / min(height, width)))

@@ -218,7 +218,7 @@ SMALL_RPGAN = RecipeSpec(
     paper=R3GAN,
     architecture="dcgan",
     loss="relativistic",
-    fit="ganzoo_dcgan.rules:fit_wgan_gp",
+    fit="ganzoo_dcgan.rules:fit_rpgan",
     settings={
         "train.images": 250_000,
         "train.batch_size": 64,

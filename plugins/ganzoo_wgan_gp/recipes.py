@@ -37,7 +37,6 @@ SMALL_WGAN = RecipeSpec(
     paper=WGAN,
     architecture="wgan-conv",
     loss="wgan",
-    fit="ganzoo_dcgan.rules:fit_wgan_gp",
     settings={
         "train.images": 160_000,
         "train.batch_size": 64,

@@ -23,7 +23,7 @@ def pictures(*shape: int) -> DataInfo:
 
 
 @pytest.mark.parametrize(
-    "recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan", "wgan", "rpgan"]
+    "recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan", "rpgan"]
 )
 def test_the_embedded_data_changes_nothing(registry: Registry, recipe: str) -> None:
     plan = resolve(recipe, registry)
@@ -85,6 +85,13 @@ def test_the_same_rule_for_recipes_with_such_rates(registry: Registry, recipe: s
     assert plan.generator.lr == own.generator.lr / 16
     assert plan.discriminator.lr == own.discriminator.lr / 4
     assert plan.architecture.options.generator_width == own.architecture.options.generator_width / 2
+
+
+def test_rpgan_keeps_the_rate_of_its_discriminator(registry: Registry) -> None:
+    plan = resolve("rpgan", registry).fitted(pictures(3, 64, 64))
+    assert (plan.generator.lr, plan.discriminator.lr, plan.train.batch_size) == (1e-3, 2e-3, 16)
+    assert plan.architecture.options.discriminator_norm == "none"
+    assert plan.augment is None
 
 
 def test_the_user_is_stronger_and_may_use_schedules(registry: Registry) -> None:
