@@ -20,6 +20,7 @@ SMALL_STYLEGAN2 = RecipeSpec(
     paper=STYLEGAN2,
     architecture="stylegan2",
     loss="non-saturating",
+    fit="ganzoo_stylegan2.rules:fit",
     settings={
         "train.images": 60_000,
         "train.batch_size": 64,

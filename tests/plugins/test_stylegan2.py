@@ -400,3 +400,22 @@ def test_path_length_names_what_it_needs() -> None:
 def test_invalid_options_of_the_penalty_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="weight must be 0 or more"):
         PathLengthConfig(**options)
+
+
+def test_the_embedded_data_changes_nothing(registry: Registry) -> None:
+    plan = resolve("stylegan2", registry)
+    assert plan.fitted(images(1, 28, 28)).settings() == plan.settings()
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 16), (64, 8), (128, 4), (1024, 1)])
+def test_larger_images_get_narrower_networks_and_lower_rates(
+    registry: Registry, side: int, width: int
+) -> None:
+    plan = resolve("stylegan2", registry).fitted(images(3, side, side + 4))
+    options = plan.architecture.options
+    assert (options.generator_width, options.discriminator_width, options.output) == (width, width, "clip")
+    assert (plan.generator.lr, plan.discriminator.lr, plan.train.batch_size) == (5e-3, 5e-3, 16)
+    mine = {"generator.lr": "linear 1e-2 -> 0", "generator.decay": "none", "train.batch_size": 8}
+    own = resolve("stylegan2", registry, overrides=mine)
+    assert own.fitted(images(3, side, side)).generator.lr == own.generator.lr
+    assert own.fitted(images(3, side, side)).train.batch_size == 8
