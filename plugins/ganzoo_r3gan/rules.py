@@ -37,7 +37,7 @@ WARMUP = 800  # images
 def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """For images of more than 28x28 pixels: slower at first, stronger penalties, no tanh, narrower networks.
 
-    Above 32 pixels, widths shrink with the side: the small maps then have the channels that they have at 32.
+    Above 32 pixels, widths shrink with the side, down to a quarter: small maps keep their channels.
     """
     _, height, width = data.image().shape
     if height * width <= CHOSEN_ON:
@@ -49,7 +49,7 @@ def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         name = f"architecture.{role}_width"
         group, expansion = settings["architecture.group"], settings["architecture.expansion"]
         unit = group // gcd(group, expansion)  # what widths are multiples of
-        share = min(1.0, FULL_WIDTH / min(height, width))
+        share = max(0.25, min(1.0, FULL_WIDTH / min(height, width)))
         changes[name] = max(unit, round(share * settings[name] / unit) * unit)
     penalties = (f"terms.ganzoo/{name}.gamma" for name in ("r1", "r2"))
     return changes | {path: GAMMA for path in penalties if path in settings}

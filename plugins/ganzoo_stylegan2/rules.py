@@ -23,7 +23,8 @@ def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """For images of more than 28x28 pixels: smaller batches, lower rates, no tanh, narrower networks.
 
     In a short run, four steps with 16 images give more than one with 64. Tanh saturates where most of an
-    image is white. Above 32 pixels, widths shrink with the side: small maps keep their channels.
+    image is white. Above 32 pixels, widths shrink with the side, down to a quarter: small maps keep their
+    channels.
     """
     _, height, width = data.image().shape
     if height * width <= CHOSEN_ON:
@@ -32,7 +33,7 @@ def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         "architecture.output": "clip",
         "train.batch_size": min(BATCH, settings["train.batch_size"]),
     }
-    share = min(1.0, FULL_WIDTH / min(height, width))
+    share = max(0.25, min(1.0, FULL_WIDTH / min(height, width)))
     for role in ("generator", "discriminator"):
         if isinstance(settings[f"{role}.lr"], float):  # not a schedule, which a user has set
             changes[f"{role}.lr"] = settings[f"{role}.lr"] / SLOWER

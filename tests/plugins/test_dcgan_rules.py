@@ -22,9 +22,7 @@ def pictures(*shape: int) -> DataInfo:
     return DataInfo(fields=(image,), count=3391)
 
 
-@pytest.mark.parametrize(
-    "recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan", "rpgan"]
-)
+@pytest.mark.parametrize("recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan", "rpgan"])
 def test_the_embedded_data_changes_nothing(registry: Registry, recipe: str) -> None:
     plan = resolve(recipe, registry)
     fitted = plan.fitted(open_data(plan).info)
