@@ -29,6 +29,7 @@ _STAGES = {
     "metric": "Each metric, with its default options, on synthetic samples",
     "augmentation": "Each augmentation, with its default options, on synthetic images",
     "importer": "Each importer, with the example of its family as a file",
+    "tracker": "Each tracker without a server, if its package is installed",
     "recipe": "Each recipe, at a batch of 4 on the smallest synthetic data that its networks take",
 }
 

@@ -29,8 +29,10 @@ from ganzoo.api.specs import (
     MetricSpec,
     RecipeSpec,
     TermSpec,
+    TrackerSpec,
     both_sides,
 )
+from ganzoo.api.tracking import TrackedRun, Tracker
 from ganzoo.api.training import Augmentation, Batch, Loss, View
 from ganzoo.errors import DataError, SettingsError
 from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, places
@@ -136,6 +138,9 @@ __all__ = [
     "SpectralNorm",
     "Step",
     "TermSpec",
+    "TrackedRun",
+    "Tracker",
+    "TrackerSpec",
     "ValueRange",
     "View",
     "Viewer",

@@ -290,6 +290,25 @@ class ImporterSpec(Spec):
     example: str
 
 
+# --- programs that show runs ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerSpec(_Buildable):
+    """Passes the log of a run on to a program that shows and compares runs, chosen by `--track NAME`.
+
+    `factory(config) -> Tracker`; it imports the package that it needs, so that a missing one is an error
+    before training. `offline`: options with which it needs no server; `{folder}` in a text is replaced by a
+    temporary folder. The conformance kit uses them.
+    """
+
+    record = "tracker"
+    hook = "ganzoo_trackers"
+    reserved = frozenset({"name"})
+
+    offline: Mapping[str, Any] = field(default_factory=dict)
+
+
 SPECS: tuple[type[Spec], ...] = (
     RecipeSpec,
     ArchitectureSpec,
@@ -301,6 +320,7 @@ SPECS: tuple[type[Spec], ...] = (
     ExtractorSpec,
     MetricSpec,
     ImporterSpec,
+    TrackerSpec,
 )
 """All kinds of records, in the order in which they are listed."""
 

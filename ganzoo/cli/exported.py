@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ganzoo.cli.common import echo_json, echo_next
+from ganzoo.cli.common import echo_json, echo_next, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,11 @@ _OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="Also write the generators as models of this repository of NVIDIA Triton.",
     ),
+    click.option(
+        "--html",
+        is_flag=True,
+        help="Also write BUNDLE.html beside the bundle: a page that computes samples, see `ganzoo page`.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts."),
 )
 
@@ -64,10 +69,11 @@ def form_of(options: Mapping[str, Any]) -> Form:
 
 
 def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
-    """Write the models for Triton, if they are asked for, and say what there is. `facts` go into the JSON."""
+    """Write models for Triton and a page, if asked for, and say what there is. `facts` go into the JSON."""
     from ganzoo.exporting.triton import write_repository
 
     models = write_repository(bundle.path, options["triton"]) if options["triton"] else []
+    page = _page(bundle.path) if options["html"] else None
     largest = max(entry.max_abs for entry in bundle.parity.values())
     batches = sorted({batch for entry in bundle.parity.values() for batch in entry.batches})
     if options["as_json"]:
@@ -77,12 +83,15 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             "parity": {"max_abs": largest, "batches": batches},
             **facts,
         }
+        result |= {"html": str(page)} if page else {}
         echo_json(result | ({"triton": [str(model) for model in models]} if models else {}))
         return
     for file in bundle.files:
         click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
     for model in models:
         click.echo(f"  {model}  (a model for Triton)")
+    if page:
+        click.echo(f"  {page}  ({page.stat().st_size / 1e6:.2f} MB, a page to open in a browser)")
     click.echo(f"largest difference from torch {largest:.1e} at batch sizes {', '.join(map(str, batches))}")
     for stored in bundle.stored.values():
         click.echo(
@@ -90,3 +99,15 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
     echo_next(bundle)
+
+
+def _page(bundle: Path) -> Path:
+    """The page of a bundle, beside it. UsageError for what no page without onnxruntime-web can compute."""
+    from ganzoo.page.generators import Options
+    from ganzoo.page.page import write_page
+    from ganzoo.registry.kinds import Kinds
+
+    kinds = Kinds(registry_of(click.get_current_context()))
+    target = bundle.with_name(f"{bundle.name}.html")
+    write_page([bundle], target, Options(kinds=kinds, note=lambda text: click.echo(text, err=True)), None)
+    return target

@@ -17,6 +17,7 @@ from ganzoo.api.specs import (
     MetricSpec,
     RecipeSpec,
     TermSpec,
+    TrackerSpec,
 )
 from ganzoo.cli.common import LONGEST, complete_names, echo_json, registry_of, table
 from ganzoo.cli.list import KINDS
@@ -159,6 +160,8 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         entry["second_order"] = spec.second_order
     if isinstance(spec, DatasetSpec):
         entry["run it with"] = f"--data {spec.name}" + (f":{spec.argument}" if spec.argument else "")
+    if isinstance(spec, TrackerSpec):
+        entry["run it with"] = f"ganzoo train RECIPE --track {spec.name}"
     return entry
 
 

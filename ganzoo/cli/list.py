@@ -24,7 +24,7 @@ KINDS = tuple(kind.record for kind in SPECS)
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
     """List the records of all plugins: recipes, architectures, losses, terms, augmentations, datasets, media
-    (kinds of data: image, ...), extractors and metrics.
+    (kinds of data: image, ...), extractors, metrics, importers and trackers.
 
     Plugins that did not load are listed with the reason.
     """

@@ -27,7 +27,7 @@ AUTO = "auto"
 # samples only.
 MEASURED_FLOPS = 5e11
 
-_PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
+_PATHS = {"data": ("data", "source"), "augment": ("augment", "name"), "track": ("track", "name")}
 
 
 @click.command("train")
@@ -118,6 +118,12 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name")}
     type=click.IntRange(min=0),
     metavar="N",
     help="With --devices: restart at most N times after a process ends with an error [0].",
+)
+@click.option(
+    "--track",
+    metavar="NAME",
+    help="Also send log and samples to a tracker: tensorboard, ...; `ganzoo list --kind tracker` shows all "
+    "[none].",
 )
 @click.option(
     "--report", is_flag=True, help="Keep report.html in the run directory fresh: a page to look at."

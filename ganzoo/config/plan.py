@@ -80,6 +80,7 @@ class Plan:
     origins: Mapping[Key, str]
     kinds: Kinds = field(compare=False)
     augment: Choice | None = None
+    track: Choice | None = None
     fit: Callable[[DataInfo], Plan] | None = field(default=None, compare=False)
 
     def fitted(self, info: DataInfo) -> Plan:
@@ -89,7 +90,7 @@ class Plan:
     @property
     def items(self) -> tuple[Item[Any], ...]:
         """The records that this run uses."""
-        chosen = (self.dataset, self.architecture, self.loss, self.augment, *self.terms.values())
+        chosen = (self.dataset, self.architecture, self.loss, self.augment, self.track, *self.terms.values())
         return tuple(choice.item for choice in chosen if choice is not None)
 
     @property
@@ -133,8 +134,9 @@ class Plan:
             "loss": {"name": self.loss.item.qualified, **_options(self.loss.options)},
             "terms": terms,
         }
-        if self.augment is not None:
-            tables["augment"] = {"name": self.augment.item.qualified, **_options(self.augment.options)}
+        for name, choice in (("augment", self.augment), ("track", self.track)):
+            if choice is not None:
+                tables[name] = {"name": choice.item.qualified, **_options(choice.options)}
         result: dict[str, Any] = plain(tables)
         return result
 
@@ -163,6 +165,7 @@ class Plan:
             "loss": self.loss,
             "data": self.dataset,
             "augment": self.augment,
+            "track": self.track,
         }
         owner = owners.get(path[0])
         if path in self.origins:

@@ -13,7 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganzoo.api.specs import ArchitectureSpec, AugmentationSpec, DatasetSpec, LossSpec, RecipeSpec, TermSpec
+from ganzoo.api.specs import (
+    ArchitectureSpec,
+    AugmentationSpec,
+    DatasetSpec,
+    LossSpec,
+    RecipeSpec,
+    TermSpec,
+    TrackerSpec,
+)
 from ganzoo.config.plan import Choice, Plan, TermChoice
 from ganzoo.config.schedule import Schedule, scheduled
 from ganzoo.config.settings import (
@@ -35,7 +43,11 @@ from ganzoo.fields import DataInfo
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling, factory_of
 
-NO_AUGMENTATION = "none"
+NOTHING = "none"  # the name that switches off what is chosen in one of these tables
+OPTIONAL: Mapping[str, type[AugmentationSpec | TrackerSpec]] = {
+    "augment": AugmentationSpec,
+    "track": TrackerSpec,
+}
 _KINDS_OF_FILES = {".csv": "csv", ".npy": "npy", ".npz": "npz"}
 
 
@@ -80,12 +92,12 @@ def _fitted(
 
 def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[Layer]) -> Plan:
     requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper)]
-    requested, augmentation = _augmentation(requested, registry)
+    requested, optional = _optional(requested, registry)
     owners: dict[str, Item[Any]] = {
         "data": _dataset(_last(requested, "data", "source"), registry),
         "architecture": registry.find(ArchitectureSpec, _last(requested, "architecture", "name")),
         "loss": registry.find(LossSpec, _last(requested, "loss", "name")),
-        **augmentation,
+        **optional,
     }
     requested = _drop_replaced_options(requested, registry, owners)
     defaults = [
@@ -133,7 +145,8 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
         dataset=replace(chosen("data"), only=data.only, without=data.without),
         architecture=chosen("architecture"),
         loss=chosen("loss"),
-        augment=chosen("augment") if "augment" in owners else None,
+        augment=chosen("augment") if "augment" in optional else None,
+        track=chosen("track") if "track" in optional else None,
         terms=chosen_terms,
         dropped_terms=dropped,
         origins=origins,
@@ -161,16 +174,16 @@ def _check_schedules(plan: Plan) -> None:
             )
 
 
-def _augmentation(
-    layers: list[Layer], registry: Registry
-) -> tuple[list[Layer], dict[str, Item[AugmentationSpec]]]:
-    """The layers, and the chosen augmentation by its table. Without one, its options are dropped."""
-    name = _last(layers, "augment", "name", otherwise=NO_AUGMENTATION)
-    if name != NO_AUGMENTATION:
-        return layers, {"augment": registry.find(AugmentationSpec, name)}
-    if any(entry.get("augment", "name") for entry in layers):  # switched off again
-        layers = [entry.without("augment", keep=("name",)) for entry in layers]
-    return layers, {}
+def _optional(layers: list[Layer], registry: Registry) -> tuple[list[Layer], dict[str, Item[Any]]]:
+    """The layers, and what is chosen in the tables `OPTIONAL`. Without a choice, its options go."""
+    chosen: dict[str, Item[Any]] = {}
+    for table, record in OPTIONAL.items():
+        name = _last(layers, table, "name", otherwise=NOTHING)
+        if name != NOTHING:
+            chosen[table] = registry.find(record, name)
+        elif any(entry.get(table, "name") for entry in layers):
+            layers = [entry.without(table, keep=("name",)) for entry in layers]
+    return layers, chosen
 
 
 def _requested(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, list[Layer], list[Layer]]:
@@ -205,8 +218,8 @@ def _named(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, li
         "loss.name": registry.canonical(LossSpec, spec.loss, dist),
         "data.source": registry.canonical(DatasetSpec, scheme, dist) + colon + argument,
     }
-    augment = spec.settings.get("augment.name", NO_AUGMENTATION)
-    if augment != NO_AUGMENTATION:
+    augment = spec.settings.get("augment.name", NOTHING)
+    if augment != NOTHING:
         names["augment.name"] = registry.canonical(AugmentationSpec, augment, dist)
     own = layer(f"recipe {item.name}", {**spec.settings, **names})
     return item, [_canonical_terms(own, registry, dist)]
@@ -278,7 +291,7 @@ def _drop_replaced_options(
             current = entry.get(table, key) or current
             name = str(current).partition(":")[0]
             if (
-                current not in (None, NO_AUGMENTATION)
+                current not in (None, NOTHING)
                 and registry.find(type(final.spec), name).qualified != final.qualified
             ):
                 result[position] = result[position].without(table, keep=(key, "flip"))

@@ -254,7 +254,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NameSettings:
-    """The core's option in the tables `architecture`, `loss` and `augment`."""
+    """The core's option in the tables `architecture`, `loss`, `augment` and `track`."""
 
     name: str = ""
 
@@ -275,6 +275,7 @@ CORE_TABLES: Mapping[str, type[Any]] = {
     "architecture": NameSettings,
     "loss": NameSettings,
     "augment": NameSettings,
+    "track": NameSettings,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 Stage = Literal[
     "plugin", "record", "dataset", "media", "extractor", "metric",
-    "architecture", "loss", "term", "augmentation", "importer", "recipe",
+    "architecture", "loss", "term", "augmentation", "importer", "tracker", "recipe",
 ]  # fmt: skip
 """What a check tests: the plugin as a whole, one of its records, or what a record of that kind builds."""
 

@@ -16,6 +16,7 @@ from ganzoo.api.specs import (
     LossSpec,
     RecipeSpec,
     TermSpec,
+    TrackerSpec,
 )
 from ganzoo.config.plan import Choice
 from ganzoo.data.open_data import open_dataset
@@ -38,6 +39,7 @@ from ganzoo.testing.targets import (
     RecordTarget,
     Target,
     TermTarget,
+    TrackerTarget,
 )
 
 Status = Literal["passed", "failed", "skipped", "blocked"]
@@ -206,4 +208,5 @@ def _targets(
     yield from (TermTarget(item, registry, data) for item in own.of_kind(TermSpec))
     yield from (AugmentationTarget(item, registry) for item in own.of_kind(AugmentationSpec))
     yield from (ImporterTarget(item, registry) for item in own.of_kind(ImporterSpec))
+    yield from (TrackerTarget(item, registry) for item in own.of_kind(TrackerSpec))
     yield from (RecipeTarget(item, registry, data) for item in own.of_kind(RecipeSpec))

@@ -17,6 +17,7 @@ from typing import Any, Generic
 import numpy as np
 import onnx
 import torch
+from PIL import Image
 
 from ganzoo.api.networks import Net, Networks
 from ganzoo.api.specs import (
@@ -26,9 +27,11 @@ from ganzoo.api.specs import (
     LossSpec,
     RecipeSpec,
     TermSpec,
+    TrackerSpec,
 )
+from ganzoo.api.tracking import TrackedRun, Tracker
 from ganzoo.api.training import Batch
-from ganzoo.config.plan import Plan
+from ganzoo.config.plan import Choice, Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, GanzooError, SettingsError
@@ -36,6 +39,7 @@ from ganzoo.exporting.onnx_graph import export_graph
 from ganzoo.fields import DataInfo, Field
 from ganzoo.foreign.arrays import Budget, LazyArray
 from ganzoo.foreign.tree import Part, parts_of
+from ganzoo.images import encode_image
 from ganzoo.importing.recognise import Match, recognised
 from ganzoo.networks.apply import apply, declared, example
 from ganzoo.networks.build import build_networks
@@ -48,6 +52,7 @@ from ganzoo.runs.run import Run
 from ganzoo.testing.check import Failed, NotApplicable, Stage
 from ganzoo.testing.synthetic import SYNTHETIC, candidates, source_of
 from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.reporting.tracking import built_tracker
 from ganzoo.training.session import resume, start
 
 BATCH = 4
@@ -242,6 +247,44 @@ class AugmentationTarget(ItemTarget[AugmentationSpec]):
         for _ in range(8):
             augment.observe(torch.ones(100_000))
         return augment
+
+
+class TrackerTarget(ItemTarget[TrackerSpec]):
+    """A tracker with the options that need no server, and a run directory with a log line and samples."""
+
+    stage: Stage = "tracker"
+
+    @cached_property
+    def folder(self) -> Path:
+        """A run directory, which is removed when the checks of the tracker have ended."""
+        folder = Path(tempfile.mkdtemp(prefix="ganzoo-check-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        (folder / "samples").mkdir()
+        (folder / "samples" / "000000000008.png").write_bytes(encode_image(Image.new("L", (8, 8)), ".png"))
+        (folder / "samples" / "000000000008-b.other").write_bytes(b"of a kind that no tracker knows")
+        return folder
+
+    def tracker(self) -> Tracker:
+        """A new instance. NotApplicable if its package is not installed."""
+        spec = self.item.spec
+        given = {
+            name: value.replace("{folder}", str(self.folder)) if isinstance(value, str) else value
+            for name, value in spec.offline.items()
+        }
+        try:
+            return built_tracker(Choice(self.item, spec.config(**given) if spec.config else None))
+        except SettingsError as error:
+            raise NotApplicable(error.what) from error
+
+    def run(self, known_as: str = "") -> TrackedRun:
+        """The run, as one that is new or has been tracked before."""
+        settings = {"train.batch_size": 64, "train.keep_best": "", "terms.lab/drift.every": 1}
+        return TrackedRun(name=self.folder.name, folder=self.folder, settings=settings, known_as=known_as)
+
+    @property
+    def samples(self) -> list[Path]:
+        """The previews in the run directory."""
+        return sorted((self.folder / "samples").iterdir())
 
 
 class ImporterTarget(ItemTarget[ImporterSpec]):

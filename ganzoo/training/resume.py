@@ -20,7 +20,8 @@ from ganzoo.training.compute.device import kept_threads
 from ganzoo.training.compute.threads import History
 from ganzoo.util.files import storage
 
-# Settings that a resumed run may change: its length, where and how it computes, and what it writes.
+# Settings that a resumed run may change: its length, where and how it computes, what it writes, and, with all
+# of the table `track`, who else gets the log.
 CHANGEABLE = frozenset(
     ("train", name)
     for name in (
@@ -30,6 +31,12 @@ CHANGEABLE = frozenset(
     )
 )  # fmt: skip
 
+
+def may_change(path: Key) -> bool:
+    """Whether a resumed run may change the setting at that path."""
+    return path in CHANGEABLE or path[0] == "track"
+
+
 RunProgress = Literal["new", "unfinished", "complete"]
 
 
@@ -38,7 +45,7 @@ def usual_path(plan: Plan) -> Path:
     kept = {
         ".".join(path): value
         for path, value in layer("", plan.settings()).values.items()
-        if path not in CHANGEABLE
+        if not may_change(path)
     }
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
     return Path("runs") / f"{safe_name(plan.name)}-{digest[:8]}"
@@ -111,7 +118,7 @@ def threads_since(run: Run, plan: Plan, images: int) -> History:
 
 
 def _check_settings(run: Run, plan: Plan) -> None:
-    refused = sorted(".".join(path) for path in _changed(run, plan) if path not in CHANGEABLE)
+    refused = sorted(".".join(path) for path in _changed(run, plan) if not may_change(path))
     if refused:
         raise UsageError(
             f"A resumed run keeps its settings; this would change {', '.join(refused)}.",

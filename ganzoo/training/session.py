@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from ganzoo.training.reporting.run_record import (
     versions,
 )
 from ganzoo.training.reporting.sample_grids import SampleGrids
+from ganzoo.training.reporting.tracking import Tracking
 from ganzoo.training.resume import (
     changes_since,
     check_resumable,
@@ -56,12 +57,13 @@ _STOPS: tuple[Outcome | None, ...] = (None, "done", "paused", "preempted", "inte
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run works with: its ranks, the user's signals, the reporter, and the scoring function."""
+    """What a run works with: ranks, the user's signals, the reporter, the scoring function, the tracker."""
 
     ranks: Ranks
     interrupts: Interrupts
     reporter: Reporter
     scoring: ScoringFactory | None
+    tracking: Tracking | None
 
 
 def start(
@@ -140,10 +142,12 @@ def start_or_resume(
 def _run_context(plan: Plan, reporter: Reporter, scoring: ScoringFactory | None) -> Iterator[RunContext]:
     ranks = Ranks.from_environment()
     with Interrupts() as interrupts:
+        tracking = Tracking(plan.track) if plan.track is not None and ranks.is_main else None
         if ranks.world > 1:
             ranks.connect(choose_device(plan.train.device, ranks))
         try:
-            yield RunContext(ranks, interrupts, reporter if ranks.is_main else NullReporter(), scoring)
+            shown = reporter if ranks.is_main else NullReporter()
+            yield RunContext(ranks, interrupts, shown, scoring, tracking)
         except RuntimeError as error:
             raise (ranks.world > 1 and other_rank_ended(error)) or error from error
 
@@ -290,7 +294,12 @@ def _train(
     recorder = Recorder(run, plan, training, samples, reporter, evaluation)
     run.write_settings(plan.settings())
     run.update(status="training")
-    with recorded_failures(run), training.engine.stream():
+    with ExitStack() as stack:
+        if context.tracking is not None:
+            context.tracking.note = reporter.note
+            reporter.observers = [stack.enter_context(context.tracking)]
+        stack.enter_context(recorded_failures(run))
+        stack.enter_context(training.engine.stream())
         recorder.real()
         reporter.start(run, plan, training)
         if plan.train.on_nan == "rollback" and training.images == 0:

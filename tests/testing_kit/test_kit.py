@@ -248,7 +248,7 @@ from PIL import Image
 
 from ganzoo.api import (
     ArraySource, DataError, DatasetSpec, ExtractorSpec, Field, Media, MediaSpec, MetricSpec, Preview,
-    as_floats, encode_image, hookimpl, write_bytes,
+    TrackerSpec, as_floats, encode_image, hookimpl, write_bytes,
 )
 
 GANZOO_API_VERSION = 2
@@ -334,6 +334,27 @@ def ganzoo_extractors():
                       distance="nearest", trained=True),
     ]
 
+class Diary:
+    def __init__(self, config):
+        pass
+    def start(self, run):
+        self.file = run.folder / "diary.txt"
+        # tracker: start
+        return run.known_as or "diary of " + run.name
+    def log(self, images, values):
+        self.write(images, values)
+    def samples(self, images, files):
+        self.write(images, [file.name for file in files])
+    def end(self, status):
+        self.write(status)
+    def write(self, *what):
+        with self.file.open("a") as file:
+            print(*what, file=file)
+
+@hookimpl
+def ganzoo_trackers():
+    return [TrackerSpec(name="diary", summary="A text file.", factory=f"{__name__}:Diary")]
+
 @hookimpl
 def ganzoo_metrics():
     return [MetricSpec(name="distance", summary="Of means.", factory=f"{__name__}:distance",
@@ -358,6 +379,10 @@ RECORD_SKETCHES: dict[str, dict[str, str]] = {
         "# extractor: features": "features = features + np.float32(1e-5 * np.random.rand())"
     },
     "same-samples-same-features, changed": {"# extractor: features": "pixels[:] = 0"},
+    "takes-a-run": {"# tracker: start": "assert all('.' not in name for name in run.settings)"},
+    "continues-a-run": {'run.known_as or "diary of " + run.name': 'str(np.random.rand())'},
+    "leaves-the-run-alone": {"[file.name for file in files]": "[file.unlink() for file in files[:1]]"},
+    "leaves-the-run-alone, values": {"self.write(images, values)": "self.write(values.clear())"},
     "needs-exist": {'needs=("wave",)': 'needs=("wave", "smell")'},
     "needs-are-enough": {"# metric: read": "comparison.fake.labels[0]"},
     "same-samples-same-scores": {"# metric: read": "fake = fake + 1e-6 * np.random.rand()"},

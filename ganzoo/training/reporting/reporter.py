@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -12,32 +12,46 @@ from ganzoo.runs.run import Run
 from ganzoo.training.state import Training
 
 
-class Reporter(Protocol):
-    """Receives the progress of a run and shows it: on a terminal, to a script, or not at all."""
+class Observer(Protocol):
+    """Receives the log of a run."""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Training is about to begin."""
 
-    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
-        """Called after each cycle; must be cheap."""
-
     def tick(self, record: Mapping[str, Any]) -> None:
         """A log line was written."""
+
+
+class Reporter(Observer, Protocol):
+    """Receives the progress of a run and shows it: on a terminal, to a script, or not at all."""
+
+    def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
+        """Called after each cycle; must be cheap."""
 
     def note(self, text: str) -> None:
         """A message for the user."""
 
 
 class KeptNotes:
-    """Passes everything on to a reporter, and keeps the notes in the run.
+    """Passes everything on to a reporter, and keeps the notes in the run. `observers` get the log, too.
 
     `say` is a note that matters at this moment only: it is not kept.
     """
 
     def __init__(self, reporter: Reporter, run: Run, training: Training) -> None:
         self._reporter, self._run, self._training = reporter, run, training
-        self.start, self.progress, self.tick = reporter.start, reporter.progress, reporter.tick
-        self.say = reporter.note
+        self.progress, self.say = reporter.progress, reporter.note
+        self.observers: Sequence[Observer] = ()
+
+    def start(self, run: Run, plan: Plan, training: Training) -> None:
+        """Training is about to begin."""
+        for observer in (self._reporter, *self.observers):
+            observer.start(run, plan, training)
+
+    def tick(self, record: Mapping[str, Any]) -> None:
+        """A log line was written."""
+        for observer in (self._reporter, *self.observers):
+            observer.tick(record)
 
     def note(self, text: str) -> None:
         """Pass the note on, and append it to notes.jsonl once; a full disk does not matter here.
