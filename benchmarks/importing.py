@@ -52,7 +52,7 @@ def rows(item: Any, registry: Registry) -> list[list[str]]:
         torch.save(_tensors(factory_of(item, "example")()), file)
         imported = chosen(open_file(file, registry)).imported
         _, info, networks, _ = build_imported(imported, registry)
-    found = []
+    found: list[list[str]] = []
     for name, part in exported(networks, info).items():
         graph = export_graph(part.net, part.inputs, part.outputs).SerializeToString()
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -64,7 +64,7 @@ def rows(item: Any, registry: Registry) -> list[list[str]]:
             own = max(own, rounding)
         larger = _larger(part.inputs)
         differences.append(f"{compared(session, part, exact, larger, 2)[0]:.1e}" if larger else "one size")
-        label = item.name if len(found) == 0 and name == "generator" else f"{item.name}: {name}"
+        label = item.name if not found and name == "generator" else f"{item.name}: {name}"
         shape = "x".join(map(str, part.outputs[0].shape))
         found.append([label, shape, *differences, f"{own:.1e}"])
     return found
@@ -89,7 +89,8 @@ def _values(field: Field, n: int, random: np.random.Generator) -> Any:
     if field.dtype == "int64":
         return random.integers(0, len(field.classes), (n, *field.shape))
     if field.source == "data":
-        return random.uniform(*(field.range or (-1, 1)), (n, *field.shape)).astype(np.float32)
+        low, high = field.range or (-1.0, 1.0)
+        return random.uniform(low, high, (n, *field.shape)).astype(np.float32)
     spread = 0.2 if field.source == "constant" else 1.0
     return random.normal(field.default, spread, (n, *field.shape)).astype(np.float32)
 
@@ -120,7 +121,7 @@ def _tensors(tree: Any) -> Any:
         return {key: _tensors(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return type(tree)(map(_tensors, tree))
-    return torch.from_numpy(tree) if isinstance(tree, np.ndarray) else tree
+    return torch.from_numpy(np.array(tree)) if isinstance(tree, np.ndarray | np.generic) else tree
 
 
 if __name__ == "__main__":
