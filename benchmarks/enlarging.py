@@ -2,7 +2,8 @@
 
     python -m benchmarks.enlarging BUNDLE --photos FOLDER [--photos FOLDER ...] [--beside PNG]
 
-Each photograph is shrunk by Pillow's bicubic filter to 8 bits and enlarged again; 4 pixels at each edge do
+Each photograph is shrunk to 8 bits by Pillow's bicubic filter, or by the degradation of Real-ESRGAN with
+`--degradation real` (photograph i of a folder with the seed i), and enlarged again; 4 pixels at each edge do
 not count for PSNR. `--beside` writes parts of the photographs: bicubic, the generator, the original.
 """
 
@@ -21,6 +22,7 @@ from PIL import Image
 import ganzoo
 from ganzoo.runtime.inputs import steps_for
 from ganzoo.runtime.tiles import auto_tile, run_in_tiles
+from ganzoo_enlarge.degrade import degraded
 from ganzoo_enlarge.metrics import enlarged_by_bicubic, perceptual_distance, psnr_y
 from ganzoo_enlarge.terms import Light
 from ganzoo_metrics.paired import psnr, ssim
@@ -36,14 +38,15 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--photos", type=Path, action="append", required=True)
     parser.add_argument("--beside", type=Path)
+    parser.add_argument("--degradation", choices=["bicubic", "real"], default="bicubic")
     arguments = parser.parse_args()
     generator = ganzoo.load(arguments.bundle, provider="cpu")
     net, shown = Light().eval(), []
     for folder in arguments.photos:
         rows: dict[str, list[dict[str, float]]] = {"bicubic": [], "generator": []}
         seconds = 0.0
-        for name, high in photographs(folder, factor_of(generator)):
-            small = shrunk(high, factor_of(generator))
+        for at, (name, high) in enumerate(photographs(folder, factor_of(generator))):
+            small = shrunk(high, factor_of(generator), arguments.degradation, at)
             begun = time.process_time()
             made = {"generator": enlarged(generator, small)}
             seconds += time.process_time() - begun
@@ -83,10 +86,10 @@ def photographs(folder: Path, factor: int) -> Iterator[tuple[str, Pixels]]:
         yield path.stem, pixels[:height, :width]
 
 
-def shrunk(high: Pixels, factor: int) -> Pixels:
+def shrunk(high: Pixels, factor: int, degradation: str, seed: int) -> Pixels:
     """The photograph, `factor` times smaller."""
-    size = (high.shape[1] // factor, high.shape[0] // factor)
-    return np.asarray(Image.fromarray(high).resize(size, Image.Resampling.BICUBIC))
+    small: Pixels = degraded(high.transpose(2, 0, 1), factor, degradation, np.random.default_rng(seed))
+    return np.ascontiguousarray(small.transpose(1, 2, 0))
 
 
 def enlarged(generator: ganzoo.runtime.Generator, small: Pixels) -> Pixels:

@@ -45,6 +45,9 @@ class ArraySource:
     files: int = 0
 
 
+Draw = Callable[[Mapping[str, "NDArray[Any]"], "np.random.Generator"], Mapping[str, "NDArray[Any]"]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ItemSource:
     """Data that must be decoded item by item; the core decodes it once into a cache.
@@ -55,7 +58,11 @@ class ItemSource:
     single items: an item whose key was decoded before is not decoded again. `card`, `damaged`, `unfit` and
     `files` as for `ArraySource`.
 
-    `read` may be called in forked processes.
+    With `draw`, a sample is drawn anew in each epoch of training: a random crop, noise. `read` then returns
+    the fields `drawn_from`, which the cache keeps, and `draw(sample, random)` makes the `fields` by these
+    two alone. Evaluation and previews use one drawing that stays.
+
+    `read` may be called in forked processes, `draw` in threads.
     """
 
     fields: tuple[Field, ...]
@@ -65,6 +72,8 @@ class ItemSource:
     identity: str = ""
     notes: tuple[str, ...] = ()
     keys: Sequence[str] | None = None
+    drawn_from: tuple[Field, ...] = ()
+    draw: Draw | None = None
     card: tuple[Row, ...] = ()
     damaged: tuple[tuple[str, str], ...] = ()
     unfit: tuple[tuple[str, str], ...] = ()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ganzoo.api.media import holds_indices, stored_span
 from ganzoo.data.dataset import Dataset
+from ganzoo.data.drawing import Ahead
 from ganzoo.data.validation import blocks
 from ganzoo.errors import DataError
 from ganzoo.fields import Field
@@ -90,7 +91,8 @@ class Batches:
 
     If the arrays have fewer than `resident_bytes` bytes (default on CUDA: half of the free memory), they
     are copied to the device once and indexed there, images as uint8. Otherwise they are indexed on the
-    host. On a CPU the arrays of the dataset are used directly.
+    host. On a CPU the arrays of the dataset are used directly. Samples that a dataset draws anew depend on
+    (seed, epoch, sample) alone.
     """
 
     def __init__(
@@ -122,7 +124,9 @@ class Batches:
         }
         size = sum(array.nbytes for array in self._host.values())
         budget = _budget(device) if resident_bytes is None else resident_bytes
-        self.resident = size < budget
+        self._ahead = None if dataset.drawing is None else Ahead(dataset.drawing, seed, self._host)
+        self._last: dict[str, int] = {}
+        self.resident = size < budget and self._ahead is None
         self._resident = (
             {name: _copied(array, device) for name, array in self._host.items()} if self.resident else {}
         )
@@ -161,7 +165,12 @@ class Batches:
             if mirrored is not None:
                 mirrored_parts.append(mirrored[start:stop])
         indices = _joined(index_parts)
-        picked = {_INDICES: indices} if self.resident else {name: self._rows(name, indices) for name in names}
+        if self._ahead is not None:
+            picked = self._drawn(self._ahead, stream, position, n, names)
+        elif self.resident:
+            picked = {_INDICES: indices}
+        else:
+            picked = {name: self._rows(name, indices) for name in names}
         if mirrored_parts:
             picked[_MIRRORED] = _joined(mirrored_parts)
         return picked
@@ -196,6 +205,24 @@ class Batches:
                 self._epochs.popitem(last=False)
         self._epochs.move_to_end(key)
         return self._epochs[key]
+
+    def _drawn(self, ahead: Ahead, stream: str, position: int, n: int, names: Sequence[str]) -> Picked:
+        """The samples of a batch, drawn for their epochs; the next batch is begun."""
+        found = ahead.take(stream, (position, n), self._samples(stream, position, n))
+        step = position - self._last.get(stream, position)
+        self._last[stream] = position
+        if step > 0:  # a stream that goes on
+            after = position + step
+            ahead.prepare(stream, (after, n), self._samples(stream, after, n))
+        return {name: _on_device(torch.from_numpy(found[name]), self.device) for name in names}
+
+    def _samples(self, stream: str, position: int, n: int) -> list[tuple[int, int]]:
+        """(row, epoch) of `n` samples."""
+        return [
+            (int(row), epoch)
+            for epoch, start, stop in _spans(position, n, self.count)
+            for row in self._epoch(stream, epoch)[0][start:stop]
+        ]
 
     def _rows(self, name: str, indices: Tensor) -> Tensor:
         rows = torch.from_numpy(self._host[name].take(indices.numpy(), axis=0))

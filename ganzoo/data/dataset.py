@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ganzoo.api.media import holds_indices
 from ganzoo.api.sources import ArraySource, ItemSource, Row
 from ganzoo.data.decode import check_skipped, decoded, facts_of, skipped_note
+from ganzoo.data.drawing import Drawing, first_drawing
 from ganzoo.data.validation import Array, blocks, stored_dtype, value_problem
 from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
@@ -54,6 +55,8 @@ class Dataset:
     fingerprint: str
     weights: NDArray[np.float64] | None = None
     card: tuple[Row, ...] = ()
+    drawing: Drawing | None = None
+    """How training draws the samples anew; `arrays` have one drawing."""
 
     @property
     def info(self) -> DataInfo:
@@ -71,13 +74,21 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
     """
     _check_fields(source)
     skipped, notes, duplicates = (*source.damaged, *source.unfit), source.notes, 0
+    drawing: Drawing | None = None
     items = len(source.items) if isinstance(source, ItemSource) else 0
     total = max(source.files, items + len(skipped))
     check_skipped(source.damaged, total, source.identity)
     if isinstance(source, ItemSource):
-        result = decoded(source, folder=cache_folder)
+        whole = source if source.draw is None else replace(source, fields=source.drawn_from)
+        result = decoded(whole, folder=cache_folder)
         arrays, skipped, notes = result.arrays, (*skipped, *result.skipped), (*notes, *result.notes)
         duplicates = result.duplicates
+        if source.draw is not None:
+            once, drawing = first_drawing(source, arrays)
+            result = decoded(once, folder=cache_folder)
+            if result.skipped:
+                raise DataError(f"A sample cannot be drawn: {result.skipped[0][1]}.", where=source.identity)
+            arrays, notes = result.arrays, (*notes, *result.notes)
     else:
         arrays = _checked(source)
     if skipped:
@@ -94,6 +105,7 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
         fingerprint=fingerprint_of(source.fields, arrays, source.identity, weights),
         weights=weights,
         card=_card(source.card, count, skipped, duplicates),
+        drawing=drawing,
     )
 
 
@@ -131,6 +143,7 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
         arrays=arrays,
         weights=weights,
         count=len(rows),
+        drawing=None if dataset.drawing is None else dataset.drawing.of(rows),
         fingerprint=fingerprint_of(dataset.fields, arrays, dataset.identity, weights),
         card=(*dataset.card, ("chosen", f"{len(rows):,} samples of {len(kept)} classes", chosen)),
     )

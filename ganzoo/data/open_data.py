@@ -55,7 +55,10 @@ def _open(choice: Choice, named: str, part: str, kinds: Kinds) -> Dataset | None
         if source.keys is not None and len(source.keys) != len(source.items):
             said = f"returned {len(source.keys):,} keys for {len(source.items):,} items"
             raise _broken(item, said, "return a key for each item, or None")
-        source = dataclasses.replace(source, read=_guarded(item, source.read))
+        if (source.draw is None) == bool(source.drawn_from):
+            raise _broken(item, "returned one of `draw` and `drawn_from`", "return both, or none")
+        draw = None if source.draw is None else _guarded(item, source.draw)
+        source = dataclasses.replace(source, read=_guarded(item, source.read), draw=draw)
     elif not isinstance(source, ArraySource):
         raise _broken(item, f"returned {type(source).__name__}", "return an ArraySource or an ItemSource")
     elif not all(isinstance(array, np.ndarray) for array in source.arrays.values()):
@@ -65,14 +68,12 @@ def _open(choice: Choice, named: str, part: str, kinds: Kinds) -> Dataset | None
     return of_classes(dataset, choice.only, choice.without) if choice.only or choice.without else dataset
 
 
-def _guarded(
-    item: Item[Any], read: Callable[[int], Mapping[str, Array]]
-) -> Callable[[int], Mapping[str, Array]]:
-    """The plugin's `read`. OSError and ValueError, for unusable items, are passed on; others are wrapped."""
+def _guarded(item: Item[Any], read: Callable[..., Mapping[str, Array]]) -> Callable[..., Mapping[str, Array]]:
+    """The plugin's `read` or `draw`. OSError and ValueError, for unusable items, pass; others are wrapped."""
 
-    def guarded(index: int) -> Mapping[str, Array]:
+    def guarded(*given: Any) -> Mapping[str, Array]:
         try:
-            sample = read(index)
+            sample = read(*given)
         except (OSError, ValueError):
             raise
         except Exception:

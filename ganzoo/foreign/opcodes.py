@@ -7,6 +7,7 @@ table of functions of this package; any other call becomes a `Record`.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -84,15 +85,18 @@ class Unpickler:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        while True:
-            self.budget.operation()
-            code = self.source.view(1)[0]
-            opcode = _OPCODES.get(code)
-            if opcode is None:
-                raise RefusedError(f"the byte {code:#04x} is no operation of a pickle")
-            if opcode.name == "STOP":
-                return self.stack.pop()
-            self._run(opcode.name, self._argument(opcode))
+        with warnings.catch_warnings():
+            # Python warns of unknown escapes in texts of protocol 0.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            while True:
+                self.budget.operation()
+                code = self.source.view(1)[0]
+                opcode = _OPCODES.get(code)
+                if opcode is None:
+                    raise RefusedError(f"the byte {code:#04x} is no operation of a pickle")
+                if opcode.name == "STOP":
+                    return self.stack.pop()
+                self._run(opcode.name, self._argument(opcode))
 
     def _argument(self, opcode: Any) -> Any:
         name = opcode.name

@@ -32,6 +32,8 @@ _OTHERS = {
     b"version https": "a pointer of git-lfs: fetch the file itself with `git lfs pull`",
     b"\x93NUMPY": "a single array",
     b"7767517": "ncnn",
+    b'{"format"': "TensorFlow.js",
+    b'{"modelTopology"': "TensorFlow.js",
 }
 _PICKLES = b"\x80(}]c"
 """First bytes of pickles: a version, or how versions 0 and 1 begin a dict, a list or an object."""

@@ -133,15 +133,25 @@ def _graph(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         model = onnx.load_model_from_string(data)
         texts = {entry.key: entry.value for entry in model.metadata_props}
+        bytes_only = any(
+            item.data_type == onnx.TensorProto.INT8 and len(item.dims) > 1 for item in model.graph.initializer
+        )
         arrays = {
             item.name: torch.from_numpy(np.array(numpy_helper.to_array(item)))
             for item in model.graph.initializer
             if item.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
             and item.data_location != onnx.TensorProto.EXTERNAL
         }
-        return arrays, json.loads(texts.get(onnx_file.METADATA_KEY, "{}"))
+        record = json.loads(texts.get(onnx_file.METADATA_KEY, "{}"))
     except Exception as error:  # protobuf's DecodeError has no public name in onnx
         raise UsageError(f"The ONNX file cannot be read: {error}", where=str(file)) from error
+    if bytes_only:
+        raise UsageError(
+            "The graph has weights of 8 bits, which are too coarse to train on.",
+            where=f"train.warm_start: {file}",
+            fix="--from RUN, the run that was exported, or export it again without --weights int8",
+        )
+    return arrays, record
 
 
 def _of_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -167,10 +177,11 @@ def _of_foreign(path: Path, networks: Networks) -> Source:
         remark = f"recognised as {match}"
         classes = _classes(match.imported.data.fields)
         return Source(kind="file", tensors=_named(flat, networks), classes=classes, remarks=(remark,))
+    # Parts lie in each other: each array is read once.
+    arrays = {id(value): value for part in opened.parts for value in part.arrays.values()}
+    read = {key: torch.from_numpy(np.array(value.read())) for key, value in arrays.items()}
     parts = [
-        _named(
-            {key: torch.from_numpy(np.array(value.read())) for key, value in part.arrays.items()}, networks
-        )
+        _named({key: read[id(value)] for key, value in part.arrays.items()}, networks)
         for part in opened.parts
     ]
     return Source(kind="file", tensors=max(parts, key=_known))

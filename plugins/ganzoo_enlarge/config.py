@@ -8,16 +8,17 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class CropsConfig:
-    """`count` random squares `b` of `size` pixels, cut from pictures at full size, and `a`, made from each.
+    """Random squares `b` of `size` pixels from pictures at full size, and `a`, made from each.
 
-    `a` is `factor` times smaller. `degradation`: "bicubic" shrinks with an antialiased bicubic filter;
-    "real" is that of Real-ESRGAN: blur, resize, noise and JPEG, twice. `shrink`: each square is cut from
+    `count` parts of twice that side are cut once; each epoch takes another square of each. `a` is `factor`
+    times smaller. `degradation`: "bicubic" shrinks with an antialiased bicubic filter; "real" is that of
+    Real-ESRGAN, drawn anew each time: blur, resize, noise and JPEG, twice. `shrink`: each part is cut from
     1 to `shrink` times its size and shrunk, because photographs are often soft at full size; Real-ESRGAN
-    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Crop i depends on `seed`, i and the pictures alone.
+    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Part i depends on `seed`, i and the pictures alone.
     Without a folder `test`, every tenth picture is held out.
     """
 
-    count: int = 6_000
+    count: int = 2_000
     size: int = 128
     factor: Literal[2, 3, 4] = 4
     degradation: Literal["bicubic", "real"] = "bicubic"

@@ -1,4 +1,8 @@
-"""The data `crops:FOLDER`: random squares of pictures at full size, and the smaller ones made from them."""
+"""The data `crops:FOLDER`: random squares of pictures at full size, and the smaller ones made from them.
+
+Parts of the pictures are cut once, into the cache, with twice the side of a square. Each epoch of training
+cuts other squares from them and degrades these anew.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,18 @@ import scipy
 from numpy.typing import NDArray
 from PIL import Image
 
-from ganzoo.api import PIXELS, DataError, Field, ImageFrame, ItemSource, decode_image
+from ganzoo.api import DataError, ImageFrame, ItemSource, decode_image
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Listing, facts_of, list_images
 from ganzoo_enlarge.config import CropsConfig
-from ganzoo_enlarge.degrade import degraded
+from ganzoo_enlarge.degrade import Pair, pair_fields
 
-VERSION = 1
+VERSION = 2
 """Raised with each change after which the same pictures give other crops."""
 
 EXPECTS = "a folder with pictures"
 HELD_OUT = 10  # one picture of so many, if there is no folder `test`
-_MOST_HELD_OUT = 1_000  # crops
+_MOST_HELD_OUT = 1_000  # squares
 _HELD_OUT_KEY = 1
 
 Pixels = NDArray[np.uint8]
@@ -33,7 +37,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Crops:
-    """`ItemSource.read`: crop i. Crops of one picture follow each other, so that it is decoded once."""
+    """`ItemSource.read`: part i. Parts of one picture follow each other, so that it is decoded once."""
 
     listing: Listing
     sizes: tuple[tuple[int, int], ...]
@@ -41,18 +45,22 @@ class Crops:
     count: int
     part: int
 
+    @property
+    def side(self) -> int:
+        """Pixels of a side of each part: twice those of a square, if all pictures have so many."""
+        return min(2 * self.config.size, min(map(min, self.sizes)))
+
     def picture(self, index: int) -> int:
-        """The row of the picture of crop `index`."""
+        """The row of the picture of part `index`."""
         return index * len(self.sizes) // self.count
 
     def __call__(self, index: int) -> dict[str, Pixels]:
-        """Both images of crop `index`."""
+        """The field `picture` of part `index`."""
         row = self.picture(index)
         height, width = self.sizes[row]
         random = np.random.default_rng([self.config.seed, self.part, index])
         whole = _picture(self.listing.root / self.listing.names[row], height, width, self.config.channels)
-        high = crop(whole, self.config.size, self.config.shrink, random)
-        return {"a": degraded(high, self.config.factor, self.config.degradation, random), "b": high}
+        return {"picture": crop(whole, self.side, self.config.shrink, random)}
 
 
 def crop(picture: Pixels, size: int, shrink: float, random: np.random.Generator) -> Pixels:
@@ -123,28 +131,22 @@ def _source(
     headers = [facts.header for facts in facts_of(listing, all_pages=False)]
     sizes = tuple((found.height, found.width) for found in headers if found is not None)
     crops = Crops(listing, sizes, config, count, part)
-    small = config.size // config.factor
-    shapes = (("a", small), ("b", config.size))
+    pair = Pair(config.size, config.factor, config.degradation)
     largest, smallest = max(sizes), min(sizes)
+    fields, drawn_from = pair_fields(config.channels, pair, crops.side)
     return ItemSource(
-        fields=tuple(
-            Field(
-                name=name,
-                shape=(config.channels, side, side),
-                kind="image",
-                axes=PIXELS,
-                range=(-1.0, 1.0),
-            )
-            for name, side in shapes
-        ),
-        items=[f"{listing.names[crops.picture(index)]} crop {index}" for index in range(count)],
+        fields=fields,
+        drawn_from=drawn_from,
+        draw=pair,
+        items=[f"{listing.names[crops.picture(index)]} part {index}" for index in range(count)],
         read=crops,
         fingerprint=_fingerprint(crops),
         identity=f"crops {Path(argument).resolve().name!a}: {count:,} of {len(sizes):,} pictures",
         notes=notes,
         card=(
             ("pictures", f"{len(sizes):,}", f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"),
-            ("crops", f"{count:,} of {config.size}x{config.size}", f"a: {config.degradation}"),
+            ("parts", f"{count:,} of {crops.side}x{crops.side}", "cut once"),
+            ("squares", f"{config.size}x{config.size}", f"new ones in each epoch; a: {config.degradation}"),
         ),
     )
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import convolve
+from scipy.signal import fftconvolve
 from scipy.special import j1
+
+from ganzoo.api import PIXELS, Field
 
 Pixels = NDArray[np.uint8]
 Values = NDArray[np.float32]
@@ -64,6 +67,32 @@ def degraded(high: Pixels, factor: int, kind: str, random: Random) -> Pixels:
     values = _finished(values, size, random)
     pixels: Pixels = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
     return pixels.transpose(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`ItemSource.draw`: a random square `b` of the field `picture`, and the smaller `a` made from it."""
+
+    size: int
+    factor: int
+    kind: str
+
+    def __call__(self, sample: Mapping[str, Pixels], random: Random) -> dict[str, Pixels]:
+        """Both, from `picture` (channels, at least `size`, at least `size`)."""
+        picture = sample["picture"]
+        top, left = (int(random.integers(side - self.size + 1)) for side in picture.shape[1:])
+        high = picture[:, top : top + self.size, left : left + self.size]
+        return {"a": degraded(high, self.factor, self.kind, random), "b": np.ascontiguousarray(high)}
+
+
+def pair_fields(channels: int, pair: Pair, side: int) -> tuple[tuple[Field, Field], tuple[Field]]:
+    """`fields` and `drawn_from` of an `ItemSource` whose pictures have `side` pixels."""
+
+    def field(name: str, size: int) -> Field:
+        return Field(name=name, shape=(channels, size, size), kind="image", axes=PIXELS, range=(-1.0, 1.0))
+
+    small = pair.size // pair.factor
+    return (field("a", small), field("b", pair.size)), (field("picture", side),)
 
 
 def bicubic(plane: Pixels, size: tuple[int, int]) -> Pixels:
@@ -148,7 +177,9 @@ def _normed(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def filtered(values: Values, kernel: NDArray[np.float64]) -> Values:
     """Each channel of (h, w, c) convolved with the kernel; edges are reflected."""
-    made: Values = convolve(values, kernel[..., None].astype(np.float32), mode="mirror")
+    edge = len(kernel) // 2
+    padded = np.pad(values, ((edge, edge), (edge, edge), (0, 0)), mode="reflect")
+    made: Values = fftconvolve(padded, kernel[..., None].astype(np.float32), mode="valid", axes=(0, 1))
     return made
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import PIXELS, Field, ItemSource
+from ganzoo.api import ItemSource
 from ganzoo_enlarge.config import DrawnConfig
-from ganzoo_enlarge.degrade import degraded
+from ganzoo_enlarge.degrade import Pair, pair_fields
 
-VERSION = 2
+VERSION = 3
 _HELD_OUT, _HELD_OUT_COUNT = 1, 200
 
 Pixels = NDArray[np.uint8]
@@ -25,10 +25,9 @@ class Drawn:
     part: int
 
     def __call__(self, index: int) -> dict[str, Pixels]:
-        """Both images of square `index`."""
+        """The field `picture` of square `index`."""
         random = np.random.default_rng([self.config.seed, self.part, index])
-        high = drawn(self.config.size, random)
-        return {"a": degraded(high, self.config.factor, self.config.degradation, random), "b": high}
+        return {"picture": drawn(self.config.size, random)}
 
 
 def drawn(size: int, random: np.random.Generator) -> Pixels:
@@ -71,12 +70,12 @@ def open_held_out_drawn(argument: str, config: DrawnConfig | None = None) -> Ite
 
 
 def _source(config: DrawnConfig, count: int, part: int) -> ItemSource:
-    sides = (("a", config.size // config.factor), ("b", config.size))
+    pair = Pair(config.size, config.factor, config.degradation)
+    fields, drawn_from = pair_fields(3, pair, config.size)
     return ItemSource(
-        fields=tuple(
-            Field(name=name, shape=(3, side, side), kind="image", axes=PIXELS, range=(-1.0, 1.0))
-            for name, side in sides
-        ),
+        fields=fields,
+        drawn_from=drawn_from,
+        draw=pair,
         items=[f"square {index}" for index in range(count)],
         read=Drawn(config, part),
         fingerprint=repr((VERSION, config, count, part, np.__version__)),

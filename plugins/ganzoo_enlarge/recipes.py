@@ -78,7 +78,7 @@ REAL_PAPER = RecipeSpec(
     name="real-esrgan-paper",
     summary="Real-ESRGAN as in the paper's section 4: degradation of two rounds, U-Net D, 1,000,000 steps of "
     "L1, then 400,000 with perceptual and GAN losses. Needs a GPU for weeks. Not reproduced: VGG features "
-    "unless terms.perceptual.vgg names a file; degradations are drawn once for each crop.",
+    "unless terms.perceptual.vgg names a file.",
     paper=REAL,
     architecture="rrdb",
     loss="non-saturating",

@@ -137,5 +137,7 @@ def example() -> Mapping[str, Any]:
     net = {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
     for name, width in norms.items():
         for part in NORM:
-            net[f"{name}.{part}"] = np.abs(random.normal(0, 1, width)).astype(np.float32)
+            values = np.abs(random.normal(0, 1, width))
+            # Variances near 0 would magnify rounding, norm after norm.
+            net[f"{name}.{part}"] = (values + (part == "running_var") / 2).astype(np.float32)
     return {"g": {f"module.{name}": value for name, value in net.items()}}

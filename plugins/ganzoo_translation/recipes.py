@@ -80,7 +80,7 @@ PIX2PIX_PAPER = RecipeSpec(
 SMALL_SUPER_RESOLUTION = RecipeSpec(
     name="super-resolution",
     summary="Small super-resolution GAN that trains in minutes on a CPU: images four times larger, trained "
-    "on pairs, with residual blocks, L1 and a patch D.",
+    "on pairs, with residual blocks, L1 and a patch D. For photographs: enlarge.",
     architecture="resnet-patch",
     loss="lsgan",
     data="fashion-pairs",

@@ -392,6 +392,19 @@ def test_the_tree_of_a_large_optimiser_is_quick(tmp_path: Path, registry: Regist
     assert isinstance(open_file(file, registry).matches[0].path, str)
 
 
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b'{"format": "graph-model", "weightsManifest": []}', "TensorFlow.js"),
+        (b'{"modelTopology": {"keras_version": "2.9.0"}}', "TensorFlow.js"),
+        (b"7767517\n40 50\n", "ncnn"),
+    ],
+)
+def test_models_of_other_frameworks_are_named(tmp_path: Path, start: bytes, what: str) -> None:
+    with pytest.raises(UsageError, match=f"it is {what}"):
+        read_file(written(tmp_path, start))
+
+
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         read_file(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def test_one_file_takes_any_batch(tmp_path: Path, family: str) -> None:
     ((_, part),) = exported(networks, info).items()
     graph = export_graph(part.net, part.inputs, part.outputs).SerializeToString()
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    precise = copy.deepcopy(part.net.module).double()
     random = np.random.default_rng(0)
     for n in BATCHES:
         batch: dict[str, Any] = {}
@@ -53,8 +55,12 @@ def test_one_file_takes_any_batch(tmp_path: Path, family: str) -> None:
                 spread = 0.2 if field.source == "constant" else 1.0
                 drawn = random.normal(field.default, spread, (n, *field.shape))
                 batch[field.name] = drawn.astype(np.float32)
+        given = [torch.from_numpy(batch[name]) for name in part.net.reads]
         with torch.no_grad():
-            expected = part.net.module(*(torch.from_numpy(batch[name]) for name in part.net.reads)).numpy()
+            expected = part.net.module(*given).numpy()
+            exact = precise(*(value.double() if value.is_floating_point() else value for value in given))
         (image,) = session.run(None, batch)
         assert image.shape == (n, *part.outputs[0].shape)
-        assert np.abs(image - expected).max() < 1e-5
+        # Made-up weights may magnify rounding: then torch is as far from the exact values.
+        own = np.abs(expected - exact.numpy()).max()
+        assert np.abs(image - expected).max() < max(1e-5, 5 * own)

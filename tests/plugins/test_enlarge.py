@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import convolve, gaussian_filter
 from torch import Tensor
 from torch.nn import functional
 
 import ganzoo_enlarge
 from ganzoo.api import PIXELS, DataError, DataInfo, Field, Networks, SettingsError
+from ganzoo.data.batches import Batches
 from ganzoo.data.dataset import open_source
 from ganzoo.networks.free_axes import check_free_axes
 from ganzoo_enlarge import degrade, metrics, terms
@@ -184,15 +185,43 @@ def test_crops_repeat_and_leave_pictures_for_evaluation(pictures: Path) -> None:
     config = CropsConfig(count=30, size=32, shrink=2.0)
     first, again = (open_crops(str(pictures), config) for _ in range(2))
     assert first.fingerprint == again.fingerprint
-    assert all((first.read(9)[name] == again.read(9)[name]).all() for name in "ab")
+    assert (first.read(9)["picture"] == again.read(9)["picture"]).all()
     other = open_crops(str(pictures), CropsConfig(count=30, size=32, shrink=2.0, seed=1))
     assert other.fingerprint != first.fingerprint
-    assert (other.read(9)["b"] != first.read(9)["b"]).any()
+    assert (other.read(9)["picture"] != first.read(9)["picture"]).any()
     held_out = open_held_out_crops(str(pictures), config)
     assert held_out is not None
     used, kept = ({item.split(" ")[0] for item in source.items} for source in (first, held_out))
     assert kept == {"p05.png"}
     assert not used & kept
+
+
+@pytest.mark.parametrize("kind", ["bicubic", "real"])
+def test_each_epoch_has_other_squares_and_degradations(pictures: Path, kind: str) -> None:
+    options = {"count": 6, "size": 24, "shrink": 1.0, "degradation": kind}
+    data = open_source(open_crops(str(pictures), CropsConfig(**options)))  # type: ignore[arg-type]
+
+    def epochs(start: int, seed: int = 0) -> list[dict[str, Pixels]]:
+        batches = Batches(data, seed=seed, device=torch.device("cpu"))
+        taken = [batches.take("d", at, 3) for at in range(start, 12, 3)]
+        return [{name: values.numpy() for name, values in batch.items()} for batch in taken]
+
+    whole = epochs(0)
+    for resumed, before in zip(epochs(6), whole[2:], strict=True):
+        assert all((resumed[name] == before[name]).all() for name in "ab")
+    seen = {image.tobytes() for batch in whole for image in batch["b"]}
+    assert len(seen) == 12  # two epochs of six
+    assert seen.isdisjoint(image.tobytes() for batch in epochs(0, seed=1) for image in batch["b"])
+    kept = {image.tobytes() for image in data.arrays["b"]}
+    again = open_source(open_crops(str(pictures), CropsConfig(**options)))  # type: ignore[arg-type]
+    assert kept == {image.tobytes() for image in again.arrays["b"]}
+
+
+def test_filters_reflect_edges() -> None:
+    image = np.random.default_rng(0).random((20, 31, 3)).astype(np.float32)
+    kernel = np.random.default_rng(1).random((11, 11))
+    expected = convolve(image, kernel[..., None], mode="mirror")
+    assert np.allclose(degrade.filtered(image, kernel), expected, rtol=1e-5)
 
 
 def test_a_folder_test_is_held_out(pictures: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ganzoo.cli.train import command
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import SettingsError, UsageError
+from ganzoo.foreign.arrays import LazyArray
 from ganzoo.importing.recognise import chosen, open_file
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
@@ -93,6 +95,41 @@ def test_fine_tuning_begins_with_the_samples_of_its_source(
     with pytest.raises(UsageError, match="the export has changed others") as caught:  # its BatchNorm
         warm_start(setup.training, bundle.path, notes.append)
     assert "--from RUN" in caught.value.fix
+
+
+def test_weights_of_8_bits_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    run, _ = start(tiny("dcgan"), tmp_path / "run", NullReporter())
+    bundle = ganzoo.export(run, tmp_path / "bundle", weights="int8")
+    setup = prepare(tiny("dcgan"))
+    with pytest.raises(UsageError, match="weights of 8 bits") as caught:
+        warm_start(setup.training, bundle.path, lambda _: None)
+    assert "--from RUN" in caught.value.fix
+
+
+def test_arrays_of_parts_within_parts_are_read_once(
+    tiny: Tiny, first: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {
+        f"net.{name.removeprefix('ema.generator.')}": value
+        for name, value in read_newest(first.checkpoints)[0].items()
+        if name.startswith("ema.generator.")
+    }
+    torch.save({"net": state, "other": {"a": {"weight": torch.zeros(3)}}}, tmp_path / "one.pth")
+    opened = open_file(tmp_path / "one.pth", load_registry())
+    reads: list[LazyArray] = []
+
+    def counted(array: LazyArray) -> LazyArray:
+        return replace(array, read=lambda: (reads.append(array), array.read())[1])
+
+    once = {id(array): counted(array) for part in opened.parts for array in part.arrays.values()}
+    parts = [
+        replace(part, arrays={name: once[id(array)] for name, array in part.arrays.items()})
+        for part in opened.parts
+    ]
+    assert sum(len(part.arrays) for part in parts) > len(once)
+    monkeypatch.setattr("ganzoo.training.weight_sources.open_file", lambda *_: replace(opened, parts=parts))
+    warm_start(prepare(tiny("vanilla")).training, tmp_path / "one.pth", lambda _: None)
+    assert len(reads) == len(once)
 
 
 @pytest.mark.parametrize("recipe", ["pix2pix", "cut"])
