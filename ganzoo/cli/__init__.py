@@ -32,6 +32,8 @@ COMMANDS = {
     "project": ("ganzoo.cli.project", "Find the latents of given pictures in the generator of a run."),
     "directions": ("ganzoo.cli.directions", "Find directions of change in the latents of a run."),
     "page": ("ganzoo.cli.page", "Write exported generators as one HTML file that computes in the browser."),
+    "push": ("ganzoo.cli.push", "Put a bundle into a repository of the Hugging Face Hub."),
+    "pull": ("ganzoo.cli.pull", "Fetch a bundle or an .onnx file, checked, from the Hub or an address."),
     "bench": ("ganzoo.cli.bench", "Measure the speed of an exported generator."),
     "plugin": ("ganzoo.cli.plugin", "For plugin authors: create a plugin package, or check one."),
     "cache": ("ganzoo.cli.cache", "Show what is kept to open data faster, or remove it."),

@@ -1,16 +1,13 @@
 """The folder that an export writes: first beside its destination, then moved there as a whole.
 
-Owns the file names, bundle.json, and which folders may be replaced. Does not make or check the graphs.
+Owns the file names and bundle.json. Does not make or check the graphs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,13 @@ from typing import Any
 import onnx
 
 from ganzoo.api.media import Preview
-from ganzoo.errors import ExportError, PluginError, UsageError
+from ganzoo.errors import ExportError, PluginError
+from ganzoo.runtime.bundle_folder import BUNDLE_FILE, MARK, check_destination, swap_in
 from ganzoo.runtime.onnx_file import METADATA_KEY, seal
-from ganzoo.util.files import storage, sync_folder, write_synced
+from ganzoo.util.files import storage
 
 __all__ = ["BUNDLE_FILE", "MARK", "check_destination", "sealed_bytes", "write_bundle"]
 
-BUNDLE_FILE = "bundle.json"
-MARK = "ganzoo-bundle"
 _COPIED = ("inputs", "outputs", "parity", "batch", "stored")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -69,37 +65,8 @@ def write_bundle(
     destination = destination.resolve()
     check_destination(destination)
     with storage(destination):
-        _swap_in(destination, contents)
+        swap_in(destination, contents)
     return [destination / name for name in files]
-
-
-def check_destination(destination: Path) -> None:
-    """UsageError unless the destination is missing, an empty folder, or a bundle without other files."""
-    if not os.path.lexists(destination):
-        return
-    if not destination.is_dir():
-        raise UsageError("The destination is a file.", where=str(destination), fix="choose a folder")
-    with storage(destination):
-        present = {entry.name for entry in destination.iterdir()}
-    if not present:
-        return
-    try:
-        listing = json.loads((destination / BUNDLE_FILE).read_text(encoding="utf-8"))
-        ours = set(listing["files"]) if listing["kind"] == MARK else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
-    if not ours:
-        raise UsageError(
-            "The destination is a folder with other files, not a bundle.",
-            where=str(destination),
-            fix="choose another folder",
-        )
-    if present - ours:
-        raise UsageError(
-            f"The old bundle contains a file that is not part of it: {min(present - ours)}.",
-            where=str(destination),
-            fix="move it away, or choose another folder",
-        )
 
 
 def sealed_bytes(model: onnx.ModelProto) -> bytes:
@@ -112,28 +79,3 @@ def sealed_bytes(model: onnx.ModelProto) -> bytes:
 
 def _metadata(model: onnx.ModelProto) -> str:
     return next((str(entry.value) for entry in model.metadata_props if entry.key == METADATA_KEY), "{}")
-
-
-def _swap_in(destination: Path, contents: Mapping[str, bytes]) -> None:
-    token = f"{os.getpid()}-{secrets.token_hex(4)}"
-    fresh = destination.with_name(f".{destination.name}.{token}.new")
-    old = destination.with_name(f".{destination.name}.{token}.old")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        fresh.mkdir()
-        for name, data in contents.items():
-            write_synced(fresh / name, data)
-        sync_folder(fresh)
-        replaces = destination.exists()
-        if replaces:
-            destination.rename(old)
-        try:
-            fresh.rename(destination)
-        except BaseException:
-            if replaces:
-                old.rename(destination)
-            raise
-        sync_folder(destination.parent)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)

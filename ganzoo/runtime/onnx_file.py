@@ -27,7 +27,7 @@ from ganzoo.runtime.ort_session import open_on_provider
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["FORMAT", "METADATA_KEY", "Opened", "find", "open_session", "read", "seal"]
+__all__ = ["FORMAT", "METADATA_KEY", "Opened", "examine", "find", "open_session", "read", "seal"]
 
 METADATA_KEY = "ganzoo"
 """The entry of the model's metadata_props that holds our JSON."""
@@ -126,6 +126,20 @@ def open_session(
     """
     if provider not in ("auto", "cpu", "cuda"):
         raise UsageError(f"There is no provider '{provider}'.", fix="auto, cpu or cuda")
+    ours, checked, record = examine(data, where, trust=trust)
+    contract = None
+    if not ours:
+        contract = derive(checked.graph, checked.shapes, where)
+        run_trial(data, where)
+    session, note = open_on_provider(data, provider, where, threads)
+    return Opened(session=session, checked=checked, contract=contract, record=record, note=note)
+
+
+def examine(data: bytes, where: str, *, trust: bool = False) -> tuple[bool, check.Checked, dict[str, Any]]:
+    """Whether the seal is valid, the checked graph, and ganzoo's metadata; onnxruntime sees nothing of it.
+
+    Errors as in `open_session`.
+    """
     ours = _is_ours(data, where, trust)
     record: dict[str, Any] = {}
 
@@ -135,12 +149,7 @@ def open_session(
             return fields_in(record, "inputs")
 
     checked = check.check(data, where, declared if ours else tuple)
-    contract = None
-    if not ours:
-        contract = derive(checked.graph, checked.shapes, where)
-        run_trial(data, where)
-    session, note = open_on_provider(data, provider, where, threads)
-    return Opened(session=session, checked=checked, contract=contract, record=record, note=note)
+    return ours, checked, record
 
 
 @contextmanager
