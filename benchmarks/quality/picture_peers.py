@@ -162,7 +162,7 @@ def own_row(recipe: str, pictures: Path, cell: Row, out: Path) -> Row:
         run(["-m", "ganzoo", "evaluate", str(out / "run"), *words], out / f"{extractor}.txt")
         report = json.loads((out / extractor / "evaluation.json").read_text(encoding="utf-8"))
         scores |= report["scores"]
-    shutil.copyfile(max((out / "run" / "samples").glob("*.png")), out / "grid.png")
+    shutil.copyfile(max((out / "run" / "samples").glob("[0-9]*.png")), out / "grid.png")
     record = json.loads((out / "run" / "run.json").read_text(encoding="utf-8"))
     return {
         "who": f"ganzoo {recipe}",
