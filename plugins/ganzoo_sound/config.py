@@ -130,6 +130,7 @@ class HifiganConfig:
     first stage, halved by each. `kernels` of the residual blocks of each stage, and their `dilation_steps`:
     as many numbers for each kernel, one after the other. `pairs`: ResBlock 1, else 2. D has a part for each
     of the `periods` and `scales` more, with the paper's channels divided by `discriminator_divisor`.
+    `scaled_input`: G sees 4 mel / |log floor| + 2, so that -2 is silence, in place of mel (not in the paper).
     """
 
     rates: tuple[int, ...] = (8, 8, 4)
@@ -137,6 +138,7 @@ class HifiganConfig:
     kernels: tuple[int, ...] = (3, 5, 7)
     dilation_steps: tuple[int, ...] = (1, 2, 2, 6, 3, 12)
     pairs: bool = False
+    scaled_input: bool = False
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     scales: int = 3
     discriminator_divisor: int = 16

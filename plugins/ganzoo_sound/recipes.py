@@ -99,7 +99,8 @@ def _hifigan_weights(parts: int) -> dict[str, float]:
 SMALL_HIFIGAN = RecipeSpec(
     name="hifi-gan",
     summary="Small HiFi-GAN for speech of 8 kHz, blocks as V3, that trains in minutes on a CPU. Departs from "
-    "the paper: 8 kHz, small networks, four periods and no scales, batch 8, learning rate of 1e-3, EMA.",
+    "the paper: 8 kHz, small networks, four periods and no scales, batch 8, learning rate of 1e-3, EMA, "
+    "scaled spectrograms.",
     paper=HIFIGAN,
     architecture="hifi-gan",
     loss="lsgan",
@@ -120,6 +121,7 @@ SMALL_HIFIGAN = RecipeSpec(
         "architecture.kernels": (3, 5, 7),
         "architecture.dilation_steps": (1, 2, 2, 6, 3, 12),
         "architecture.pairs": False,
+        "architecture.scaled_input": True,
         "architecture.periods": (2, 3, 5, 7),
         "architecture.scales": 0,
         "architecture.discriminator_divisor": 8,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import log, prod
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from ganzoo_sound.spectra import MelScale
 from ganzoo_sound.transforms import InverseStft, LogMel
 
 SLOPE, LAST_SLOPE = 0.1, 0.01
-SMALL = 0.01  # standard deviation of the first weights of HiFi-GAN
 LARGEST = 100.0  # magnitude of Vocos
 
 
@@ -34,7 +33,7 @@ class Residual(nn.Module):
             padding = dilation * (kernel - 1) // 2
             return [
                 nn.LeakyReLU(SLOPE),
-                normal(nn.Conv1d(width, width, kernel, padding=padding, dilation=dilation)),
+                weight_norm(nn.Conv1d(width, width, kernel, padding=padding, dilation=dilation)),
             ]
 
         self.steps = nn.ModuleList(
@@ -56,7 +55,7 @@ class Stage(nn.Module):
         # A kernel of 2r and a padding of r / 2 give r samples for each; odd rates need one more.
         surplus = rate % 2
         padding = (rate + surplus) // 2
-        self.up = normal(nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, padding, surplus))
+        self.up = weight_norm(nn.ConvTranspose1d(width, width // 2, 2 * rate, rate, padding, surplus))
         self.blocks = nn.ModuleList(
             Residual(width // 2, kernel, dilations, pairs=config.pairs)
             for kernel, dilations in zip(config.kernels, config.dilations(), strict=True)
@@ -69,29 +68,29 @@ class Stage(nn.Module):
 
 
 class HifiGenerator(nn.Module):
-    """mel (N, mels, m) -> sound (N, 1, m * hop) in -1..1."""
+    """mel (N, mels, m) -> sound (N, 1, m * hop) in -1..1.
 
-    def __init__(self, config: HifiganConfig, mels: int) -> None:
+    The first weights are torch's: the authors' code draws N(0, 0.01), but weight norm replaces them before
+    they are used. With N(0, 0.01) small networks begin much slower (`scaled_input` in docs/kinds/sound.md).
+    """
+
+    def __init__(self, config: HifiganConfig, mels: int, floor: float = 1e-5) -> None:
         super().__init__()
         stages = len(config.rates)
+        self.unit = abs(log(floor)) / 4 if config.scaled_input else 0.0
         self.first = weight_norm(nn.Conv1d(mels, config.width, 7, padding=3))
         self.stages = nn.Sequential(
             *(Stage(config, config.width // 2**at, rate) for at, rate in enumerate(config.rates))
         )
-        self.last = normal(nn.Conv1d(config.width // 2**stages, 1, 7, padding=3))
+        self.last = weight_norm(nn.Conv1d(config.width // 2**stages, 1, 7, padding=3))
 
     def forward(self, mel: Tensor) -> Tensor:
         """(N, mels, m) -> (N, 1, m * hop)."""
+        if self.unit:
+            mel = mel / self.unit + 2
         maps = self.stages(self.first(mel))
         sound: Tensor = self.last(functional.leaky_relu(maps, LAST_SLOPE)).tanh()
         return sound
-
-
-def normal(layer: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
-    """The layer with weights N(0, 0.01) and weight norm, as the authors begin."""
-    nn.init.normal_(layer.weight, 0.0, SMALL)
-    normed: nn.Module = weight_norm(layer)
-    return normed
 
 
 class Block(nn.Module):
@@ -154,7 +153,7 @@ def build_hifigan(config: HifiganConfig, data: DataInfo) -> Networks:
     divided = config.discriminator_divisor
     parts: list[tuple[nn.Module, float]] = [(Period(period, divided), 1.0) for period in config.periods]
     parts += [(Scale(at, divided), 1.0) for at in range(config.scales)]
-    return _networks(HifiGenerator(config, scale.mels), Parts(parts), data, scale, length)
+    return _networks(HifiGenerator(config, scale.mels, scale.floor), Parts(parts), data, scale, length)
 
 
 def build_vocos(config: VocosConfig, data: DataInfo) -> Networks:

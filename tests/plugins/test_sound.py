@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 import wave
@@ -466,6 +467,26 @@ def test_large_networks_have_the_parameters_of_the_papers() -> None:
         count(VocosGenerator(paper("vocos-paper"), MelScale(rate=24_000, n_fft=1_024, hop=256, mels=100)))
         == 13_531_650
     )
+
+
+def test_scaled_input_of_hifigan_has_silence_at_minus_2() -> None:
+    plain, scaled = (
+        HifiGenerator(HifiganConfig(rates=(4, 2), width=8, scaled_input=on), 20, floor=1e-4)
+        for on in (False, True)
+    )
+    scaled.load_state_dict(plain.state_dict())
+    mel = torch.linspace(math.log(1e-4), 1.0, 20 * 6).reshape(1, 20, 6)
+    expected = plain(-2 + 4 * (mel - math.log(1e-4)) / -math.log(1e-4))
+    assert torch.allclose(scaled(mel), expected, atol=1e-6)
+
+
+def test_first_weights_of_hifigan_are_as_large_as_those_of_torch() -> None:
+    for layer in HifiGenerator(HifiganConfig(), 80).modules():
+        if isinstance(layer, torch.nn.Conv1d):
+            inputs, weight = layer.in_channels * layer.kernel_size[0], layer.weight.detach()
+            # kaiming_uniform with a = sqrt(5): uniform up to inputs^(-1/2)
+            assert float(weight.abs().max()) == pytest.approx(inputs**-0.5, rel=0.1)
+            assert float(weight.std()) == pytest.approx((3 * inputs) ** -0.5, rel=0.2)
 
 
 @pytest.mark.parametrize(
