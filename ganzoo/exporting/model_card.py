@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.exporting.form import USUAL, Form
+from ganzoo.exporting.snippet_js import javascript
 from ganzoo.exporting.verify import Parity
 from ganzoo.exporting.weights import Stored
 from ganzoo.fields import Field, multiples_of, steps_of
@@ -76,6 +77,8 @@ def model_card(
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
             f"```python\n{snippet(name, inputs, outputs, form)}```\n"
         )
+        if script := javascript(name, inputs, outputs, form):
+            parts.append(f"In a browser or in node:\n\n```js\n{script}```\n")
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
         "```\n" + "".join(f"ganzoo generate . {options}\n" for options in usage(generators, kinds)) + "```\n"
