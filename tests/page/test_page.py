@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import json
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +144,27 @@ def test_large_networks_need_onnxruntime_web(options: Options, monkeypatch: pyte
 
 
 @pytest.fixture(scope="module")
+def served(cgan_file: Path) -> Iterator[str]:
+    """The address of the page at a server."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(cgan_file.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/{cgan_file.name}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("profile")) as found:
         yield found
 
 
 @needs_browser
-def test_a_browser_draws_the_pixels_of_generate(tab: Browser, cgan_file: Path) -> None:
-    tab.open(cgan_file.as_uri())
+@pytest.mark.parametrize("scheme", ["file", "http"])
+def test_a_browser_draws_the_pixels_of_generate(
+    tab: Browser, cgan_file: Path, served: str, scheme: str
+) -> None:
+    tab.open(cgan_file.as_uri() if scheme == "file" else served)
     ready = tab.until(READY)
     wanted = ganzoo.load(CGAN).images(2, seed=0)
     made = np.array(tab.value(PIXELS)).reshape(28, 28)
@@ -159,7 +175,8 @@ def test_a_browser_draws_the_pixels_of_generate(tab: Browser, cgan_file: Path) -
     other = np.array(tab.value(PIXELS)).reshape(28, 28)
     wanted = ganzoo.load(CGAN).images(1, seed=5)
     assert np.abs(other - wanted[0, ..., 0].astype(int)).max() <= 1
-    assert not [address for address in tab.requests if not address.startswith(("file:", "blob:", "data:"))]
+    allowed = ("file:", "blob:", "data:")
+    assert not [found for found in tab.requests if found != served and not found.startswith(allowed)]
     assert not tab.errors
 
 
