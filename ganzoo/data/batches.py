@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -126,6 +127,7 @@ class Batches:
         budget = _budget(device) if resident_bytes is None else resident_bytes
         self._ahead = None if dataset.drawing is None else Ahead(dataset.drawing, seed, self._host)
         self._last: dict[str, int] = {}
+        self._order = lru_cache(_KEPT_EPOCHS)(self._new_order)
         self.resident = size < budget and self._ahead is None
         self._resident = (
             {name: _copied(array, device) for name, array in self._host.items()} if self.resident else {}
@@ -187,13 +189,16 @@ class Batches:
             for name in names
         }
 
+    def _new_order(self, stream: str, epoch: int) -> NDArray[np.int64]:
+        samples = order(self.seed, stream, epoch, self.count)
+        if self._ends is not None:
+            samples = weighted(self.seed, stream, epoch, self._ends, samples)
+        return samples
+
     def _epoch(self, stream: str, epoch: int) -> tuple[Tensor, Tensor | None]:
         key = (stream, epoch)
         if key not in self._epochs:
-            samples = order(self.seed, stream, epoch, self.count)
-            if self._ends is not None:
-                samples = weighted(self.seed, stream, epoch, self._ends, samples)
-            permutation = torch.from_numpy(samples)
+            permutation = torch.from_numpy(self._order(stream, epoch))
             if self.resident:
                 permutation = _on_device(permutation, self.device)
             mirrored = None
@@ -221,7 +226,7 @@ class Batches:
         return [
             (int(row), epoch)
             for epoch, start, stop in _spans(position, n, self.count)
-            for row in self._epoch(stream, epoch)[0][start:stop]
+            for row in self._order(stream, epoch)[start:stop]
         ]
 
     def _rows(self, name: str, indices: Tensor) -> Tensor:

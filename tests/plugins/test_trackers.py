@@ -106,11 +106,9 @@ def wandb_records(file: Path) -> Iterator[Any]:
             yield record
 
 
-def test_wandb_offline(
-    tiny: Tiny, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    run = tracked(tiny, registry, tmp_path, **{"track.name": "wandb", "track.project": "faces"})
+def test_wandb_offline(tiny: Tiny, registry: Registry, tmp_path: Path) -> None:
+    options = {"track.name": "wandb", "track.project": "faces", "track.mode": "offline"}
+    run = tracked(tiny, registry, tmp_path, **options)
     files = sorted((run.path / "wandb").glob("offline-run-*/*.wandb"))
     assert len({file.name for file in files}) == 1  # one run, in the files of two processes
     assert len(files) == 2
