@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ganzoo.api import SettingsError, TrackedRun, optional_package
 from ganzoo_trackers.config import TrackioConfig
+from ganzoo_trackers.previews import previews
 
 
 class Trackio:
@@ -38,12 +39,7 @@ class Trackio:
 
     def samples(self, images: int, files: Sequence[Path]) -> None:
         """Pictures and sounds; other kinds are left out."""
-        found = {
-            f"samples{file.stem[12:]}": self._kinds[file.suffix](str(file))
-            for file in files
-            if file.suffix in self._kinds
-        }
-        if found:
+        if found := previews(files, self._kinds):
             self._run.log(found, step=images)
 
     def end(self, status: str) -> None:

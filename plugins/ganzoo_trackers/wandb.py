@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ganzoo.api import SettingsError, TrackedRun, optional_package
 from ganzoo_trackers.config import WandbConfig
+from ganzoo_trackers.previews import previews
 
 FAILED = 1  # the exit code of a run that did not end well
 
@@ -44,12 +45,7 @@ class Wandb:
 
     def samples(self, images: int, files: Sequence[Path]) -> None:
         """Pictures, sounds and pages; other kinds are left out."""
-        found = {
-            f"samples{file.stem[12:]}": self._kinds[file.suffix](str(file))
-            for file in files
-            if file.suffix in self._kinds
-        }
-        if found:
+        if found := previews(files, self._kinds):
             self._run.log(found, step=images)
 
     def end(self, status: str) -> None:
