@@ -8,7 +8,7 @@ from typing import Any
 
 
 def previews(files: Sequence[Path], kinds: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
-    """Values by the names of files, without the number of images; suffixes that `kinds` lacks are left out."""
+    """Values by the names of files, without the number of images. Files of other kinds are left out."""
     return {
         f"samples{file.stem[12:]}": kinds[file.suffix](str(file)) for file in files if file.suffix in kinds
     }
