@@ -225,7 +225,14 @@ def assemble(
         kinds = (nn.Linear, nn.Conv2d, nn.Embedding)
         put_spectral_norm(discriminator, kinds, config.spectral_eps)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
+    return Networks.pair(
+        generator,
+        discriminator,
+        latent=latent,
+        writes="image",
+        conditions=conditions,
+        finest_first=("downward.blocks",),
+    )
 
 
 def build(config: ResnetConfig, data: DataInfo) -> Networks:
