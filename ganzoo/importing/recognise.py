@@ -53,6 +53,7 @@ class Opened:
     matches: Sequence[Match]
     lacking: Sequence[str] = ()
     """What importers that recognised a network did not find in it."""
+    discriminator: Path | None = None
 
 
 def open_file(path: Path, registry: Registry, discriminator: Path | None = None) -> Opened:
@@ -68,7 +69,7 @@ def open_file(path: Path, registry: Registry, discriminator: Path | None = None)
     facts = shown if isinstance(shown, dict) else {}
     lacking: list[str] = []
     matches = recognised(parts, facts, registry, lacking, judges)
-    return Opened(path, contents.format, parts, facts, matches, lacking)
+    return Opened(path, contents.format, parts, facts, matches, lacking, discriminator)
 
 
 def read_parts(contents: Contents, path: Path) -> list[Part]:

@@ -85,8 +85,10 @@ class Part(nn.Module):
         kind = nn.Conv2d if period else nn.Conv1d
         self.convs = nn.ModuleList()
         for before, after, kernel, stride, groups in plan:
-            sizes = ((kernel, 1), (stride, 1), (kernel // 2, 0)) if period else (kernel, stride, kernel // 2)
-            self.convs.append(norm(kind(before, after, *sizes, groups=groups)))
+            size, step, pad = (kernel, 1), (stride, 1), (kernel // 2, 0)
+            if not period:
+                size, step, pad = kernel, stride, kernel // 2
+            self.convs.append(norm(kind(before, after, size, step, pad, groups=groups)))
         ends = ((3, 1), 1, (1, 0)) if period else (3, 1, 1)
         self.conv_post = norm(kind(plan[-1][1], 1, *ends))
 
