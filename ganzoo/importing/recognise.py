@@ -214,10 +214,15 @@ def _unknown(opened: Opened, architecture: str, part: str | None) -> UsageError:
         )
     whole = opened.parts[0]
     names = ", ".join(printable(key, 60) for key in list(whole.arrays)[:SHOWN])
+    module = (
+        f"; a whole module, {printable(whole.class_name, 60)}, whose code is not run"
+        if whole.class_name
+        else ""
+    )
     looks = "".join(f"; it looks {text}" for text in opened.lacking[:SHOWN])
     return UsageError(
         "No importer recognises a generator in this file.",
-        where=f"{opened.path}: {len(whole.arrays)} arrays, the first {SHOWN} are {names}{looks}",
+        where=f"{opened.path}: {len(whole.arrays)} arrays, the first {SHOWN} are {names}{module}{looks}",
         fix="ganzoo import --inspect FILE shows all of it; `ganzoo list --kind importer` what is known",
     )
 
