@@ -147,7 +147,7 @@ def test_stylegan2_of_nvidia_makes_the_images_of_the_formulas(tmp_path: Path, cl
 
 
 def test_the_exported_stylegan2_reads_the_class(tmp_path: Path) -> None:
-    """The index in the graph gives the images of the one-hot vector of the formula, other ones for each class."""
+    """An index gives the images of the one-hot vector of the formula, other ones for each class."""
     g = quiet(import_stylegan2.example()["G_ema"], "synthesis.b4.torgb", "synthesis.b8.torgb")
     options = {"z_dim": 4, "synthesis_kwargs": {"num_fp16_res": 0}}
     file = save(tmp_path / "network.pkl", G_ema=Persistent("Generator", g, options))
