@@ -45,6 +45,9 @@ def read_ncnn(path: Path, text: memoryview, budget: Budget) -> dict[str, Any]:
         if kind == "Convolution":
             width, across = int(options["0"]), int(options["1"])
             down = int(options.get("11", across))
+            steps = tuple(int(options.get(key, default)) for key, default in (("2", 1), ("3", 1), ("4", 0)))
+            if steps != (1, 1, across // 2):
+                raise RefusedError("it has convolutions with dilation, stride or another padding")
             shape = (width, int(options["6"]) // max(1, width * across * down), down, across)
             network[f"{number}.weight"] = reader.flagged(shape)
             if int(options.get("5", 0)):

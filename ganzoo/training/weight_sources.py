@@ -252,11 +252,14 @@ def _of_foreign(path: Path, networks: Networks) -> Source:
         _named({key: read[id(value)] for key, value in part.arrays.items()}, networks)
         for part in opened.parts
     ]
-    return Source(kind="file", tensors=max(parts, key=_known))
+    names = [*networks.generators, *networks.discriminators]
 
+    def known(tensors: Mapping[str, Tensor]) -> int:
+        return sum(
+            _shared(networks, net, tensors, f"networks.{_role(networks, net)}.{net}.") for net in names
+        )
 
-def _known(tensors: Mapping[str, Tensor]) -> int:
-    return sum(name.startswith("networks.") for name in tensors)
+    return Source(kind="file", tensors=max(parts, key=known))
 
 
 def _named(flat: Mapping[str, Tensor], networks: Networks) -> dict[str, Tensor]:
