@@ -52,7 +52,8 @@ SHOWN = 4  # names of arrays of each network
 )
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz).
+    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz,
+    .param of ncnn).
 
     No code of the file is run. Architecture and options follow from names and shapes; every array must fit.
     """
