@@ -15,13 +15,11 @@ import pytest
 
 import ganzoo
 from tests.helpers.browser import CHROMIUM, browser
+from tests.helpers.pages import PIXELS, READY
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(ROOT / "tools" / "make_gallery.py"))
-READY = "document.documentElement && document.documentElement.dataset.ready"
 CARDS = "[...document.querySelectorAll('#gallery button')]"
-PIXELS = """[...document.querySelector('#stage canvas').getContext('2d').getImageData(0, 0, 28, 28).data]
-    .filter((_, i) => i % 4 === 0)"""
 BLOCK = re.compile(r'(<script type="text/plain" id="[\w-]+">)([^<]*)')
 LISTING = re.compile(r'(<script type="application/json" id="bundles">)(.*?)(?=</script>)', re.DOTALL)
 
