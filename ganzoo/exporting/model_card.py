@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.exporting.form import USUAL, Form
+from ganzoo.exporting.snippet_compiled import cpp, rust
 from ganzoo.exporting.snippet_js import javascript
 from ganzoo.exporting.verify import Parity
 from ganzoo.exporting.weights import Stored
@@ -36,6 +37,12 @@ for column in sorted(columns, key=lambda column: not column["values"]):
     table[column["name"]], value = numbers.round(column["decimals"]), value + 1
 table = {{column["name"]: table[column["name"]] for column in columns}}
 print(table)"""
+
+_PROGRAMS = (
+    ("JavaScript, in a browser or in node, with onnxruntime-web", "js", javascript),
+    ("C++, with OpenVINO", "cpp", cpp),
+    ("Rust, with tract", "rust", rust),
+)
 
 Signature = tuple[Sequence[Field], Sequence[Field]]
 
@@ -77,8 +84,11 @@ def model_card(
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
             f"```python\n{snippet(name, inputs, outputs, form)}```\n"
         )
-        if script := javascript(name, inputs, outputs, form):
-            parts.append(f"In a browser or in node:\n\n```js\n{script}```\n")
+        parts += [
+            f"<details><summary>{title}</summary>\n\n```{language}\n{code}```\n\n</details>\n"
+            for title, language, write in _PROGRAMS
+            if (code := write(name, inputs, outputs, form))
+        ]
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
         "```\n" + "".join(f"ganzoo generate . {options}\n" for options in usage(generators, kinds)) + "```\n"
