@@ -22,6 +22,10 @@ from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.testing.synthetic import SYNTHETIC, candidates
 from ganzoo.testing.targets import ArchitectureTarget
 
+ALLOWED = {
+    "stylegan-v": "GatherElements",  # codes at the times that the caller asks for
+    "tabular": "Gather",  # places of indicators; a product would need a matrix of indicators x indicators
+}
 ZOO = sorted(item.name for item in load_registry().of_kind(ArchitectureSpec) if item.plugin.dist == "ganzoo")
 
 
@@ -83,7 +87,7 @@ def test_graphs_of_the_zoo_look_up_nothing_but_rows_of_embeddings(name: str, tmp
             value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.INT64
         }
         for node in graph.node:
-            if node.op_type.startswith("Gather"):
+            if node.op_type.startswith("Gather") and node.op_type != ALLOWED.get(name):
                 assert (node.op_type, node.input[0] in tables, node.input[1] in labels) == (
                     "Gather",
                     True,
