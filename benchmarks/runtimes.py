@@ -102,8 +102,8 @@ def main() -> None:
         work = given.work.absolute()
         cases = made_cases(work / "cases")
         for name in given.runtime or RUNTIMES:
-            records[name] = measured(name, cases, work)
-            RECORDS.write_text(as_lines(records), encoding="utf-8")
+            for records[name] in measured(name, cases, work):
+                RECORDS.write_text(as_lines(records), encoding="utf-8")
     PAGE.write_text(page(records), encoding="utf-8")
 
 
@@ -175,10 +175,18 @@ def case(folder: Path, title: str, free: Path, fixed: Path) -> Path:
 # --- the runtimes -------------------------------------------------------------------------------------
 
 
-def measured(name: str, cases: Sequence[Path], work: Path) -> dict[str, Any]:
-    """Version, date, commit, and the result of each case in a runtime."""
+def measured(name: str, cases: Sequence[Path], work: Path) -> Iterator[dict[str, Any]]:
+    """Version, date, commit, and the results in a runtime so far, after each case."""
     place = environment(name, work / "environments" / name)
-    results = {}
+    results: dict[str, Any] = {}
+    record = {
+        "version": version_of(name, place),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "machine": describe(),
+        "versions": versions(),
+        "results": results,
+    }
     for folder in cases:
         title = json.loads((folder / "case.json").read_text())["title"]
         tries = [FIXED] if RUNTIMES[name].fixed else [FREE, FIXED]
@@ -187,14 +195,7 @@ def measured(name: str, cases: Sequence[Path], work: Path) -> dict[str, Any]:
             if "difference" in results[title]:
                 break
         print(name, title, results[title], flush=True)
-    return {
-        "version": version_of(name, place),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
-        "machine": describe(),
-        "versions": versions(),
-        "results": results,
-    }
+        yield record
 
 
 def environment(name: str, folder: Path) -> Path:
