@@ -102,7 +102,8 @@ def main() -> None:
         work = given.work.absolute()
         cases = made_cases(work / "cases")
         for name in given.runtime or RUNTIMES:
-            for records[name] in measured(name, cases, work):
+            for record in measured(name, cases, work):
+                records[name] = record
                 RECORDS.write_text(as_lines(records), encoding="utf-8")
     PAGE.write_text(page(records), encoding="utf-8")
 
