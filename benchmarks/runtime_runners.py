@@ -20,6 +20,8 @@ import numpy as np
 Arrays = dict[str, Any]
 Call = Callable[[Arrays], Arrays]
 
+MOST_MEMORY = 8 * 2**30  # bytes for pnnx, which takes over 11 GB for rrdb
+
 
 def onnxruntime(model: Path, inputs: Arrays, names: list[str]) -> Call:
     """onnxruntime, any version."""
@@ -96,7 +98,8 @@ def ncnn(model: Path, inputs: Arrays, names: list[str]) -> Call:
         f"[{','.join(map(str, (1, *value.shape[1:])))}]{'i64' if value.dtype == np.int64 else 'f32'}"
         for value in inputs.values()
     )
-    convert(f"{Path(sys.executable).parent / 'pnnx'} {model} inputshape={shapes} fp16=0")
+    pnnx = f"prlimit --as={MOST_MEMORY} {Path(sys.executable).parent / 'pnnx'}"
+    convert(f"{pnnx} {model} inputshape={shapes} fp16=0")
     net = package.Net()
     net.opt.use_vulkan_compute = False
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
