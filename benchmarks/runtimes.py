@@ -87,6 +87,17 @@ RUNTIMES: Mapping[str, Runtime] = {
 }  # fmt: skip
 
 
+NOTES = """\
+- **MNN** gives other values for `conv-3d` without an error: compare before use. Its converter ends at the LSTM and GRU
+  of `doppelganger` and `rcgan`. The differences of ResNets are just above the limit.
+- **ncnn** gives other values for `hifi-gan` and `pggan` without an error. It lacks ArgMax, comparisons and the recurrent
+  layers of the others that fail; `quantgan` and `stylegan3` end it. Embeddings work since exports leave the default axis
+  of Gather out, by which pnnx knows them; `exported cgan` is older. pnnx may take at most 8 GB of memory here, which
+  `rrdb` does not fit.
+- **onnx2tf** takes about 35 s of processor time for a graph. Its images have channels at the end.
+"""
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -323,8 +334,8 @@ def page(records: Mapping[str, Any]) -> str:
         f"(the largest absolute value, at least 1); a case works up to {LARGEST:g}. With *1* it works only",
         "with a fixed batch of 1, as `ganzoo export --batch 1` writes it, and fixed sizes of free axes. ncnn",
         "and TFLite always get that: their converters want it. `exported ...` are the trained bundles of the",
-        "repository: of operator set 20 until 2026-12-01, then of 18 (1.16.3 was tried with those). Others",
-        "are untrained, with default options, for the smallest data that they take, or pictures of 32x32.",
+        "repository. Others are untrained, with default options, for the smallest data that they take, or",
+        "pictures of 32x32.",
         "",
         *_not_measured(records, titles),
         f"| generator | {' | '.join(heads)} |",
@@ -348,7 +359,7 @@ def page(records: Mapping[str, Any]) -> str:
             lines += [f"**{head}**", ""]
             lines += [f"- {', '.join(of)}: `{message}`" for message, of in failed.items()]
             lines += [""]
-    lines += ["## Measured", ""]
+    lines += ["## What to know", "", NOTES, "## Measured", ""]
     lines += [
         f"- {head}: {records[name]['date']}, commit {records[name]['commit']}, {records[name]['versions']}, "
         f"{records[name]['machine']}"

@@ -87,7 +87,7 @@ def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[st
         values = dict(scored[-1]["scores"])
         protocol = {
             "n": values.pop("n", None),
-            "data": f"held-out part of {about['data']}",
+            "data": about["data"],
             "extractor": "the one that ganzoo evaluate takes by default",
             "seed": about["seed"],
             "weights": weights,

@@ -76,7 +76,7 @@ def test_the_last_scores_of_training_before_these_weights(run: Run, registry: Re
     assert found["values"] == {"coverage": 0.4, "odd": 1}
     assert found["better"] == {"coverage": "higher"}
     assert (
-        found["protocol"].items() >= {"n": 1000, "images": 80, "data": "held-out part of fashion-5k"}.items()
+        found["protocol"].items() >= {"n": 1000, "images": 80, "data": "fashion-5k"}.items()
     )
 
 
