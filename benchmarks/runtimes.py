@@ -88,12 +88,12 @@ RUNTIMES: Mapping[str, Runtime] = {
 
 
 NOTES = """\
-- **MNN** gives other values for `conv-3d` without an error: compare before use. Its converter ends at the LSTM and GRU
-  of `doppelganger` and `rcgan`. The differences of ResNets are just above the limit.
-- **ncnn** gives other values for `hifi-gan` and `pggan` without an error. It lacks ArgMax, comparisons and the recurrent
-  layers of the others that fail; `quantgan` and `stylegan3` end it. Embeddings work since exports leave the default axis
-  of Gather out, by which pnnx knows them; `exported cgan` is older. pnnx may take at most 8 GB of memory here, which
-  `rrdb` does not fit.
+- **MNN** gives other values for `conv-3d` without an error: compare before use. Its converter ends at the
+  LSTM and GRU of `doppelganger` and `rcgan`. The differences of ResNets are just above the limit.
+- **ncnn** gives other values for `hifi-gan` and `pggan` without an error. It lacks ArgMax, comparisons and
+  the recurrent layers of the others that fail; `quantgan` and `stylegan3` end it. Embeddings work since
+  exports leave the default axis of Gather out, by which pnnx knows them; `exported cgan` is older. pnnx may
+  take at most 8 GB of memory here, which `rrdb` does not fit.
 - **onnx2tf** takes about 35 s of processor time for a graph. Its images have channels at the end.
 """
 
