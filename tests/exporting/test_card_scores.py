@@ -75,9 +75,7 @@ def test_the_last_scores_of_training_before_these_weights(run: Run, registry: Re
     found = scores_of(run, ABOUT, registry)
     assert found["values"] == {"coverage": 0.4, "odd": 1}
     assert found["better"] == {"coverage": "higher"}
-    assert (
-        found["protocol"].items() >= {"n": 1000, "images": 80, "data": "fashion-5k"}.items()
-    )
+    assert found["protocol"].items() >= {"n": 1000, "images": 80, "data": "fashion-5k"}.items()
 
 
 def test_an_evaluation_of_these_weights_comes_first(run: Run, registry: Registry) -> None:
