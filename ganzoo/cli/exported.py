@@ -33,6 +33,11 @@ _OPTIONS = (
     click.option(
         "--batch", type=int, metavar="N", help="The only batch size, for runtimes that need one [any]."
     ),
+    click.option(
+        "--watermark",
+        metavar="KEY",
+        help="Let the graph add an invisible pattern of this secret text to its pictures [none].",
+    ),
     click.option("--license", "license_id", metavar="NAME", help="License for the card, such as cc-by-4.0."),
     click.option("--author", metavar="NAME", help="Author, for the card."),
     click.option(
@@ -65,6 +70,7 @@ def form_of(options: Mapping[str, Any]) -> Form:
         opset=options["opset"],
         batch=options["batch"],
         weights=options["weights"] or "float32",
+        watermark=options["watermark"],
     )
 
 
@@ -98,6 +104,13 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
+    for mark in bundle.marks.values():
+        shares = ", ".join(f"{share:.0%} {what}" for what, share in mark.found.items()) or "not measured"
+        click.echo(f"watermark of {mark.strength:g} of 255 levels ({mark.psnr:.0f} dB), found in {shares}")
+        if mark.lost_by:
+            click.secho(
+                f"note: the watermark does not survive in pictures {mark.lost_by}", fg="yellow", err=True
+            )
     echo_next(bundle)
 
 

@@ -13,6 +13,7 @@ __all__ = ["USUAL", "Form", "Weights"]
 Weights = Literal["float32", "float16", "int8"]
 
 _LARGEST_BATCH = 4096
+_SHORTEST_KEY = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +22,14 @@ class Form:
 
     With `uint8`, image outputs are uint8 NHWC. `opset` is the set of operators. `batch` is the only batch
     size of the graph; None lets it take any. `weights` says how large weights are stored; they compute in
-    float32.
+    float32. `watermark` is the key of the pattern in pictures; None leaves them as they are.
     """
 
     uint8: bool = False
     opset: int = OPSET
     batch: int | None = None
     weights: Weights = "float32"
+    watermark: str | None = None
 
     def __post_init__(self) -> None:
         if self.opset not in OPSETS:
@@ -42,6 +44,11 @@ class Form:
         if self.weights not in get_args(Weights):
             raise UsageError(
                 f"Weights cannot be stored as '{self.weights}'.", fix=" or ".join(get_args(Weights))
+            )
+        if self.watermark is not None and len(self.watermark) < _SHORTEST_KEY:
+            raise UsageError(
+                f"A key of less than {_SHORTEST_KEY} characters is too short: others could guess it.",
+                fix="--watermark with a text that only you know",
             )
 
 
