@@ -108,13 +108,25 @@ def export(
     pattern that the graph adds to pictures, see `ganzoo.watermark`. `license_id` (such as cc-by-4.0) and
     `author` go into the model card. Errors are `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
     """
+    from ganzoo.evaluation.small_weights import frechet_of
     from ganzoo.exporting.form import Form
     from ganzoo.exporting.from_run import export_run
+    from ganzoo.registry.registry import load_registry
 
     form = Form(uint8=uint8, opset=opset, batch=batch, weights=weights, watermark=watermark)
     source = open_run(run) if isinstance(run, (str, PathLike)) else run
     target = Path(output) if output is not None else None
-    return export_run(source, target, form=form, checkpoint=checkpoint, license_id=license_id, author=author)
+    registry = load_registry()
+    return export_run(
+        source,
+        target,
+        form=form,
+        checkpoint=checkpoint,
+        license_id=license_id,
+        author=author,
+        registry=registry,
+        frechet=frechet_of(registry),
+    )
 
 
 def evaluate(

@@ -76,6 +76,7 @@ def form_of(options: Mapping[str, Any]) -> Form:
 
 def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
     """Write models for Triton and a page, if asked for, and say what there is. `facts` go into the JSON."""
+    from ganzoo.exporting.model_card import distance_of
     from ganzoo.exporting.triton import write_repository
 
     models = write_repository(bundle.path, options["triton"]) if options["triton"] else []
@@ -104,6 +105,7 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
+        click.echo(distance_of(stored))
     for mark in bundle.marks.values():
         shares = ", ".join(f"{share:.0%} {what}" for what, share in mark.found.items()) or "not measured"
         click.echo(f"watermark of {mark.strength:g} of 255 levels ({mark.psnr:.0f} dB), found in {shares}")

@@ -21,6 +21,7 @@ from ganzoo.api.media import Preview
 from ganzoo.api.networks import Networks
 from ganzoo.errors import ExportError, PluginError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.form import USUAL, Form
 from ganzoo.exporting.model_card import Signature, model_card, usage
 from ganzoo.exporting.onnx_graph import append_uint8, export_graph
@@ -61,6 +62,7 @@ def export_generators(
     about: Mapping[str, Any],
     form: Form = USUAL,
     kinds: Kinds | None = None,
+    frechet: Frechet | None = None,
 ) -> Bundle:
     """Export what `exported` names, compare it with torch and write the bundle, or nothing if a check fails.
 
@@ -68,7 +70,8 @@ def export_generators(
     files, into bundle.json, and into the model card, one row per entry. It must be JSON-ready and without
     local paths. A `license` in it is the license of the card. With `form.uint8`, `max_abs` is measured on the
     floats before the conversion. The networks must have passed
-    `build_networks`. `kinds` draw samples for the bundle; without them it has none.
+    `build_networks`. `kinds` draw samples for the bundle; without them it has none. `frechet` is for smaller
+    weights, see `store_weights`.
 
     ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
     StorageError when the disk cannot be written.
@@ -97,7 +100,7 @@ def export_generators(
                     pixels = check(graph, net, inputs, outputs, form.batch)
                     parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
                 if form.weights != "float32":
-                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch)
+                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch, frechet)
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error

@@ -15,6 +15,7 @@ from typing import Any
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import plain
 from ganzoo.exporting.calibration import calibrated
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import USUAL, Form
 from ganzoo.registry.registry import Registry, load_registry
@@ -31,15 +32,16 @@ def export_run(
     license_id: str | None = None,
     author: str | None = None,
     registry: Registry | None = None,
+    frechet: Frechet | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
     """Export the generators of a checkpoint, with averaged weights if the run keeps an average.
 
     `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
-    `license_id` and `author` are the user's words for the model card.
-    `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
-    UsageError when the run's plugins or files are missing, DataError when the networks are calibrated with
-    its data (`Networks.calibrate`) and that is missing.
+    `license_id` and `author` are the user's words for the model card. `frechet` is for smaller weights, see
+    `store_weights`. `note` gets a message about damaged checkpoints that were skipped. Errors as in
+    `export_generators`; UsageError when the run's plugins or files are missing, DataError when the networks
+    are calibrated with its data (`Networks.calibrate`) and that is missing.
     """
     trained = load_trained(run, registry or load_registry(), checkpoint, note)
     said = {"license": license_id, "author": author}
@@ -50,7 +52,9 @@ def export_run(
     }
     target = destination or Path("exported") / trained.plan.name.replace("/", "-")
     networks = calibrated(trained.networks, trained.plan, note)
-    return export_generators(networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds)
+    return export_generators(
+        networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds, frechet=frechet
+    )
 
 
 def _command(arguments: list[str]) -> str:

@@ -220,7 +220,19 @@ def _smaller(stored: Stored | None) -> str:
     return (
         f"Weights are {stored.type} ({stored.bytes_ratio:.2f} of the size) and compute in float32. "
         f"{stored.samples} samples differ from those of float32 weights by "
-        f"{stored.mean_levels:.2g} of 255 levels on average ({stored.psnr:.1f} dB).\n"
+        f"{stored.mean_levels:.2g} of 255 levels on average ({stored.psnr:.1f} dB). "
+        f"{distance_of(stored)}\n"
+    )
+
+
+def distance_of(stored: Stored) -> str:
+    """A sentence about the Frechet distance, or why there is none."""
+    distance = stored.distance
+    if distance.missing:
+        return f"A Frechet distance was not measured: {distance.missing.removesuffix('.')}."
+    return (
+        f"The distance {distance.name} of {distance.samples:,} samples to as many others by float32 weights "
+        f"is {distance.small:.2f}; for samples by float32 weights it is {distance.full:.2f}."
     )
 
 

@@ -25,7 +25,7 @@ from ganzoo.fields import Field
 from ganzoo.images import to_uint8
 from ganzoo.watermark import PERIOD, detect_unscaled, pattern
 
-__all__ = ["LEAST_FOUND", "Mark", "check_pictures", "marked"]
+__all__ = ["LEAST_FOUND", "Mark", "as_jpeg", "check_pictures", "cropped", "marked", "weakest"]
 
 AS_THEY_ARE = "as they are"
 
@@ -84,7 +84,7 @@ def marked(net: Net, inputs: Sequence[Field], outputs: Sequence[Field], key: str
 
     The outputs must have passed `check_pictures`. ExportError where the pictures are too small to find it.
     """
-    mark = _weakest(net.module, inputs, outputs, key)
+    mark = _measured(net.module, inputs, outputs, key)
     return replace(net, module=Marked(net.module, outputs, key, mark.strength)), mark
 
 
@@ -129,22 +129,19 @@ def _repeated(tile: Tensor, height: int, width: int) -> Tensor:
     return tile.repeat(1, 1, down, across)[:, :, :height, :width]
 
 
-def _weakest(module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Field], key: str) -> Mark:
-    """The weakest pattern that is found in nearly all samples; the strongest if it is found as they are."""
+def _measured(module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Field], key: str) -> Mark:
     if not all(sampling.can_draw(field) for field in inputs):
         return Mark(strength=_UNMEASURED, psnr=_psnr(_UNMEASURED), found={}, samples=0)
-    rows = [torch.from_numpy(values) for values in example_inputs(list(inputs), _SAMPLES).values()]
+    rows = [torch.from_numpy(values) for values in example_inputs(inputs, _SAMPLES).values()]
     plain = frozen_copy(module)
-    for strength in STRENGTHS:
+
+    def make(strength: float) -> list[NDArray[np.uint8]]:
         with torch.no_grad():
             made = Marked(plain, outputs, key, strength)(*rows)
-        found: dict[str, float] = {}
-        for field, values in zip(outputs, made, strict=True):
-            if field.has_pixels and field.range is not None:
-                for what, share in _found(to_uint8(values.numpy(), field.range), key).items():
-                    found[what] = min(share, found.get(what, 1.0))
-        if min(found.values()) >= LEAST_FOUND:
-            break
+        pairs = [(field, values.numpy()) for field, values in zip(outputs, made, strict=True)]
+        return [to_uint8(values, field.range) for field, values in pairs if field.has_pixels and field.range]
+
+    strength, found = weakest(make, key)
     if found[AS_THEY_ARE] < LEAST_FOUND:
         sizes = ", ".join(f"{field.shape[2]} x {field.shape[1]}" for field in outputs if field.has_pixels)
         raise ExportError(
@@ -155,31 +152,49 @@ def _weakest(module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Field
     return Mark(strength=strength, psnr=_psnr(strength), found=found, samples=_SAMPLES)
 
 
+def weakest(make: Callable[[float], Sequence[NDArray[np.uint8]]], key: str) -> tuple[float, dict[str, float]]:
+    """The first strength with which nearly all pictures are found, changed or not, else the last; the shares.
+
+    `make` returns marked pictures of a strength, (n, height, width, channels) of each kind.
+    """
+    for strength in STRENGTHS:
+        shares = [_found(pictures, key) for pictures in make(strength)]
+        found = {what: min(share[what] for share in shares) for what in CHANGES}
+        if min(found.values()) >= LEAST_FOUND:
+            break
+    return strength, found
+
+
 def _psnr(strength: float) -> float:
     """Decibels of the unclipped pattern; clipped at black and white it changes less."""
     return float(20.0 * np.log10(255.0 / strength))
 
 
 def _found(pictures: NDArray[np.uint8], key: str) -> dict[str, float]:
-    changes: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-        AS_THEY_ARE: lambda pixels: pixels,
-        "as JPEG 70": _jpeg,
-        "cropped to 80 %": _cropped,
-    }
     return {
         what: sum(detect_unscaled(change(pixels), key) for pixels in pictures) / len(pictures)
-        for what, change in changes.items()
+        for what, change in CHANGES.items()
     }
 
 
-def _jpeg(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    image = Image.fromarray(pixels.squeeze()[..., :3] if pixels.shape[2] > 1 else pixels[..., 0])
+def as_jpeg(pixels: NDArray[np.uint8], quality: int = 70) -> NDArray[np.uint8]:
+    """(height, width, channels) as JPEG gives it back, without opacity."""
+    image = Image.fromarray(pixels[..., :3] if pixels.shape[2] > 1 else pixels[..., 0])
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=70)
+    image.save(file, "JPEG", quality=quality)
     return np.atleast_3d(np.asarray(Image.open(file)))
 
 
-def _cropped(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def cropped(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle, 80 % of the area."""
     height, width = (round(size * 0.8**0.5) for size in pixels.shape[:2])
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
     return pixels[top : top + height, left : left + width]
+
+
+CHANGES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    AS_THEY_ARE: lambda pixels: pixels,
+    "as JPEG 70": as_jpeg,
+    "cropped to 80 %": cropped,
+}
+"""What is tried before a strength is chosen."""
