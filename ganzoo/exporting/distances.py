@@ -28,8 +28,8 @@ __all__ = ["MOST_SHARE", "MOST_WORSE", "Distance", "Frechet", "compared"]
 Array = NDArray[Any]
 
 Frechet = Callable[[Field, Array, Array, Array], tuple[str, float, float]]
-"""Samples of a field by small weights, by full ones, and others by full ones -> the name of the distance, and
-the distances of the first two to the third. GanzooError where it cannot be computed."""
+"""Samples of a field (n, *shape) by small weights, by full ones, and others by full ones -> the name of the
+distance, and the distances of the first two to the third. GanzooError where it cannot be computed."""
 
 MOST_WORSE, MOST_SHARE = 0.5, 0.01
 """How much larger the distance may be: the larger of a number and a share."""
@@ -87,7 +87,7 @@ def compared(
                 chosen = {name: values[start : start + step] for name, values in rows.items()}
                 parts.append(session.run([field.name for field in floats], chosen))
                 report_progress("samples compared", len(made) * count + start % count + step, 3 * count)
-            made.append([np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
+            made.append([_as_declared(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)])
         try:
             found = [frechet(field, *arrays) for field, *arrays in zip(floats, *made, strict=True)]
         except GanzooError as error:
@@ -99,3 +99,8 @@ def compared(
             where=f"{count} samples; {MOST_WORSE} or {MOST_SHARE:.0%} more is allowed",
         )
     return Distance(name=name, small=worse, full=full, samples=count)
+
+
+def _as_declared(samples: Array) -> Array:
+    """uint8 pictures (n, height, width, channels) with the axes of the field."""
+    return samples.transpose(0, 3, 1, 2) if samples.dtype == np.uint8 else samples

@@ -19,10 +19,12 @@ import ganzoo
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.cli import main
 from ganzoo.errors import DivergedError, ExitCode, ExportError, UsageError
+from ganzoo.evaluation.small_weights import frechet_of
 from ganzoo.exporting.distances import Distance, Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import Form
 from ganzoo.exporting.weights import store_weights
+from ganzoo.registry.registry import load_registry
 
 Z = Field(name="z", shape=(16,), source="normal")
 IMAGE = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0), kind="image", axes=PIXELS)
@@ -225,6 +227,14 @@ def test_a_frechet_distance_is_part_of_the_gate(
         f"{small:.2f}; for samples by float32 weights it is {full:.2f}"
         in (bundle.path / "README.md").read_text()
     )
+
+
+def test_uint8_pictures_are_compared_with_the_axes_of_the_field(tmp_path: Path) -> None:
+    measure = frechet_of(load_registry())
+    bundle = exported(tmp_path / "bundle", form=Form(weights="float16", uint8=True), frechet=measure)
+    distance = bundle.stored["generator"].distance
+    assert not distance.missing
+    assert distance.small == pytest.approx(distance.full, rel=0.01)
 
 
 def test_without_an_extractor_the_rest_of_the_gate_holds(tmp_path: Path) -> None:
