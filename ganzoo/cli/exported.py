@@ -91,6 +91,9 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             **facts,
         }
         result |= {"html": str(page)} if page else {}
+        result |= (
+            {"watermark": {key: mark.to_json() for key, mark in bundle.marks.items()}} if bundle.marks else {}
+        )
         echo_json(result | ({"triton": [str(model) for model in models]} if models else {}))
         return
     for file in bundle.files:
