@@ -122,24 +122,23 @@ def strength_for(pictures: Pixels) -> float:
     return weakest(lambda strength: [marked(pictures[:64], strength)], KEY)[0]
 
 
-def measure_fed(pictures: Pixels) -> dict[str, Any]:
+def measure_fed(pictures: Pixels, strength: float) -> dict[str, Any]:
     """The Frechet distance of marked, unmarked and JPEG pictures to as many other unmarked ones."""
     channels, height, width = pictures.shape[3], *pictures.shape[1:3]
     field = Field(name="image", shape=(channels, height, width), range=(-1.0, 1.0), kind="image", axes=PIXELS)
     half = len(pictures) // 2
     first, others = pictures[:half], pictures[half : 2 * half].transpose(0, 3, 1, 2)
-    signed, packed = marked(first, strength_for(pictures)), np.stack([as_jpeg(one, 90) for one in first])
+    signed, packed = marked(first, strength), np.stack([as_jpeg(one, 90) for one in first])
     measure = frechet_of(load_registry())
-    found = {}
+    found: dict[str, Any] = {}
     for kind, made in (("marked", signed), ("JPEG 90", packed)):
         name, changed, plain = measure(field, made.transpose(0, 3, 1, 2), first.transpose(0, 3, 1, 2), others)
         found |= {"name": name, "n": half, "unmarked": plain, kind: changed}
     return {"distance": found}
 
 
-def measure(pictures: Pixels, unmarked: Pixels) -> dict[str, Any]:
-    """Strength, quality, shares found by change, and false alarms among more unmarked pictures."""
-    strength = strength_for(pictures)
+def measure(pictures: Pixels, unmarked: Pixels, strength: float) -> dict[str, Any]:
+    """Quality, shares found by change, and false alarms among more unmarked pictures."""
     signed = marked(pictures, strength)
     changed = {name: [change(pixels) for pixels in signed] for name, change in CHANGES.items()}
     changed["mean of all taken away"] = list(without_mean(signed))
@@ -166,6 +165,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=200, help="marked pictures of each set")
     parser.add_argument("--unmarked", type=int, default=400, help="pictures of each set without a mark")
     parser.add_argument("--only", choices=["fed"], help="nothing but the Frechet distance of 2 n pictures")
+    parser.add_argument("--strength", type=float, help="in place of the one that an export would choose")
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/watermark.json"))
     options = parser.parse_args()
     results: dict[str, Any] = {"machine": describe(), "key": KEY, "sets": {}}
@@ -176,10 +176,12 @@ def main() -> None:
         begun = time.process_time()
         found = results["sets"].setdefault(name, {})
         if options.only:
-            found |= measure_fed(pictures_of(source, 2 * options.n))
+            pictures = pictures_of(source, 2 * options.n)
+            found |= measure_fed(pictures, options.strength or strength_for(pictures))
         else:
             pictures = pictures_of(source, options.n + options.unmarked)
-            found |= measure(pictures[: options.n], pictures[options.n :])
+            strength = options.strength or strength_for(pictures)
+            found |= measure(pictures[: options.n], pictures[options.n :], strength)
             found["cpu_seconds"] = round(time.process_time() - begun, 1)
         print(name, json.dumps(results["sets"][name]), flush=True)
         options.output.write_text(json.dumps(results, indent=1) + "\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ganzoo.cli.common import echo_json, echo_next, registry_of
+from ganzoo.cli.common import echo_json, echo_next, json_option, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,12 @@ _OPTIONS = (
         metavar="KEY",
         help="Let the graph add an invisible pattern of this secret text to its pictures [none].",
     ),
+    click.option(
+        "--watermark-strength",
+        type=float,
+        metavar="LEVELS",
+        help="How strong, in levels of 255 [the weakest of 1 to 4 that survives JPEG 70 and a crop].",
+    ),
     click.option("--license", "license_id", metavar="NAME", help="License for the card, such as cc-by-4.0."),
     click.option("--author", metavar="NAME", help="Author, for the card."),
     click.option(
@@ -50,7 +56,7 @@ _OPTIONS = (
         is_flag=True,
         help="Also write BUNDLE.html beside the bundle: a page that computes samples, see `ganzoo page`.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts."),
+    json_option,
 )
 
 
@@ -71,6 +77,7 @@ def form_of(options: Mapping[str, Any]) -> Form:
         batch=options["batch"],
         weights=options["weights"] or "float32",
         watermark=options["watermark"],
+        watermark_strength=options["watermark_strength"],
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, json_option
 from ganzoo.errors import DataError
 from ganzoo.util.text import printable
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--watermark", "key", metavar="KEY", help="Also look for the pattern that `export --watermark KEY` adds."
 )
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 def command(file: Path, key: str | None, as_json: bool) -> None:
     """Show which generator made FILE (.png, .gif, .wav), if `ganzoo generate` wrote it.
 

@@ -90,7 +90,7 @@ def export_generators(
         try:
             if form.watermark is not None and any(field.has_pixels for field in outputs):
                 with lasting(f"measuring the watermark of '{name}'"):
-                    net, marks[name] = marked(net, inputs, outputs, form.watermark)
+                    net, marks[name] = marked(net, inputs, outputs, form.watermark, form.watermark_strength)
             with lasting(f"writing the graph of '{name}'"):
                 graph = export_graph(net, inputs, outputs, opset=form.opset, batch=form.batch)
             with lasting(f"comparing '{name}' with torch"):

@@ -79,12 +79,15 @@ def check_pictures(outputs: Iterable[Field]) -> None:
             )
 
 
-def marked(net: Net, inputs: Sequence[Field], outputs: Sequence[Field], key: str) -> tuple[Net, Mark]:
+def marked(
+    net: Net, inputs: Sequence[Field], outputs: Sequence[Field], key: str, strength: float | None = None
+) -> tuple[Net, Mark]:
     """The generator with the pattern of `key` in all of its pictures, and how well it is found.
 
+    Without a `strength`, the `weakest` that is good enough.
     The outputs must have passed `check_pictures`. ExportError where the pictures are too small to find it.
     """
-    mark = _measured(net.module, inputs, outputs, key)
+    mark = _measured(net.module, inputs, outputs, key, strength)
     return replace(net, module=Marked(net.module, outputs, key, mark.strength)), mark
 
 
@@ -129,9 +132,12 @@ def _repeated(tile: Tensor, height: int, width: int) -> Tensor:
     return tile.repeat(1, 1, down, across)[:, :, :height, :width]
 
 
-def _measured(module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Field], key: str) -> Mark:
+def _measured(
+    module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Field], key: str, given: float | None
+) -> Mark:
     if not all(sampling.can_draw(field) for field in inputs):
-        return Mark(strength=_UNMEASURED, psnr=_psnr(_UNMEASURED), found={}, samples=0)
+        chosen = given or _UNMEASURED
+        return Mark(strength=chosen, psnr=_psnr(chosen), found={}, samples=0)
     rows = [torch.from_numpy(values) for values in example_inputs(inputs, _SAMPLES).values()]
     plain = frozen_copy(module)
 
@@ -141,7 +147,7 @@ def _measured(module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Fiel
         pairs = [(field, values.numpy()) for field, values in zip(outputs, made, strict=True)]
         return [to_uint8(values, field.range) for field, values in pairs if field.has_pixels and field.range]
 
-    strength, found = weakest(make, key)
+    strength, found = weakest(make, key, (given,) if given else STRENGTHS)
     if found[AS_THEY_ARE] < LEAST_FOUND:
         sizes = ", ".join(f"{field.shape[2]} x {field.shape[1]}" for field in outputs if field.has_pixels)
         raise ExportError(
@@ -152,12 +158,14 @@ def _measured(module: nn.Module, inputs: Sequence[Field], outputs: Sequence[Fiel
     return Mark(strength=strength, psnr=_psnr(strength), found=found, samples=_SAMPLES)
 
 
-def weakest(make: Callable[[float], Sequence[NDArray[np.uint8]]], key: str) -> tuple[float, dict[str, float]]:
+def weakest(
+    make: Callable[[float], Sequence[NDArray[np.uint8]]], key: str, strengths: Sequence[float] = STRENGTHS
+) -> tuple[float, dict[str, float]]:
     """The first strength with which nearly all pictures are found, changed or not, else the last; the shares.
 
     `make` returns marked pictures of a strength, (n, height, width, channels) of each kind.
     """
-    for strength in STRENGTHS:
+    for strength in strengths:
         shares = [_found(pictures, key) for pictures in make(strength)]
         found = {what: min(share[what] for share in shares) for what in CHANGES}
         if min(found.values()) >= LEAST_FOUND:

@@ -163,6 +163,16 @@ def test_pictures_of_any_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(made, expected(rows.repeat(2, 2).repeat(2, 3), mark.strength), atol=2e-6)
 
 
+def test_a_strength_of_the_user(plain: Bundle, tmp_path: Path) -> None:
+    bundle = exported(tmp_path / "bundle", watermark=KEY, watermark_strength=6.0)
+    assert bundle.marks["generator"].strength == 6.0
+    before, after = ganzoo.load(plain).generate(3), ganzoo.load(bundle).generate(3)
+    np.testing.assert_allclose(after, expected(before, 6.0), atol=2e-6)
+    for wrong in ({"watermark_strength": 3.0}, {"watermark": KEY, "watermark_strength": 0.0}):
+        with pytest.raises(UsageError, match="strength"):
+            Form(**wrong)  # type: ignore[arg-type]
+
+
 def test_pictures_that_are_too_small_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="16 x 16 pixels are too few"):
         exported(tmp_path / "bundle", picture(3, 16), watermark=KEY)
