@@ -107,9 +107,9 @@ def export(
     `train.keep_best`, or the one after that many images. With `uint8` the graph returns images as uint8,
     (N, height, width, channels). `batch` is the only batch size of the graph, for runtimes that need one.
     Large `weights` may be stored smaller; they compute in float32. `watermark` is the key of an invisible
-    pattern that the graph adds to pictures, `watermark_strength` its levels of 255, by default the fewest that
-    are found again. `license_id` (such as cc-by-4.0) and `author` go into the model card. Errors are
-    `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
+    pattern that the graph adds to pictures, `watermark_strength` its levels of 255, by default the
+    fewest that are found again. `license_id` (such as cc-by-4.0) and `author` go into the model card. Errors
+    are `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
     """
     from ganzoo.evaluation.small_weights import frechet_of
     from ganzoo.exporting.form import Form
