@@ -86,6 +86,7 @@ def _say(options: dict[str, Any], text: str) -> None:
 
 
 def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[str, Any]) -> None:
+    from ganzoo.evaluation.small_weights import frechet_of
     from ganzoo.exporting.from_file import export_file
 
     if not options["license_id"]:
@@ -100,6 +101,7 @@ def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[s
         author=options["author"],
         source=options["source"],
         form=form_of(options),
+        frechet=frechet_of(registry),
     )
     report(bundle, options, architecture=match.imported.architecture)
 

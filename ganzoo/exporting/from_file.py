@@ -10,6 +10,7 @@ import torch
 
 from ganzoo._version import __version__
 from ganzoo.config.settings import plain
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import USUAL, Form
 from ganzoo.importing.networks import build_imported
@@ -29,16 +30,20 @@ def export_file(
     author: str | None = None,
     source: str = "",
     form: Form = USUAL,
+    frechet: Frechet | None = None,
 ) -> Bundle:
     """Export the generators of a match. Errors as in `export_generators`, and UsageError for unfit weights.
 
-    `license_id`, `author` and `source` are what the user says: nothing is guessed.
+    `license_id`, `author` and `source` are what the user says: nothing is guessed. `frechet` is for smaller
+    weights, see `store_weights`.
     """
     plan, info, networks, _ = build_imported(match.imported, registry)
     about = {**({"author": author} if author else {}), **describe(opened, match, license_id, source)}
     about |= {"options": {} if plan.architecture.options is None else plain(plan.architecture.options)}
     target = destination or Path("exported") / opened.path.stem
-    return export_generators(networks, info, target, about=about, form=form, kinds=plan.kinds)
+    return export_generators(
+        networks, info, target, about=about, form=form, kinds=plan.kinds, frechet=frechet
+    )
 
 
 def describe(opened: Opened, match: Match, license_id: str | None, source: str) -> dict[str, Any]:
