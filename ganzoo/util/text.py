@@ -22,6 +22,11 @@ def printable(text: str, limit: int = 0) -> str:
     return f"{text}…" if cut else text
 
 
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """A number and what is counted: "1 image", "2,000 images"; `nouns` where the plural is not noun + s."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
 def spoken(seconds: float) -> str:
     """A duration in its natural unit: "40 seconds", "9 minutes", "4.5 hours", "3 days"."""
     unit, size = next((unit, size) for unit, size, until in _UNITS if seconds < until)
