@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganzoo.cli.common import echo_json, generator_option, json_option, registry_of, table
+from ganzoo.util.text import counted
 
 if TYPE_CHECKING:
     from ganzoo.bench.inference import Report
@@ -61,7 +62,7 @@ def run(
 
     def begin(rows: int) -> None:
         if not as_json:
-            click.echo(f"measuring {rows} rows, about {seconds:g} s each ...", err=True)
+            click.echo(f"measuring {counted(rows, 'row')}, about {seconds:g} s each ...", err=True)
 
     report = measure(
         bundle,
@@ -99,4 +100,4 @@ def _print_speed(report: Report, *, by_default: bool) -> None:
         click.secho(f"note: {note}", fg="yellow")
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
     why = "one per core, see --threads" if by_default else "from --threads"
-    click.echo(f"{report.threads} CPU threads for each engine ({why}). {versions}")
+    click.echo(f"{counted(report.threads, 'CPU thread')} for each engine ({why}). {versions}")

@@ -27,7 +27,7 @@ from ganzoo.errors import GanzooError, UsageError
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import printable
+from ganzoo.util.text import counted, printable
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -233,7 +233,7 @@ def _values(field: Any) -> str:
 
 def _range(field: Any) -> str:
     if field.classes:
-        return f"{len(field.classes)} classes"
+        return counted(len(field.classes), "class", "classes")
     if field.source == "constant":
         return f"{field.default:g} by default"
     return "" if field.range is None else f"{field.range[0]:g} to {field.range[1]:g}"

@@ -14,6 +14,7 @@ from ganzoo.api.specs import RecipeSpec
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
+from ganzoo.util.text import counted
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -238,7 +239,7 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         least_said = (
             f"; {wanted:,} were asked for, one cycle is {least:,}" if (wanted or least) < least else ""
         )
-        click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
+        click.echo(f"{counted(images, 'image')} in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
@@ -249,7 +250,8 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         _print_next(run, findings)
     else:
         click.echo(
-            f"{outcome} after {images:,} images, saved. Continue with: ganzoo train --resume {run.path}"
+            f"{outcome} after {counted(images, 'image')}, saved. "
+            f"Continue with: ganzoo train --resume {run.path}"
         )
 
 
@@ -260,7 +262,7 @@ def _print_next(run: Run, findings: list[dict[str, Any]]) -> None:
     faults = [found for found in findings if found["kind"] not in STOPS]
     best = " --checkpoint best" if run.settings()["train"].get("keep_best") else ""
     for found in faults:
-        click.echo(f"seen:    after {found['images']:,} images {found['seen']}")
+        click.echo(f"seen:    after {counted(found['images'], 'image')} {found['seen']}")
         click.echo(f"next:    {found['change']}")
     click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
 
@@ -385,7 +387,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),
         ("time", train.forecast(rate)),
-        ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
+        ("device", f"{engine.device}, {engine.arithmetic}, {counted(torch.get_num_threads(), 'thread')}"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
         ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real sample"),

@@ -129,7 +129,6 @@ def checked(field: Field, values: Any, n: int) -> NDArray[Any]:
 def _listed(classes: Sequence[str]) -> str:
     if not classes:
         return "the classes have no names: give a number"
-    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:20]))
-    return f"the classes are: {shown}" + (
-        f" ... {len(classes) - 1} {classes[-1]}" if len(classes) > 20 else ""
-    )
+    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:_FEW]))
+    more = len(classes) - _FEW
+    return f"the classes are: {shown}" + f" and {more:,} more" * (more > 0)
