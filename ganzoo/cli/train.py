@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
     from ganzoo.runs.run import Run
     from ganzoo.training.loop import Outcome
+    from ganzoo.training.setup import TrainingSetup
 
 AUTO = "auto"
 # A CPU computes 5 to 100 GFLOP/s a core. Where a cycle is more work, `--dry-run` takes the time of a few
@@ -316,11 +317,9 @@ def _suited(registry: Registry, overrides: Layer) -> str:
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.data.suited import suited
 
-    chosen, info = suited(registry, overrides)
+    chosen, _ = suited(registry, overrides)
     name: str = registry.canonical(RecipeSpec, chosen.qualified)
-    PlainReporter().note(
-        f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ..."
-    )
+    PlainReporter().note(f"recipe {name} suits this data best; another: ganzoo train RECIPE --data ...")
     return name
 
 
@@ -347,6 +346,15 @@ def _explain(plan: Plan, as_json: bool) -> None:
     table(f"{plan.name}: settings", ("setting", "value", "comes from"), [
         (row["path"], str(row["value"]), row["origin"]) for row in rows
     ])  # fmt: skip
+
+
+def _count(setup: TrainingSetup) -> str:
+    """How much data there is, in the words of its media; samples with weights may be repeated."""
+    shown = next((item for item in setup.dataset.fields if item.dtype == "float32"), None)
+    if shown is None or setup.dataset.weights is not None:
+        return counted(setup.dataset.count, "sample")
+    media = setup.plan.kinds.of(shown.kind)
+    return counted(setup.dataset.count, media.noun, media.nouns)
 
 
 def _dry_run(plan: Plan, as_json: bool) -> None:
@@ -380,7 +388,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     rows = [
         ("architecture", plan.architecture.item.qualified),
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
-        ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
+        ("data", f"{plan.data.source}, {_count(setup)}: {fields}"),
         *((f"  {name}", f"{value}{note and f' ({note})'}") for name, value, note in setup.dataset.card[1:]),
         *((f"  {name}", note) for name, _, note in setup.dataset.card[:1] if note),
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),

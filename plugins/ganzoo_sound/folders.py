@@ -141,7 +141,11 @@ def _read_all(
     trained = np.isin(owner, folders.training)
     held_out = np.isin(owner, folders.held_out) if folders.held_out else trained & _held_out(owner, config)
     notes = (*_notes(found, config), *folders.notes)
-    card = (*_card(found, rate, len(levels), config), *folders.rows)
+    card = (
+        *_card(found, rate, len(levels), config),
+        ("held out", counted(int(held_out.sum()), "sound"), "for evaluation"),
+        *folders.rows,
+    )
 
     def part(rows: Array, what: str) -> Clips:
         return Clips(

@@ -129,8 +129,14 @@ def source_of(
         arrays={"row": rows.repeat(own.shape[1], axis=0), "condition": own.ravel()},
         weights=weights_of(counts, columns)[own].ravel(),
         identity=identity,
-        notes=(f"each of {len(own):,} rows is used once per category column ({own.shape[1]})",),
+        notes=_repeats(len(own), own.shape[1]),
     )
+
+
+def _repeats(rows: int, columns: int) -> tuple[str, ...]:
+    if columns < 2:
+        return ()
+    return (f"{rows * columns:,} samples: each of {rows:,} rows, once for each of {columns} categories",)
 
 
 def weights_of(counts: NDArray[np.int64], columns: tuple[Column, ...]) -> Floats:
