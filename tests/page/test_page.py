@@ -170,6 +170,7 @@ def test_a_browser_draws_the_pixels_of_generate(
     made = np.array(tab.value(PIXELS)).reshape(28, 28)
     assert np.abs(made - wanted[0, ..., 0].astype(int)).max() <= 1
     assert tab.value("document.querySelectorAll('#grid canvas').length") == 16
+    assert "16 samples, and the large one, in " in tab.value("document.body.textContent")
     tab.value("(() => { const s = document.getElementById('seed'); s.value = 5; s.oninput(); })()")
     tab.until(f"{READY} !== '{ready}' && {READY}")
     other = np.array(tab.value(PIXELS)).reshape(28, 28)
@@ -178,6 +179,18 @@ def test_a_browser_draws_the_pixels_of_generate(
     allowed = ("file:", "blob:", "data:")
     assert not [found for found in tab.requests if found != served and not found.startswith(allowed)]
     assert not tab.errors
+
+
+@needs_browser
+def test_a_tile_without_a_picture_names_the_columns(tab: Browser, cgan: Entry, tmp_path: Path) -> None:
+    (image,) = cgan.generators[0]["outputs"]
+    made = image | {"columns": [{"name": "region"}, {"name": "spent"}]}
+    table = replace(cgan, picture=None, generators=[cgan.generators[0] | {"outputs": [made]}])
+    file = tmp_path / "two.html"
+    file.write_text(page([cgan, table]))
+    tab.open(file.as_uri())
+    tab.until(READY)
+    assert tab.value("document.querySelector('#gallery .blank').textContent") == "a table: region, spent"
 
 
 @needs_browser
