@@ -15,7 +15,10 @@ from ganzoo.util.progress import lasting
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the bundle [exported/<recipe>]."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the bundle [exported/<recipe>; with a number if that is of another run].",
 )
 @file_options
 @checkpoint_option

@@ -119,7 +119,7 @@ def frame_for(listing: Listing, facts: Sequence[Facts], config: FolderConfig) ->
             where="data.channels",
             fix="0 chooses from the images",
         )
-    _say_cut(headers, found)
+    _say_cut(listing, facts, found)
     _say_more(headers, config, found)
     return found
 
@@ -336,22 +336,40 @@ def _say_range(
 # --- what else should be known --------------------------------------------------------------------
 
 
-def _say_cut(headers: list[ImageHeader], found: Framed) -> None:
+def _say_cut(listing: Listing, facts: Sequence[Facts], found: Framed) -> None:
     frame = found.frame
-    if frame.fit != "crop" or not headers:
+    sides = {
+        name: (known.header.height, known.header.width)
+        for name, known in zip(listing.names, facts, strict=True)
+        if known.header is not None
+    }
+    small = [
+        name
+        for name, (height, width) in sides.items()
+        if 2 * max(height, width) < min(frame.height, frame.width)
+    ]
+    _say_files(small, "smaller than half of a sample", found)
+    if frame.fit != "crop" or not sides:
         return
     wanted = frame.width / frame.height
-    cut = [
-        1 - min(ratio / wanted, wanted / ratio)
-        for ratio in (header.width / header.height for header in headers)
-    ]
-    average, most = sum(cut) / len(cut), max(cut)
+    ratios = {name: width / height / wanted for name, (height, width) in sides.items()}
+    cut = {name: 1 - min(ratio, 1 / ratio) for name, ratio in ratios.items()}
+    average, most = sum(cut.values()) / len(cut), max(cut.values())
     if most > _NOTHING:
         found.rows.append(("cut away", f"{average:.0%} on average, {most:.0%} at most", ""))
     if average > CUT:
         found.notes.append(
             f"the crop cuts away {average:.0%} of an image on average, {most:.0%} at most: "
             "--set data.fit=pad or data.fit=stretch keeps all, data.height and data.width set another shape"
+        )
+    else:
+        _say_files([name for name, share in cut.items() if share > 0.5], "cut by more than half", found)
+
+
+def _say_files(names: list[str], what: str, found: Framed) -> None:
+    if names:
+        found.notes.append(
+            f"{len(names):,} image{'s are' if len(names) > 1 else ' is'} {what}, such as {names[0]}"
         )
 
 
