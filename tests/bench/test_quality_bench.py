@@ -159,7 +159,8 @@ def test_a_place_on_this_machine_stays_here() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "spread", "alive"), [(2.0, 0.9, True), (0.01, 0.9, False), (6.5, 0.002, False), (2.0, 0.39, False)]
+    ("gap", "spread", "alive"),
+    [(2.0, 0.9, True), (0.01, 0.9, False), (6.5, 0.002, False), (2.0, 0.39, False)],
 )
 def test_a_run_that_draws_white_images_is_not_alive(gap: float, spread: float, alive: bool) -> None:
     """D tells white images from real ones without effort."""
