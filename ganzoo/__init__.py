@@ -98,8 +98,9 @@ def export(
     license_id: str | None = None,
     author: str | None = None,
 ) -> Bundle:
-    """Export a run's generators to checked ONNX files in the folder `output`, by default `exported/<recipe>`.
+    """Export a run's generators to checked ONNX files in the folder `output`.
 
+    That is `exported/<recipe>` by default, with a number if a bundle of another run is there.
     `run` is a run or its directory. `checkpoint` is the newest valid one, the best one of a run with
     `train.keep_best`, or the one after that many images. With `uint8` the graph returns images as uint8,
     (N, height, width, channels). `batch` is the only batch size of the graph, for runtimes that need one.

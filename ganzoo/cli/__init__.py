@@ -128,7 +128,9 @@ def main(arguments: list[str] | None = None) -> Any:
                 fg="red",
                 err=True,
             )
-            click.echo("  try:   pip uninstall ganzoo-serving, then pip install ganzoo", err=True)
+            click.echo(
+                "  try:   pip uninstall ganzoo-serving, then pip install . in ganzoo's checkout", err=True
+            )
             sys.exit(int(ExitCode.FAILURE))
         click.secho(f"Error: {type(error).__name__}: {error}", fg="red", err=True)
         click.echo("  try:   set GANZOO_STRICT=1 to see the traceback, and please report it", err=True)

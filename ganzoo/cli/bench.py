@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.cli.common import echo_json, generator_option, json_option, registry_of, table
 
 if TYPE_CHECKING:
     from ganzoo.bench.inference import Report
@@ -40,10 +40,8 @@ def command() -> None:
     metavar="S",
     help="Seconds of measurement for each row.",
 )
-@click.option(
-    "--generator", default="generator", show_default=True, help="Which generator, if the bundle has several."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@generator_option
+@json_option
 @click.pass_context
 def run(
     ctx: click.Context,

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ganzoo.cli.common import echo_json, table
+from ganzoo.cli.common import echo_json, json_option, table
 
 KINDS = ("decoded", "headers", "features", "references", "classifiers")
 """Folders in the cache, see `keep_cached`; locks stay."""
@@ -22,7 +22,7 @@ _MEBIBYTE = 1 << 20
 
 
 @click.group("cache", invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """Show what is kept to open data and to score faster: decoded images, headers, features.

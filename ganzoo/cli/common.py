@@ -36,6 +36,20 @@ def which_checkpoint(ctx: click.Context, param: click.Parameter, value: str) -> 
     return value if value in ("newest", "best") else int(digits)
 
 
+checkpoint_option = click.option(
+    "--checkpoint",
+    callback=which_checkpoint,
+    metavar="WHICH",
+    default="newest",
+    show_default=True,
+    help="Which checkpoint of a run: newest, best (by train.keep_best), or a number of images.",
+)
+generator_option = click.option(
+    "--generator", default="generator", show_default=True, help="Which generator, if there are several."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
+
+
 def echo_json(value: Any) -> None:
     """Print one JSON document on one line of stdout; values that JSON does not have become text."""
     click.echo(json.dumps(value, default=str))

@@ -7,7 +7,15 @@ from typing import Literal
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, save_arrays, table, which_checkpoint
+from ganzoo.cli.common import (
+    checkpoint_option,
+    echo_json,
+    generator_option,
+    json_option,
+    registry_of,
+    save_arrays,
+    table,
+)
 
 
 @click.command("directions")
@@ -21,18 +29,9 @@ from ganzoo.cli.common import echo_json, registry_of, save_arrays, table, which_
     help="The file, for --directions of `ganzoo generate`.",
 )
 @click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
-@click.option(
-    "--generator", default="generator", show_default=True, help="Which generator, if the run has several."
-)
-@click.option(
-    "--checkpoint",
-    callback=which_checkpoint,
-    metavar="WHICH",
-    default="newest",
-    show_default=True,
-    help="Which checkpoint: newest, best (by train.keep_best), or a number of images.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@generator_option
+@checkpoint_option
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,

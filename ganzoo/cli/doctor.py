@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ganzoo._version import __version__
-from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.cli.common import echo_json, json_option, registry_of, table
 from ganzoo.errors import ExitCode
 from ganzoo.registry.entry_points import named
 from ganzoo.util.cache import cache_folder
@@ -23,7 +23,7 @@ PACKAGES = (
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
     """Show what this machine and installation can do. The exit code is 2 if there are problems."""

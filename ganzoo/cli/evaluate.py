@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, table, which_checkpoint
+from ganzoo.cli.common import checkpoint_option, echo_json, generator_option, json_option, registry_of, table
 from ganzoo.errors import UsageError
 from ganzoo.util import system
 from ganzoo.util.files import storage, write_bytes
@@ -57,14 +57,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the generated samples."
 )
-@click.option(
-    "--checkpoint",
-    callback=which_checkpoint,
-    metavar="WHICH",
-    default="newest",
-    show_default=True,
-    help="For a run: newest, best (by train.keep_best), or a number of images.",
-)
+@checkpoint_option
 @click.option("--raw", is_flag=True, help="For a run: use raw weights, not their moving average (EMA).")
 @click.option(
     "--extractor",
@@ -86,9 +79,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
     help="Compute only this metric, and write no nearest samples (repeatable).",
 )
 @click.option("--no-reference", is_flag=True, help="Do not compute reference rows.")
-@click.option(
-    "--generator", default="generator", show_default=True, help="Which generator, if there are several."
-)
+@generator_option
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -105,7 +96,7 @@ def _number_or_all(ctx: click.Context, param: click.Parameter, value: str | None
     metavar="FOLDER",
     help="Folder for evaluation.json and nearest.png [RUN/evaluation; evaluation-NAME for a bundle].",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Score the samples of RUN (a run directory) or BUNDLE (an exported generator) against real samples.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from ganzoo.cli.common import registry_of, which_checkpoint
+from ganzoo.cli.common import checkpoint_option, registry_of
 from ganzoo.cli.exported import file_options, form_of, report
 from ganzoo.util.progress import lasting
 
@@ -15,17 +15,13 @@ from ganzoo.util.progress import lasting
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the bundle [exported/<recipe>]."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the bundle [exported/<recipe>; with a number if that is of another run].",
 )
 @file_options
-@click.option(
-    "--checkpoint",
-    callback=which_checkpoint,
-    metavar="WHICH",
-    default="newest",
-    show_default=True,
-    help="Which checkpoint: newest, best (by train.keep_best), or a number of images.",
-)
+@checkpoint_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ganzoo.cli.common import echo_json, echo_next, registry_of
+from ganzoo.cli.common import echo_json, echo_next, json_option, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ _OPTIONS = (
         is_flag=True,
         help="Also write BUNDLE.html beside the bundle: a page that computes samples, see `ganzoo page`.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts."),
+    json_option,
 )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo._version import __version__
-from ganzoo.cli.common import echo_json, registry_of, save_arrays
+from ganzoo.cli.common import echo_json, generator_option, json_option, registry_of, save_arrays
 from ganzoo.cli.generate_latents import read_latents, refuse_beside_latents
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
@@ -114,9 +114,7 @@ WALK_RATE = 20  # frames a second
     "style=1,0. The README.md of the bundle lists the inputs (repeatable).",
 )
 @click.option("--psi", type=float, help="Truncation psi, for generators that have it; short for --set psi=.")
-@click.option(
-    "--generator", default="generator", show_default=True, help="Which generator, if the bundle has several."
-)
+@generator_option
 @click.option(
     "--provider",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -141,7 +139,7 @@ WALK_RATE = 20  # frames a second
     "[generated, with a fitting ending].",
 )
 @click.option("--columns", type=int, help="Number of samples per row, if they are laid out in rows.")
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -105,7 +105,7 @@ def _to_run(opened: Opened, match: Match, registry: Registry, options: dict[str,
         raise UsageError(
             "A run needs data to go on with.",
             where=f"the networks of the file have the fields: {fields}",
-            fix="--data folder:PATH --set data.size=N",
+            fix="such as --data folder:PATH --set data.height=N --set data.width=N",
         )
     pairs = [parse_assignment(text) for text in options["assignments"]]
     settings = {".".join(path): value for path, value in pairs}

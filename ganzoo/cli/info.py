@@ -19,7 +19,7 @@ from ganzoo.api.specs import (
     TermSpec,
     TrackerSpec,
 )
-from ganzoo.cli.common import LONGEST, complete_names, echo_json, registry_of, table
+from ganzoo.cli.common import LONGEST, complete_names, echo_json, json_option, registry_of, table
 from ganzoo.cli.list import KINDS
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import layer
@@ -63,7 +63,7 @@ _TABLES = {
     is_flag=True,
     help="For a recipe or architecture, also show its fields and networks (needs torch and the data).",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, name: str, kind: str | None, networks: bool, as_json: bool) -> None:
     """Show what NAME is: plugin, paper, options with defaults, what it needs and what uses it."""

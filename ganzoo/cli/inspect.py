@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, json_option
 from ganzoo.errors import DataError
 from ganzoo.util.text import printable
 
 
 @click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 def command(file: Path, as_json: bool) -> None:
     """Show which generator made FILE (.png, .gif, .wav), if `ganzoo generate` wrote it.
 

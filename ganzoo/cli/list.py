@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ganzoo.api.specs import SPECS
-from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.cli.common import echo_json, json_option, registry_of, table
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.registry import Item
 from ganzoo.util.text import printable
@@ -20,7 +20,7 @@ KINDS = tuple(kind.record for kind in SPECS)
 @click.command("list")
 @click.option("--kind", type=click.Choice(KINDS), help="Show only records of this kind.")
 @click.option("--plugin", help="Show only this plugin: NAME, DISTRIBUTION/NAME or DISTRIBUTION.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, plugin: str | None, as_json: bool) -> None:
     """List the records of all plugins: recipes, architectures, losses, terms, augmentations, datasets, media

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of
+from ganzoo.cli.common import echo_json, json_option, registry_of
 
 
 @click.command("page")
@@ -33,7 +33,7 @@ from ganzoo.cli.common import echo_json, registry_of
 )
 @click.option("--fp32", is_flag=True, help="Keep float32 weights: twice the size [float16].")
 @click.option("--trust", is_flag=True, help="Also accept files of other programs, see `ganzoo generate`.")
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,

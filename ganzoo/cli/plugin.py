@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, table
+from ganzoo.cli.common import echo_json, json_option, registry_of, table
 from ganzoo.errors import ExitCode, UsageError
 from ganzoo.scaffold import DATA_KINDS, DEFAULT_KINDS, KINDS, LICENSES, PAGES, Names, records_of, write_plugin
 from ganzoo.util.text import printable
@@ -116,7 +116,7 @@ def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:
     help="Data for its networks, media, metrics, and for its own datasets (repeatable).",
 )
 @click.option("--verbose", is_flag=True, help="Also show checks that passed or do not apply.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@json_option
 @click.pass_context
 def check(ctx: click.Context, name: str, sources: tuple[str, ...], verbose: bool, as_json: bool) -> int:
     """Run the conformance kit on the plugin NAME: it checks each record of the plugin.

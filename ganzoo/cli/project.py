@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ganzoo.cli.common import echo_json, registry_of, save_arrays, table, which_checkpoint
+from ganzoo.cli.common import (
+    checkpoint_option,
+    echo_json,
+    generator_option,
+    json_option,
+    registry_of,
+    save_arrays,
+    table,
+)
 from ganzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,18 +47,9 @@ if TYPE_CHECKING:
 )
 @click.option("--label", metavar="CLASS", help="Number or name of the class [that of the nearest sample].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the samples.")
-@click.option(
-    "--generator", default="generator", show_default=True, help="Which generator, if the run has several."
-)
-@click.option(
-    "--checkpoint",
-    callback=which_checkpoint,
-    metavar="WHICH",
-    default="newest",
-    show_default=True,
-    help="Which checkpoint: newest, best (by train.keep_best), or a number of images.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@generator_option
+@checkpoint_option
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,

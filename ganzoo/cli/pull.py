@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, json_option
 from ganzoo.util.text import printable
 
 
@@ -17,7 +17,7 @@ from ganzoo.util.text import printable
     "-o", "--output", type=click.Path(path_type=Path), help="Folder, or .onnx file [the name in SOURCE]."
 )
 @click.option("--sha256", metavar="HEX", help="Checksum of the file; required for file: and https:.")
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 def command(source: str, output: Path | None, sha256: str | None, as_json: bool) -> None:
     """Fetch hf://USER/NAME[@REVISION], file:PATH or https://URL; check it, then write it.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.common import echo_json
+from ganzoo.cli.common import echo_json, json_option
 
 
 @click.command("push")
@@ -14,7 +14,7 @@ from ganzoo.cli.common import echo_json
 @click.argument("repository", metavar="USER/NAME")
 @click.option("--license", "license_id", metavar="NAME", help="License, for a bundle whose card has none.")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON for scripts.")
+@json_option
 def command(bundle: Path, repository: str, license_id: str | None, private: bool, as_json: bool) -> None:
     """Put BUNDLE into a repository of the Hugging Face Hub, which is made if it is missing.
 

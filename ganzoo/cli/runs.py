@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganzoo.cli.common import echo_json, table
+from ganzoo.cli.common import echo_json, json_option, table
 from ganzoo.cli.reporters import SHOWN
 from ganzoo.errors import GanzooError
 from ganzoo.runs.run import Run, list_runs
@@ -43,7 +43,7 @@ _ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 )
 @click.option("--recipe", metavar="TEXT", help="Only runs of recipes whose name contains TEXT.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document for scripts.")
+@json_option
 def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_json: bool) -> None:
     """Show the runs in FOLDER (default: runs).
 

@@ -5,6 +5,8 @@ This is the only file of the export that knows run directories.
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import shlex
 import warnings
@@ -20,6 +22,7 @@ from ganzoo.exporting.form import USUAL, Form
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.load import Which, load_trained
 from ganzoo.runs.run import Run
+from ganzoo.runtime.bundle_folder import facts_of
 
 
 def export_run(
@@ -36,7 +39,8 @@ def export_run(
     """Export the generators of a checkpoint, with averaged weights if the run keeps an average.
 
     `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
-    `license_id` and `author` are the user's words for the model card.
+    `license_id` and `author` are the user's words for the model card. The usual destination is
+    `exported/<recipe>`; with a number if a bundle of another run is there.
     `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
     UsageError when the run's plugins or files are missing, DataError when the networks are calibrated with
     its data (`Networks.calibrate`) and that is missing.
@@ -48,9 +52,20 @@ def export_run(
         **describe(run, trained.plan),
         "images": trained.images,
     }
-    target = destination or Path("exported") / trained.plan.name.replace("/", "-")
+    target = destination or _usual_folder(run, trained.plan.name)
     networks = calibrated(trained.networks, trained.plan, note)
     return export_generators(networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds)
+
+
+def _usual_folder(run: Run, recipe: str) -> Path:
+    """The first of exported/<recipe>, exported/<recipe>-2, ... that is missing or of this run."""
+    first = Path("exported") / recipe.replace("/", "-")
+    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
+    return next(
+        folder
+        for folder in itertools.chain([first], numbered)
+        if not os.path.lexists(folder) or facts_of(folder).get("run") == run.path.name
+    )
 
 
 def _command(arguments: list[str]) -> str:
@@ -73,6 +88,7 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
     options = plan.architecture.options
     local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
     return {
+        "run": run.path.name,
         "recipe": plan.name,
         "architecture": plan.architecture.item.qualified,
         "options": {} if options is None else plain(options),

@@ -15,6 +15,7 @@ from ganzoo.runtime.bundle_folder import BUNDLE_FILE
 from ganzoo.runtime.onnx_file import read
 
 _NO_LICENSE = ("", "unknown", "none")
+_IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
 def push(bundle: Path, repository: str, *, license_id: str | None = None, private: bool = False) -> str:
@@ -70,20 +71,20 @@ def _licensed(
         raise UsageError(f"The card's header is not valid: {error}", where=where) from error
     said = str(card.data.license or "")
     said = "" if said in _NO_LICENSE else said
-    if license_id and said and license_id != said:
+    chosen = (license_id or said).lower()  # the Hub's identifiers are in lower case
+    if said and chosen != said.lower() and _IDENTIFIER.fullmatch(said.lower()):
         raise UsageError(
             f"The bundle's license is {said}, not {license_id}.",
             where=where,
-            fix="export again with --license",
+            fix="export or import again with --license",
         )
-    chosen = license_id or said
     if chosen in _NO_LICENSE:
         raise UsageError(
             "The bundle has no license.",
             where=where,
             fix="--license NAME, such as cc-by-4.0; it is never guessed",
         )
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", chosen):
+    if not _IDENTIFIER.fullmatch(chosen):
         raise UsageError(
             f"'{chosen}' is not an identifier of a license.", where=where, fix="such as cc-by-4.0"
         )

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ganzoo.errors import DataError
 from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.image_files.pillow_files import (
     TIFF_SUFFIXES,
@@ -27,11 +26,11 @@ from ganzoo.image_files.pillow_files import (
     loaded_pixels,
     opened_image,
     orientation_of,
+    package,
     plain,
     read_pillow_header,
     regular_file,
 )
-from ganzoo.util.packages import optional_package
 
 Array = NDArray[Any]
 
@@ -92,7 +91,7 @@ def _wide_png(path: Path, image: Image.Image, channels: int) -> Array:
     """The colours of an opened PNG of 16 bits; without a fourth channel they are put on white."""
     turn = orientation_of(image) if "exif" in image.info else 1
     with _values_at_once.spend(4 * image.width * image.height):
-        values = _package("imagecodecs").png_decode(path.read_bytes())
+        values = package("imagecodecs").png_decode(path.read_bytes())
         if values.shape[2] == 2:  # gray and alpha
             values = values[..., [0, 0, 0, 1]]
         if values.shape[2] == 4 and channels != 4:
@@ -147,13 +146,6 @@ def _check_size(path: Path) -> None:
             raise ValueError("the file is empty")
         if size > _VOLUME_BYTES:
             raise ValueError(f"the file has {size:,} bytes, more than the limit of {_VOLUME_BYTES:,}")
-
-
-def _package(name: str) -> Any:
-    try:
-        return optional_package(name, "pictures", "it")
-    except DataError as error:
-        raise ValueError(f"{error.what}: {error.fix}") from error
 
 
 def _type(dtype: np.dtype[Any]) -> str:
@@ -219,7 +211,7 @@ def _exact_in_pillow(path: Path) -> bool:
 
 def _tiff_header(path: Path) -> ImageHeader:
     _check_size(path)
-    with _package("tifffile").TiffFile(path) as file:
+    with package("tifffile").TiffFile(path) as file:
         height, width, channels = _tiff_shape(file.pages[0])
         dtype = _type(np.dtype(file.pages[0].dtype))
         return ImageHeader(height, width, channels == 1, channels, dtype, pages=len(file.pages))
@@ -235,7 +227,7 @@ def _tiff_shape(page: Any) -> tuple[int, int, int]:
 
 
 def _tiff_page(path: Path, number: int) -> Array:
-    with _package("tifffile").TiffFile(path) as file:
+    with package("tifffile").TiffFile(path) as file:
         page = file.pages[number]
         _, _, channels = _tiff_shape(page)
         with _values_at_once.spend(page.size):
@@ -251,7 +243,7 @@ def _tiff_page(path: Path, number: int) -> Array:
 
 
 def _dicom_header(path: Path) -> ImageHeader:
-    file = _package("pydicom").dcmread(path, stop_before_pixels=True)
+    file = package("pydicom").dcmread(path, stop_before_pixels=True)
     if "Rows" not in file:
         raise ValueError("it has no image")
     height, width, pages = file.Rows, file.Columns, int(file.get("NumberOfFrames", 1) or 1)
@@ -270,7 +262,7 @@ def _dicom_header(path: Path) -> ImageHeader:
 
 def _dicom_volume(path: Path) -> Array:
     header = _dicom_header(path)
-    file = _package("pydicom").dcmread(path)
+    file = package("pydicom").dcmread(path)
     syntax = file.file_meta.get("TransferSyntaxUID") if "file_meta" in vars(file) else None
     try:
         pixels = file.pixel_array
@@ -282,7 +274,7 @@ def _dicom_volume(path: Path) -> Array:
         lowest = -(2 ** (file.BitsStored - 1)) if file.PixelRepresentation else 0
         pixels = (2 * lowest + 2**file.BitsStored - 1) - pixels.astype(np.int32)
     if header.channels == 1 and ("RescaleSlope" in file or "ModalityLUTSequence" in file):
-        pixels = _package("pydicom.pixels").apply_modality_lut(pixels, file)
+        pixels = package("pydicom.pixels").apply_modality_lut(pixels, file)
     values = pixels.reshape(header.pages, header.height, header.width, header.channels)
     if header.dtype != "float32":
         values = np.rint(values).astype(np.int64 if values.dtype.kind == "f" else values.dtype)
@@ -291,7 +283,7 @@ def _dicom_volume(path: Path) -> Array:
 
 def _nifti(path: Path) -> Any:
     """The image with axes to the right, to the front and upwards, if its size is within the limits."""
-    nibabel = _package("nibabel")
+    nibabel = package("nibabel")
     image = nibabel.load(path)
     _check_volume(image.shape[1], image.shape[0], math.prod(image.shape[2:]) * 8)
     return nibabel.as_closest_canonical(image)

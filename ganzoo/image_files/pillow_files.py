@@ -13,18 +13,21 @@ from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin, UnidentifiedImageError
 
+from ganzoo.errors import DataError
 from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.images import MODES
+from ganzoo.util.packages import optional_package
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-PILLOW_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF")
 TIFF_SUFFIXES = (".tif", ".tiff")
+HEIF_SUFFIXES = (".heic", ".heif")  # photographs of telephones; Pillow reads them with pillow-heif
+PILLOW_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".avif", *HEIF_SUFFIXES)
 
 IMAGE_BYTES = 1 << 27
 """The largest image file. Some formats are read as a whole, and a huge sparse file is easy to make."""
@@ -44,7 +47,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_OTHERS = ("tifffile", "pydicom", "nibabel", "imagecodecs")
+_OTHERS = ("pillow_heif", "tifffile", "pydicom", "nibabel", "imagecodecs")
 _TEXT_BYTES = 4 << 20  # of all compressed comments of a PNG; a small file can hold 64 MiB of them
 _PROFILE_BYTES = 4 << 20
 _LARGE = 1 << 20  # pixels; larger images are shrunk in strips, without copies of the whole image
@@ -134,7 +137,7 @@ def read_pillow_header(path: Path) -> ImageHeader:
 
 def _pages(image: Image.Image) -> int:
     """The number of frames; 1 where a later one is damaged, because the first can still be used."""
-    if image.format == "MPO":  # what follows is a preview
+    if image.format in ("MPO", "HEIF"):  # what follows is a preview, or belongs to the first
         return 1
     try:
         return int(getattr(image, "n_frames", 1))
@@ -193,12 +196,27 @@ def opened_image(path: Path, page: int = 0) -> Iterator[Image.Image]:
             raise ValueError("the file is empty")
         if size > IMAGE_BYTES:
             raise ValueError(f"the file has {size:,} bytes, more than the limit of {IMAGE_BYTES:,}")
-        formats = ("TIFF",) if path.suffix.lower() in TIFF_SUFFIXES else FORMATS
-        with _bytes_at_once.spend(size), _recognised(file, formats) as image:
+        with _bytes_at_once.spend(size), _recognised(file, _formats(path)) as image:
             if page:
                 image.seek(page)
             check_pixels(image.width, image.height)
             yield image
+
+
+def _formats(path: Path) -> tuple[str, ...]:
+    suffix = path.suffix.lower()
+    if suffix in HEIF_SUFFIXES:
+        package("pillow_heif").register_heif_opener(thumbnails=False)
+        return ("HEIF",)
+    return ("TIFF",) if suffix in TIFF_SUFFIXES else FORMATS
+
+
+def package(name: str) -> Any:
+    """Import a package of the extra `pictures`; a ValueError says how to install it."""
+    try:
+        return optional_package(name, "pictures", "it")
+    except DataError as error:
+        raise ValueError(f"{error.what}: {error.fix}") from error
 
 
 def _recognised(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:

@@ -7,7 +7,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage, sync_folder, write_synced
@@ -26,11 +28,7 @@ def check_destination(destination: Path) -> None:
         present = {entry.name for entry in destination.iterdir()}
     if not present:
         return
-    try:
-        listing = json.loads((destination / BUNDLE_FILE).read_text(encoding="utf-8"))
-        ours = set(listing["files"]) if listing["kind"] == MARK else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
+    ours = set(_listing(destination).get("files", ()))
     if not ours:
         raise UsageError(
             "The destination is a folder with other files, not a bundle.",
@@ -43,6 +41,20 @@ def check_destination(destination: Path) -> None:
             where=str(destination),
             fix="move it away, or choose another folder",
         )
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What bundle.json says about the origin of a bundle; nothing if the folder is not a bundle."""
+    return dict(_listing(folder).get("about", {}))
+
+
+def _listing(folder: Path) -> dict[str, Any]:
+    """The content of a bundle's bundle.json; nothing if the folder is not a bundle."""
+    with suppress(OSError, ValueError):
+        listing = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
+        if isinstance(listing, dict) and listing.get("kind") == MARK:
+            return listing
+    return {}
 
 
 def swap_in(destination: Path, contents: Mapping[str, bytes]) -> None:

@@ -65,7 +65,7 @@ def _check_sizes(match: Match, networks: Networks, data: DataInfo) -> None:
             raise DataError(
                 f"The data do not fit the weights: '{field.name}' is of another size.",
                 where=f"{_sizes(found)} in the data, {_sizes(field)} in {match.path or 'the file'}",
-                fix="--set data.size=N, or other data",
+                fix="options of the data, such as --set data.height=N --set data.width=N, or other data",
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -181,6 +182,15 @@ def test_train_export_generate(run: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "CPUExecutionProvider" in result.stderr
     assert np.load(folder / "out.npz")["image"].shape == (5, 1, 28, 28)
+
+
+def test_an_export_leaves_the_bundle_of_another_run(run: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        shutil.copytree(run, tmp_path / name)
+    for name, expected in (("first", "vanilla"), ("second", "vanilla-2"), ("second", "vanilla-2")):
+        result = ganzoo("export", name, "--json", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert Path(json.loads(result.stdout)["bundle"]) == tmp_path / "exported" / expected
 
 
 def test_piped_output_is_plain_lines(run: Path) -> None:

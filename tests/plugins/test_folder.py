@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -40,6 +42,7 @@ def only(folder: Path, **options: Any) -> np.ndarray:
         ("RGBA", (200, 100, 50, 0), "png", (255, 255, 255)),
         ("RGBA", (200, 100, 0, 51), "png", (244, 224, 204)),
         ("RGBA", (200, 100, 50, 255), "webp", (200, 100, 50)),
+        ("RGB", (200, 100, 50), "avif", (200, 100, 50)),
         ("CMYK", (0, 255, 255, 0), "jpg", (255, 0, 0)),
         ("I;16", 0xFFFF, "png", (255, 255, 255)),
         ("I;16", 0x8080, "png", (128, 128, 128)),
@@ -85,6 +88,26 @@ def test_exif_rotation(tmp_path: Path, suffix: str) -> None:
     assert pixels.shape == (3, 16, 8)
     assert pixels[:, :7].mean() > 240
     assert pixels[:, 9:].mean() < 15
+
+
+def test_a_photograph_of_a_telephone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = drawn_image("RGB", (64, 32), (200, 100, 50))
+    image.paste((255, 255, 255), (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to look at it
+    photograph = pillow_heif.from_pillow(image)
+    photograph.info["exif"] = exif.tobytes()
+    photograph.save(tmp_path / "IMG_1.HEIC", quality=95)
+    pixels = only(tmp_path)
+    assert pixels.shape == (3, 64, 32)
+    np.testing.assert_allclose(pixels[:, 50, 10], (200, 100, 50), atol=4)
+    assert pixels[:, :28].min() > 250
+    (tmp_path / "IMG_1.HEIC").write_bytes((tmp_path / "IMG_1.HEIC").read_bytes()[:-100])
+    with pytest.raises((ValueError, OSError)):
+        only(tmp_path)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ValueError, match="needs the package pillow-heif"):
+        only(tmp_path)
 
 
 def test_rgba_is_kept_with_four_channels(tmp_path: Path) -> None:
