@@ -43,7 +43,7 @@ from ganzoo.training.resume import (
     with_length_of,
 )
 from ganzoo.training.scores import RunScores, ScoringFactory
-from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.setup import TrainingSetup, prepare, unread_classes
 from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
@@ -275,7 +275,7 @@ def _train(
     reporter = KeptNotes(context.reporter, run, training)
     context = replace(context, reporter=reporter)
     interrupts, ranks = context.interrupts, context.ranks
-    for text in setup.dataset.notes:
+    for text in (*setup.dataset.notes, *unread_classes(setup)):
         reporter.note(text)
 
     def stop() -> Outcome | None:
