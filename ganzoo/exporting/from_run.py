@@ -18,6 +18,7 @@ from typing import Any
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import plain
 from ganzoo.exporting.calibration import calibrated
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import USUAL, Form
 from ganzoo.registry.directions import directions
@@ -42,16 +43,17 @@ def export_run(
     license_id: str | None = None,
     author: str | None = None,
     registry: Registry | None = None,
+    frechet: Frechet | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
     """Export the generators of a checkpoint, with averaged weights if the run keeps an average.
 
     `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
     `license_id` and `author` are the user's words for the model card. The usual destination is
-    `exported/<recipe>`; with a number if a bundle of another run is there.
-    `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
-    UsageError when the run's plugins or files are missing, DataError when the networks are calibrated with
-    its data (`Networks.calibrate`) and that is missing.
+    `exported/<recipe>`; with a number if a bundle of another run is there. `frechet` is for smaller weights,
+    see `store_weights`. `note` gets a message about damaged checkpoints that were skipped. Errors as in
+    `export_generators`; UsageError when the run's plugins or files are missing, DataError when the networks
+    are calibrated with its data (`Networks.calibrate`) and that is missing.
     """
     registry = registry or load_registry()
     trained = load_trained(run, registry, checkpoint, note)
@@ -65,7 +67,9 @@ def export_run(
         about["scores"] = scores
     target = destination or _usual_folder(run, trained.plan.name)
     networks = calibrated(trained.networks, trained.plan, note)
-    return export_generators(networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds)
+    return export_generators(
+        networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds, frechet=frechet
+    )
 
 
 def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ganzoo.report.charts import Html, Line, chart, is_number, joined, number, t
 from ganzoo.report.previews import timelines
 from ganzoo.runs.run import Run
 from ganzoo.util.files import write_bytes
-from ganzoo.util.text import printable
+from ganzoo.util.text import counted, printable
 
 LARGEST = 3_000_000  # bytes of a page
 MOST = 24  # runs in a page: more lines cannot be told apart
@@ -253,7 +253,7 @@ def _data(run: Run) -> dict[str, Any]:
             classes = f", {len(field.classes)} classes: {', '.join(field.classes)}" if field.classes else ""
             found[f"field {field.name}"] = f"{field.kind} {size}{classes}".strip()
     if data.get("skipped"):
-        found["left out"] = f"{number(len(data['skipped']))} files: see bad_files.txt"
+        found["left out"] = f"{counted(len(data['skipped']), 'file')}: see bad_files.txt"
     return found
 
 

@@ -49,6 +49,7 @@ from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
 from ganzoo.util.progress import lasting
+from ganzoo.util.text import counted
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -360,8 +361,8 @@ def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater
             run.update(threads=now, thread_changes=history)
         why = "other processes are busy" if now < before else "other processes need fewer cores"
         reporter.note(
-            f"{why}: {now} instead of {before} CPU threads after {images:,} images. So the same settings no "
-            f"longer repeat this run bit for bit; --set train.threads={now} keeps the number"
+            f"{why}: {now} instead of {counted(before, 'CPU thread')} after {images:,} images. So the same "
+            f"settings no longer repeat this run bit for bit; --set train.threads={now} keeps the number"
         )
 
     if setup.training.engine.device.type == "cpu":

@@ -181,6 +181,7 @@ def test_a_browser_draws_the_pixels_of_generate(
     made = np.array(tab.value(PIXELS)).reshape(28, 28)
     assert np.abs(made - wanted[0, ..., 0].astype(int)).max() <= 1
     assert tab.value("document.querySelectorAll('#grid canvas').length") == 16
+    assert "16 samples, and the large one, in " in tab.value("document.body.textContent")
     tab.value("document.getElementById('seed').value = 5")
     tab.value("document.getElementById('seed').dispatchEvent(new Event('input'))")
     tab.until(f"{READY} !== '{ready}' && {READY}")
@@ -190,6 +191,18 @@ def test_a_browser_draws_the_pixels_of_generate(
     assert not tab.errors
     allowed = ("file:", "blob:", "data:")
     assert not [found for found in tab.requests if found != served and not found.startswith(allowed)]
+
+
+@needs_browser
+def test_a_tile_without_a_picture_names_the_columns(tab: Browser, cgan: Entry, tmp_path: Path) -> None:
+    (image,) = cgan.generators[0]["outputs"]
+    made = image | {"columns": [{"name": "region"}, {"name": "spent"}]}
+    table = replace(cgan, picture=None, generators=[cgan.generators[0] | {"outputs": [made]}])
+    file = tmp_path / "two.html"
+    file.write_text(page([cgan, table]))
+    tab.open(file.as_uri())
+    tab.until(READY)
+    assert tab.value("document.querySelector('#gallery .blank').textContent") == "a table: region, spent"
 
 
 def test_nothing_can_be_fetched_from_the_page(any_tab: Any, cgan_file: Path) -> None:
