@@ -16,6 +16,7 @@ from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extrac
 from ganzoo.api.importing import Imported, Weights, read_weights
 from ganzoo.api.media import ARRAY, Media, Preview, Viewer, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
+from ganzoo.api.sizes import for_larger_images
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
     NO_BATCH_NORM,
@@ -39,7 +40,7 @@ from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, 
 from ganzoo.util.lazy import lazy_names
 from ganzoo.util.packages import optional_package
 from ganzoo.util.progress import report_progress
-from ganzoo.util.text import ending_of
+from ganzoo.util.text import counted, ending_of
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -150,6 +151,7 @@ __all__ = [
     "as_numbers",
     "both_sides",
     "cache_folder",
+    "counted",
     "decode_frames",
     "decode_image",
     "doubling",
@@ -157,6 +159,7 @@ __all__ = [
     "encode_image",
     "ending_of",
     "fitted_pixels",
+    "for_larger_images",
     "grid",
     "halvings",
     "histogram",

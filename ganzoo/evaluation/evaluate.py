@@ -87,7 +87,13 @@ def evaluate(request: Request, registry: Registry) -> Report:
     begun = time.perf_counter()
     kinds, evaluated = Kinds(registry), _evaluated(request, registry)
     (field,) = kinds.assign((evaluated.field,))
-    fitting = metrics_for(registry, field, scores=evaluated.scores)
+    fitting = metrics_for(
+        registry,
+        field,
+        given=evaluated.given is not None,
+        conditioned=any(read.classes for read in evaluated.reads),
+        scores=evaluated.scores,
+    )
     metrics = chosen_metrics(registry, request.metrics, fitting=fitting)
     if evaluated.scores:
         chosen = _chosen(evaluated, request, registry)
@@ -195,14 +201,16 @@ def _chosen(evaluated: EvaluatedGenerator, request: Request, registry: Registry)
         own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})
     only, without = evaluated.classes if same_kind else ((), ())
-    return Choice(item, options, only, without), source
+    return Choice(item, options, only, without, lenient=source != evaluated.data), source
 
 
 def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry, kinds: Kinds) -> RealData:
     choice, source = _chosen(evaluated, request, registry)
     try:
         training = request.against == "training"
-        return RealData.open(choice, source, evaluated.field, kinds, against_training=training)
+        return RealData.open(
+            choice, source, evaluated.field, kinds, against_training=training, reads=evaluated.reads
+        )
     except DataError as error:
         if request.data is not None:
             raise
@@ -237,7 +245,8 @@ def _caveats(
         )
     if feature_space.classifier_used and real_data.test is real_data.training:
         caveats.append(
-            "classifier_accuracy is measured on the classifier's own training samples: none are held out"
+            "this data has no held-out part: the classifier learned from four fifths of the training data, "
+            "and classifier_accuracy is that on the others; label_accuracy of real samples is too high"
         )
     wanted = n if request.n_real is None else request.n_real
     if wanted != "all" and wanted > real_data.dataset.count:

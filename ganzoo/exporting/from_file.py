@@ -48,6 +48,8 @@ def export_file(
 
 def describe(opened: Opened, match: Match, license_id: str | None, source: str) -> dict[str, Any]:
     """Facts about the origin of imported weights, without local paths."""
+    second = opened.discriminator
+    judge = {"discriminator_file": second.name, "discriminator_sha256": sha256_of(second)} if second else {}
     return {
         "recipe": f"{opened.path.name} (imported)",
         "architecture": match.imported.architecture,
@@ -55,6 +57,7 @@ def describe(opened: Opened, match: Match, license_id: str | None, source: str) 
         "file": opened.path.name,
         "file_sha256": sha256_of(opened.path),
         "file_format": opened.format,
+        **judge,
         "network": match.path or "the whole file",
         "source": source or "not said by the user",
         **({"license": license_id} if license_id else {"license_note": UNKNOWN_LICENSE}),

@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ganzoo.exporting.card_scores import index, section
 from ganzoo.exporting.form import USUAL, Form
+from ganzoo.exporting.snippet_compiled import cpp, rust
 from ganzoo.exporting.snippet_js import javascript
 from ganzoo.exporting.verify import Parity
 from ganzoo.exporting.watermark import Mark
@@ -39,6 +41,12 @@ for column in sorted(columns, key=lambda column: not column["values"]):
 table = {{column["name"]: table[column["name"]] for column in columns}}
 print(table)"""
 
+_PROGRAMS = (
+    ("JavaScript, in a browser or in node, with onnxruntime-web", "js", javascript),
+    ("C++, with OpenVINO", "cpp", cpp),
+    ("Rust, with tract", "rust", rust),
+)
+
 Signature = tuple[Sequence[Field], Sequence[Field]]
 
 
@@ -54,18 +62,21 @@ def model_card(
     samples: str = "",
     kinds: Kinds | None = None,
 ) -> str:
-    """README.md of the bundle. `about` may have any entries: each is a row of the table.
+    """README.md of the bundle. `about` may have any entries: each is a row of the table, `scores` a section.
 
     `stored` has the generators whose weights are stored smaller, `marks` those with a watermark. `samples` is
     the ending of the file with samples, empty if there is none.
     """
-    parts = [_head(generators, about), f"# {title}\n"]
+    parts = [_head(title, generators, about), f"# {title}\n"]
     if samples:
         image = "!" if samples in (".png", ".webp", ".jpg", ".jpeg", ".gif") else ""
         parts.append(f"{image}[samples](samples{samples})\n")
     parts.append(
-        "| | |\n|---|---|\n" + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items())
+        "| | |\n|---|---|\n"
+        + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items() if key != "scores")
     )
+    if "scores" in about:
+        parts.append(section(about))
     for name, (inputs, outputs) in generators.items():
         check = parity[name]
         sizes = ", ".join(str(size) for size in check.batches)
@@ -81,8 +92,11 @@ def model_card(
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
             f"```python\n{snippet(name, inputs, outputs, form)}```\n"
         )
-        if script := javascript(name, inputs, outputs, form):
-            parts.append(f"In a browser or in node:\n\n```js\n{script}```\n")
+        parts += [
+            f"<details><summary>{title}</summary>\n\n```{language}\n{code}```\n\n</details>\n"
+            for title, language, write in _PROGRAMS
+            if (code := write(name, inputs, outputs, form))
+        ]
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
         "```\n" + "".join(f"ganzoo generate . {options}\n" for options in usage(generators, kinds)) + "```\n"
@@ -186,10 +200,10 @@ def _sampler(field: Field, at: int, count: int) -> str:
     return f"np.zeros({shape}, np.float32)"
 
 
-def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
+def _head(title: str, generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
     inputs = [field for reads, _ in generators.values() for field in reads]
     outputs = [field for _, writes in generators.values() for field in writes]
-    values = {
+    values: dict[str, Any] = {
         "license": about.get("license", "unknown"),
         "library_name": "onnx",
         "tags": ["onnx", "gan", "ganzoo"],
@@ -197,6 +211,8 @@ def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
     if any(field.has_pixels for field in outputs):
         from_image = any(field.has_pixels and field.source == "data" for field in inputs)
         values["pipeline_tag"] = "image-to-image" if from_image else "unconditional-image-generation"
+    if "scores" in about:
+        values["model-index"] = index(title, values.get("pipeline_tag", "other"), about)
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---\n"
 
 

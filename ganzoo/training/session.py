@@ -49,6 +49,7 @@ from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
 from ganzoo.util.progress import lasting
+from ganzoo.util.text import counted
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -221,8 +222,14 @@ def _warm_start(setup: TrainingSetup, context: RunContext) -> dict[str, Any]:
         return {}
     table: dict[str, Any] = {}
     if context.ranks.is_main:
-        path, fields = Path(source).expanduser(), setup.dataset.fields
-        table = warm_start(setup.training, path, context.reporter.note, fields)
+        architecture = setup.plan.settings()["architecture"]
+        table = warm_start(
+            setup.training,
+            Path(source).expanduser(),
+            context.reporter.note,
+            setup.dataset.fields,
+            architecture,
+        )
     setup.training.agree()
     return {"warm_start": table}
 
@@ -360,8 +367,8 @@ def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater
             run.update(threads=now, thread_changes=history)
         why = "other processes are busy" if now < before else "other processes need fewer cores"
         reporter.note(
-            f"{why}: {now} instead of {before} CPU threads after {images:,} images. So the same settings no "
-            f"longer repeat this run bit for bit; --set train.threads={now} keeps the number"
+            f"{why}: {now} instead of {counted(before, 'CPU thread')} after {images:,} images. So the same "
+            f"settings no longer repeat this run bit for bit; --set train.threads={now} keeps the number"
         )
 
     if setup.training.engine.device.type == "cpu":

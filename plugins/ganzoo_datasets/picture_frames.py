@@ -20,6 +20,7 @@ from ganzoo.api import (
     ImageHeader,
     SettingsError,
     ValueRange,
+    counted,
     is_volume,
 )
 from ganzoo_datasets.config import FolderConfig
@@ -175,7 +176,7 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     alpha = sum(header.alpha for header in headers)
     remark = ""
     if alpha and channels != 4:
-        remark = f"{alpha:,} images may be transparent: they are put on white; data.channels=4 keeps them"
+        remark = f"{counted(alpha, 'image')} may be transparent: put on white; data.channels=4 keeps them"
     kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}.get(channels, "")
     found.rows.append(("channels", f"{channels}{kind and f' ({kind})'}", remark))
     return channels
@@ -222,7 +223,7 @@ def _values(
     if window is None and pixels and (types["uint8"] or not deep):
         said = "8 bits"
         if deep:
-            said = f"8 bits; {deep:,} images with more are brought to 8, their whole range counts"
+            said = f"8 bits; {counted(deep, 'image')} with more brought to 8, the whole range counts"
         found.rows.append(("values", said, ""))
         return None
     unsigned = not any(name.startswith("int") or name == "float32" for name in types)
@@ -378,15 +379,17 @@ def _say_more(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
         used = {"samples": "each page is a sample", "channels": "the pages are channels"}.get(
             config.pages, "the first is used, or all of a volume; data.pages=samples or channels"
         )
-        found.rows.append(("pages", f"{several:,} files have several pages, frames or slices", used))
+        found.rows.append(("pages", f"{counted(several, 'file')} with several pages, frames or slices", used))
         if config.pages == "auto":
-            found.notes.append(f"{several:,} files have several pages, frames or slices: {used}")
+            found.notes.append(f"{counted(several, 'file')} with several pages, frames or slices: {used}")
     if profiles := sum(header.profile for header in headers):
-        found.rows.append(("colours", f"{profiles:,} images have a colour profile", "converted to sRGB"))
+        found.rows.append(
+            ("colours", f"{counted(profiles, 'image')} with a colour profile", "converted to sRGB")
+        )
     if reduced := sum(header.reduced for header in headers):
         found.notes.append(
-            f"{reduced:,} images have colours of 16 bits, of which 8 are read; PNG of one frame without a "
-            "colour profile keeps 16 with pip install imagecodecs, TIFF with tifffile"
+            f"{counted(reduced, 'image')} with colours of 16 bits, of which 8 are read; PNG of one frame "
+            "without a colour profile keeps 16 with pip install imagecodecs, TIFF with tifffile"
         )
 
 

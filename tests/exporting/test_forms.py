@@ -101,6 +101,11 @@ def test_the_graph_limits_what_tanh_reads(plain: Bundle) -> None:
     assert makers[tanh.input[0]].op_type == "Clip"
 
 
+def test_an_embedding_is_the_gather_that_pnnx_knows(plain: Bundle) -> None:
+    (gather,) = (node for node in graph_of(plain).graph.node if node.op_type == "Gather")
+    assert not gather.attribute
+
+
 @pytest.mark.parametrize("opset", [18, 20])
 def test_operator_sets(tmp_path: Path, opset: int, plain: Bundle) -> None:
     bundle = exported(tmp_path / "bundle", form=Form(opset=opset))

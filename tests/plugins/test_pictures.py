@@ -247,7 +247,7 @@ def test_pages_are_samples_or_channels(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / name, pages, photometric="minisblack")
     first = open_folder(str(tmp_path))
     assert len(first.items) == 2
-    assert any("2 files have several pages" in note for note in first.notes)
+    assert any("2 files with several pages" in note for note in first.notes)
     each = open_folder(str(tmp_path), FolderConfig(pages="samples"))
     assert [int(each.read(index)["image"][0, 0, 0]) for index in range(10)] == [100, 200, 300, 400, 500] * 2
     assert each.items[6] == "b.tif [1]"
@@ -636,8 +636,7 @@ def test_parts_are_not_classes(tmp_path: Path) -> None:
     assert all(item.startswith("train/") for item in source.items)
     assert source.fields[1].classes == ("cat", "dog")
     assert any(
-        "the 12 files of train are trained on, 6 of test held out, 4 of val are left out" in n
-        for n in source.notes
+        "12 files of train for training, 6 of test held out, 4 of val are left out" in n for n in source.notes
     )
     held_out = open_held_out(str(tmp_path))
     assert len(held_out.items) == 6
@@ -690,9 +689,9 @@ def test_the_card_counts_copies_and_reasons(tmp_path: Path) -> None:
     (tmp_path / "p" / "bad.png").write_bytes(b"")
     picture(tmp_path / "p" / "clear.png", np.zeros((8, 8, 4), np.uint8))
     found = opened(tmp_path / "p", tmp_path / "cache")
-    assert row(found.card, "samples") == ("201", "50 are exact copies of another one")
+    assert row(found.card, "samples") == ("201", "50 exact copies of others")
     assert row(found.card, "skipped") == ("1", "1 .png: the file is empty")
-    assert "1 images may be transparent: they are put on white" in row(found.card, "channels")[1]
+    assert "1 image may be transparent: put on white" in row(found.card, "channels")[1]
     assert opened(tmp_path / "p", tmp_path / "cache").card == found.card  # from the cache
 
 
