@@ -157,6 +157,6 @@ def _say(found: Folders, listing: Listing) -> None:
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))
     if listing.links:
         found.notes.append(
-            f"{len(listing.links):,} links to folders were not followed: "
+            f"{counted(len(listing.links), 'link')} to folders not followed: "
             f"{', '.join(listing.links[:3])}{', ...' if len(listing.links) > 3 else ''}"
         )

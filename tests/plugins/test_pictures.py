@@ -659,7 +659,7 @@ def test_odd_folders_are_noticed(tmp_path: Path) -> None:
     assert "1 image beside the 3 class folders left out, such as images/cover.png" in notes
     assert "few images (rare 3)" in notes
     assert "named by sizes (16x16, 32x32)" in notes
-    assert "links to folders were not followed: images/linked" in notes
+    assert "to folders not followed: images/linked" in notes
     assert row(source.card, "classes")[0] == "3 sub-folders: elf 30, orc 25, rare 3"
     assert row(source.card, "ignored")[0] == "1: 1 .txt"
     assert row(source.card, "files")[0] == "59 .png"
