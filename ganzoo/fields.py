@@ -212,11 +212,11 @@ class DataInfo:
         raise DataError(f"The data has no field '{name}'.", where=f"its fields are: {have}")
 
     def __str__(self) -> str:
-        """`64x64x3, 3,391 samples`: the shapes of its float fields, channels last, and the count."""
+        """`64x64x3, 3,391 samples`: the shapes of its float fields, images channels last, and the count."""
         shapes = []
         for item in self.fields:
             if item.dtype == "float32":
-                last = item.axes[:1] == PIXELS[:1]
+                last = item.axes[-2:] == PIXELS[-2:]
                 shapes.append("x".join(map(str, (*item.shape[last:], *item.shape[:last]))))
         return ", ".join([*shapes, f"{self.count:,} samples"])
 

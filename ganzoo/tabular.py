@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.fields import Column, Field, Place, places
+from ganzoo.util.text import counted
 
 __all__ = ["as_numbers", "decode", "described", "high_cardinality", "to_csv", "widths"]
 
@@ -89,7 +90,7 @@ def to_csv(field: Field, rows: Rows) -> bytes:
 def _description(column: Column) -> str:
     if column.values:
         more = ", ..." if len(column.values) > SHOWN else ""
-        return f"category, {len(column.values):,} values: {', '.join(column.values[:SHOWN])}{more}"
+        return f"category, {counted(len(column.values), 'value')}: {', '.join(column.values[:SHOWN])}{more}"
     low, high = (f"{bound:.{column.decimals}f}" for bound in column.bounds)
     modes = len(column.centres)
     return f"number, {low} to {high}, {modes} mode{'s' * (modes != 1)}"

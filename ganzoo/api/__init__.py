@@ -40,7 +40,7 @@ from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, 
 from ganzoo.util.lazy import lazy_names
 from ganzoo.util.packages import optional_package
 from ganzoo.util.progress import report_progress
-from ganzoo.util.text import ending_of
+from ganzoo.util.text import counted, ending_of
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -151,6 +151,7 @@ __all__ = [
     "as_numbers",
     "both_sides",
     "cache_folder",
+    "counted",
     "decode_frames",
     "decode_image",
     "doubling",

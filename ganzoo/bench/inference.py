@@ -25,6 +25,8 @@ from ganzoo._version import __version__
 from ganzoo.errors import FailedError, GanzooError, UsageError
 from ganzoo.runtime import onnx_file
 from ganzoo.runtime.ort_session import cpu_session
+from ganzoo.util import system
+from ganzoo.util.text import counted
 
 if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
@@ -125,11 +127,11 @@ def measure(
     """Time the generator of a bundle folder or .onnx file at each batch size.
 
     A call starts with arrays in host memory, drawn before, and ends with its outputs there. `threads` is the
-    number of CPU threads of each engine, by default `core_count()`; `seconds` is the time for each row.
+    number of CPU threads of each engine, by default `default_threads()`; `seconds` is the time for each row.
     `begin` is called with the number of rows after all checks have passed.
     UsageError for a wrong argument or file, FailedError when no row can be measured.
     """
-    batches, threads = sorted(set(batches)), core_count() if threads is None else threads
+    batches, threads = sorted(set(batches)), default_threads() if threads is None else threads
     _check(batches, threads, seconds)
     file = _find(source, generator)
     data = onnx_file.read(file)
@@ -151,7 +153,13 @@ def measure(
         except GanzooError as error:
             notes.append("No rows for torch: " + error.what + (f" ({error.where})" if error.where else ""))
         begin(len(rows))
+        system.watch_cores()
         rows = _take_turns(rows, seconds, notes)
+    busy, cores = system.busy_cores(), system.cores()
+    if busy + threads > cores + system.BUSY_CORES:
+        notes.append(
+            f"other processes used {busy:.1f} of {counted(cores, 'core')}: on a quiet machine it is faster"
+        )
     rows.sort(key=lambda row: (row.batch, row.engine))
     return Report(
         source=str(source),
@@ -164,8 +172,14 @@ def measure(
     )
 
 
+def default_threads() -> int:
+    """$OMP_NUM_THREADS, which libraries follow, else one for each core."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else core_count()
+
+
 def core_count() -> int:
-    """Cores that this process may use, which is the default of both engines. Hyper-threads do not count."""
+    """Cores that this process may use. Hyper-threads do not count."""
     if sys.platform != "linux":
         return os.cpu_count() or 1
     usable = os.sched_getaffinity(0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganzoo.cli.common import echo_json, generator_option, json_option, registry_of, table
+from ganzoo.util.text import counted
 
 if TYPE_CHECKING:
     from ganzoo.bench.inference import Report
@@ -31,7 +32,12 @@ def command() -> None:
     metavar="N",
     help="Samples per call (repeatable) [1, 8, 64].",
 )
-@click.option("--threads", type=int, metavar="N", help="CPU threads of each engine [one per core].")
+@click.option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="CPU threads of each engine [$OMP_NUM_THREADS; else one per core].",
+)
 @click.option(
     "--seconds",
     type=float,
@@ -61,7 +67,7 @@ def run(
 
     def begin(rows: int) -> None:
         if not as_json:
-            click.echo(f"measuring {rows} rows, about {seconds:g} s each ...", err=True)
+            click.echo(f"measuring {counted(rows, 'row')}, about {seconds:g} s each ...", err=True)
 
     report = measure(
         bundle,
@@ -75,10 +81,10 @@ def run(
     if as_json:
         echo_json(report.to_json())
         return
-    _print_speed(report, by_default=threads is None)
+    _print_speed(report)
 
 
-def _print_speed(report: Report, *, by_default: bool) -> None:
+def _print_speed(report: Report) -> None:
     rows = []
     for row in report.rows:
         figures = row.to_json()
@@ -98,5 +104,4 @@ def _print_speed(report: Report, *, by_default: bool) -> None:
     for note in report.notes:
         click.secho(f"note: {note}", fg="yellow")
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    why = "one per core, see --threads" if by_default else "from --threads"
-    click.echo(f"{report.threads} CPU threads for each engine ({why}). {versions}")
+    click.echo(f"{counted(report.threads, 'CPU thread')} for each engine, see --threads. {versions}")

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, json_option, table
+from ganzoo.util.text import counted
 
 KINDS = ("decoded", "headers", "features", "references", "classifiers")
 """Folders in the cache, see `keep_cached`; locks stay."""
@@ -102,7 +103,7 @@ def _rows(entries: list[Path]) -> list[dict[str, Any]]:
 
 def _about(key: Path, paths: list[Path]) -> dict[str, Any]:
     single = key == paths[0]
-    kind, name = (key.parent.name, key.name) if single else (key.name, f"{len(paths):,} files")
+    kind, name = (key.parent.name, key.name) if single else (key.name, counted(len(paths), "file"))
     with suppress(OSError, ValueError, TypeError, KeyError):
         name = str(json.loads((key / "manifest.json").read_text(encoding="utf-8"))["identity"])
     used = datetime.fromtimestamp(_time(paths[0])).astimezone().isoformat(" ", "minutes")

@@ -143,7 +143,7 @@ def _evaluate(
         **options,
     )
     if not as_json:
-        click.echo("sampling and comparing (the first time this may take two minutes) ...", err=True)
+        click.echo("sampling and comparing (longer the first time with this data) ...", err=True)
     report = evaluate(request, registry)
     if request.image is None:
         with storage(folder):  # delete the file of an earlier evaluation

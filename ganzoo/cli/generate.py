@@ -19,6 +19,7 @@ from ganzoo.cli.generate_latents import read_latents, refuse_beside_latents
 from ganzoo.errors import UsageError
 from ganzoo.util.files import storage
 from ganzoo.util.progress import lasting
+from ganzoo.util.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -376,7 +377,7 @@ def _report(
         more = {"files": [str(path) for path in written]} if len(written) > 1 else {}
         echo_json({**result, **more, "provider": loaded.provider, "shape": list(shape)})
     elif len(written) > 1:
-        click.echo(f"wrote {len(written):,} files, {written[0]} to {written[-1].name}")
+        click.echo(f"wrote {counted(len(written), 'file')}, {written[0]} to {written[-1].name}")
     else:
         click.echo(f"wrote {written[0]}")
 

@@ -22,12 +22,12 @@ from ganzoo.api.specs import (
 from ganzoo.cli.common import LONGEST, complete_names, echo_json, json_option, registry_of, table
 from ganzoo.cli.list import KINDS
 from ganzoo.config.resolve import resolve
-from ganzoo.config.settings import layer
+from ganzoo.config.settings import DataSettings, layer
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import printable
+from ganzoo.util.text import counted, printable
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -46,7 +46,7 @@ _LINES = (
     "run it with",
 )
 _TABLES = {
-    "options": ("name", "default"),
+    "options": ("name", "default", ""),
     "brings along": ("setting", "value"),
     "settings": ("setting", "value", "comes from"),
     "fields": ("name", "shape", "type", "filled by", "kind", "values"),
@@ -141,6 +141,8 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         return entry
     with calling(item):  # a default may be made by the plugin's code
         entry["options"] = {} if spec.config is None else _defaults(spec.config)
+        own = () if spec.config is None else dataclasses.fields(spec.config)
+        entry["origins"] = {item.name: item.metadata["default"] for item in own if "default" in item.metadata}
         entry["about options"] = [] if spec.config is None else _explained(spec.config)
     entry["brings along"] = dict(spec.defaults)
     entry["used by"] = [
@@ -160,6 +162,8 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         entry["second_order"] = spec.second_order
     if isinstance(spec, DatasetSpec):
         entry["run it with"] = f"--data {spec.name}" + (f":{spec.argument}" if spec.argument else "")
+        entry["options"] |= {k: v for k, v in _defaults(DataSettings).items() if k != "source"}
+        entry["about options"] += _explained(DataSettings)
     if isinstance(spec, TrackerSpec):
         entry["run it with"] = f"ganzoo train RECIPE --track {spec.name}"
     return entry
@@ -233,7 +237,7 @@ def _values(field: Any) -> str:
 
 def _range(field: Any) -> str:
     if field.classes:
-        return f"{len(field.classes)} classes"
+        return counted(len(field.classes), "class", "classes")
     if field.source == "constant":
         return f"{field.default:g} by default"
     return "" if field.range is None else f"{field.range[0]:g} to {field.range[1]:g}"

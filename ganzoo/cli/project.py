@@ -17,6 +17,8 @@ from ganzoo.cli.common import (
     table,
 )
 from ganzoo.errors import UsageError
+from ganzoo.util.suggest import suggest
+from ganzoo.util.text import some
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,7 +100,10 @@ def command(
             raise UsageError("The generator takes no label.", fix="leave --label out")
         number = labels(1, label, known.classes)
         if not 0 <= number[0] < len(known.classes):
-            raise UsageError(f"There is no class {label}.", fix=f"one of {', '.join(known.classes)}")
+            raise UsageError(
+                f"There is no class {label}.",
+                fix=suggest(str(label), known.classes) or f"one of {some(known.classes)}",
+            )
         given = {known.name: number}
     maps = _maps(registry, field)
     if maps is None:

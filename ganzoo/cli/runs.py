@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, json_option, table
+from ganzoo.cli.evaluate import SCORES
 from ganzoo.cli.reporters import SHOWN
 from ganzoo.errors import GanzooError
 from ganzoo.runs.run import Run, list_runs
@@ -28,7 +30,7 @@ STATUSES = (
 _ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "started": lambda row: row["created"],
     "images": lambda row: -row["images"],
-    "score": lambda row: _order(row["score"]),
+    "score": lambda row: _order(row["evaluation"] or row["score"]),
 }
 
 
@@ -47,8 +49,9 @@ _ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_json: bool) -> None:
     """Show the runs in FOLDER (default: runs).
 
-    The score is the one of --keep-best, newest and best; without it the newest of --eval-every. Notes are
-    what went wrong or was noticed in training: ganzoo runs --json has their texts.
+    The score is the one of --keep-best, newest and best; without it the newest of --eval-every. What ganzoo
+    evaluate RUN found stands beside it, and --sort score goes by it where it is there. Notes are what went
+    wrong or was noticed in training: ganzoo runs --json has their texts, and all scores.
     """
     rows = [_row(run) for run in list_runs(folder)]
     kept = [row for row in rows if (recipe or "") in row["recipe"] and status in (None, row["status"])]
@@ -60,9 +63,11 @@ def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_
         asked = " with that recipe and status" if rows else ""
         click.echo(f"There are no runs{asked} in {folder}. Start one: ganzoo train wgan-gp")
         return
+    if sort == "score" and not any(row["evaluation"] or row["score"] for row in kept):
+        click.secho("note: no run has a score: ganzoo evaluate RUN", fg="yellow", err=True)
     table(
         f"runs in {folder}",
-        ("run", "recipe", "status", "images", "minutes", "score", "best", "notes", "created"),
+        ("run", "recipe", "status", "images", "minutes", "score", "best", "evaluated", "notes", "created"),
         [
             (
                 Path(row["run"]).name,
@@ -72,6 +77,7 @@ def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_
                 f"{row['seconds'] / 60:.1f}",
                 f"{row['score']['name']} {row['score']['last']:.3g}" if row["score"] else "",
                 f"{row['score']['best']:.3g}" if row["score"].get("best") is not None else "",
+                "{name} {best:.3g}".format(**row["evaluation"]) if row["evaluation"] else "",
                 str(len(row["findings"]) or ""),
                 row["created"],
             )
@@ -90,6 +96,7 @@ def _row(run: Run) -> dict[str, Any]:
         "seconds": run.record.get("seconds", 0.0),
         "created": run.record.get("created", ""),
         "score": _score(run, log),
+        "evaluation": _evaluation(run),
         "findings": run.record.get("findings", []),
         "values": log[-1]["values"] if log else {},
     }
@@ -112,6 +119,18 @@ def _score(run: Run, log: list[dict[str, Any]]) -> dict[str, Any]:
         return {}
     best = {"way": way, "best": min(values) if way == "min" else max(values)} if way else {}
     return {"name": name, "last": values[-1], **best}
+
+
+def _evaluation(run: Run) -> dict[str, Any]:
+    """What `ganzoo evaluate` wrote into the run: all scores, and the one to compare runs by."""
+    try:
+        found = json.loads((run.path / "evaluation" / SCORES).read_bytes())
+        scores, better = dict(found["scores"]), found["better"]
+        known = [name for name in (*SHOWN, *better) if scores.get(name) is not None and name in better]
+        way = {"lower": "min", "higher": "max"}[better[known[0]]]
+        return {"name": known[0], "best": float(scores[known[0]]), "way": way, "scores": scores}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
 
 
 def _order(score: dict[str, Any]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from ganzoo.api.specs import RecipeSpec
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
+from ganzoo.util.text import counted
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
     from ganzoo.runs.run import Run
     from ganzoo.training.loop import Outcome
+    from ganzoo.training.setup import TrainingSetup
 
 AUTO = "auto"
 # A CPU computes 5 to 100 GFLOP/s a core. Where a cycle is more work, `--dry-run` takes the time of a few
@@ -196,7 +198,7 @@ class _Request:
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter, WithReport
     from ganzoo.evaluation.during_training import scoring
-    from ganzoo.report.page import directions
+    from ganzoo.registry.directions import directions
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
     from ganzoo.training.distributed.ranks import Ranks
@@ -238,7 +240,7 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         least_said = (
             f"; {wanted:,} were asked for, one cycle is {least:,}" if (wanted or least) < least else ""
         )
-        click.echo(f"{images:,} images in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
+        click.echo(f"{counted(images, 'image')} in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
@@ -249,7 +251,8 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         _print_next(run, findings)
     else:
         click.echo(
-            f"{outcome} after {images:,} images, saved. Continue with: ganzoo train --resume {run.path}"
+            f"{outcome} after {counted(images, 'image')}, saved. "
+            f"Continue with: ganzoo train --resume {run.path}"
         )
 
 
@@ -260,7 +263,7 @@ def _print_next(run: Run, findings: list[dict[str, Any]]) -> None:
     faults = [found for found in findings if found["kind"] not in STOPS]
     best = " --checkpoint best" if run.settings()["train"].get("keep_best") else ""
     for found in faults:
-        click.echo(f"seen:    after {found['images']:,} images {found['seen']}")
+        click.echo(f"seen:    after {counted(found['images'], 'image')} {found['seen']}")
         click.echo(f"next:    {found['change']}")
     click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
 
@@ -314,11 +317,9 @@ def _suited(registry: Registry, overrides: Layer) -> str:
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.data.suited import suited
 
-    chosen, info = suited(registry, overrides)
+    chosen, _ = suited(registry, overrides)
     name: str = registry.canonical(RecipeSpec, chosen.qualified)
-    PlainReporter().note(
-        f"recipe {name} suits this data best ({info}); another: ganzoo train RECIPE --data ..."
-    )
+    PlainReporter().note(f"recipe {name} suits this data best; another: ganzoo train RECIPE --data ...")
     return name
 
 
@@ -345,6 +346,15 @@ def _explain(plan: Plan, as_json: bool) -> None:
     table(f"{plan.name}: settings", ("setting", "value", "comes from"), [
         (row["path"], str(row["value"]), row["origin"]) for row in rows
     ])  # fmt: skip
+
+
+def _count(setup: TrainingSetup) -> str:
+    """How much data there is, in the words of its media; samples with weights may be repeated."""
+    shown = next((item for item in setup.dataset.fields if item.dtype == "float32"), None)
+    if shown is None or setup.dataset.weights is not None:
+        return counted(setup.dataset.count, "sample")
+    media = setup.plan.kinds.of(shown.kind)
+    return counted(setup.dataset.count, media.noun, media.nouns)
 
 
 def _dry_run(plan: Plan, as_json: bool) -> None:
@@ -378,14 +388,14 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     rows = [
         ("architecture", plan.architecture.item.qualified),
         ("loss", f"{plan.loss.item.qualified}, terms: {', '.join(plan.terms) or 'none'}"),
-        ("data", f"{plan.data.source}, {counts['samples']:,} samples: {fields}"),
+        ("data", f"{plan.data.source}, {_count(setup)}: {fields}"),
         *((f"  {name}", f"{value}{note and f' ({note})'}") for name, value, note in setup.dataset.card[1:]),
         *((f"  {name}", note) for name, _, note in setup.dataset.card[:1] if note),
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length),
         ("time", train.forecast(rate)),
-        ("device", f"{engine.device}, {engine.arithmetic}, {torch.get_num_threads()} threads"),
+        ("device", f"{engine.device}, {engine.arithmetic}, {counted(torch.get_num_threads(), 'thread')}"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
         ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real sample"),

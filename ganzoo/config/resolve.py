@@ -37,6 +37,7 @@ from ganzoo.config.settings import (
     option_names,
     read_toml,
     unknown_option,
+    wrong_default,
 )
 from ganzoo.errors import PluginError, SettingsError, UsageError
 from ganzoo.fields import DataInfo
@@ -123,7 +124,17 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
 
     def choice(item: Item[Any], name: str, values: Mapping[str, Any]) -> Any:
         config = item.spec.config
-        return None if config is None else build(config, _only(values, config), name, origins)
+        if config is None:
+            return None
+        with calling(item):
+            if wrong := wrong_default(config):
+                plugin = item.plugin
+                raise PluginError(
+                    f"The {item.kind} '{item.name}' has a default of the wrong type: {wrong}.",
+                    where=f"{config.__module__}.{config.__qualname__} of {plugin.dist} {plugin.version}",
+                    fix="correct the default; if the plugin is not yours, report it to its author",
+                )
+            return build(config, _only(values, config), name, origins)
 
     def chosen(name: str) -> Choice:
         return Choice(owners[name], choice(owners[name], name, table(name)))

@@ -7,6 +7,7 @@ defines the layers and looks up names.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import tomllib
 import typing
@@ -21,7 +22,7 @@ from pydantic import Field as Bound
 from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule, scheduled
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import spoken
+from ganzoo.util.text import counted, spoken
 
 ConfigT = TypeVar("ConfigT")
 Key = tuple[str, ...]
@@ -145,7 +146,7 @@ class TrainSettings:
     @property
     def length(self) -> str:
         """The length of the run as text."""
-        parts = [f"{self.images:,} images"] if self.images is not None else []
+        parts = [counted(self.images, "image")] if self.images is not None else []
         parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
         parts += [f"about {self.about_minutes:g} minutes"] if self.about_minutes is not None else []
         return " or ".join(parts)
@@ -374,6 +375,19 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
     for name, value in schedules.items():
         object.__setattr__(result, name, value)  # config dataclasses are frozen
     return result
+
+
+@functools.cache
+def wrong_default(cls: type[Any]) -> str:
+    """The first option of a config dataclass whose default is not of its type, in words; empty for none."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for item in dataclasses.fields(cls):
+        if item.default is not dataclasses.MISSING:
+            try:
+                pydantic.TypeAdapter(hints[item.name]).validate_python(item.default)
+            except pydantic.ValidationError as error:
+                return f"'{item.name}': {error.errors()[0]['msg']}, not {item.default!r}"
+    return ""
 
 
 def _validated(

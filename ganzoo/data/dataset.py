@@ -26,7 +26,7 @@ from ganzoo.errors import DataError
 from ganzoo.fields import DataInfo, Field
 from ganzoo.util.cache import cache_folder as _cache_folder
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import ending_of, printable
+from ganzoo.util.text import counted, ending_of, printable, some
 
 _HASHED_BYTES = 64 << 20
 _HASHED_SAMPLES = 1024
@@ -129,7 +129,7 @@ def of_classes(
             raise DataError(
                 f"The data has no class '{name}'.",
                 where="data.only, data.without",
-                fix=suggest(name, names) or f"its classes are: {', '.join(names) or 'none'}",
+                fix=suggest(name, names) or f"its classes are: {some(names) or 'none'}",
             )
     kept = [at for at, name in enumerate(names) if (not only or name in only) and name not in without]
     assert label is not None  # noqa: S101
@@ -153,7 +153,10 @@ def of_classes(
         count=len(rows),
         drawing=None if dataset.drawing is None else dataset.drawing.of(rows),
         fingerprint=fingerprint_of(dataset.fields, arrays, dataset.identity, weights),
-        card=(*dataset.card, ("chosen", f"{len(rows):,} samples of {len(kept)} classes", chosen)),
+        card=(
+            *dataset.card,
+            ("chosen", f"{counted(len(rows), 'sample')} of {counted(len(kept), 'class', 'classes')}", chosen),
+        ),
     )
 
 
@@ -207,7 +210,7 @@ def _card(
     rows: tuple[Row, ...], count: int, skipped: Sequence[tuple[str, str]], duplicates: int
 ) -> tuple[Row, ...]:
     """The rows of the source, and what the core knows of any data."""
-    remark = f"{duplicates:,} are exact copies of another one" if duplicates else ""
+    remark = f"{counted(duplicates, 'exact copy', 'exact copies')} of others" if duplicates else ""
     found: list[Row] = [("samples", f"{count:,}", remark), *rows]
     if skipped:
         endings = ((ending_of(item.partition(" [")[0]), reason) for item, reason in skipped)

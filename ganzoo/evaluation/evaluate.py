@@ -245,7 +245,8 @@ def _caveats(
         )
     if feature_space.classifier_used and real_data.test is real_data.training:
         caveats.append(
-            "classifier_accuracy is measured on the classifier's own training samples: none are held out"
+            "this data has no held-out part: the classifier learned from four fifths of the training data, "
+            "and classifier_accuracy is that on the others; label_accuracy of real samples is too high"
         )
     wanted = n if request.n_real is None else request.n_real
     if wanted != "all" and wanted > real_data.dataset.count:

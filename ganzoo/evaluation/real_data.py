@@ -169,13 +169,18 @@ class RealData:
         return self._take(feature_space, self.training, order[: len(real)], "training", real)
 
     def classifier_data(self, note: Callable[[str], None]) -> ClassifierData:
-        """The training data of a classifier; it is tested on the held-out part, if there is one."""
+        """The data of a classifier; without a held-out part to test it on, every fifth sample is."""
         assert self.label is not None  # noqa: S101
+        learned: Array | slice = slice(None)
+        tested: Array | slice = slice(None)
+        if self.test is self.training:
+            order = self.rows(self.training.count)
+            tested, learned = np.sort(order[::5]), np.delete(np.arange(len(order)), order[::5])
         return ClassifierData(
-            pixels=stored(self.media, self.field, self.training.arrays[self.field.name]),
-            labels=in_parts(self.training.arrays[self.label.name]),
-            test_pixels=stored(self.media, self.field, self.test.arrays[self.field.name]),
-            test_labels=in_parts(self.test.arrays[self.label.name]),
+            pixels=stored(self.media, self.field, self.training.arrays[self.field.name][learned]),
+            labels=in_parts(self.training.arrays[self.label.name][learned]),
+            test_pixels=stored(self.media, self.field, self.test.arrays[self.field.name][tested]),
+            test_labels=in_parts(self.test.arrays[self.label.name][tested]),
             classes=len(self.label.classes),
             stacked=self.stacked,
             note=note,

@@ -109,7 +109,9 @@ async function refresh(everything = true) {
   if (together) showTogether();
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   document.documentElement.dataset.ready = String(job.id);
-  return say(`${all.length} ${all.length === 1 ? "sample" : "samples"} in ${seconds} s.`);
+  const count = grid.length || 1;
+  const large = grid.length && points.length ? ", and the large one," : "";
+  return say(`${count} ${count === 1 ? "sample" : "samples"}${large} in ${seconds} s.`);
 }
 
 // --- what is shown -------------------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ function showCell(sample, at) {
     markCell();
   };
   const cell = inner
-    ? element("div", { class: "cell" }, content, element("button", { type: "button", onclick: choose, "aria-label": `show sample ${at}` }, `Sample ${at}`))
+    ? element("div", { class: "cell" }, content, element("button", { type: "button", onclick: choose, "aria-label": `show sample ${at} above` }, `Show ${at} above`))
     : element("button", { type: "button", class: "cell", onclick: choose, "aria-label": `sample ${at}` }, content);
   if (at === 0) {
     releaseSounds(grid);
@@ -240,7 +242,7 @@ function freeAxes() {
 
 function controlOf(field) {
   if (field.dtype === "int64" && field.size === 1 && field.classes.length) {
-    const options = ["drawn", ...field.classes].map((name, i) => element("option", { value: i - 1 }, name));
+    const options = ["random", ...field.classes].map((name, i) => element("option", { value: i - 1 }, name));
     const select = element("select", { id: `in-${field.name}` }, ...options);
     select.onchange = () => {
       state.given[field.name] = Number(select.value) < 0 ? null : [Number(select.value)];
@@ -429,10 +431,16 @@ async function openModel(bundle, which = 0) {
   await refresh();
 }
 
+// A tile without a picture: the first columns of a table, else what is made.
+function inWords(field) {
+  const names = (field.columns || []).map((column) => column.name);
+  return names.length ? `a table: ${names.slice(0, 6).join(", ")}${names.length > 6 ? " ..." : ""}` : field.name;
+}
+
 function buildGallery() {
   if (bundles.length < 2) return;
   const cards = bundles.map((bundle) => {
-    const picture = bundle.picture ? element("img", { src: bundle.picture, alt: "" }) : element("span", { class: "blank" }, bundle.generators[0].outputs[0].name);
+    const picture = bundle.picture ? element("img", { src: bundle.picture, alt: "" }) : element("span", { class: "blank" }, inWords(bundle.generators[0].outputs[0]));
     return element("button", { type: "button", onclick: () => openModel(bundle) }, picture, bundle.title);
   });
   byId("gallery").replaceChildren(...cards);

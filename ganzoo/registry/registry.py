@@ -158,5 +158,5 @@ def calling(item: Item[Any]) -> Iterator[None]:
         raise PluginError(
             f"The {item.kind} '{item.name}' failed: {type(error).__name__}: {printable(str(error), 2000)}",
             where=f"{place} of {item.plugin.dist} {item.plugin.version}",
-            fix="report it to the plugin's author; GANZOO_STRICT=1 shows the traceback",
+            fix="GANZOO_STRICT=1 shows the traceback; if the plugin is not yours, report it to its author",
         ) from error

@@ -23,6 +23,7 @@ Values = NDArray[Any] | float | Sequence[float]
 """The value of an input: an array with a value for each sample, or numbers that apply to all samples."""
 
 _FEW = 8
+_SHOWN = 5  # classes in a message
 """The largest number of values that a person would type for one sample."""
 
 
@@ -129,7 +130,6 @@ def checked(field: Field, values: Any, n: int) -> NDArray[Any]:
 def _listed(classes: Sequence[str]) -> str:
     if not classes:
         return "the classes have no names: give a number"
-    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:20]))
-    return f"the classes are: {shown}" + (
-        f" ... {len(classes) - 1} {classes[-1]}" if len(classes) > 20 else ""
-    )
+    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:_SHOWN]))
+    more = len(classes) - _SHOWN
+    return f"the classes are: {shown}" + f" and {more:,} more" * (more > 0)

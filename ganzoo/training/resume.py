@@ -19,6 +19,7 @@ from ganzoo.runs.validation import is_complete
 from ganzoo.training.compute.device import kept_threads
 from ganzoo.training.compute.threads import History
 from ganzoo.util.files import storage
+from ganzoo.util.text import counted
 
 # Settings that a resumed run may change: its length, where and how it computes, what it writes, and, with all
 # of the table `track`, who else gets the log.
@@ -186,11 +187,13 @@ def changes_since(run: Run, plan: Plan, versions: Mapping[str, str], world: int)
             )
     threads = torch.get_num_threads()
     if record["threads"] != threads:
-        changes.append(f"{record['threads']} threads then, {threads} now: results differ in rounding")
+        changes.append(
+            f"{counted(record['threads'], 'thread')} then, {threads} now: results differ in rounding"
+        )
     then = record.get("world", 1)
     if then != world:
         changes.append(
-            f"{then} processes then, {world} now: the global batch stays {plan.train.batch_size}, "
-            "results differ in rounding"
+            f"{counted(then, 'process', 'processes')} then, {world} now: the global batch stays "
+            f"{plan.train.batch_size}, results differ in rounding"
         )
     return changes

@@ -43,12 +43,13 @@ from ganzoo.training.resume import (
     with_length_of,
 )
 from ganzoo.training.scores import RunScores, ScoringFactory
-from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.setup import TrainingSetup, prepare, unread_classes
 from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.warm_start import warm_start
 from ganzoo.util.progress import lasting
+from ganzoo.util.text import counted
 
 ROLLBACKS = 3  # a run that diverges after this many rollbacks ends
 
@@ -275,7 +276,7 @@ def _train(
     reporter = KeptNotes(context.reporter, run, training)
     context = replace(context, reporter=reporter)
     interrupts, ranks = context.interrupts, context.ranks
-    for text in setup.dataset.notes:
+    for text in (*setup.dataset.notes, *unread_classes(setup)):
         reporter.note(text)
 
     def stop() -> Outcome | None:
@@ -360,8 +361,8 @@ def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater
             run.update(threads=now, thread_changes=history)
         why = "other processes are busy" if now < before else "other processes need fewer cores"
         reporter.note(
-            f"{why}: {now} instead of {before} CPU threads after {images:,} images. So the same settings no "
-            f"longer repeat this run bit for bit; --set train.threads={now} keeps the number"
+            f"{why}: {now} instead of {counted(before, 'CPU thread')} after {images:,} images. So the same "
+            f"settings no longer repeat this run bit for bit; --set train.threads={now} keeps the number"
         )
 
     if setup.training.engine.device.type == "cpu":

@@ -51,6 +51,19 @@ class TrainingSetup:
     """Chooses the CPU threads again, by what other processes do; None for a number that stays."""
 
 
+def unread_classes(setup: TrainingSetup) -> list[str]:
+    """A note if the user's data has classes, and the networks do not read them."""
+    if setup.plan.origin(("data", "source")).startswith("recipe "):
+        return []
+    read = {name for role in ROLES for name in setup.phases.reads(role, set(setup.batches.names))}
+    return [
+        f"no network reads the {len(field.classes)} classes of this data, so samples have no class: a "
+        "conditional recipe reads them, see `ganzoo list --kind recipe`"
+        for field in setup.dataset.fields
+        if len(field.classes) > 1 and field.source == "data" and field.name not in read
+    ]
+
+
 def check_share(plan: Plan, ranks: Ranks) -> None:
     """UsageError when ranks outnumber the samples of a batch, or with a replay pool and several ranks.
 

@@ -37,9 +37,10 @@ def warm_start(
 
     `source`: a run (its newest checkpoint), a bundle or a file, see `read_source`. `fields` are those of the
     data, with the names of classes. Weights and statistics of one name and shape are copied; of another
-    shape by `_copied`. Where the source keeps no average, the average begins with the loaded weights. Returns
-    names by what became of them: `matched`, `resized` (a part was copied), `other_shape`, `left_out` because
-    this run lacks it, `fresh` because the source lacks it. UsageError when nothing fits.
+    shape by `_copied`, except in layers whose numbers differ. Where the source keeps no average, the average
+    begins with the loaded weights. Returns names by what became of them: `matched`, `resized` (a part was
+    copied), `other_shape`, `left_out` because this run lacks it, `fresh` because the source lacks it.
+    UsageError when nothing fits but single numbers.
     """
     given = read_source(source, training.networks, note)
     classes = [
@@ -56,20 +57,29 @@ def warm_start(
         kind: [] for kind in ("matched", "resized", "other_shape", "left_out", "fresh")
     }
     shapes: dict[str, str] = {}
+    taken: set[str | None] = set()
+    fitting = False
     with torch.no_grad():
         for place, module in (places | (averages if training.ema.active else {})).items():
             for key, value in module.state_dict().items():
                 name = f"{place}.{key}"
                 other = given.of(name)
                 beside = given.of(f"{place}.{key.rpartition('.')[0]}.weight")
-                kind = "fresh" if other is None else _copied(module, key, value, other, beside, classes)
+                if other is None:
+                    kind = "fresh"
+                elif given.is_shifted(name) and other.shape != value.shape:
+                    kind = "other_shape"
+                else:
+                    kind = _copied(module, key, value, other, beside, classes)
+                fitting |= kind in ("matched", "resized") and value.numel() > 1
                 if place in places:
                     found[kind].append(name)
+                    taken.add(given.name_of(name))
                     if other is not None:
                         shapes[name] = f"{tuple(other.shape)} -> {tuple(value.shape)}"
     own = {name for names in found.values() for name in names}
-    found["left_out"] = sorted(name for name in given.tensors if name not in own and name[:4] != "ema.")
-    if not found["matched"] + found["resized"]:
+    found["left_out"] = sorted(name for name in given.tensors if name not in taken and name[:4] != "ema.")
+    if not fitting:
         raise UsageError(
             f"Nothing in that {given.kind} has the names and shapes of these networks.",
             where=f"train.warm_start: {source}",

@@ -25,7 +25,8 @@ def optional_package(
         return importlib.import_module(name)
     except (ImportError, OSError) as error:  # OSError: it lacks a library of the system, as soundfile may
         package = name.partition(".")[0].replace("_", "-")
-        fix = f"pip install {package}; in a checkout of ganzoo, pip install '.[{extra}]'"
+        checkout = f"pip install -c constraints.txt '.[{extra}]'"
+        fix = f"in a checkout of ganzoo, {checkout}; elsewhere, pip install {package}"
         raise raises(
             f"{use} needs the package {package}: {error}",
             where=where,

@@ -14,9 +14,11 @@ from contextvars import ContextVar
 Listener = Callable[[str, int, int], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_begun: ContextVar[float] = ContextVar("begun", default=0.0)  # of the outermost `lasting`
 
 _FIRST = 2.0  # seconds until the first line; the next ones come after twice, four times ... as long
 _LONGEST = 30.0
+_HANDFUL = 5  # when no more are left, the end is near: no line
 _BEAT = 0.5  # seconds between two reports of `lasting`
 
 
@@ -41,14 +43,16 @@ def listening(listener: Listener) -> Iterator[None]:
 def lasting(what: str) -> Iterator[None]:
     """Report the seconds of a block, such as one call of a library, that cannot say how far it is.
 
-    A thread reports; it is silent while the block itself reports, or another `lasting` in it.
+    A thread reports; it is silent while the block itself reports, or another `lasting` in it, whose seconds
+    count from the start of the outer one.
     """
     listener = _listener.get()
     if listener is None:
         yield
         return
-    begun, ended = time.monotonic(), threading.Event()
-    heard = begun
+    heard, ended = time.monotonic(), threading.Event()
+    begun = _begun.get() or heard
+    token = _begun.set(begun)
 
     def passed_on(inner: str, done: int, total: int) -> None:
         nonlocal heard
@@ -66,6 +70,7 @@ def lasting(what: str) -> Iterator[None]:
         with listening(passed_on):
             yield
     finally:
+        _begun.reset(token)
         ended.set()
         thread.join()
 
@@ -73,6 +78,7 @@ def lasting(what: str) -> Iterator[None]:
 class Counter:
     """A listener that says a line when work lasts: after two seconds, ever more seldom, and at its end.
 
+    There is none before the first is done, or when only a handful is left.
     Work that follows other work within two seconds continues it.
     """
 
@@ -91,7 +97,8 @@ class Counter:
                 self._next, self._pause = now + _FIRST, _FIRST
         self._heard = now
         ends = 0 <= self._said < done == total
-        if now < self._next and not ends:
+        few = (done == 0 or total - done <= _HANDFUL) if total else done == 1
+        if (now < self._next or few) and not ends:
             return
         self._pause = min(2 * self._pause, _LONGEST)
         self._next, self._said = now + self._pause, done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 
 def printable(text: str, limit: int = 0) -> str:
@@ -20,6 +21,17 @@ def printable(text: str, limit: int = 0) -> str:
             for character in text
         )
     return f"{text}…" if cut else text
+
+
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """A number and what is counted: "1 image", "2,000 images"; `nouns` where the plural is not noun + s."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names in a list for a message: "a, b, c, d, e and 300 more"."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + f" and {more:,} more" * (more > 0)
 
 
 def spoken(seconds: float) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 HELD_OUT_KEY = (1,)
 """Spawn key of held-out data. NumPy puts it after 128 bits of seed: no seed below 2**64 gives its stream."""
+
+
+def _from_images() -> Any:
+    return field(default=0, metadata={"default": "chosen from the images"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +32,12 @@ class FolderConfig:
     `window`, that of the DICOM headers.
     `pages`: of files with several pages, frames or slices: `first`; `samples`, one of each; `channels`;
     `auto`, all slices of volumes (DICOM, NIfTI), otherwise the first.
-    `labels`: sub-folders become a `label` field if every image is in one.
+    `labels`: sub-folders become a `label` field if at most a tenth of the images is beside them.
     """
 
-    height: int = 0
-    width: int = 0
-    channels: int = 0
+    height: int = _from_images()
+    width: int = _from_images()
+    channels: int = _from_images()
     fit: Literal["crop", "pad", "stretch"] = "crop"
     range: str = "auto"
     pages: Literal["auto", "first", "samples", "channels"] = "auto"
@@ -88,9 +92,9 @@ class SidesConfig:
     b: str = "b"
     test_a: str = "test/a"
     test_b: str = "test/b"
-    height: int = 0
-    width: int = 0
-    channels: int = 0
+    height: int = _from_images()
+    width: int = _from_images()
+    channels: int = _from_images()
     fit: Literal["crop", "pad", "stretch"] = "crop"
     range: str = "auto"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, EXPECTS, Facts, Listing, facts_of, list_images
 from ganzoo_datasets.picture_folders import Folders, folders_of
 from ganzoo_datasets.picture_frames import Framed, check_options, frame_for, takes_all_pages
+
+FEW = 50
+"""Fewer images than this are named in a note. FastGAN (Liu 2021) begins at 60, with a network made for it."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,14 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     """
     found = _opened(argument, config or FolderConfig())
     folders, framed = found.folders, found.framed
-    notes = (*framed.notes, *folders.notes)
-    return _source(found, folders.training, notes, (*framed.rows, *folders.rows))
+    notes = [*framed.notes, *folders.notes]
+    source = _source(found, folders.training, (*framed.rows, *folders.rows))
+    if len(source.items) < FEW:
+        notes.append(
+            f"few images, {len(source.items)}: samples soon are copies of them; more images help, or --from "
+            "with weights that exist"
+        )
+    return replace(source, notes=tuple(notes))
 
 
 def open_held_out(argument: str, config: FolderConfig | None = None) -> ItemSource | None:
@@ -84,9 +93,7 @@ def _opened(argument: str, config: FolderConfig) -> _Opened:
     return _Opened(listing, facts, folders, framed, all_pages and config.pages != "channels")
 
 
-def _source(
-    found: _Opened, rows: list[int], notes: tuple[str, ...] = (), card: tuple[tuple[str, str, str], ...] = ()
-) -> ItemSource:
+def _source(found: _Opened, rows: list[int], card: tuple[tuple[str, str, str], ...] = ()) -> ItemSource:
     listing, frame, classes = found.listing, found.framed.frame, found.folders.classes
     headers = [found.facts[row].header for row in rows]
     pages = [range(header.pages if found.all_pages and header else 1) for header in headers]
@@ -110,7 +117,6 @@ def _source(
         read=_Reader(listing.root, places, frame, labels),
         fingerprint=hashlib.sha256("\n".join([head, *map(ascii, classes), *keys]).encode()).hexdigest(),
         identity=f"folder {as_text(listing.root.resolve().name)}: {len(rows):,} files, {total:,} bytes",
-        notes=notes,
         keys=keys,
         card=card,
     )

@@ -19,6 +19,7 @@ from ganzoo.api import (
     DataError,
     ImageFrame,
     ImageHeader,
+    counted,
     ending_of,
     image_levels,
     inspect_image,
@@ -117,7 +118,7 @@ def endings(others: Counter[str]) -> str:
 
 def _no_images(root: Path, others: Counter[str], links: list[str]) -> DataError:
     total, vectors = others.total(), sum(others[ending] for ending in _VECTORS)
-    found = f"{total:,} files" + (f" and {len(links):,} links to folders" if links else "")
+    found = counted(total, "file") + (f" and {counted(len(links), 'link')} to folders" if links else "")
     if vectors:
         return DataError(
             f"The folder has no images that can be read, but {vectors:,} SVG files.",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganzoo.api import ending_of
+from ganzoo.api import counted, ending_of
 from ganzoo_datasets.picture_files import Listing, endings
 from ganzoo_datasets.picture_frames import Row
 
@@ -73,9 +73,8 @@ def _parts(paths: Sequence[list[str]], start: int, dataset: str) -> Folders:
             left_out = f", {counts['val']:,} of val are left out" if len(counts) == 3 else ""
             held = "test" if rows["test"] else "val"
             # Files: some may be skipped later, and others have several pages.
-            text = (
-                f"the {counts['train']:,} files of train are trained on, {len(held_out):,} of {held} held out"
-            )
+            found = counted(counts["train"], "file")
+            text = f"{found} of train for training, {len(held_out):,} of {held} held out"
             made = Folders(rows["train"], held_out, {})
             made.notes.append(
                 f"the folders are parts: {text}{left_out}; for one of them use --data {dataset}:PATH/PART"

@@ -20,6 +20,7 @@ from ganzoo.api import (
     ImageHeader,
     SettingsError,
     ValueRange,
+    counted,
     is_volume,
 )
 from ganzoo_datasets.config import FolderConfig
@@ -118,7 +119,7 @@ def frame_for(listing: Listing, facts: Sequence[Facts], config: FolderConfig) ->
             where="data.channels",
             fix="0 chooses from the images",
         )
-    _say_cut(headers, found)
+    _say_cut(listing, facts, found)
     _say_more(headers, config, found)
     return found
 
@@ -175,7 +176,7 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     alpha = sum(header.alpha for header in headers)
     remark = ""
     if alpha and channels != 4:
-        remark = f"{alpha:,} images may be transparent: they are put on white; data.channels=4 keeps them"
+        remark = f"{counted(alpha, 'image')} may be transparent: put on white; data.channels=4 keeps them"
     kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}.get(channels, "")
     found.rows.append(("channels", f"{channels}{kind and f' ({kind})'}", remark))
     return channels
@@ -222,7 +223,7 @@ def _values(
     if window is None and pixels and (types["uint8"] or not deep):
         said = "8 bits"
         if deep:
-            said = f"8 bits; {deep:,} images with more are brought to 8, their whole range counts"
+            said = f"8 bits; {counted(deep, 'image')} with more brought to 8, the whole range counts"
         found.rows.append(("values", said, ""))
         return None
     unsigned = not any(name.startswith("int") or name == "float32" for name in types)
@@ -335,22 +336,40 @@ def _say_range(
 # --- what else should be known --------------------------------------------------------------------
 
 
-def _say_cut(headers: list[ImageHeader], found: Framed) -> None:
+def _say_cut(listing: Listing, facts: Sequence[Facts], found: Framed) -> None:
     frame = found.frame
-    if frame.fit != "crop" or not headers:
+    sides = {
+        name: (known.header.height, known.header.width)
+        for name, known in zip(listing.names, facts, strict=True)
+        if known.header is not None
+    }
+    small = [
+        name
+        for name, (height, width) in sides.items()
+        if 2 * max(height, width) < min(frame.height, frame.width)
+    ]
+    _say_files(small, "smaller than half of a sample", found)
+    if frame.fit != "crop" or not sides:
         return
     wanted = frame.width / frame.height
-    cut = [
-        1 - min(ratio / wanted, wanted / ratio)
-        for ratio in (header.width / header.height for header in headers)
-    ]
-    average, most = sum(cut) / len(cut), max(cut)
+    ratios = {name: width / height / wanted for name, (height, width) in sides.items()}
+    cut = {name: 1 - min(ratio, 1 / ratio) for name, ratio in ratios.items()}
+    average, most = sum(cut.values()) / len(cut), max(cut.values())
     if most > _NOTHING:
         found.rows.append(("cut away", f"{average:.0%} on average, {most:.0%} at most", ""))
     if average > CUT:
         found.notes.append(
             f"the crop cuts away {average:.0%} of an image on average, {most:.0%} at most: "
             "--set data.fit=pad or data.fit=stretch keeps all, data.height and data.width set another shape"
+        )
+    else:
+        _say_files([name for name, share in cut.items() if share > 0.5], "cut by more than half", found)
+
+
+def _say_files(names: list[str], what: str, found: Framed) -> None:
+    if names:
+        found.notes.append(
+            f"{len(names):,} image{'s are' if len(names) > 1 else ' is'} {what}, such as {names[0]}"
         )
 
 
@@ -360,15 +379,17 @@ def _say_more(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
         used = {"samples": "each page is a sample", "channels": "the pages are channels"}.get(
             config.pages, "the first is used, or all of a volume; data.pages=samples or channels"
         )
-        found.rows.append(("pages", f"{several:,} files have several pages, frames or slices", used))
+        found.rows.append(("pages", f"{counted(several, 'file')} with several pages, frames or slices", used))
         if config.pages == "auto":
-            found.notes.append(f"{several:,} files have several pages, frames or slices: {used}")
+            found.notes.append(f"{counted(several, 'file')} with several pages, frames or slices: {used}")
     if profiles := sum(header.profile for header in headers):
-        found.rows.append(("colours", f"{profiles:,} images have a colour profile", "converted to sRGB"))
+        found.rows.append(
+            ("colours", f"{counted(profiles, 'image')} with a colour profile", "converted to sRGB")
+        )
     if reduced := sum(header.reduced for header in headers):
         found.notes.append(
-            f"{reduced:,} images have colours of 16 bits, of which 8 are read; PNG of one frame without a "
-            "colour profile keeps 16 with pip install imagecodecs, TIFF with tifffile"
+            f"{counted(reduced, 'image')} with colours of 16 bits, of which 8 are read; PNG of one frame "
+            "without a colour profile keeps 16 with pip install imagecodecs, TIFF with tifffile"
         )
 
 

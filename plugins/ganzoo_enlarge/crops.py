@@ -18,7 +18,7 @@ import scipy
 from numpy.typing import NDArray
 from PIL import Image
 
-from ganzoo.api import DataError, ImageFrame, ItemSource, decode_image
+from ganzoo.api import DataError, ImageFrame, ItemSource, counted, decode_image
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Listing, facts_of, list_images
 from ganzoo_enlarge.config import CropsConfig
@@ -114,7 +114,7 @@ def _parts(argument: str, config: CropsConfig) -> tuple[Listing, Listing | None,
             where=f"{root}: {len(listing.names):,} pictures",
             fix="--set data.size=64, or larger pictures",
         )
-    notes = (f"{small:,} pictures with sides below {config.size} pixels are not used",) if small else ()
+    notes = (f"{counted(small, 'picture')} with sides below {config.size} pixels left out",) if small else ()
     first = [listing.names[row].split("/")[0] for row in usable]
     held = [row for row, name in zip(usable, first, strict=True) if name == "test"]
     if held and len(held) < len(usable):

@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError
+from ganzoo.api import DataError, counted
 from ganzoo_series.clock import FORMATS, Clock, clock_of, parsed_dates
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_tables.config import setting
@@ -115,7 +115,7 @@ class _Reader:
                 self.refuse(f"There is no column '{name}'.", f"one of {', '.join(header)}", line=1)
         if len(lines) < 2:
             self.refuse(
-                f"{len(lines)} row{'s' * (len(lines) != 1)} under the header: a series needs more.",
+                f"{counted(len(lines), 'row')} under the header: a series needs more.",
                 "provide some hundred rows",
             )
         self.dates = False
@@ -254,7 +254,7 @@ def _ordered(rows: _Rows, config: CsvSeriesConfig, notes: list[str]) -> _Rows:
             continue
         kept.append(int(at))
     if len(kept) < len(times):
-        notes.append(f"{_of(rows)}{len(times) - len(kept):,} rows are there twice: one of each is used")
+        notes.append(f"{_of(rows)}{counted(len(times) - len(kept), 'row')} repeated in the file: used once")
     lines, values = [rows.lines[at] for at in kept], [rows.values[at] for at in kept]
     return replace(rows, lines=lines, times=times[kept].tolist(), values=values)
 
@@ -299,7 +299,7 @@ def _cut(
     if not pieces:
         raise DataError("No row has all its values.", where=str(entities[0].path))
     if empty:
-        notes.append(f"{empty:,} rows with an empty cell are left out")
+        notes.append(f"{counted(empty, 'row')} with an empty cell left out")
     rule = f"more than {most:g} steps"
     longest = [text for _, text in sorted(gaps, reverse=True)[:SHOWN]]
     first = clock.at(min(piece.times[0] for piece in pieces))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, report_progress
+from ganzoo.api import DataError, counted, report_progress
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import listing_of
 from ganzoo_datasets.picture_folders import folders_of
@@ -141,7 +141,11 @@ def _read_all(
     trained = np.isin(owner, folders.training)
     held_out = np.isin(owner, folders.held_out) if folders.held_out else trained & _held_out(owner, config)
     notes = (*_notes(found, config), *folders.notes)
-    card = (*_card(found, rate, len(levels), config), *folders.rows)
+    card = (
+        *_card(found, rate, len(levels), config),
+        ("held out", counted(int(held_out.sum()), "sound"), "for evaluation"),
+        *folders.rows,
+    )
 
     def part(rows: Array, what: str) -> Clips:
         return Clips(
@@ -246,7 +250,7 @@ def _notes(found: Found, config: SoundConfig) -> tuple[str, ...]:
     notes = []
     if found.clipped:
         notes.append(
-            f"{found.clipped:,} files exceed -1..1 and are clipped; --set data.peak=0.95 scales them"
+            f"{counted(found.clipped, 'file')} beyond -1..1, clipped; --set data.peak=0.95 scales instead"
         )
     if found.short > (found.windows - found.silent) / 2:
         notes.append(

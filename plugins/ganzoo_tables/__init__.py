@@ -15,7 +15,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
     return [
         DatasetSpec(
             name="csv",
-            summary="a table: one CSV file with a header, of numbers and categories, without missing values",
+            summary="a table: one CSV file with a header, of numbers and categories",
             paper=f"{CTGAN}, section 4.2",
             factory="ganzoo_tables.datasets:open_csv",
             held_out="ganzoo_tables.datasets:open_csv_held_out",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from typing import Literal
 
 
 def setting(option: str, *names: str) -> str:
@@ -42,7 +43,9 @@ class CsvConfig(TableConfig):
 
     `separator` separates the cells. A column is a number column if all its cells are numbers, except when it
     has at most `few` different whole numbers. All other columns are categories. `numbers` and `categories`
-    are the names of columns for which this rule is wrong, `leave_out` those of columns to ignore.
+    are the names of columns for which this rule is wrong, `leave_out` those of columns to ignore. `missing`:
+    an empty cell is an error; or rows with one are left out; or, in a category, it is the value `(missing)`,
+    and rows with an empty number are left out.
     """
 
     separator: str = ","
@@ -50,6 +53,7 @@ class CsvConfig(TableConfig):
     categories: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     few: int = 10
+    missing: Literal["error", "skip", "value"] = "error"
 
     def __post_init__(self) -> None:
         super().__post_init__()

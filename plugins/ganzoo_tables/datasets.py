@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError
+from ganzoo.api import ArraySource, DataError, counted
 from ganzoo_tables.config import CsvConfig, ToyTableConfig
 from ganzoo_tables.encoding import Encoding, Table, fit_encoding, source_of, split
 from ganzoo_tables.read_csv import advice, read_table
@@ -26,10 +26,12 @@ def open_csv(argument: str, config: CsvConfig | None = None) -> ArraySource:
     config = config or CsvConfig()
     path = _path(argument)
     whole = read_table(path, config)
-    training, _ = split(whole, config)
+    training, rest = split(whole, config)
     identity = f"{path.name}: {len(training)} rows"
     source = source_of(training, fit_encoding(training, whole, config), config, identity)
-    return replace(source, notes=(*source.notes, *advice(whole, config)))
+    held_out = counted(len(rest) if rest else 0, "row")
+    card = (("rows", f"{len(training):,}", ""), ("held out", held_out, "for evaluation"))
+    return replace(source, notes=(*source.notes, *advice(whole, config)), card=card)
 
 
 def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySource | None:

@@ -27,10 +27,14 @@ MOST_BYTES = 1 << 31  # of the rows, repeated for their conditions
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns."""
+    """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns.
+
+    `left_out`: how many rows of the file had an empty cell and are not used.
+    """
 
     columns: Mapping[str, NDArray[Any]]
     decimals: Mapping[str, int]
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -59,8 +63,13 @@ def split(table: Table, config: TableConfig) -> tuple[Table, Table | None]:
 def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding:
     """The encoding of the columns: modes fitted to the training rows, values and bounds of all rows.
 
-    DataError where a number is the same in all training rows.
+    DataError where numbers are the same in all training rows.
     """
+    if same := [name for name in whole.decimals if np.ptp(training.columns[name]) == 0]:
+        raise DataError(
+            f"The same number in all training rows: {', '.join(same)}.",
+            fix=f"leave them out: {setting('leave_out', *same)}; or another data.seed",
+        )
     columns, modes = [], {}
     for number, (name, values) in enumerate(training.columns.items()):
         report_progress("columns fitted", number, len(training.columns))
@@ -68,11 +77,6 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
             names = sorted(set(whole.columns[name].tolist()), key=_in_order)
             columns.append(Column(name=name, values=tuple(names)))
             continue
-        if np.ptp(values) == 0:
-            raise DataError(
-                f"The column '{name}' is the same in all training rows.",
-                fix=f"leave it out: {setting('leave_out', name)}; or another data.seed",
-            )
         found = modes[name] = mixtures.fit(values, config.modes, _random(config, f"modes of {name}"))
         columns.append(
             Column(
@@ -125,8 +129,14 @@ def source_of(
         arrays={"row": rows.repeat(own.shape[1], axis=0), "condition": own.ravel()},
         weights=weights_of(counts, columns)[own].ravel(),
         identity=identity,
-        notes=(f"each of {len(own):,} rows is used once per category column ({own.shape[1]})",),
+        notes=_repeats(len(own), own.shape[1]),
     )
+
+
+def _repeats(rows: int, columns: int) -> tuple[str, ...]:
+    if columns < 2:
+        return ()
+    return (f"{rows * columns:,} samples: each of {rows:,} rows, once for each of {columns} categories",)
 
 
 def weights_of(counts: NDArray[np.int64], columns: tuple[Column, ...]) -> Floats:

@@ -8,14 +8,15 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError
+from ganzoo.api import DataError, counted
 from ganzoo_tables.config import CsvConfig, setting
 from ganzoo_tables.encoding import Table
 
@@ -31,6 +32,11 @@ _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 MISSING = ("", "nan", "nil", "na", "n/a", "null", "none", "?", "-", ".")
 """Cells in lower case that stand for a missing value."""
+MISSING_VALUE = "(missing)"
+GAPS = (
+    f"with --set data.missing=value a gap in a category is the value '{MISSING_VALUE}', and rows with a gap "
+    "in a number are left out; with data.missing=skip all rows with a gap are left out"
+)
 
 Lines = list[tuple[int, list[str]]]
 Cells = list[str]
@@ -48,27 +54,88 @@ def read_table(path: Path, config: CsvConfig) -> Table:
         )
     if len(lines) < FEWEST:
         raise DataError(
-            f"{len(lines)} row{'s' * (len(lines) != 1)} under the header: too few to train on.",
+            f"{counted(len(lines), 'row')} under the header: too few to train on.",
             where=str(path),
             fix=f"provide at least {FEWEST} rows; useful results need hundreds",
         )
-    numbers = [number for number, _ in lines]
+    kept, named = _without_gaps(header, lines, names, config)
+    numbers = [number for number, _ in kept]
     columns: dict[str, NDArray[Any]] = {}
     decimals: dict[str, int] = {}
+    faults: dict[str, DataError] = {}
     for at, name in enumerate(header):
         if name in names:
-            cells = [row[at] for _, row in lines]
+            cells = [row[at] for _, row in kept]
             place = _Place(path, name, numbers, config)
-            if _is_number(cells, name, config, place):
-                columns[name] = _numbers(cells, place)
-                decimals[name] = max(_decimals(cell) for cell in cells)
-            else:
-                columns[name] = _categories(cells, place)
-    return Table(columns=columns, decimals=decimals)
+            try:
+                if _is_number(cells, name, named, place):
+                    columns[name] = _numbers(cells, place)
+                    decimals[name] = max(_decimals(cell) for cell in cells)
+                else:
+                    columns[name] = _categories(cells, place)
+            except DataError as error:
+                faults[name] = error
+    table = Table(columns=columns, decimals=decimals, left_out=len(lines) - len(kept))
+    if faults:
+        raise _all_of(faults, len(names), path, config)
+    if len(kept) < FEWEST:
+        raise DataError(
+            f"Only {len(kept)} of {len(lines):,} rows have no empty cell.",
+            where=str(path),
+            fix="leave out columns with many empty cells: --set data.leave_out=...",
+        )
+    return table
+
+
+def _without_gaps(
+    header: list[str], lines: Lines, names: Sequence[str], config: CsvConfig
+) -> tuple[Lines, CsvConfig]:
+    """The lines as `config.missing` has it, and the options with the columns that got `MISSING_VALUE`."""
+    if config.missing == "error":
+        return lines, config
+    rows = [list(row) for _, row in lines]
+    dropped: set[int] = set()
+    valued: list[str] = []
+    for at, name in enumerate(header):
+        cells = [row[at] for row in rows]
+        filled = [cell for cell in cells if cell.lower() not in MISSING]
+        if name not in names or not filled:  # a column without any value is a fault
+            continue
+        numeric = name in config.numbers or (_mostly_numbers(filled) and name not in config.categories)
+        gaps = [row for row, cell in enumerate(cells) if not cell or (numeric and cell.lower() in MISSING)]
+        if gaps and config.missing == "value" and not (numeric and _is_number_column(filled, name, config)):
+            valued.append(name)
+            for row in gaps:
+                rows[row][at] = MISSING_VALUE
+        else:
+            dropped.update(gaps)
+    kept = [
+        (line, row) for at, ((line, _), row) in enumerate(zip(lines, rows, strict=True)) if at not in dropped
+    ]
+    return kept, replace(config, categories=(*config.categories, *valued))
+
+
+def _all_of(faults: Mapping[str, DataError], count: int, path: Path, config: CsvConfig) -> DataError:
+    """One error for all faults of a table with `count` columns."""
+    if len(faults) == 1:
+        return next(iter(faults.values()))
+    fix = f"leave the columns out: {setting('leave_out', *config.leave_out, *faults)}"
+    if any(isinstance(error, _GapError) for error in faults.values()):
+        others = [name for name, error in faults.items() if not isinstance(error, _GapError)]
+        if others:
+            rest = setting("leave_out", *config.leave_out, *others)
+            fix += f"; or keep those with gaps: {rest} --set data.missing=value"
+        fix += f" ({GAPS})"
+    lines = [f"{error.where.removeprefix(f'{path}, ')}: {error.what}" for error in faults.values()]
+    return DataError(
+        f"{len(faults)} of {count} columns cannot be used as they are.",
+        where="\n    ".join([str(path), *lines]),
+        fix=fix,
+    )
 
 
 def advice(table: Table, config: CsvConfig) -> tuple[str, ...]:
-    """A note on each column with very many categories, or with a different whole number in each row."""
+    """Notes: columns with very many categories, or a different whole number in each row; rows left out."""
     names, lines = [], []
     for name, values in table.columns.items():
         different = len(np.unique(values))
@@ -82,7 +149,13 @@ def advice(table: Table, config: CsvConfig) -> tuple[str, ...]:
     if names:
         it = "it" if len(names) == 1 else "them"
         lines[-1] += f"; to leave {it} out: {setting('leave_out', *config.leave_out, *names)}"
+    if table.left_out:
+        lines.append(f"{counted(table.left_out, 'row')} with an empty cell left out")
     return tuple(lines)
+
+
+class _GapError(DataError):
+    """A column has empty cells."""
 
 
 class _Place:
@@ -91,9 +164,11 @@ class _Place:
     def __init__(self, path: Path, name: str, lines: Sequence[int], config: CsvConfig) -> None:
         self.path, self.name, self.lines, self.config = path, name, lines, config
 
-    def error(self, what: str, fix: str, row: int | None = None) -> DataError:
+    def error(
+        self, what: str, fix: str, row: int | None = None, kind: type[DataError] = DataError
+    ) -> DataError:
         line = f"line {self.lines[row]}, " if row is not None else ""
-        return DataError(what, where=f"{self.path}, {line}column '{self.name}'", fix=fix)
+        return kind(what, where=f"{self.path}, {line}column '{self.name}'", fix=fix)
 
     def option(self, name: str) -> str:
         """The command line option that adds this column to the columns of option `name`."""
@@ -187,17 +262,18 @@ def _selected(header: list[str], config: CsvConfig, path: Path) -> list[str]:
 
 def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> bool:
     """Whether a column holds numbers; DataError for missing cells, or a mixture of numbers and text."""
-    for row, cell in enumerate(cells):
-        if not cell:
-            raise place.error(
-                "A cell is empty. Missing values are not supported.",
-                f"fill it in, remove the row, or leave the column out: {place.option('leave_out')}",
-                row,
-            )
+    if count := cells.count(""):
+        which = "All" if count == len(cells) else f"{count:,}"
+        raise place.error(
+            "A cell is empty." if count == 1 else f"{which} cells are empty.",
+            f"fill in what is missing; {GAPS}; or leave the column out: {place.option('leave_out')}",
+            cells.index(""),
+            _GapError,
+        )
     if name in config.categories:
         return False
     numeric = [NUMBER.fullmatch(cell) is not None for cell in cells]
-    if name not in config.numbers and 2 * sum(numeric) < len(cells):
+    if name not in config.numbers and not _mostly_numbers(cells):
         return False
     if not all(numeric):
         row = numeric.index(False)
@@ -208,6 +284,15 @@ def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> boo
             f"fill it in or remove the row; if these are categories: {place.option('categories')}",
             row,
         )
+    return _is_number_column(cells, name, config)
+
+
+def _mostly_numbers(cells: Cells) -> bool:
+    return 2 * sum(NUMBER.fullmatch(cell) is not None for cell in cells) >= len(cells)
+
+
+def _is_number_column(cells: Cells, name: str, config: CsvConfig) -> bool:
+    """Whether a column of numbers is no category: it has more than a few different whole numbers."""
     few = len(set(cells)) <= config.few and all(_WHOLE.fullmatch(cell) for cell in cells)
     return not few or name in config.numbers
 

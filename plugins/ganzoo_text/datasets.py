@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError, Field
+from ganzoo.api import ArraySource, DataError, Field, counted
 from ganzoo_text.config import TextConfig, ToyTextConfig
 from ganzoo_text.reading import Texts, read_texts
 from ganzoo_text.symbols import (
@@ -152,6 +152,7 @@ def _card(
             f"{len(vocabulary):,}",
             f"{unknown:.1%} of all symbols are unknown" if unknown else "",
         ),
+        ("held out", counted(int((~prepared.training).sum()), "text"), "for evaluation"),
         ("length", f"{config.length}", cut),
         ("mean length", f"{lengths.mean():.1f}", f"from {lengths.min()} to {lengths.max()}"),
     ]

@@ -33,6 +33,7 @@ from ganzoo.fields import PIXELS
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.run import Run
 from ganzoo.runtime import onnx_file
+from ganzoo.util import system
 from tests.conftest import FAMILIES
 from tests.runtime.test_runtime import IMAGE, ROW, Z, conditional_file, sealed, translating_file
 
@@ -82,17 +83,22 @@ def test_one_file_alone_as_a_table(tmp_path: Path) -> None:
     shutil.copy(EXPORTED / "vanilla" / "generator.onnx", file)
     done = bench(file, "--batch", 2)
     assert done.exit_code == 0, done.output
-    for text in ("p50 (ms)", "p99 (ms)", "images/s", "CPUExecutionProvider", "torch", "1 CPU threads"):
+    for text in ("p50 (ms)", "p99 (ms)", "images/s", "CPUExecutionProvider", "torch", "1 CPU thread for"):
         assert text in done.stdout
     assert "measuring" in done.stderr
 
 
 def test_defaults(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     assert core_count() >= 1
-    monkeypatch.setattr(inference, "core_count", lambda: 1)
+    monkeypatch.setattr(inference, "core_count", lambda: 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(system, "busy_cores", lambda: system.cores() + 1.0)
     report = measure(EXPORTED / "vanilla", registry, seconds=0.001)
     assert {row.batch for row in report.rows} == {1, 8, 64}
     assert report.threads == 1
+    assert any(note.startswith("other processes used") for note in report.notes)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert inference.default_threads() == 3
 
 
 WITHOUT_TORCH = """

@@ -46,7 +46,7 @@ def test_it_is_shown_and_removed(tmp_path: Path, cache: Path) -> None:
     assert rows["decoded"]["bytes"] > 30 * 64
     shown = run("cache")
     assert "folder p: 30 files" in shown
-    assert "1 files" in shown
+    assert "1 file" in shown
     os.utime(cache / "features" / kept, (0, 0))
     assert "removed 1 entries" in run("cache", "clear", "--unused", "7")
     assert "removed 1 entries" in run("cache", "clear", "decoded")
@@ -68,4 +68,4 @@ def test_a_dry_run_counts_what_lasts_and_shows_the_card(
     assert "31 of 31 image headers read" in result.stderr
     assert "31 of 31 items decoded" in result.stderr
     assert "8x8 (height x width) (kept)" in result.stdout
-    assert "1 are exact copies of another one" in result.stdout
+    assert "1 exact copy of others" in result.stdout

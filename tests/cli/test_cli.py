@@ -93,6 +93,13 @@ def test_info_says_what_options_mean() -> None:
     assert all(" ".join(text.split()) in shown for text in entry["about options"])
 
 
+def test_info_of_a_dataset_has_the_options_of_all_data_and_what_0_means() -> None:
+    (entry,) = json.loads(ganzoo("info", "folder", "--json").stdout)["items"]
+    assert entry["options"]["height"] == 0
+    assert {"flip", "only", "without"} < entry["options"].keys()
+    assert "height 0 chosen from the images" in " ".join(ganzoo("info", "folder").stdout.split())
+
+
 def test_info_shows_networks_when_asked() -> None:
     (recipe,) = json.loads(ganzoo("info", "dcgan-paper", "--networks", "--json").stdout)["items"]
     assert {field["name"]: field["source"] for field in recipe["fields"]}["z"] == "uniform"
@@ -398,7 +405,7 @@ def test_the_data_decides_without_a_recipe(tmp_path: Path) -> None:
     np.save(tmp_path / "small.npy", np.zeros((30, 30, 30, 3), np.uint8))
     np.save(tmp_path / "points.npy", np.zeros((30, 2), np.float32))
     shown = ganzoo("train", "--data", "npy:small.npy", "--explain", "--json", cwd=tmp_path)
-    assert "recipe dcgan suits this data best (30x30x3, 30 samples)" in shown.stderr
+    assert "recipe dcgan suits this data best;" in shown.stderr
     explained = json.loads(shown.stdout)
     assert explained["recipe"] == "dcgan"
     origins = {row["path"]: row["origin"] for row in explained["settings"]}

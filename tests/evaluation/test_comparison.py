@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.api import PIXELS, ArraySource, DataError, Field
-from ganzoo.config.plan import Plan
+from ganzoo.api import PIXELS, ArraySource, DataError, DatasetSpec, Field
+from ganzoo.config.plan import Choice, Plan
 from ganzoo.data.dataset import Dataset, open_source
+from ganzoo.data.open_data import open_dataset
 from ganzoo.errors import UsageError
 from ganzoo.evaluation import comparison as comparison_module
 from ganzoo.evaluation.baselines import reference_rows
@@ -201,10 +202,21 @@ def test_other_data_of_the_same_kind_is_opened_in_the_same_way(tiny: Tiny, tmp_p
     for source in (run.path, bundle):
         document = scored(source, "--data", other, "--no-reference")
         assert document["n"] == 60
-        # Nothing is held out: the classifier is examined on what it learned from.
-        assert any("classifier_accuracy is measured on" in note for note in document["notes"])
+        assert any("no held-out part: the classifier learned from four" in note for note in document["notes"])
     held_out = few_images(tmp_path / "few", train=60, test=60)
     assert ganzoo("evaluate", run.path, "--data", held_out).code == 3  # 28x28: the options were another's
+
+
+def test_without_a_held_out_part_the_classifier_is_tested_on_what_it_did_not_learn(tmp_path: Path) -> None:
+    registry = load_registry()
+    kinds, source = Kinds(registry), images_in(tmp_path / "own", 0)
+    choice = Choice(registry.find(DatasetSpec, "folder"), None)
+    opened = open_dataset(choice, source, kinds)
+    data = RealData.open(choice, source, opened.info.field("image"), kinds, training=opened)
+    given = data.classifier_data(lambda _: None)
+    assert (len(given.pixels), len(given.test_pixels)) == (48, 12)
+    learned, tested = ({image.tobytes() for image in part} for part in (given.pixels, given.test_pixels))
+    assert not learned & tested
 
 
 def test_more_classes_than_it_knows(conditioned: Run, data: str, tmp_path: Path) -> None:

@@ -180,8 +180,8 @@ def test_other_weights_have_another_identity(quick: Path, monkeypatch: pytest.Mo
 
 def test_a_note_says_when_a_classifier_is_trained(quick: Path) -> None:
     said: list[str] = []
-    classifier.train(None, classifier_data(note=said.append))
-    assert said == ["the classifier is trained on the data, once: about half a minute"]
+    seconds = classifier.train(None, classifier_data(note=said.append)).steps // classifier.PER_SECOND
+    assert said == [f"the classifier is trained on the data, once: about {seconds} s of one core"]
     classifier.train(None, classifier_data(note=said.append))
     assert len(said) == 1
     classifier.train(None, classifier_data(seed=1, keep=False, note=said.append))
@@ -222,3 +222,13 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "file"))
     assert classifier.train(None, classifier_data()).accuracy == 1
+
+
+def test_few_samples_take_fewer_steps() -> None:
+    def steps(count: int, parts: int = 1, stacked: bool = False) -> int:
+        pixels, labels = np.zeros((count, 8, 8, parts), np.uint8), np.zeros((count, parts), np.int64)
+        given = classifier_data(pixels=pixels, labels=labels, stacked=stacked)
+        return classifier._steps(given)
+
+    assert [steps(count) for count in (20, 402, 1_919, 1_920, 5_000)] == [200, 251, 1_199, 1_200, 1_200]
+    assert steps(640, 3, stacked=True) == 1_200

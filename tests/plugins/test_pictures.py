@@ -59,6 +59,11 @@ def row(rows: Any, name: str) -> tuple[str, str]:
     return next((value, note) for found, value, note in rows if found == name)
 
 
+def other_notes(source: ItemSource) -> list[str]:
+    """The notes without the one that says how few images there are."""
+    return [note for note in source.notes if not note.startswith("few images")]
+
+
 # --- depth and range ------------------------------------------------------------------------------
 
 
@@ -187,7 +192,7 @@ def test_pictures_that_use_their_range_keep_all_of_it(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", ramp(8, 8, 64000))
     source = open_folder(str(tmp_path))
     assert image_of(source).original == (0, 65535)
-    assert source.notes == ()
+    assert other_notes(source) == []
 
 
 def test_eight_bits_are_never_stretched(tmp_path: Path) -> None:
@@ -242,7 +247,7 @@ def test_pages_are_samples_or_channels(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / name, pages, photometric="minisblack")
     first = open_folder(str(tmp_path))
     assert len(first.items) == 2
-    assert any("2 files have several pages" in note for note in first.notes)
+    assert any("2 files with several pages" in note for note in first.notes)
     each = open_folder(str(tmp_path), FolderConfig(pages="samples"))
     assert [int(each.read(index)["image"][0, 0, 0]) for index in range(10)] == [100, 200, 300, 400, 500] * 2
     assert each.items[6] == "b.tif [1]"
@@ -568,14 +573,33 @@ def test_wide_pictures_stay_wide(tmp_path: Path) -> None:
     _, height, width = image_of(source).shape
     assert width / height == pytest.approx(355 / 32, rel=0.05)
     assert 0.8 < height * width / 64**2 < 1.2
-    assert source.notes == ()
+    assert other_notes(source) == []
     square = open_folder(str(tmp_path), FolderConfig(height=64))
     assert image_of(square).shape == (1, 64, 64)
     assert any(
         "cuts away 91% of an image on average" in note and "data.fit=pad" in note for note in square.notes
     )
     assert row(square.card, "cut away")[0] == "91% on average, 91% at most"
-    assert open_folder(str(tmp_path), FolderConfig(height=64, fit="pad")).notes == ()
+    assert other_notes(open_folder(str(tmp_path), FolderConfig(height=64, fit="pad"))) == []
+
+
+def test_pictures_that_lose_most_or_are_tiny_are_named(tmp_path: Path) -> None:
+    for number in range(30):
+        picture(tmp_path / f"{number}.png", np.zeros((64, 64), np.uint8))
+    picture(tmp_path / "banner.png", np.zeros((60, 400), np.uint8))
+    picture(tmp_path / "pixel.png", np.zeros((1, 1), np.uint8))
+    assert other_notes(open_folder(str(tmp_path))) == [
+        "1 image is smaller than half of a sample, such as pixel.png",
+        "1 image is cut by more than half, such as banner.png",
+    ]
+
+
+def test_few_pictures_are_said(tmp_path: Path) -> None:
+    for number in range(50):
+        picture(tmp_path / f"{number}.png", np.zeros((8, 8), np.uint8))
+    assert open_folder(str(tmp_path)).notes == ()
+    (tmp_path / "0.png").unlink()
+    assert "few images, 49" in open_folder(str(tmp_path)).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -612,8 +636,7 @@ def test_parts_are_not_classes(tmp_path: Path) -> None:
     assert all(item.startswith("train/") for item in source.items)
     assert source.fields[1].classes == ("cat", "dog")
     assert any(
-        "the 12 files of train are trained on, 6 of test held out, 4 of val are left out" in n
-        for n in source.notes
+        "12 files of train for training, 6 of test held out, 4 of val are left out" in n for n in source.notes
     )
     held_out = open_held_out(str(tmp_path))
     assert len(held_out.items) == 6
@@ -666,9 +689,9 @@ def test_the_card_counts_copies_and_reasons(tmp_path: Path) -> None:
     (tmp_path / "p" / "bad.png").write_bytes(b"")
     picture(tmp_path / "p" / "clear.png", np.zeros((8, 8, 4), np.uint8))
     found = opened(tmp_path / "p", tmp_path / "cache")
-    assert row(found.card, "samples") == ("201", "50 are exact copies of another one")
+    assert row(found.card, "samples") == ("201", "50 exact copies of others")
     assert row(found.card, "skipped") == ("1", "1 .png: the file is empty")
-    assert "1 images may be transparent: they are put on white" in row(found.card, "channels")[1]
+    assert "1 image may be transparent: put on white" in row(found.card, "channels")[1]
     assert opened(tmp_path / "p", tmp_path / "cache").card == found.card  # from the cache
 
 

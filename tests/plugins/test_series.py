@@ -186,7 +186,7 @@ def test_unsorted_and_equal_rows_are_repaired_and_said(tmp_path: Path) -> None:
     source = open_series(str(path), replace(SHORT, held_out=0.0))
     assert (np.diff(values_of(source)[..., 0], axis=1) > 0.99).all()
     assert "sorted" in source.notes[0]
-    assert "1 rows are there twice" in source.notes[1]
+    assert "1 row repeated" in source.notes[1]
 
 
 def test_rows_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_rows_with_missing_cells_are_left_out_where_the_user_says_so(tmp_path: P
     path = write(tmp_path / "a.csv", "time,x", days(40), values)
     source = open_series(str(path), replace(SHORT, held_out=0.0, missing="skip"))
     assert len(source.arrays["series"]) == 17 + 16
-    assert "1 rows with an empty cell are left out" in source.notes
+    assert "1 row with an empty cell left out" in source.notes
 
 
 def test_leading_zeros_are_numbers_as_in_tables(tmp_path: Path) -> None:

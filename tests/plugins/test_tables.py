@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -107,6 +108,43 @@ def test_a_file_that_is_not_a_table_is_refused_with_line_and_column(name: str, t
     assert "bad.csv" in caught.value.where
 
 
+def test_one_error_names_all_columns_and_its_options_work(tmp_path: Path) -> None:
+    cities, scores = ("", "Ulm", "Bern"), ["" if at == 4 else str(at / 2) for at in range(30)]
+    rows = [f"{at},person {at},{cities[at % 3]},{scores[at]},{at % 2}" for at in range(30)]
+    path = write(tmp_path / "t.csv", ["id,name,city,score,member", *rows])
+    with pytest.raises(DataError, match="3 of 5 columns") as caught:
+        open_csv(str(path))
+    for text in (
+        "column 'name': Each",
+        "line 2, column 'city': 10 cells",
+        "line 6, column 'score': A cell",
+    ):
+        assert text in caught.value.where
+    assert """--set 'data.leave_out=["name", "city", "score"]'; or""" in caught.value.fix
+    assert """--set 'data.leave_out=["name"]' --set data.missing=value""" in caught.value.fix
+    config = CsvConfig(leave_out=("name", "id"), missing="value")
+    table = read_table(path, config)
+    assert set(table.columns["city"]) == {"(missing)", "Ulm", "Bern"}
+    assert (len(table), table.left_out) == (29, 1)
+    assert open_csv(str(path), config).notes[-1] == "1 row with an empty cell left out"
+    skipped = read_table(path, CsvConfig(leave_out=("name", "id"), missing="skip"))
+    assert (set(skipped.columns["city"]), skipped.left_out) == ({"Ulm", "Bern"}, 11)
+
+
+def test_blanks_of_few_numbers_are_a_value_and_a_column_without_values_is_refused(tmp_path: Path) -> None:
+    lines = ["grade,nothing,x", *(f"{'NA' if at % 5 == 0 else at % 4},,{at / 3}" for at in range(40))]
+    path = write(tmp_path / "t.csv", lines)
+    with pytest.raises(DataError, match="All cells are empty"):
+        read_table(path, CsvConfig(missing="value"))
+    table = read_table(path, CsvConfig(missing="value", leave_out=("nothing",)))
+    assert set(table.columns["grade"]) == {"(missing)", "0", "1", "2", "3"}
+    gaps = write(
+        tmp_path / "g.csv", ["a,b", *(f"{at / 2 if at % 8 == 0 else ''},{at / 3}" for at in range(40))]
+    )
+    with pytest.raises(DataError, match="Only 5 of 40 rows"):
+        read_table(gaps, CsvConfig(missing="skip"))
+
+
 def test_other_encodings_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes("\n".join(changed(4, "22,K\u00f6ln,0.5")).encode("latin-1"))
@@ -147,17 +185,17 @@ def pasted(text: str) -> list[str]:
 
 
 def test_suggested_options_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    lines = with_column('it\'s "x"', ["same"] * 12)
+    difficult = 'it\'s "x"'
+    lines = with_column(difficult, ["same"] * 12)
     lines = [f"{line},{end}" for line, end in zip(lines, ["y", *["1.5"] * 12], strict=True)]
     lines[0] = lines[0].replace('it\'s "x"', '"it\'s ""x"""')
     path = write(tmp_path / "t.csv", lines)
     said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
     assert said.code == 3
-    first = pasted(said.err)
-    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", *first)
-    assert said.code == 3
     assert "column 'y'" in said.err
-    both = pasted(said.err)  # what was left out already stays so
+    both = pasted(said.err)
+    left = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--set", "data.leave_out=y")
+    assert pasted(left.err) == ["--set", f"data.leave_out={json.dumps(['y', difficult])}"]
     read = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", "--json", *both).document
     assert list(read["columns"]) == ["age", "city", "price"]
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -370,3 +371,37 @@ def test_a_built_in_name_offered_by_another_plugin_changes_no_built_in_recipe(
     assert resolve("wgan-gp", registry).loss.item.plugin.dist == "ganzoo"
     with pytest.raises(UsageError, match="offered by 2 plugins"):
         registry.find(LossSpec, "wgan-gp")
+
+
+WRONG_DEFAULT = """
+from dataclasses import dataclass
+from ganzoo.api import LossSpec, hookimpl
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    margin: int = "a"
+
+    def __post_init__(self):
+        if self.margin < 1:
+            raise ValueError("margin must be 1 or more")
+
+@hookimpl
+def ganzoo_losses():
+    return [LossSpec(name="wrong", summary="A test.", factory=f"{__name__}:build", config=Options)]
+"""
+
+
+def test_a_default_of_the_wrong_type_names_plugin_record_and_option(install: Callable[..., Path]) -> None:
+    install("wrong-options", "wrong", WRONG_DEFAULT)
+    with pytest.raises(PluginError) as caught:
+        resolve("dcgan+wrong", load_registry())
+    assert "The loss 'wrong' has a default of the wrong type: 'margin': " in caught.value.what
+    assert "not 'a'" in caught.value.what
+    assert "Options of wrong-options 1.0" in caught.value.where
+
+
+def test_an_exception_in_the_check_of_options_names_the_plugin(install: Callable[..., Path]) -> None:
+    install("odd-options", "odd", WRONG_DEFAULT.replace('"a"', "1").replace("self.margin <", "self.marge <"))
+    with pytest.raises(PluginError, match="The loss 'wrong' failed: AttributeError") as caught:
+        resolve("dcgan+wrong", load_registry())
+    assert caught.value.fix.startswith("GANZOO_STRICT=1")

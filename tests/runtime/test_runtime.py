@@ -23,6 +23,7 @@ from ganzoo.api import PIXELS, Field
 from ganzoo.errors import UsageError
 from ganzoo.exporting.bundle import sealed_bytes
 from ganzoo.runtime import Generator, ort_session
+from ganzoo.runtime.inputs import class_number
 
 Z = Field(name="z", shape=(4,), source="normal")
 LABEL = Field(name="label", dtype="int64", classes=("cat", "dog", "emu"))
@@ -362,3 +363,10 @@ def test_the_word_loop_alone_is_no_loop() -> None:
         [helper.make_node("Neg", ["z"], ["z2"], name="Loop")], (Z,), (Field(name="z2", shape=(4,)),)
     )
     assert runtime.from_bytes(data, provider="cpu").generate(2).shape == (2, 4)
+
+
+def test_of_many_classes_a_few_are_shown() -> None:
+    with pytest.raises(UsageError, match="no class 'pro'") as caught:
+        class_number("pro", (*(f"day={at}" for at in range(300)), "plan=pro"))
+    assert caught.value.fix.startswith("did you mean 'plan=pro'? the classes are: 0 day=0, ")
+    assert caught.value.fix.endswith("4 day=4 and 296 more")

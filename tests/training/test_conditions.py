@@ -15,6 +15,7 @@ import ganzoo
 from ganzoo.cli.generate import command
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
+from ganzoo.config.settings import Layer
 from ganzoo.data.condition_table import open_table
 from ganzoo.errors import DataError, SettingsError, UsageError
 from ganzoo.fields import Field
@@ -23,7 +24,7 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
-from ganzoo.training.setup import TrainingSetup, prepare
+from ganzoo.training.setup import TrainingSetup, prepare, unread_classes
 
 Install = Callable[..., Path]
 
@@ -334,3 +335,12 @@ def test_an_image_that_is_read_stays_the_real_one(install: Install) -> None:
     settings = {"train.device": "cpu", "train.conditions": "shares"}
     with pytest.raises(SettingsError, match="reads a condition"):
         prepare(resolve("test-images", load_registry(), overrides=settings))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "noted"), [("dcgan", "fashion-5k", 1), ("cgan", "fashion-5k", 0), ("dcgan", "", 0)]
+)
+def test_classes_of_own_data_that_no_network_reads_are_said(recipe: str, data: str, noted: int) -> None:
+    given = Layer("command line", {("data", "source"): data} if data else {})
+    notes = unread_classes(prepare(resolve(recipe, load_registry(), overrides=given)))
+    assert [("the 10 classes" in note) for note in notes] == [True] * noted

@@ -54,14 +54,35 @@ def test_quick_work_says_nothing_whenever_it_begins() -> None:
     assert said == ["1,000 files found", "200 of 300 images decoded", "300 of 300 images decoded"]
 
 
+def test_no_line_before_the_first_is_done_or_for_the_last_few() -> None:
+    said: list[str] = []
+    now = [0.0]
+    count = Counter(said.append, lambda: now[0])
+    for what, done, total in (
+        ("seconds: opening", 1, 0),
+        ("columns fitted", 0, 12),
+        ("samples made", 1, 1),
+        ("image headers read", 1, 6),
+        ("files written", 1, 0),
+    ):
+        now[0] += 10
+        count(what, done, total)
+        now[0] += 1
+    assert said == []
+    for done in (0, 3, 9, 12):
+        now[0] += 3
+        count("columns fitted", done, 12)
+    assert said == ["3 of 12 columns fitted", "12 of 12 columns fitted"]
+
+
 def test_many_short_pieces_of_work_are_long_work() -> None:
     said: list[str] = []
     now = [0.0]
     count = Counter(said.append, lambda: now[0])
     for moment in range(8):
         now[0] = moment
-        count(f"seconds: the metric {moment}", 1, 0)
-    assert said == ["1 seconds: the metric 2", "1 seconds: the metric 6"]
+        count(f"seconds: the metric {moment}", 2, 0)
+    assert said == ["2 seconds: the metric 2", "2 seconds: the metric 6"]
 
 
 def test_a_call_that_lasts_is_reported_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +103,8 @@ def test_a_call_that_lasts_is_reported_from_outside(monkeypatch: pytest.MonkeyPa
     assert names[0] == names[-1] == "seconds: exporting"
     assert names[inner - 1] == "seconds: writing the graph"
     assert ("files", 1, 2) in heard
+    seconds = [done for what, done, _ in heard if what.startswith("seconds")]
+    assert seconds == sorted(seconds)  # one clock
     with lasting("work that nobody listens to"):
         pass
 
