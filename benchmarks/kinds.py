@@ -319,11 +319,12 @@ def page(known: dict[str, Any]) -> str:
                 [*steps, ("together", *(f"{t:.1f}" for t in total))],
             ),
         ]
+    parts += ["## The recipes, and what was aimed at", _text("recipes")]
     machines = sorted({"; ".join(row["machine"][:2]) for row in rows.values()})
     commits = sorted({" of ".join(row["machine"][2:4]) for row in rows.values()})
     loads = [row["machine"][4] for row in rows.values()]
     parts += [
-        "## Measured on",
+        "## What the toys were measured on",
         "\n".join(f"- {machine}." for machine in machines),
         f"Commits {', '.join(commits)}.",
         f"The load was {min(loads)} to {max(loads)}: other work ran on the machine, so CPU seconds count.",

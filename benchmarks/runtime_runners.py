@@ -20,6 +20,8 @@ import numpy as np
 Arrays = dict[str, Any]
 Call = Callable[[Arrays], Arrays]
 
+MOST_MEMORY = 8 * 2**30  # bytes for pnnx, which takes over 11 GB for rrdb
+
 
 def onnxruntime(model: Path, inputs: Arrays, names: list[str]) -> Call:
     """onnxruntime, any version."""
@@ -96,7 +98,8 @@ def ncnn(model: Path, inputs: Arrays, names: list[str]) -> Call:
         f"[{','.join(map(str, (1, *value.shape[1:])))}]{'i64' if value.dtype == np.int64 else 'f32'}"
         for value in inputs.values()
     )
-    convert(f"{Path(sys.executable).parent / 'pnnx'} {model} inputshape={shapes} fp16=0")
+    pnnx = f"prlimit --as={MOST_MEMORY} {Path(sys.executable).parent / 'pnnx'}"
+    convert(f"{pnnx} {model} inputshape={shapes} fp16=0")
     net = package.Net()
     net.opt.use_vulkan_compute = False
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
@@ -115,7 +118,7 @@ def ncnn(model: Path, inputs: Arrays, names: list[str]) -> Call:
 
 
 def tflite(model: Path, inputs: Arrays, names: list[str]) -> Call:
-    """TFLite (LiteRT), after onnx2tf. Its converter may move channels to the end: it is told not to."""
+    """TFLite (LiteRT), after onnx2tf, which is told to leave the axes of inputs as they are."""
     from ai_edge_litert.interpreter import Interpreter
 
     folder = model.with_suffix(".tf")
@@ -155,6 +158,13 @@ def convert(command: str) -> None:
         raise RuntimeError(f"the converter failed: {lines[-1] if lines else done.returncode}")
 
 
+def arranged(value: Any, shape: tuple[int, ...]) -> Any:
+    """An output in the shape of the graph; TFLite has channels at the end, and ncnn leaves axes of 1 out."""
+    if value.shape != shape and value.ndim > 2 and np.moveaxis(value, -1, 1).shape == shape:
+        return np.moveaxis(value, -1, 1)
+    return value.reshape(shape)
+
+
 def main() -> None:
     """Compute the outputs, and write the error as the last line if that fails."""
     runtime, model, given, target = sys.argv[1], *(Path(word).absolute() for word in sys.argv[2:])
@@ -172,7 +182,7 @@ def main() -> None:
             for start in range(0, count, size)
         ]
         found = {name: np.concatenate([part[name] for part in parts]) for name in shapes}
-        found = {name: value.reshape(shapes[name]) for name, value in found.items()}
+        found = {name: arranged(value, shapes[name]) for name, value in found.items()}
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")
     np.savez(target, allow_pickle=False, **found)

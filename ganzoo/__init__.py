@@ -95,6 +95,8 @@ def export(
     opset: int = 18,
     batch: int | None = None,
     weights: Literal["float32", "float16", "int8"] = "float32",
+    watermark: str | None = None,
+    watermark_strength: float | None = None,
     license_id: str | None = None,
     author: str | None = None,
 ) -> Bundle:
@@ -104,16 +106,37 @@ def export(
     `run` is a run or its directory. `checkpoint` is the newest valid one, the best one of a run with
     `train.keep_best`, or the one after that many images. With `uint8` the graph returns images as uint8,
     (N, height, width, channels). `batch` is the only batch size of the graph, for runtimes that need one.
-    Large `weights` may be stored smaller; they compute in float32. `license_id` (such as cc-by-4.0) and
-    `author` go into the model card. Errors are `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
+    Large `weights` may be stored smaller; they compute in float32. `watermark` is the key of an invisible
+    pattern that the graph adds to pictures, `watermark_strength` its levels of 255, by default the
+    fewest that are found again. `license_id` (such as cc-by-4.0) and `author` go into the model card. Errors
+    are `ganzoo.errors.GanzooError`; a failed check leaves no bundle.
     """
+    from ganzoo.evaluation.small_weights import frechet_of
     from ganzoo.exporting.form import Form
     from ganzoo.exporting.from_run import export_run
+    from ganzoo.registry.registry import load_registry
 
-    form = Form(uint8=uint8, opset=opset, batch=batch, weights=weights)
+    form = Form(
+        uint8=uint8,
+        opset=opset,
+        batch=batch,
+        weights=weights,
+        watermark=watermark,
+        watermark_strength=watermark_strength,
+    )
     source = open_run(run) if isinstance(run, (str, PathLike)) else run
     target = Path(output) if output is not None else None
-    return export_run(source, target, form=form, checkpoint=checkpoint, license_id=license_id, author=author)
+    registry = load_registry()
+    return export_run(
+        source,
+        target,
+        form=form,
+        checkpoint=checkpoint,
+        license_id=license_id,
+        author=author,
+        registry=registry,
+        frechet=frechet_of(registry),
+    )
 
 
 def evaluate(

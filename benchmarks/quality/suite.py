@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
 from benchmarks.records import as_lines
+from ganzoo.training.reporting.diagnostics import ALIKE
 from ganzoo.util.files import write_bytes
 
 ENDINGS = (".png", ".webp", ".jpg")
@@ -190,11 +191,16 @@ def ganzoo(*words: str) -> tuple[str, float]:
     return done.stdout, after.ru_utime - before.ru_utime
 
 
-def is_alive(log: list[dict[str, Any]]) -> bool:
-    """Whether D told real from generated samples in the last quarter of the run's log."""
+def state(log: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether a run is alive: neither dead nor collapsed.
+
+    Dead: in the last quarter of the log D did not tell real from generated samples. Collapsed: the last
+    previews are less far apart than the watch's limit (`spread`, 1 for real samples), as white images are.
+    """
     last = [line["values"] for line in log[-max(1, len(log) // 4) :]]
-    gaps: list[float] = [abs(values["score_real"] - values["score_fake"]) for values in last]
-    return max(gaps) > DEAD
+    gap = max(abs(values["score_real"] - values["score_fake"]) for values in last)
+    spread = [line["sample_spread"] for line in log if "sample_spread" in line][-1]
+    return {"alive": gap > DEAD and spread >= ALIKE, "gap": round(gap, 4), "spread": spread}
 
 
 def cell(
@@ -211,7 +217,7 @@ def cell(
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores: dict[str, float] = {}
     for extractor in ("efficientnet-lite0", "efficientnet-lite2"):
-        asked = ("evaluate", str(run), "--n", "1000", "--extractor", extractor, "--json")
+        asked = ("evaluate", str(run), "--n", "1000", "--no-reference", "--extractor", extractor, "--json")
         scores |= json.loads(ganzoo(*asked)[0])["scores"]  # those of both names are Lite2's
     return {
         "set": wanted,
@@ -221,7 +227,7 @@ def cell(
         "settings": list(extra),
         "images": images,
         "cpu_seconds": round(seconds, 1),
-        "alive": is_alive(log),
+        **state(log),
         "scores": {name: round(value, 4) for name, value in scores.items()},
         "commit": machine.commit(),
         "machine": machine.describe(),

@@ -16,6 +16,7 @@ from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extrac
 from ganzoo.api.importing import Imported, Weights, read_weights
 from ganzoo.api.media import ARRAY, Media, Preview, Viewer, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
+from ganzoo.api.sizes import for_larger_images
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
     NO_BATCH_NORM,
@@ -158,6 +159,7 @@ __all__ = [
     "encode_image",
     "ending_of",
     "fitted_pixels",
+    "for_larger_images",
     "grid",
     "halvings",
     "histogram",

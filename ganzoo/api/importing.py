@@ -50,7 +50,7 @@ class Weights(Mapping[str, "Array"]):
         """The arguments that the file says the network was made with (`_init_kwargs` of NVIDIA's files)."""
         self.class_name = class_name
         """The class that the file says it is of, as text; empty where it says none."""
-        self.others: Mapping[str, Weights] = others or {}
+        self.others: Mapping[str, Weights] = {} if others is None else others
         """All networks of the file by path, this one too: a discriminator is among them."""
         self.facts: Mapping[str, Any] = facts or {}
         """The numbers and texts of the file beside its arrays, nested: epochs, hyper-parameters."""

@@ -63,8 +63,8 @@ class Media:
     `count`: how many samples a preview needs; 0 means as many as `train.samples`. `most`: how many samples
     one file may hold; None means any number. `same_facts`: the facts that two fields must have in common for
     their samples to be compared, such as a vocabulary. `others`: `write` takes the argument `others`, the
-    other fields that the generator wrote, sample by sample. `walks`: whether a picture shows such samples, so
-    that `ganzoo generate --walk` may animate previews.
+    other fields that the generator wrote, sample by sample. `walks`: whether a preview shows each sample in a
+    still picture, so that `ganzoo generate --walk` may animate previews.
 
     Samples are (n, *field.shape), as floats in the range of the field, as integers (see `as_floats`), or as
     uint8 (n, height, width, channels) from a file exported with `--uint8`.

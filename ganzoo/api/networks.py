@@ -38,6 +38,10 @@ class Net:
     `directions`, of a generator: for a field that it reads, globs of the names of the layers whose `weight`
     (outputs, inputs) multiplies that vector, or what the vector is added to, such as StyleGAN2's modulation.
     `ganzoo directions` factorises them. Without it, the first layer that reads a noise vector is taken.
+
+    `finest_first` names lists of layers (`nn.Sequential`, `nn.ModuleList`) whose first member works on the
+    largest maps, and of which larger data has more: `("blocks",)` for a discriminator that halves images.
+    Warm starts from data of another size then begin the last members with the last ones there.
     """
 
     module: nn.Module
@@ -46,6 +50,7 @@ class Net:
     pack: int = 1
     rates: Mapping[str, float] = field(default_factory=dict)
     directions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    finest_first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +138,21 @@ class Networks:
         latent: Field,
         writes: str,
         conditions: tuple[str, ...] = (),
+        finest_first: tuple[str, ...] = (),
     ) -> Networks:
         """The common case: one generator that `writes` one field, and one discriminator of that field.
 
         The generator reads `latent` and then the fields of `conditions`. The discriminator reads the
-        written field and then the same conditions.
+        written field and then the same conditions. `finest_first` is the discriminator's.
         """
         return cls(
             generators={
                 "generator": Net(module=generator, reads=(latent.name, *conditions), writes=(writes,))
             },
-            discriminators={"discriminator": Net(module=discriminator, reads=(writes, *conditions))},
+            discriminators={
+                "discriminator": Net(
+                    module=discriminator, reads=(writes, *conditions), finest_first=finest_first
+                )
+            },
             fields=(latent,),
         )

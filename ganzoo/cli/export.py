@@ -38,6 +38,7 @@ def command(
     is 5.
     """
     ctx.with_resource(lasting("exporting"))
+    from ganzoo.evaluation.small_weights import frechet_of
     from ganzoo.exporting.from_run import export_run
     from ganzoo.runs.run import Run
 
@@ -52,6 +53,7 @@ def command(
         author=options["author"],
         checkpoint=checkpoint,
         registry=registry_of(ctx),
+        frechet=frechet_of(registry_of(ctx)),
         note=lambda text: click.secho(f"note: {text}", fg="yellow", err=True),
     )
     report(bundle, options)

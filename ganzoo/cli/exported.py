@@ -33,6 +33,17 @@ _OPTIONS = (
     click.option(
         "--batch", type=int, metavar="N", help="The only batch size, for runtimes that need one [any]."
     ),
+    click.option(
+        "--watermark",
+        metavar="KEY",
+        help="Let the graph add an invisible pattern of this secret text to its pictures [none].",
+    ),
+    click.option(
+        "--watermark-strength",
+        type=float,
+        metavar="LEVELS",
+        help="How strong, in levels of 255 [the weakest of 1 to 4 that survives JPEG 70 and a crop].",
+    ),
     click.option("--license", "license_id", metavar="NAME", help="License for the card, such as cc-by-4.0."),
     click.option("--author", metavar="NAME", help="Author, for the card."),
     click.option(
@@ -65,11 +76,14 @@ def form_of(options: Mapping[str, Any]) -> Form:
         opset=options["opset"],
         batch=options["batch"],
         weights=options["weights"] or "float32",
+        watermark=options["watermark"],
+        watermark_strength=options["watermark_strength"],
     )
 
 
 def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
     """Write models for Triton and a page, if asked for, and say what there is. `facts` go into the JSON."""
+    from ganzoo.exporting.model_card import distance_of
     from ganzoo.exporting.triton import write_repository
 
     models = write_repository(bundle.path, options["triton"]) if options["triton"] else []
@@ -84,6 +98,9 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             **facts,
         }
         result |= {"html": str(page)} if page else {}
+        result |= (
+            {"watermark": {key: mark.to_json() for key, mark in bundle.marks.items()}} if bundle.marks else {}
+        )
         echo_json(result | ({"triton": [str(model) for model in models]} if models else {}))
         return
     for file in bundle.files:
@@ -98,6 +115,14 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
             f"weights in {stored.type}: {stored.bytes_ratio:.2f} of the size, samples differ by "
             f"{stored.mean_levels:.2g} of 255 levels ({stored.psnr:.1f} dB)"
         )
+        click.echo(distance_of(stored))
+    for mark in bundle.marks.values():
+        shares = ", ".join(f"{share:.0%} {what}" for what, share in mark.found.items()) or "not measured"
+        click.echo(f"watermark of {mark.strength:g} of 255 levels ({mark.psnr:.0f} dB), found in {shares}")
+        if mark.lost_by:
+            click.secho(
+                f"note: the watermark does not survive in pictures {mark.lost_by}", fg="yellow", err=True
+            )
     echo_next(bundle)
 
 

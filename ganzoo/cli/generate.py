@@ -522,7 +522,7 @@ def _layout(loaded: Generator, count: int | None, classes: bool, steps: int | No
 
 def _no_walk(media: Media) -> UsageError:
     return UsageError(
-        f"{media.nouns.capitalize()} cannot be animated: no still picture shows them.",
+        f"{media.nouns.capitalize()} cannot be animated: no still picture shows one.",
         fix="--interpolate STEPS writes walks as a file of their kind, with -o FOLDER a file for each step",
     )
 

@@ -37,6 +37,11 @@ SHOWN = 4  # names of arrays of each network
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the bundle or run.")
 @file_options
 @click.option("--data", metavar="SOURCE", help="With --as run: data to go on with, as for `ganzoo train`.")
+@click.option(
+    "--discriminator",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --as run: the file that has the discriminator, if it is another one.",
+)
 @click.option("--recipe", default="", help="With --as run: how to go on [that of the importer].")
 @click.option(
     "--set",
@@ -47,7 +52,8 @@ SHOWN = 4  # names of arrays of each network
 )
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz).
+    """Import FILE: weights of a GAN that others trained (.pth, .pt, .ckpt, .tar, .pkl, .safetensors, .npz,
+    .param of ncnn).
 
     No code of the file is run. Architecture and options follow from names and shapes; every array must fit.
     """
@@ -55,9 +61,12 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
     ctx.with_resource(lasting("importing"))
     registry, file = registry_of(ctx), options["file"]
-    if options["target"] == "bundle" and (options["data"] or options["recipe"] or options["assignments"]):
-        raise UsageError("--data, --recipe and --set are for a training.", fix="add --as run")
-    opened = open_file(file, registry)
+    of_run = ("data", "recipe", "assignments", "discriminator")
+    if options["target"] == "bundle" and any(options[name] for name in of_run):
+        raise UsageError(
+            "--data, --recipe, --set and --discriminator are for a training.", fix="add --as run"
+        )
+    opened = open_file(file, registry, options["discriminator"])
     if options["inspect"]:
         _inspect(opened, options["as_json"])
         return
@@ -77,6 +86,7 @@ def _say(options: dict[str, Any], text: str) -> None:
 
 
 def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[str, Any]) -> None:
+    from ganzoo.evaluation.small_weights import frechet_of
     from ganzoo.exporting.from_file import export_file
 
     if not options["license_id"]:
@@ -91,6 +101,7 @@ def _to_bundle(opened: Opened, match: Match, registry: Registry, options: dict[s
         author=options["author"],
         source=options["source"],
         form=form_of(options),
+        frechet=frechet_of(registry),
     )
     report(bundle, options, architecture=match.imported.architecture)
 

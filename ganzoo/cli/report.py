@@ -32,7 +32,8 @@ def command(ctx: click.Context, runs: tuple[Path, ...], output: Path | None, tim
     The page has curves, samples over time, scores, notes, facts of the data, and settings. It works while a
     run is still training; `ganzoo train --report` keeps it fresh.
     """
-    from ganzoo.report.page import directions, write_page
+    from ganzoo.registry.directions import directions
+    from ganzoo.report.page import write_page
     from ganzoo.report.previews import write_timeline
     from ganzoo.runs.run import Run
 

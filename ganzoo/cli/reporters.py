@@ -205,7 +205,7 @@ class WithReport:
     """Another reporter, and a page of the run that is written again when there are new samples."""
 
     def __init__(self, reporter: PlainReporter | JsonReporter, better: Mapping[str, str]) -> None:
-        """For `better` see `ganzoo.report.page.directions`."""
+        """For `better` see `ganzoo.registry.directions`."""
         self._reporter, self._better = reporter, better
         self._run: Run | None = None
         self._written = 0

@@ -198,7 +198,7 @@ class _Request:
 def _train(plan: Plan, request: _Request, registry: Registry) -> int:
     from ganzoo.cli.reporters import BarReporter, JsonReporter, PlainReporter, WithReport
     from ganzoo.evaluation.during_training import scoring
-    from ganzoo.report.page import directions
+    from ganzoo.registry.directions import directions
     from ganzoo.runs.run import Run
     from ganzoo.training.distributed.launch import LAUNCHED, follow_launcher
     from ganzoo.training.distributed.ranks import Ranks

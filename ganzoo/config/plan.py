@@ -35,13 +35,15 @@ T = TypeVar("T")
 class Choice:
     """A record with its options: an instance of its config dataclass, None when it has none.
 
-    `only` and `without`: the classes of a dataset that are used, see `DataSettings`.
+    `only` and `without`: the classes of a dataset that are used, see `DataSettings`. `lenient`: they were
+    chosen for other data, see `of_classes`.
     """
 
     item: Item[Any]
     options: Any
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    lenient: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -109,13 +109,21 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
     )
 
 
-def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) -> Dataset:
+def of_classes(
+    dataset: Dataset, only: Sequence[str], without: Sequence[str], *, lenient: bool = False
+) -> Dataset:
     """The samples of these classes, or of all but those; labels keep their numbers and names.
 
-    DataError when the data has no classes, not these, or nothing is left.
+    DataError when the data has no classes, not these, or nothing is left. With `lenient` it may lack classes:
+    all of `without`, some of `only`. Without any classes, all samples are used.
     """
-    label = next((field for field in dataset.fields if field.dtype == "int64" and field.classes), None)
-    names = () if label is None or label.shape else label.classes
+    label = _label(dataset)
+    names = () if label is None else label.classes
+    if lenient:
+        if not names:
+            return dataset
+        without = [name for name in without if name in names]
+        only = [name for name in only if name in names] or only
     for name in (*only, *without):
         if name not in names:
             raise DataError(
@@ -150,6 +158,38 @@ def of_classes(dataset: Dataset, only: Sequence[str], without: Sequence[str]) ->
             ("chosen", f"{counted(len(rows), 'sample')} of {counted(len(kept), 'class', 'classes')}", chosen),
         ),
     )
+
+
+def numbered_as(dataset: Dataset, known: Field) -> Dataset:
+    """The dataset with its labels numbered as those of the field `known`, by the names of the classes.
+
+    Without such a label, or if their names differ while their number is the same, nothing changes. DataError
+    when the data has another number of classes, and some that `known` does not have.
+    """
+    label = _label(dataset)
+    if label is None or label.name != known.name or label.classes == known.classes:
+        return dataset
+    unknown = [name for name in label.classes if name not in known.classes]
+    if unknown and len(label.classes) == len(known.classes):
+        return dataset
+    if unknown:
+        raise DataError(
+            f"The generator does not know the class '{unknown[0]}' of this data.",
+            where=f"{dataset.identity}, classes: {', '.join(label.classes)}",
+            fix=f"data whose classes have these names: {', '.join(known.classes)}",
+        )
+    numbers = np.array([known.classes.index(name) for name in label.classes])
+    return replace(
+        dataset,
+        fields=tuple(known if field is label else field for field in dataset.fields),
+        arrays={**dataset.arrays, label.name: numbers[dataset.arrays[label.name]]},
+    )
+
+
+def _label(dataset: Dataset) -> Field | None:
+    """The first field of classes; None if it has several values for each sample, or there is none."""
+    label = next((field for field in dataset.fields if field.dtype == "int64" and field.classes), None)
+    return None if label is None or label.shape else label
 
 
 def _rows_of(array: Array, rows: NDArray[np.intp]) -> Array:

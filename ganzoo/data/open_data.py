@@ -65,7 +65,9 @@ def _open(choice: Choice, named: str, part: str, kinds: Kinds) -> Dataset | None
         raise _broken(item, "returned something else than NumPy arrays", "return arrays, not lists")
     fields = kinds.assign(source.fields, api=item.plugin.api)
     dataset = open_source(dataclasses.replace(source, fields=fields))
-    return of_classes(dataset, choice.only, choice.without) if choice.only or choice.without else dataset
+    if not choice.only and not choice.without:
+        return dataset
+    return of_classes(dataset, choice.only, choice.without, lenient=choice.lenient)
 
 
 def _guarded(item: Item[Any], read: Callable[..., Mapping[str, Array]]) -> Callable[..., Mapping[str, Array]]:

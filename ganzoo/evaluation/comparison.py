@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ganzoo import tabular
 from ganzoo.api.distances import nearest
+from ganzoo.api.media import Media
 from ganzoo.api.specs import ExtractorSpec
 from ganzoo.config.settings import build
 from ganzoo.errors import UsageError
@@ -22,9 +23,29 @@ from ganzoo.evaluation.real_data import RealData
 from ganzoo.evaluation.samples import Labels, Sampled, in_parts
 from ganzoo.fields import Field
 from ganzoo.registry.kinds import Kinds
-from ganzoo.registry.registry import Registry
+from ganzoo.registry.registry import Item, Registry
 
 EXTRACTOR, CLASSIFIER = "efficientnet-lite0", "classifier"
+
+
+def _usable(registry: Registry, media: Media, field: Field) -> list[Item[ExtractorSpec]]:
+    """The extractors that take samples of a field."""
+    found = [item for item in registry.of_kind(ExtractorSpec) if field.kind in item.spec.kinds]
+    return found if media.extractable(field) else []
+
+
+def _fixed(usable: Sequence[Item[ExtractorSpec]]) -> list[Item[ExtractorSpec]]:
+    """Those that are not trained on the data, the usual one first."""
+    fixed = (item for item in usable if not item.spec.trained)
+    return sorted(fixed, key=lambda item: item.name != EXTRACTOR)
+
+
+def usual_feature_space(registry: Registry, media: Media, field: Field) -> FeatureSpace:
+    """The feature space of `feature_space_of` for samples without data beside them: no classifier."""
+    for item in _fixed(_usable(registry, media, field)):
+        options = build(item.spec.config, {}, f"extractor {item.name}", {}) if item.spec.config else None
+        return FeatureSpace(item, options, None, None, stacked=False)
+    return FeatureSpace(None, None, None, None, stacked=False, widths=tabular.widths(field, ()))
 
 
 def feature_space_of(
@@ -42,12 +63,9 @@ def feature_space_of(
     this data, and for `weights` that the extractor does not read.
     """
     field = real_data.field
-    usable = [item for item in registry.of_kind(ExtractorSpec) if field.kind in item.spec.kinds]
-    usable = usable if real_data.media.extractable(field) else []
+    usable = _usable(registry, real_data.media, field)
     chosen = registry.find(ExtractorSpec, extractor).qualified if extractor else ""
-    fixed = sorted(
-        (item for item in usable if not item.spec.trained), key=lambda item: item.name != EXTRACTOR
-    )
+    fixed = _fixed(usable)
     able = [item for item in usable if item.qualified == chosen] if extractor else fixed
     if not able:
         if extractor or weights is not None:

@@ -87,7 +87,13 @@ def evaluate(request: Request, registry: Registry) -> Report:
     begun = time.perf_counter()
     kinds, evaluated = Kinds(registry), _evaluated(request, registry)
     (field,) = kinds.assign((evaluated.field,))
-    fitting = metrics_for(registry, field, scores=evaluated.scores)
+    fitting = metrics_for(
+        registry,
+        field,
+        given=evaluated.given is not None,
+        conditioned=any(read.classes for read in evaluated.reads),
+        scores=evaluated.scores,
+    )
     metrics = chosen_metrics(registry, request.metrics, fitting=fitting)
     if evaluated.scores:
         chosen = _chosen(evaluated, request, registry)
@@ -195,14 +201,16 @@ def _chosen(evaluated: EvaluatedGenerator, request: Request, registry: Registry)
         own = evaluated.data_options if same_kind else {}
         options = build(item.spec.config, own, "data", {})
     only, without = evaluated.classes if same_kind else ((), ())
-    return Choice(item, options, only, without), source
+    return Choice(item, options, only, without, lenient=source != evaluated.data), source
 
 
 def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry, kinds: Kinds) -> RealData:
     choice, source = _chosen(evaluated, request, registry)
     try:
         training = request.against == "training"
-        return RealData.open(choice, source, evaluated.field, kinds, against_training=training)
+        return RealData.open(
+            choice, source, evaluated.field, kinds, against_training=training, reads=evaluated.reads
+        )
     except DataError as error:
         if request.data is not None:
             raise

@@ -43,13 +43,23 @@ def _needs(item: Metric) -> list[str]:
     return [_OLD_NEEDS.get(need, need) for need in item.spec.needs]
 
 
-def metrics_for(registry: Registry, field: Field, *, scores: bool = False) -> list[str]:
-    """The names of metrics that are meant for samples of a field, or for `scores` of them."""
+def metrics_for(
+    registry: Registry, field: Field, *, given: bool = False, conditioned: bool = False, scores: bool = False
+) -> list[str]:
+    """The names of metrics that are meant for samples of a field, or for `scores` of them.
+
+    `given`: they are made from samples of the data. `conditioned`: they are made for classes.
+    """
     kinds, found = Kinds(registry), []
     own = {field.kind, f"field:{field.name}", *(["rows"] if len(field.shape) == 1 else [])}
+    own |= {name for name, has in (("targets", given), ("conditioned", conditioned)) if has}
     for item in registry.of_kind(MetricSpec):
         needs = _needs(item)
-        special = {need for need in needs if need == "rows" or need.startswith("field:") or kinds.knows(need)}
+        special = {
+            need
+            for need in needs
+            if need in ("rows", "targets", "conditioned") or need.startswith("field:") or kinds.knows(need)
+        }
         if ("scores" in needs) == scores and special <= own:
             found.append(item.name)
     return sorted(found)

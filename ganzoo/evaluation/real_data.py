@@ -17,7 +17,7 @@ from ganzoo import tabular
 from ganzoo.api.evaluation import ClassifierData
 from ganzoo.api.media import Media, as_floats
 from ganzoo.config.plan import Choice
-from ganzoo.data.dataset import Dataset
+from ganzoo.data.dataset import Dataset, numbered_as
 from ganzoo.data.open_data import open_dataset, open_held_out
 from ganzoo.errors import DataError
 from ganzoo.evaluation.features import FeatureSpace
@@ -73,14 +73,19 @@ class RealData:
         *,
         training: Dataset | None = None,
         against_training: bool = False,
+        reads: Sequence[Field] = (),
     ) -> RealData:
         """Open the data and its held-out part; `training` is the training data if it is open already.
 
         The samples to compare with are the held-out ones, unless there are none or `against_training` is set.
-        DataError when they do not have this field with this shape.
+        Labels are numbered as those that the generator `reads`. DataError when the data does not have this
+        field with this shape, or has classes that the generator does not know.
         """
         training = open_dataset(choice, source, kinds) if training is None else training
         test = open_held_out(choice, source, kinds)
+        for known in (item for item in reads if item.classes):
+            training = numbered_as(training, known)
+            test = None if test is None else numbered_as(test, known)
         held_out = None if against_training else test
         dataset = training if held_out is None else held_out
         present = {item.name: item for item in dataset.fields}

@@ -22,7 +22,7 @@ from ganzoo.util.files import storage
 
 __all__ = ["BUNDLE_FILE", "MARK", "check_destination", "sealed_bytes", "write_bundle"]
 
-_COPIED = ("inputs", "outputs", "parity", "batch", "stored")
+_COPIED = ("inputs", "outputs", "parity", "batch", "stored", "watermark")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

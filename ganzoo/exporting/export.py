@@ -21,11 +21,13 @@ from ganzoo.api.media import Preview
 from ganzoo.api.networks import Networks
 from ganzoo.errors import ExportError, PluginError
 from ganzoo.exporting.bundle import check_destination, sealed_bytes, write_bundle
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.form import USUAL, Form
 from ganzoo.exporting.model_card import Signature, model_card, usage
 from ganzoo.exporting.onnx_graph import append_uint8, export_graph
 from ganzoo.exporting.portable import describe
 from ganzoo.exporting.verify import Parity, check
+from ganzoo.exporting.watermark import Mark, check_pictures, marked
 from ganzoo.exporting.weights import Stored, store_weights
 from ganzoo.fields import DataInfo, Field
 from ganzoo.networks.exports import exported
@@ -40,14 +42,15 @@ __all__ = ["Bundle", "Parity", "export_generators"]
 class Bundle:
     """A finished export: its folder, its files, and how close each generator is to torch.
 
-    `stored` has the generators whose weights are stored smaller, and what that changed. `usage` has options
-    of `ganzoo generate` that work with it, the best first.
+    `stored` has the generators whose weights are stored smaller, and what that changed, `marks` those with a
+    watermark. `usage` has options of `ganzoo generate` that work with it, the best first.
     """
 
     path: Path
     files: tuple[Path, ...]
     parity: Mapping[str, Parity]
     stored: Mapping[str, Stored]
+    marks: Mapping[str, Mark]
     usage: tuple[str, ...]
 
 
@@ -59,6 +62,7 @@ def export_generators(
     about: Mapping[str, Any],
     form: Form = USUAL,
     kinds: Kinds | None = None,
+    frechet: Frechet | None = None,
 ) -> Bundle:
     """Export what `exported` names, compare it with torch and write the bundle, or nothing if a check fails.
 
@@ -66,7 +70,8 @@ def export_generators(
     files, into bundle.json, and into the model card, one row per entry. It must be JSON-ready and without
     local paths. A `license` in it is the license of the card. With `form.uint8`, `max_abs` is measured on the
     floats before the conversion. The networks must have passed
-    `build_networks`. `kinds` draw samples for the bundle; without them it has none.
+    `build_networks`. `kinds` draw samples for the bundle; without them it has none. `frechet` is for smaller
+    weights, see `store_weights`.
 
     ExportError for a graph that fails a check, UsageError for a destination that must not be replaced,
     StorageError when the disk cannot be written.
@@ -75,10 +80,17 @@ def export_generators(
     graphs: dict[str, onnx.ModelProto] = {}
     parity: dict[str, Parity] = {}
     stored: dict[str, Stored] = {}
+    marks: dict[str, Mark] = {}
     signatures: dict[str, Signature] = {}
-    for name, part in exported(networks, data).items():
+    parts = exported(networks, data)
+    if form.watermark is not None:
+        check_pictures(field for part in parts.values() for field in part.outputs)
+    for name, part in parts.items():
         net, inputs, outputs = part.net, part.inputs, part.outputs
         try:
+            if form.watermark is not None and any(field.has_pixels for field in outputs):
+                with lasting(f"measuring the watermark of '{name}'"):
+                    net, marks[name] = marked(net, inputs, outputs, form.watermark, form.watermark_strength)
             with lasting(f"writing the graph of '{name}'"):
                 graph = export_graph(net, inputs, outputs, opset=form.opset, batch=form.batch)
             with lasting(f"comparing '{name}' with torch"):
@@ -88,11 +100,12 @@ def export_generators(
                     pixels = check(graph, net, inputs, outputs, form.batch)
                     parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
                 if form.weights != "float32":
-                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch)
+                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch, frechet)
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error
-        _add_metadata(graph, name, inputs, outputs, about, parity[name], stored.get(name), form)
+        extra = {"stored": stored.get(name), "watermark": marks.get(name)}
+        _add_metadata(graph, name, inputs, outputs, about, parity[name], extra, form)
         graphs[name], signatures[name] = graph, (inputs, outputs)
     samples = _samples(graphs, kinds) if kinds else None
     title = str(about.get("recipe", destination.name))
@@ -103,6 +116,7 @@ def export_generators(
         about,
         form=form,
         stored=stored,
+        marks=marks,
         samples=samples.suffix if samples else "",
         kinds=kinds,
     )
@@ -114,6 +128,7 @@ def export_generators(
         files=tuple(files),
         parity=parity,
         stored=stored,
+        marks=marks,
         usage=usage(signatures, kinds),
     )
 
@@ -125,7 +140,7 @@ def _add_metadata(
     outputs: tuple[Field, ...],
     about: Mapping[str, Any],
     parity: Parity,
-    stored: Stored | None,
+    extra: Mapping[str, Stored | Mark | None],
     form: Form,
 ) -> None:
     record = {
@@ -139,7 +154,7 @@ def _add_metadata(
         "about": dict(about),
         "parity": parity.to_json(),
         **({"batch": form.batch} if form.batch else {}),
-        **({"stored": stored.to_json()} if stored else {}),
+        **{key: item.to_json() for key, item in extra.items() if item},
     }
     graph.metadata_props.add(key=METADATA_KEY, value=json.dumps(record, ensure_ascii=False))
 

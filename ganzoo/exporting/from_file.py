@@ -10,6 +10,7 @@ import torch
 
 from ganzoo._version import __version__
 from ganzoo.config.settings import plain
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import USUAL, Form
 from ganzoo.importing.networks import build_imported
@@ -29,20 +30,26 @@ def export_file(
     author: str | None = None,
     source: str = "",
     form: Form = USUAL,
+    frechet: Frechet | None = None,
 ) -> Bundle:
     """Export the generators of a match. Errors as in `export_generators`, and UsageError for unfit weights.
 
-    `license_id`, `author` and `source` are what the user says: nothing is guessed.
+    `license_id`, `author` and `source` are what the user says: nothing is guessed. `frechet` is for smaller
+    weights, see `store_weights`.
     """
     plan, info, networks, _ = build_imported(match.imported, registry)
     about = {**({"author": author} if author else {}), **describe(opened, match, license_id, source)}
     about |= {"options": {} if plan.architecture.options is None else plain(plan.architecture.options)}
     target = destination or Path("exported") / opened.path.stem
-    return export_generators(networks, info, target, about=about, form=form, kinds=plan.kinds)
+    return export_generators(
+        networks, info, target, about=about, form=form, kinds=plan.kinds, frechet=frechet
+    )
 
 
 def describe(opened: Opened, match: Match, license_id: str | None, source: str) -> dict[str, Any]:
     """Facts about the origin of imported weights, without local paths."""
+    second = opened.discriminator
+    judge = {"discriminator_file": second.name, "discriminator_sha256": sha256_of(second)} if second else {}
     return {
         "recipe": f"{opened.path.name} (imported)",
         "architecture": match.imported.architecture,
@@ -50,6 +57,7 @@ def describe(opened: Opened, match: Match, license_id: str | None, source: str) 
         "file": opened.path.name,
         "file_sha256": sha256_of(opened.path),
         "file_format": opened.format,
+        **judge,
         "network": match.path or "the whole file",
         "source": source or "not said by the user",
         **({"license": license_id} if license_id else {"license_note": UNKNOWN_LICENSE}),

@@ -6,23 +6,32 @@ This is the only file of the export that knows run directories.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.settings import plain
 from ganzoo.exporting.calibration import calibrated
+from ganzoo.exporting.distances import Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import USUAL, Form
+from ganzoo.registry.directions import directions
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.load import Which, load_trained
 from ganzoo.runs.run import Run
 from ganzoo.runtime.bundle_folder import facts_of
+
+# What repeats an evaluation; not the names of files, which may be places on this machine.
+_PROTOCOL = (
+    *("n", "n_real", "data", "fingerprint", "extractor", "preprocessing", "scale", "seed", "generator"),
+    *("weights", "images", "ganzoo"),
+)
 
 
 def export_run(
@@ -34,27 +43,72 @@ def export_run(
     license_id: str | None = None,
     author: str | None = None,
     registry: Registry | None = None,
+    frechet: Frechet | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Bundle:
     """Export the generators of a checkpoint, with averaged weights if the run keeps an average.
 
     `checkpoint`: the newest sound one, the best by `train.keep_best`, or the one after that many images.
     `license_id` and `author` are the user's words for the model card. The usual destination is
-    `exported/<recipe>`; with a number if a bundle of another run is there.
-    `note` gets a message about damaged checkpoints that were skipped. Errors as in `export_generators`;
-    UsageError when the run's plugins or files are missing, DataError when the networks are calibrated with
-    its data (`Networks.calibrate`) and that is missing.
+    `exported/<recipe>`; with a number if a bundle of another run is there. `frechet` is for smaller weights,
+    see `store_weights`. `note` gets a message about damaged checkpoints that were skipped. Errors as in
+    `export_generators`; UsageError when the run's plugins or files are missing, DataError when the networks
+    are calibrated with its data (`Networks.calibrate`) and that is missing.
     """
-    trained = load_trained(run, registry or load_registry(), checkpoint, note)
+    registry = registry or load_registry()
+    trained = load_trained(run, registry, checkpoint, note)
     said = {"license": license_id, "author": author}
     about = {
         **{key: " ".join(value.split()) for key, value in said.items() if value and value.strip()},
         **describe(run, trained.plan),
         "images": trained.images,
     }
+    if scores := scores_of(run, about, registry):
+        about["scores"] = scores
     target = destination or _usual_folder(run, trained.plan.name)
     networks = calibrated(trained.networks, trained.plan, note)
-    return export_generators(networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds)
+    return export_generators(
+        networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds, frechet=frechet
+    )
+
+
+def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """`values` by name, which direction is `better`, and the `protocol`; empty without scores.
+
+    Those of `ganzoo evaluate` if it scored these weights, else the last ones of training until then.
+    """
+    weights = "EMA" if about["ema"] else "raw"
+    report = run.evaluation()
+    protocol, values = report.get("protocol", {}), report.get("scores", {})
+    if (protocol.get("images"), protocol.get("weights")) != (about["images"], weights):
+        scored = [
+            line
+            for line in run.log()
+            if line["images"] <= about["images"] and isinstance(line.get("scores"), dict)
+        ]
+        if not scored:
+            return {}
+        values = dict(scored[-1]["scores"])
+        protocol = {
+            "n": values.pop("n", None),
+            "data": about["data"],
+            "extractor": "the one that ganzoo evaluate takes by default",
+            "seed": about["seed"],
+            "weights": weights,
+            "images": scored[-1]["images"],
+            "ganzoo": about["versions"]["ganzoo"],
+        }
+    better = directions(registry)
+    values = {name: value for name, value in values.items() if _is_finite(value)}
+    return {
+        "values": values,
+        "better": {name: better[name] for name in values if name in better},
+        "protocol": {key: protocol[key] for key in _PROTOCOL if protocol.get(key) not in (None, "")},
+    }
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _usual_folder(run: Run, recipe: str) -> Path:

@@ -9,14 +9,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ganzoo.exporting.card_scores import index, section
 from ganzoo.exporting.form import USUAL, Form
+from ganzoo.exporting.snippet_compiled import cpp, rust
 from ganzoo.exporting.snippet_js import javascript
 from ganzoo.exporting.verify import Parity
+from ganzoo.exporting.watermark import Mark
 from ganzoo.exporting.weights import Stored
 from ganzoo.fields import Field, multiples_of, steps_of
 from ganzoo.images import MODES
 from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo.watermark import SURE
 
 __all__ = ["model_card", "snippet"]
 
@@ -37,6 +41,12 @@ for column in sorted(columns, key=lambda column: not column["values"]):
 table = {{column["name"]: table[column["name"]] for column in columns}}
 print(table)"""
 
+_PROGRAMS = (
+    ("JavaScript, in a browser or in node, with onnxruntime-web", "js", javascript),
+    ("C++, with OpenVINO", "cpp", cpp),
+    ("Rust, with tract", "rust", rust),
+)
+
 Signature = tuple[Sequence[Field], Sequence[Field]]
 
 
@@ -48,21 +58,25 @@ def model_card(
     *,
     form: Form = USUAL,
     stored: Mapping[str, Stored] | None = None,
+    marks: Mapping[str, Mark] | None = None,
     samples: str = "",
     kinds: Kinds | None = None,
 ) -> str:
-    """README.md of the bundle. `about` may have any entries: each is a row of the table.
+    """README.md of the bundle. `about` may have any entries: each is a row of the table, `scores` a section.
 
-    `stored` has the generators whose weights are stored smaller. `samples` is the ending of the file with
-    samples, empty if there is none.
+    `stored` has the generators whose weights are stored smaller, `marks` those with a watermark. `samples` is
+    the ending of the file with samples, empty if there is none.
     """
-    parts = [_head(generators, about), f"# {title}\n"]
+    parts = [_head(title, generators, about), f"# {title}\n"]
     if samples:
         image = "!" if samples in (".png", ".webp", ".jpg", ".jpeg", ".gif") else ""
         parts.append(f"{image}[samples](samples{samples})\n")
     parts.append(
-        "| | |\n|---|---|\n" + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items())
+        "| | |\n|---|---|\n"
+        + "".join(f"| {key} | {_cell(value)} |\n" for key, value in about.items() if key != "scores")
     )
+    if "scores" in about:
+        parts.append(section(about))
     for name, (inputs, outputs) in generators.items():
         check = parity[name]
         sizes = ", ".join(str(size) for size in check.batches)
@@ -73,12 +87,16 @@ def model_card(
         parts.append(
             f"## {name}.onnx\n\n{_fields(inputs, outputs, form)}\n"
             f"{_free_axes(inputs, outputs)}{_smaller((stored or {}).get(name))}"
+            f"{_watermark((marks or {}).get(name))}"
             f"Checked against torch at batch sizes {sizes}{tried}: {measured}.\n"
             "Every sample depends on its own inputs only, and nothing in the graph is random.\n\n"
             f"```python\n{snippet(name, inputs, outputs, form)}```\n"
         )
-        if script := javascript(name, inputs, outputs, form):
-            parts.append(f"In a browser or in node:\n\n```js\n{script}```\n")
+        parts += [
+            f"<details><summary>{title}</summary>\n\n```{language}\n{code}```\n\n</details>\n"
+            for title, language, write in _PROGRAMS
+            if (code := write(name, inputs, outputs, form))
+        ]
     parts.append(
         "With ganzoo you can choose labels by name, interpolate, and get the same noise on every machine:\n\n"
         "```\n" + "".join(f"ganzoo generate . {options}\n" for options in usage(generators, kinds)) + "```\n"
@@ -182,10 +200,10 @@ def _sampler(field: Field, at: int, count: int) -> str:
     return f"np.zeros({shape}, np.float32)"
 
 
-def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
+def _head(title: str, generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
     inputs = [field for reads, _ in generators.values() for field in reads]
     outputs = [field for _, writes in generators.values() for field in writes]
-    values = {
+    values: dict[str, Any] = {
         "license": about.get("license", "unknown"),
         "library_name": "onnx",
         "tags": ["onnx", "gan", "ganzoo"],
@@ -193,6 +211,8 @@ def _head(generators: Mapping[str, Signature], about: Mapping[str, Any]) -> str:
     if any(field.has_pixels for field in outputs):
         from_image = any(field.has_pixels and field.source == "data" for field in inputs)
         values["pipeline_tag"] = "image-to-image" if from_image else "unconditional-image-generation"
+    if "scores" in about:
+        values["model-index"] = index(title, values.get("pipeline_tag", "other"), about)
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---\n"
 
 
@@ -216,7 +236,36 @@ def _smaller(stored: Stored | None) -> str:
     return (
         f"Weights are {stored.type} ({stored.bytes_ratio:.2f} of the size) and compute in float32. "
         f"{stored.samples} samples differ from those of float32 weights by "
-        f"{stored.mean_levels:.2g} of 255 levels on average ({stored.psnr:.1f} dB).\n"
+        f"{stored.mean_levels:.2g} of 255 levels on average ({stored.psnr:.1f} dB). "
+        f"{distance_of(stored)}\n"
+    )
+
+
+def distance_of(stored: Stored) -> str:
+    """A sentence about the Frechet distance, or why there is none."""
+    distance = stored.distance
+    if distance.missing:
+        return f"A Frechet distance was not measured: {distance.missing.removesuffix('.')}."
+    return (
+        f"The distance {distance.name} of {distance.samples:,} samples to as many others by float32 weights "
+        f"is {distance.small:.2f}; for samples by float32 weights it is {distance.full:.2f}."
+    )
+
+
+def _watermark(mark: Mark | None) -> str:
+    """Sentences about the pattern in the pictures, or nothing."""
+    if mark is None:
+        return ""
+    shares = ", ".join(f"{share:.0%} {what}" for what, share in mark.found.items())
+    measured = (
+        f"Found in {shares} of {mark.samples} samples, at a false-alarm rate of {SURE:g}."
+        if mark.found
+        else "How often it is found depends on the inputs, and was not measured."
+    )
+    return (
+        "Pictures carry an invisible watermark, a pattern of a key that the graph adds: "
+        f"{mark.strength:g} of 255 levels, {mark.psnr:.0f} dB or more. {measured} "
+        "`ganzoo inspect FILE --watermark KEY` looks for it. Whoever has this file can remove it.\n"
     )
 
 

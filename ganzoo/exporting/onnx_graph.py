@@ -32,6 +32,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ganzoo import sampling
 from ganzoo.api.networks import Net
 from ganzoo.errors import ExportError
+from ganzoo.exporting.pooling import use_products
 from ganzoo.exporting.portable import OPSET, make_portable
 from ganzoo.exporting.recurrent import use_operators
 from ganzoo.fields import Field, resized, steps_of
@@ -145,6 +146,7 @@ def _simplified(module: nn.Module) -> nn.Module:
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # type: ignore[assignment]
         use_operators(part)
+        use_products(part)
     return module
 
 

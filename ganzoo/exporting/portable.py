@@ -28,7 +28,8 @@ _TANH_LIMIT = 10.0
 
 
 def make_portable(model: onnx.ModelProto, opset: int) -> None:
-    """Change the graph in place: the oldest file version, no shapes inside, inputs of Tanh within -10..10.
+    """Change the graph in place: the oldest file version, no shapes inside, inputs of Tanh within -10..10,
+    no attribute that says the default axis of Gather.
 
     ExportError when torch could not write this operator set.
     """
@@ -42,6 +43,7 @@ def make_portable(model: onnx.ModelProto, opset: int) -> None:
     # Shapes with a symbolic batch; tract 0.23 refuses such files, and all others compute shapes themselves.
     del model.graph.value_info[:]
     _limit_tanh(model.graph)
+    _name_no_first_axis(model.graph)
 
 
 def _limit_tanh(graph: onnx.GraphProto) -> None:
@@ -59,6 +61,15 @@ def _limit_tanh(graph: onnx.GraphProto) -> None:
             graph.node.append(helper.make_node("Clip", [node.input[0], *limits], [within]))
             node.input[0] = within
         graph.node.append(node)
+
+
+def _name_no_first_axis(graph: onnx.GraphProto) -> None:
+    """Leave the axis 0 of Gather out, which is the default: pnnx knows embeddings by that."""
+    for node in graph.node:
+        if node.op_type == "Gather":
+            others = [item for item in node.attribute if (item.name, item.i) != ("axis", 0)]
+            del node.attribute[:]
+            node.attribute.extend(others)
 
 
 def describe(

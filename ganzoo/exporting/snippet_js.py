@@ -20,8 +20,7 @@ def javascript(name: str, inputs: Sequence[Field], outputs: Sequence[Field], for
     """
     if any(field.shares for field in inputs):
         return ""
-    given = any(field.source == "data" and field.dtype == "float32" for field in inputs)
-    count = form.batch or (1 if given else 16)
+    count = batch_of(inputs, form)
     lines = [
         'import * as ort from "onnxruntime-web"; // npm install onnxruntime-web',
         "",
@@ -35,6 +34,12 @@ def javascript(name: str, inputs: Sequence[Field], outputs: Sequence[Field], for
         f"console.log({json.dumps(field.name)}, outputs[{json.dumps(field.name)}].dims);" for field in outputs
     ]
     return "\n".join(lines) + "\n"
+
+
+def batch_of(inputs: Sequence[Field], form: Form) -> int:
+    """How many samples the code makes."""
+    given = any(field.source == "data" and field.dtype == "float32" for field in inputs)
+    return form.batch or (1 if given else 16)
 
 
 def _tensor(field: Field, count: int) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ganzoo.errors import ExportError
+from ganzoo.exporting.distances import Distance, Frechet, compared
 from ganzoo.exporting.form import Weights
 from ganzoo.exporting.onnx_graph import example_inputs
 from ganzoo.fields import Field
@@ -42,6 +43,7 @@ class Stored:
 
     `mean_levels` is the mean absolute difference in 255ths of the output's span, `psnr` in decibels; both of
     the worst output. `bytes_ratio` is the size of the graph against the float32 one. `samples` were compared.
+    `distance` is about many more.
     """
 
     type: Weights
@@ -49,6 +51,7 @@ class Stored:
     psnr: float
     bytes_ratio: float
     samples: int
+    distance: Distance
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -61,11 +64,13 @@ def store_weights(
     inputs: Sequence[Field],
     outputs: Sequence[Field],
     batch: int | None = None,
+    frechet: Frechet | None = None,
 ) -> Stored:
     """Store the graph's large weights as `kind`, in place, and compare samples.
 
-    `batch` is the only batch size of the graph, if it has one.
-    ExportError where samples would change by more than `MOST_LEVELS`, `LEAST_PSNR` or `LEAST_EQUAL`.
+    `batch` is the only batch size of the graph, if it has one. `frechet` computes a distance of many samples.
+    ExportError where samples would change by more than `MOST_LEVELS`, `LEAST_PSNR` or `LEAST_EQUAL`, or their
+    distance by more than `compared` allows.
     """
     plain, before = model.SerializeToString(), onnx.GraphProto()
     before.CopyFrom(model.graph)
@@ -88,6 +93,7 @@ def store_weights(
         psnr=psnr,
         bytes_ratio=len(small) / len(plain),
         samples=batch or _SAMPLES,
+        distance=compared(plain, small, inputs, outputs, batch, frechet),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ganzoo.errors import UsageError
 from ganzoo.foreign.archives import read_archive
 from ganzoo.foreign.arrays import Budget, RefusedError
+from ganzoo.foreign.ncnn_files import SIGN, read_ncnn
 from ganzoo.foreign.safetensors_files import is_safetensors, read_safetensors
 from ganzoo.foreign.torch_pickles import MAGIC, read_legacy, read_pickle
 
@@ -31,7 +32,6 @@ _OTHERS = {
     b"<htm": "a page of the web, not the file that a link on it names",
     b"version https": "a pointer of git-lfs: fetch the file itself with `git lfs pull`",
     b"\x93NUMPY": "a single array",
-    b"7767517": "ncnn",
     b'{"format"': "TensorFlow.js",
     b'{"modelTopology"': "TensorFlow.js",
 }
@@ -42,7 +42,7 @@ _DAMAGE = (
     ValueError, LookupError, TypeError, ArithmeticError, EOFError, RecursionError, MemoryError,
     AttributeError, NotImplementedError, OSError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-FORMATS = ".pth, .pt, .ckpt, .tar of torch, NVIDIA's .pkl, .safetensors, .npz"
+FORMATS = ".pth, .pt, .ckpt, .tar of torch, NVIDIA's .pkl, .safetensors, .npz, .param of ncnn"
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def _read(path: Path, data: memoryview, budget: Budget) -> Contents:
     for sign, what in _OTHERS.items():
         if start.startswith(sign):
             raise RefusedError(f"it is {what}; read are {FORMATS}")
+    if start.startswith(SIGN):
+        return Contents(read_ncnn(path, data, budget), "ncnn", budget)
     if start.startswith(b"PK"):
         return Contents(read_archive(path, data, budget), "zip archive", budget)
     if is_safetensors(data):

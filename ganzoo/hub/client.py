@@ -7,10 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ganzoo._version import __version__
 from ganzoo.errors import FailedError, GanzooError, UsageError
 from ganzoo.util.packages import optional_package
+from ganzoo.util.progress import report_progress
+
+TIMEOUT = 30
+"""Seconds without a byte."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_ANSWERS = {
+    429: "The Hub has had too many requests from you: wait some minutes.",
+    500: "The Hub has a fault (error 500).",
+    502: "The Hub is down (error 502).",
+    503: "The Hub is down or overloaded (error 503).",
+    504: "The Hub is down or overloaded (error 504).",
+}
+_WAYS = {
+    "TimeoutException": "The Hub did not answer in time.",
+    "ConnectError": "The Hub cannot be reached: no connection, or a wrong address in HF_ENDPOINT.",
+    "TransportError": "The connection to the Hub broke off.",
+}
+"""By the name of a class of httpx, the most exact first."""
 
 
 def client() -> Any:
@@ -24,6 +43,28 @@ def check_repository(name: str) -> None:
         raise UsageError(
             f"'{name}' is not the name of a repository.", fix="write user/name, as in someone/faces"
         )
+
+
+def fetched(repository: str, commit: str, name: str, size: int) -> bytes:
+    """A file of a repository; UsageError as soon as it has more bytes than the Hub lists."""
+    hub = client()
+    headers = hub.utils.build_hf_headers(library_name="ganzoo", library_version=__version__)
+    address = hub.hf_hub_url(repository, name, revision=commit)
+    parts, count = [], 0
+    request = hub.get_session().stream(
+        "GET", address, headers=headers, timeout=TIMEOUT, follow_redirects=True
+    )
+    with request as response:
+        hub.utils.hf_raise_for_status(response)
+        for part in response.iter_bytes():
+            count += len(part)
+            if count > size:
+                raise UsageError(
+                    f"The Hub sends more than the {size:,} bytes that it lists for {name}.", where=repository
+                )
+            parts.append(part)
+            report_progress("bytes downloaded", count, size)
+    return b"".join(parts)
 
 
 @contextmanager
@@ -56,12 +97,27 @@ def hub_errors(repository: str, fix: str) -> Iterator[None]:
         status = error.response.status_code
         if status in (401, 403):
             raise UsageError(
-                "The Hub does not accept the token for this.",
+                "The Hub refuses the token: it is wrong, has expired, or may not do this.",
                 where=repository,
-                fix="use a token that may write to the repository: HF_TOKEN, or `hf auth login`",
+                fix="make one that may write to the repository, then set HF_TOKEN or run `hf auth login`",
             ) from error
-        raise FailedError(f"The Hub answered with error {status}.", where=repository, fix=fix) from error
+        said = _ANSWERS.get(status, f"The Hub answered with error {status}.")
+        raise FailedError(said, where=repository, fix=fix) from error
     except (errors.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: a file failed to upload
-        raise FailedError(
-            f"The connection to the Hub failed: {type(error).__name__}.", where=repository, fix=fix
-        ) from error
+        raise _lost(error, repository, fix) from error
+
+
+def _lost(error: BaseException, repository: str, fix: str) -> GanzooError:
+    """What happened on the way to the Hub, by the classes of the error and its causes.
+
+    By name, because the HTTP client is the choice of huggingface_hub.
+    """
+    names: set[str] = set()
+    cause: BaseException | None = error
+    while cause is not None:
+        names |= {kind.__name__ for kind in type(cause).__mro__}
+        cause = cause.__cause__ or cause.__context__
+    if "OfflineModeIsEnabled" in names:
+        return UsageError("HF_HUB_OFFLINE is set: nothing is asked of the Hub.", fix="unset HF_HUB_OFFLINE")
+    found = next((text for name, text in _WAYS.items() if name in names), f"The Hub cannot be used: {error}")
+    return FailedError(found, where=repository, fix=fix)

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import json
 import re
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,7 +15,7 @@ from typing import Any
 
 from ganzoo._version import __version__
 from ganzoo.errors import FailedError, UsageError
-from ganzoo.hub.client import check_repository, client, hub_errors
+from ganzoo.hub.client import TIMEOUT, check_repository, client, fetched, hub_errors
 from ganzoo.hub.listing import check_graphs, read_listing
 from ganzoo.runtime.bundle_folder import BUNDLE_FILE, check_destination, swap_in
 from ganzoo.runtime.onnx_file import examine, read
@@ -27,7 +26,6 @@ LARGEST = 2**31 - 1
 """Bytes of one file: protobuf reads no more."""
 
 _LARGEST_TEXT = 16 * 2**20  # bytes of bundle.json
-_TIMEOUT = 30  # seconds without a byte
 _BLOCK = 2**20
 _AGAIN = "pull again later; nothing was written"
 
@@ -60,7 +58,11 @@ def pull(source: str, output: Path | None, *, sha256: str | None = None) -> Pull
             f"'{source}' is not a source.", fix="hf://user/name[@revision], file:PATH or https://URL"
         )
     if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256 or ""):
-        raise UsageError("A file or an address needs --sha256 with 64 hexadecimal digits.", where=source)
+        raise UsageError(
+            "A file or an address needs --sha256 with 64 hexadecimal digits.",
+            where=source,
+            fix="take it from whoever made the file; they get it with sha256sum FILE",
+        )
     return _pull_file(source, output, str(sha256).lower())
 
 
@@ -70,7 +72,7 @@ def _pull_bundle(repository: str, revision: str, output: Path | None) -> Pulled:
     check_destination(destination)
     api = client().HfApi(library_name="ganzoo", library_version=__version__)
     with hub_errors(repository, _AGAIN):
-        info = api.model_info(repository, revision=revision, files_metadata=True, timeout=_TIMEOUT)
+        info = api.model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT)
     commit = str(info.sha)
     if re.fullmatch(r"[0-9a-f]{40}", revision) and commit != revision:
         raise UsageError(f"The Hub answered with commit {commit}, not with {revision}.", where=repository)
@@ -78,19 +80,18 @@ def _pull_bundle(repository: str, revision: str, output: Path | None) -> Pulled:
     where = f"hf://{repository}@{commit}"
     if BUNDLE_FILE not in offered:
         raise UsageError(f"The repository has no {BUNDLE_FILE}, so it is no bundle of ganzoo.", where=where)
-    with storage(destination), tempfile.TemporaryDirectory(prefix="ganzoo-pull-") as folder:
 
-        def fetch(name: str, most: int) -> bytes:
-            if name not in offered:
-                raise UsageError(f"The repository lacks {name}, which {BUNDLE_FILE} names.", where=where)
-            if (offered[name].size or 0) > most:
-                raise UsageError(f"{name} has {offered[name].size:,} bytes, more than {most:,}.", where=where)
-            with hub_errors(repository, _AGAIN):
-                path = api.hf_hub_download(repository, name, revision=commit, local_dir=folder)
-            return _as_the_hub_says(read(Path(path)), offered[name], where)
+    def fetch(name: str, most: int) -> bytes:
+        if name not in offered:
+            raise UsageError(f"The repository lacks {name}, which {BUNDLE_FILE} names.", where=where)
+        size = offered[name].size or 0
+        if size > most:
+            raise UsageError(f"{name} has {size:,} bytes, more than {most:,}.", where=where)
+        with hub_errors(repository, _AGAIN):
+            return _as_the_hub_says(fetched(repository, commit, name, size), offered[name], where)
 
-        listing = read_listing(fetch(BUNDLE_FILE, _LARGEST_TEXT), where)
-        contents = {name: fetch(name, LARGEST) for name in listing["files"] if name != BUNDLE_FILE}
+    listing = read_listing(fetch(BUNDLE_FILE, _LARGEST_TEXT), where)
+    contents = {name: fetch(name, LARGEST) for name in listing["files"] if name != BUNDLE_FILE}
     check_graphs(listing, contents, where)
     listing["pulled"] = {"from": f"hf://{repository}", "commit": commit}
     contents[BUNDLE_FILE] = (json.dumps(listing, indent=2, ensure_ascii=False) + "\n").encode()
@@ -121,6 +122,8 @@ def _pull_file(source: str, output: Path | None, sha256: str) -> Pulled:
     local = source.startswith("file:")
     path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
     path = source.removeprefix("file:") if local and not source.startswith("file://") else path
+    if local and Path(path).is_dir():
+        raise UsageError("That is a folder.", where=source, fix="use or copy it: a bundle here needs no pull")
     target = output or Path(Path(path).name or "generator.onnx")
     if target.suffix != ".onnx" or target.is_dir():
         raise UsageError("The output must be an .onnx file.", where=str(target), fix="-o NAME.onnx")
@@ -129,6 +132,8 @@ def _pull_file(source: str, output: Path | None, sha256: str) -> Pulled:
     if found != sha256:
         raise UsageError(f"The file has the sha256 {found}, not {sha256}.", where=source)
     examine(data, source)
+    if output is None and target.exists() and target.read_bytes() != data:
+        raise UsageError("Another file has that name.", where=str(target), fix="-o NAME.onnx")
     write_bytes(target, data)
     return Pulled(path=target, files={target.name: found})
 
@@ -148,7 +153,7 @@ def download(address: str, most: int = LARGEST) -> bytes:
     request = urllib.request.Request(address, headers=agent)  # noqa: S310 - `pull` has checked the scheme
     parts, size = [], 0
     try:
-        with urllib.request.build_opener(_SameScheme).open(request, timeout=_TIMEOUT) as answer:
+        with urllib.request.build_opener(_SameScheme).open(request, timeout=TIMEOUT) as answer:
             total = int(answer.headers.get("Content-Length") or 0)
             while total <= most and size <= most and (part := answer.read(_BLOCK)):
                 parts.append(part)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ganzoo.api.importing import Array
 
 SHOWN = 5  # names in a message
-POWER_ITERATIONS = 50
 _COUNTERS = "num_batches_tracked"
 
 
@@ -136,6 +135,14 @@ def _normed(module: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
+def _first_left(matrix: torch.Tensor) -> torch.Tensor:
+    """The left singular vector of the largest singular value, in float64; power iterations may take long."""
+    rows, columns = matrix.shape
+    matrix = matrix.double() if rows <= columns else matrix.double().T
+    first = torch.linalg.eigh(matrix @ matrix.T)[1][:, -1]
+    return first if rows <= columns else torch.nn.functional.normalize(first @ matrix, dim=0)
+
+
 def _set_normed(module: nn.Module, key: str, value: torch.Tensor) -> None:
     """Set what a parametrization computes: length and direction, or a matrix of norm 1 and its vectors."""
     layer = module.get_submodule(key.rpartition(".")[0])
@@ -144,6 +151,6 @@ def _set_normed(module: nn.Module, key: str, value: torch.Tensor) -> None:
     with torch.no_grad():
         if isinstance(norm, SpectralNorm):
             made.original.copy_(value)
-            norm.u.copy_(norm.vectors(value.flatten(1), POWER_ITERATIONS)[0])
+            norm.u.copy_(_first_left(value.flatten(1)))
         else:
             made.right_inverse(value)

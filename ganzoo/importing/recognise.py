@@ -18,6 +18,7 @@ from ganzoo.util.text import printable
 
 _AVERAGE = re.compile(r"(^|_|\.)(ema|avgg?|average|averaged|gs|shadow)(_|\.|$)", re.IGNORECASE)
 SHOWN = 5  # names in a message
+DISCRIMINATOR = "discriminator"  # the path of the whole second file
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Match:
     imported: Imported
     unread: tuple[str, ...] = ()
     """The arrays of the network that the importer did not use."""
+    judge_unread: tuple[str, ...] = ()
+    """The arrays of the second file, that of the discriminator, which it did not use."""
 
     @property
     def is_average(self) -> bool:
@@ -50,20 +53,23 @@ class Opened:
     matches: Sequence[Match]
     lacking: Sequence[str] = ()
     """What importers that recognised a network did not find in it."""
+    discriminator: Path | None = None
 
 
-def open_file(path: Path, registry: Registry) -> Opened:
+def open_file(path: Path, registry: Registry, discriminator: Path | None = None) -> Opened:
     """Read a file and ask the importers about each of its networks.
 
-    UsageError for a file that cannot be read or has no arrays, PluginError for an importer that fails.
+    `discriminator`: another file, whose networks importers see beside those of the first one. UsageError for
+    a file that cannot be read or has no arrays, PluginError for an importer that fails.
     """
     contents = read_file(path)
     parts = read_parts(contents, path)
+    judges = [] if discriminator is None else read_parts(read_file(discriminator), discriminator)
     shown = plain(contents.tree)
     facts = shown if isinstance(shown, dict) else {}
     lacking: list[str] = []
-    matches = recognised(parts, facts, registry, lacking)
-    return Opened(path, contents.format, parts, facts, matches, lacking)
+    matches = recognised(parts, facts, registry, lacking, judges)
+    return Opened(path, contents.format, parts, facts, matches, lacking, discriminator)
 
 
 def read_parts(contents: Contents, path: Path) -> list[Part]:
@@ -82,30 +88,44 @@ def read_parts(contents: Contents, path: Path) -> list[Part]:
 
 
 def recognised(
-    parts: Sequence[Part], facts: Mapping[str, Any], registry: Registry, lacking: list[str] | None = None
+    parts: Sequence[Part],
+    facts: Mapping[str, Any],
+    registry: Registry,
+    lacking: list[str] | None = None,
+    judges: Sequence[Part] = (),
 ) -> list[Match]:
     """The answers of all importers about all networks; of a network and its own part only the first.
 
     An importer that reads a name which is missing, or raises DataError because it does not know this variant
-    of its family, recognises nothing; `lacking` gets a text about it.
+    of its family, recognises nothing; `lacking` gets a text about it. `judges` are the networks of another
+    file, which is `discriminator` for importers; its parts are `discriminator.PATH`.
     """
     others: dict[str, Weights] = {}
-    for part in parts:
-        others[part.path] = Weights(
+
+    def add(path: str, part: Part) -> None:
+        others[path] = Weights(
             part.arrays,
-            path=part.path,
+            path=path,
             options=part.options,
             class_name=part.class_name,
             others=others,
             facts=facts,
         )
+
+    for part in parts:
+        add(part.path, part)
+    networks = list(others.items())
     matches: list[Match] = []
     for item in registry.of_kind(ImporterSpec):
         recognise, found = factory_of(item, "recognise"), list[Match]()
-        for path, weights in others.items():
+        for path, weights in networks:
             if any(_contains(match.path, path) for match in found):
                 continue
             imported = None
+            for judge in judges:  # anew for each call, because they keep what was read
+                add(f"{DISCRIMINATOR}.{judge.path}", judge)
+            for judge in judges[:1]:
+                add(DISCRIMINATOR, judge)
             with calling(item):
                 try:
                     imported = recognise(weights)
@@ -122,9 +142,21 @@ def recognised(
                 raise PluginError(
                     f"The importer '{item.name}' returned no Imported: {type(imported).__name__}."
                 )
-            found.append(Match(item, path, imported, weights.unread))
+            found.append(Match(item, path, imported, weights.unread, _unread(judges, others)))
         matches += found
     return matches
+
+
+def _unread(judges: Sequence[Part], others: Mapping[str, Weights]) -> tuple[str, ...]:
+    """The names of the second file that were read neither in the whole nor in one of its parts."""
+    if not judges:
+        return ()
+    unread = set(others[DISCRIMINATOR].unread)
+    for judge in judges:
+        start = f"{judge.path}.".removeprefix(f"{judges[0].path}.").lstrip(".")
+        left = others[f"{DISCRIMINATOR}.{judge.path}"].unread
+        unread -= {f"{start}{key}" for key in judge.arrays if key not in left}
+    return tuple(key for key in judges[0].arrays if key in unread)
 
 
 def chosen(opened: Opened, architecture: str = "", part: str | None = None) -> Match:
@@ -162,6 +194,13 @@ def chosen(opened: Opened, architecture: str = "", part: str | None = None) -> M
             where=f"{opened.path}: {best[0]}",
             fix="it is of another version of this family: another importer is needed",
         )
+    if best[0].judge_unread:
+        names = ", ".join(best[0].judge_unread[:SHOWN])
+        raise UsageError(
+            f"The file of the discriminator has {len(best[0].judge_unread)} arrays that "
+            f"'{best[0].item.name}' does not use: {names}.",
+            fix="leave --discriminator out: it then begins anew",
+        )
     return best[0]
 
 
@@ -175,10 +214,15 @@ def _unknown(opened: Opened, architecture: str, part: str | None) -> UsageError:
         )
     whole = opened.parts[0]
     names = ", ".join(printable(key, 60) for key in list(whole.arrays)[:SHOWN])
+    module = (
+        f"; a whole module, {printable(whole.class_name, 60)}, whose code is not run"
+        if whole.class_name
+        else ""
+    )
     looks = "".join(f"; it looks {text}" for text in opened.lacking[:SHOWN])
     return UsageError(
         "No importer recognises a generator in this file.",
-        where=f"{opened.path}: {len(whole.arrays)} arrays, the first {SHOWN} are {names}{looks}",
+        where=f"{opened.path}: {len(whole.arrays)} arrays, the first {SHOWN} are {names}{module}{looks}",
         fix="ganzoo import --inspect FILE shows all of it; `ganzoo list --kind importer` what is known",
     )
 

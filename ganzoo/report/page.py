@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganzoo._version import __version__
-from ganzoo.api.specs import ExtractorSpec, MetricSpec
 from ganzoo.config.settings import layer
 from ganzoo.errors import UsageError
-from ganzoo.registry.registry import Registry
 from ganzoo.report.charts import Html, Line, chart, is_number, joined, number, tag
 from ganzoo.report.previews import timelines
 from ganzoo.runs.run import Run
@@ -63,19 +61,8 @@ class Shown(NamedTuple):
     settings: dict[str, str]
 
 
-def directions(registry: Registry) -> dict[str, str]:
-    """Whether `lower` or `higher` is better, for each score that the metrics may have."""
-    distances = [item.spec.distance for item in registry.of_kind(ExtractorSpec)]
-    return {
-        score.replace("{distance}", distance): way
-        for item in registry.of_kind(MetricSpec)
-        for score, way in item.spec.better.items()
-        for distance in (*distances, item.name)
-    }
-
-
 def write_page(runs: Sequence[Run], output: Path, better: Mapping[str, str]) -> None:
-    """Write the page of these runs, whole or not at all; `better` is what `directions` returns."""
+    """Write the page of these runs, whole or not at all; `better` is what `registry.directions` returns."""
     write_bytes(output, page(runs, better).encode())
 
 

@@ -171,6 +171,14 @@ class Run:
         """The records of log.jsonl, one for each tick. A line that a crash cut off is skipped."""
         return [record for record in _json_lines(self.path / "log.jsonl") if is_log_line(record)]
 
+    def evaluation(self) -> dict[str, Any]:
+        """The report that `ganzoo evaluate` has left in the run, with `protocol` and `scores`; else empty."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            found = json.loads((self.path / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
+            if isinstance(found["protocol"], dict) and isinstance(found["scores"], dict):
+                return dict(found)
+        return {}
+
     def add_note(self, text: str, images: int) -> None:
         """Keep a message that the user got after so many images in notes.jsonl."""
         if self.writes:

@@ -169,7 +169,12 @@ def assemble(
     return Networks(
         generators={"generator": Net(module=generator, reads=("z", *reads), writes=("image",))},
         discriminators={
-            "discriminator": Net(module=discriminator, reads=("image",), writes=("score", *predicted))
+            "discriminator": Net(
+                module=discriminator,
+                reads=("image",),
+                writes=("score", *predicted),
+                finest_first=("body",),
+            )
         },
         fields=(latent, *codes),
     )

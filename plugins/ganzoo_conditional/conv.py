@@ -103,4 +103,11 @@ def build(config: ConvConfig, data: DataInfo) -> Networks:
     finish(generator, config.init)
     finish(discriminator, config.init, spectral=config.discriminator_norm == "spectral")
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=("label",))
+    return Networks.pair(
+        generator,
+        discriminator,
+        latent=latent,
+        writes="image",
+        conditions=("label",),
+        finest_first=("layers",),
+    )

@@ -121,4 +121,4 @@ def build(config: DcganConfig, data: DataInfo) -> Networks:
         for layer in [item for item in discriminator.modules() if isinstance(item, kinds)]:
             spectral_norm(layer)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return Networks.pair(generator, discriminator, latent=latent, writes="image")
+    return Networks.pair(generator, discriminator, latent=latent, writes="image", finest_first=("layers",))

@@ -40,11 +40,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.api import DataInfo
+from ganzoo.api import DataInfo, for_larger_images
 
-CHOSEN_ON = 28 * 28  # pixels of the images of the embedded data
-FULL_WIDTH = 32  # pixels of a side up to which networks keep their width
-BATCH = 16
 KIMG = 100.0  # thousand images in which the probability of an augmentation can go from 0 to 1
 SIGNED = ("ganzoo/non-saturating", "ganzoo/minimax", "ganzoo/hinge")  # `ada` follows the sign of scores
 
@@ -53,8 +50,7 @@ def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """For images of more than 28x28 pixels: lower rates, smaller batches, narrower networks.
 
     G learns 16 times slower and D 4 times, so D is the faster one. In a short run, four steps with 16 images
-    give more than one with 64. Above 32 pixels, widths shrink with the side, down to a quarter: an image then
-    costs about as much at 64 and 128 pixels as at 32.
+    give more than one with 64.
     """
     return _larger(data, settings, generator=16)
 
@@ -91,19 +87,8 @@ def fit_rpgan(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 def _larger(
     data: DataInfo, settings: Mapping[str, Any], generator: int, discriminator: int = 4
 ) -> dict[str, Any]:
-    _, height, width = data.image().shape
-    if height * width <= CHOSEN_ON:
-        return {}
-    changes: dict[str, Any] = {"train.batch_size": min(BATCH, settings["train.batch_size"])}
-    for path, factor in (("generator.lr", generator), ("discriminator.lr", discriminator)):
-        if isinstance(settings[path], float):  # not a schedule, which a user has set
-            changes[path] = settings[path] / factor
-    share = max(0.25, min(1.0, FULL_WIDTH / min(height, width)))
-    for name in ("generator_width", "discriminator_width"):
-        path = f"architecture.{name}"
-        if share < 1 and path in settings:
-            changes[path] = max(1, round(share * settings[path]))
-    return changes
+    rates = {"generator": 1 / generator, "discriminator": 1 / discriminator}
+    return for_larger_images(data, settings, rates=rates, batch_size=16)
 
 
 def suits(data: DataInfo) -> float:

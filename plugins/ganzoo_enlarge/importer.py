@@ -6,6 +6,7 @@
 * RRDB, oldest: one sequence `model`: 0 the first convolution, `1.sub.N.RDBK.convM.0` the blocks, after them
   `1.sub.N`, then three places for each enlargement, with the convolution in the second, and the last two.
 * SRVGG: `body.N`, convolutions at even places and the slopes of PReLU at odd ones.
+* Both in ncnn, where layers have numbers in the order of the computation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import PIXELS, DataInfo, Field, Imported, Weights
+from ganzoo.api import PIXELS, DataError, DataInfo, Field, Imported, Weights
 
 Array = NDArray[np.generic]
 
@@ -68,13 +69,23 @@ def recognise_rrdb(found: Weights) -> Imported | None:
 
 def recognise_srvgg(found: Weights) -> Imported | None:
     """An SRVGGNetCompact for x2, x3 or x4."""
-    places = sorted(int(match[1]) for key in found if (match := re.fullmatch(r"body\.(\d+)\.weight", key)))
-    convolutions = [at for at in places if len(found.shape(f"body.{at}.weight")) == 4]
+    body = "body."
+    if layers := found.facts.get("ncnn"):
+        count, body = sum(len(shape) == 4 for shape in found.shapes.values()), ""
+        graph = (
+            f"1 BinaryOp, {count} Convolution, 1 Input, 1 Interp, {count - 1} PReLU, 1 PixelShuffle, 1 Split"
+        )
+        if layers == graph.replace("1 Interp", "2 Interp") + "; last Interp":
+            raise DataError("The network of ncnn resizes what it has made: take the one for x4.")
+        if layers != f"{graph}; last BinaryOp":
+            return None
+    places = sorted(int(match[1]) for key in found if (match := re.fullmatch(rf"{body}(\d+)\.weight", key)))
+    convolutions = [at for at in places if len(found.shape(f"{body}{at}.weight")) == 4]
     if not convolutions or convolutions != [*range(0, convolutions[-1] + 1, 2)] or len(convolutions) < 2:
         return None
-    if len(found) != sum(f"body.{at}.{part}" in found for at in places for part in ("weight", "bias")):
+    if len(found) != sum(f"{body}{at}.{part}" in found for at in places for part in ("weight", "bias")):
         return None
-    first, last = (found.shape(f"body.{at}.weight") for at in (convolutions[0], convolutions[-1]))
+    first, last = (found.shape(f"{body}{at}.weight") for at in (convolutions[0], convolutions[-1]))
     scale = isqrt(last[0] // first[1])
     if scale not in (2, 3, 4) or last[0] != first[1] * scale**2 or first[2:] != (3, 3):
         return None
@@ -89,7 +100,7 @@ def recognise_srvgg(found: Weights) -> Imported | None:
             "width": first[0],
             "activation": "prelu" if slopes else "leaky",
         },
-        weights={f"net.{key}": found[key] for key in found},
+        weights={f"net.body.{key.removeprefix(body)}": found[key] for key in found},
         unknown=assumed,
     )
 
@@ -120,6 +131,9 @@ def _imported(
 
 def _rrdb_names(found: Weights) -> Iterator[tuple[str, str]]:
     """Our name and the file's of each array."""
+    if "ncnn" in found.facts:
+        yield from _ncnn_names(found)
+        return
     if any(key.startswith(_OLDEST) for key in found):
         yield from _oldest_names(found)
         return
@@ -127,6 +141,21 @@ def _rrdb_names(found: Weights) -> Iterator[tuple[str, str]]:
         ours = re.sub(r"^RRDB_trunk\.(\d+)\.RDB(\d)\.", r"body.\1.rdb\2.", key)
         stem, _, part = ours.rpartition(".")
         yield f"{_OTHER_NAMES.get(stem, stem)}.{part}", key
+
+
+def _ncnn_names(found: Weights) -> Iterator[tuple[str, str]]:
+    """Convolutions in the order of the computation, if all layers are those of an RRDBNet for x4."""
+    count = sum(len(shape) == 4 for shape in found.shapes.values())
+    blocks = (count - 6) // 15
+    if found.facts["ncnn"] != (
+        f"1 BinaryOp, {12 * blocks} Concat, {15 * blocks + 6} Convolution, {4 * blocks} Eltwise, 1 Input, "
+        f"2 Interp, {12 * blocks} Split; last Convolution"
+    ):
+        return
+    stems = [f"body.{k}.rdb{d}.conv{c}" for k in range(blocks) for d in (1, 2, 3) for c in range(1, 6)]
+    stems = ["conv_first", *stems, "conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
+    for at, stem in enumerate(stems):
+        yield from ((f"{stem}.{part}", f"{at}.{part}") for part in ("weight", "bias"))
 
 
 def _oldest_names(found: Weights) -> Iterator[tuple[str, str]]:

@@ -261,7 +261,12 @@ def build(config: FastConfig, data: DataInfo) -> Networks:
         Field(name="z", shape=(config.latent,), source="normal"),
         Field(name="noise", shape=(generator.noise_size,), source="normal"),
     )
-    scoring = Net(module=discriminator, reads=("image",), writes=("score", "mismatch"))
+    scoring = Net(
+        module=discriminator,
+        reads=("image",),
+        writes=("score", "mismatch"),
+        finest_first=("blocks", "excite"),
+    )
     return Networks(
         generators={"generator": Net(module=generator, reads=("z", "noise"), writes=("image",))},
         discriminators={"discriminator": scoring},

@@ -158,7 +158,14 @@ def build(config: R3Config, data: DataInfo) -> Networks:
     latent = Field(name="z", shape=(config.latent,), source="normal")
     generator, discriminator = Generator(config, image, classes), Discriminator(config, image, classes)
     conditions = ("label",) if classes else ()
-    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
+    return Networks.pair(
+        generator,
+        discriminator,
+        latent=latent,
+        writes="image",
+        conditions=conditions,
+        finest_first=("layers",),
+    )
 
 
 def labels_of(data: DataInfo) -> Field:

@@ -25,31 +25,21 @@ from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
-from ganzoo.api import DataInfo
+from ganzoo.api import DataInfo, for_larger_images
 
-CHOSEN_ON = 28 * 28  # pixels of the images of the embedded data
-FULL_WIDTH = 32  # pixels of a side up to which networks keep their width
-SLOWER = 2 / 3
+RATES = {"generator": 2 / 3, "discriminator": 2 / 3}
 GAMMA = 1.0
 WARMUP = 800  # images
 
 
 def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """For images of more than 28x28 pixels: slower at first, stronger penalties, no tanh, narrower networks.
-
-    Above 32 pixels, widths shrink with the side, down to a quarter: small maps keep their channels.
-    """
-    _, height, width = data.image().shape
-    if height * width <= CHOSEN_ON:
+    """For images of more than 28x28 pixels: slower at first, stronger penalties, no tanh, less width."""
+    group, expansion = settings["architecture.group"], settings["architecture.expansion"]
+    unit = group // gcd(group, expansion)  # what widths are multiples of
+    changes = for_larger_images(data, settings, rates=RATES, unit=unit)
+    if not changes:
         return {}
-    changes: dict[str, Any] = {"architecture.output": "clip"}
-    for role in ("generator", "discriminator"):
-        if isinstance(settings[f"{role}.lr"], float):  # not a schedule, which a user has set
-            changes |= {f"{role}.lr": settings[f"{role}.lr"] * SLOWER, f"{role}.warmup": WARMUP}
-        name = f"architecture.{role}_width"
-        group, expansion = settings["architecture.group"], settings["architecture.expansion"]
-        unit = group // gcd(group, expansion)  # what widths are multiples of
-        share = max(0.25, min(1.0, FULL_WIDTH / min(height, width)))
-        changes[name] = max(unit, round(share * settings[name] / unit) * unit)
+    changes["architecture.output"] = "clip"
+    changes |= {f"{role}.warmup": WARMUP for role in RATES if f"{role}.lr" in changes}
     penalties = (f"terms.ganzoo/{name}.gamma" for name in ("r1", "r2"))
     return changes | {path: GAMMA for path in penalties if path in settings}

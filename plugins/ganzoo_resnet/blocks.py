@@ -121,14 +121,22 @@ class Down(nn.Module):
     """A block of D: ReLU-conv-ReLU-conv plus shortcut, both halved where `down`.
 
     The `first` block reads pixels and has no ReLU before its first convolution. `hidden` is the number of
-    channels between the convolutions.
+    channels between the convolutions. `activated_shortcut`: the shortcut begins after the first ReLU.
     """
 
     def __init__(
-        self, inputs: int, hidden: int, outputs: int, *, down: bool, first: bool, attention: nn.Module
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        *,
+        down: bool,
+        first: bool,
+        attention: nn.Module,
+        activated_shortcut: bool = False,
     ) -> None:
         super().__init__()
-        self.down, self.first = down, first
+        self.down, self.first, self.activated_shortcut = down, first, activated_shortcut
         self.conv1 = nn.Conv2d(inputs, hidden, 3, padding=1)
         self.conv2 = nn.Conv2d(hidden, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if down or inputs != outputs else nn.Identity()
@@ -142,8 +150,9 @@ class Down(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, ceil(h / 2), ...), or the same size without `down`."""
-        hidden: Tensor = self.conv1(maps if self.first else functional.relu(maps))
-        hidden = self.halve(self.conv2(functional.relu(hidden)))
+        activated = maps if self.first else functional.relu(maps)
+        hidden: Tensor = self.halve(self.conv2(functional.relu(self.conv1(activated))))
+        maps = activated if self.activated_shortcut else maps
         # Mean and 1x1 convolution commute as well, so every shortcut may halve first.
         result: Tensor = self.attention(hidden + self.shortcut(self.halve(maps)))
         return result

@@ -23,6 +23,9 @@ class ResnetConfig:
     SNGAN, 1 in that of SAGAN. `widths`: the channels of all maps of G, from the smallest to the largest map,
     in place of `generator_width` and `widening`. `upsampling`: how G doubles its maps. `attention_pooling`:
     keys and values are the maxima of 2x2 pixels, values have half of the channels, as in the code of SAGAN.
+    `discriminator_widths`: the channels after each block of D, from the largest to the smallest map, in place
+    of `discriminator_width`. `activated_shortcut`: shortcuts of D begin after its ReLU, as in projects whose
+    ReLU works in place.
     """
 
     latent: int = 128
@@ -46,9 +49,11 @@ class ResnetConfig:
     widths: tuple[int, ...] = ()
     upsampling: Literal["nearest", "bilinear"] = "nearest"
     attention_pooling: bool = False
+    discriminator_widths: tuple[int, ...] = ()
+    activated_shortcut: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.widths, default=1) < 1:
+        if min((*self.widths, *self.discriminator_widths), default=1) < 1:
             raise ValueError("widths must be 1 or more")
         if min(self.latent, self.generator_width, self.discriminator_width, self.widening) < 1:
             raise ValueError("latent, the widths and widening must be 1 or more")

@@ -1,20 +1,9 @@
-"""Weights of SNGAN, SAGAN, projection GANs and BigGAN in the layouts of three projects.
-
-The networks are the same; names differ, and a few facts:
-
-* BigGAN-PyTorch (github.com/ajbrock/BigGAN-PyTorch, `BigGAN.py`, `layers.py`): attention is the second module
-  of a block; BatchNorm adds 1e-5.
-* StudioGAN (github.com/POSTECH-CVLab/PyTorch-StudioGAN, `models/resnet.py`, `models/big_resnet.py`):
-  attention is a block of its own; BatchNorm adds 1e-4.
-* mimicry (github.com/kwotsin/mimicry, `nets/sngan`, `nets/sagan`, `nets/cgan_pd`): maps are doubled
-  bilinearly; gains are those of the norm, not gains minus 1; names do not say where attention stands.
-"""
+"""Weights of SNGAN, SAGAN, projection GANs and BigGAN in the layouts of three projects (see `layouts.py`)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
@@ -22,59 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import PIXELS, DataInfo, Field, Imported, Weights
+from ganzoo_resnet.judges import judge_of
+from ganzoo_resnet.layouts import BIGGAN, MIMICRY, STUDIO, Layout
 
 Array = NDArray[np.generic]
 STATISTICS = ("running_mean", "running_var")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a project calls the parts of a generator; `block` has a group with the number of a block."""
-
-    block: str
-    convs: tuple[str, str, str]
-    norms: tuple[str, str]
-    first: str
-    last_norm: str
-    last: str
-    attention: tuple[str, str, str, str, str]
-    stored: str = "running_"
-    eps: float = 1e-5
-    upsampling: str = "nearest"
-    gain_offset: float = 0.0
-
-
-BIGGAN = Layout(
-    block=r"(blocks\.\d+\.\d+)\.conv1\.weight",
-    convs=("conv1", "conv2", "conv_sc"),
-    norms=("bn1", "bn2"),
-    first="linear",
-    last_norm="output_layer.0",
-    last="output_layer.2",
-    attention=("theta", "phi", "g", "o", "gamma"),
-    stored="stored_",
-)
-STUDIO = Layout(
-    block=r"(blocks\.\d+\.0)\.conv2d1\.weight",
-    convs=("conv2d1", "conv2d2", "conv2d0"),
-    norms=("bn1", "bn2"),
-    first="linear0",
-    last_norm="bn4",
-    last="conv2d5",
-    attention=("conv1x1_theta", "conv1x1_phi", "conv1x1_g", "conv1x1_attn", "sigma"),
-    eps=1e-4,
-)
-MIMICRY = Layout(
-    block=r"(block\d+)\.c1\.weight",
-    convs=("c1", "c2", "c_sc"),
-    norms=("b1", "b2"),
-    first="l1",
-    last_norm="b{}",
-    last="c{}",
-    attention=("theta", "phi", "g", "o", "gamma"),
-    upsampling="bilinear",
-    gain_offset=1.0,
-)
 
 
 def recognise_biggan(found: Weights) -> Imported | None:
@@ -150,11 +91,15 @@ def _recognise(found: Weights, layout: Layout) -> Imported | None:
         unknown.append("the names of the classes: numbers are used")
     if layout is MIMICRY and attended >= 0:
         unknown.append(f"where attention stands: after block {attended + 1} is assumed, as published")
+    networks: dict[str, Mapping[str, Array]] = {"generator": weights}
+    if judge := judge_of(found, layout, side, options["attention"]):
+        networks["discriminator"], own = judge
+        options |= own
     return Imported(
         architecture="sn-resnet-conditional" if tables else "sn-resnet",
         options=options,
         data=DataInfo(fields=tuple(fields), count=0),
-        weights={"generator": weights},
+        weights=networks,
         unknown=tuple(unknown),
     )
 

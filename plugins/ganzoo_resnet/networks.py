@@ -167,12 +167,29 @@ class Downward(nn.Module):
         stages = max(1, halvings(height, width, smallest=config.discriminator_base))
         sizes = map_sizes(height, width, stages)[1:]
         chosen = attended(sizes, config.attention)
-        blocks = []
-        for k in range(stages + config.discriminator_tail):
-            outputs = config.discriminator_width * min(config.widening, 2**k)
+        blocks, count = [], stages + config.discriminator_tail
+        widths = config.discriminator_widths or [
+            config.discriminator_width * min(config.widening, 2**k) for k in range(count)
+        ]
+        if len(widths) != count:
+            raise SettingsError(
+                f"D has {count} blocks for images of {height}x{width}, but {len(widths)} widths.",
+                where=f"architecture.discriminator_widths = {list(widths)}",
+            )
+        for k, outputs in enumerate(widths):
             hidden = inputs if k and config.discriminator_hidden == "inputs" else outputs
             block = attention(config, outputs, k == chosen)
-            blocks.append(Down(inputs, hidden, outputs, down=k < stages, first=k == 0, attention=block))
+            blocks.append(
+                Down(
+                    inputs,
+                    hidden,
+                    outputs,
+                    down=k < stages,
+                    first=k == 0,
+                    attention=block,
+                    activated_shortcut=config.activated_shortcut,
+                )
+            )
             inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.width = inputs
@@ -225,7 +242,14 @@ def assemble(
         kinds = (nn.Linear, nn.Conv2d, nn.Embedding)
         put_spectral_norm(discriminator, kinds, config.spectral_eps)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return Networks.pair(generator, discriminator, latent=latent, writes="image", conditions=conditions)
+    return Networks.pair(
+        generator,
+        discriminator,
+        latent=latent,
+        writes="image",
+        conditions=conditions,
+        finest_first=("downward.blocks",),
+    )
 
 
 def build(config: ResnetConfig, data: DataInfo) -> Networks:

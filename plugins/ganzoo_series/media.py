@@ -28,6 +28,7 @@ class SeriesMedia(Media):
     noun, nouns = "series", "series"
     count = SHOWN
     others = True
+    walks = False  # a preview shows what series have in common
 
     def __init__(self, config: None = None) -> None:
         pass

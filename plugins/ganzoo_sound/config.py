@@ -166,12 +166,13 @@ class VocosConfig:
 
     G has `blocks` of `width` channels, `hidden` inside. D has a part for each of the `periods` (channels
     divided by `discriminator_divisor`), and one for each of the `windows`, which together have the weight
-    `resolution_weight` and have `resolution_width` channels.
+    `resolution_weight` and have `resolution_width` channels. `scaled_input`: as in `HifiganConfig`.
     """
 
     width: int = 192
     hidden: int = 576
     blocks: int = 6
+    scaled_input: bool = False
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     windows: tuple[int, ...] = (2_048, 1_024, 512)
     resolution_weight: float = 0.1

@@ -3,6 +3,7 @@
 Facts of that layout: `conv_pre`, `ups.I`, `resblocks.J` (the kernels of stage 0, then those of stage 1 ...)
 with `convs1.K` and `convs2.K` (ResBlock 1) or `convs.K` (ResBlock 2), `conv_post`; all with weight norm.
 Transposed convolutions have kernels of twice their rate in V1 to V3 (`config_v1.json` to `config_v3.json`).
+Discriminators are in another file, `do_...`: `mpd` and `msd` with `discriminators.I.convs.K` and `conv_post`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Array = NDArray[np.generic]
 
 FRAMES = 32  # 8,192 samples at the published hop of 256, as in the authors' training
 PAIRS = (1, 3, 5)  # dilations of ResBlock 1, for each kernel
+PERIODS, SCALES = 5, 3  # parts of the published discriminator
 SINGLES = ((1, 2), (2, 6), (3, 12))  # of ResBlock 2, by kernel
 
 
@@ -43,6 +45,11 @@ def recognise(found: Weights) -> Imported | None:
     hop = prod(rates)
     scale = MelScale(rate=22_050, n_fft=4 * hop, hop=hop, mels=first[1], fmax=8_000.0)
     frames = -(-FRAMES * 256 // hop)
+    weights: dict[str, Mapping[str, Array]] = {
+        "generator": dict(_named(found, stages, len(kernels), steps, pairs=pairs))
+    }
+    if judge := dict(_judge(found)):
+        weights["discriminator"] = judge
     return Imported(
         architecture="hifi-gan",
         options={
@@ -62,7 +69,7 @@ def recognise(found: Weights) -> Imported | None:
             ),
             count=0,
         ),
-        weights={"generator": dict(_named(found, stages, len(kernels), steps, pairs=pairs))},
+        weights=weights,
         unknown=(
             "sampling rate and mel scale: 22,050 Hz, a window of 4 hops, 0 to 8,000 Hz, as for LJ Speech",
             "the rates of the stages: half of the kernels are assumed, as in V1 to V3",
@@ -95,6 +102,24 @@ def _named(
     for ours, theirs in places.items():
         for part in ("weight", "bias"):
             yield f"{ours}.{part}", found[f"{theirs}.{part}"]
+
+
+def _judge(found: Weights) -> Iterator[tuple[str, Array]]:
+    """The parts of the discriminator, of periods and then of scales, as published; nothing for others."""
+    parts = [
+        (side, f"discriminators.{at}")
+        for side, count in ((found.other("mpd"), PERIODS), (found.other("msd"), SCALES))
+        for at in range(count)
+        if side is not None and f"discriminators.{at}.conv_post.weight" in side
+    ]
+    if len(parts) < PERIODS + SCALES:
+        return
+    for at, (side, name) in enumerate(parts):
+        layers = range(_count(side, f"{name}.convs.{{}}.weight"))
+        places = {f"layers.{k}": f"convs.{k}" for k in layers} | {"last": "conv_post"}
+        for ours, theirs in places.items():
+            for part in ("weight", "bias"):
+                yield f"parts.{at}.{ours}.{part}", side[f"{name}.{theirs}.{part}"]
 
 
 def example(*, pairs: bool = False, width: int = 16) -> Mapping[str, Any]:

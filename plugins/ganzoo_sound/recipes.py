@@ -186,7 +186,8 @@ def _hifigan_paper(version: int, width: int, blocks: Mapping[str, Any], size: st
 SMALL_VOCOS = RecipeSpec(
     name="vocos",
     summary="Small Vocos for speech of 8 kHz that trains in minutes on a CPU. Departs from the paper: 8 kHz, "
-    "small networks, three periods and one resolution, batch 8, learning rate of 1e-3, EMA.",
+    "small networks, three periods and one resolution, batch 8, learning rate of 1e-3, EMA, scaled "
+    "spectrograms.",
     paper=VOCOS,
     architecture="vocos",
     loss="hinge",
@@ -206,6 +207,7 @@ SMALL_VOCOS = RecipeSpec(
         "architecture.width": 192,
         "architecture.hidden": 576,
         "architecture.blocks": 6,
+        "architecture.scaled_input": True,
         "architecture.periods": (2, 3, 5),
         "architecture.windows": (512,),
         "architecture.resolution_width": 8,

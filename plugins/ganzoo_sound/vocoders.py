@@ -67,6 +67,22 @@ class Stage(nn.Module):
         return torch.stack([block(maps) for block in self.blocks]).mean(0)
 
 
+class ScaledMel(nn.Module):
+    """mel -> 4 mel / |log floor| + 2: -2 is silence."""
+
+    def __init__(self, floor: float) -> None:
+        super().__init__()
+        self.unit = abs(log(floor)) / 4
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Any shape -> the same one."""
+        return mel / self.unit + 2
+
+
+def _input(config: HifiganConfig | VocosConfig, floor: float) -> nn.Module:
+    return ScaledMel(floor) if config.scaled_input else nn.Identity()
+
+
 class HifiGenerator(nn.Module):
     """mel (N, mels, m) -> sound (N, 1, m * hop) in -1..1.
 
@@ -77,7 +93,7 @@ class HifiGenerator(nn.Module):
     def __init__(self, config: HifiganConfig, mels: int, floor: float = 1e-5) -> None:
         super().__init__()
         stages = len(config.rates)
-        self.unit = abs(log(floor)) / 4 if config.scaled_input else 0.0
+        self.scaled = _input(config, floor)
         self.first = weight_norm(nn.Conv1d(mels, config.width, 7, padding=3))
         self.stages = nn.Sequential(
             *(Stage(config, config.width // 2**at, rate) for at, rate in enumerate(config.rates))
@@ -86,9 +102,7 @@ class HifiGenerator(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """(N, mels, m) -> (N, 1, m * hop)."""
-        if self.unit:
-            mel = mel / self.unit + 2
-        maps = self.stages(self.first(mel))
+        maps = self.stages(self.first(self.scaled(mel)))
         sound: Tensor = self.last(functional.leaky_relu(maps, LAST_SLOPE)).tanh()
         return sound
 
@@ -118,6 +132,7 @@ class VocosGenerator(nn.Module):
 
     def __init__(self, config: VocosConfig, scale: MelScale) -> None:
         super().__init__()
+        self.scaled = _input(config, scale.floor)
         self.first = nn.Conv1d(scale.mels, config.width, 7, padding=3)
         self.norm, self.last_norm = (nn.LayerNorm(config.width, eps=1e-6) for _ in range(2))
         share = 1 / config.blocks
@@ -134,7 +149,7 @@ class VocosGenerator(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """(N, mels, m) -> (N, 1, m * hop)."""
-        maps = self.norm(self.first(mel).transpose(1, 2)).transpose(1, 2)
+        maps = self.norm(self.first(self.scaled(mel)).transpose(1, 2)).transpose(1, 2)
         maps = self.last_norm(self.blocks(maps).transpose(1, 2))
         size, phase = self.last(maps).transpose(1, 2).chunk(2, dim=1)
         sound: Tensor = self.bounded(self.inverse(size.exp().clamp(max=LARGEST), phase))

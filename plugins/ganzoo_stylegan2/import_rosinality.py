@@ -109,7 +109,7 @@ def example() -> Mapping[str, Any]:
     made = numbers()
     g: dict[str, Any] = {"input.input": made(1, 8, 4, 4)}
     for k in (1, 2):
-        g |= {f"style.{k}.weight": made(6, 6), f"style.{k}.bias": made(6)}
+        g |= {f"style.{k}.weight": 100 * made(6, 6), f"style.{k}.bias": made(6)}
     for k, (name, inputs, outputs) in enumerate((("conv1", 8, 8), ("convs.0", 8, 4), ("convs.1", 4, 4))):
         side = 4 if k == 0 else 8
         g |= {

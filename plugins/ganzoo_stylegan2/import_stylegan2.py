@@ -144,4 +144,6 @@ def example() -> Mapping[str, Any]:
         "b4.conv": (8, 9, 3, 3), "b4.fc": (8, 128), "b4.out": (8, 8),
     }.items():  # fmt: skip
         dense(d, name, *shape)
+    for net, name in ((g, "mapping.fc0"), (g, "mapping.fc1"), (d, "mapping.fc0")):
+        net[f"{name}.weight"] *= 100  # as published: drawn from N(0, 1) / 0.01
     return {"G_ema": g, "D": {**d, "b8.skip.weight": made(8, 4, 1, 1)}}

@@ -118,7 +118,7 @@ def example() -> Mapping[str, Any]:
     made, config = numbers(), AliasFreeConfig(generator_width=8, discriminator_width=8, widest=8)
     plan = signals(config, 16, 3)
     net = {
-        "mapping.w_avg": made(6), "mapping.fc0.weight": made(6, 5), "mapping.fc0.bias": made(6),
+        "mapping.w_avg": made(6), "mapping.fc0.weight": 100 * made(6, 5), "mapping.fc0.bias": made(6),
         "synthesis.input.weight": made(8, 8), "synthesis.input.freqs": made(8, 2),
         "synthesis.input.phases": made(8), "synthesis.input.affine.weight": 0.1 * made(4, 6),
         "synthesis.input.affine.bias": np.array([1, 0, 0, 0], np.float32),

@@ -185,9 +185,10 @@ def classes_of(config: StyleConfig | AliasFreeConfig, data: DataInfo) -> int:
 def paired(generator: Net, discriminator: nn.Module, fields: tuple[Field, ...], classes: int) -> Networks:
     """G and D as a pair; with classes both read the label, too."""
     labels = ("label",) if classes else ()
+    judge = Net(module=discriminator, reads=("image", *labels), finest_first=("blocks",))
     return Networks(
         generators={"generator": replace(generator, reads=(*generator.reads, *labels))},
-        discriminators={"discriminator": Net(module=discriminator, reads=("image", *labels))},
+        discriminators={"discriminator": judge},
         fields=fields,
     )
 

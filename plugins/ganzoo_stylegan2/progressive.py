@@ -85,4 +85,4 @@ def build(config: ProgressiveConfig, data: DataInfo) -> Networks:
     image = data.image(smallest=8, otherwise="mlp")
     latent = Field(name="z", shape=(config.latent,), source="normal")
     generator, discriminator = Generator(config, image), Discriminator(config, image)
-    return Networks.pair(generator, discriminator, latent=latent, writes="image")
+    return Networks.pair(generator, discriminator, latent=latent, writes="image", finest_first=("blocks",))

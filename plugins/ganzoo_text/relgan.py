@@ -24,7 +24,7 @@ class Generator(nn.Module):
 
     def __init__(self, config: TextLstmConfig, text: Field) -> None:
         super().__init__()
-        self.length, symbols = text.shape
+        symbols = text.shape[1]
         self.inverse_temperature = config.inverse_temperature
         self.embedding = nn.Embedding(symbols, config.embedding)
         self.memory = nn.LSTMCell(config.embedding, config.hidden)
@@ -40,11 +40,13 @@ class Generator(nn.Module):
         state = gumbel.new_zeros(shape), gumbel.new_zeros(shape)
         before = self.embedding.weight[:1].expand(noise.shape[0], -1)
         drawn, logits = [], []
-        for place in range(self.length):
+        # Parts of one split: `[:, place]` would be a Gather for each place in an exported graph.
+        places = zip(*(values.unbind(1) for values in (gumbel, given, unknown)), strict=True)
+        for chance, fixed, free in places:
             state = self.memory(before, state)
             logits.append(self.to_symbols(state[0]).float())
-            symbol = self.one_hot(logits[-1] + gumbel[:, place]).detach()
-            drawn.append(given[:, place] + unknown[:, place] * symbol)
+            symbol = self.one_hot(logits[-1] + chance).detach()
+            drawn.append(fixed + free * symbol)
             before = linear(drawn[-1], self.embedding.weight.T)
         values = torch.stack(logits, 1)
         if not self.training:

@@ -8,6 +8,7 @@ from ganzoo_translation.config import (
     CycleConfig,
     IdentityConfig,
     L1Config,
+    OneWayConfig,
     PatchNceConfig,
     ResnetConfig,
     UNetConfig,
@@ -35,7 +36,7 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
             "8x8.",
             paper=f"{CYCLEGAN}, appendix 7.2",
             factory="ganzoo_translation.networks:build_resnet",
-            config=ResnetConfig,
+            config=OneWayConfig,
             needs=("a", "b"),
         ),
         ArchitectureSpec(

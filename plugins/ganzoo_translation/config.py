@@ -74,6 +74,13 @@ class ResnetConfig(PatchConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneWayConfig(ResnetConfig):
+    """Options of `resnet-patch`. `pairs`: D sees `a` beside `b`; otherwise `b` alone, as in CycleGAN."""
+
+    pairs: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContrastiveConfig(ResnetConfig):
     """Options of `resnet-contrastive`: `projection` numbers describe a place, for the term `patch-nce`."""
 

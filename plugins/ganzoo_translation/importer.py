@@ -101,7 +101,10 @@ def _imported(
 
     every = {"generator": weights}
     judge = found.other("D", "netD", "discriminator")
-    patches = _patches(judge, inputs + outputs) if judge is not None else None
+    patches = _patches(judge, inputs + outputs, "patches.layers") if judge is not None else None
+    if patches is None and judge is not None and architecture == "resnet-patch":
+        patches = _patches(judge, outputs, "layers")  # of CycleGAN
+        options = {**options, "pairs": False}
     if patches is not None:
         every["discriminator"] = patches.pop("weights")
         options = {**options, **patches}
@@ -178,8 +181,8 @@ def _next(name: str) -> str:
     return f"{start}.{int(number) + 1}"
 
 
-def _patches(judge: Weights, channels: int) -> dict[str, Any] | None:
-    """Options and weights of a PatchGAN (`NLayerDiscriminator`) of pairs; its sequence is ours."""
+def _patches(judge: Weights, channels: int, place: str) -> dict[str, Any] | None:
+    """Options and weights of a PatchGAN (`NLayerDiscriminator`); its sequence is ours, at `place`."""
     numbers = sorted({int(key.split(".")[1]) for key in judge if re.match(r"model\.\d+\.", key)})
     first = judge.shape("model.0.weight")
     if first[1:2] != (channels,) or not numbers:
@@ -187,8 +190,9 @@ def _patches(judge: Weights, channels: int) -> dict[str, Any] | None:
     batch = any(key.endswith("running_mean") for key in judge)
     count = (numbers[-1] - 2) // 3
     inner = [f"model.{2 + 3 * at}.bias" for at in range(count)]  # a norm takes them away again
+    judge.skip(*inner)
     weights = {
-        f"patches.layers.{key.removeprefix('model.')}": judge[key]
+        f"{place}.{key.removeprefix('model.')}": judge[key]
         for key in judge
         if key not in inner and not key.endswith("num_batches_tracked")
     }

@@ -28,7 +28,14 @@ from ganzoo.api import (
     initialise,
     map_sizes,
 )
-from ganzoo_translation.config import ContrastiveConfig, Norm, PatchConfig, ResnetConfig, UNetConfig
+from ganzoo_translation.config import (
+    ContrastiveConfig,
+    Norm,
+    OneWayConfig,
+    PatchConfig,
+    ResnetConfig,
+    UNetConfig,
+)
 
 SLOPE = 0.2
 SMALLEST = 8
@@ -366,13 +373,17 @@ def _paired(
     a: Field,
     b: Field,
     free: Mapping[str, Mapping[str, int]],
+    *,
+    pairs: bool = True,
 ) -> Networks:
-    discriminator = initialised(PatchesOfPairs(config, a, b), config.init)
+    single = judge(config, b.shape[0], (b.shape[1], b.shape[2]))
+    discriminator = initialised(PatchesOfPairs(config, a, b) if pairs else single, config.init)
+    reads = ("a", "b") if pairs else ("b",)
     return Networks(
         generators={
             "generator": Net(module=initialised(generator, config.init), reads=("a",), writes=("b",))
         },
-        discriminators={"discriminator": Net(module=discriminator, reads=("a", "b"), writes=judged(config))},
+        discriminators={"discriminator": Net(module=discriminator, reads=reads, writes=judged(config))},
         free=free,
     )
 
@@ -384,10 +395,11 @@ def build_unet(config: UNetConfig, data: DataInfo) -> Networks:
     return _paired(config, net, a, b, free_sides(len(net.down), a, b))
 
 
-def build_resnet(config: ResnetConfig, data: DataInfo) -> Networks:
+def build_resnet(config: OneWayConfig, data: DataInfo) -> Networks:
     """Factory of `resnet-patch`. DataError unless `a` and `b` are images, `b` from 8x8."""
     a, b = image(data, "a", 1), image(data, "b", SMALLEST)
-    return _paired(config, Resnet(config, a, b), a, b, free_sides(_halved(config, b), a, b))
+    free = free_sides(_halved(config, b), a, b)
+    return _paired(config, Resnet(config, a, b), a, b, free, pairs=config.pairs)
 
 
 def _halved(config: ResnetConfig, b: Field) -> int:

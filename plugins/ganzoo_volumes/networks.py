@@ -84,4 +84,4 @@ def build(config: Conv3dConfig, data: DataInfo) -> Networks:
         for layer in [item for item in discriminator.modules() if isinstance(item, nn.Conv3d | nn.Linear)]:
             spectral_norm(layer)
     latent = Field(name="z", shape=(config.latent,), source="normal")
-    return Networks.pair(generator, discriminator, latent=latent, writes="volume")
+    return Networks.pair(generator, discriminator, latent=latent, writes="volume", finest_first=("layers",))

@@ -99,4 +99,4 @@ def build(config: ConvConfig, data: DataInfo) -> Networks:
     set_weights(generator, config.init)
     set_weights(critic, config.init)
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return Networks.pair(generator, critic, latent=latent, writes="image")
+    return Networks.pair(generator, critic, latent=latent, writes="image", finest_first=("layers",))

@@ -135,4 +135,4 @@ def build(config: ResnetConfig, data: DataInfo) -> Networks:
         ]
         set_weights(net, config.init, tuple(layer for layer in plain if layer is not None))
     latent = Field(name="z", shape=(config.latent,), source=config.latent_distribution)
-    return Networks.pair(generator, critic, latent=latent, writes="image")
+    return Networks.pair(generator, critic, latent=latent, writes="image", finest_first=("blocks",))

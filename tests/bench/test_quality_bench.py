@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.quality import report, run
+from benchmarks.quality.suite import state
 from ganzoo.api import RecipeSpec
 from ganzoo.config.resolve import resolve
 from ganzoo.registry.registry import load_registry
@@ -155,3 +156,15 @@ def test_a_place_on_this_machine_stays_here() -> None:
     text = '{"split": "held-out part of ganzoo/idx:/some/where/mnist"}'
     assert run.without_places(text, "idx:/some/where/mnist") == text.replace("/some/where/", "")
     assert run.without_places(text, "fashion-5k") == text
+
+
+@pytest.mark.parametrize(
+    ("gap", "spread", "alive"),
+    [(2.0, 0.9, True), (0.01, 0.9, False), (6.5, 0.002, False), (2.0, 0.39, False)],
+)
+def test_a_run_that_draws_white_images_is_not_alive(gap: float, spread: float, alive: bool) -> None:
+    """D tells white images from real ones without effort."""
+    values = {"score_real": gap / 2, "score_fake": -gap / 2}
+    early = {"values": {"score_real": 1.0, "score_fake": 0.0}, "sample_spread": 0.8}
+    log = [early, *[{"values": values}] * 8, {"values": values, "sample_spread": spread}]
+    assert state(log) == {"alive": alive, "gap": gap, "spread": spread}

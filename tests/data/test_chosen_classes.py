@@ -12,7 +12,7 @@ import pytest
 from ganzoo.api import ArraySource, Field
 from ganzoo.config.resolve import resolve
 from ganzoo.data import dataset as dataset_module
-from ganzoo.data.dataset import of_classes, open_source
+from ganzoo.data.dataset import numbered_as, of_classes, open_source
 from ganzoo.data.open_data import open_data, open_held_out
 from ganzoo.errors import DataError
 from ganzoo.registry.registry import load_registry
@@ -45,6 +45,31 @@ def test_labels_keep_their_numbers_and_weights_their_samples() -> None:
 def test_what_is_not_there_is_refused(only: tuple[str, ...], without: tuple[str, ...], match: str) -> None:
     with pytest.raises(DataError, match=match):
         of_classes(open_source(source()), only, without)
+
+
+def test_classes_of_other_data_may_be_missing() -> None:
+    data = open_source(source())
+    assert of_classes(data, (), ("cow", "dog"), lenient=True).arrays["label"].tolist() == [0, 2, 0, 2]
+    assert of_classes(data, ("cow", "dog"), (), lenient=True).arrays["label"].tolist() == [1, 1]
+    with pytest.raises(DataError, match="no class 'cow'"):
+        of_classes(data, ("cow",), (), lenient=True)
+    plain = open_source(
+        ArraySource(fields=data.fields[:1], arrays={"point": data.arrays["point"]}, identity="x")
+    )
+    assert of_classes(plain, (), ("cow",), lenient=True) is plain
+
+
+def test_labels_get_the_numbers_of_a_generator_by_name() -> None:
+    data = open_source(source())
+    known = replace(LABEL, classes=("fox", "cow", "dog", "cat"))
+    renumbered = numbered_as(data, known)
+    assert renumbered.arrays["label"].tolist() == [3, 2, 0, 3, 2, 0]
+    assert renumbered.fields[1].classes == known.classes
+    assert data.arrays["label"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert numbered_as(data, replace(LABEL, classes=("a", "b", "c"))) is data
+    assert numbered_as(data, replace(known, name="other")) is data
+    with pytest.raises(DataError, match="does not know the class 'fox'"):
+        numbered_as(data, replace(LABEL, classes=("cat", "dog")))
 
 
 def test_an_empty_choice_says_what_is_there() -> None:

@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ganzoo.config.plan import Plan
+from ganzoo.evaluation.comparison import Comparison
+from ganzoo.evaluation.metrics import Scorer
 from ganzoo.evaluation.report import conclusions
 from ganzoo.exporting.form import Form
 from ganzoo.exporting.from_run import export_run
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
+from ganzoo_datasets import fashion
 from ganzoo_extractors import classifier
 from ganzoo_extractors.weights import LITE0
 from tests.helpers.evaluating import few_images, ganzoo
@@ -383,6 +387,24 @@ def test_a_conditional_generator_is_asked_for_classes(tiny: Tiny, data: str, tmp
     scores = ganzoo("evaluate", run.path, "--n", "100", "--json", "--no-reference").document["scores"]
     assert 0 <= scores["label_accuracy"] <= 1
     assert 0 <= scores["cas"] <= 1
+
+
+def test_other_data_with_fewer_classes_is_compared_by_their_names(
+    tiny: Tiny, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(tiny("cgan", **{"data.source": data}), tmp_path / "run", NullReporter())[0]
+    images = fashion.open_held_out().arrays
+    for name in ("3", "7"):
+        (tmp_path / "fewer" / name).mkdir(parents=True)
+        for at in np.flatnonzero(images["label"] == int(name))[:20]:
+            Image.fromarray(images["image"][at, 0]).save(tmp_path / "fewer" / name / f"{at}.png")
+    seen: list[Comparison] = []
+    monkeypatch.setattr(Scorer, "scores", lambda _, comparison, **__: seen.append(comparison) or {"fed": 1.0})
+    asked = ("--n", "30", "--json", "--no-reference", "-o", tmp_path / "out")
+    ganzoo("evaluate", run.path, "--data", f"folder:{tmp_path / 'fewer'}", *asked)
+    for samples in (seen[0].fake, seen[0].real):
+        assert samples.labels is not None
+        assert set(samples.labels.ravel()) == {3, 7}
 
 
 def test_what_the_scores_say_in_words() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
@@ -17,9 +19,12 @@ import ganzoo
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.cli import main
 from ganzoo.errors import DivergedError, ExitCode, ExportError, UsageError
+from ganzoo.evaluation.small_weights import frechet_of
+from ganzoo.exporting.distances import Distance, Frechet
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import Form
 from ganzoo.exporting.weights import store_weights
+from ganzoo.registry.registry import load_registry
 
 Z = Field(name="z", shape=(16,), source="normal")
 IMAGE = Field(name="image", shape=(1, 8, 8), range=(-1.0, 1.0), kind="image", axes=PIXELS)
@@ -43,10 +48,16 @@ class Painter(nn.Module):
         return torch.tanh(3.0 * self.last(torch.relu(self.up(hidden))))
 
 
-def exported(folder: Path, module: nn.Module | None = None, form: Form = Form()) -> Bundle:  # noqa: B008
+def exported(
+    folder: Path,
+    module: nn.Module | None = None,
+    form: Form = Form(),  # noqa: B008
+    frechet: Frechet | None = None,
+) -> Bundle:
     net = Net(module=module or Painter(), reads=("z", "label"), writes=("image",))
     networks = Networks(generators={"generator": net}, discriminators={}, fields=(Z,))
-    return export_generators(networks, DATA, folder, about={"recipe": "painter"}, form=form)
+    about = {"recipe": "painter"}
+    return export_generators(networks, DATA, folder, about=about, form=form, frechet=frechet)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,11 @@ def test_the_graph_limits_what_tanh_reads(plain: Bundle) -> None:
     makers = {name: node for node in model.graph.node for name in node.output}
     tanh = next(node for node in model.graph.node if node.op_type == "Tanh")
     assert makers[tanh.input[0]].op_type == "Clip"
+
+
+def test_an_embedding_is_the_gather_that_pnnx_knows(plain: Bundle) -> None:
+    (gather,) = (node for node in graph_of(plain).graph.node if node.op_type == "Gather")
+    assert not gather.attribute
 
 
 @pytest.mark.parametrize("opset", [18, 20])
@@ -185,6 +201,55 @@ def test_too_large_a_change_is_refused(tmp_path: Path) -> None:
         exported(tmp_path / "bundle", Sums(), Form(weights="int8"))
     assert "float16" in error.value.fix
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("small", "full", "allowed"),
+    [(10.4, 10.0, True), (10.6, 10.0, False), (201.9, 200.0, True), (202.1, 200.0, False), (9.0, 10.0, True)],
+)
+def test_a_frechet_distance_is_part_of_the_gate(
+    small: float, full: float, allowed: bool, tmp_path: Path
+) -> None:
+    """At most 0.5 or 1 % more than for samples of full weights."""
+    seen = []
+
+    def frechet(field: Field, *arrays: NDArray[Any]) -> tuple[str, float, float]:
+        seen.append([array.shape for array in arrays])
+        assert field.name == "image"
+        return "fed", small, full
+
+    if not allowed:
+        with pytest.raises(ExportError, match="farther from others: fed"):
+            exported(tmp_path / "bundle", form=Form(weights="float16"), frechet=frechet)
+        assert not (tmp_path / "bundle").exists()
+        return
+    bundle = exported(tmp_path / "bundle", form=Form(weights="float16"), frechet=frechet)
+    distance = bundle.stored["generator"].distance
+    assert seen == [[(distance.samples, 1, 8, 8)] * 3]
+    assert distance == Distance(name="fed", small=small, full=full, samples=distance.samples)
+    assert distance.samples >= 200
+    assert (
+        f"{small:.2f}; for samples by float32 weights it is {full:.2f}"
+        in (bundle.path / "README.md").read_text()
+    )
+
+
+def test_uint8_pictures_are_compared_with_the_axes_of_the_field(tmp_path: Path) -> None:
+    measure = frechet_of(load_registry())
+    bundle = exported(tmp_path / "bundle", form=Form(weights="float16", uint8=True), frechet=measure)
+    distance = bundle.stored["generator"].distance
+    assert not distance.missing
+    assert distance.small == pytest.approx(distance.full, rel=0.01)
+
+
+def test_without_an_extractor_the_rest_of_the_gate_holds(tmp_path: Path) -> None:
+    def frechet(*_: Any) -> tuple[str, float, float]:
+        raise UsageError("The weights of the feature extractor are not installed.")
+
+    bundle = exported(tmp_path / "bundle", form=Form(weights="int8"), frechet=frechet)
+    assert bundle.stored["generator"].psnr > 45
+    said = (bundle.path / "README.md").read_text()
+    assert "not measured: The weights of the feature extractor are not installed." in said
 
 
 def test_weights_beyond_float16_stay() -> None:

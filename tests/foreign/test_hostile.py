@@ -397,7 +397,6 @@ def test_the_tree_of_a_large_optimiser_is_quick(tmp_path: Path, registry: Regist
     [
         (b'{"format": "graph-model", "weightsManifest": []}', "TensorFlow.js"),
         (b'{"modelTopology": {"keras_version": "2.9.0"}}', "TensorFlow.js"),
-        (b"7767517\n40 50\n", "ncnn"),
     ],
 )
 def test_models_of_other_frameworks_are_named(tmp_path: Path, start: bytes, what: str) -> None:

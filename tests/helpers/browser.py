@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 class Browser:
-    """One tab. `requests` are the addresses that it asked for, `errors` what it said went wrong."""
+    """One tab. `requests` are the addresses that it asked for, `errors` what went wrong in the page."""
 
     def __init__(self, process: subprocess.Popen[bytes], to_browser: int, from_browser: int) -> None:
         self._process, self._to, self._from = process, to_browser, from_browser
@@ -70,6 +70,7 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.errors.clear()
         self.call("Page.navigate", url=address)
 
     def value(self, expression: str) -> Any:

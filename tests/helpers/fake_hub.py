@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,7 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass
 class Hub:
-    """Repositories by name: commits by hash, each with its files. `lie` replaces downloads."""
+    """Repositories by name: commits by hash, each with its files. `lie` replaces downloads.
+
+    `breaks_off` and `endless` name files that end too early or never; `status` is the answer to any write.
+    """
 
     endpoint: str = ""
     commits: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
@@ -25,6 +28,10 @@ class Hub:
     lie: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     breaks_at: str = ""
+    breaks_off: str = ""
+    endless: str = ""
+    sent: int = 0
+    status: int = 0
     refuses_card: bool = False
 
     def add(self, repository: str, files: dict[str, bytes]) -> str:
@@ -72,7 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.hub.tokens.append(self.headers.get("Authorization") or "")
         parts, body = self.parts(), self.body()
-        if parts[-1] == "validate-yaml":
+        if self.hub.status and parts[-1] != "validate-yaml":
+            self.answer(self.hub.status)
+        elif parts[-1] == "validate-yaml":
             if self.hub.refuses_card:
                 self.answer(400, b'"license" must be one of')
             else:
@@ -124,7 +133,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(503)
             return
         data = self.hub.lie.get(parts[4], found[1][parts[4]])
+        if parts[4] in (self.hub.breaks_off, self.hub.endless):
+            self.send_bad(data, endless=parts[4] == self.hub.endless)
+            return
         self.answer(200, data, X_Repo_Commit=found[0], ETag=f'"{hashlib.sha256(data).hexdigest()}"')
+
+    def send_bad(self, data: bytes, *, endless: bool) -> None:
+        self.send_response(200)
+        if not endless:
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.close_connection = True
+        with suppress(ConnectionError):
+            self.wfile.write(data[:-1])
+            while endless:
+                self.hub.sent += self.wfile.write(bytes(2**20))
 
     def sibling(self, name: str, data: bytes) -> dict[str, Any]:
         blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

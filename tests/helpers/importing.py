@@ -25,11 +25,15 @@ def tensors(tree: Any) -> Any:
     return torch.from_numpy(np.array(tree)) if isinstance(tree, np.ndarray) else tree
 
 
-def imported(tree: Tree, folder: Path, *, legacy: bool = False, **choice: Any) -> Match:
-    """What the importers make of a file with this tree, as torch.save writes it."""
-    file = folder / "weights.pth"
+def imported(
+    tree: Tree, folder: Path, *, legacy: bool = False, judge: Tree | None = None, **choice: Any
+) -> Match:
+    """What the importers make of a file with this tree, as torch.save writes it; `judge` is a second file."""
+    file, second = folder / "weights.pth", folder / "judge.pth"
     torch.save(tensors(tree), file, _use_new_zipfile_serialization=not legacy)
-    return chosen(open_file(file, load_registry()), **choice)
+    if judge is not None:
+        torch.save(tensors(judge), second)
+    return chosen(open_file(file, load_registry(), second if judge is not None else None), **choice)
 
 
 def outputs(match: Match, batch: Mapping[str, Tensor], name: str = "generator") -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def test_what_is_pushed_can_be_pulled_and_sampled(hub: Hub, tmp_path: Path) -> None:
     shutil.copytree(CGAN, "mine")
-    pushed = json.loads(ganzoo("push", "mine", "someone/faces", "--license", "mit", "--json").stdout)
+    pushed = json.loads(ganzoo("push", "mine", "someone/faces", "--license", "MIT", "--json").stdout)
     commit = pushed["commit"]
     shown = ganzoo("pull", "hf://someone/faces").stdout
     assert commit in shown
@@ -172,6 +173,58 @@ def test_other_bytes_than_the_hub_lists(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_hub_that_sends_without_end_is_stopped(hub: Hub, tmp_path: Path) -> None:
+    hub.add("someone/faces", files_of())
+    hub.endless = "README.md"
+    with pytest.raises(UsageError, match="sends more than the"):
+        ganzoo("pull", "hf://someone/faces")
+    assert hub.sent < 2**26
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "message"),
+    [
+        (401, UsageError, "refuses the token"),
+        (403, UsageError, "refuses the token"),
+        (429, FailedError, "too many requests"),
+        (503, FailedError, "down or overloaded"),
+        (418, FailedError, "answered with error 418"),
+    ],
+)
+def test_answers_in_words(status: int, error: type[GanzooError], message: str, hub: Hub) -> None:
+    hub.status = status
+    with pytest.raises(error, match=message):
+        ganzoo("push", CGAN, "someone/faces", "--license", "mit")
+
+
+def test_a_hub_that_is_not_there(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        with pytest.raises(FailedError, match="cannot be reached"):
+            ganzoo("pull", "hf://someone/faces")
+
+
+def test_a_hub_that_falls_silent(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add("someone/faces", files_of())
+    hub.breaks_off = "README.md"
+    with pytest.raises(FailedError, match="broke off") as caught:
+        ganzoo("pull", "hf://someone/faces")
+    assert "pull again" in str(caught.value)
+
+
+def test_offline_mode(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    huggingface_hub.close_session()  # the next one reads the setting
+    try:
+        with pytest.raises(UsageError, match="HF_HUB_OFFLINE"):
+            ganzoo("pull", "hf://someone/faces")
+    finally:
+        huggingface_hub.close_session()
+
+
 def test_a_graph_that_the_guard_refuses(hub: Hub, tmp_path: Path) -> None:
     bad = b"not a graph"
     listing = json.loads((CGAN / "bundle.json").read_bytes())
@@ -211,6 +264,12 @@ def test_a_file_with_its_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
     ganzoo("pull", f"file:{ONNX}", "--sha256", DIGEST)
     assert Path("generator.onnx").read_bytes() == ONNX.read_bytes()
+    Path("generator.onnx").write_text("mine")
+    with pytest.raises(UsageError, match="Another file has that name"):
+        ganzoo("pull", f"file:{ONNX}", "--sha256", DIGEST)
+    assert Path("generator.onnx").read_text() == "mine"
+    with pytest.raises(UsageError, match="a folder"):
+        ganzoo("pull", f"file:{ONNX.parent}", "--sha256", DIGEST)
 
 
 def test_downloads(hub: Hub) -> None:

@@ -116,10 +116,25 @@ def test_a_run_begins_with_the_weights_and_goes_on(file: Path, tmp_path: Path) -
     assert len(Run.open(other).record["warm_start"]["matched"]) > 4
 
 
+def test_the_discriminator_may_be_in_another_file(tmp_path: Path) -> None:
+    data, folder = pictures(tmp_path / "pictures"), tmp_path / "run"
+    for name, state in example().items():
+        torch.save(tensors(state), tmp_path / f"{name}.pth")
+    words = ["--as", "run", "--data", f"folder:{data}", "-o", folder, *SHORT]
+    run("import", tmp_path / "netG.pth", *words, "--discriminator", tmp_path / "netD.pth")
+    state = load_file(folder / "checkpoints" / "000000000000" / "state.safetensors")
+    found = state["networks.discriminator.discriminator.layers.0.weight"].numpy()
+    np.testing.assert_array_equal(found, example()["netD"]["main.0.weight"])
+    record = Run.open(folder).record["imported"]
+    digest = hashlib.sha256((tmp_path / "netD.pth").read_bytes()).hexdigest()
+    assert (record["discriminator_file"], record["discriminator_sha256"]) == ("netD.pth", digest)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
         (["--as", "run"], "needs data"),
+        (["--discriminator", "x.pth"], "--as run"),
         (["--data", "folder:x"], "--as run"),
         (["--architecture", "unet-patch"], "no 'unet-patch'"),
         (["--part", "netD"], "no 'netD'"),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import spectral_norm
 
+from ganzoo.errors import UsageError
 from tests.helpers.importing import imported, largest_difference, outputs
 
 CLASSES, SHARED = 5, 6
@@ -43,6 +44,16 @@ class OwnLinear(nn.Linear, OwnSpectralNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.normed(), self.bias)
+
+
+class OwnTable(nn.Embedding, OwnSpectralNorm):
+    def __init__(self, *args: int) -> None:
+        super().__init__(*args)
+        self.register_buffer("u0", torch.randn(1, self.num_embeddings))
+        self.register_buffer("sv0", torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.embedding(x, self.normed())
 
 
 class StoredNorm(nn.Module):
@@ -286,3 +297,146 @@ def test_a_bottom_of_other_sizes_is_not_taken(tmp_path: Path) -> None:
     arrays["l1.weight"], arrays["l1.bias"] = torch.randn(64 * 32, 7), torch.randn(64 * 32)
     with pytest.raises(Exception, match="No importer recognises"):
         imported(arrays, tmp_path)
+
+
+class Halving(nn.Module):
+    """A block of D; a ReLU in place changes what the shortcut sees."""
+
+    def __init__(
+        self, names: tuple[str, ...], sizes: tuple[int, int, int], conv: Callable, *, first: bool, down: bool,
+        in_place: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        before, hidden, after = sizes
+        self.names, self.first, self.down, self.in_place = names, first, down, in_place
+        setattr(self, names[0], conv(before, hidden, 3, padding=1))
+        setattr(self, names[1], conv(hidden, after, 3, padding=1))
+        if down or before != after:
+            setattr(self, names[2], conv(before, after, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x if self.first else functional.relu(x)
+        x = h if self.in_place else x
+        h = getattr(self, self.names[1])(getattr(self, self.names[0])(h).relu())
+        x = getattr(self, self.names[2])(x) if hasattr(self, self.names[2]) else x
+        return functional.avg_pool2d(h, 2) + functional.avg_pool2d(x, 2) if self.down else h + x
+
+
+def normed_conv(*args: int, **options: object) -> nn.Module:
+    return spectral_norm(nn.Conv2d(*args, **options))
+
+
+JUDGES = {  # project: names, convolution, hidden channels are those before, ReLU in place, score, embedding
+    "biggan": (("conv1", "conv2", "conv_sc"), OwnConv, False, False, "linear", "embed"),
+    "studio": (("conv2d1", "conv2d2", "conv2d0"), normed_conv, False, True, "linear1", "embedding"),
+    "mimicry": (("c1", "c2", "c_sc"), normed_conv, True, True, "l{}", "l_y"),
+}
+ATTENTIONS = {
+    "biggan": ("theta", "phi", "g", "o", "gamma"),
+    "studio": ("conv1x1_theta", "conv1x1_phi", "conv1x1_g", "conv1x1_attn", "sigma"),
+    "mimicry": ("theta", "phi", "g", "o", "gamma"),
+}
+
+
+def judging(
+    project: str, widths: list[int], down: list[bool], attention: int, *, labels: bool
+) -> tuple[nn.Module, Callable]:
+    """A discriminator as the project builds it, and its formula."""
+    names, conv, narrow, in_place, score, embed = JUDGES[project]
+    net, steps, inputs = nn.Module(), [], 3
+    net.blocks = nn.ModuleList()
+    for at, width in enumerate(widths):
+        hidden = inputs if narrow and at else width
+        block = Halving(
+            names, (inputs, hidden, width), conv, first=at == 0, down=down[at], in_place=in_place and at > 0
+        )
+        steps.append(block)
+        inputs = width
+        if project == "mimicry":
+            setattr(net, f"block{at + 1}", block)
+        else:
+            net.blocks.append(nn.ModuleList([block]))
+        if at == attention:
+            own = Attention(
+                ATTENTIONS[project], width, conv, torch.tensor(0.5).reshape(() if project != "studio" else 1)
+            )
+            steps.append(own)
+            if project == "biggan":
+                net.blocks[-1].append(own)
+            elif project == "studio":
+                net.blocks.append(nn.ModuleList([own]))
+            else:
+                net.attn_block = own
+    linear = OwnLinear if project == "biggan" else lambda a, b: spectral_norm(nn.Linear(a, b))
+    last = linear(inputs, 1)
+    setattr(net, score.format(len(widths) + 1), last)
+    if labels:
+        table = spectral_norm(nn.Embedding(CLASSES, inputs))
+        setattr(net, embed, OwnTable(CLASSES, inputs) if project == "biggan" else table)
+
+    def scores(image: Tensor, label: Tensor) -> Tensor:
+        h = image
+        for step in steps:
+            h = step(h)
+        h = h.relu().sum((2, 3))
+        out = last(h)[:, 0]
+        return out + (getattr(net, embed)(label) * h).sum(1) if labels else out
+
+    return net, scores
+
+
+def converged(net: nn.Module) -> None:
+    """The vectors of spectral norm as after a long training: those of the largest singular value."""
+    for layer in net.modules():
+        if isinstance(layer, OwnSpectralNorm):
+            layer.u0 = torch.linalg.svd(layer.weight.detach().flatten(1))[0][None, :, 0]
+        if hasattr(layer, "weight_u"):
+            left, _, right = torch.linalg.svd(layer.weight_orig.detach().flatten(1))
+            layer.weight_u.copy_(left[:, 0])
+            layer.weight_v.copy_(right[0])
+    net.eval()
+
+
+PAIRS = {
+    "biggan 32": ("biggan-pytorch 32", "biggan", [8, 8, 8, 8], [True, True, False, False], 0, True),
+    "biggan 64": (
+        "biggan-pytorch 64, widths of 256", "biggan", [8, 8, 16, 16, 32], [True] * 4 + [False], 0, True,
+    ),
+    "studio 64": ("studiogan resnet", "studio", [8, 8, 16, 32, 32], [True] * 4 + [False], 2, True),
+    "studio 32": (
+        "studiogan resnet without labels", "studio", [8, 8, 8, 8], [True, True, False, False], -1, False,
+    ),
+    "mimicry 64": ("mimicry sngan", "mimicry", [4, 8, 16, 32, 64], [True] * 5, -1, False),
+    "mimicry 128": ("mimicry sagan 128", "mimicry", [8, 8, 16, 32, 64, 64], [True] * 5 + [False], 1, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PAIRS)
+def test_scores_of_the_second_file_equal_the_published_formula(tmp_path: Path, case: str) -> None:
+    torch.manual_seed(1)
+    generator, project, widths, down, attention, labels = PAIRS[case]
+    net, _ = CASES[generator]()
+    judge, scores = judging(project, widths, down, attention, labels=labels)
+    converged(judge)
+    wrapped = {"mimicry": {"model_state_dict": judge.state_dict(), "global_step": 3}}
+    match = imported(net.state_dict(), tmp_path, judge=wrapped.get(project, judge.state_dict()))
+    side = match.imported.data.field("image").shape[1]
+    batch = {"image": 9 * torch.randn(4, 3, side, side), "label": torch.tensor([0, 1, 4, 2])}
+    with torch.no_grad():
+        expected = scores(batch["image"], batch["label"])
+    assert expected.std() > 1e-2
+    difference = largest_difference(outputs(match, batch, "discriminator")["score"], expected)
+    assert difference < 1e-5 * max(1, expected.abs().max())
+    assert match.imported.options["discriminator_norm"] == "spectral"
+
+
+def test_a_second_file_with_arrays_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    net, _ = CASES["mimicry sngan"]()
+    judge, _ = judging("mimicry", [4, 8, 16, 32, 64], [True] * 5, -1, labels=False)
+    more = {**judge.state_dict(), "l_y.weight": torch.zeros(4, 64), "l_y.bias": torch.zeros(4)}
+    with pytest.raises(UsageError, match=r"does not use: l_y\.weight, l_y\.bias"):
+        imported(net.state_dict(), tmp_path, judge=more)
+    with pytest.raises(UsageError, match="does not use"):
+        imported(
+            net.state_dict(), tmp_path, judge={"fc.weight": torch.zeros(3, 3), "fc.bias": torch.zeros(3)}
+        )

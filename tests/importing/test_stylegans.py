@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+import ganzoo
 from ganzoo.errors import UsageError
+from ganzoo.exporting.from_file import export_file
 from ganzoo.importing.recognise import Match, chosen, open_file
 from ganzoo.registry.registry import load_registry
 from ganzoo_stylegan2 import import_pggan, import_rosinality, import_stylegan2
@@ -142,6 +144,23 @@ def test_stylegan2_of_nvidia_makes_the_images_of_the_formulas(tmp_path: Path, cl
         expected = stylegan2(g, batch["z"], classes, psi)
         assert (expected.abs() < 1).float().mean() > 0.8
         assert largest_difference(outputs(match, batch)["image"], expected.clamp(-1, 1)) < 1e-5
+
+
+def test_the_exported_stylegan2_reads_the_class(tmp_path: Path) -> None:
+    """An index gives the images of the one-hot vector of the formula, other ones for each class."""
+    g = quiet(import_stylegan2.example()["G_ema"], "synthesis.b4.torgb", "synthesis.b8.torgb")
+    options = {"z_dim": 4, "synthesis_kwargs": {"num_fp16_res": 0}}
+    file = save(tmp_path / "network.pkl", G_ema=Persistent("Generator", g, options))
+    bundle = export_file(open_file(file, load_registry()), opened(file), load_registry(), tmp_path / "bundle")
+    generator = ganzoo.load(bundle.path, provider="cpu")
+    z = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    made = [
+        generator.generate(3, z=z, label=np.full(3, label), psi=np.ones(3, np.float32)) for label in (0, 1)
+    ]
+    assert np.abs(made[0] - made[1]).max() > 0.05
+    for label, images in enumerate(made):
+        wanted = stylegan2(g, torch.from_numpy(z), torch.full((3,), label), 1.0).clamp(-1, 1)
+        assert largest_difference(torch.from_numpy(images), wanted) < 1e-5
 
 
 def test_a_bound_of_the_activations_is_kept(tmp_path: Path) -> None:

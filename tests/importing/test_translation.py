@@ -169,3 +169,19 @@ def test_a_file_with_both_directions_of_cyclegan_asks_which(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="2 such generators: G_A, G_B"):
         imported(nets, tmp_path)
     assert imported(nets, tmp_path, part="G_B").path == "G_B"
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("pairs", [True, False])
+def test_a_discriminator_in_another_file_is_taken(tmp_path: Path, norm: str, pairs: bool) -> None:
+    """netD of pix2pix sees a and b, that of CycleGAN b alone."""
+    torch.manual_seed(0)
+    net, judge = Resnet(6, 8, norm, False), Patches(6 if pairs else 3, 8, norm)
+    match = imported(net.state_dict(), tmp_path, judge=judge.state_dict())
+    assert match.imported.options.get("pairs", True) is pairs
+    a, b = torch.randn(2, 2, 3, 256, 256)
+    with torch.no_grad():
+        expected = judge.model.eval()(torch.cat([a, b], 1) if pairs else b)
+    assert expected.std() > 1e-2
+    found = outputs(match, {"a": a, "b": b}, "discriminator")["score"]
+    assert largest_difference(found, expected) < 1e-5

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganzoo.api import PIXELS, DataInfo, Field
+from ganzoo.api import PIXELS, DataInfo, Field, for_larger_images
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.data.open_data import open_data
@@ -28,6 +28,26 @@ def test_the_embedded_data_changes_nothing(registry: Registry, recipe: str) -> N
     fitted = plan.fitted(open_data(plan).info)
     assert fitted.settings() == plan.settings()
     assert fitted.origins == plan.origins
+
+
+def test_rates_batches_and_widths_of_larger_images() -> None:
+    given = {
+        "train.batch_size": 64,
+        "generator.lr": 0.008,
+        "discriminator.lr": "piecewise 0: 1e-3, 1: 0",
+        "architecture.generator_width": 48,
+        "architecture.discriminator_width": 10,
+    }
+    rates = {"generator": 0.5, "discriminator": 0.25}
+
+    def changes(height: int, width: int, **more: int) -> dict[str, object]:
+        return for_larger_images(pictures(1, height, width), given, rates=rates, **more)
+
+    assert changes(28, 28, batch_size=16) == {}
+    assert changes(28, 29, batch_size=16) == {"train.batch_size": 16, "generator.lr": 0.004}
+    widths = ("architecture.generator_width", "architecture.discriminator_width")
+    assert changes(64, 90) == {"generator.lr": 0.004, **dict(zip(widths, (24, 5), strict=True))}
+    assert changes(512, 512, unit=8) == {"generator.lr": 0.004, **dict(zip(widths, (16, 8), strict=True))}
 
 
 def test_dcgan_on_pictures(registry: Registry) -> None:

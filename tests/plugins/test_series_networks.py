@@ -231,6 +231,9 @@ def test_returns_train_resume_export_and_come_back_as_prices_of_any_length(tmp_p
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     assert list((run / "samples").glob("*.png"))
     assert ganzoo("export", run, "-o", bundle).code == 0
+    said = ganzoo("generate", bundle, "--walk", "4", "-o", tmp_path / "walk.gif")
+    assert said.code == 2
+    assert "Series cannot be animated" in said.err
     rows = generated(tmp_path, bundle, "--length", "100")
     assert len(rows) == 3 * 101
     assert list(rows[0]) == ["series", "Date", "close"]

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -469,11 +470,18 @@ def test_large_networks_have_the_parameters_of_the_papers() -> None:
     )
 
 
-def test_scaled_input_of_hifigan_has_silence_at_minus_2() -> None:
-    plain, scaled = (
-        HifiGenerator(HifiganConfig(rates=(4, 2), width=8, scaled_input=on), 20, floor=1e-4)
-        for on in (False, True)
-    )
+def small_hifigan(scaled: bool) -> torch.nn.Module:
+    return HifiGenerator(HifiganConfig(rates=(4, 2), width=8, scaled_input=scaled), 20, floor=1e-4)
+
+
+def small_vocos(scaled: bool) -> torch.nn.Module:
+    scale = MelScale(rate=8_000, n_fft=64, hop=16, mels=20, floor=1e-4)
+    return VocosGenerator(VocosConfig(width=8, hidden=8, blocks=1, scaled_input=scaled), scale)
+
+
+@pytest.mark.parametrize("made", [small_hifigan, small_vocos])
+def test_scaled_input_has_silence_at_minus_2(made: Callable[[bool], torch.nn.Module]) -> None:
+    plain, scaled = made(False), made(True)
     scaled.load_state_dict(plain.state_dict())
     mel = torch.linspace(math.log(1e-4), 1.0, 20 * 6).reshape(1, 20, 6)
     expected = plain(-2 + 4 * (mel - math.log(1e-4)) / -math.log(1e-4))

@@ -15,7 +15,7 @@ import pytest
 import tifffile
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageSequence
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -39,6 +39,7 @@ from ganzoo_volumes.media import AXES, VolumeMedia, original_values
 from ganzoo_volumes.networks import build
 from ganzoo_volumes.phantoms import open_phantoms
 from ganzoo_volumes.sizes import fitted, resampled
+from tests.helpers.evaluating import ganzoo as ganzoo_command
 
 Array = NDArray[Any]
 REAL = Path(nibabel.__file__).parent / "tests" / "data"
@@ -458,6 +459,13 @@ def test_a_run_shows_volumes_and_an_export_writes_them_without_torch(run: Run, t
     assert image.shape == (9, 9, 9)
     assert image.header.get_zooms() == (20, 20, 20)
     assert image.get_data_dtype() == np.uint16
+    walk = tmp_path / "walk.gif"
+    said = ganzoo_command("generate", bundle.path, "--walk", 6, "-n", 2, "-o", walk)
+    assert said.code == 0, said.err
+    with Image.open(walk) as moving:
+        frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(moving)]
+    assert len(frames) == 6
+    assert (frames[0] != frames[3]).any()
 
 
 def test_scores_of_volumes_have_their_own_features(run: Run) -> None:

@@ -18,8 +18,9 @@ from ganzoo.cli import main
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import UsageError
+from ganzoo.registry.directions import directions
 from ganzoo.registry.registry import Registry
-from ganzoo.report.page import LARGEST, MOST, directions, page, write_page
+from ganzoo.report.page import LARGEST, MOST, page, write_page
 from ganzoo.report.previews import FRAMES, timelines
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter

@@ -106,6 +106,20 @@ def test_weights_of_8_bits_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     assert "--from RUN" in caught.value.fix
 
 
+def test_a_larger_network_beside_it_with_a_name_in_common_is_not_taken(
+    tiny: Tiny, first: Run, tmp_path: Path
+) -> None:
+    state = {
+        name.removeprefix("ema.generator."): value
+        for name, value in read_newest(first.checkpoints)[0].items()
+        if name.startswith("ema.generator.")
+    }
+    other = {next(iter(state)): torch.zeros(3), **{f"x.{at}": torch.zeros(2) for at in range(99)}}
+    torch.save({"a": other, "b": state}, tmp_path / "two.pth")
+    table = warm_start(prepare(tiny("vanilla")).training, tmp_path / "two.pth", lambda _: None)
+    assert len(table["matched"]) == len(state)
+
+
 def test_arrays_of_parts_within_parts_are_read_once(
     tiny: Tiny, first: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

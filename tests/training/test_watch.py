@@ -266,6 +266,16 @@ def test_a_collapsed_run_is_told_so(tiny: Tiny, tmp_path: Path, monkeypatch: pyt
     assert any(line.get("sample_spread", 1) < 0.3 for line in run.log())
 
 
+@pytest.mark.parametrize(("recipe", "measured"), [("super-resolution", False), ("cgan", True)])
+def test_samples_that_follow_from_their_input_do_not_collapse(
+    registry: Registry, tmp_path: Path, recipe: str, measured: bool
+) -> None:
+    """What follows from a small image is no choice among many; what follows from a label is."""
+    settings = {"train.images": 32, "train.batch_size": 8, "train.device": "cpu"}
+    run, _ = start(resolve(recipe, registry, overrides=settings), tmp_path / "run", NullReporter())
+    assert any("sample_spread" in line for line in run.log()) == measured
+
+
 def test_a_zeroed_head_is_a_dead_discriminator(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,10 @@ class SampleGrids:
         self.inputs = self._fixed_inputs()
 
     def draw(self) -> float | None:
-        """Write the current previews; returns the spread of the first field that is written, see `spread`."""
+        """Write the current previews; returns the spread of the first field that is written, see `spread`.
+
+        None if it is made from samples of the data: it can be as they are, and none is missing.
+        """
         generated = self._generate()
         for net in self._training.networks.generators.values():
             for name in (key for key in net.writes if key in generated):
@@ -56,6 +59,8 @@ class SampleGrids:
                 unrelated = bool(beside) and self._plan.dataset.item.spec.unpaired
                 real = None if unrelated else self._real(name, len(values))
                 self._write(field, values, self._stem(name), real=real, beside=beside, columns=self._columns)
+        if self._from_samples:
+            return None
         first = generated[self._first]
         return spread(first, self._real(self._first, min(len(first), SPREAD)))
 
@@ -94,6 +99,12 @@ class SampleGrids:
     @property
     def _first(self) -> str:
         return next(iter(self._training.networks.generators.values())).writes[0]
+
+    @property
+    def _from_samples(self) -> bool:
+        net = next(iter(self._training.networks.generators.values()))
+        read = [self.fields[name] for name in net.reads if name in self._batches.names]
+        return any(self._plan.kinds.knows(field.kind) for field in read)
 
     @property
     def _columns(self) -> int | None:
