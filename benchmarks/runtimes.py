@@ -92,9 +92,10 @@ NOTES = """\
   LSTM and GRU of `doppelganger` and `rcgan`. The differences of ResNets are just above the limit.
 - **ncnn** gives other values for `hifi-gan` and `pggan` without an error. It lacks ArgMax, comparisons and
   the recurrent layers of the others that fail; `quantgan` and `stylegan3` end it. Embeddings work since
-  exports leave the default axis of Gather out, by which pnnx knows them; `exported cgan` is older. pnnx may
-  take at most 8 GB of memory here, which `rrdb` does not fit.
-- **onnx2tf** takes about 35 s of processor time for a graph. Its images have channels at the end.
+  exports leave the default axis of Gather out, by which pnnx knows them; `exported cgan` is older. pnnx
+  took over 11 GB of memory for `rrdb` and was stopped.
+- **TFLite**: onnx2tf takes about 35 s of processor time for a graph, and its images have channels at the end.
+- **tract** and **OpenCV** do not read `text-lstm`; OpenCV ends at `vocos`, MNN at `stylegan3`.
 """
 
 

@@ -7,7 +7,7 @@ CHECKOUTS holds the repositories under their own names (`picture_loops.py` says 
 them), SETS the folders of `suite.py make`. All train on one thread, on PNG files that are made once. The CPU
 seconds are those of the process from its first batch on, and ganzoo's clock is that of its process, too:
 imports, reading pictures, and sampling at the end cost nobody anything. Rows go to picture_peers.json, the
-table to docs/which-recipe.md.
+table to docs/results/own-pictures.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ganzoo.util.files import write_bytes
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "picture_peers.json"
-PAGE = ROOT / "docs" / "which-recipe.md"
+PAGE = ROOT / "docs" / "results" / "own-pictures.md"
 EXTRACTORS = ("efficientnet-lite0", "efficientnet-lite2")  # scores of both names are the last one's
 KEY = ("who", "set", "side", "cpu_budget", "seed", "n")
 # ganzoo's own command, with --minutes in CPU time.

@@ -22,7 +22,7 @@ from ganzoo.api.specs import (
 from ganzoo.cli.common import LONGEST, complete_names, echo_json, json_option, registry_of, table
 from ganzoo.cli.list import KINDS
 from ganzoo.config.resolve import resolve
-from ganzoo.config.settings import DataSettings, layer
+from ganzoo.config.settings import DataSettings, layer, meanings
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item, Registry, calling
@@ -141,8 +141,7 @@ def _describe(item: Item[Any], plans: dict[str, Plan], registry: Registry) -> di
         return entry
     with calling(item):  # a default may be made by the plugin's code
         entry["options"] = {} if spec.config is None else _defaults(spec.config)
-        own = () if spec.config is None else dataclasses.fields(spec.config)
-        entry["origins"] = {item.name: item.metadata["default"] for item in own if "default" in item.metadata}
+        entry["origins"] = meanings(spec.config)
         entry["about options"] = [] if spec.config is None else _explained(spec.config)
     entry["brings along"] = dict(spec.defaults)
     entry["used by"] = [

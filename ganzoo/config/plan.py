@@ -18,6 +18,7 @@ from ganzoo.config.settings import (
     Key,
     OptimizerSettings,
     TrainSettings,
+    meanings,
     option_names,
     plain,
 )
@@ -160,7 +161,7 @@ class Plan:
         return ("terms", names.get(path[1], path[1]), *path[2:])
 
     def origin(self, path: Key) -> str:
-        """The layer that set the value at that path."""
+        """The layer that set the value at that path, and what its default means if that is no value."""
         path = self._as_set(path)
         owners = {
             "architecture": self.architecture,
@@ -174,7 +175,8 @@ class Plan:
             return self.origins[path]
         core = CORE_TABLES.get(path[0])
         if owner is not None and path[-1] not in option_names(core):
-            return f"{owner.item.kind} {owner.item.name}"
+            meaning = meanings(owner.item.spec.config).get(path[-1])
+            return f"{owner.item.kind} {owner.item.name}" + (f": {meaning}" if meaning else "")
         return f"term {path[1]}" if path[0] == "terms" else "core"
 
     def check_data(self, info: DataInfo) -> None:

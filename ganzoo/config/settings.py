@@ -377,6 +377,12 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], where: str, origins: Ma
     return result
 
 
+def meanings(cls: type[Any] | None) -> dict[str, str]:
+    """What defaults mean that are no values themselves: the metadata `description` of fields."""
+    fields = () if cls is None else dataclasses.fields(cls)
+    return {item.name: item.metadata["description"] for item in fields if "description" in item.metadata}
+
+
 @functools.cache
 def wrong_default(cls: type[Any]) -> str:
     """The first option of a config dataclass whose default is not of its type, in words; empty for none."""

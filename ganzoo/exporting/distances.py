@@ -92,13 +92,23 @@ def compared(
             found = [frechet(field, *arrays) for field, *arrays in zip(floats, *made, strict=True)]
         except GanzooError as error:
             return Distance(missing=error.what)
-    name, worse, full = max(found, key=lambda item: item[1] - item[2])
-    if not worse <= full + max(MOST_WORSE, MOST_SHARE * full):
+    worst = max(
+        (Distance(name=name, small=changed, full=full, samples=count) for name, changed, full in found),
+        key=_excess,
+    )
+    if not _excess(worst) <= 0:
         raise ExportError(
-            f"Samples of small weights are farther from others: {name} {worse:.2f}, full weights {full:.2f}.",
+            f"Samples of small weights are farther from others: {worst.name} {worst.small:.2f}, "
+            f"full weights {worst.full:.2f}.",
             where=f"{count} samples; {MOST_WORSE} or {MOST_SHARE:.0%} more is allowed",
+            fix="--fp16 in place of --int8, or neither",
         )
-    return Distance(name=name, small=worse, full=full, samples=count)
+    return worst
+
+
+def _excess(distance: Distance) -> float:
+    """How much more the small weights' distance is than is allowed."""
+    return distance.small - distance.full - max(MOST_WORSE, MOST_SHARE * distance.full)
 
 
 def _as_declared(samples: Array) -> Array:

@@ -99,8 +99,9 @@ def rust(name: str, inputs: Sequence[Field], outputs: Sequence[Field], form: For
         f'    println!("{{}} {{:?}}", {json.dumps(field.name)}, outputs[{at}].shape()?);'
         for at, field in enumerate(outputs)
     ]
-    draws = any("state" in value for value in given)
-    functions = (_UNIFORM if draws else "") + (_NORMAL if any("normal" in value for value in given) else "")
+    values = "".join(given)
+    draws = "(&mut state)" in values
+    functions = (_UNIFORM if draws else "") + (_NORMAL if "normal(&mut state)" in values else "")
     text = _RUST.replace("FUNCTIONS", functions).replace("STATE", _STATE if draws else "")
     return _filled(text, name, inputs, given, said)
 

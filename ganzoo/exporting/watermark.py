@@ -104,10 +104,10 @@ class Marked(nn.Module):
                 levels = strength * (field.range[1] - field.range[0]) / 255.0
                 shown = torch.ones(1 if channels != 4 else 4, 1, 1)
                 shown[3:] = 0.0
-                whole = levels * shown * tile
+                added = (levels * shown * tile)[None]
                 if not field.free:
-                    whole = _repeated(whole[None], height, width)[0]
-                self.register_buffer(f"pattern_of_{field.name}", whole[None])
+                    added = _repeated(added, height, width)
+                self.register_buffer(f"pattern_of_{field.name}", added)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """(N, ...) of each input -> (N, ...) of each output."""

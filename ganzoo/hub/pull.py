@@ -58,7 +58,11 @@ def pull(source: str, output: Path | None, *, sha256: str | None = None) -> Pull
             f"'{source}' is not a source.", fix="hf://user/name[@revision], file:PATH or https://URL"
         )
     if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256 or ""):
-        raise UsageError("A file or an address needs --sha256 with 64 hexadecimal digits.", where=source)
+        raise UsageError(
+            "A file or an address needs --sha256 with 64 hexadecimal digits.",
+            where=source,
+            fix="take it from whoever made the file; they get it with sha256sum FILE",
+        )
     return _pull_file(source, output, str(sha256).lower())
 
 
@@ -118,6 +122,8 @@ def _pull_file(source: str, output: Path | None, sha256: str) -> Pulled:
     local = source.startswith("file:")
     path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
     path = source.removeprefix("file:") if local and not source.startswith("file://") else path
+    if local and Path(path).is_dir():
+        raise UsageError("That is a folder.", where=source, fix="use or copy it: a bundle here needs no pull")
     target = output or Path(Path(path).name or "generator.onnx")
     if target.suffix != ".onnx" or target.is_dir():
         raise UsageError("The output must be an .onnx file.", where=str(target), fix="-o NAME.onnx")
@@ -126,6 +132,8 @@ def _pull_file(source: str, output: Path | None, sha256: str) -> Pulled:
     if found != sha256:
         raise UsageError(f"The file has the sha256 {found}, not {sha256}.", where=source)
     examine(data, source)
+    if output is None and target.exists() and target.read_bytes() != data:
+        raise UsageError("Another file has that name.", where=str(target), fix="-o NAME.onnx")
     write_bytes(target, data)
     return Pulled(path=target, files={target.name: found})
 

@@ -222,8 +222,14 @@ def _warm_start(setup: TrainingSetup, context: RunContext) -> dict[str, Any]:
         return {}
     table: dict[str, Any] = {}
     if context.ranks.is_main:
-        path, fields = Path(source).expanduser(), setup.dataset.fields
-        table = warm_start(setup.training, path, context.reporter.note, fields)
+        architecture = setup.plan.settings()["architecture"]
+        table = warm_start(
+            setup.training,
+            Path(source).expanduser(),
+            context.reporter.note,
+            setup.dataset.fields,
+            architecture,
+        )
     setup.training.agree()
     return {"warm_start": table}
 

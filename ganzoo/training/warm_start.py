@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 from ganzoo.training.state import Training
 from ganzoo.training.weight_sources import Source, read_source
+
+FEW = 0.5
+"""A smaller share of the weights than this gets a note of its own: most of the networks begin anew."""
 
 _SHOWN = 5  # names of each kind in the note
 
@@ -31,16 +36,21 @@ class _Classes:
 
 
 def warm_start(
-    training: Training, source: Path, note: Callable[[str], None], fields: Iterable[Field] = ()
+    training: Training,
+    source: Path,
+    note: Callable[[str], None],
+    fields: Iterable[Field] = (),
+    architecture: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load what fits of the weights at `source` into the networks and their average.
 
-    `source`: a run (its newest checkpoint), a bundle or a file, see `read_source`. `fields` are those of the
-    data, with the names of classes. Weights and statistics of one name and shape are copied; of another
-    shape by `_copied`, except in layers whose numbers differ. Where the source keeps no average, the average
-    begins with the loaded weights. Returns names by what became of them: `matched`, `resized` (a part was
-    copied), `other_shape`, `left_out` because this run lacks it, `fresh` because the source lacks it.
-    UsageError when nothing fits but single numbers.
+    `source`: a run (its newest checkpoint), a bundle or a file, see `read_source`. `fields` are those of
+    the data, with the names of classes; `architecture` are the settings of these networks. Weights and
+    statistics of one name and shape are copied; of another shape by `_copied`, except in layers whose
+    numbers differ. Where the source keeps no average, the average begins with the loaded weights. Returns
+    names by what became of them: `matched`, `resized` (a part was copied), `other_shape`, `left_out`
+    because this run lacks it, `fresh` because the source lacks it. UsageError when nothing fits but
+    single numbers.
     """
     given = read_source(source, training.networks, note)
     classes = [
@@ -59,6 +69,7 @@ def warm_start(
     shapes: dict[str, str] = {}
     taken: set[str | None] = set()
     fitting = False
+    numbers = dict.fromkeys(found, 0)
     with torch.no_grad():
         for place, module in (places | (averages if training.ema.active else {})).items():
             for key, value in module.state_dict().items():
@@ -74,6 +85,7 @@ def warm_start(
                 fitting |= kind in ("matched", "resized") and value.numel() > 1
                 if place in places:
                     found[kind].append(name)
+                    numbers[kind] += value.numel()
                     taken.add(given.name_of(name))
                     if other is not None:
                         shapes[name] = f"{tuple(other.shape)} -> {tuple(value.shape)}"
@@ -87,6 +99,9 @@ def warm_start(
             f"these networks have: {_few(sorted(own))}; {given.kind} has: {_few(sorted(given.tensors))}",
         )
     note(_described(source, given, found, shapes))
+    share = (numbers["matched"] + numbers["resized"]) / sum(numbers.values())
+    if share < FEW:
+        note(_few_fit(share, given.architecture, architecture or {}))
     return {"from": str(source), "kind": given.kind, "images": given.images, **found}
 
 
@@ -143,6 +158,17 @@ def _described(source: Path, given: Source, found: Mapping[str, list[str]], shap
         if len(found[kind]) > _SHOWN:
             lines.append(f"{word} and {len(found[kind]) - _SHOWN:,} more: run.json")
     return "\n".join(lines)
+
+
+def _few_fit(share: float, given: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """That most weights begin anew, and with which settings they would not."""
+    text = f"only {share:.1%} of the weights of these networks come from there: the others begin anew"
+    other = [
+        "--set " + shlex.quote(f"architecture.{name}={json.dumps(given[name])}")
+        for name in own
+        if given.get("name") == own.get("name") and name in given and given[name] != own[name]
+    ]
+    return f"{text}. The same networks as there: {' '.join(other)}" if other else text
 
 
 def _short(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,14 +33,16 @@ class Source:
 
     A weight under a parametrisation (spectral norm) may have its plain name. `classes`: the names of the
     classes of each label, where they are known. `images`: how many images they learned from, if that is
-    known. `remarks` are for the user. `shifts`: by how much a number after that prefix is larger here than
-    in the networks that start, see `Net.finest_first`.
+    known. `architecture`: the settings of its networks, where they are known. `remarks` are for the user.
+    `shifts`: by how much a number after that prefix is larger here than in the networks that start, see
+    `Net.finest_first`.
     """
 
     kind: str
     tensors: Mapping[str, Tensor]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     images: int | None = None
+    architecture: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     shifts: Mapping[str, int] = field(default_factory=dict)
 
@@ -115,7 +118,14 @@ def _of_run(path: Path, note: Callable[[str], None]) -> Source:
     run = Run.open(path, writes=False)
     tensors, manifest = read_newest(run.checkpoints, note)
     kept = {name: value for name, value in tensors.items() if name.startswith(("networks.", "ema."))}
-    return Source(kind="run", tensors=kept, classes=_classes(run.info.fields), images=manifest["images"])
+    settings = tomllib.loads(run.settings_file.read_text(encoding="utf-8"))
+    return Source(
+        kind="run",
+        tensors=kept,
+        classes=_classes(run.info.fields),
+        images=manifest["images"],
+        architecture=settings.get("architecture", {}),
+    )
 
 
 def _of_bundle(path: Path, networks: Networks) -> Source:

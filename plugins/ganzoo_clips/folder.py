@@ -20,6 +20,7 @@ from ganzoo.api import (
     Field,
     ImageFrame,
     ItemSource,
+    counted,
     read_image_header,
     silence_pillow,
 )
@@ -258,7 +259,11 @@ def _about(
             f"{fps * config.every:g}, so motion is faster in some"
         )
     if uneven := sum(reel.uneven for reel in reels):
-        notes.append(f"{uneven:,} files have frames that last longer than others: these are repeated")
+        notes.append(
+            f"{counted(uneven, 'file')} with frames that last longer than others: these are repeated"
+        )
     if mixed := sum(reel.mixed for reel in reels):
-        notes.append(f"{mixed:,} folders have frames of different sizes: each frame is fitted by itself")
+        notes.append(
+            f"{counted(mixed, 'folder')} with frames of different sizes: each frame is fitted by itself"
+        )
     return notes, rows

@@ -10,7 +10,7 @@ HELD_OUT_KEY = (1,)
 
 
 def _from_images() -> Any:
-    return field(default=0, metadata={"default": "chosen from the images"})
+    return field(default=0, metadata={"description": "chosen from the images"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,14 +108,14 @@ def _find_classes(found: Folders, paths: Sequence[list[str]], nouns: str, *, lab
         return
     if len(stray) > _STRAY * len(found.training):
         found.notes.append(
-            f"no labels: {len(stray):,} {nouns} are beside the {len(counts):,} folders, such as "
+            f"no labels: {counted(len(stray), nouns[:-1])} beside the {len(counts):,} folders, such as "
             f"{'/'.join(paths[stray[0]])}; move them into a folder to get labels"
         )
         return
     if stray:
         found.training = [row for row in found.training if row in found.labels]
         found.notes.append(
-            f"{len(stray):,} {nouns} beside the {len(counts):,} class folders are left out, such as "
+            f"{counted(len(stray), nouns[:-1])} beside the {len(counts):,} class folders left out, such as "
             f"{'/'.join(paths[stray[0]])}; data.labels=false uses all without labels"
         )
     found.classes = tuple(sorted(counts.keys() | others if one else counts))
@@ -157,6 +157,6 @@ def _say(found: Folders, listing: Listing) -> None:
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))
     if listing.links:
         found.notes.append(
-            f"{len(listing.links):,} links to folders were not followed: "
+            f"{counted(len(listing.links), 'link')} to folders not followed: "
             f"{', '.join(listing.links[:3])}{', ...' if len(listing.links) > 3 else ''}"
         )

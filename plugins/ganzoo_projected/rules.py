@@ -11,7 +11,7 @@ def suits(data: DataInfo) -> float:
     """Gray or RGB pictures from 32x32 pixels: 0.4, less than `dcgan`.
 
     After two CPU minutes at 64x64, `dcgan` showed faces and flags, this recipe shapes in three colours
-    (docs/which-recipe.md).
+    (docs/results/own-pictures.md).
     """
     image = data.field("image") if "image" in data else None
     pictures = image is not None and image.axes == PIXELS and image.shape[0] in (1, 3)

@@ -249,3 +249,9 @@ def test_building_leaves_the_global_random_state_alone(registry: Registry, tiny:
     before = torch.get_rng_state()
     build_networks(plan, info)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_origin_of_a_default_says_what_it_means(registry: Registry) -> None:
+    plan = resolve("dcgan", registry, overrides={"data.source": "folder:pictures"})
+    assert plan.origin(("data", "height")) == "dataset folder: chosen from the images"
+    assert plan.origin(("data", "fit")) == "dataset folder"

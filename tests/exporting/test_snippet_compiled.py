@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ def test_rust_knows_all_sources(tmp_path: Path) -> None:
 @pytest.mark.skipif(RUSTC is None, reason="rustc is not installed")
 def test_rust_without_noise_has_no_needless_functions(tmp_path: Path) -> None:
     (tmp_path / "other.onnx").touch()
-    (x,), _ = ran_in_rust(rust("other", SOURCES[3:], (IMAGE,), Form()), tmp_path)
+    field = replace(SOURCES[3], name="normal_state")
+    (x,), _ = ran_in_rust(rust("other", (field,), (IMAGE,), Form()), tmp_path)
     assert x.shape == (1, 1, 8, 8)
 
 

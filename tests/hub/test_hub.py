@@ -51,7 +51,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def test_what_is_pushed_can_be_pulled_and_sampled(hub: Hub, tmp_path: Path) -> None:
     shutil.copytree(CGAN, "mine")
-    pushed = json.loads(ganzoo("push", "mine", "someone/faces", "--license", "mit", "--json").stdout)
+    pushed = json.loads(ganzoo("push", "mine", "someone/faces", "--license", "MIT", "--json").stdout)
     commit = pushed["commit"]
     shown = ganzoo("pull", "hf://someone/faces").stdout
     assert commit in shown
@@ -264,6 +264,12 @@ def test_a_file_with_its_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
     ganzoo("pull", f"file:{ONNX}", "--sha256", DIGEST)
     assert Path("generator.onnx").read_bytes() == ONNX.read_bytes()
+    Path("generator.onnx").write_text("mine")
+    with pytest.raises(UsageError, match="Another file has that name"):
+        ganzoo("pull", f"file:{ONNX}", "--sha256", DIGEST)
+    assert Path("generator.onnx").read_text() == "mine"
+    with pytest.raises(UsageError, match="a folder"):
+        ganzoo("pull", f"file:{ONNX.parent}", "--sha256", DIGEST)
 
 
 def test_downloads(hub: Hub) -> None:

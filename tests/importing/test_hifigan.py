@@ -124,6 +124,7 @@ def parts_of(periods: tuple[int, ...]) -> tuple[nn.ModuleList, nn.ModuleList]:
     return mpd, msd
 
 
+@pytest.mark.slow  # 70 million parameters
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_the_discriminators_of_a_do_file_are_taken(tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -263,7 +263,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     label = open_folder(str(good)).fields[1]
     assert label.classes == ("caf\\udce9", "zoo.png")
     (good / "linked").symlink_to(tmp_path / "good", target_is_directory=True)
-    assert "1 link to folders were not followed: linked" in open_folder(str(good)).notes
+    assert "1 link to folders not followed: linked" in open_folder(str(good)).notes
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])

@@ -229,8 +229,8 @@ def test_what_the_user_is_told(tmp_path: Path) -> None:
     notes = " | ".join(source.notes)
     assert [name for name, _ in source.unfit] == ["c.gif", "still.gif"]
     assert "the rates of the files differ, 12.5 to 25" in notes
-    assert "1 files have frames that last longer" in notes
-    assert "1 folders have frames of different sizes" in notes
+    assert "1 file with frames that last longer" in notes
+    assert "1 folder with frames of different sizes" in notes
     card = {name: value for name, value, _ in source.card}
     assert card["files"] == "4 .gif, 1 folders of frames"
     assert card["length"] == "1 to 8 frames -> 4 clips of 4"

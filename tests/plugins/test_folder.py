@@ -210,7 +210,7 @@ def test_folder_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty"):
         open_folder(str(tmp_path))
     (tmp_path / "readme.txt").write_text("x")
-    with pytest.raises(DataError, match=r"no images among 1 files: 1 \.txt\.") as caught:
+    with pytest.raises(DataError, match=r"no images among 1 file: 1 \.txt\.") as caught:
         open_folder(str(tmp_path))
     assert "WEBP" in str(caught.value)
     with pytest.raises(DataError, match="not a folder"):

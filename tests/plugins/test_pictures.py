@@ -208,7 +208,7 @@ def test_deep_pictures_among_others_become_eight_bits(tmp_path: Path) -> None:
     picture(tmp_path / "b.png")
     source = open_folder(str(tmp_path))
     assert [int(source.read(index)["image"].mean()) for index in (0, 1)] == [128, 90]
-    assert "1 images with more" in row(source.card, "values")[0]
+    assert "1 image with more" in row(source.card, "values")[0]
 
 
 # --- formats --------------------------------------------------------------------------------------
@@ -455,7 +455,7 @@ def test_colour_profiles_become_srgb(tmp_path: Path) -> None:
     }.items():
         picture(tmp_path / name, colours, **options)
     source = open_folder(str(tmp_path))
-    assert row(source.card, "colours")[0].startswith("1 images")
+    assert row(source.card, "colours")[0].startswith("1 image ")
     assert np.abs(source.read(0)["image"][:, 0, 0].astype(int) - [0, 250, 0]).max() < 12
     assert (
         source.read(1)["image"][:, 0, 0].tolist() == source.read(2)["image"][:, 0, 0].tolist() == [250, 0, 0]
@@ -656,10 +656,10 @@ def test_odd_folders_are_noticed(tmp_path: Path) -> None:
     notes = "\n".join(source.notes)
     assert source.fields[1].classes == ("elf", "orc", "rare")
     assert len(source.items) == 58
-    assert "1 images beside the 3 class folders are left out, such as images/cover.png" in notes
+    assert "1 image beside the 3 class folders left out, such as images/cover.png" in notes
     assert "few images (rare 3)" in notes
     assert "named by sizes (16x16, 32x32)" in notes
-    assert "links to folders were not followed: images/linked" in notes
+    assert "to folders not followed: images/linked" in notes
     assert row(source.card, "classes")[0] == "3 sub-folders: elf 30, orc 25, rare 3"
     assert row(source.card, "ignored")[0] == "1: 1 .txt"
     assert row(source.card, "files")[0] == "59 .png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,26 @@ def test_what_does_not_fit_stays_and_is_said(tiny: Tiny, first: Run, tmp_path: P
     assert table["other_shape"]
     assert any(name.startswith("networks.discriminator") for name in table["matched"])
     assert sum("starts with the weights" in note for note in reporter.notes) == 1
+
+
+def test_few_weights_that_fit_are_said_with_the_settings_of_the_source(
+    tiny: Tiny, first: Run, tmp_path: Path
+) -> None:
+    reporter = Notes()
+    wide = {"architecture.generator_hidden": [64, 16], "architecture.discriminator_hidden": [64]}
+    start(
+        tiny("vanilla", **wide, **ONE_STEP, **{"train.warm_start": str(first.path)}),
+        tmp_path / "wide",
+        reporter,
+    )
+    (said,) = [note for note in reporter.notes if note.startswith("only ")]
+    found = re.findall(r"--set '(.*?)=(.*?)'", said)
+    settings = {path: json.loads(value) for path, value in found}
+    assert sorted(settings) == sorted(wide)
+    again = Notes()
+    plan = tiny("vanilla", **settings, **ONE_STEP, **{"train.warm_start": str(first.path)})
+    start(plan, tmp_path / "same", again)
+    assert not [note for note in again.notes if note.startswith("only ")]
 
 
 def test_nothing_that_fits_is_refused_before_anything_is_written(
