@@ -95,7 +95,7 @@ def test_the_new_kind_goes_from_data_to_files_and_scores(site: Path) -> None:
 def test_its_own_files_are_read_or_refused(site: Path) -> None:
     np.save(site / "mine.npy", np.zeros((200, 80)))
     shown = ganzoo(site, "train", "beats", "--data", "beats:mine.npy", "--dry-run", "--images", "64").stdout
-    assert "180 samples: series (80, 1)" in shown
+    assert "180 beats: series (80, 1)" in shown
     np.save(site / "long.npy", np.zeros((200, 90)))
     message = ganzoo(site, "train", "beats", "--data", "beats:long.npy", "--dry-run", code=3).stderr
     assert "(200, 90)" in message
