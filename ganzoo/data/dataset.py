@@ -175,8 +175,8 @@ def numbered_as(dataset: Dataset, known: Field) -> Dataset:
     if unknown:
         raise DataError(
             f"The generator does not know the class '{unknown[0]}' of this data.",
-            where=f"{dataset.identity}, classes: {', '.join(label.classes)}",
-            fix=f"data whose classes have these names: {', '.join(known.classes)}",
+            where=f"{dataset.identity}, classes: {some(label.classes, 20)}",
+            fix=f"data whose classes have these names: {some(known.classes, 20)}",
         )
     numbers = np.array([known.classes.index(name) for name in label.classes])
     return replace(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ganzoo.errors import UsageError
 from ganzoo.fields import Field
+from ganzoo.util.text import some
 
 __all__ = ["Values", "checked", "class_number", "labels", "spread", "steps_for"]
 
@@ -23,7 +24,6 @@ Values = NDArray[Any] | float | Sequence[float]
 """The value of an input: an array with a value for each sample, or numbers that apply to all samples."""
 
 _FEW = 8
-_SHOWN = 5  # classes in a message
 """The largest number of values that a person would type for one sample."""
 
 
@@ -130,6 +130,4 @@ def checked(field: Field, values: Any, n: int) -> NDArray[Any]:
 def _listed(classes: Sequence[str]) -> str:
     if not classes:
         return "the classes have no names: give a number"
-    shown = ", ".join(f"{index} {name}" for index, name in enumerate(classes[:_SHOWN]))
-    more = len(classes) - _SHOWN
-    return f"the classes are: {shown}" + f" and {more:,} more" * (more > 0)
+    return f"the classes are: {some([f'{index} {name}' for index, name in enumerate(classes)])}"
