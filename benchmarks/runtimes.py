@@ -104,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--work", type=Path, help="folder of environments, graphs and results")
     parser.add_argument("--runtime", action="append", choices=RUNTIMES, help="only this one (repeatable)")
+    parser.add_argument("--missing", action="store_true", help="only graphs without a result of that version")
     parser.add_argument(
         "--page-only", action="store_true", help="write the page from benchmarks/runtimes.json"
     )
@@ -115,7 +116,7 @@ def main() -> None:
         work = given.work.absolute()
         cases = made_cases(work / "cases")
         for name in given.runtime or RUNTIMES:
-            for record in measured(name, cases, work):
+            for record in measured(name, cases, work, records.get(name, {}) if given.missing else {}):
                 records[name] = record
                 RECORDS.write_text(as_lines(records), encoding="utf-8")
     PAGE.write_text(page(records), encoding="utf-8")
@@ -190,20 +191,29 @@ def case(folder: Path, title: str, free: Path, fixed: Path) -> Path:
 # --- the runtimes -------------------------------------------------------------------------------------
 
 
-def measured(name: str, cases: Sequence[Path], work: Path) -> Iterator[dict[str, Any]]:
-    """Version, date, commit, and the results in a runtime so far, after each case."""
+def measured(
+    name: str, cases: Sequence[Path], work: Path, kept: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Version, date, commit, and the results in a runtime so far, after each case.
+
+    Results of the same version in the record `kept` are not measured again.
+    """
     place = environment(name, work / "environments" / name)
-    results: dict[str, Any] = {}
+    version, now = version_of(name, place), commit()
+    same = kept.get("version") == version
+    results: dict[str, Any] = dict(kept["results"]) if same else {}
     record = {
-        "version": version_of(name, place),
+        "version": version,
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        "commit": now if not same or kept["commit"] == now else f"{kept['commit']}, {now}",
         "machine": describe(),
         "versions": versions(),
         "results": results,
     }
     for folder in cases:
         title = json.loads((folder / "case.json").read_text())["title"]
+        if title in results:
+            continue
         tries = [FIXED] if RUNTIMES[name].fixed else [FREE, FIXED]
         for which in tries:
             results[title] = {**tried(name, place, folder, which, work / "tries"), "batch": which}
