@@ -104,7 +104,8 @@ def _imported(
     patches = _patches(judge, inputs + outputs, "patches.layers") if judge is not None else None
     if patches is None and judge is not None and architecture == "resnet-patch":
         patches = _patches(judge, outputs, "layers")  # of CycleGAN
-        options = {**options, "pairs": False}
+        if patches is not None:
+            options = {**options, "pairs": False}
     if patches is not None:
         every["discriminator"] = patches.pop("weights")
         options = {**options, **patches}
