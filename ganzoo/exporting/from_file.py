@@ -48,7 +48,7 @@ def export_file(
 
 def describe(opened: Opened, match: Match, license_id: str | None, source: str) -> dict[str, Any]:
     """Facts about the origin of imported weights, without local paths."""
-    second = opened.discriminator
+    second, values = opened.discriminator, opened.values
     judge = {"discriminator_file": second.name, "discriminator_sha256": sha256_of(second)} if second else {}
     return {
         "recipe": f"{opened.path.name} (imported)",
@@ -57,6 +57,7 @@ def describe(opened: Opened, match: Match, license_id: str | None, source: str) 
         "file": opened.path.name,
         "file_sha256": sha256_of(opened.path),
         "file_format": opened.format,
+        **({"values_file": values.name, "values_sha256": sha256_of(values)} if values else {}),
         **judge,
         "network": match.path or "the whole file",
         "source": source or "not said by the user",

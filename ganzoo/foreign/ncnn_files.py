@@ -18,6 +18,11 @@ _KINDS = {0x01306B47: "float16", 0x0002C056: "float32", 0: "float32"}
 _WITHOUT_VALUES = {"Input", "Split", "Concat", "Eltwise", "BinaryOp", "Interp", "PixelShuffle", "ReLU"}
 
 
+def values_of(path: Path) -> Path:
+    """The file of values beside a list of layers."""
+    return path.with_suffix(".bin")
+
+
 def read_ncnn(path: Path, text: memoryview, budget: Budget) -> dict[str, Any]:
     """`network`: weights and biases by the number of their layer among those with values.
 
@@ -26,7 +31,7 @@ def read_ncnn(path: Path, text: memoryview, budget: Budget) -> dict[str, Any]:
     """
     if len(text) > LARGEST_TEXT:
         raise RefusedError("its list of layers is larger than any network needs")
-    values = path.with_suffix(".bin")
+    values = values_of(path)
     if not values.is_file():
         raise RefusedError(
             f"it is the list of layers of ncnn, and {values.name} with the values is not there"

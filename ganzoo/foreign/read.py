@@ -13,7 +13,7 @@ from typing import Any
 from ganzoo.errors import UsageError
 from ganzoo.foreign.archives import read_archive
 from ganzoo.foreign.arrays import Budget, RefusedError
-from ganzoo.foreign.ncnn_files import SIGN, read_ncnn
+from ganzoo.foreign.ncnn_files import SIGN, read_ncnn, values_of
 from ganzoo.foreign.safetensors_files import is_safetensors, read_safetensors
 from ganzoo.foreign.torch_pickles import MAGIC, read_legacy, read_pickle
 
@@ -52,6 +52,8 @@ class Contents:
     tree: Any
     format: str
     budget: Budget
+    values: Path | None = None
+    """The second file that has the values, for formats of two files."""
 
 
 def read_file(path: Path) -> Contents:
@@ -82,7 +84,7 @@ def _read(path: Path, data: memoryview, budget: Budget) -> Contents:
         if start.startswith(sign):
             raise RefusedError(f"it is {what}; read are {FORMATS}")
     if start.startswith(SIGN):
-        return Contents(read_ncnn(path, data, budget), "ncnn", budget)
+        return Contents(read_ncnn(path, data, budget), "ncnn", budget, values_of(path))
     if start.startswith(b"PK"):
         return Contents(read_archive(path, data, budget), "zip archive", budget)
     if is_safetensors(data):

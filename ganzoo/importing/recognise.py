@@ -54,6 +54,8 @@ class Opened:
     lacking: Sequence[str] = ()
     """What importers that recognised a network did not find in it."""
     discriminator: Path | None = None
+    values: Path | None = None
+    """The second file of a format of two files, with the values."""
 
 
 def open_file(path: Path, registry: Registry, discriminator: Path | None = None) -> Opened:
@@ -69,7 +71,7 @@ def open_file(path: Path, registry: Registry, discriminator: Path | None = None)
     facts = shown if isinstance(shown, dict) else {}
     lacking: list[str] = []
     matches = recognised(parts, facts, registry, lacking, judges)
-    return Opened(path, contents.format, parts, facts, matches, lacking, discriminator)
+    return Opened(path, contents.format, parts, facts, matches, lacking, discriminator, contents.values)
 
 
 def read_parts(contents: Contents, path: Path) -> list[Part]:

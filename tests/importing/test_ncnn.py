@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import UsageError
+from ganzoo.exporting.from_file import describe
 from ganzoo.importing.recognise import Match, chosen, open_file
 from ganzoo.registry.registry import load_registry
 from tests.helpers.enlarging import plain_rrdb, plain_srvgg
@@ -74,6 +76,21 @@ def test_srvgg(tmp_path: Path, half: bool) -> None:
     image = torch.rand(2, 3, 6, 10)
     expected = signed(plain_srvgg(state, image, 3, 4))
     assert largest_difference(outputs(match, {"a": 2 * image - 1})["b"], expected) < 1e-5
+
+
+def test_a_record_tells_files_apart_that_differ_in_values_only(tmp_path: Path) -> None:
+    records = []
+    state = srvgg(3, 5, 4)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        file = compact(tmp_path / name, state)
+        state["body.0.bias"] += 1
+        opened = open_file(file, load_registry())
+        records.append(describe(opened, chosen(opened), None, ""))
+        digest = hashlib.sha256(file.with_suffix(".bin").read_bytes()).hexdigest()
+        assert (records[-1]["values_file"], records[-1]["values_sha256"]) == ("net.bin", digest)
+    assert records[0]["file_sha256"] == records[1]["file_sha256"]
+    assert records[0]["values_sha256"] != records[1]["values_sha256"]
 
 
 def test_rrdb(tmp_path: Path) -> None:
