@@ -69,23 +69,20 @@ def warm_start(
     shapes: dict[str, str] = {}
     taken: set[str | None] = set()
     fitting = False
-    numbers = dict.fromkeys(found, 0)
+    copied = total = 0  # single numbers
     with torch.no_grad():
         for place, module in (places | (averages if training.ema.active else {})).items():
             for key, value in module.state_dict().items():
                 name = f"{place}.{key}"
                 other = given.of(name)
                 beside = given.of(f"{place}.{key.rpartition('.')[0]}.weight")
-                if other is None:
-                    kind = "fresh"
-                elif given.is_shifted(name) and other.shape != value.shape:
-                    kind = "other_shape"
-                else:
-                    kind = _copied(module, key, value, other, beside, classes)
+                kind, count = "fresh" if other is None else "other_shape", 0
+                if other is not None and (other.shape == value.shape or not given.is_shifted(name)):
+                    kind, count = _copied(module, key, value, other, beside, classes)
                 fitting |= kind in ("matched", "resized") and value.numel() > 1
                 if place in places:
                     found[kind].append(name)
-                    numbers[kind] += value.numel()
+                    copied, total = copied + count, total + value.numel()
                     taken.add(given.name_of(name))
                     if other is not None:
                         shapes[name] = f"{tuple(other.shape)} -> {tuple(value.shape)}"
@@ -99,7 +96,7 @@ def warm_start(
             f"these networks have: {_few(sorted(own))}; {given.kind} has: {_few(sorted(given.tensors))}",
         )
     note(_described(source, given, found, shapes))
-    share = (numbers["matched"] + numbers["resized"]) / sum(numbers.values())
+    share = copied / total
     if share < FEW:
         note(_few_fit(share, given.architecture, architecture or {}))
     return {"from": str(source), "kind": given.kind, "images": given.images, **found}
@@ -107,8 +104,8 @@ def warm_start(
 
 def _copied(
     module: nn.Module, key: str, own: Tensor, given: Tensor, beside: Tensor | None, classes: list[_Classes]
-) -> str:
-    """Copy what fits of `given` into `own`; "matched", "resized" or "other_shape".
+) -> tuple[str, int]:
+    """Copy what fits of `given` into `own`: "matched", "resized" or "other_shape", and how many numbers.
 
     `beside`: the weight of the same layer there, for its bias.
 
@@ -131,20 +128,21 @@ def _copied(
     for known in classes:
         counts = (len(known.own), len(known.given))
         if axis is not None and known.own != known.given and (own.shape[axis], given.shape[axis]) == counts:
-            for at, other in known.rows():
+            rows = known.rows()
+            for at, other in rows:
                 own.select(axis, at).copy_(given.select(axis, other))
-            return "resized" if known.rows() else "other_shape"
+            return "resized" if rows else "other_shape", len(rows) * own.numel() // own.shape[axis]
     if own.shape == given.shape:
         own.copy_(given)
-        return "matched"
+        return "matched", own.numel()
     convolution = own.ndim > 2 or (
         isinstance(layer, nn.modules.conv._ConvNd) and beside is not None and beside.ndim > 2
     )
     if axis is not None and axis < 2 and convolution:
         common = min(own.shape[axis], given.shape[axis])
         own.narrow(axis, 0, common).copy_(given.narrow(axis, 0, common))
-        return "resized"
-    return "other_shape"
+        return "resized", common * own.numel() // own.shape[axis]
+    return "other_shape", 0
 
 
 def _described(source: Path, given: Source, found: Mapping[str, list[str]], shapes: Mapping[str, str]) -> str:

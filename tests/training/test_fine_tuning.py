@@ -196,17 +196,24 @@ def test_weights_of_another_project_are_recognised(tmp_path: Path) -> None:
     assert "recognised as" in notes[0]
 
 
-def test_classes_are_taken_by_their_names(tmp_path: Path) -> None:
+def test_classes_are_taken_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From five classes to three, of which two are known: their rows move, the third keeps its own."""
     source, _ = start(cgan(tmp_path / "a", FIVE), tmp_path / "five", NullReporter())
     setup = prepare(cgan(tmp_path / "b", THREE, **{"train.seed": 4}))
     before = {name: value.clone() for name, value in setup.training.tensors().items()}
-    table = warm_start(setup.training, source.path, print, setup.dataset.fields)
+    notes: list[str] = []
+    monkeypatch.setattr("ganzoo.training.warm_start.FEW", 1)
+    table = warm_start(setup.training, source.path, notes.append, setup.dataset.fields)
     given, now = read_newest(source.checkpoints)[0], setup.training.tensors()
     own = setup.dataset.info.field("label").classes
     theirs = source.info.field("label").classes
     assert (set(own), set(theirs)) == (set(THREE), set(FIVE))
     assert table["resized"]
+    sizes = {
+        kind: sum(now[name].numel() for name in table[kind]) for kind in ("matched", "resized", "other_shape")
+    }
+    share = (sizes["matched"] + sizes["resized"] * 2 / 3) / sum(sizes.values())  # 2 of 3 classes are known
+    assert notes[1].startswith(f"only {share:.1%} of the weights")
     for name in table["resized"]:
         axis = next(
             at
@@ -235,13 +242,16 @@ def test_an_embedding_of_the_same_classes_in_another_order_is_reordered() -> Non
     own, given = nn.Embedding(3, 2), torch.arange(6.0).reshape(3, 2)
     known = [_Classes(("a", "b", "c"), ("c", "a", "b"))]
     with torch.no_grad():
-        assert _copied(nn.Sequential(own), "0.weight", own.weight, given, None, known) == "resized"
+        assert _copied(nn.Sequential(own), "0.weight", own.weight, given, None, known) == ("resized", 6)
         assert own.weight.tolist() == given[[1, 2, 0]].tolist()
         same = [_Classes(("a", "b", "c"), ("a", "b", "c"))]
-        assert _copied(nn.Sequential(own), "0.weight", own.weight, given, None, same) == "matched"
+        assert _copied(nn.Sequential(own), "0.weight", own.weight, given, None, same) == ("matched", 6)
         others = [_Classes(("d", "e", "f"), ("a", "b", "c"))]
-        assert _copied(nn.Sequential(own), "0.weight", own.weight, given + 9, None, others) == "other_shape"
+        nothing = _copied(nn.Sequential(own), "0.weight", own.weight, given + 9, None, others)
+        assert nothing == ("other_shape", 0)
         assert own.weight.max() < 9
+        one = [_Classes(("d", "b", "f"), ("a", "b", "c"))]
+        assert _copied(nn.Sequential(own), "0.weight", own.weight, given + 9, None, one) == ("resized", 2)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +269,8 @@ def test_the_rule_for_other_shapes(layer: nn.Module, shape: tuple[int, ...], kin
     own: Any = layer.weight
     given, before = torch.randn(shape), own.detach().clone()
     with torch.no_grad():
-        assert _copied(nn.Sequential(layer), "0.weight", own, given, None, []) == kind
+        found, copied = _copied(nn.Sequential(layer), "0.weight", own, given, None, [])
+    assert (found, copied) == (kind, int((own != before).sum()))
     if kind == "resized":
         common = tuple(slice(min(sizes)) for sizes in zip(before.shape, shape, strict=True))
         before[common] = given[common]
