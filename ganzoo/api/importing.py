@@ -78,6 +78,17 @@ class Weights(Mapping[str, "Array"]):
         part._read = self._read
         return part
 
+    def beside(self, others: Mapping[str, Weights]) -> Weights:
+        """The same network, of which nothing was read yet, beside these."""
+        return Weights(
+            self._arrays,
+            path=self.path,
+            options=self.options,
+            class_name=self.class_name,
+            others=others,
+            facts=self.facts,
+        )
+
     def skip(self, *names: str) -> None:
         """Say that the network here does not need these arrays, or all if none is named."""
         for key in names or self._arrays:

@@ -37,7 +37,7 @@ def export_file(
     `license_id`, `author` and `source` are what the user says: nothing is guessed. `frechet` is for smaller
     weights, see `store_weights`.
     """
-    plan, info, networks, _ = build_imported(match.imported, registry)
+    plan, info, networks, _ = build_imported(match.imported, registry, discriminators=False)
     about = {**({"author": author} if author else {}), **describe(opened, match, license_id, source)}
     about |= {"options": {} if plan.architecture.options is None else plain(plan.architecture.options)}
     target = destination or Path("exported") / opened.path.stem

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # names in a message
 _COUNTERS = "num_batches_tracked"
+_OTHER = "the file is of another version or size of this family; --inspect shows what it has"
+_WITHOUT = "`ganzoo train RECIPE --from FILE` takes what fits; a bundle needs only generators"
 
 
 def plan_of(imported: Imported, registry: Registry) -> Plan:
@@ -57,12 +59,20 @@ def training_plan(imported: Imported, registry: Registry, recipe: str, overrides
     return resolve(target, registry, overrides={**imported.settings, **overrides, **fixed})
 
 
-def build_imported(imported: Imported, registry: Registry) -> tuple[Plan, DataInfo, Networks, list[str]]:
-    """The plan, the fields, the networks with the weights of the file, and the networks that start anew."""
+def build_imported(
+    imported: Imported, registry: Registry, *, discriminators: bool = True
+) -> tuple[Plan, DataInfo, Networks, list[str]]:
+    """The plan, the fields, the networks with the weights of the file, and the networks that start anew.
+
+    Without `discriminators` only generators get weights: those of a discriminator need not fit.
+    """
     plan = plan_of(imported, registry)
     info = replace(imported.data, fields=plan.kinds.assign(imported.data.fields, api=2))
     networks = build_networks(plan, info)
-    fresh = load_weights(networks, imported.weights)
+    weights = imported.weights
+    if not discriminators:
+        weights = {name: own for name, own in weights.items() if name not in networks.discriminators}
+    fresh = load_weights(networks, weights)
     for net in networks.generators.values():
         net.module.eval()
     return plan, info, networks, fresh
@@ -77,7 +87,7 @@ def load_weights(networks: Networks, weights: Mapping[str, Mapping[str, Array]])
     for name, own in weights.items():
         if name not in every:
             raise UsageError(f"The importer has weights of '{name}', which the architecture does not have.")
-        _load(name, every[name].module, own)
+        _load(name, every[name].module, own, _OTHER if name in networks.generators else _WITHOUT)
     fresh = [name for name in every if name not in weights]
     lacking = [name for name in fresh if name in networks.generators]
     if lacking:
@@ -85,7 +95,7 @@ def load_weights(networks: Networks, weights: Mapping[str, Mapping[str, Array]])
     return [name for name in fresh if list(every[name].module.parameters())]
 
 
-def _load(name: str, module: nn.Module, own: Mapping[str, Array]) -> None:
+def _load(name: str, module: nn.Module, own: Mapping[str, Array], fix: str) -> None:
     plain_keys = [key for key in _normed(module) if key in own]
     layers = tuple(f"{_layer(key)}parametrizations.{key.rpartition('.')[2]}." for key in plain_keys)
     target = {key: value for key, value in module.state_dict().items() if not key.startswith(layers)}
@@ -107,7 +117,7 @@ def _load(name: str, module: nn.Module, own: Mapping[str, Array]) -> None:
         raise UsageError(
             f"The file's weights do not fit the network '{name}'.",
             where="; ".join(problems),
-            fix="the file is of another version or size of this family; --inspect shows what it has",
+            fix=fix,
         )
     bad = [key for key, value in arrays.items() if not np.isfinite(value).all()]
     if bad:

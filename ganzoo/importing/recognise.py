@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,17 @@ def recognised(
     """The answers of all importers about all networks; of a network and its own part only the first.
 
     An importer that reads a name which is missing, or raises DataError because it does not know this variant
-    of its family, recognises nothing; `lacking` gets a text about it. `judges` are the networks of another
-    file, which is `discriminator` for importers; its parts are `discriminator.PATH`.
+    of its family, is asked again without the networks beside it: an odd discriminator does not stop the
+    generator. If that fails, too, it recognises nothing; `lacking` gets a text about it. `judges` are the
+    networks of another file, which is `discriminator` for importers; its parts are `discriminator.PATH`.
     """
     others: dict[str, Weights] = {}
+
+    def add_judges() -> None:  # anew for each call, because they keep what was read
+        for judge in judges:
+            add(f"{DISCRIMINATOR}.{judge.path}", judge)
+        for judge in judges[:1]:
+            add(DISCRIMINATOR, judge)
 
     def add(path: str, part: Part) -> None:
         others[path] = Weights(
@@ -123,21 +130,18 @@ def recognised(
         for path, weights in networks:
             if any(_contains(match.path, path) for match in found):
                 continue
-            imported = None
-            for judge in judges:  # anew for each call, because they keep what was read
-                add(f"{DISCRIMINATOR}.{judge.path}", judge)
-            for judge in judges[:1]:
-                add(DISCRIMINATOR, judge)
+            add_judges()
             with calling(item):
-                try:
-                    imported = recognise(weights)
-                except KeyError as error:
-                    if lacking is not None:
-                        lacking.append(f"like {item.name} at {path or 'the top'}, but without {error}")
-                except DataError as error:
-                    if lacking is not None:
-                        reason = " ".join(filter(None, (error.what, error.where)))
-                        lacking.append(f"like {item.name} at {path or 'the top'}, but: {reason}")
+                imported, reason = _asked(recognise, weights)
+                if reason and len((alone := _alone(weights)).others) < len(others):
+                    add_judges()
+                    imported, _ = _asked(recognise, alone)
+                    if isinstance(imported, Imported):
+                        left = f"other networks that fit the generator: they are left out ({reason})"
+                        imported = replace(imported, unknown=(*imported.unknown, left))
+                        weights = alone
+            if reason and imported is None and lacking is not None:
+                lacking.append(f"like {item.name} at {path or 'the top'}, {reason}")
             if imported is None:
                 continue
             if not isinstance(imported, Imported):
@@ -147,6 +151,25 @@ def recognised(
             found.append(Match(item, path, imported, weights.unread, _unread(judges, others)))
         matches += found
     return matches
+
+
+def _asked(recognise: Callable[[Weights], Any], weights: Weights) -> tuple[Any, str]:
+    """The answer of an importer, and why it failed."""
+    try:
+        return recognise(weights), ""
+    except KeyError as error:
+        return None, f"but without {error}"
+    except DataError as error:
+        return None, "but: " + " ".join(filter(None, (error.what, error.where)))
+
+
+def _alone(weights: Weights) -> Weights:
+    """The same network, beside only its own parts and those that it is a part of."""
+    others: dict[str, Weights] = {}
+    for path, other in weights.others.items():
+        if _contains(path, weights.path) or _contains(weights.path, path):
+            others[path] = other.beside(others)
+    return others[weights.path]
 
 
 def _unread(judges: Sequence[Part], others: Mapping[str, Weights]) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def _recognise(found: Weights, layout: Layout) -> Imported | None:
     if layout is MIMICRY and attended >= 0:
         unknown.append(f"where attention stands: after block {attended + 1} is assumed, as published")
     networks: dict[str, Mapping[str, Array]] = {"generator": weights}
-    if judge := judge_of(found, layout, side, options["attention"]):
+    if judge := judge_of(found, layout, side, options["attention"], unknown):
         networks["discriminator"], own = judge
         options |= own
     return Imported(

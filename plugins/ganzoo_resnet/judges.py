@@ -9,28 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import Weights
-from ganzoo_resnet.layouts import Layout
+from ganzoo_resnet.layouts import MIMICRY, Layout
 
 Array = NDArray[np.generic]
 ATTENTION = ("query", "key", "value", "out")
 
 
 def judge_of(
-    found: Weights, layout: Layout, side: int, attended: int
+    found: Weights, layout: Layout, side: int, attended: int, unknown: list[str]
 ) -> tuple[dict[str, Array], dict[str, Any]] | None:
-    """The weights of a discriminator beside G in our names, and its options; None if there is none.
+    """The weights of a discriminator beside G in our names, and its options; None if none can be built.
 
     `side`: pixels of the images. `attended`: those of the maps after which both have attention; 0 without.
+    Attention in another place keeps that place in the names: such weights do not fit. `unknown` gets what
+    the file does not say.
     """
     for judge in found.others.values():
         score = next((key for key in judge.shapes if re.fullmatch(rf"{layout.score}\.weight", key)), "")
         if judge.path != found.path and judge.shape(score)[:1] == (1,):
-            return _read(judge, layout, score.removesuffix(".weight"), side, attended)
+            made = _read(judge, layout, score.removesuffix(".weight"), side, attended, unknown)
+            if made is None:
+                unknown.append("a discriminator for these images: the one beside the generator is left out")
+            return made
     return None
 
 
 def _read(
-    judge: Weights, layout: Layout, score: str, side: int, attended: int
+    judge: Weights, layout: Layout, score: str, side: int, attended: int, unknown: list[str]
 ) -> tuple[dict[str, Array], dict[str, Any]] | None:
     places = [match[1] for key in judge if (match := re.fullmatch(layout.block, key))]
     blocks = sorted(places, key=lambda place: [int(number) for number in re.findall(r"\d+", place)])
@@ -46,6 +51,9 @@ def _read(
     bare = sum(f"{block}.{shortcut}.weight" not in judge for block in blocks)
     tail = bare or int(side != layout.all_halve)
     halved = len(blocks) - tail
+    smallest = side >> halved
+    if halved < 1 or smallest < 2 or 0 < attended < smallest:
+        return None
     inner = [shape[0] for shape in shapes[1:]]
     weights: dict[str, Array] = {}
     for at, block in enumerate(blocks):
@@ -53,7 +61,8 @@ def _read(
             if ours != "shortcut" or at < halved or not same[at]:
                 for part in ("weight", "bias"):
                     weights[f"downward.blocks.{at}.{ours}.{part}"] = judge[f"{block}.{theirs}.{part}"]
-    weights |= _attention(judge, layout, side, attended)
+    expected = max(0, (side // attended).bit_length() - 2) if attended else -1
+    weights |= _attention(judge, layout, blocks, expected, unknown)
     bias = f"{score}.bias" in judge
     weights |= {f"score.{part}": judge[f"{score}.{part}"] for part in ("weight", "bias")[: 1 + bias]}
     if f"{layout.embed}.weight" in judge and f"{layout.embed}.bias" not in judge:
@@ -62,7 +71,7 @@ def _read(
     normed = abs(float(np.linalg.norm(weights["score.weight"])) - 1) < 1e-3
     return weights, {
         "discriminator_widths": widths,
-        "discriminator_base": side // 2**halved,
+        "discriminator_base": smallest,
         "discriminator_tail": tail,
         "discriminator_hidden": "outputs" if inner == widths[1:] else "inputs",
         "discriminator_norm": "spectral" if normed else "none",
@@ -71,15 +80,26 @@ def _read(
     }
 
 
-def _attention(judge: Weights, layout: Layout, side: int, attended: int) -> dict[str, Array]:
-    """The attention, after the block whose maps have `attended` pixels a side; its place is not checked."""
+def _attention(
+    judge: Weights, layout: Layout, blocks: list[str], expected: int, unknown: list[str]
+) -> dict[str, Array]:
+    """All attention, after the blocks that the names say, or else after that of the maps that G's has."""
     names = layout.attention
-    places = [match[1] for key in judge if (match := re.fullmatch(rf"(.+)\.{names[0]}\.weight", key))]
-    if not places or not attended:
-        return {}
-    ours = f"downward.blocks.{(side // attended).bit_length() - 2}.attention"
-    weights = {
-        f"{ours}.{name}.weight": judge[f"{places[0]}.{theirs}.weight"]
-        for name, theirs in zip(ATTENTION, names, strict=False)
-    }
-    return {**weights, f"{ours}.gamma": judge[f"{places[0]}.{names[4]}"].reshape(1)}
+    weights: dict[str, Array] = {}
+    for key in judge:
+        if not (match := re.fullmatch(rf"(.+)\.{names[0]}\.weight", key)):
+            continue
+        place, at = match[1], max(0, expected)
+        if layout is MIMICRY:
+            unknown.append(f"where attention of the discriminator stands: after block {at + 1} is assumed")
+        else:
+            number = int(place.split(".")[1])
+            at = sum(int(block.split(".")[1]) <= number for block in blocks) - 1
+        if at != expected:
+            after = f"after block {at + 1} of its {len(blocks)}" if expected >= 0 else "at all"
+            unknown.append(f"a discriminator that fits: attention is not built {after}, as it has it")
+        ours = f"downward.blocks.{at}.attention"
+        for name, theirs in zip(ATTENTION, names, strict=False):
+            weights[f"{ours}.{name}.weight"] = judge[f"{place}.{theirs}.weight"]
+        weights[f"{ours}.gamma"] = judge[f"{place}.{names[4]}"].reshape(1)
+    return weights

@@ -186,10 +186,10 @@ def _patches(judge: Weights, channels: int, place: str) -> dict[str, Any] | None
     """Options and weights of a PatchGAN (`NLayerDiscriminator`); its sequence is ours, at `place`."""
     numbers = sorted({int(key.split(".")[1]) for key in judge if re.match(r"model\.\d+\.", key)})
     first = judge.shape("model.0.weight")
-    if first[1:2] != (channels,) or not numbers:
+    count = (numbers[-1] - 2) // 3 if numbers else 0
+    if first[1:2] != (channels,) or count < 1:
         return None
     batch = any(key.endswith("running_mean") for key in judge)
-    count = (numbers[-1] - 2) // 3
     inner = [f"model.{2 + 3 * at}.bias" for at in range(count)]  # a norm takes them away again
     judge.skip(*inner)
     weights = {

@@ -130,6 +130,29 @@ def test_the_discriminator_may_be_in_another_file(tmp_path: Path) -> None:
     assert (record["discriminator_file"], record["discriminator_sha256"]) == ("netD.pth", digest)
 
 
+@pytest.mark.parametrize("fault", ["another shape", "missing"])
+def test_a_discriminator_that_does_not_fit_stops_no_bundle(tmp_path: Path, fault: str) -> None:
+    nets = example()
+    if fault == "missing":
+        del nets["netD"]["main.3.running_var"]
+    else:
+        nets["netD"]["main.3.running_var"] = np.ones(9, np.float32)
+    torch.save(tensors(nets), tmp_path / "both.pth")
+    made = run("import", tmp_path / "both.pth", "-o", tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "generator.onnx").exists()
+    assert ("left out (but without 'main.3.running_var')" in made.output) is (fault == "missing")
+    words = ["--as", "run", "--data", f"folder:{pictures(tmp_path / 'pictures')}", "-o", tmp_path / "run"]
+    if fault == "missing":
+        assert "so new: discriminator" in run("import", tmp_path / "both.pth", *words, *SHORT).output
+        torch.save(tensors(nets["netG"]), tmp_path / "G.pth")
+        torch.save(tensors(nets["netD"]), tmp_path / "D.pth")
+        with pytest.raises(UsageError, match="The file of the discriminator has"):
+            run("import", tmp_path / "G.pth", "--discriminator", tmp_path / "D.pth", *words, *SHORT)
+    else:
+        with pytest.raises(UsageError, match=r"(?s)'discriminator'.*ganzoo train RECIPE --from FILE"):
+            run("import", tmp_path / "both.pth", *words, *SHORT)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

@@ -11,6 +11,8 @@ from torch.nn import functional
 from torch.nn.utils import spectral_norm
 
 from ganzoo.errors import UsageError
+from ganzoo.importing.networks import build_imported
+from ganzoo.registry.registry import load_registry
 from tests.helpers.importing import imported, largest_difference, outputs
 
 CLASSES, SHARED = 5, 6
@@ -428,6 +430,56 @@ def test_scores_of_the_second_file_equal_the_published_formula(tmp_path: Path, c
     difference = largest_difference(outputs(match, batch, "discriminator")["score"], expected)
     assert difference < 1e-5 * max(1, expected.abs().max())
     assert match.imported.options["discriminator_norm"] == "spectral"
+
+
+@pytest.mark.parametrize(
+    ("case", "attention", "text"),
+    [
+        ("biggan 64", 1, "attention is not built after block 2 of its 5"),
+        ("biggan 64", -1, ""),
+        ("biggan 32", 2, "attention is not built after block 3 of its 4"),
+        ("studio 64", 0, "attention is not built after block 1 of its 5"),
+        ("studio 32", 1, "attention is not built at all"),
+    ],
+)
+def test_attention_of_a_discriminator_stays_where_the_names_say(
+    tmp_path: Path, case: str, attention: int, text: str
+) -> None:
+    """Another place than that of G's resolution is refused; a bundle needs only G."""
+    torch.manual_seed(1)
+    generator, project, widths, down, _, labels = PAIRS[case]
+    net, _ = CASES[generator]()
+    judge, _ = judging(project, widths, down, attention, labels=labels)
+    match = imported({"G": net.state_dict(), "D": judge.state_dict()}, tmp_path)
+    assert not text or any(text in line for line in match.imported.unknown)
+    with pytest.raises(UsageError, match="do not fit the network 'discriminator'") as caught:
+        build_imported(match.imported, load_registry())
+    assert "attention.query" in str(caught.value)
+    build_imported(match.imported, load_registry(), discriminators=False)
+
+
+def test_a_discriminator_of_mimicry_has_attention_in_an_assumed_place(tmp_path: Path) -> None:
+    generator, project, widths, down, attention, labels = PAIRS["mimicry 128"]
+    net, _ = CASES[generator]()
+    judge, _ = judging(project, widths, down, attention, labels=labels)
+    match = imported(net.state_dict(), tmp_path, judge=judge.state_dict())
+    text = "where attention of the discriminator stands: after block 2 is assumed"
+    assert text in match.imported.unknown
+
+
+@pytest.mark.parametrize(
+    "down",
+    [[True, False, False], [True] * 5 + [False]],  # its maps are larger than that with attention; of 1 pixel
+)
+def test_a_discriminator_that_cannot_be_built_is_left_out(tmp_path: Path, down: list[bool]) -> None:
+    net, _ = biggan(32, [16, 16, 16, 16], 0, chunk=4)
+    judge, _ = judging("biggan", [8] * len(down), down, 0, labels=True)
+    match = imported({"G": net.state_dict(), "D": judge.state_dict()}, tmp_path)
+    assert set(match.imported.weights) == {"generator"}
+    assert any("the one beside the generator is left out" in text for text in match.imported.unknown)
+    build_imported(match.imported, load_registry())
+    with pytest.raises(UsageError, match="does not use"):
+        imported(net.state_dict(), tmp_path, judge=judge.state_dict())
 
 
 def test_a_second_file_with_arrays_that_nobody_reads_is_refused(tmp_path: Path) -> None:

@@ -171,9 +171,12 @@ def test_a_file_with_both_directions_of_cyclegan_asks_which(tmp_path: Path) -> N
     assert imported(nets, tmp_path, part="G_B").path == "G_B"
 
 
-def test_a_discriminator_of_pixels_leaves_the_pairs_as_they_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "inputs"), [("net", 6), ("model", 6), ("model", 3)])
+def test_a_discriminator_of_pixels_leaves_the_pairs_as_they_are(
+    tmp_path: Path, name: str, inputs: int
+) -> None:
     net = Resnet(6, 8, "batch", False)
-    pixels = {"net.0.weight": torch.zeros(8, 6, 1, 1), "net.2.weight": torch.zeros(1, 8, 1, 1)}
+    pixels = {f"{name}.0.weight": torch.zeros(8, inputs, 1, 1), f"{name}.2.weight": torch.zeros(1, 8, 1, 1)}
     match = imported({"netG": net.state_dict(), "netD": pixels}, tmp_path)
     assert set(match.imported.weights) == {"generator"}
     assert "pairs" not in match.imported.options
