@@ -6,7 +6,8 @@ import mmap
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class Contents:
     budget: Budget
     values: Path | None = None
     """The second file that has the values, for formats of two files."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What importers need whole beside the arrays; of the tree they get the first numbers and texts only."""
 
 
 def read_file(path: Path) -> Contents:
@@ -84,7 +87,8 @@ def _read(path: Path, data: memoryview, budget: Budget) -> Contents:
         if start.startswith(sign):
             raise RefusedError(f"it is {what}; read are {FORMATS}")
     if start.startswith(SIGN):
-        return Contents(read_ncnn(path, data, budget), "ncnn", budget, values_of(path))
+        network, layers = read_ncnn(path, data, budget)
+        return Contents({"network": network}, "ncnn", budget, values_of(path), {"ncnn": layers})
     if start.startswith(b"PK"):
         return Contents(read_archive(path, data, budget), "zip archive", budget)
     if is_safetensors(data):

@@ -68,7 +68,7 @@ def open_file(path: Path, registry: Registry, discriminator: Path | None = None)
     parts = read_parts(contents, path)
     judges = [] if discriminator is None else read_parts(read_file(discriminator), discriminator)
     shown = plain(contents.tree)
-    facts = shown if isinstance(shown, dict) else {}
+    facts = {**(shown if isinstance(shown, dict) else {}), **contents.facts}
     lacking: list[str] = []
     matches = recognised(parts, facts, registry, lacking, judges)
     return Opened(path, contents.format, parts, facts, matches, lacking, discriminator, contents.values)

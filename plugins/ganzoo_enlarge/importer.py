@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isqrt
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import PIXELS, DataError, DataInfo, Field, Imported, Weights
+from ganzoo_enlarge.ncnn_graphs import fits, layers_of, rrdb_graph, srvgg_graph
 
 Array = NDArray[np.generic]
 
@@ -70,14 +71,14 @@ def recognise_rrdb(found: Weights) -> Imported | None:
 def recognise_srvgg(found: Weights) -> Imported | None:
     """An SRVGGNetCompact for x2, x3 or x4."""
     body = "body."
-    if layers := found.facts.get("ncnn"):
-        count, body = sum(len(shape) == 4 for shape in found.shapes.values()), ""
-        graph = (
-            f"1 BinaryOp, {count} Convolution, 1 Input, 1 Interp, {count - 1} PReLU, 1 PixelShuffle, 1 Split"
-        )
-        if layers == graph.replace("1 Interp", "2 Interp") + "; last Interp":
+    if layers := layers_of(found):
+        convolutions, body = [key for key, shape in found.shapes.items() if len(shape) == 4], ""
+        inputs = found.shape(convolutions[0])[1] if convolutions else 0
+        outputs = found.shape(convolutions[-1])[0] if convolutions else 0
+        graph = srvgg_graph(len(convolutions), isqrt(outputs // max(1, inputs)))
+        if [layer["type"] for layer in layers] == [*(kind for kind, _, _ in graph.layers), "Interp"]:
             raise DataError("The network of ncnn resizes what it has made: take the one for x4.")
-        if layers != f"{graph}; last BinaryOp":
+        if not fits(layers, graph):
             return None
     places = sorted(int(match[1]) for key in found if (match := re.fullmatch(rf"{body}(\d+)\.weight", key)))
     convolutions = [at for at in places if len(found.shape(f"{body}{at}.weight")) == 4]
@@ -131,8 +132,8 @@ def _imported(
 
 def _rrdb_names(found: Weights) -> Iterator[tuple[str, str]]:
     """Our name and the file's of each array."""
-    if "ncnn" in found.facts:
-        yield from _ncnn_names(found)
+    if layers := layers_of(found):
+        yield from _ncnn_names(found, layers)
         return
     if any(key.startswith(_OLDEST) for key in found):
         yield from _oldest_names(found)
@@ -143,14 +144,11 @@ def _rrdb_names(found: Weights) -> Iterator[tuple[str, str]]:
         yield f"{_OTHER_NAMES.get(stem, stem)}.{part}", key
 
 
-def _ncnn_names(found: Weights) -> Iterator[tuple[str, str]]:
+def _ncnn_names(found: Weights, layers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Convolutions in the order of the computation, if all layers are those of an RRDBNet for x4."""
     count = sum(len(shape) == 4 for shape in found.shapes.values())
     blocks = (count - 6) // 15
-    if found.facts["ncnn"] != (
-        f"1 BinaryOp, {12 * blocks} Concat, {15 * blocks + 6} Convolution, {4 * blocks} Eltwise, 1 Input, "
-        f"2 Interp, {12 * blocks} Split; last Convolution"
-    ):
+    if blocks < 1 or not fits(layers, rrdb_graph(blocks)):
         return
     stems = [f"body.{k}.rdb{d}.conv{c}" for k in range(blocks) for d in (1, 2, 3) for c in range(1, 6)]
     stems = ["conv_first", *stems, "conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
