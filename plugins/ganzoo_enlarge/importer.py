@@ -72,10 +72,10 @@ def recognise_srvgg(found: Weights) -> Imported | None:
     """An SRVGGNetCompact for x2, x3 or x4."""
     body = "body."
     if layers := layers_of(found):
-        convolutions, body = [key for key, shape in found.shapes.items() if len(shape) == 4], ""
-        inputs = found.shape(convolutions[0])[1] if convolutions else 0
-        outputs = found.shape(convolutions[-1])[0] if convolutions else 0
-        graph = srvgg_graph(len(convolutions), isqrt(outputs // max(1, inputs)))
+        shapes, body = [shape for shape in found.shapes.values() if len(shape) == 4], ""
+        if not shapes:
+            return None
+        graph = srvgg_graph(len(shapes), isqrt(shapes[-1][0] // shapes[0][1]))
         if [layer["type"] for layer in layers] == [*(kind for kind, _, _ in graph.layers), "Interp"]:
             raise DataError("The network of ncnn resizes what it has made: take the one for x4.")
         if not fits(layers, graph):
