@@ -75,7 +75,7 @@ def recognise_srvgg(found: Weights) -> Imported | None:
         shapes, body = [shape for shape in found.shapes.values() if len(shape) == 4], ""
         if not shapes:
             return None
-        graph = srvgg_graph(len(shapes), isqrt(shapes[-1][0] // shapes[0][1]))
+        graph = srvgg_graph(len(shapes), isqrt(shapes[-1][0] // max(1, shapes[0][1])))
         if [layer["type"] for layer in layers] == [*(kind for kind, _, _ in graph.layers), "Interp"]:
             raise DataError("The network of ncnn resizes what it has made: take the one for x4.")
         if not fits(layers, graph):
@@ -87,7 +87,7 @@ def recognise_srvgg(found: Weights) -> Imported | None:
     if len(found) != sum(f"{body}{at}.{part}" in found for at in places for part in ("weight", "bias")):
         return None
     first, last = (found.shape(f"{body}{at}.weight") for at in (convolutions[0], convolutions[-1]))
-    scale = isqrt(last[0] // first[1])
+    scale = isqrt(last[0] // max(1, first[1]))
     if scale not in (2, 3, 4) or last[0] != first[1] * scale**2 or first[2:] != (3, 3):
         return None
     slopes = len(places) > len(convolutions)

@@ -209,6 +209,7 @@ def test_a_network_that_shrinks_its_result_is_refused(tmp_path: Path) -> None:
         (lambda file: replaced(file, "6=135", "6=99999999999999"), "truncated, or belongs"),
         (lambda file: replaced(file, "6=135", "6=-5"), "truncated, or belongs|not a small whole"),
         (lambda file: replaced(file, "0=5 1=3", "0=0 1=0"), "another padding"),
+        (lambda file: without_inputs(file), "No importer recognises"),
         (lambda file: replaced(file, "4=1", "4=1 3=2"), "stride or another padding"),
         (lambda file: replaced(file, "PixelShuffle", "InnerProduct"), "layers of the type 'InnerProduct'"),
         (lambda file: file.write_text("7767517\n"), "damaged|bytes more"),
@@ -234,6 +235,13 @@ def shortened(file: Path, size: int) -> None:
 def replaced(file: Path, old: str, new: str) -> None:
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
+
+
+def without_inputs(file: Path) -> None:
+    """The first convolution reads no channel, and has no values but its bias."""
+    replaced(file, "6=135", "6=0")
+    values = file.with_suffix(".bin").read_bytes()
+    file.with_suffix(".bin").write_bytes(values[:4] + values[4 + 4 * 135 :])
 
 
 def eight_bits(file: Path) -> None:
