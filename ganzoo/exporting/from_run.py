@@ -29,8 +29,8 @@ from ganzoo.runtime.bundle_folder import facts_of
 
 # What repeats an evaluation; not the names of files, which may be places on this machine.
 _PROTOCOL = (
-    *("n", "n_real", "data", "fingerprint", "extractor", "preprocessing", "scale", "seed", "generator"),
-    *("weights", "images", "ganzoo"),
+    *("n", "n_real", "data", "split", "fingerprint", "extractor", "preprocessing", "scale", "seed"),
+    *("generator", "weights", "images", "ganzoo"),
 )
 
 
@@ -63,7 +63,7 @@ def export_run(
         **describe(run, trained.plan),
         "images": trained.images,
     }
-    if scores := scores_of(run, about, registry):
+    if scores := scores_of(run, about, registry, form):
         about["scores"] = scores
     target = destination or _usual_folder(run, trained.plan.name)
     networks = calibrated(trained.networks, trained.plan, note)
@@ -72,11 +72,14 @@ def export_run(
     )
 
 
-def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+def scores_of(run: Run, about: Mapping[str, Any], registry: Registry, form: Form = USUAL) -> dict[str, Any]:
     """`values` by name, which direction is `better`, and the `protocol`; empty without scores.
 
-    Those of `ganzoo evaluate` if it scored these weights, else the last ones of training until then.
+    Those of `ganzoo evaluate` if it scored these weights, else the last ones of training until then. Empty,
+    too, with a watermark or smaller weights: nobody scored what that file writes.
     """
+    if form.watermark is not None or form.weights != "float32":
+        return {}
     weights = "EMA" if about["ema"] else "raw"
     report = run.evaluation()
     protocol, values = report.get("protocol", {}), report.get("scores", {})
@@ -98,8 +101,14 @@ def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[st
             "images": scored[-1]["images"],
             "ganzoo": about["versions"]["ganzoo"],
         }
-    better = directions(registry)
+    else:
+        part, _, source = str(protocol.get("split", "")).partition(" of ")  # as `RealData.open` names it
+        kind = "held-out" if part.startswith("held-out") else "training"
+        protocol = {**protocol, "data": _data_name(source) or "unknown", "split": kind}
     values = {name: value for name, value in values.items() if _is_finite(value)}
+    if not values:
+        return {}
+    better = directions(registry)
     return {
         "values": values,
         "better": {name: better[name] for name in values if name in better},
@@ -135,19 +144,24 @@ def _without_folders(word: str) -> str:
     return word.removesuffix(path) + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
+def _data_name(source: str) -> str:
+    """A source of data without local folders."""
+    scheme, _, argument = source.partition(":")
+    local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
+    return f"{scheme}:{Path(argument).name}" if local else source
+
+
 def describe(run: Run, plan: Plan) -> dict[str, Any]:
     """Facts about the origin of a deployed file, without local paths."""
     record = run.record
-    scheme, _, argument = plan.data.source.partition(":")
     options = plan.architecture.options
-    local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
     return {
         "run": run.path.name,
         "recipe": plan.name,
         "architecture": plan.architecture.item.qualified,
         "options": {} if options is None else plain(options),
         "loss": plan.loss.item.qualified,
-        "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
+        "data": _data_name(plan.data.source),
         "data_fingerprint": record["data"]["fingerprint"],
         "data_options": _public(plan.dataset.options),
         **({"data_only": list(plan.data.only)} if plan.data.only else {}),
