@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
 import ganzoo
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
-from ganzoo.cli import main
+from ganzoo.cli import cli, main
 from ganzoo.errors import DataError, ExportError, UsageError
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import Form
 from ganzoo.exporting.watermark import marked as add_mark
+from ganzoo.util.provenance import mark as write_note
 from ganzoo.watermark import PERIOD, detect, pattern
 from tests.page.test_interpreter import interpret, needs_node
 
@@ -229,3 +234,22 @@ def test_inspect(marked: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "was not found" in ended.err
     assert run("inspect", marked.path / "bundle.json", "--watermark", KEY) == DataError.exit_code
     assert "No picture can be read" in capsys.readouterr().err
+
+
+def test_inspect_looks_for_the_pattern_in_spite_of_a_damaged_note(marked: Bundle, tmp_path: Path) -> None:
+    file, image = tmp_path / "sample.png", Image.fromarray(ganzoo.load(marked).images(1)[0])
+    image.save(file)
+    write_note(file, "ganzoo", {"generator": "painter", "strength": 0.123456})
+    words = ["inspect", str(file), "--watermark", KEY]
+    shown = CliRunner().invoke(cli, words)
+    assert "strength: 0.123456\n" in shown.stdout
+    assert re.search(r"^false_alarm: \de-\d+$", shown.stdout, re.MULTILINE)
+    damaged = PngInfo()
+    damaged.add_itxt("XML:com.adobe.xmp", 'ganzoo:facts="{1"')
+    image.save(file, pnginfo=damaged)
+    said = CliRunner().invoke(cli, [*words, "--json"])
+    assert json.loads(said.stdout)["watermark"] is True
+    assert said.exit_code == 0
+    assert "note in the file is damaged, and is ignored" in said.stderr
+    with pytest.raises(DataError, match="damaged"):
+        CliRunner().invoke(cli, words[:2], catch_exceptions=False)
