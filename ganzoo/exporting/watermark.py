@@ -144,7 +144,10 @@ def _measured(
     if not all(sampling.can_draw(field) for field in inputs):
         chosen = given or _UNMEASURED
         return Mark(strength=chosen, psnr=_psnr(chosen), found={}, samples=0)
-    rows = [torch.from_numpy(values).split(_AT_ONCE) for values in example_inputs(inputs, _SAMPLES).values()]
+    rows = [
+        torch.split(torch.from_numpy(values), _AT_ONCE)
+        for values in example_inputs(inputs, _SAMPLES).values()
+    ]
     plain = frozen_copy(module)
     with torch.no_grad():
         made = [_parts(plain(*some)) for some in zip(*rows, strict=True)]
