@@ -5,9 +5,9 @@ This is the only file of the export that knows run directories.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+import json
 import math
-import os
 import re
 import shlex
 import warnings
@@ -25,7 +25,7 @@ from ganzoo.registry.directions import directions
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.load import Which, load_trained
 from ganzoo.runs.run import Run
-from ganzoo.runtime.bundle_folder import facts_of
+from ganzoo.runtime.bundle_folder import usual_folder
 
 # What repeats an evaluation; not the names of files, which may be places on this machine.
 _PROTOCOL = (
@@ -65,7 +65,7 @@ def export_run(
     }
     if scores := scores_of(run, about, registry, form):
         about["scores"] = scores
-    target = destination or _usual_folder(run, trained.plan.name)
+    target = destination or usual_folder(trained.plan.name.replace("/", "-"), "run", about["run"])
     networks = calibrated(trained.networks, trained.plan, note)
     return export_generators(
         networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds, frechet=frechet
@@ -120,15 +120,10 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _usual_folder(run: Run, recipe: str) -> Path:
-    """The first of exported/<recipe>, exported/<recipe>-2, ... that is missing or of this run."""
-    first = Path("exported") / recipe.replace("/", "-")
-    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
-    return next(
-        folder
-        for folder in itertools.chain([first], numbered)
-        if not os.path.lexists(folder) or facts_of(folder).get("run") == run.path.name
-    )
+def _identity(run: Run) -> str:
+    """What tells a run from others, without saying where it is."""
+    facts = [run.path.resolve().name, *(run.record.get(name) for name in ("created", "seed", "data"))]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _command(arguments: list[str]) -> str:
@@ -156,7 +151,7 @@ def describe(run: Run, plan: Plan) -> dict[str, Any]:
     record = run.record
     options = plan.architecture.options
     return {
-        "run": run.path.name,
+        "run": _identity(run),
         "recipe": plan.name,
         "architecture": plan.architecture.item.qualified,
         "options": {} if options is None else plain(options),
