@@ -27,7 +27,7 @@ def command(file: Path, key: str | None, as_json: bool) -> None:
     A note is easily removed or forged: it helps honest people. The exit code is 3 for a file without one.
     With --watermark FILE may be any picture, and the exit code is 3 where the pattern is not found.
     """
-    facts = _note(file)
+    facts = _note(file, needed=key is None)
     if key is not None:
         mark = _watermark(file, key)
         facts = {**(facts or {}), "watermark": mark.found, "false_alarm": mark.probability}
@@ -40,7 +40,7 @@ def command(file: Path, key: str | None, as_json: bool) -> None:
         echo_json(facts)
     else:
         for name, value in facts.items():
-            text = f"{value:.1g}" if isinstance(value, float) else str(value)
+            text = f"{value:.1g}" if key is not None and name == "false_alarm" else str(value)
             click.echo(f"{printable(name, 40)}: {printable(text, 200)}")
     if key is not None and not mark.found:
         raise DataError(
@@ -50,13 +50,17 @@ def command(file: Path, key: str | None, as_json: bool) -> None:
         )
 
 
-def _note(file: Path) -> dict[str, object] | None:
+def _note(file: Path, *, needed: bool) -> dict[str, object] | None:
+    """The facts of the note; a damaged one is an error if it is `needed`, else it is ignored."""
     from ganzoo.util.provenance import read_mark
 
     try:
         return read_mark(file)
     except ValueError as error:
-        raise DataError(f"{str(error).capitalize()}.", where=str(file)) from error
+        if needed:
+            raise DataError(f"{str(error).capitalize()}.", where=str(file)) from error
+        click.secho(f"note: {error}, and is ignored", fg="yellow", err=True)
+        return None
 
 
 def _watermark(file: Path, key: str) -> Detection:

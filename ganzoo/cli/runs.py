@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import click
 
 from ganzoo.cli.common import echo_json, json_option, table
-from ganzoo.cli.evaluate import SCORES
 from ganzoo.cli.reporters import SHOWN
 from ganzoo.errors import GanzooError
 from ganzoo.runs.run import Run, list_runs
@@ -124,12 +122,12 @@ def _score(run: Run, log: list[dict[str, Any]]) -> dict[str, Any]:
 def _evaluation(run: Run) -> dict[str, Any]:
     """What `ganzoo evaluate` wrote into the run: all scores, and the one to compare runs by."""
     try:
-        found = json.loads((run.path / "evaluation" / SCORES).read_bytes())
-        scores, better = dict(found["scores"]), found["better"]
+        found = run.evaluation()
+        scores, better = found["scores"], found["better"]
         known = [name for name in (*SHOWN, *better) if scores.get(name) is not None and name in better]
         way = {"lower": "min", "higher": "max"}[better[known[0]]]
         return {"name": known[0], "best": float(scores[known[0]]), "way": way, "scores": scores}
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return {}
 
 

@@ -143,7 +143,7 @@ def of_classes(
             where=f"data.only={', '.join(only) or 'all'}, data.without={', '.join(without) or 'none'}",
             fix=f"classes with samples: {', '.join(left)}" if left else "name fewer classes in data.without",
         )
-    arrays = {name: _rows_of(array, rows) for name, array in dataset.arrays.items()}
+    arrays = {name: rows_of(array, rows) for name, array in dataset.arrays.items()}
     weights = None if dataset.weights is None else dataset.weights[rows]
     chosen = ", ".join(names[at] for at in kept)
     return replace(
@@ -163,14 +163,14 @@ def of_classes(
 def numbered_as(dataset: Dataset, known: Field) -> Dataset:
     """The dataset with its labels numbered as those of the field `known`, by the names of the classes.
 
-    Without such a label, or if their names differ while their number is the same, nothing changes. DataError
-    when the data has another number of classes, and some that `known` does not have.
+    Without such a label, or if there are as many classes of which none has a name in common, nothing changes.
+    DataError for other data with a class that `known` does not have.
     """
     label = _label(dataset)
     if label is None or label.name != known.name or label.classes == known.classes:
         return dataset
     unknown = [name for name in label.classes if name not in known.classes]
-    if unknown and len(label.classes) == len(known.classes):
+    if len(unknown) == len(label.classes) == len(known.classes):
         return dataset
     if unknown:
         raise DataError(
@@ -192,7 +192,7 @@ def _label(dataset: Dataset) -> Field | None:
     return None if label is None or label.shape else label
 
 
-def _rows_of(array: Array, rows: NDArray[np.intp]) -> Array:
+def rows_of(array: Array, rows: NDArray[np.intp]) -> Array:
     """Some rows of an array; of a large memory-mapped one in a file, which the system removes after use."""
     if not isinstance(array, np.memmap) or array.nbytes < _HASHED_BYTES:
         return array[rows]

@@ -17,7 +17,7 @@ from ganzoo import tabular
 from ganzoo.api.evaluation import ClassifierData
 from ganzoo.api.media import Media, as_floats
 from ganzoo.config.plan import Choice
-from ganzoo.data.dataset import Dataset, numbered_as
+from ganzoo.data.dataset import Dataset, numbered_as, rows_of
 from ganzoo.data.open_data import open_dataset, open_held_out
 from ganzoo.errors import DataError
 from ganzoo.evaluation.features import FeatureSpace
@@ -171,16 +171,19 @@ class RealData:
     def classifier_data(self, note: Callable[[str], None]) -> ClassifierData:
         """The data of a classifier; without a held-out part to test it on, every fifth sample is."""
         assert self.label is not None  # noqa: S101
-        learned: Array | slice = slice(None)
-        tested: Array | slice = slice(None)
+        names = (self.field.name, self.label.name)
+        pixels, labels = (self.training.arrays[name] for name in names)
+        test_pixels, test_labels = (self.test.arrays[name] for name in names)
         if self.test is self.training:
             order = self.rows(self.training.count)
             tested, learned = np.sort(order[::5]), np.delete(np.arange(len(order)), order[::5])
+            test_pixels, test_labels = rows_of(pixels, tested), labels[tested]
+            pixels, labels = rows_of(pixels, learned), labels[learned]
         return ClassifierData(
-            pixels=stored(self.media, self.field, self.training.arrays[self.field.name][learned]),
-            labels=in_parts(self.training.arrays[self.label.name][learned]),
-            test_pixels=stored(self.media, self.field, self.test.arrays[self.field.name][tested]),
-            test_labels=in_parts(self.test.arrays[self.label.name][tested]),
+            pixels=stored(self.media, self.field, pixels),
+            labels=in_parts(labels),
+            test_pixels=stored(self.media, self.field, test_pixels),
+            test_labels=in_parts(test_labels),
             classes=len(self.label.classes),
             stacked=self.stacked,
             note=note,

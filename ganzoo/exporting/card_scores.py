@@ -18,7 +18,7 @@ def index(title: str, task: str, about: Mapping[str, Any]) -> list[dict[str, Any
         {"type": name, "name": name, "value": value, "args": scores["protocol"]}
         for name, value in scores["values"].items()
     ]
-    data = str(about["data"])
+    data = str(scores["protocol"]["data"])
     dataset = {"name": data, "type": re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-") or "data"}
     return [{"name": title, "results": [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]}]
 

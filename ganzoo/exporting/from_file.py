@@ -16,6 +16,7 @@ from ganzoo.exporting.form import USUAL, Form
 from ganzoo.importing.networks import build_imported
 from ganzoo.importing.recognise import Match, Opened
 from ganzoo.registry.registry import Registry
+from ganzoo.runtime.bundle_folder import usual_folder
 
 UNKNOWN_LICENSE = "not said by the user: ask whoever made the weights before you use them"
 
@@ -40,7 +41,7 @@ def export_file(
     plan, info, networks, _ = build_imported(match.imported, registry, discriminators=False)
     about = {**({"author": author} if author else {}), **describe(opened, match, license_id, source)}
     about |= {"options": {} if plan.architecture.options is None else plain(plan.architecture.options)}
-    target = destination or Path("exported") / opened.path.stem
+    target = destination or usual_folder(opened.path.stem, "file_sha256", about["file_sha256"])
     return export_generators(
         networks, info, target, about=about, form=form, kinds=plan.kinds, frechet=frechet
     )

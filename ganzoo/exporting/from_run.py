@@ -5,9 +5,9 @@ This is the only file of the export that knows run directories.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+import json
 import math
-import os
 import re
 import shlex
 import warnings
@@ -25,12 +25,12 @@ from ganzoo.registry.directions import directions
 from ganzoo.registry.registry import Registry, load_registry
 from ganzoo.runs.load import Which, load_trained
 from ganzoo.runs.run import Run
-from ganzoo.runtime.bundle_folder import facts_of
+from ganzoo.runtime.bundle_folder import usual_folder
 
 # What repeats an evaluation; not the names of files, which may be places on this machine.
 _PROTOCOL = (
-    *("n", "n_real", "data", "fingerprint", "extractor", "preprocessing", "scale", "seed", "generator"),
-    *("weights", "images", "ganzoo"),
+    *("n", "n_real", "data", "split", "fingerprint", "extractor", "preprocessing", "scale", "seed"),
+    *("generator", "weights", "images", "ganzoo"),
 )
 
 
@@ -63,20 +63,23 @@ def export_run(
         **describe(run, trained.plan),
         "images": trained.images,
     }
-    if scores := scores_of(run, about, registry):
+    if scores := scores_of(run, about, registry, form):
         about["scores"] = scores
-    target = destination or _usual_folder(run, trained.plan.name)
+    target = destination or usual_folder(trained.plan.name.replace("/", "-"), "run", about["run"])
     networks = calibrated(trained.networks, trained.plan, note)
     return export_generators(
         networks, trained.info, target, about=about, form=form, kinds=trained.plan.kinds, frechet=frechet
     )
 
 
-def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+def scores_of(run: Run, about: Mapping[str, Any], registry: Registry, form: Form = USUAL) -> dict[str, Any]:
     """`values` by name, which direction is `better`, and the `protocol`; empty without scores.
 
-    Those of `ganzoo evaluate` if it scored these weights, else the last ones of training until then.
+    Those of `ganzoo evaluate` if it scored these weights, else the last ones of training until then. Empty,
+    too, with a watermark or smaller weights: nobody scored what that file writes.
     """
+    if form.watermark is not None or form.weights != "float32":
+        return {}
     weights = "EMA" if about["ema"] else "raw"
     report = run.evaluation()
     protocol, values = report.get("protocol", {}), report.get("scores", {})
@@ -98,8 +101,14 @@ def scores_of(run: Run, about: Mapping[str, Any], registry: Registry) -> dict[st
             "images": scored[-1]["images"],
             "ganzoo": about["versions"]["ganzoo"],
         }
-    better = directions(registry)
+    else:
+        part, _, source = str(protocol.get("split", "")).partition(" of ")  # as `RealData.open` names it
+        kind = "held-out" if part.startswith("held-out") else "training"
+        protocol = {**protocol, "data": _data_name(source) or "unknown", "split": kind}
     values = {name: value for name, value in values.items() if _is_finite(value)}
+    if not values:
+        return {}
+    better = directions(registry)
     return {
         "values": values,
         "better": {name: better[name] for name in values if name in better},
@@ -111,15 +120,10 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _usual_folder(run: Run, recipe: str) -> Path:
-    """The first of exported/<recipe>, exported/<recipe>-2, ... that is missing or of this run."""
-    first = Path("exported") / recipe.replace("/", "-")
-    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
-    return next(
-        folder
-        for folder in itertools.chain([first], numbered)
-        if not os.path.lexists(folder) or facts_of(folder).get("run") == run.path.name
-    )
+def _identity(run: Run) -> str:
+    """What tells a run from others, without saying where it is."""
+    facts = [run.path.resolve().name, *(run.record.get(name) for name in ("created", "seed", "data"))]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _command(arguments: list[str]) -> str:
@@ -135,19 +139,24 @@ def _without_folders(word: str) -> str:
     return word.removesuffix(path) + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
+def _data_name(source: str) -> str:
+    """A source of data without local folders."""
+    scheme, _, argument = source.partition(":")
+    local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
+    return f"{scheme}:{Path(argument).name}" if local else source
+
+
 def describe(run: Run, plan: Plan) -> dict[str, Any]:
     """Facts about the origin of a deployed file, without local paths."""
     record = run.record
-    scheme, _, argument = plan.data.source.partition(":")
     options = plan.architecture.options
-    local = bool(argument) and ("/" in argument or "\\" in argument or Path(argument).exists())
     return {
-        "run": run.path.name,
+        "run": _identity(run),
         "recipe": plan.name,
         "architecture": plan.architecture.item.qualified,
         "options": {} if options is None else plain(options),
         "loss": plan.loss.item.qualified,
-        "data": f"{scheme}:{Path(argument).name}" if local else plan.data.source,
+        "data": _data_name(plan.data.source),
         "data_fingerprint": record["data"]["fingerprint"],
         "data_options": _public(plan.dataset.options),
         **({"data_only": list(plan.data.only)} if plan.data.only else {}),

@@ -7,7 +7,7 @@ for fields with shares, whose numbers are in the file's metadata.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from ganzoo.exporting.form import Form
@@ -80,6 +80,23 @@ fn normal(state: &mut u64) -> f32 {
 
 """
 
+_CPP_VALUES = {
+    "class": "[&] { return bits() % COUNT; }",
+    "normal": "[&, normal = std::normal_distribution<float>()]() mutable { return normal(bits); }",
+    "uniform": "[&, uniform = std::uniform_real_distribution<float>(-1, 1)]() mutable "
+    "{ return uniform(bits); }",
+    "constant": "[] { return NUMBERf; }",
+    "data": "[] { return 0.0f; }",
+}
+
+_RUST_VALUES = {
+    "class": "(COUNT.0 * uniform(&mut state)) as i64",
+    "normal": "normal(&mut state)",
+    "uniform": "2.0 * uniform(&mut state) - 1.0",
+    "constant": "NUMBER",
+    "data": "0.0",
+}
+
 
 def cpp(name: str, inputs: Sequence[Field], outputs: Sequence[Field], form: Form) -> str:
     """`sample.cpp`, a program; empty where it cannot draw."""
@@ -118,45 +135,34 @@ def _filled(text: str, name: str, inputs: Sequence[Field], given: Sequence[str],
 
 def _given(field: Field, count: int) -> str:
     """A line of C++ that gives `count` samples of an input."""
-    kind, note = "float", ""
-    if field.dtype == "int64":
-        kind, value = "int64_t", f"[&] {{ return bits() % {max(len(field.classes), 1)}; }}"
-    elif field.source == "normal":
-        value = "[&, normal = std::normal_distribution<float>()]() mutable { return normal(bits); }"
-    elif field.source == "uniform":
-        value = (
-            "[&, uniform = std::uniform_real_distribution<float>(-1, 1)]() mutable { return uniform(bits); }"
-        )
-    elif field.source == "constant":
-        value = f"[] {{ return {_number(field)}f; }}"
-    else:
-        value, note = "[] { return 0.0f; }", f"  // your values, {_range(field)}"
+    kind = "int64_t" if field.dtype == "int64" else "float"
     shape = ", ".join(map(str, (count, *field.shape)))
-    return f"  give<{kind}>(request, {json.dumps(field.name)}, {{{shape}}}, {value});{note}"
+    value, note = _value(field, _CPP_VALUES), _note(field)
+    return (
+        f"  give<{kind}>(request, {json.dumps(field.name)}, {{{shape}}}, {value});{note and '  // ' + note}"
+    )
 
 
 def _tensor(field: Field, count: int) -> str:
     """An expression of Rust for `count` samples of an input."""
+    kind = "i64" if field.dtype == "int64" else "f32"
     shape = (count, *field.shape)
-    kind, note = "f32", ""
-    if field.dtype == "int64":
-        kind, value = "i64", f"({max(len(field.classes), 1)}.0 * uniform(&mut state)) as i64"
-    elif field.source == "normal":
-        value = "normal(&mut state)"
-    elif field.source == "uniform":
-        value = "2.0 * uniform(&mut state) - 1.0"
-    elif field.source == "constant":
-        value = _number(field)
-    else:
-        value, note = "0.0", f" // your values, {_range(field)}"
-    values = f"(0..{prod(shape)}).map(|_| {value}).collect::<Vec<{kind}>>()"
-    return f"Tensor::from_slice(&{list(shape)}, &{values})?, // {field.name}{note and ':' + note[3:]}"
+    values = f"(0..{prod(shape)}).map(|_| {_value(field, _RUST_VALUES)}).collect::<Vec<{kind}>>()"
+    note = _note(field)
+    return f"Tensor::from_slice(&{list(shape)}, &{values})?, // {field.name}{note and ': ' + note}"
 
 
-def _number(field: Field) -> str:
-    return repr(float(field.default))
+def _value(field: Field, values: Mapping[str, str]) -> str:
+    """An expression for a number of a field, from those by the field's source, or `class`."""
+    return (
+        values["class" if field.dtype == "int64" else field.source]
+        .replace("COUNT", str(max(len(field.classes), 1)))
+        .replace("NUMBER", repr(float(field.default)))
+    )
 
 
-def _range(field: Field) -> str:
+def _note(field: Field) -> str:
+    if field.dtype == "int64" or field.source != "data":
+        return ""
     low, high = field.range or (-1.0, 1.0)
-    return f"{low:g} to {high:g}"
+    return f"your values, {low:g} to {high:g}"

@@ -23,6 +23,7 @@ from ganzoo.errors import ExportError
 from ganzoo.exporting.onnx_graph import example_inputs, frozen_copy
 from ganzoo.fields import Field
 from ganzoo.images import to_uint8
+from ganzoo.util.provenance import MARKED
 from ganzoo.watermark import PERIOD, detect_unscaled, pattern
 
 __all__ = ["LEAST_FOUND", "Mark", "as_jpeg", "check_pictures", "cropped", "marked", "weakest"]
@@ -37,15 +38,15 @@ _UNMEASURED = 3.0  # where the samples depend on what a user gives
 LEAST_FOUND = 0.95
 """Share of samples that are found, for the weakest strength with which they are after each change."""
 
-_SAMPLES = 64
+_SAMPLES, _AT_ONCE = 64, 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
     """How strong the pattern is, and the share of `samples` in which it is found, by what changed them.
 
-    `strength` in levels of 255, `psnr` in decibels, of the marked against the unmarked samples. Without
-    samples for measuring, `found` is empty and `samples` is 0.
+    `strength` in levels of 255. `psnr` in decibels, of the pattern: samples that are clipped at black and
+    white change less. Without samples for measuring, `found` is empty and `samples` is 0.
     """
 
     strength: float
@@ -69,7 +70,8 @@ def check_pictures(outputs: Iterable[Field]) -> None:
     if not pictures:
         raise ExportError(
             "A watermark was requested, but the generators write no picture of 1, 3 or 4 channels.",
-            fix="export without --watermark; files of sound get a note by `ganzoo generate`",
+            fix="export without --watermark; `ganzoo generate` still puts a note into "
+            f"{', '.join(MARKED[:-1])} and {MARKED[-1]} files",
         )
     for field in pictures:
         if field.range is None:
@@ -111,19 +113,23 @@ class Marked(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """(N, ...) of each input -> (N, ...) of each output."""
-        made = self.module(*inputs)
-        parts = made if isinstance(made, (tuple, list)) else (made,)
         return tuple(
-            self._with_pattern(field, part) for field, part in zip(self._outputs, parts, strict=True)
+            self.with_pattern(field, part)
+            for field, part in zip(self._outputs, _parts(self.module(*inputs)), strict=True)
         )
 
-    def _with_pattern(self, field: Field, values: Tensor) -> Tensor:
+    def with_pattern(self, field: Field, values: Tensor) -> Tensor:
+        """(N, ...) of an output of the generator -> the same with the pattern, if it is a picture."""
         if not field.has_pixels or field.range is None:
             return values
         added = self.get_buffer(f"pattern_of_{field.name}")
         if field.free:
             added = _repeated(added, values.shape[2], values.shape[3])
         return torch.clamp(values + added, *field.range)
+
+
+def _parts(made: Any) -> Sequence[Tensor]:
+    return made if isinstance(made, (tuple, list)) else (made,)
 
 
 def _repeated(tile: Tensor, height: int, width: int) -> Tensor:
@@ -138,14 +144,21 @@ def _measured(
     if not all(sampling.can_draw(field) for field in inputs):
         chosen = given or _UNMEASURED
         return Mark(strength=chosen, psnr=_psnr(chosen), found={}, samples=0)
-    rows = [torch.from_numpy(values) for values in example_inputs(inputs, _SAMPLES).values()]
+    rows = [
+        torch.split(torch.from_numpy(values), _AT_ONCE)
+        for values in example_inputs(inputs, _SAMPLES).values()
+    ]
     plain = frozen_copy(module)
+    with torch.no_grad():
+        made = [_parts(plain(*some)) for some in zip(*rows, strict=True)]
 
     def make(strength: float) -> list[NDArray[np.uint8]]:
-        with torch.no_grad():
-            made = Marked(plain, outputs, key, strength)(*rows)
-        pairs = [(field, values.numpy()) for field, values in zip(outputs, made, strict=True)]
-        return [to_uint8(values, field.range) for field, values in pairs if field.has_pixels and field.range]
+        with_pattern = Marked(plain, outputs, key, strength).with_pattern
+        return [
+            np.concatenate([to_uint8(with_pattern(field, parts[at]).numpy(), field.range) for parts in made])
+            for at, field in enumerate(outputs)
+            if field.has_pixels and field.range
+        ]
 
     strength, found = weakest(make, key, (given,) if given else STRENGTHS)
     if found[AS_THEY_ARE] < LEAST_FOUND:

@@ -29,7 +29,7 @@ _WAYS = {
     "ConnectError": "The Hub cannot be reached: no connection, or a wrong address in HF_ENDPOINT.",
     "TransportError": "The connection to the Hub broke off.",
 }
-"""By the name of a class of httpx, the most exact first."""
+"""By the name of a class of httpx (or httpx2), the most exact first."""
 
 
 def client() -> Any:
@@ -110,7 +110,7 @@ def hub_errors(repository: str, fix: str) -> Iterator[None]:
 def _lost(error: BaseException, repository: str, fix: str) -> GanzooError:
     """What happened on the way to the Hub, by the classes of the error and its causes.
 
-    By name, because the HTTP client is the choice of huggingface_hub.
+    By name, because the classes are those of httpx or of httpx2, depending on the version of huggingface_hub.
     """
     names: set[str] = set()
     cause: BaseException | None = error

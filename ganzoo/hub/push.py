@@ -72,7 +72,7 @@ def _licensed(
     said = str(card.data.license or "")
     said = "" if said in _NO_LICENSE else said
     chosen = (license_id or said).lower()  # the Hub's identifiers are in lower case
-    if said and chosen != said.lower() and _IDENTIFIER.fullmatch(said.lower()):
+    if said and chosen != said.lower():
         raise UsageError(
             f"The bundle's license is {said}, not {license_id}.",
             where=where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -28,7 +29,7 @@ def check_destination(destination: Path) -> None:
         present = {entry.name for entry in destination.iterdir()}
     if not present:
         return
-    ours = set(_listing(destination).get("files", ()))
+    ours = _listing(destination).get("files", set())
     if not ours:
         raise UsageError(
             "The destination is a folder with other files, not a bundle.",
@@ -43,17 +44,23 @@ def check_destination(destination: Path) -> None:
         )
 
 
-def facts_of(folder: Path) -> dict[str, Any]:
-    """What bundle.json says about the origin of a bundle; nothing if the folder is not a bundle."""
-    return dict(_listing(folder).get("about", {}))
+def usual_folder(name: str, fact: str, value: str) -> Path:
+    """The first of exported/NAME, exported/NAME-2, ... that is missing, or a bundle with this fact."""
+    first = Path("exported") / name
+    numbered = (first.with_name(f"{name}-{number}") for number in itertools.count(2))
+    return next(
+        folder
+        for folder in itertools.chain([first], numbered)
+        if not os.path.lexists(folder) or _listing(folder).get("about", {}).get(fact) == value
+    )
 
 
 def _listing(folder: Path) -> dict[str, Any]:
     """The content of a bundle's bundle.json; nothing if the folder is not a bundle."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         listing = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
-        if isinstance(listing, dict) and listing.get("kind") == MARK:
-            return listing
+        if listing["kind"] == MARK:
+            return {**listing, "files": {*listing["files"]}, "about": {**listing.get("about", {})}}
     return {}
 
 

@@ -59,6 +59,12 @@ def read_table(path: Path, config: CsvConfig) -> Table:
             fix=f"provide at least {FEWEST} rows; useful results need hundreds",
         )
     kept, named = _without_gaps(header, lines, names, config)
+    if len(kept) < FEWEST:
+        raise DataError(
+            f"Only {len(kept)} of {len(lines):,} rows have no empty cell.",
+            where=str(path),
+            fix="leave out columns with many empty cells: --set data.leave_out=...",
+        )
     numbers = [number for number, _ in kept]
     columns: dict[str, NDArray[Any]] = {}
     decimals: dict[str, int] = {}
@@ -78,12 +84,6 @@ def read_table(path: Path, config: CsvConfig) -> Table:
     table = Table(columns=columns, decimals=decimals, left_out=len(lines) - len(kept))
     if faults:
         raise _all_of(faults, len(names), path, config)
-    if len(kept) < FEWEST:
-        raise DataError(
-            f"Only {len(kept)} of {len(lines):,} rows have no empty cell.",
-            where=str(path),
-            fix="leave out columns with many empty cells: --set data.leave_out=...",
-        )
     return table
 
 

@@ -35,7 +35,8 @@ def folder(tmp_path: Path) -> Path:
 def evaluated(run: Path, **scores: float | None) -> None:
     (run / "evaluation").mkdir()
     better = {"precision": "higher", "fed": "lower"}
-    (run / "evaluation" / "evaluation.json").write_text(json.dumps({"scores": scores, "better": better}))
+    report = {"scores": scores, "better": better, "protocol": {}}
+    (run / "evaluation" / "evaluation.json").write_text(json.dumps(report))
 
 
 def test_scores_of_an_evaluation_are_shown_and_sorted_by(folder: Path) -> None:

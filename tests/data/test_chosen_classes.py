@@ -68,8 +68,9 @@ def test_labels_get_the_numbers_of_a_generator_by_name() -> None:
     assert data.arrays["label"].tolist() == [0, 1, 2, 0, 1, 2]
     assert numbered_as(data, replace(LABEL, classes=("a", "b", "c"))) is data
     assert numbered_as(data, replace(known, name="other")) is data
-    with pytest.raises(DataError, match="does not know the class 'fox'"):
-        numbered_as(data, replace(LABEL, classes=("cat", "dog")))
+    for classes in (("cat", "dog"), ("cow", "cat", "dog")):
+        with pytest.raises(DataError, match="does not know the class 'fox'"):
+            numbered_as(data, replace(LABEL, classes=classes))
 
 
 def test_an_empty_choice_says_what_is_there() -> None:

@@ -14,6 +14,8 @@ import pytest
 import ganzoo
 from ganzoo.config.plan import Plan
 from ganzoo.evaluation.report import Report
+from ganzoo.exporting.card_scores import index
+from ganzoo.exporting.form import Form
 from ganzoo.exporting.from_run import scores_of
 from ganzoo.registry.registry import Registry
 from ganzoo.runs.run import Run
@@ -102,6 +104,48 @@ def test_a_damaged_evaluation(text: str, run: Run, registry: Registry) -> None:
     assert scores_of(run, ABOUT, registry) == {}
 
 
+@pytest.mark.parametrize(
+    "form", [{"watermark": "a long secret"}, {"weights": "int8"}, {"weights": "float16"}]
+)
+def test_a_file_with_other_samples_has_not_the_scores_of_the_run(
+    form: dict[str, Any], run: Run, registry: Registry
+) -> None:
+    evaluated(run, REPORT)
+    logged(run, 160, n=1000, coverage=0.4)
+    assert scores_of(run, ABOUT, registry, Form(uint8=True))
+    assert scores_of(run, ABOUT, registry, Form(**form)) == {}
+
+
+def test_scores_without_a_number_are_none(run: Run, registry: Registry) -> None:
+    evaluated(run, replace(REPORT, scores={"fed": math.nan, "kid": math.inf}))
+    assert scores_of(run, ABOUT, registry) == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "split", "name"),
+    [
+        ("held-out part of fashion-5k", "held-out", "fashion-5k"),
+        ("training data of ganzoo/folder:/home/me/my faces", "training", "ganzoo/folder:my faces"),
+    ],
+)
+def test_the_split_and_the_data_of_the_scores(
+    written: str, split: str, name: str, run: Run, registry: Registry
+) -> None:
+    evaluated(run, replace(REPORT, protocol={**REPORT.protocol, "split": written}))
+    about = {**ABOUT, "scores": scores_of(run, ABOUT, registry)}
+    (result,) = index("title", "other", about)[0]["results"]
+    assert result["dataset"]["name"] == name
+    assert result["metrics"][0]["args"]["split"] == split
+
+
+def test_a_bundle_with_smaller_weights_has_no_scores(tiny: Callable[..., Plan], tmp_path: Path) -> None:
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter())
+    evaluated(run, REPORT)
+    bundle = ganzoo.export(run, tmp_path / "bundle", weights="int8")
+    assert "scores" not in json.loads((bundle.path / "bundle.json").read_text())["about"]
+    assert "model-index" not in (bundle.path / "README.md").read_text()
+
+
 def test_the_hub_reads_the_scores_of_the_card(tiny: Callable[..., Plan], tmp_path: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
     run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter())
@@ -114,7 +158,8 @@ def test_the_hub_reads_the_scores_of_the_card(tiny: Callable[..., Plan], tmp_pat
     assert results["fed"].metric_value == 41.5
     assert results["fed"].metric_args["n"] == 500
     assert results["fed"].task_type == "unconditional-image-generation"
-    assert results["fed"].dataset_name == listing["about"]["data"]
+    assert results["fed"].dataset_name == "folder:faces"  # not what it was trained on
+    assert results["fed"].dataset_type == "folder-faces"
     card.data.license = "mit"  # as `ganzoo push` writes it
     again = hub.ModelCard(str(card))
     assert again.data.eval_results == card.data.eval_results

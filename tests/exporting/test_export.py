@@ -35,6 +35,7 @@ from ganzoo.images import to_uint8
 from ganzoo.networks.apply import declared
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import load_registry
+from ganzoo.runtime.bundle_folder import usual_folder
 from ganzoo.sampling import draw
 from ganzoo.util.files import sync_folder
 from tests.plugins.test_architectures import SMALL, SPECS, build, images
@@ -386,6 +387,28 @@ def test_destination(tmp_path: Path) -> None:
     with pytest.raises(PluginError):
         write_bundle(tmp_path / "new", {"../evil": tiny()}, {}, samples=None, card="")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "damage", [{"files": 5}, {"files": None}, {"files": [{}]}, {"about": "x"}, {"about": None}, {"kind": []}]
+)
+def test_a_damaged_list_of_files_is_no_bundle(tmp_path: Path, damage: dict[str, Any]) -> None:
+    write_bundle(tmp_path / "out", {"generator": tiny()}, {}, samples=None, card="")
+    file = tmp_path / "out" / "bundle.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+    with pytest.raises(UsageError, match="not a bundle"):
+        check_destination(tmp_path / "out")
+
+
+def test_the_usual_folder_is_free_or_of_the_same_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for origin in ("a", "b", "a"):
+        folder = usual_folder("dcgan", "file_sha256", origin)
+        write_bundle(folder, {"generator": tiny()}, {"file_sha256": origin}, samples=None, card="")
+    assert sorted(path.name for path in Path("exported").iterdir()) == ["dcgan", "dcgan-2"]
+    assert usual_folder("dcgan", "run", "a") == Path("exported/dcgan-3")
 
 
 @pytest.mark.parametrize("broken", ["fsync", "rename"])

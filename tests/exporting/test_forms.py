@@ -18,9 +18,9 @@ from torch import Tensor, nn
 import ganzoo
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
 from ganzoo.cli import main
-from ganzoo.errors import DivergedError, ExitCode, ExportError, UsageError
+from ganzoo.errors import DivergedError, ExitCode, ExportError, PluginError, UsageError
 from ganzoo.evaluation.small_weights import frechet_of
-from ganzoo.exporting.distances import Distance, Frechet
+from ganzoo.exporting.distances import Distance, Frechet, compared
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import Form
 from ganzoo.exporting.weights import store_weights
@@ -250,6 +250,67 @@ def test_without_an_extractor_the_rest_of_the_gate_holds(tmp_path: Path) -> None
     assert bundle.stored["generator"].psnr > 45
     said = (bundle.path / "README.md").read_text()
     assert "not measured: The weights of the feature extractor are not installed." in said
+
+
+def test_a_broken_metric_does_not_pass_the_gate(tmp_path: Path) -> None:
+    def frechet(*_: Any) -> tuple[str, float, float]:
+        raise PluginError("The metric 'frechet' failed.")
+
+    with pytest.raises(PluginError, match="failed"):
+        exported(tmp_path / "bundle", form=Form(weights="int8"), frechet=frechet)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_distance_that_is_no_number_is_refused_at_every_output() -> None:
+    def frechet(field: Field, *_: Any) -> tuple[str, float, float]:
+        return "fed", {"a": 1.0, "b": np.nan}[field.name], 1.0
+
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["z"], [name]) for name in "ab"],
+        "two",
+        [onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, ["batch", 16])],
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 16]) for name in "ab"],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+    data = model.SerializeToString()
+    outputs = [Field(name=name, shape=(16,)) for name in "ab"]
+    with pytest.raises(ExportError, match="fed nan"):
+        compared(data, data, [Z], outputs, None, frechet)
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch", "reason"),
+    [
+        ((3, 1024, 1024), None, "200 samples are more than 256 MiB"),
+        ((3, 335, 335), 1, "200 samples are more than 256 MiB"),
+        ((1, 8, 8), 1024, "no multiple of the batch size 1,024 is from 200 to 1,000"),
+        ((3, 300, 300), 150, "no multiple of the batch size 150 is from 200 to 248"),
+    ],
+)
+def test_samples_that_are_too_many_or_too_large_are_not_made(
+    shape: tuple[int, ...], batch: int | None, reason: str
+) -> None:
+    def frechet(*_: Any) -> tuple[str, float, float]:
+        raise AssertionError
+
+    nothing = b""  # no graph: running it would be an error
+    distance = compared(nothing, nothing, [Z], [Field(name="image", shape=shape)], batch, frechet)
+    assert distance == Distance(missing=reason)
+
+
+def test_pictures_of_330_pixels_are_compared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = set()
+
+    class Session:
+        def run(self, _: Any, rows: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+            sizes.add(len(rows["z"]))
+            return [np.broadcast_to(np.float32(0), (len(rows["z"]), 3, 330, 330))]
+
+    monkeypatch.setattr("ganzoo.exporting.distances.cpu_session", lambda _: Session())
+    field = Field(name="image", shape=(3, 330, 330))
+    distance = compared(b"", b"", [Z], [field], None, lambda *_: ("fed", 1.0, 1.0))
+    assert distance == Distance(name="fed", small=1.0, full=1.0, samples=200)
+    assert sizes == {8}
 
 
 def test_weights_beyond_float16_stay() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,20 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
 import ganzoo
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
-from ganzoo.cli import main
+from ganzoo.cli import cli, main
 from ganzoo.errors import DataError, ExportError, UsageError
 from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import Form
+from ganzoo.exporting.watermark import marked as add_mark
+from ganzoo.util.provenance import mark as write_note
 from ganzoo.watermark import PERIOD, detect, pattern
 from tests.page.test_interpreter import interpret, needs_node
 
@@ -163,6 +169,23 @@ def test_pictures_of_any_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(made, expected(rows.repeat(2, 2).repeat(2, 3), mark.strength), atol=2e-6)
 
 
+def test_samples_are_made_once_for_all_strengths_a_few_at_a_time() -> None:
+    field, sizes = picture(), []
+
+    class Grainy(Painter):
+        """Noise that hides weak patterns."""
+
+        def forward(self, z: Tensor) -> Tensor:
+            sizes.append(len(z))
+            made = 0.7 * super().forward(z)
+            return made + 0.2 * torch.sin(1e4 * made)
+
+    _, mark = add_mark(Net(module=Grainy(field), reads=("z",), writes=("image",)), (Z,), (field,), KEY)
+    assert mark.strength > 1
+    assert sum(sizes) == mark.samples == 64
+    assert max(sizes) <= 8
+
+
 def test_a_strength_of_the_user(plain: Bundle, tmp_path: Path) -> None:
     bundle = exported(tmp_path / "bundle", watermark=KEY, watermark_strength=6.0)
     assert bundle.marks["generator"].strength == 6.0
@@ -183,8 +206,9 @@ def test_what_cannot_carry_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no declared range"):
         exported(tmp_path / "bundle", picture(range=None), watermark=KEY)
     rows = Field(name="row", shape=(3, 64, 64), range=(-1.0, 1.0))
-    with pytest.raises(ExportError, match="write no picture"):
+    with pytest.raises(ExportError, match="write no picture") as error:
         exported(tmp_path / "bundle", rows, watermark=KEY)
+    assert "a note into .png, .gif and .wav files" in error.value.fix  # also for what is no sound
     with pytest.raises(UsageError, match="8 characters"):
         Form(watermark="short")
 
@@ -210,3 +234,22 @@ def test_inspect(marked: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "was not found" in ended.err
     assert run("inspect", marked.path / "bundle.json", "--watermark", KEY) == DataError.exit_code
     assert "No picture can be read" in capsys.readouterr().err
+
+
+def test_inspect_looks_for_the_pattern_in_spite_of_a_damaged_note(marked: Bundle, tmp_path: Path) -> None:
+    file, image = tmp_path / "sample.png", Image.fromarray(ganzoo.load(marked).images(1)[0])
+    image.save(file)
+    write_note(file, "ganzoo", {"generator": "painter", "strength": 0.123456})
+    words = ["inspect", str(file), "--watermark", KEY]
+    shown = CliRunner().invoke(cli, words)
+    assert "strength: 0.123456\n" in shown.stdout
+    assert re.search(r"^false_alarm: \de-\d+$", shown.stdout, re.MULTILINE)
+    damaged = PngInfo()
+    damaged.add_itxt("XML:com.adobe.xmp", 'ganzoo:facts="{1"')
+    image.save(file, pnginfo=damaged)
+    said = CliRunner().invoke(cli, [*words, "--json"])
+    assert json.loads(said.stdout)["watermark"] is True
+    assert said.exit_code == 0
+    assert "note in the file is damaged, and is ignored" in said.stderr
+    with pytest.raises(DataError, match="damaged"):
+        CliRunner().invoke(cli, words[:2], catch_exceptions=False)

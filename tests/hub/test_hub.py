@@ -103,6 +103,15 @@ def test_push_of_a_changed_or_linked_file(hub: Hub) -> None:
     assert not hub.tokens
 
 
+def test_a_license_in_words_is_not_replaced(hub: Hub) -> None:
+    shutil.copytree(CGAN, "mine")
+    card = Path("mine/README.md")
+    card.write_text(card.read_text().replace('license: "unknown"', 'license: "All rights reserved"'))
+    with pytest.raises(UsageError, match="license is All rights reserved, not mit"):
+        ganzoo("push", "mine", "someone/faces", "--license", "mit")
+    assert not hub.commits
+
+
 def test_a_card_that_the_hub_refuses(hub: Hub) -> None:
     hub.refuses_card = True
     with pytest.raises(UsageError, match="must be one of"):

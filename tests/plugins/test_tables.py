@@ -143,6 +143,13 @@ def test_blanks_of_few_numbers_are_a_value_and_a_column_without_values_is_refuse
     )
     with pytest.raises(DataError, match="Only 5 of 40 rows"):
         read_table(gaps, CsvConfig(missing="skip"))
+    holes = write(
+        tmp_path / "h.csv",
+        ["a,b", *(f"{'' if at % 2 else at / 3},{at / 3 if at % 2 else ''}" for at in range(40))],
+    )
+    for options in ({"missing": "skip", "numbers": ("a", "b")}, {"missing": "value", "numbers": ("a", "b")}):
+        with pytest.raises(DataError, match="Only 0 of 40 rows"):
+            read_table(holes, CsvConfig(**options))
 
 
 def test_other_encodings_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
