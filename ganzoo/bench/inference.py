@@ -157,9 +157,8 @@ def measure(
         rows = _take_turns(rows, seconds, notes)
     busy, cores = system.busy_cores(), system.cores()
     if busy + threads > cores + system.BUSY_CORES:
-        notes.append(
-            f"other processes used {busy:.1f} of {counted(cores, 'core')}: on a quiet machine it is faster"
-        )
+        used = f"other processes used {busy:.1f} of {counted(cores, 'core')}: on a quiet machine it is faster"
+        notes.insert(0, used)
     rows.sort(key=lambda row: (row.batch, row.engine))
     return Report(
         source=str(source),

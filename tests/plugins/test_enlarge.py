@@ -169,7 +169,7 @@ def test_crops_are_parts_at_full_size(pictures: Path) -> None:
     source = open_crops(str(pictures), CropsConfig(count=40, size=32, shrink=1.0))
     data = open_source(source)
     assert {field.name: field.shape for field in data.fields} == {"a": (3, 8, 8), "b": (3, 32, 32)}
-    assert any("1 pictures with sides below 32" in note for note in data.notes)
+    assert any("1 picture with sides below 32" in note for note in data.notes)
     names = sorted(path for path in pictures.iterdir() if path.name.startswith("p"))
     del names[5]  # held out
     for index in (0, 17, 39):

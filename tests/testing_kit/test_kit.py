@@ -165,7 +165,7 @@ SKETCHES: dict[str, dict[str, str]] = {
     },
     "summary-is-one-line": {'summary="Logistic."': 'summary=""'},
     "factory-resolves": {'f"{__name__}:loss"': 'f"{__name__}:lost"'},
-    "options-survive-a-settings-file": {"width: int = 4": "width: int = 4\n    depth: int = 1.5"},
+    "options-survive-a-settings-file": {"width: int = 4": "width: int = 4\n    depth: float = float('nan')"},
     "builds": {"return Networks.pair(": "raise RuntimeError('no')\n    return Networks.pair("},
     "refuses-other-data": {"image = data.image()": "image = data.field('image'); image.shape[2]"},
     "shapes-fit-any-batch": {f"{D}: before": "h = h.reshape(2, -1, h.shape[1]).flatten(0, 1)[: len(h)]"},

@@ -347,8 +347,8 @@ def test_threads_follow_the_load(
     assert record["threads"] == 1
     expected = [(images, 2 if 40 < images <= 520 else 1) for images in range(8, 801, 8)]
     assert reporter.seen == expected
-    told = [note for note in reporter.notes if "CPU threads" in note]
-    assert told[0].startswith("other processes need fewer cores: 2 instead of 1 CPU threads after 40 images")
+    told = [note for note in reporter.notes if "CPU thread" in note]
+    assert told[0].startswith("other processes need fewer cores: 2 instead of 1 CPU thread after 40 images")
     assert told[1].startswith("other processes are busy: 1 instead of 2")
     assert all("no longer repeat this run bit for bit; --set train.threads=" in note for note in told)
 
