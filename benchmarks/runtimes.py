@@ -346,7 +346,7 @@ def page(records: Mapping[str, Any]) -> str:
         "with a fixed batch of 1, as `ganzoo export --batch 1` writes it, and fixed sizes of free axes. ncnn",
         "and TFLite always get that: their converters want it. `exported ...` are the trained bundles of the",
         "repository. Others are untrained, with default options, for the smallest data that they take, or",
-        "pictures of 32x32.",
+        "pictures of 32x32. An empty cell was not measured.",
         "",
         *_not_measured(records, titles),
         f"| generator | {' | '.join(heads)} |",
