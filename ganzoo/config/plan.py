@@ -67,7 +67,10 @@ class TermChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A fully resolved run."""
+    """A fully resolved run.
+
+    `other_data`: the data is not that of the recipe, the combination or the complete settings file.
+    """
 
     name: str
     train: TrainSettings
@@ -81,6 +84,7 @@ class Plan:
     terms: Mapping[str, TermChoice]
     dropped_terms: tuple[str, ...]
     origins: Mapping[Key, str]
+    other_data: bool = False
     kinds: Kinds = field(compare=False)
     augment: Choice | None = None
     track: Choice | None = None

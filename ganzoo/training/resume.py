@@ -118,6 +118,11 @@ def threads_since(run: Run, plan: Plan, images: int) -> History:
     return [[start, kept_threads(threads) or 1] for start, threads in history]
 
 
+def changed_settings(run: Run, plan: Plan) -> list[str]:
+    """The paths of the settings that are not those that the run was trained with."""
+    return [".".join(path) for path in _changed(run, plan)]
+
+
 def _check_settings(run: Run, plan: Plan) -> None:
     refused = sorted(".".join(path) for path in _changed(run, plan) if not may_change(path))
     if refused:

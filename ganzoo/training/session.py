@@ -35,6 +35,7 @@ from ganzoo.training.reporting.run_record import (
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.reporting.tracking import Tracking
 from ganzoo.training.resume import (
+    changed_settings,
     changes_since,
     check_resumable,
     run_progress,
@@ -254,7 +255,7 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
         )
     notes = _restore(setup.training, run, context)
     now = origins(plan)
-    changed = {path: origin for path, origin in now.items() if not origin.startswith("file ")}
+    changed = {path: now[path] for path in changed_settings(run, plan) if path in now}
     run.update(origins={**now, **run.record.get("origins", {}), **changed})
     context.reporter.note(f"continuing after {setup.training.images:,} images")
     for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):

@@ -52,8 +52,8 @@ class TrainingSetup:
 
 
 def unread_classes(setup: TrainingSetup) -> list[str]:
-    """A note if the user's data has classes, and the networks do not read them."""
-    if setup.plan.origin(("data", "source")).startswith("recipe "):
+    """A note if data that is not the recipe's own has classes, and the networks do not read them."""
+    if not setup.plan.other_data:
         return []
     read = {name for role in ROLES for name in setup.phases.reads(role, set(setup.batches.names))}
     return [
