@@ -364,6 +364,7 @@ def _sign(loaded: Generator, written: list[Path], seed: int, *, given: bool) -> 
         "seed": seed,
         "sha256": loaded.sha256,
         "synthetic": True,
+        **({"watermarked": True} if loaded.watermarked else {}),
     }
     for path in written:
         mark(path, f"ganzoo {__version__}", facts, CHANGED if given else SYNTHETIC)
@@ -375,11 +376,17 @@ def _report(
     if as_json:
         result = {"output": str(written[0]), "n": count, "seed": seed}
         more = {"files": [str(path) for path in written]} if len(written) > 1 else {}
-        echo_json({**result, **more, "provider": loaded.provider, "shape": list(shape)})
-    elif len(written) > 1:
-        click.echo(f"wrote {counted(len(written), 'file')}, {written[0]} to {written[-1].name}")
-    else:
-        click.echo(f"wrote {written[0]}")
+        marks = {"watermarked": True} if loaded.watermarked else {}
+        echo_json({**result, **more, "provider": loaded.provider, "shape": list(shape), **marks})
+        return
+    many = f"{counted(len(written), 'file')}, {written[0]} to {written[-1].name}"
+    click.echo(f"wrote {many if len(written) > 1 else written[0]}")
+    if loaded.watermarked:
+        click.echo(
+            "note: pictures of this generator carry an invisible watermark: "
+            "ganzoo inspect FILE --watermark KEY looks for it",
+            err=True,
+        )
 
 
 def _numbers(constants: tuple[str, ...]) -> dict[str, Values]:

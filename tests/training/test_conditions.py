@@ -354,7 +354,7 @@ def test_classes_of_own_data_that_no_network_reads_are_said(
     given = {"data.source": data, "train.device": "cpu"} if data else {}
     if data == "squares":
         images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
-        np.savez(tmp_path / "a.npz", image=images, label=np.arange(40) % 4)
+        np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 4)
         given["data.source"] = f"npz:{tmp_path / 'a.npz'}"
     plan = resolve(recipe, load_registry(), overrides=given)
     notes = unread_classes(prepare(plan))
