@@ -27,6 +27,7 @@ from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item
+from ganzoo.util.text import Unit
 
 T = TypeVar("T")
 
@@ -150,7 +151,7 @@ class Plan:
     def lasting(self, images: int | None, minutes: float | None = None) -> Plan:
         """The same plan with this length in place of `train.about_minutes`."""
         train = replace(self.train, about_minutes=None, images=images, minutes=minutes)
-        said = f"{self.train.length} on this data"
+        said = f"{self.train.length(Unit())} on this data"
         return replace(self, train=train, origins={**self.origins, ("train", "images"): said})
 
     def is_default(self, path: Key) -> bool:

@@ -122,7 +122,7 @@ def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
     shown = ganzoo("train", "mlp+non-saturating", *SMALL, "--data", "toy:ring", "--dry-run", cwd=tmp_path)
     assert "MFLOP" in shown.stdout
     assert re.search(
-        r"time +about 10 minutes: [\d,]+ images at [\d,]+/s; --minutes or --images", shown.stdout
+        r"time +about 10 minutes: [\d,]+ points at [\d,]+/s; --minutes or --images", shown.stdout
     )
     rows = json.loads(ganzoo("train", "dcgan", "--seed", "3", "--explain", "--json", cwd=tmp_path).stdout)
     origins = {row["path"]: row["origin"] for row in rows["settings"]}
@@ -158,7 +158,7 @@ def test_a_run_says_what_it_was_asked_for(tmp_path: Path) -> None:
     said = ganzoo(*timed, "--run-dir", "timed", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
     wanted = (
-        r"toy:ring: ([\d,]+) images \(about 0.001 minutes at [\d,]+/s; --images or --minutes changes it\)"
+        r"toy:ring: ([\d,]+) points \(about 0.001 minutes at [\d,]+/s; --images or --minutes changes it\)"
     )
     found = re.search(wanted, said.stderr)
     assert found is not None

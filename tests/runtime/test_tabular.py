@@ -268,7 +268,7 @@ def test_columns_are_described_in_words() -> None:
 def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
-    assert "'generator' writes rows of a table, which cannot be written as '.png'." in said.err
+    assert "'generator' writes rows, which cannot be written as '.png'." in said.err
     assert "use a folder, .csv, .npz" in said.err
     images = Path(__file__).parents[2] / "exported" / "vanilla"
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
