@@ -58,8 +58,26 @@ def test_help_and_version_name_every_command() -> None:
     assert ganzoo("--version").stdout.strip().endswith(__version__)
 
 
-def test_list_is_a_table_of_the_kinds() -> None:
+def test_list_is_short_and_names_recipes_by_their_data() -> None:
     shown = ganzoo("list").stdout
+    assert len(shown.splitlines()) < 40
+    rows = {line.split("  ")[0].strip(): line for line in shown.splitlines() if "  " in line.strip()}
+    for needed, name in (
+        ("image", "dcgan,"),
+        ("image, label", "cgan,"),
+        ("row", "ctgan"),
+        ("any field", "vanilla"),
+    ):
+        assert name in rows[needed]
+    everything = json.loads(ganzoo("list", "--json").stdout)["items"]
+    for recipe in (item["name"] for item in everything if item["kind"] == "recipe"):
+        assert re.search(rf"(?<![\w-]){re.escape(recipe)}(?![\w-])", shown)
+    losses = sum(item["kind"] == "loss" for item in everything)
+    assert f"{losses} losses" in shown
+
+
+def test_list_is_a_table_of_the_kinds() -> None:
+    shown = ganzoo("list", "--all").stdout
     for title in ("recipes", "architectures", "losses", "terms", "datasets"):
         assert f"{title}\n" in shown.replace(" \n", "\n").replace("  ", "") or title in shown
     assert "wgan-gp" in shown
