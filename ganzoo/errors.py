@@ -80,7 +80,7 @@ class DivergedError(GanzooError):
 
 
 class PreemptedError(GanzooError):
-    """SIGTERM or SIGUSR1 arrived before there was anything to save."""
+    """SIGTERM, SIGUSR1 or SIGHUP arrived before there was anything to save."""
 
     exit_code = ExitCode.PREEMPTED
 

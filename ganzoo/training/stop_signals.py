@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -17,7 +18,9 @@ _SAME_SIGNAL = 0.5
 
 
 class Interrupts:
-    """In the block, SIGINT, SIGTERM and SIGUSR1 end it; after `hold` they only set `reason`.
+    """In the block, SIGINT, SIGTERM, SIGUSR1 and SIGHUP end it; after `hold` they only set `reason`.
+
+    SIGHUP says that the terminal was closed. Where it is ignored, as under `nohup`, it stays so.
 
     After `hold`, a second SIGINT ends the block at once. Outside the main thread this does nothing, because
     Python does not allow handlers there.
@@ -28,6 +31,7 @@ class Interrupts:
         self._holding = False
         self._first = 0.0
         self._previous: dict[int, object] = {}
+        self._terminals: list[int] = []
 
     def hold(self) -> None:
         """From now on the loop reads `reason` and saves. A signal that came before ends the block now."""
@@ -37,9 +41,11 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+            self._terminals = [number for number in (0, 1, 2) if os.isatty(number)]
+            for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):  # Windows has only the first two
                 number = getattr(signal, name, None)
-                if number is not None:
+                ignored = name == "SIGHUP" and number and signal.getsignal(number) == signal.SIG_IGN
+                if number is not None and not ignored:
                     self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -50,6 +56,7 @@ class Interrupts:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        self._leave_closed()
         again = number == signal.SIGINT and self.reason == "interrupted"
         if again and time.monotonic() - self._first < _SAME_SIGNAL:
             return
@@ -58,6 +65,14 @@ class Interrupts:
             self.reason = "interrupted" if number == signal.SIGINT else "preempted"
         if again or not self._holding:
             self._end()
+
+    def _leave_closed(self) -> None:
+        """Drop what would go to a terminal that was closed: writing to it fails, and saving must not."""
+        for number in self._terminals:
+            if not os.isatty(number):
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
 
     def _end(self) -> None:
         if self.reason == "interrupted":

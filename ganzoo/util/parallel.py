@@ -100,7 +100,8 @@ def _tried(part: range) -> tuple[bool, Any]:
 
 def _as_worker(parent: int) -> None:
     """The parent alone reacts to signals; a worker ends when the parent has been killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends these to its whole group
+        signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
 

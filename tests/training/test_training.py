@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
 from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.training.shards import Shard, StepRandom
+from ganzoo.training.stop_signals import Interrupts
 from ganzoo.training.view import Generated
 from tests.conftest import FAMILIES, TINY
 
@@ -414,3 +416,35 @@ def test_signals_save_and_end_with_their_code(number: int, code: int, tmp_path: 
     run = Run.open(run_dir)
     assert event["images"] == run.record["images"] > 0
     assert read_newest(run.checkpoints)[1]["images"] == event["images"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals and no SIGHUP")
+def test_a_closed_terminal_saves_and_ends_as_sigterm_does(tmp_path: Path) -> None:
+    import pty
+
+    run_dir = tmp_path / "run"
+    arguments = ["train", "vanilla", "--images", "10000000", "--run-dir", str(run_dir)]
+    arguments += ["--set", "train.log_every=640", "--set", "architecture.generator_hidden=[8]"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "ganzoo", *arguments])  # noqa: S606
+    while not (run_dir / "log.jsonl").exists():
+        assert os.read(terminal, 4096), "it ended before it trained"
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 75
+    run = Run.open(run_dir)
+    assert run.record["status"] == "preempted"
+    assert read_newest(run.checkpoints)[1]["images"] == run.record["images"] > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP")
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    """As `nohup` asks for: the run goes on when its terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            interrupts.hold()
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupts.reason == ""
+    finally:
+        signal.signal(signal.SIGHUP, before)
