@@ -17,32 +17,35 @@ from ganzoo.config.plan import Plan
 from ganzoo.config.schedule import options_at
 from ganzoo.util.text import Unit
 
-# Log lines that are "now", and how many are kept to compare with.
-FEWEST, MOST = 10, 50
+# Log lines that are "now", how many are kept to compare with, and how many are half of a run.
+FEWEST, MOST, HALF = 10, 50, 100
 
 # Collapse: the samples' mean distance as a share of that of real samples. Before this share of a run and this
-# many cycles, samples are alike because nothing is learned yet.
-ALIKE, EARLY, FEWEST_CYCLES = 0.4, 0.1, 200
+# many cycles, samples are alike because nothing is learned yet; and so they are while they move apart, each
+# time by at least this share.
+ALIKE, EARLY, FEWEST_CYCLES, APART = 0.4, 0.1, 200, 0.05
 
 # Absurd: the root mean square of all parameters (0.01 to 3 at the start), and the median of losses.
 LARGEST_PARAMETER, LARGEST_LOSS = 1e3, 1e4
 
 # Median AUC: the discriminator is blind this near to 0.5 (FEWEST lines), sure this near to 0 or 1 (MOST), and
-# weak below this (MOST) while its own loss is above that of the first line.
-BLIND, SURE, WEAK = 0.2, 0.005, 0.01
+# weak below this (MOST) while its own loss is above that of the first line. Below the last it lags behind the
+# generator, if it preferred real samples once.
+BLIND, SURE, WEAK, LAGS = 0.2, 0.005, 0.01, 0.3
 
 # A gradient norm has faded when its median is below this share of the largest median of FEWEST lines.
 FADED = 0.02
 
-# A jump: a gradient norm, or the gap between scores (at least SMALLEST_GAP), is so many times its median.
-LARGE, SMALLEST_GAP = 30.0, 0.1
+# A jump: a gradient norm, or the gap between scores (at least SMALLEST_GAP), is so many times its median. One
+# means nothing, as Adam divides by the size of gradients; so many in FEWEST lines do.
+LARGE, SMALLEST_GAP, JUMPS = 30.0, 0.1, 3
 
 # An oscillation: so many changes of the AUC between these sides within MOST lines.
 LOW, HIGH, SWINGS = 0.2, 0.8, 8
 
-# Indistinguishable: median AUC of MOST lines this near to 0.5, and their quartiles, after one of FEWEST lines
-# of at least TOLD.
-EQUAL, QUARTILES, TOLD = 0.03, 0.12, 0.9
+# Indistinguishable: median AUC of HALF lines this near to 0.5, their quartiles, and the median of each fifth
+# of them, after one of FEWEST lines of at least TOLD; and samples so far apart, as a share of real ones.
+EQUAL, QUARTILES, FIFTHS, TOLD, AS_FAR = 0.03, 0.12, 0.06, 0.9, 0.75
 
 # No progress: over this share of the run, and so many scores, none was better by this share of the best.
 STILL, SCORES, BETTER = 1 / 3, 3, 0.01
@@ -89,22 +92,28 @@ class Diagnostics:
         self.ends = False
         self._unit = unit or Unit()
         self._plan = plan
-        self._past: deque[Mapping[str, float]] = deque(maxlen=MOST)
+        self._past: deque[Mapping[str, float]] = deque(maxlen=HALF)
         self._largest = dict.fromkeys(ROLES, 0.0)
         self._first_loss: float | None = None  # of the discriminator, before it has learned
-        self._told = False
+        self._jumps: dict[str, deque[bool]] = {}
+        self._told = False  # D preferred real samples once
+        self._spread: float | None = None  # of the samples before the last ones
         self._best: tuple[float, float, int] | None = None  # score (lower is better), share, images
         self._scored = 0  # lines with a score since then
         self._reported: set[str] = set()
         for record in past:
             self.look(record)
+            self._spread = record.get("sample_spread", self._spread)
         self._reported |= set(reported)
 
     def look(self, record: Mapping[str, Any]) -> list[Finding]:
         """What a log line shows for the first time."""
         values = record["values"]
         gap = abs(values.get("score_real", 0.0) - values.get("score_fake", 0.0))
-        self._past.append({**values, "gap": gap, "images": record["images"]})
+        drawn = {"spread": record["sample_spread"]} if "sample_spread" in record else {}
+        self._past.append({**values, **drawn, "gap": gap, "images": record["images"]})
+        recent = self._auc(FEWEST)
+        self._told = self._told or (recent is not None and recent >= TOLD)
         if self._first_loss is None:
             self._first_loss = values.get("loss_discriminator")
         found = [*self._progress(record), *self._sizes()]
@@ -118,7 +127,10 @@ class Diagnostics:
 
     def look_at_samples(self, share: float, steps: int, spread: float | None) -> list[Finding]:
         """Whether samples with that `spread` are alike, at this share of the run, after `steps` cycles."""
+        before, self._spread = self._spread, spread
         if spread is None or share < EARLY or steps < FEWEST_CYCLES or spread >= ALIKE:
+            return []
+        if before is not None and spread > before * (1 + APART):
             return []
         seen = (
             f"the samples are nearly alike: they are {spread:.2f} times as far apart as real ones (mode "
@@ -197,6 +209,19 @@ class Diagnostics:
                 f"start again with a higher discriminator.lr; or a lower rate: {self._lower('generator')}"
             )
             return [Finding("weak discriminator", seen, change)]
+        if long <= LAGS and self._told and self._first_loss is not None and loss > self._first_loss:
+            seen = (
+                "the discriminator lags behind the generator: since "
+                f"{self._unit.count(self._since(MOST))} it has mostly preferred generated samples to real "
+                f"ones (AUC {long:.2f}). The generator can learn little from it"
+            )
+            steps = 2 * self._plan.train.n_critic
+            change = (
+                "look at the newest file in samples/. If they do not get better, start again with more "
+                f"discriminator steps: --set train.n_critic={steps}; or a lower rate: "
+                f"{self._lower('generator', by=2)}"
+            )
+            return [Finding("lagging discriminator", seen, change)]
         if abs(long - 0.5) >= 0.5 - SURE and faded:
             seen = (
                 "the discriminator is saturated: it tells all real from generated samples (AUC "
@@ -216,16 +241,21 @@ class Diagnostics:
         jumps = {f"the gradient norm of the {role} is": (f"gradient_norm_{role}", 1e-12) for role in ROLES}
         jumps["the gap between scores of real and generated samples is"] = ("gap", SMALLEST_GAP)
         for what, (name, smallest) in jumps.items():
-            now, before = self._past[-1].get(name, 0.0), self._median(name, slice(0, -1))
-            if now > LARGE * max(before, smallest):
-                seen = f"training takes very large steps: {what} {now:.3g}, it was {before:.3g} before"
+            now, before = self._past[-1].get(name, 0.0), self._median(name, slice(-MOST, -1))
+            jumped = self._jumps.setdefault(name, deque(maxlen=FEWEST))
+            jumped.append(now > LARGE * max(before, smallest))
+            if jumped[-1] and sum(jumped) >= JUMPS:
+                seen = (
+                    f"training takes very large steps: {what} {now:.3g}, it was {before:.3g} before, and "
+                    f"this is the case in {sum(jumped)} of {FEWEST} log lines"
+                )
                 change = f"try lower rates: {self._lower(*ROLES)}; or a gradient penalty"
                 found.append(Finding("large steps", seen, change))
         return found
 
     def _swings(self) -> list[Finding]:
         """Each player in turn is far ahead of the other."""
-        known = [line["score_auc"] for line in self._past if "score_auc" in line]
+        known = [line["score_auc"] for line in list(self._past)[-MOST:] if "score_auc" in line]
         sides = [auc >= HIGH for auc in known if not LOW < auc < HIGH]
         swings = sum(first != second for first, second in pairwise(sides))
         seen = (
@@ -236,19 +266,34 @@ class Diagnostics:
         return [Finding("oscillation", seen, change)] if swings >= SWINGS else []
 
     def _indistinguishable(self) -> list[Finding]:
-        """The discriminator could tell real from generated samples, and cannot any more, though it learns."""
-        recent, auc = self._auc(FEWEST), self._auc(MOST)
-        self._told = self._told or (recent is not None and recent >= TOLD)
+        """The discriminator could tell real from generated samples, and for half of a run it cannot any more.
+
+        A crossing is no equilibrium: the median of each fifth of these lines is near 0.5. Nor are samples
+        that are nearer to each other than real ones: a discriminator that misses that is weak.
+        """
+        auc = self._auc(HALF)
         if auc is None or abs(auc - 0.5) > EQUAL or not self._told:
             return []
-        low, _, high = statistics.quantiles((line["score_auc"] for line in self._past), n=4)
-        if low < 0.5 - QUARTILES or high > 0.5 + QUARTILES:
+        known = [line["score_auc"] for line in self._past]
+        low, _, high = statistics.quantiles(known, n=4)
+        parts = [known[at : at + HALF // 5] for at in range(0, HALF, HALF // 5)]
+        fifths = [statistics.median(part) for part in parts]
+        spreads = [line["spread"] for line in self._past if "spread" in line]
+        if (
+            max(0.5 - low, high - 0.5) > QUARTILES
+            or any(abs(part - 0.5) > FIFTHS for part in fifths)
+            or any(spread < AS_FAR for spread in spreads)
+        ):
             return []
         seen = (
             "the discriminator can no longer tell real from generated samples: since "
-            f"{self._unit.count(int(self._past[0]['images']))} it is right as often as wrong (AUC {auc:.2f})"
+            f"{self._unit.count(self._since(HALF))} it is right as often as wrong (AUC {auc:.2f})"
         )
-        change = "compare the samples with real ones, and the scores: if they are good, you can stop"
+        change = (
+            "compare the newest file in samples/ with real ones, and the scores: if they are good, you can "
+            "stop; if not, the discriminator is too weak: more steps may help it, "
+            f"--set train.n_critic={2 * self._plan.train.n_critic}"
+        )
         return [Finding("indistinguishable", seen, change)]
 
     def _progress(self, record: Mapping[str, Any]) -> list[Finding]:
@@ -273,6 +318,10 @@ class Diagnostics:
         change = "stop here and use the best checkpoint (--stop plateau does so), or try lower rates"
         return [Finding("plateau", seen, change)]
 
+    def _since(self, count: int) -> int:
+        """The images after which the last so many lines began."""
+        return int(list(self._past)[-count]["images"])
+
     def _median(self, name: str, lines: slice = slice(-FEWEST, None)) -> float:
         """The median of the size of a value; 0 if fewer than FEWEST lines have it."""
         known = [abs(line[name]) for line in list(self._past)[lines] if name in line]
@@ -291,7 +340,7 @@ class Diagnostics:
         fell = len(self._past) >= count and now < FADED * largest
         return f"the gradient norm of the {role} fell from {largest:.3g} to {now:.3g}" if fell else ""
 
-    def _lower(self, *roles: str, most: float = 1.0) -> str:
-        """The options that set a tenth of these rates, or `most` where that is less."""
-        rates = {role: min(most, options_at(getattr(self._plan, role), 0.0, 0).lr / 10) for role in roles}
+    def _lower(self, *roles: str, most: float = 1.0, by: float = 10) -> str:
+        """The options that set these rates divided by `by`, or `most` where that is less."""
+        rates = {role: min(most, options_at(getattr(self._plan, role), 0.0, 0).lr / by) for role in roles}
         return " ".join(f"--set {role}.lr={rate:.2g}" for role, rate in rates.items())
