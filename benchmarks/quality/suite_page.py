@@ -7,7 +7,7 @@ python -m benchmarks.quality.suite_page --work DIR       # and the sheets of sam
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -34,15 +34,29 @@ rules](../which-recipe.md#settings-that-follow-from-the-size), on one thread. Th
 **does a recipe survive on pictures that nobody chose it for?** What longer runs reach is on [own
 pictures](own-pictures.md).
 
-*Alive*: neither dead nor collapsed. Dead: in the last quarter of the log D's mean scores of real and
-generated samples differ by 0.02 at most. Collapsed: the [spread](../watching.md) of the last preview is
-below 0.4 (1 for real pictures). Distances, coverage and KID compare 1,000 samples with at most 1,000 real
-pictures by EfficientNet-Lite2, but for *FED* (Lite0); medians over the seeds that were scored. `fashion-5k`
-and `mnist` are trained at 28x28 pixels. `projected` was trained with the features of Lite0, so its figures
-are flattered ([why](own-pictures.md)).
+*Alive* is said of a run that is none of these, in the last quarter of its log (the [AUC](../watching.md) is
+the share of pairs in which D prefers the real picture): *dead*, D's or G's gradients are below 2 % of their
+largest, while D tells nothing (AUC within 0.2 of 0.5) or everything; *inverted*, an AUC of at most 0.3 that
+was 0.9 before; *collapsed*, the spread of the last preview is below 0.4 (1 for real pictures); *young*, the
+same, but 10 % more than a quarter of the previews before: it may need more time. One that is alive may still
+be poor: see the scores and the pictures.
+
+Distances, coverage and KID compare 1,000 samples with at most 1,000 real pictures by EfficientNet-Lite2, but
+for *FED* (Lite0); medians over the seeds that were scored. `fashion-5k` and `mnist` are trained at 28x28
+pixels. `projected` was trained with the features of Lite0, so its figures are flattered
+([why](own-pictures.md)).
 """
+
+
+def living(rows: Sequence[Row]) -> str:
+    """How many runs of a cell live, and what became of the others."""
+    others = Counter(row.get("state", "not alive") for row in rows if not row["alive"])
+    said = [f"{count} {name}" for name, count in sorted(others.items())]
+    return ", ".join([f"{sum(row['alive'] for row in rows)}/{len(rows)}", *said])
+
+
 MEASURES: tuple[tuple[str, str, Callable[[Sequence[Row]], str]], ...] = (
-    ("Alive, of so many seeds", "", lambda rows: f"{sum(row['alive'] for row in rows)}/{len(rows)}"),
+    ("Alive, of so many seeds", "", living),
     ("FED by Lite2, lower is better", "fed_lite2", lambda rows: f"{score(rows, 'fed_lite2'):.0f}"),
     ("FED, lower is better", "fed", lambda rows: f"{score(rows, 'fed'):.0f}"),
     ("Coverage, higher is better", "coverage", lambda rows: f"{score(rows, 'coverage'):.3f}"),
@@ -119,10 +133,9 @@ def summary(found: Cells) -> str:
 
 
 def fault(row: Row) -> str:
-    """Why a run is not alive."""
-    if row["gap"] <= 0.02:
-        return f"dead, scores differ by {row['gap']}"
-    return f"collapsed, spread {row['spread']}"
+    """Why a run is not alive; rows of an older rule have only numbers."""
+    numbers = f"scores differ by {row.get('gap')}, spread {row.get('spread')}"
+    return f"{row['state']}: {row['reason']}" if "state" in row else numbers
 
 
 def sheet(found: Cells, side: int, work: Path, target: Path) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.quality import report, run
+from benchmarks.quality import report, run, suite, suite_page
 from benchmarks.quality.suite import state
 from ganzoo.api import RecipeSpec
 from ganzoo.config.resolve import resolve
@@ -158,13 +160,79 @@ def test_a_place_on_this_machine_stays_here() -> None:
     assert run.without_places(text, "fashion-5k") == text
 
 
+def log_of(auc: list[float], spread: list[float], gradient: float = 1.0) -> list[dict[str, Any]]:
+    """A log of 10 lines for each number; `gradient` is the last norm of D's gradients, the first is 1."""
+    count = len(auc)
+    return [
+        {
+            "values": {
+                "score_real": auc[at // 10],
+                "score_fake": 0.5,
+                "score_auc": auc[at // 10],
+                "gradient_norm_generator": 1.0,
+                "gradient_norm_discriminator": gradient if at >= 5 * count else 1.0,
+            },
+            **({"sample_spread": spread[at // 10]} if at % 10 == 0 else {}),
+        }
+        for at in range(10 * count)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("gap", "spread", "alive"),
-    [(2.0, 0.9, True), (0.01, 0.9, False), (6.5, 0.002, False), (2.0, 0.39, False)],
+    ("log", "expected"),
+    [
+        (log_of([1, 0.9, 0.7, 0.6], [0.1, 0.5, 0.8, 0.9]), "alive"),
+        (log_of([1, 0.6, 0.5, 0.51], [0.1, 0.5, 0.8, 0.9]), "alive"),  # a critic's scores have no scale
+        (log_of([1, 0.6, 0.6, 0.6], [0.1, 0.5, 0.8, 0.9], gradient=0.001), "dead"),
+        (log_of([1, 1, 1, 1], [0.1, 0.5, 0.8, 0.9], gradient=0.001), "dead"),
+        (log_of([1, 0.5, 0.5, 0.5], [0.1, 0.5, 0.8, 0.9]), "dead"),  # all scores are equal
+        (log_of([1, 0.5, 0.2, 0.2], [0.1, 0.8, 0.7, 0.65]), "inverted"),
+        (log_of([1, 0.2, 0.3, 0.48], [0.1, 0.8, 0.8, 0.8]), "alive"),  # it came back
+        (log_of([0.8, 0.9, 1, 1], [0.8, 0.7, 0.02, 0.002]), "collapsed"),  # white images are told at once
+        (log_of([0.8, 0.9, 1, 1], [0.2, 0.2, 0.2, 0.2]), "collapsed"),
+        (log_of([1, 1, 0.9, 1], [0.18, 0.11, 0.14, 0.21]), "young"),  # rpgan on photographs
+    ],
 )
-def test_a_run_that_draws_white_images_is_not_alive(gap: float, spread: float, alive: bool) -> None:
-    """D tells white images from real ones without effort."""
-    values = {"score_real": gap / 2, "score_fake": -gap / 2}
-    early = {"values": {"score_real": 1.0, "score_fake": 0.0}, "sample_spread": 0.8}
-    log = [early, *[{"values": values}] * 8, {"values": values, "sample_spread": spread}]
-    assert state(log) == {"alive": alive, "gap": gap, "spread": spread}
+def test_what_became_of_a_run(log: list[dict[str, Any]], expected: str) -> None:
+    found = state(log)
+    assert (found["state"], found["alive"]) == (expected, expected == "alive")
+    assert found["gap"] == pytest.approx(log[-1]["values"]["score_auc"] - 0.5), "with its sign"
+    assert found["spread"] == log[-10]["sample_spread"]
+
+
+def test_rows_of_an_older_rule_are_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those whose run is still there: a later run of the same cell has the same folder."""
+    monkeypatch.setattr(suite, "RESULTS", tmp_path / "suite.json")
+    old = {
+        "set": "flags", "side": 32, "recipe": "wgan-gp", "seed": 0, "settings": [], "images": 3000,
+        "cpu_seconds": 10.0, "alive": True, "scores": {"fed": 600.0},
+    }  # fmt: skip
+    rows = [old, {**old, "images": 9600}, {**old, "seed": 1}, {**old, "settings": ["generator.lr=0.1"]}]
+    suite.RESULTS.write_text(json.dumps(rows))
+    run_dir = suite.run_folder(tmp_path, "wgan-gp", "flags", 32, 0)
+    run_dir.mkdir(parents=True)
+    (run_dir / "settings.toml").write_text("[train]\nimages = 3000\n[generator]\nlr = 0.01\n")
+    lines = log_of([1, 0.5, 0.2, 0.2], [0.1, 0.8, 0.7, 0.65])
+    (run_dir / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    said = CliRunner().invoke(suite.main, ["judge", "--work", str(tmp_path)], catch_exceptions=False).output
+    judged, *others = json.loads(suite.RESULTS.read_text())
+    assert (judged["state"], judged["alive"], judged["scores"]) == ("inverted", False, {"fed": 600.0})
+    assert others == rows[1:]
+    assert "no state -> inverted" in said
+    assert "1 of 4 rows" in said
+
+
+def test_the_page_says_what_became_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite_page, "PAGE", tmp_path / "suite.md")
+    base = {
+        "set": "flags", "side": 32, "recipe": "dcgan", "settings": [], "images": 3000, "cpu_seconds": 9.0,
+        "scores": {"fed": 9.0, "fed_lite2": 9.0, "coverage": 0.1, "kid": 1.0}, "commit": "a", "machine": "m",
+    }  # fmt: skip
+    logs = [
+        log_of([1, 0.9, 0.7, 0.6], [0.1, 0.5, 0.8, 0.9]),
+        log_of([1, 0.5, 0.2, 0.2], [0.1, 0.8, 0.7, 0.65]),
+    ]
+    suite_page.write([{**base, "seed": seed, **state(log)} for seed, log in enumerate(logs)], None)
+    page = suite_page.PAGE.read_text()
+    assert "1/2, 1 inverted" in page
+    assert "`dcgan` on flags with seed 1 (inverted: AUC 0.20: D prefers generated samples)" in page
