@@ -177,7 +177,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         return ExitCode.OK
     with Interrupts():
         if dry_run:
-            _dry_run(plan, request.as_json)
+            _dry_run(plan, request)
             return ExitCode.OK
         if devices is not None:
             return _launch(ctx, plan, request, devices, max_restarts or 0)
@@ -358,19 +358,41 @@ def _count(setup: TrainingSetup) -> str:
     return counted(setup.dataset.count, media.noun, media.nouns)
 
 
-def _dry_run(plan: Plan, as_json: bool) -> None:
+def _existing(plan: Plan, request: _Request) -> Run | None:
+    """The run that training would go on with; UsageError when --resume names one that is complete."""
+    from ganzoo.runs.run import Run
+    from ganzoo.training.resume import check_resumable, run_progress, usual_path
+
+    if request.resume is not None:
+        run = Run.open(request.resume)
+        check_resumable(run, plan)
+        return run
+    path = request.run_dir or usual_path(plan)
+    return Run.open(path) if request.auto_resume and run_progress(path, plan) != "new" else None
+
+
+def _dry_run(plan: Plan, request: _Request) -> None:
+    """Show what training would do: also that a run to be resumed is complete, or how far it is."""
     import torch
 
     from ganzoo.cli.reporters import PlainReporter
     from ganzoo.tabular import described
-    from ganzoo.training.cost import estimate
+    from ganzoo.training.cost import estimate, shortage
     from ganzoo.training.session import measured
-    from ganzoo.training.setup import prepare
+    from ganzoo.training.setup import data_notes, prepare
     from ganzoo.util.text import printable
 
-    setup = prepare(plan)
+    run = _existing(plan, request)
+    setup = prepare(plan, None if run is None else run.record)
     plan = setup.plan
-    counts, notes = estimate(setup), setup.dataset.notes
+    counts, notes = estimate(setup), data_notes(setup)
+    if short := shortage(setup, counts):
+        notes.append(short)
+    if run is not None and run.record["status"] == "done" and request.resume is None:
+        notes.append(
+            "this run is complete already: --auto-resume would train nothing. Train it further: "
+            f"--resume {run.path} --images N"
+        )
     slow = setup.training.engine.device.type == "cpu" and counts["flops_per_cycle"] > MEASURED_FLOPS
     seconds = counts.pop("cycle_seconds")
     if not slow:
@@ -378,7 +400,7 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
     rate = plan.train.cycle / seconds if slow else measured(setup)
     counts |= {"images_per_second": round(rate, 1), "minutes": round(plan.train.seconds_at(rate) / 60, 2)}
     columns = {name: text for field in setup.dataset.fields for name, text in described(field).items()}
-    if as_json:
+    if request.as_json:
         about: dict[str, Any] = {"columns": columns, "notes": notes} if columns or notes else {}
         about |= {"card": setup.dataset.card} if len(setup.dataset.card) > 1 else {}
         echo_json({"recipe": plan.name, "settings": plan.settings(), "estimate": counts, **about})
@@ -395,12 +417,13 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
         ("length", train.length(setup.unit)),
+        *([("done", f"{setup.unit.count(run.record.get('images', 0))}, in {run.path}")] if run else []),
         ("time", train.forecast(rate, setup.unit)),
         ("device", f"{engine.device}, {engine.arithmetic}, {counted(torch.get_num_threads(), 'thread')}"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),
         ("work", f"{counts['flops_per_image'] / 1e6:,.1f} MFLOP per real sample"),
-        ("memory", f"about {counts['memory_mb']:,.0f} MB, without torch itself"),
+        ("memory", f"about {counts['memory_mb']:,.0f} MB, without torch; {counts['free_mb']:,.0f} are free"),
     ]
     table(f"{plan.name}: plan (nothing was trained)", ("", ""), rows)
     for note in notes:

@@ -6,6 +6,7 @@ proportion to the batch.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from ganzoo.training.phases import Phases
 from ganzoo.training.setup import TrainingSetup
 
 PROBE = 4
+# The share of free memory that a suggestion uses: counts are estimates, and others use memory too.
+SAFE = 0.8
+# Memory for a batch, as a multiple of its real samples in float32: 125 for dcgan, 500 for stylegan2 (28x28).
+MOST_TIMES = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def count_cycle(setup: TrainingSetup) -> Cycle:
         begun = time.perf_counter()
         counted, kept = _count_phase(phases, role, real, penalties)
         seconds += (time.perf_counter() - begun) / probe * samples * turns
-        saved[role] = kept / probe * samples
+        saved[role] = kept / probe * min(samples, phases.memory.at_once or samples)
         shares = [(counted, 1.0)]
         for lazy in (penalty for penalty in penalties if penalty.every > 1):
             rest, _ = _count_phase(phases, role, real, [other for other in penalties if other is not lazy])
@@ -98,7 +103,9 @@ def estimate(setup: TrainingSetup) -> dict[str, Any]:
 
     `flops_per_image` is the work of a whole cycle, divided by its real images. `memory_mb` is an estimate of
     weights, gradients, optimiser state, activations, the pool of earlier samples, and the data where it is
-    kept on the device. `cycle_seconds` is far too high for small networks, and about right for large ones.
+    kept on the device; `activations_mb` is the part that grows with the batch, or with the micro-batch, and
+    `free_mb` what the device has. `cycle_seconds` is far too high for small networks, and about right for
+    large ones.
     """
     training, settings = setup.training, setup.plan.train
     pool = setup.phases.replay
@@ -120,6 +127,33 @@ def estimate(setup: TrainingSetup) -> dict[str, Any]:
         "flops_per_image": round(per_cycle / (settings.n_critic * settings.batch_size)),
         "flops_per_cycle": round(per_cycle),
         "memory_mb": round((weights + activations + data + kept) / 2**20, 1),
+        "activations_mb": round(activations / 2**20, 1),
+        "free_mb": round(training.engine.free_memory() / 2**20, 1),
         "samples": setup.dataset.count,
         "cycle_seconds": cycle.seconds,
     }
+
+
+def shortage(setup: TrainingSetup, counts: Mapping[str, Any]) -> str:
+    """What to do if the memory that `estimate` found is more than there is; empty if it is enough."""
+    needed, free, activations = (counts[name] for name in ("memory_mb", "free_mb", "activations_mb"))
+    if needed <= free:
+        return ""
+    memory, train = setup.phases.memory, setup.plan.train
+    batch = max(train.batch_size, train.generator_batch_size or 0)
+    at_once = min(memory.at_once or batch, batch)
+    room = SAFE * free - (needed - activations)
+    fits = int(at_once * room / activations) // memory.pack * memory.pack if activations else 0
+    seen = f"this run needs about {needed:,.0f} MB of memory, and {free:,.0f} MB are free"
+    if fits < 1:
+        return f"{seen}: not even one sample at a time fits, so use smaller samples or networks"
+    return (
+        f"{seen}: it would be ended by the system. --set train.micro_batch={fits} computes the same batch in "
+        "parts, or use a smaller --batch-size"
+    )
+
+
+def may_be_short(setup: TrainingSetup) -> bool:
+    """Whether it is worth to `estimate` the memory: it is seldom more than `MOST_TIMES` that of a batch."""
+    sample = sum(4 * math.prod(field.shape) for field in setup.dataset.fields)
+    return MOST_TIMES * sample * setup.plan.train.batch_size > setup.training.engine.free_memory()

@@ -21,6 +21,7 @@ from ganzoo.runs.run import Run, check_free, fresh_path
 from ganzoo.training.compute.cuda_graphs import Eager, Graphs, Repeater
 from ganzoo.training.compute.device import choose_device
 from ganzoo.training.compute.threads import History, ThreadedCycles
+from ganzoo.training.cost import estimate, may_be_short, shortage
 from ganzoo.training.distributed.ranks import Ranks, other_rank_ended
 from ganzoo.training.loop import Outcome, train_loop
 from ganzoo.training.reporting.recorder import Recorder
@@ -44,7 +45,7 @@ from ganzoo.training.resume import (
     with_length_of,
 )
 from ganzoo.training.scores import RunScores, ScoringFactory
-from ganzoo.training.setup import TrainingSetup, prepare, unread_classes
+from ganzoo.training.setup import TrainingSetup, data_notes, prepare
 from ganzoo.training.speed import measure
 from ganzoo.training.state import Training
 from ganzoo.training.stop_signals import Interrupts
@@ -177,6 +178,7 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     The speed is measured on a setup of its own. So the run is the same as one that is given the number.
     """
     setup = _prepare(plan, context)
+    _note_memory(setup, context)
     plan = setup.plan
     if plan.train.about_minutes is None:
         return setup, {}
@@ -194,6 +196,19 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     dataset, plan = setup.dataset, plan.lasting(images)
     del setup  # before the memory is needed again
     return prepare(plan, ranks=context.ranks, dataset=dataset), {"length": measured_length}
+
+
+def _note_memory(setup: TrainingSetup, context: RunContext, record: dict[str, Any] | None = None) -> None:
+    """Say before the first step that memory will not do: the system would end the process without a word.
+
+    Counted on a setup of its own, and only for large batches, as it costs a few seconds.
+    """
+    if context.ranks.world > 1 or not may_be_short(setup):
+        return
+    with lasting("estimating the memory"):
+        probe = prepare(setup.plan, record, context.ranks, dataset=setup.dataset)
+        if said := shortage(probe, estimate(probe)):
+            context.reporter.note(said)
 
 
 @lasting("measuring the speed")
@@ -241,6 +256,7 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
     if run.writes:
         run.sweep()
     setup = _prepare(plan, context, run.record)
+    _note_memory(setup, context, run.record)
     plan = setup.plan
     if setup.dataset.fingerprint != run.record["data"]["fingerprint"]:
         raise DataError(
@@ -284,7 +300,7 @@ def _train(
     reporter = KeptNotes(context.reporter, run, training)
     context = replace(context, reporter=reporter)
     interrupts, ranks = context.interrupts, context.ranks
-    for text in (*setup.dataset.notes, *unread_classes(setup)):
+    for text in data_notes(setup):
         reporter.note(text)
 
     def stop() -> Outcome | None:

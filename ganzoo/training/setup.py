@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from ganzoo.api.networks import Networks
 from ganzoo.config.plan import Plan
+from ganzoo.config.settings import Key, layer, parse_assignment
 from ganzoo.data.batches import Batches
 from ganzoo.data.condition_table import open_table
 from ganzoo.data.dataset import Dataset
@@ -36,6 +39,9 @@ from ganzoo.util import system
 from ganzoo.util.progress import lasting
 from ganzoo.util.text import Unit
 
+# An assignment in a note, as for `--set`.
+_ADVICE = re.compile(r"\b[a-z]+\.[a-z_]+=[^\s,;]+")
+
 
 @dataclass(frozen=True)
 class TrainingSetup:
@@ -59,8 +65,25 @@ class TrainingSetup:
         return self.plan.kinds.unit([*made, *self.dataset.fields])
 
 
+def data_notes(setup: TrainingSetup) -> list[str]:
+    """What to know about the data of a run. Notes that advise what is set already are left out."""
+    notes = (*setup.dataset.notes, *unread_classes(setup))
+    known = layer("", setup.plan.settings()).values
+    return [note for note in notes if not _is_followed(note, known)]
+
+
+def _is_followed(note: str, known: Mapping[Key, Any]) -> bool:
+    """Whether a note has a `path=value` that is one of these settings."""
+    for text in _ADVICE.findall(note):
+        path, value = parse_assignment(text)
+        now = known.get(path)
+        if now is not None and (now == value or (isinstance(now, (list, tuple)) and list(now) == [value])):
+            return True
+    return False
+
+
 def unread_classes(setup: TrainingSetup) -> list[str]:
-    """A note if data that is not the recipe's own has classes, and the networks do not read them."""
+    """A note if no network reads the classes of data that is not the recipe's own and has several."""
     if not setup.plan.other_data:
         return []
     read = {name for role in ROLES for name in setup.phases.reads(role, set(setup.batches.names))}
@@ -69,6 +92,7 @@ def unread_classes(setup: TrainingSetup) -> list[str]:
         "conditional recipe reads them, see `ganzoo list --kind recipe`"
         for field in setup.dataset.fields
         if len(field.classes) > 1 and field.source == "data" and field.name not in read
+        if len(np.unique(setup.dataset.arrays.get(field.name, np.arange(2)))) > 1
     ]
 
 

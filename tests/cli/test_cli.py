@@ -149,6 +149,19 @@ def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_of_a_complete_run_says_how_to_go_on(tmp_path: Path) -> None:
+    words = ["train", "mlp+non-saturating", *SMALL, "--data", "toy:ring", "--images", "64"]
+    assert ganzoo(*words, "--run-dir", "done", cwd=tmp_path).returncode == 0
+    refused = ganzoo("train", "--resume", "done", "--dry-run", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "This run is complete" in refused.stderr
+    assert "--resume done --images N" in refused.stderr
+    longer = ganzoo("train", "--resume", "done", "--images", "128", "--dry-run", cwd=tmp_path)
+    assert re.search(r"done +64 points, in done", longer.stdout)
+    again = ganzoo(*words, "--run-dir", "done", "--auto-resume", "--dry-run", cwd=tmp_path)
+    assert "complete already" in again.stderr
+
+
 def test_dry_run_counts_work_exactly(tmp_path: Path) -> None:
     # A linear generator (z 3 -> 2) and critic (2 -> 1) on 2-D points, batch b, in multiply-adds x 2:
     # D step: G forward 12b, two D forwards 4b + 4b, their weight gradients 4b + 4b.

@@ -11,6 +11,7 @@ import pytest
 import tomli_w
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import ganzoo
 from ganzoo.cli.generate import command
@@ -24,7 +25,7 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
-from ganzoo.training.setup import TrainingSetup, prepare, unread_classes
+from ganzoo.training.setup import TrainingSetup, data_notes, prepare, unread_classes
 
 Install = Callable[..., Path]
 
@@ -363,3 +364,22 @@ def test_classes_of_own_data_that_no_network_reads_are_said(
     again = tmp_path / "settings.toml"
     again.write_text(tomli_w.dumps(plan.settings()))
     assert unread_classes(prepare(resolve(str(again), load_registry()))) == []
+
+
+def test_notes_do_not_advise_what_is_set(tmp_path: Path) -> None:
+    """Sound parts and faulty ones: to train on the sound ones alone is advised until it is done."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 16), np.uint8)
+    for at, image in enumerate(pixels):
+        folder = tmp_path / ("train/good" if at < 8 else "test/good" if at < 10 else "test/scratch")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{at}.png")
+
+    def notes(**more: object) -> str:
+        given = {"data.source": f"folder:{tmp_path}", "data.height": 16, "train.device": "cpu", **more}
+        return "\n".join(data_notes(prepare(resolve("dcgan", load_registry(), overrides=given))))
+
+    assert "--set data.only=good" in notes()
+    assert "conditional recipe" not in notes(), "all training samples are of one class"
+    followed = notes(**{"data.only": ["good"]})
+    assert "data.only" not in followed
+    assert "conditional recipe" not in followed

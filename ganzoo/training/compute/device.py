@@ -97,6 +97,12 @@ class Engine:
             return torch.cuda.max_memory_allocated(self.device) / 2**20
         return system.peak_megabytes()
 
+    def free_memory(self) -> int:
+        """Bytes that training may use: of the device on CUDA; elsewhere of the machine or its container."""
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0]
+        return system.free_memory()
+
     def stream(self) -> AbstractContextManager[object]:
         """The block uses its own CUDA stream, because the default stream cannot be captured."""
         if self.device.type != "cuda":
