@@ -8,7 +8,9 @@ TGAN = "Saito, Matsumoto and Saito 2017, Temporal Generative Adversarial Nets, a
 MOCOGAN = "Tulyakov et al. 2018, MoCoGAN: Decomposing Motion and Content, arXiv:1707.04993"
 STYLEGAN_V = "Skorokhodov et al. 2022, StyleGAN-V, arXiv:2112.14683"
 VGAN = "Vondrick, Pirsiavash and Torralba 2016, Generating Videos with Scene Dynamics, arXiv:1609.02612"
+RELATE = "Ehrhardt et al. 2020, RELATE: Physically Plausible Multi-Object Scene Synthesis, arXiv:2007.01272"
 
+_PENALTY = {"gamma": 0.2, "every": 4}
 _SMALL = {
     "train.images": 30_000,
     "train.batch_size": 16,
@@ -139,7 +141,25 @@ SMALL_VGAN = RecipeSpec(
     },
 )
 
+SMALL_LAYERED = RecipeSpec(
+    name="layered-motion",
+    summary="Pictures that move over each other; D sees neighbouring frames.",
+    paper=RELATE,
+    architecture="layered-motion",
+    loss="relativistic",
+    data="moving-fashion",
+    settings={
+        "train.images": 60_000,
+        "train.batch_size": 16,
+        **both_sides(optimizer="adam", lr=3e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
+        **{f"terms.{name}.{key}": value for name in ("r1", "r2") for key, value in _PENALTY.items()},
+        "ema.half_life": 10_000,
+        "ema.ramp": 0.15,
+    },
+)
+
 RECIPES = [
+    SMALL_LAYERED,
     SMALL_TGAN,
     TGAN_PAPER,
     SMALL_MOCOGAN,
