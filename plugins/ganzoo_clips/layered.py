@@ -117,31 +117,30 @@ class LayeredGenerator(nn.Module):
         count = own.shape[1]
         values = self.pan(motion[:, :1], times)
         maps = self.posed(self.background(behind.flatten(1))[:, None], values)
-        frames = self.moved(maps.tanh(), values)[:, 0]
+        frames = self.moved(maps.tanh(), values)
         inputs = torch.cat([behind.expand(-1, count, -1), own], 2)
         values = self.paths(motion[:, 1:], times)
         maps = self.posed(self.objects(inputs.flatten(0, 1)).unflatten(0, (-1, count)), values)
         opacity = maps[:, :, :, :1].sigmoid()
         layers = self.moved(torch.cat([opacity, opacity * maps[:, :, :, 1:].tanh()], 3), values)
-        for k in range(count):
-            frames = frames * (1 - layers[:, k, :, :1]) + layers[:, k, :, 1:]
-        clip: Tensor = self.clipped(frames.transpose(1, 2))
+        for layer in layers.split(1, 1):
+            frames = frames * (1 - layer[:, :, :, :1]) + layer[:, :, :, 1:]
+        clip: Tensor = self.clipped(frames.flatten(1, 2).transpose(1, 2))
         return clip
 
     def posed(self, maps: Tensor, values: Tensor) -> Tensor:
         """Maps (N, K, poses * c, h, w), values (N, K, T, 3 + poses - 1) -> (N, K, T or 1, c, h, w)."""
-        first, *changes = maps.unflatten(2, (self.poses, -1)).unsqueeze(2).unbind(3)
-        for k, change in enumerate(changes):
-            first = first + values[..., PLACE + k, None, None, None] * change
+        first, *changes = maps.unsqueeze(2).chunk(self.poses, 3)
+        for k, change in enumerate(changes, PLACE):
+            first = first + values[..., k : k + 1, None, None] * change
         return first
 
     def moved(self, maps: Tensor, values: Tensor) -> Tensor:
         """Maps (N, K, T or 1, c, h, w) at the places of values (N, K, T, ...) -> (N, K, T, c, H, W)."""
-        values = values.float()
-        scale = values[..., 2].exp()
-        rows = reading(values[..., 0] * self.height / 2, scale, self.height, maps.shape[-2])
-        columns = reading(values[..., 1] * self.width / 2, scale, self.width, maps.shape[-1])
-        made: Tensor = rows[:, :, :, None] @ maps.to(rows.dtype) @ columns[:, :, :, None].transpose(-1, -2)
+        down, across, size = values[..., :PLACE].float().split(1, 3)
+        rows = reading(down * (self.height / 2), size.exp(), self.height, maps.shape[-2])
+        columns = reading(across * (self.width / 2), size.exp(), self.width, maps.shape[-1])
+        made: Tensor = rows @ maps.to(rows.dtype) @ columns.transpose(-1, -2)
         return made
 
 
