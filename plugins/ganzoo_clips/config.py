@@ -155,13 +155,16 @@ class LayeredConfig:
 
     `objects` layers of `side` pixels (0: half the frame) move over a background. `latent`, `motion`: sizes of
     the content and motion codes of a layer. `hidden`: units of the network of paths. `poses`: pictures that
-    a layer mixes over time; 1: it keeps its form. `shown`: neighbouring frames that D sees. The widths,
+    a layer mixes over time; 1: it keeps its form. `zoom`: layers also change their size. `path_rate`: the
+    learning rate of the paths, as a share of G's. `shown`: neighbouring frames that D sees. The widths,
     `widest`, `blocks` and `group` are those of R3GAN's networks.
     """
 
     objects: int = 2
     side: int = 0
     poses: int = 2
+    zoom: bool = False
+    path_rate: float = 0.2
     latent: int = 32
     motion: int = 8
     hidden: int = 32

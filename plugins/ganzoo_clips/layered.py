@@ -20,7 +20,7 @@ from ganzoo_clips.layers import clip_of
 from ganzoo_r3gan.config import R3Config
 from ganzoo_r3gan.networks import SLOPE, Discriminator, Generator, scaled
 
-PLACE = 3  # values of a layer that move it: vertically, horizontally, and the logarithm of its scale
+PLACE = 3  # values that place a layer: down and across, before tanh, and the logarithm of its scale
 MARGIN = 4  # pixels of the background on each side of a frame, so that it can move
 
 
@@ -90,7 +90,7 @@ class LayeredGenerator(nn.Module):
     def __init__(self, config: LayeredConfig, clip: Field) -> None:
         super().__init__()
         self.channels, self.frames, self.height, self.width = clip.shape
-        self.poses = config.poses
+        self.poses, self.zoom = config.poses, config.zoom
         side = config.side or max(8, min(self.height, self.width) // 2)
         large = (self.height + 2 * MARGIN, self.width + 2 * MARGIN)
         options = {"group": config.group, "blocks": config.blocks, "widest": config.widest}
@@ -117,12 +117,13 @@ class LayeredGenerator(nn.Module):
         count = own.shape[1]
         values = self.pan(motion[:, :1], times)
         maps = self.posed(self.background(behind.flatten(1))[:, None], values)
-        frames = self.moved(maps.tanh(), values)
+        frames = self.moved(maps.tanh(), values, (MARGIN, MARGIN))
         inputs = torch.cat([behind.expand(-1, count, -1), own], 2)
         values = self.paths(motion[:, 1:], times)
         maps = self.posed(self.objects(inputs.flatten(0, 1)).unflatten(0, (-1, count)), values)
         opacity = maps[:, :, :, :1].sigmoid()
-        layers = self.moved(torch.cat([opacity, opacity * maps[:, :, :, 1:].tanh()], 3), values)
+        maps = torch.cat([opacity, opacity * maps[:, :, :, 1:].tanh()], 3)
+        layers = self.moved(maps, values, (self.height / 2, self.width / 2))
         for layer in layers.split(1, 1):
             frames = frames * (1 - layer[:, :, :, :1]) + layer[:, :, :, 1:]
         clip: Tensor = self.clipped(frames.flatten(1, 2).transpose(1, 2))
@@ -135,11 +136,16 @@ class LayeredGenerator(nn.Module):
             first = first + values[..., k : k + 1, None, None] * change
         return first
 
-    def moved(self, maps: Tensor, values: Tensor) -> Tensor:
-        """Maps (N, K, T or 1, c, h, w) at the places of values (N, K, T, ...) -> (N, K, T, c, H, W)."""
+    def moved(self, maps: Tensor, values: Tensor, reach: tuple[float, float]) -> Tensor:
+        """Maps (N, K, T or 1, c, h, w) at the places of values (N, K, T, ...) -> (N, K, T, c, H, W).
+
+        `reach`: the most pixels from the middle of the frame, vertically and horizontally. What is outside of
+        the frame would get no gradient that brings it back.
+        """
         down, across, size = values[..., :PLACE].float().split(1, 3)
-        rows = reading(down * (self.height / 2), size.exp(), self.height, maps.shape[-2])
-        columns = reading(across * (self.width / 2), size.exp(), self.width, maps.shape[-1])
+        scale = size.exp() if self.zoom else torch.ones_like(size)
+        rows = reading(down.tanh() * reach[0], scale, self.height, maps.shape[-2])
+        columns = reading(across.tanh() * reach[1], scale, self.width, maps.shape[-1])
         made: Tensor = rows @ maps.to(rows.dtype) @ columns.transpose(-1, -2)
         return made
 
@@ -189,6 +195,7 @@ def build(config: LayeredConfig, data: DataInfo) -> Networks:
                 module=LayeredGenerator(config, clip),
                 reads=tuple(field.name for field in fields),
                 writes=("clip",),
+                rates={"paths": config.path_rate, "pan": config.path_rate},
             )
         },
         discriminators={"discriminator": Net(module=NeighbouringFrames(config, clip), reads=("clip",))},

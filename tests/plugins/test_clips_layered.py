@@ -107,11 +107,16 @@ class Picture(nn.Module):
         return self.make(z)
 
 
-def straight(paths: Paths, start: tuple[float, float], slope: tuple[float, float]) -> None:
+class Way(nn.Module):
     """All objects go the same way, whatever their code."""
-    for layer, values in ((paths.start, start), (paths.slope, slope)):
-        nn.init.zeros_(layer.weight)
-        layer.bias.data[:2] = torch.tensor(values)
+
+    def __init__(self, places: Tensor) -> None:
+        """Places (T, 2) in halves of the frame."""
+        super().__init__()
+        self.values = torch.cat([places.atanh(), torch.zeros(len(places), 1)], 1)
+
+    def forward(self, codes: Tensor, times: Tensor) -> Tensor:
+        return self.values.expand(*codes.shape[:2], -1, -1)
 
 
 def test_an_opaque_square_moves_over_the_background() -> None:
@@ -128,13 +133,13 @@ def test_an_opaque_square_moves_over_the_background() -> None:
         return torch.cat([torch.full_like(shade, 30.0), shade], 1)
 
     net.objects = Picture(square)
-    # Four steps in the time from -1 to 1; places are in halves of the frame.
-    straight(net.paths, (0.0, 0.0), (2 / 8, -4 / 12))
+    steps = torch.arange(5.0)
+    net.paths = Way(torch.stack([(steps - 2) / 8, -2 * (steps - 2) / 12], 1))
     clip = net(*inputs(config))
     assert clip.shape == (2, 1, 5, 16, 24)
     for time in range(5):
         expected = torch.full((16, 24), 0.5)
-        top, left = 4 - 2 + time, 8 + 4 - 2 * time
+        top, left = 4 + time - 2, 8 - 2 * (time - 2)
         expected[top : top + 8, left : left + 8] = 1.0
         torch.testing.assert_close(clip[0, 0, time], expected, atol=1e-5, rtol=0)
     shades.neg_()
@@ -152,6 +157,26 @@ def test_a_transparent_object_shows_what_is_behind() -> None:
     assert clip.std() > 0
     torch.testing.assert_close(clip, clip[:, :, :1].expand_as(clip))  # the background begins without a pan
     torch.testing.assert_close(clip[:, :, 0], net.background(noise[0][:, 0]).tanh()[:, :, 4:-4, 4:-4])
+
+
+def test_a_layer_never_leaves_the_frame() -> None:
+    """Its middle stays inside, so that some of it is seen, and a gradient can bring it back."""
+    config = LayeredConfig(**TINY, objects=1, poses=1)
+    net = LayeredGenerator(config, info().field("clip"))
+    values = torch.tensor([[50.0, -50.0, 0.0]]).expand(1, 1, 6, 3)
+    seen = net.moved(torch.ones(1, 1, 1, 2, 8, 8), values, (8, 8))
+    assert seen.shape == (1, 1, 6, 2, 16, 16)
+    assert seen[..., 12:, :4].mean() == pytest.approx(1, abs=0.2)
+    assert not seen[..., :10, :].any()
+
+
+def test_zoom() -> None:
+    """A layer of 4 pixels at twice its size covers 8."""
+    net = LayeredGenerator(LayeredConfig(**TINY, zoom=True), info().field("clip"))
+    values = torch.tensor([[0.0, 0.0, np.log(2)]]).expand(1, 1, 6, 3)
+    seen = net.moved(torch.ones(1, 1, 1, 2, 8, 4), values, (8, 8))[0, 0, 0, 0]
+    assert (seen[8] > 0.5).nonzero().flatten().tolist() == list(range(4, 12))
+    assert seen[8].sum().item() == pytest.approx(8, rel=0.02)
 
 
 def test_poses_change_a_layer_over_time() -> None:
