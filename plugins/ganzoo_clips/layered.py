@@ -80,6 +80,18 @@ class Paths(nn.Module):
         return values
 
 
+def residual(config: LayeredConfig, width: int, latent: int = 1) -> R3Config:
+    """Options of one of R3GAN's networks."""
+    return R3Config(
+        latent=latent,
+        generator_width=width,
+        discriminator_width=width,
+        widest=config.widest,
+        blocks=config.blocks,
+        group=config.group,
+    )
+
+
 class LayeredGenerator(nn.Module):
     """z (N, 1 + objects, latent), motion (N, 1 + objects, d) and rate (N,) -> clip (N, C, T, H, W).
 
@@ -93,13 +105,12 @@ class LayeredGenerator(nn.Module):
         self.poses, self.zoom = config.poses, config.zoom
         side = config.side or max(8, min(self.height, self.width) // 2)
         large = (self.height + 2 * MARGIN, self.width + 2 * MARGIN)
-        options = {"group": config.group, "blocks": config.blocks, "widest": config.widest}
         self.objects = Generator(
-            R3Config(latent=2 * config.latent, generator_width=config.generator_width, **options),
+            residual(config, config.generator_width, 2 * config.latent),
             Field(name="object", shape=((self.channels + 1) * self.poses, side, side)),
         )
         self.background = Generator(
-            R3Config(latent=config.latent, generator_width=config.background_width, **options),
+            residual(config, config.background_width, config.latent),
             Field(name="background", shape=(self.channels * self.poses, *large)),
         )
         values = PLACE + self.poses - 1
@@ -124,7 +135,7 @@ class LayeredGenerator(nn.Module):
         opacity = maps[:, :, :, :1].sigmoid()
         maps = torch.cat([opacity, opacity * maps[:, :, :, 1:].tanh()], 3)
         layers = self.moved(maps, values, (self.height / 2, self.width / 2))
-        for layer in layers.split(1, 1):
+        for layer in layers.chunk(count, 1):
             frames = frames * (1 - layer[:, :, :, :1]) + layer[:, :, :, 1:]
         clip: Tensor = self.clipped(frames.flatten(1, 2).transpose(1, 2))
         return clip
@@ -142,7 +153,7 @@ class LayeredGenerator(nn.Module):
         `reach`: the most pixels from the middle of the frame, vertically and horizontally. What is outside of
         the frame would get no gradient that brings it back.
         """
-        down, across, size = values[..., :PLACE].float().split(1, 3)
+        down, across, size = values[..., :PLACE].float().chunk(PLACE, 3)
         scale = size.exp() if self.zoom else torch.ones_like(size)
         rows = reading(down.tanh() * reach[0], scale, self.height, maps.shape[-2])
         columns = reading(across.tanh() * reach[1], scale, self.width, maps.shape[-1])
@@ -160,9 +171,8 @@ class NeighbouringFrames(nn.Module):
         super().__init__()
         channels, frames, height, width = clip.shape
         self.shown = min(config.shown, frames)
-        options = {"group": config.group, "blocks": config.blocks, "widest": config.widest}
         self.network = Discriminator(
-            R3Config(discriminator_width=config.discriminator_width, **options),
+            residual(config, config.discriminator_width),
             Field(name="frames", shape=(channels * self.shown, height, width)),
         )
 

@@ -148,9 +148,9 @@ SMALL_VGAN = RecipeSpec(
 SMALL_LAYERED = RecipeSpec(
     name="layered-motion",
     summary="Pictures, made once for a clip, move over a background and each other; D sees three "
-    "neighbouring frames; slow motion by --set rate=0.5. After RELATE, departs from it: layers are pictures and not "
-    "features, paths are a function of time, R3GAN's networks, loss and penalties. Objects keep their form "
-    "unless --set architecture.poses=3.",
+    "neighbouring frames; slow motion by --set rate=0.5. Departs from RELATE: layers are pictures and not "
+    "features, paths are functions of time, networks, loss and penalties are R3GAN's. Objects keep their "
+    "form unless --set architecture.poses=3.",
     paper=RELATE,
     architecture="layered-motion",
     loss="relativistic",
