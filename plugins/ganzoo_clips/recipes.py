@@ -143,7 +143,7 @@ SMALL_VGAN = RecipeSpec(
 
 # Trials on `moving-fashion`, seed 0, n = 1,000, `fed_differences`:
 #   14,464 clips, zoom on, places without bounds, path_rate 1, 143 CPU s     27.3; layers shrink and leave
-#   10,384 clips, places bounded by tanh, no zoom, path_rate 0.2, 108 CPU s  22.3
+#   10,384 clips, places bounded by tanh, no zoom, path_rate 0.2, 107 CPU s  22.3
 # At 3e-3 without a warm-up the gradients of D grew forty times within the first 240 clips.
 SMALL_LAYERED = RecipeSpec(
     name="layered-motion",
