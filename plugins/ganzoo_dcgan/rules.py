@@ -40,7 +40,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.api import DataInfo, for_larger_images
+from ganzoo.api import DataInfo
+from ganzoo_dcgan.sizes import for_larger_images
 
 KIMG = 100.0  # thousand images in which the probability of an augmentation can go from 0 to 1
 SIGNED = ("ganzoo/non-saturating", "ganzoo/minimax", "ganzoo/hinge")  # `ada` follows the sign of scores

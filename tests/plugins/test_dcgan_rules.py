@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganzoo.api import PIXELS, DataInfo, Field, for_larger_images
+from ganzoo.api import PIXELS, DataInfo, Field
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.data.open_data import open_data
@@ -15,6 +15,7 @@ from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.training.setup import prepare
+from ganzoo_dcgan.sizes import for_larger_images
 
 
 def pictures(*shape: int) -> DataInfo:
