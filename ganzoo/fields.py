@@ -20,7 +20,8 @@ class Column:
     A category has the names of its `values`, each with an indicator in the row; the largest indicator is the
     chosen value. A number has an indicator for each of its modes, with means `centres`, and a value v in
     -1..1. The number is centre + 4 * width * v of its mode (Xu et al. 2019, CTGAN, section 4.2), clipped to
-    `bounds` and rounded to `decimals`. ValueError for a column that is neither or both.
+    `bounds` and rounded to `decimals`. With `blanks` a number may be missing: one more indicator, the last,
+    says so. ValueError for a column that is neither or both, and for a category with `blanks`.
     """
 
     name: str
@@ -29,11 +30,13 @@ class Column:
     widths: tuple[float, ...] = ()
     bounds: tuple[float, float] = (0.0, 0.0)
     decimals: int = 0
+    blanks: bool = False
 
     def __post_init__(self) -> None:
         numbers = (*self.centres, *self.widths, *self.bounds)
         valid = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and self.decimals in range(21)
-        valid = valid and isinstance(self.decimals, int)
+        valid = valid and isinstance(self.decimals, int) and isinstance(self.blanks, bool)
+        valid = valid and bool(self.centres) >= self.blanks
         if bool(self.values) == bool(self.centres) or not valid or not all(map(math.isfinite, numbers)):
             raise ValueError(f"the column '{self.name}' is neither a category nor a number")
         named = isinstance(self.values, tuple)
@@ -42,8 +45,8 @@ class Column:
 
     @property
     def indicators(self) -> int:
-        """The number of values of a row that indicate the category or the mode."""
-        return len(self.values or self.centres)
+        """The number of values of a row that indicate the category, the mode, or a blank."""
+        return len(self.values or self.centres) + self.blanks
 
 
 class Place(NamedTuple):
@@ -175,6 +178,10 @@ class Field:
             del raw["default"]
         # Files of earlier versions do not have these keys either.
         newer = ("shares", "columns", "kind", "facts", "original", "axes", "free")
+        raw["columns"] = [
+            {key: value for key, value in column.items() if value or key != "blanks"}
+            for column in raw["columns"]
+        ]
         return {key: value for key, value in raw.items() if value or key not in newer}
 
     @classmethod

@@ -26,7 +26,10 @@ FEW = 10  # values: a category with at most so many never has high cardinality
 
 
 def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
-    """Rows (n, d) by column: numbers as float64 (n,), categories as an object array of text (n,)."""
+    """Rows (n, d) by column: numbers as float64 (n,), categories as an object array of text (n,).
+
+    Blanks of numbers are NaN.
+    """
     return {
         column.name: np.array(column.values, dtype=object)[_which(place, rows)]
         if column.values
@@ -38,7 +41,9 @@ def decode(field: Field, rows: Rows) -> dict[str, NDArray[Any]]:
 def as_numbers(field: Field, rows: Rows, excluded: Collection[str] = ()) -> NDArray[np.float32]:
     """Rows (n, d) as numbers that can be compared: numbers as they are, categories as one-hot vectors.
 
-    Columns whose names are in `excluded` are dropped; `widths` gives the number of values of the others.
+    A number that may be blank has two: the number, which is its middle mode where it is blank, and whether it
+    is blank. Columns whose names are in `excluded` are dropped; `widths` gives the number of values of the
+    others.
     """
     parts: list[NDArray[Any]] = []
     for column, place in zip(field.columns, places(field.columns), strict=True):
@@ -47,7 +52,10 @@ def as_numbers(field: Field, rows: Rows, excluded: Collection[str] = ()) -> NDAr
         if column.values:
             parts.append(_which(place, rows)[:, None] == np.arange(len(column.values)))
         else:
-            parts.append(_numbers(column, place, rows)[:, None])
+            numbers = _numbers(column, place, rows)
+            blank = np.isnan(numbers)
+            parts.append(np.where(blank, column.centres[len(column.centres) // 2], numbers)[:, None])
+            parts += [blank[:, None]] * column.blanks
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
@@ -57,8 +65,12 @@ def described(field: Field) -> dict[str, str]:
 
 
 def widths(field: Field, excluded: Collection[str] = ()) -> tuple[int, ...]:
-    """How many values of `as_numbers` each column has, in order; () for a field that is not a table."""
-    return tuple(len(column.values) or 1 for column in field.columns if column.name not in excluded)
+    """How many values of `as_numbers` are scaled together, in order; () for a field that is not a table.
+
+    Those of a category are; a number and whether it is blank are not.
+    """
+    used = (column for column in field.columns if column.name not in excluded)
+    return tuple(width for column in used for width in (len(column.values) or 1, *[1] * column.blanks))
 
 
 def high_cardinality(field: Field, count: int) -> tuple[str, ...]:
@@ -72,12 +84,15 @@ def high_cardinality(field: Field, count: int) -> tuple[str, ...]:
 
 
 def to_csv(field: Field, rows: Rows) -> bytes:
-    """The table as a CSV file in UTF-8: a header, then one line for each of the rows (n, d)."""
+    """The table as a CSV file in UTF-8: a header, then one line for each of the rows (n, d).
+
+    The cell of a blank is empty.
+    """
     table = decode(field, rows)
     columns = [
         table[column.name].tolist()
         if column.values
-        else [f"{value:.{column.decimals}f}" for value in table[column.name]]
+        else ["" if np.isnan(value) else f"{value:.{column.decimals}f}" for value in table[column.name]]
         for column in field.columns
     ]
     text = io.StringIO(newline="")
@@ -93,11 +108,11 @@ def _description(column: Column) -> str:
         return f"category, {counted(len(column.values), 'value')}: {', '.join(column.values[:SHOWN])}{more}"
     low, high = (f"{bound:.{column.decimals}f}" for bound in column.bounds)
     modes = len(column.centres)
-    return f"number, {low} to {high}, {modes} mode{'s' * (modes != 1)}"
+    return f"number, {low} to {high}, {counted(modes, 'mode')}{', or blank' * column.blanks}"
 
 
 def _which(place: Place, rows: Rows) -> NDArray[np.intp]:
-    """The category or mode of each row (n,)."""
+    """The category or mode of each row (n,); a blank is the mode after the last one."""
     largest: NDArray[np.intp] = rows[:, place.start : place.stop].argmax(1)
     return largest
 
@@ -105,7 +120,8 @@ def _which(place: Place, rows: Rows) -> NDArray[np.intp]:
 def _numbers(column: Column, place: Place, rows: Rows) -> NDArray[np.float64]:
     mode = _which(place, rows)
     value = rows[:, place.value].astype(np.float64).clip(-1, 1)
-    numbers = np.asarray(column.centres)[mode] + 4 * np.asarray(column.widths)[mode] * value
+    centres, widths = (np.array([*numbers, np.nan])[mode] for numbers in (column.centres, column.widths))
+    numbers = centres + 4 * widths * value
     # Adding 0 turns the -0 that rounding may leave into 0.
     rounded: NDArray[np.float64] = numbers.clip(*column.bounds).round(column.decimals) + 0.0
     return rounded

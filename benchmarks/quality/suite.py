@@ -206,6 +206,11 @@ def state(log: list[dict[str, Any]]) -> dict[str, Any]:
     return {"alive": gap > DEAD and spread >= ALIKE, "gap": round(gap, 4), "spread": spread}
 
 
+def run_folder(work: Path, recipe: str, wanted: str, side: int, seed: int) -> Path:
+    """Where the run of a cell lies."""
+    return work / "runs" / f"{recipe}-{wanted}-{side}-{seed}"
+
+
 def cell(
     recipe: str,
     wanted: str,
@@ -221,7 +226,7 @@ def cell(
         side, source, shape = 28, NATIVE[wanted].format(work=work), []
     else:
         source, shape = f"folder:{work / wanted}", ["--set", f"data.height={side}"]
-    run = work / "runs" / f"{recipe}-{wanted}-{side}-{seed}"
+    run = run_folder(work, recipe, wanted, side, seed)
     more = [word for text in extra for word in ("--set", text)]
     words = ["train", recipe, "--data", source, *shape, "--images", str(images), "--seed", str(seed), *more]
     shutil.rmtree(run, ignore_errors=True)

@@ -16,7 +16,6 @@ from ganzoo.api.evaluation import Classifier, ClassifierData, Comparison, Extrac
 from ganzoo.api.importing import Imported, Weights, read_weights
 from ganzoo.api.media import ARRAY, Media, Preview, Viewer, as_floats
 from ganzoo.api.networks import Export, Game, Net, Networks, Step
-from ganzoo.api.sizes import for_larger_images
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import (
     NO_BATCH_NORM,
@@ -159,7 +158,6 @@ __all__ = [
     "encode_image",
     "ending_of",
     "fitted_pixels",
-    "for_larger_images",
     "grid",
     "halvings",
     "histogram",

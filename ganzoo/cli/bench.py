@@ -99,7 +99,7 @@ def _print_speed(report: Report) -> None:
                 f"{len(row.seconds):>6,}",
             )
         )
-    columns = ("engine", "on", "batch", "p50 (ms)", "p99 (ms)", "  images/s", " calls")
+    columns = ("engine", "on", "batch", "p50 (ms)", "p99 (ms)", " samples/s", " calls")
     table(f"{report.generator.name} of {report.source}", columns, rows, fixed=len(columns))
     for note in report.notes:
         click.secho(f"note: {note}", fg="yellow")

@@ -29,10 +29,10 @@ def registry_of(ctx: click.Context) -> Registry:
 
 
 def which_checkpoint(ctx: click.Context, param: click.Parameter, value: str) -> Any:
-    """`newest`, `best`, or the number of images at a checkpoint."""
+    """`newest`, `best`, or the number of samples seen at a checkpoint."""
     digits = value.replace(",", "").replace("_", "")
     if value not in ("newest", "best") and not (digits.isascii() and digits.isdecimal()):
-        raise click.BadParameter(f"'{value}' is not 'newest', 'best' or a number of images.", ctx, param)
+        raise click.BadParameter(f"'{value}' is not 'newest', 'best' or a number of samples.", ctx, param)
     return value if value in ("newest", "best") else int(digits)
 
 
@@ -42,7 +42,7 @@ checkpoint_option = click.option(
     metavar="WHICH",
     default="newest",
     show_default=True,
-    help="Which checkpoint of a run: newest, best (by train.keep_best), or a number of images.",
+    help="Which checkpoint of a run: newest, best (by train.keep_best), or a number of samples seen.",
 )
 generator_option = click.option(
     "--generator", default="generator", show_default=True, help="Which generator, if there are several."

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ganzoo import sampling
 from ganzoo.api.media import Media, as_floats
 from ganzoo.cli.common import save_arrays, save_numbers
+from ganzoo.cli.generate_files import Written, ending, numbers_of, target
 from ganzoo.errors import UsageError
 from ganzoo.runtime.inputs import steps_for
 from ganzoo.runtime.tiles import auto_tile, run_in_tiles
@@ -28,6 +29,7 @@ from ganzoo.util.progress import report_progress
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
+    from ganzoo.cli.generate_request import Request
     from ganzoo.fields import Field
     from ganzoo.registry.kinds import Kinds
     from ganzoo.runtime.generator import Generator
@@ -120,41 +122,35 @@ class _Runs:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def translate(
-    loaded: Generator,
-    kinds: Kinds,
-    source: Path,
-    output: Path | None,
-    *,
-    seed: int,
-    label: str | None,
-    numbers: Mapping[str, Values],
-    batch_size: int,
-    resize: bool = False,
-    tile: int | None = None,
-) -> tuple[list[Path], int, tuple[int, ...]]:
-    """Run the generator on the inputs at `source`; returns files or the folder, the sample count, the shape.
+def translate(loaded: Generator, kinds: Kinds, asked: Request) -> Written:
+    """Run the generator on the inputs at `asked.given`, and write one sample for each.
 
-    `numbers` are the values of other inputs. Along free axes inputs keep their sizes, unless `resize`.
-    `tile`: the side of tiles in elements of the input, 0 for none; None uses them where the memory needs it.
+    Along free axes inputs keep their sizes, unless sizes were asked for.
 
-    An `output` without a file ending is a folder with one file per input. A file of the kind of the results
+    An output without a file ending is a folder with one file per input. A file of the kind of the results
     shows inputs beside results, or only the result if there is one input and one result. A .csv has the
     numbers that the generator writes for each input, an .npz arrays and names. Damaged files of a folder are
     left out with a note.
     UsageError for inputs that cannot be read and outputs that cannot be written.
     """
-    from ganzoo.cli.generate import numbers_of, target
-
+    source, numbers = asked.given, asked.numbers
+    assert source is not None  # noqa: S101
     field = input_field(loaded, numbers)
     if field is None:
         raise UsageError(f"The generator '{loaded.name}' reads no data.", fix="leave --input out")
-    output, result = target(loaded, kinds, output, reads=True)
-    wanted = replace(field, free={}) if resize else field
+    output, result = target(loaded, kinds, asked.output, reads=True)
+    wanted = replace(field, free={}) if asked.sizes_of(loaded) else field
     inputs = _Inputs(source, wanted, kinds.of(field.kind), _options(loaded))
-    runs = _Runs(loaded, field, seed, label, numbers, batch_size, tile)
+    tile = asked.tile_of(loaded)
+    runs = _Runs(loaded, field, asked.seed, asked.label, numbers, asked.batch_size, tile)
     if output.suffix == "" and result is not None:
         return _into_folder(runs, inputs, result, kinds.of(result.kind), output)
+    return _into_file(runs, inputs, result, kinds, output)
+
+
+def _into_file(runs: _Runs, inputs: _Inputs, result: Field | None, kinds: Kinds, output: Path) -> Written:
+    """All results in one file: samples of `result`, numbers, or arrays."""
+    loaded, field, source = runs.loaded, runs.field, inputs.source
     names, values = inputs.all()
     if len({value.shape for value in values}) > 1:
         raise UsageError(
@@ -164,24 +160,25 @@ def translate(
         )
     _check_target(names, source, output, folder=False)
     made = runs(values)
+    count = len(values)
     if result is None and output.suffix.lower() == ".csv":
         save_numbers(names, {item.name: np.stack(made[item.name]) for item in numbers_of(loaded)}, output)
-        return [output], len(values), (len(values),)
+        return Written(files=[output], count=count, shape=(count,))
     if result is None:
         arrays = {name: np.stack(results) for name, results in made.items()}
         save_arrays({**arrays, "names": np.array(names)}, output)
-        return [output], len(values), (len(values), *made[loaded.outputs[0].name][0].shape)
+        return Written(files=[output], count=count, shape=(count, *made[loaded.outputs[0].name][0].shape))
     # Several outputs of one kind are shown side by side, in their order.
     alike = [item for item in loaded.outputs if item.kind == result.kind]
     also, result = alike[:-1], alike[-1]
     media, found = kinds.of(result.kind), made[result.name]
     if len(found) == 1 and not also:
-        written = _write_one(media, result, found[0], output, inputs.kept(source, result))
+        files = _write_one(media, result, found[0], output, inputs.kept(source, result))
     else:
         beside = [(field, np.stack(values))] if field.kind == result.kind else []
         beside += [(item, np.stack(made[item.name])) for item in also]
-        written = media.write(result, np.stack(found), output, columns=3, beside=beside)
-    return written, len(values), (len(values), *found[0].shape)
+        files = media.write(result, np.stack(found), output, columns=3, beside=beside)
+    return Written(files=files, count=count, shape=(count, *found[0].shape))
 
 
 def read_inputs(
@@ -191,21 +188,21 @@ def read_inputs(
     return _Inputs(source, field, media, options).all()
 
 
-def _into_folder(
-    runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path
-) -> tuple[list[Path], int, tuple[int, ...]]:
+def _into_folder(runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path) -> Written:
     """One file for each sample, written as soon as it is made, so that a folder may have any length."""
     _check_target(inputs.stems(), inputs.source, output, folder=True)
+    written: list[Path] = []
     done, shape = 0, (0,)
     for names, values, files in inputs.parts(_AT_ONCE):
         made = runs(values, done)[result.name]
         with storage(output):
             output.mkdir(parents=True, exist_ok=True)
         for name, one, file in zip(names, made, files, strict=True):
-            _write_one(media, result, one, output / f"{name}{media.suffixes[0]}", inputs.kept(file, result))
+            path, kept = output / f"{name}{media.suffixes[0]}", inputs.kept(file, result)
+            written += _write_one(media, result, one, path, kept)
         done, shape = done + len(made), made[-1].shape
         report_progress(f"{media.nouns} written", done)
-    return [output], done, (done, *shape)
+    return Written(files=written, count=done, shape=(done, *shape), folder=output)
 
 
 def _write_one(media: Media, field: Field, sample: Array, path: Path, kept: object) -> list[Path]:
@@ -266,8 +263,6 @@ class _Inputs:
             yield names, values, files
 
     def _stem(self, path: Path) -> str:
-        from ganzoo.cli.generate import ending
-
         known = ending(path, self.media.reads)
         return path.name[: -len(known)] if known in self.media.reads else path.name
 

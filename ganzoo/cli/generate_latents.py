@@ -59,24 +59,6 @@ class Latents:
         return inputs if self.step is None else along(inputs, self.step, self.strength, width)
 
 
-def refuse_beside_latents(
-    classes: bool,
-    steps: int | None,
-    walk: int | None,
-    given: Path | None,
-    count: int | None,
-    directions: Path | None,
-) -> None:
-    """UsageError for options that do not go with latents; `count` is -n beside a file of latents."""
-    if classes or given is not None:
-        raise UsageError("--latent and --directions cannot be used with --classes or --input.")
-    if count is not None or (directions is None and (steps, walk) != (None, None)):
-        raise UsageError(
-            "--latent makes a sample of each row of the file: no -n, and steps only along a direction.",
-            fix="leave them out, or add --directions FILE",
-        )
-
-
 def read_latents(
     loaded: Generator, latent: Path | None, directions: Path | None, direction: int, strength: float
 ) -> Latents:

@@ -72,7 +72,7 @@ def command(ctx: click.Context, name: str, kind: str | None, networks: bool, as_
         item for item in registry.items if name in (item.name, item.qualified) and kind in (None, item.kind)
     ]
     if not found:
-        fix = suggest(name, {item.name for item in registry.items}) or "list all names: ganzoo list"
+        fix = suggest(name, {item.name for item in registry.items}) or "list all names: ganzoo list --all"
         raise UsageError(f"There is nothing called '{name}' in the zoo.", fix=fix)
     found.sort(key=lambda item: KINDS.index(item.kind))
     plans = _plans(registry)

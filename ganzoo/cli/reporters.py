@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.util.text import Unit
+
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
     from ganzoo.runs.run import Run
@@ -25,7 +27,7 @@ SHOWN = ("fed", "coverage", "modes", "quality", "column_distance")
 def _headline(run: Run, plan: Plan, training: Training) -> str:
     record = run.record
     counts = record["parameters"]
-    length = plan.train.length
+    length = plan.train.length(run.unit)
     if "length" in record and training.images == 0:
         about = "about {about_minutes:g} minutes at {images_per_second:,.0f}/s".format(**record["length"])
         length += f" ({about}; --images or --minutes changes it)"
@@ -74,10 +76,12 @@ class PlainReporter:
     def __init__(self) -> None:
         self._share = 0.0
         self._shown = -1
+        self._unit = Unit()
         self._scores = ""
 
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Print what is trained, the run directory, and facts about the data."""
+        self._unit = run.unit
         click.echo(_headline(run, plan, training), err=True)
         if card := _card(run):
             click.echo(card, err=True)
@@ -92,8 +96,9 @@ class PlainReporter:
         part = int(self._share * self.parts)
         if part > self._shown:
             self._shown = part
+            seen = f"{record['images']:>9,} {self._unit.nouns}"
             click.echo(
-                f"{self._share:4.0%}  {record['images']:>9,} images  {record['images_per_second']:>7,.0f}/s  "
+                f"{self._share:4.0%}  {seen}  {record['images_per_second']:>7,.0f}/s  "
                 f"{_losses(record['values'])}{self._score(record)}  {_duration(self._left)} left",
                 err=True,
             )
@@ -152,7 +157,7 @@ class BarReporter(PlainReporter):
         self._rate = fresh if not self._rate else 0.8 * self._rate + 0.2 * fresh
         left = seconds * (1 - share) / max(share, 1e-9)
         count = f"{images:,}" + (f"/{total:,}" if total else "")
-        text = f"{count} images  {self._rate:,.0f}/s  {self._values}  {_duration(left)} left"
+        text = f"{count} {self._unit.nouns}  {self._rate:,.0f}/s  {self._values}  {_duration(left)} left"
         self._bar.update(self._task, completed=share, text=text)
 
     def tick(self, record: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ _ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     type=click.Choice(list(_ORDERS)),
     default="started",
     show_default=True,
-    help="By start (oldest first), images (most first) or score (best first).",
+    help="By start (oldest first), images (those that saw most samples first) or score (best first).",
 )
 @click.option("--recipe", metavar="TEXT", help="Only runs of recipes whose name contains TEXT.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
@@ -49,7 +49,8 @@ def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_
 
     The score is the one of --keep-best, newest and best; without it the newest of --eval-every. What ganzoo
     evaluate RUN found stands beside it, and --sort score goes by it where it is there. Notes are what went
-    wrong or was noticed in training: ganzoo runs --json has their texts, and all scores.
+    wrong or was noticed in training: ganzoo runs --json has their texts, and all scores. Seen are the real
+    samples that a run was trained with, of whatever kind.
     """
     rows = [_row(run) for run in list_runs(folder)]
     kept = [row for row in rows if (recipe or "") in row["recipe"] and status in (None, row["status"])]
@@ -65,7 +66,7 @@ def command(folder: Path, sort: str, recipe: str | None, status: str | None, as_
         click.secho("note: no run has a score: ganzoo evaluate RUN", fg="yellow", err=True)
     table(
         f"runs in {folder}",
-        ("run", "recipe", "status", "images", "minutes", "score", "best", "evaluated", "notes", "created"),
+        ("run", "recipe", "status", "seen", "minutes", "score", "best", "evaluated", "notes", "created"),
         [
             (
                 Path(row["run"]).name,

@@ -44,8 +44,8 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name"), "track": (
 @click.option(
     "--images",
     type=click.IntRange(min=1),
-    help="Length of the whole run, in real images, also with --resume [that of the recipe; about ten minutes "
-    "on other data].",
+    help="Length of the whole run, in real samples of any kind (images, sounds, rows, ...), also with "
+    "--resume [that of the recipe; about ten minutes on other data].",
 )
 @click.option(
     "--minutes",
@@ -85,8 +85,8 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name"), "track": (
 @click.option(
     "--pause-at",
     type=click.IntRange(min=1),
-    metavar="IMAGES",
-    help="Save and stop after this many images, to resume later.",
+    metavar="SAMPLES",
+    help="Save and stop after this many real samples, to resume later.",
 )
 @click.option("--auto-resume", is_flag=True, help="Start the run, or continue it if it exists.")
 @click.option(
@@ -97,8 +97,9 @@ _PATHS = {"data": ("data", "source"), "augment": ("augment", "name"), "track": (
 @click.option(
     "--eval-every",
     type=click.IntRange(min=1),
-    metavar="IMAGES",
-    help="Compute quick scores of 1,000 samples, for the log and the progress line [off].",
+    metavar="SAMPLES",
+    help="After each so many real samples, compute quick scores of 1,000 samples, for the log and the "
+    "progress line [off].",
 )
 @click.option(
     "--keep-best", metavar="min:NAME", help="Also keep the best checkpoint: min:fed, max:coverage, ..."
@@ -240,7 +241,7 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         least_said = (
             f"; {wanted:,} were asked for, one cycle is {least:,}" if (wanted or least) < least else ""
         )
-        click.echo(f"{counted(images, 'image')} in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
+        click.echo(f"{run.unit.count(images)} in {seconds:.0f} s ({rate:,.0f}/s){least_said}", err=True)
         click.echo(f"run:     {run.path}")
         if newest is not None:
             click.echo(f"samples: {newest}")
@@ -251,7 +252,7 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         _print_next(run, findings)
     else:
         click.echo(
-            f"{outcome} after {counted(images, 'image')}, saved. "
+            f"{outcome} after {run.unit.count(images)}, saved. "
             f"Continue with: ganzoo train --resume {run.path}"
         )
 
@@ -263,7 +264,7 @@ def _print_next(run: Run, findings: list[dict[str, Any]]) -> None:
     faults = [found for found in findings if found["kind"] not in STOPS]
     best = " --checkpoint best" if run.settings()["train"].get("keep_best") else ""
     for found in faults:
-        click.echo(f"seen:    after {counted(found['images'], 'image')} {found['seen']}")
+        click.echo(f"seen:    after {run.unit.count(found['images'])} {found['seen']}")
         click.echo(f"next:    {found['change']}")
     click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
 
@@ -393,8 +394,8 @@ def _dry_run(plan: Plan, as_json: bool) -> None:
         *((f"  {name}", note) for name, _, note in setup.dataset.card[:1] if note),
         *((f"column {printable(name, 40)}", text) for name, text in columns.items()),
         ("cycle", f"{train.n_critic} x discriminator, 1 x generator, batch {train.batch_size}"),
-        ("length", train.length),
-        ("time", train.forecast(rate)),
+        ("length", train.length(setup.unit)),
+        ("time", train.forecast(rate, setup.unit)),
         ("device", f"{engine.device}, {engine.arithmetic}, {counted(torch.get_num_threads(), 'thread')}"),
         ("generators", f"{parameters['generators']:,} parameters"),
         ("discriminators", f"{parameters['discriminators']:,} parameters"),

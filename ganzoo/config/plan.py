@@ -27,6 +27,7 @@ from ganzoo.fields import DataInfo
 from ganzoo.registry.discovery import Plugin
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Item
+from ganzoo.util.text import Unit
 
 T = TypeVar("T")
 
@@ -67,7 +68,10 @@ class TermChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A fully resolved run."""
+    """A fully resolved run.
+
+    `other_data`: the data is not that of the recipe, the combination or the complete settings file.
+    """
 
     name: str
     train: TrainSettings
@@ -81,6 +85,7 @@ class Plan:
     terms: Mapping[str, TermChoice]
     dropped_terms: tuple[str, ...]
     origins: Mapping[Key, str]
+    other_data: bool = False
     kinds: Kinds = field(compare=False)
     augment: Choice | None = None
     track: Choice | None = None
@@ -146,7 +151,7 @@ class Plan:
     def lasting(self, images: int | None, minutes: float | None = None) -> Plan:
         """The same plan with this length in place of `train.about_minutes`."""
         train = replace(self.train, about_minutes=None, images=images, minutes=minutes)
-        said = f"{self.train.length} on this data"
+        said = f"{self.train.length(Unit())} on this data"
         return replace(self, train=train, origins={**self.origins, ("train", "images"): said})
 
     def is_default(self, path: Key) -> bool:

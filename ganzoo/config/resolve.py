@@ -8,7 +8,7 @@ data is open: `Plan.fitted`), settings file, command line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,21 +59,29 @@ def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | L
     wrong.
     """
     top = overrides if isinstance(overrides, Layer) else layer("overrides", overrides or {})
-    recipe, lower, upper = _requested(target, registry)
-    plan = _resolve(target, registry, lower, [*upper, top])
-    if recipe is None or not recipe.spec.fit:
+    wanted = _requested(target, registry)
+    wanted = replace(wanted, upper=[*wanted.upper, top])
+    plan = _resolve(wanted, registry)
+    if wanted.recipe is None or not wanted.recipe.spec.fit:
         return plan
-    return replace(plan, fit=partial(_fitted, plan, recipe, target, registry, lower, [*upper, top]))
+    return replace(plan, fit=partial(_fitted, plan, wanted.recipe, wanted, registry))
+
+
+@dataclass(frozen=True)
+class _Requested:
+    """What a target asks for. `name`: what the run is called after.
+
+    `lower`: the layers of the recipe or combination, `upper`: what is stronger than the recipe's `fit`.
+    """
+
+    name: str
+    recipe: Item[RecipeSpec] | None
+    lower: Sequence[Layer]
+    upper: Sequence[Layer] = ()
 
 
 def _fitted(
-    plan: Plan,
-    recipe: Item[RecipeSpec],
-    target: str,
-    registry: Registry,
-    lower: list[Layer],
-    upper: list[Layer],
-    info: DataInfo,
+    plan: Plan, recipe: Item[RecipeSpec], wanted: _Requested, registry: Registry, info: DataInfo
 ) -> Plan:
     """The plan with one layer more, above the recipe's own; unchanged for networks that are not the recipe's.
 
@@ -88,11 +96,12 @@ def _fitted(
         changes = fit(info, settings)
     if not isinstance(changes, Mapping):
         raise PluginError(f"'fit' of the recipe '{recipe.name}' returned no settings.", where=recipe.spec.fit)
-    return _resolve(target, registry, [*lower, layer(f"for {info}", changes)], upper)
+    fitted = replace(wanted, lower=[*wanted.lower, layer(f"for {info}", changes)])
+    return _resolve(fitted, registry)
 
 
-def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[Layer]) -> Plan:
-    requested = [_canonical_terms(entry, registry) for entry in (*lower, *upper)]
+def _resolve(wanted: _Requested, registry: Registry) -> Plan:
+    requested = [_canonical_terms(entry, registry) for entry in (*wanted.lower, *wanted.upper)]
     requested, optional = _optional(requested, registry)
     owners: dict[str, Item[Any]] = {
         "data": _dataset(_last(requested, "data", "source"), registry),
@@ -107,13 +116,9 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
     terms, dropped = _terms([*defaults, *requested], registry)
     defaults += [_defaults(item, owners) for item in terms.values()]
     values, origins = _merge([*defaults, *requested])
-    of_recipe = len(defaults) + len(lower)
-    _choose_length(
-        [*defaults, *requested],
-        of_recipe if _is_other_data(lower, requested, registry) else 0,
-        values,
-        origins,
-    )
+    other_data = _is_other_data(requested, registry)
+    of_recipe = len(defaults) + len(wanted.lower)
+    _choose_length([*defaults, *requested], of_recipe if other_data else 0, values, origins)
     _check_paths(values, origins, owners, terms)
 
     def table(name: str) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
         chosen_terms[name] = TermChoice(item, choice(item, f"terms.{name}", own), every)
     data = core("data")
     plan = Plan(
-        name=_display_name(target, lower),
+        name=wanted.name,
         train=core("train"),
         generator=core("generator"),
         discriminator=core("discriminator"),
@@ -161,6 +166,7 @@ def _resolve(target: str, registry: Registry, lower: list[Layer], upper: list[La
         terms=chosen_terms,
         dropped_terms=dropped,
         origins=origins,
+        other_data=other_data,
         kinds=Kinds(registry),
     )
     _check_schedules(plan)
@@ -197,8 +203,8 @@ def _optional(layers: list[Layer], registry: Registry) -> tuple[list[Layer], dic
     return layers, chosen
 
 
-def _requested(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, list[Layer], list[Layer]]:
-    """The recipe of the target, if any; the layers of recipe or combination; those of a settings file."""
+def _requested(target: str, registry: Registry) -> _Requested:
+    """UsageError and SettingsError for a target that is no settings file, combination or recipe."""
     path = Path(target)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -211,15 +217,17 @@ def _requested(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None
                 where=target,
                 fix='begin it with: recipe = "dcgan"',
             )
-        if tables.pop("complete", False) is True:
-            return None, [Layer(f"recipe {base}", {})], [layer(f"file {target}", tables)]
-        return *_named(base, registry), [layer(f"file {target}", tables)]
-    return *_named(target, registry), []
+        complete = tables.pop("complete", False) is True
+        file = layer(f"file {target}", tables)
+        if complete:
+            return _Requested(base, None, [Layer(f"recipe {base}", {})], [file])
+        return replace(_named(base, registry), upper=[file])
+    return _named(target, registry)
 
 
-def _named(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, list[Layer]]:
+def _named(target: str, registry: Registry) -> _Requested:
     if "+" in target:
-        return None, [_combination(target, registry)]
+        return _Requested(target, None, [_combination(target, registry)])
     item = registry.find(RecipeSpec, target)
     spec = item.spec
     dist = item.plugin.dist
@@ -233,7 +241,7 @@ def _named(target: str, registry: Registry) -> tuple[Item[RecipeSpec] | None, li
     if augment != NOTHING:
         names["augment.name"] = registry.canonical(AugmentationSpec, augment, dist)
     own = layer(f"recipe {item.name}", {**spec.settings, **names})
-    return item, [_canonical_terms(own, registry, dist)]
+    return _Requested(item.name, item, [_canonical_terms(own, registry, dist)])
 
 
 def _combination(target: str, registry: Registry) -> Layer:
@@ -270,11 +278,6 @@ def _dataset(source: str, registry: Registry) -> Item[DatasetSpec]:
             else "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
         )
     return registry.find(DatasetSpec, name)
-
-
-def _display_name(target: str, lower: Sequence[Layer]) -> str:
-    kind, _, name = lower[0].origin.partition(" ")
-    return name if kind in ("recipe", "combination") else target
 
 
 def _last(layers: Sequence[Layer], *key: str, otherwise: str | None = None) -> Any:
@@ -353,14 +356,14 @@ def _merge(layers: Sequence[Layer]) -> tuple[dict[Key, Any], dict[Key, str]]:
     return values, origins
 
 
-def _is_other_data(lower: Sequence[Layer], requested: Sequence[Layer], registry: Registry) -> bool:
-    """Whether the data is not that of the recipe or combination."""
-
-    def parts(layers: Sequence[Layer]) -> tuple[str, str]:
-        name, _, argument = _last(layers, "data", "source").partition(":")
-        return registry.find(DatasetSpec, name).qualified, argument
-
-    return any(entry.get("data", "source") for entry in lower) and parts(lower) != parts(requested)
+def _is_other_data(requested: Sequence[Layer], registry: Registry) -> bool:
+    """Whether a stronger layer replaces the data of the recipe, combination or complete settings file."""
+    sources = [entry.get("data", "source") for entry in requested]
+    named = [str(source).partition(":") for source in sources if source]
+    first, last = (
+        (registry.find(DatasetSpec, name).qualified, argument) for name, _, argument in (named[0], named[-1])
+    )
+    return first != last
 
 
 def _choose_length(

@@ -22,7 +22,7 @@ from pydantic import Field as Bound
 from ganzoo.config.schedule import Schedule, is_schedule, parse_schedule, scheduled
 from ganzoo.errors import SettingsError
 from ganzoo.util.suggest import suggest
-from ganzoo.util.text import counted, spoken
+from ganzoo.util.text import Unit, spoken
 
 ConfigT = TypeVar("ConfigT")
 Key = tuple[str, ...]
@@ -46,7 +46,7 @@ NonNegative = Annotated[float, Bound(ge=0)]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """The run. Lengths are counted in real images shown to the discriminator.
+    """The run. Lengths are counted in real samples shown to the discriminator, images or others.
 
     If layers set `images` and `minutes`, the last one applies; if one layer sets both, both apply.
     `about_minutes`: a length in time that becomes a number of images before the first step, once the speed
@@ -143,10 +143,9 @@ class TrainSettings:
         """The real images of one cycle, the least that a run can train."""
         return self.n_critic * self.batch_size
 
-    @property
-    def length(self) -> str:
-        """The length of the run as text."""
-        parts = [counted(self.images, "image")] if self.images is not None else []
+    def length(self, unit: Unit) -> str:
+        """The length of the run as text; `unit` names the samples."""
+        parts = [unit.count(self.images)] if self.images is not None else []
         parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
         parts += [f"about {self.about_minutes:g} minutes"] if self.about_minutes is not None else []
         return " or ".join(parts)
@@ -162,14 +161,14 @@ class TrainSettings:
         left += [] if self.minutes is None else [60 * self.minutes - seconds]
         return max(0.0, min(left))
 
-    def forecast(self, rate: float, images: int = 0, seconds: float = 0.0) -> str:
-        """`seconds_at` as a line for the user."""
+    def forecast(self, rate: float, unit: Unit, images: int = 0, seconds: float = 0.0) -> str:
+        """`seconds_at` as a line for the user; `unit` names the samples."""
         left = self.seconds_at(rate, images, seconds)
         count = left * rate if self.minutes is None else float(f"{left * rate:.3g}")
         more, another = (" more", "another ") if images else ("", "")
         speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
         return (
-            f"about {spoken(left)}{more}: {another}{count:,.0f} images at {speed}/s; "
+            f"about {spoken(left)}{more}: {another}{count:,.0f} {unit.nouns} at {speed}/s; "
             "--minutes or --images changes it"
         )
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganzoo._version import __version__
-from ganzoo.config.plan import Choice
 from ganzoo.data.dataset import SCORING
 from ganzoo.errors import UsageError
+from ganzoo.evaluation.compared_data import ComparedData
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.features import FeatureSpace
-from ganzoo.evaluation.generators import EvaluatedGenerator
 from ganzoo.evaluation.metrics import Metric, Scorer
 from ganzoo.evaluation.real_data import FEWEST, MOST, Array, RealData
 from ganzoo.evaluation.report import Report
@@ -33,23 +31,17 @@ SCORES = "scores"  # what metrics of scores need
 
 
 def evaluate_scores(
-    evaluated: EvaluatedGenerator,
-    choice: Choice,
-    source: str,
-    request: Request,
-    metrics: Sequence[Metric],
-    kinds: Kinds,
-    fitting: Sequence[str],
+    compared: ComparedData, metrics: Sequence[Metric], kinds: Kinds, fitting: Sequence[str]
 ) -> Report:
     """Score a detector. UsageError without samples of classes that it was not trained on.
 
     `fitting`: names of metrics that fit.
     """
     begun = time.perf_counter()
+    evaluated, request = compared.evaluated, compared.request
     given = evaluated.given
     assert given is not None  # noqa: S101  (`evaluated.scores`)
-    every = replace(choice, only=(), without=())
-    real_data = RealData.open(every, source, given, kinds, against_training=request.against == "training")
+    real_data = compared.open(given, kinds, all_classes=True)
     names = real_data.label.classes if real_data.label is not None else ()
     only, without = evaluated.classes
     known = np.array([(name in only if only else name not in without) for name in names], bool)

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ganzoo._version import __version__
-from ganzoo.api.specs import DatasetSpec
-from ganzoo.config.plan import Choice
-from ganzoo.config.settings import build
-from ganzoo.errors import DataError, UsageError
+from ganzoo.errors import UsageError
 from ganzoo.evaluation.baselines import reference_rows
+from ganzoo.evaluation.compared_data import compared_data
 from ganzoo.evaluation.comparison import (
     Comparison,
     conditions_of,
@@ -95,10 +93,10 @@ def evaluate(request: Request, registry: Registry) -> Report:
         scores=evaluated.scores,
     )
     metrics = chosen_metrics(registry, request.metrics, fitting=fitting)
+    compared = compared_data(evaluated, request, registry)
     if evaluated.scores:
-        chosen = _chosen(evaluated, request, registry)
-        return evaluate_scores(evaluated, *chosen, request, metrics, kinds, fitting)
-    real_data = _real_data(evaluated, request, registry, kinds)
+        return evaluate_scores(compared, metrics, kinds, fitting)
+    real_data = compared.open(evaluated.field, kinds, reads=evaluated.reads)
     feature_space = feature_space_of(registry, real_data, request.extractor, request.weights, request.note)
     n = request.n or min(real_data.dataset.count, MOST)
     n_real = real_data.dataset.count if request.n_real == "all" else request.n_real or n
@@ -186,39 +184,6 @@ def _check_folder(path: Path) -> None:
 
 def _is_one(path: Path) -> bool:
     return any((path / name).exists() for name in ("run.json", "checkpoints")) or any(path.glob("*.onnx"))
-
-
-def _chosen(evaluated: EvaluatedGenerator, request: Request, registry: Registry) -> tuple[Choice, str]:
-    """The dataset to compare with, and its source."""
-    source = request.data or evaluated.data
-    if not source:
-        raise UsageError("The file does not say what it was trained on.", fix="--data SOURCE")
-    item = registry.find(DatasetSpec, source.partition(":")[0])
-    options = None
-    same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
-    if item.spec.config is not None:
-        # Other data of the same kind is opened with the options of the training data, such as their size.
-        own = evaluated.data_options if same_kind else {}
-        options = build(item.spec.config, own, "data", {})
-    only, without = evaluated.classes if same_kind else ((), ())
-    return Choice(item, options, only, without, lenient=source != evaluated.data), source
-
-
-def _real_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry, kinds: Kinds) -> RealData:
-    choice, source = _chosen(evaluated, request, registry)
-    try:
-        training = request.against == "training"
-        return RealData.open(
-            choice, source, evaluated.field, kinds, against_training=training, reads=evaluated.reads
-        )
-    except DataError as error:
-        if request.data is not None:
-            raise
-        raise DataError(
-            f"The data it was trained on cannot be used: {error.what}",
-            where=error.where,
-            fix="--data SOURCE, if the data is elsewhere now",
-        ) from error
 
 
 def _caveats(

@@ -34,8 +34,9 @@ class EvaluatedGenerator:
     """A generator that can be sampled.
 
     `data` and `data_options` name the data it was trained on, `classes` those that were used or left out (see
-    `DataSettings`); `about` says which weights these are; `status` is the status of its run. `make` turns
-    inputs (n, ...) by field name into samples of `field`, (n, *shape), as floats or uint8.
+    `DataSettings`). `knows_place`: a path in `data` is whole; a bundle has only its last part. `about` says
+    which weights these are; `status` is the status of its run. `make` turns inputs (n, ...) by field name
+    into samples of `field`, (n, *shape), as floats or uint8.
     """
 
     name: str
@@ -48,6 +49,7 @@ class EvaluatedGenerator:
     field: Field
     make: Make
     status: str = "done"
+    knows_place: bool = True
 
     @property
     def given(self) -> Field | None:
@@ -112,6 +114,7 @@ def of_bundle(path: Path, generator: str, *, trust: bool = False) -> EvaluatedGe
         reads=loaded.inputs,
         field=field,
         make=make,
+        knows_place=False,
     )
 
 

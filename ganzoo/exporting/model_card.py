@@ -28,14 +28,15 @@ __all__ = ["model_card", "snippet"]
 _TABLE = """
 columns = record["outputs"][{at}]["columns"]
 rows, start, table = outputs["{name}"].astype(float), 0, {{}}
-value = sum(len(column["values"] or column["centres"]) for column in columns)
+sizes = {{c["name"]: len(c["values"] or c["centres"]) + c.get("blanks", False) for c in columns}}
+value = sum(sizes.values())
 for column in sorted(columns, key=lambda column: not column["values"]):
-    stop = start + len(column["values"] or column["centres"])
+    stop = start + sizes[column["name"]]
     which, start = rows[:, start:stop].argmax(1), stop
     if column["values"]:
         table[column["name"]] = np.array(column["values"])[which]
         continue
-    centres, widths = np.array(column["centres"])[which], np.array(column["widths"])[which]
+    centres, widths = (np.array([*column[key], np.nan])[which] for key in ("centres", "widths"))
     numbers = (centres + 4 * widths * rows[:, value].clip(-1, 1)).clip(*column["bounds"])
     table[column["name"]], value = numbers.round(column["decimals"]), value + 1
 table = {{column["name"]: table[column["name"]] for column in columns}}

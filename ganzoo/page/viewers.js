@@ -164,14 +164,15 @@ function showLines([values], field) {
   return element("div", {}, svg, legend);
 }
 
-// Rows of a table as ganzoo/tabular.py decodes them: texts by column.
+// Rows of a table as ganzoo/tabular.py decodes them: texts by column, "" for a blank.
 function decodeRow(values, columns) {
+  const indicatorsOf = (column) => (column.values.length || column.centres.length) + (column.blanks ? 1 : 0);
   const order = [...columns.filter((column) => column.values.length), ...columns.filter((column) => !column.values.length)];
   const cells = new Map();
   let start = 0;
-  let value = columns.reduce((sum, column) => sum + (column.values.length || column.centres.length), 0);
+  let value = columns.reduce((sum, column) => sum + indicatorsOf(column), 0);
   for (const column of order) {
-    const width = column.values.length || column.centres.length;
+    const width = indicatorsOf(column);
     const indicators = values.subarray(start, start + width);
     const which = indicators.indexOf(Math.max(...indicators));
     start += width;
@@ -179,7 +180,12 @@ function decodeRow(values, columns) {
       cells.set(column, column.values[which]);
       continue;
     }
-    const offset = 4 * column.widths[which] * Math.max(-1, Math.min(1, values[value++]));
+    const within = Math.max(-1, Math.min(1, values[value++]));
+    if (which === column.centres.length) {
+      cells.set(column, "");
+      continue;
+    }
+    const offset = 4 * column.widths[which] * within;
     const [low, high] = column.bounds;
     const number = Math.max(low, Math.min(high, column.centres[which] + offset));
     cells.set(column, (Number(number.toFixed(column.decimals)) + 0).toFixed(column.decimals));

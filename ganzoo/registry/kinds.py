@@ -12,6 +12,7 @@ from ganzoo.api.specs import MediaSpec
 from ganzoo.errors import DataError, PluginError
 from ganzoo.fields import Field
 from ganzoo.registry.registry import Item, Registry, calling, made_by
+from ganzoo.util.text import Unit
 
 _REFUSES = ("check", "read")  # methods whose ValueError and OSError are answers
 _PREVIEWS = ("preview", "neighbours")  # methods that return a file
@@ -46,6 +47,14 @@ class Kinds:
             for field in fields
             if field.kind and field.kind != ARRAY and not self.knows(field.kind)
         ]
+
+    def unit(self, fields: Iterable[Field]) -> Unit:
+        """What samples are called whose first float field is among these; samples if none is."""
+        field = next((item for item in fields if item.dtype == "float32"), None)
+        if field is None:
+            return Unit()
+        media = self.of(field.kind)
+        return Unit(media.noun, media.nouns)
 
     def version(self, kind: str) -> str:
         """Name and version of what decides how samples of that kind are compared."""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ganzoo.util.text import printable
+from ganzoo.util.text import Unit, printable
 
 # The plot in its view box; page.js has the same numbers.
 LEFT, RIGHT, TOP, BOTTOM = 46, 410, 10, 206
@@ -67,8 +67,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
 
 
-def chart(title: str, about: str, lines: Sequence[Line], most: int) -> Html:
-    """A chart of lines over the number of images, each of about `most` points at most."""
+def chart(title: str, about: str, lines: Sequence[Line], most: int, unit: Unit) -> Html:
+    """A chart of lines over the number of samples, each of about `most` points at most."""
     lines = [line._replace(points=thinned(line.points, most)) for line in lines]
     values = sorted(y for line in lines for _, y in line.points)
     skip = int(len(values) * OUTER)
@@ -102,14 +102,19 @@ def chart(title: str, about: str, lines: Sequence[Line], most: int) -> Html:
     plot = tag(
         "svg",
         *(tag("g.grid", *grid), *drawn, tag("line.cursor", y1=TOP, y2=BOTTOM, visibility="hidden")),
-        **{"viewBox": "0 0 420 232", "role": "img", "tabindex": 0, "aria-label": f"{title} over images"},
+        **{
+            "viewBox": "0 0 420 232",
+            "role": "img",
+            "tabindex": 0,
+            "aria-label": f"{title} over {unit.nouns}",
+        },
         **{"data-x": last, "data-y": f"{low!r} {high!r}", "data-log": log},
     )
     texts = [text for text in (about, "logarithmic scale" if log else "") if text]
     return tag(
         "figure.chart",
         *(tag("h3", title), tag("p", "; ".join(texts)), plot),
-        tag("ul", tag("li", f"after {number(int(last))} images"), *keys),
+        tag("ul", tag("li", f"after {unit.count(int(last))}"), *keys),
     )
 
 

@@ -3,6 +3,8 @@ const LEFT = 46, RIGHT = 410, TOP = 10, BOTTOM = 206, WIDTH = 420; // as in char
 const text = (x) => Math.abs(x) >= 1000 ? Math.round(x).toLocaleString("en") : String(Number(x.toPrecision(3)));
 const nearest = (points, x) => points.reduce((a, b) => Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a);
 
+const unit = document.querySelector("main").dataset.unit;
+
 // The slider moves all samples of the page to the same moment of the training.
 const slider = document.querySelector(".slider"), figures = [...document.querySelectorAll(".samples figure")];
 const own = (figure) => [...figure.children].filter((frame) => "images" in frame.dataset);
@@ -12,7 +14,7 @@ if (moments.length > 1) {
   let timer = 0;
   const show = () => {
     const images = moments[+range.value];
-    output.textContent = `after ${text(images)} images`;
+    output.textContent = `after ${text(images)} ${unit}`;
     range.setAttribute("aria-valuetext", output.textContent);
     for (const frames of figures.map(own)) {
       const shown = frames.filter((frame) => +frame.dataset.images <= images).pop() || frames[0];
@@ -51,7 +53,7 @@ for (const svg of document.querySelectorAll(".chart svg")) {
     for (const end of ["x1", "x2"]) cursor.setAttribute(end, place);
     cursor.setAttribute("visibility", "visible");
     const images = (place - LEFT) / (RIGHT - LEFT) * svg.dataset.x;
-    const found = [`near ${text(images)} images`, ...lines.map((line) => value(nearest(line, place)[1]))];
+    const found = [`near ${text(images)} ${unit}`, ...lines.map((line) => value(nearest(line, place)[1]))];
     texts.forEach((item, row) => { item.textContent = found[row]; });
   };
   const leave = () => {

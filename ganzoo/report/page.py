@@ -18,7 +18,7 @@ from ganzoo.report.charts import Html, Line, chart, is_number, joined, number, t
 from ganzoo.report.previews import timelines
 from ganzoo.runs.run import Run
 from ganzoo.util.files import write_bytes
-from ganzoo.util.text import counted, printable
+from ganzoo.util.text import Unit, counted, printable
 
 LARGEST = 3_000_000  # bytes of a page
 MOST = 24  # runs in a page: more lines cannot be told apart
@@ -91,21 +91,29 @@ def page(runs: Sequence[Run], better: Mapping[str, str]) -> str:
         tag("footer", f"written by ganzoo {__version__}, {now}"),
     ]
     before = joined([tag("header", *head), *_section("Notes", *_each(shown, notes))])
-    room = LARGEST - len(_document(title, joined([before, *rest])).encode()) - 5_000
+    unit = _unit(shown)
+    room = LARGEST - len(_document(title, joined([before, *rest]), unit).encode()) - 5_000
     samples = _each(shown, [timelines(run, room // len(runs)) for run in runs])
-    return _document(title, joined([before, *_section("Samples", _SLIDER, tag("div.runs", *samples)), *rest]))
+    body = joined([before, *_section("Samples", _SLIDER, tag("div.runs", *samples)), *rest])
+    return _document(title, body, unit)
+
+
+def _unit(shown: Sequence[Shown]) -> Unit:
+    """What all these runs count; samples where they differ."""
+    units = {one.run.unit for one in shown}
+    return units.pop() if len(units) == 1 else Unit()
 
 
 _SLIDER = tag(  # page.js fills it with the moments of the samples, and shows it
     "div.slider",
     tag("button", "Play", type="button"),
-    tag("input", type="range", min=0, aria_label="moment of the training, in images"),
+    tag("input", type="range", min=0, aria_label="moment of the training"),
     tag("output"),
     hidden=True,
 )
 
 
-def _document(title: str, body: Html) -> str:
+def _document(title: str, body: Html, unit: Unit) -> str:
     """The whole file. Its policy lets a browser neither fetch anything nor run any other script."""
     parts = {}
     for name, kind in (("style", "css"), ("script", "js")):
@@ -119,7 +127,7 @@ def _document(title: str, body: Html) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<link rel="icon" href="data:,">{tag("title", title)}{style}</head>\n'
-        f"<body>{tag('main', body)}{script}</body></html>\n"
+        f"<body>{tag('main', body, data_unit=unit.nouns)}{script}</body></html>\n"
     )
 
 
@@ -175,9 +183,9 @@ def _state(one: Shown) -> dict[str, Any]:
     images, seconds = max(points[-1], (record.get("images", 0), record.get("seconds", 0.0)))
     return {
         "status": one.run.status,
-        "images": number(int(images)),
+        one.run.unit.nouns: number(int(images)),
         "minutes": f"{seconds / 60:.1f}",
-        "images a second": number(int(images / seconds)) if seconds else "",
+        f"{one.run.unit.nouns} a second": number(int(images / seconds)) if seconds else "",
         "data": record["data"].get("source", ""),
         "device": f"{record['device']}, {record['precision']}",
         **{f"parameters, {name}": number(count) for name, count in record["parameters"].items()},
@@ -191,6 +199,7 @@ def _notes(run: Run, most: int) -> Html:
 
 def _charts(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
     """All logged values: scores first, pairs of one run in one chart, of several runs a line for each."""
+    unit = _unit(shown)
     several, pairs = len(shown) > 1, dict[str, tuple[str, dict[str, str]]]()
     for name in _names(shown, "scores/"):
         pairs[name] = (f"{better[name]} is better" if name in better else "", {f"scores/{name}": name})
@@ -206,7 +215,7 @@ def _charts(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
     }
     apart = "distance between samples, relative to real ones"
     pairs["Spread of samples"] = (apart, {"/sample_spread": "spread"})
-    pairs["Speed"] = ("real images a second", {"/images_per_second": "images a second"})
+    pairs["Speed"] = (f"real {unit.nouns} a second", {"/images_per_second": f"{unit.nouns} a second"})
     found: list[Html] = []
     for title, (about, names) in pairs.items():
         lines = [
@@ -216,7 +225,7 @@ def _charts(shown: Sequence[Shown], better: Mapping[str, str]) -> list[Html]:
             if key in one.curves
         ]
         if any(y for line in lines for _, y in line.points) and len(found) < CHARTS:
-            found.append(chart(title, about, lines, min(300, max(60, 1200 // len(shown)))))
+            found.append(chart(title, about, lines, min(300, max(60, 1200 // len(shown))), unit))
     return found
 
 
@@ -274,6 +283,6 @@ def _settings_tables(shown: Sequence[Shown]) -> list[Html]:
 
 def _about(run: Run) -> dict[str, Any]:
     """What else run.json says."""
-    shown = {"origins", "data", "format", "recipe", "status", "parameters", "images"}
+    shown = {"origins", "data", "format", "recipe", "status", "parameters", "images", "unit"}
     values = layer("", {key: value for key, value in run.record.items() if key not in shown}).values
     return {"folder": run.path.resolve(), **{" ".join(path): value for path, value in values.items()}}

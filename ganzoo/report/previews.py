@@ -20,8 +20,9 @@ from PIL import Image, ImageDraw
 from ganzoo.errors import UsageError
 from ganzoo.image_files import silence_pillow
 from ganzoo.images import save_animation
-from ganzoo.report.charts import Html, number, tag
+from ganzoo.report.charts import Html, tag
 from ganzoo.runs.run import Run
+from ganzoo.util.text import Unit
 
 TYPES = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".webp"), "image"),
@@ -41,16 +42,20 @@ _STEM = re.compile(r"(?:(\d{12,18})(?:-(.+))?|real-(.+))", re.DOTALL)
 
 
 class Sample(NamedTuple):
-    """A preview: of generated samples after so many images, or of real ones (-1); and of which field."""
+    """A preview: of generated samples after so many images, or of real ones (-1); and of which field.
+
+    `unit` says what is counted.
+    """
 
     images: int
     name: str
     path: Path
+    unit: Unit
 
     @property
     def about(self) -> str:
         """The moment in words."""
-        return "samples of the data" if self.images < 0 else f"after {number(self.images)} images"
+        return "samples of the data" if self.images < 0 else f"after {self.unit.count(self.images)}"
 
 
 def samples_of(run: Run) -> list[Sample]:
@@ -60,7 +65,7 @@ def samples_of(run: Run) -> list[Sample]:
         match = _STEM.fullmatch(path.stem)
         if match is not None and path.is_file():
             images, name, real = match.groups()
-            found.append(Sample(int(images or -1), name or real or "", path))
+            found.append(Sample(int(images or -1), name or real or "", path, run.unit))
     return sorted(found, key=lambda one: (one.images < 0, one))
 
 
@@ -94,7 +99,7 @@ def timelines(run: Run, room: int) -> Html:
 
 
 def write_timeline(run: Run, path: Path) -> None:
-    """Write the previews of the first field as an animation; each says how many images the run had seen.
+    """Write the previews of the first field as an animation; each says how much the run had seen.
 
     UsageError when the run has none that are images, or for a file that is no animation.
     """

@@ -25,6 +25,7 @@ from ganzoo.errors import DivergedError, UsageError
 from ganzoo.runs.validation import MANIFEST, read_manifest, sealed_manifest
 from ganzoo.util import files
 from ganzoo.util.files import storage, sync_folder, write_synced
+from ganzoo.util.text import counted
 
 FORMAT = 2
 STATE = "state.safetensors"
@@ -44,9 +45,8 @@ def on_host(tensors: Mapping[str, Tensor], images: int) -> dict[str, Tensor]:
     host = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     for name, value in host.items():
         if value.is_floating_point() and value.numel() and not _is_finite(value):
-            raise DivergedError(
-                f"Training diverged: '{name}' is not finite after {images} images; it was not saved."
-            )
+            after = counted(images, "sample")
+            raise DivergedError(f"Training diverged: '{name}' is not finite after {after}; it was not saved.")
     return host
 
 
@@ -120,7 +120,7 @@ def read_one(folder: Path, images: int | None) -> tuple[dict[str, Tensor], dict[
         fix = "train with --set train.keep_best=min:NAME (or max:NAME), where NAME is a value of the log"
     else:
         path = next((path for path in found if int(path.name) == images), None)
-        missing = f"The run has no checkpoint after {images:,} images."
+        missing = f"The run has no checkpoint after {counted(images, 'sample')}."
         fix = f"its checkpoints are: {', '.join(str(int(path.name)) for path in found) or 'none'}"
     if path is None:
         raise UsageError(missing, where=str(folder), fix=fix)
@@ -241,7 +241,7 @@ def _verified(path: Path) -> dict[str, Any]:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
             raise ValueError("the checksum differs from the manifest")
     if int(path.name.rpartition("-")[2]) != manifest["images"]:
-        raise ValueError(f"it holds the state after {manifest['images']} images")
+        raise ValueError(f"it holds the state after {counted(manifest['images'], 'sample')}")
     with safe_open(state, framework="pt") as opened:  # raises for a header that does not fit the file
         opened.keys()
     return {**manifest, "images": int(manifest["images"]), "seconds": float(manifest["seconds"])}

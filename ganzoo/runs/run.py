@@ -25,7 +25,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.runs.lock import is_held
 from ganzoo.runs.validation import check_record, is_complete, is_json, is_log_line, read_manifest
 from ganzoo.util.files import append_line, storage, write_bytes, write_json
-from ganzoo.util.text import printable
+from ganzoo.util.text import Unit, printable
 
 FORMAT = 1
 
@@ -123,6 +123,14 @@ class Run:
         """The fields and size of the data that the run was trained on."""
         data = self.record["data"]
         return DataInfo(fields=tuple(Field.from_json(raw) for raw in data["fields"]), count=data["count"])
+
+    @property
+    def unit(self) -> Unit:
+        """What its lengths count; samples, where its version of ganzoo did not say."""
+        match self.record.get("unit"):
+            case [str(noun), str(nouns)]:
+                return Unit(printable(noun, 40), printable(nouns, 40))
+        return Unit()
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Write settings.toml unless it has these settings already."""

@@ -103,7 +103,7 @@ class Generator:
     ("uint8-nhwc"). `about` has the export's facts about the run. `classes` are the names of the label's
     classes, empty without a label. `engine` is onnxruntime with its version, `provider` the provider in use.
     `provider_note` says why `auto` did not use CUDA although there is an NVIDIA driver; else it is empty.
-    `sha256` is that of its file.
+    `sha256` is that of its file. `watermarked`: its pictures carry the pattern of `export --watermark`.
     `batch` is the only batch size that the file takes; None if the size is free. `multiples` has the free
     axes, each with the multiple of the first output (else input) that has it, `steps` their sizes in
     multiples.
@@ -134,6 +134,7 @@ class Generator:
         self.steps = steps_of((*self.inputs, *self.outputs))  # those of training
         self.about: dict[str, Any] = dict(record["about"])
         self.parity: dict[str, Any] = dict(record["parity"])
+        self.watermarked = bool(record.get("watermark"))
         self.engine = f"onnxruntime {onnxruntime.__version__}"
         self.provider: str = session.get_providers()[0]
         self.provider_note = provider_note

@@ -90,7 +90,7 @@ def check_resumable(run: Run, plan: Plan) -> None:
     _check_settings(run, plan)
     if plan.train.about_minutes is not None:
         raise UsageError(
-            "A run that has begun has a number of images: its speed is not measured again.",
+            f"A run that has begun has a number of {run.unit.nouns}: its speed is not measured again.",
             where=f"train.about_minutes (from {plan.origin(('train', 'about_minutes'))})",
             fix="--images N or --minutes N",
         )
@@ -118,6 +118,11 @@ def threads_since(run: Run, plan: Plan, images: int) -> History:
     return [[start, kept_threads(threads) or 1] for start, threads in history]
 
 
+def changed_settings(run: Run, plan: Plan) -> list[str]:
+    """The paths of the settings that are not those that the run was trained with."""
+    return [".".join(path) for path in _changed(run, plan)]
+
+
 def _check_settings(run: Run, plan: Plan) -> None:
     refused = sorted(".".join(path) for path in _changed(run, plan) if not may_change(path))
     if refused:
@@ -129,7 +134,7 @@ def _check_settings(run: Run, plan: Plan) -> None:
     seen = run.record.get("images", 0)
     if plan.train.images is not None and plan.train.images < seen and run.record["status"] != "done":
         raise UsageError(
-            f"The run has seen {seen:,} images already, more than {plan.train.images:,}.",
+            f"The run has seen {run.unit.count(seen)} already, more than {plan.train.images:,}.",
             where=str(run.path),
             fix="use a larger --images, which is the total, or leave it out",
         )

@@ -35,6 +35,7 @@ from ganzoo.training.reporting.run_record import (
 from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.reporting.tracking import Tracking
 from ganzoo.training.resume import (
+    changed_settings,
     changes_since,
     check_resumable,
     run_progress,
@@ -179,19 +180,20 @@ def _prepare_new(plan: Plan, context: RunContext) -> tuple[TrainingSetup, dict[s
     plan = setup.plan
     if plan.train.about_minutes is None:
         return setup, {}
+    length = plan.train.length(setup.unit)
     context.reporter.note(
-        f"measuring the speed: this run is to take {plan.train.length}; --images or --minutes changes it"
+        f"measuring the speed: this run is to take {length}; --images or --minutes changes it"
     )
     rate = measured(setup)
     images = plan.train.images_at(rate)
-    length = {
+    measured_length = {
         "about_minutes": plan.train.about_minutes,
         "images_per_second": round(rate, 1),
         "images": images,
     }
     dataset, plan = setup.dataset, plan.lasting(images)
     del setup  # before the memory is needed again
-    return prepare(plan, ranks=context.ranks, dataset=dataset), {"length": length}
+    return prepare(plan, ranks=context.ranks, dataset=dataset), {"length": measured_length}
 
 
 @lasting("measuring the speed")
@@ -254,9 +256,9 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
         )
     notes = _restore(setup.training, run, context)
     now = origins(plan)
-    changed = {path: origin for path, origin in now.items() if not origin.startswith("file ")}
+    changed = {path: now[path] for path in changed_settings(run, plan) if path in now}
     run.update(origins={**now, **run.record.get("origins", {}), **changed})
-    context.reporter.note(f"continuing after {setup.training.images:,} images")
+    context.reporter.note(f"continuing after {setup.unit.count(setup.training.images)}")
     for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):
         context.reporter.note(text)
     return run, _train(setup, run, context, pause_at, _evaluation(setup, context))
@@ -347,7 +349,7 @@ def _roll_back(error: DivergedError, setup: TrainingSetup, run: Run, context: Ru
     training.seconds = seconds
     training.slow_down(rollbacks)
     context.reporter.note(
-        f"{error.what} Rolled back to {training.images:,} images; learning rates are halved "
+        f"{error.what} Rolled back to {setup.unit.count(training.images)}; learning rates are halved "
         f"(rollback {rollbacks} of {ROLLBACKS})"
     )
 
@@ -366,8 +368,9 @@ def repeater_for(setup: TrainingSetup, run: Run, reporter: Reporter) -> Repeater
         with suppress(StorageError):
             run.update(threads=now, thread_changes=history)
         why = "other processes are busy" if now < before else "other processes need fewer cores"
+        then = setup.unit.count(images)
         reporter.note(
-            f"{why}: {now} instead of {counted(before, 'CPU thread')} after {images:,} images. So the same "
+            f"{why}: {now} instead of {counted(before, 'CPU thread')} after {then}. So the same "
             f"settings no longer repeat this run bit for bit; --set train.threads={now} keeps the number"
         )
 

@@ -34,6 +34,7 @@ from ganzoo.training.schedules import Schedules
 from ganzoo.training.state import Training
 from ganzoo.util import system
 from ganzoo.util.progress import lasting
+from ganzoo.util.text import Unit
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,17 @@ class TrainingSetup:
     rechoose_threads: Callable[[], int] | None = None
     """Chooses the CPU threads again, by what other processes do; None for a number that stays."""
 
+    @property
+    def unit(self) -> Unit:
+        """What the run's lengths count: samples of the data that generators make, or else of the data."""
+        written = {name for net in self.training.networks.generators.values() for name in net.writes}
+        made = [field for field in self.dataset.fields if field.name in written]
+        return self.plan.kinds.unit([*made, *self.dataset.fields])
+
 
 def unread_classes(setup: TrainingSetup) -> list[str]:
-    """A note if the user's data has classes, and the networks do not read them."""
-    if setup.plan.origin(("data", "source")).startswith("recipe "):
+    """A note if data that is not the recipe's own has classes, and the networks do not read them."""
+    if not setup.plan.other_data:
         return []
     read = {name for role in ROLES for name in setup.phases.reads(role, set(setup.batches.names))}
     return [

@@ -16,6 +16,7 @@ from ganzoo.errors import UsageError
 from ganzoo.fields import Field
 from ganzoo.training.state import Training
 from ganzoo.training.weight_sources import Source, read_source
+from ganzoo.util.text import counted
 
 FEW = 0.5
 """A smaller share of the weights than this gets a note of its own: most of the networks begin anew."""
@@ -147,7 +148,7 @@ def _copied(
 
 def _described(source: Path, given: Source, found: Mapping[str, list[str]], shapes: Mapping[str, str]) -> str:
     """The table for the user: the counts, and the first names of what was not taken as it is."""
-    after = "" if given.images is None else f" after {given.images:,} images"
+    after = "" if given.images is None else f" after {counted(given.images, 'sample')}"
     counts = ", ".join(f"{len(names)} {kind.replace('_', ' ')}" for kind, names in found.items())
     lines = [f"starts with the weights of {source}{after}: {counts}", *given.remarks]
     for kind in ("resized", "other_shape", "left_out", "fresh"):

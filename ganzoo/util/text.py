@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 def printable(text: str, limit: int = 0) -> str:
@@ -26,6 +27,18 @@ def printable(text: str, limit: int = 0) -> str:
 def counted(count: int, noun: str, nouns: str = "") -> str:
     """A number and what is counted: "1 image", "2,000 images"; `nouns` where the plural is not noun + s."""
     return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What samples of some data are called: one, and several."""
+
+    noun: str = "sample"
+    nouns: str = "samples"
+
+    def count(self, number: int) -> str:
+        """So many of them: "1 image", "2,000 rows"."""
+        return counted(number, self.noun, self.nouns)
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

@@ -23,7 +23,7 @@ class Rows(Media):
     """Rows of a table: a field with `columns`. They are written as .csv, and compared as numbers."""
 
     suffixes = (".csv",)
-    noun, nouns = "row", "rows of a table"
+    noun, nouns = "row", "rows"
 
     def __init__(self, config: None = None) -> None:
         pass

@@ -14,7 +14,7 @@ class PointsMedia(Media):
     """Points of one or two numbers."""
 
     suffixes = (".png",)
-    noun, nouns = "point", "points of one or two numbers"
+    noun, nouns = "point", "points"
     count = 1000  # 64 points show no distribution
 
     def __init__(self, config: None = None) -> None:

@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
-from ganzoo.api import DataInfo, for_larger_images
+from ganzoo.api import DataInfo
+from ganzoo_dcgan.sizes import for_larger_images
 
 RATES = {"generator": 2 / 3, "discriminator": 2 / 3}
 GAMMA = 1.0

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ganzoo.api import DataError, counted
 from ganzoo_series.clock import FORMATS, Clock, clock_of, parsed_dates
 from ganzoo_series.config import CsvSeriesConfig
+from ganzoo_series.faults import Faults
 from ganzoo_tables.config import setting
 from ganzoo_tables.read_csv import MISSING, NUMBER, Lines, other_separator, read_cells
 
@@ -39,13 +40,15 @@ class Piece:
 class SeriesTable:
     """All pieces, in the order of the files and entities; `columns` name the values.
 
-    With `labelled`, each piece has one attribute more than `attributes` names: its label.
+    `left_out` are columns that the user does not want. With `labelled`, each piece has one attribute more
+    than `attributes` names: its label.
     """
 
     columns: tuple[str, ...]
     attributes: tuple[str, ...]
     pieces: tuple[Piece, ...]
     clock: Clock
+    left_out: tuple[str, ...] = ()
     labelled: bool = False
     notes: tuple[str, ...] = ()
     card: tuple[tuple[str, str, str], ...] = ()
@@ -76,32 +79,47 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
                 where=f"data.entity={config.entity}",
                 fix="leave it out",
             )
+    faults = Faults(config.leave_out)
     entities: list[_Rows] = []
-    columns: tuple[str, ...] = ()
-    dates = False
+    first: _Reader | None = None
     for file in files:
-        header, lines = read_cells(file, config.separator, "series")
-        reader = _Reader(file, header, lines, config)
-        if columns and reader.columns != columns:
-            raise DataError(
-                f"Its columns are {', '.join(reader.columns)}, those before {', '.join(columns)}.",
-                where=str(file),
-                fix=f"name the common ones: {setting('columns', *columns)}",
+        try:
+            header, lines = read_cells(file, config.separator, "series")
+            reader = _Reader(file, header, lines, config, faults)
+        except DataError as error:
+            faults.add_error(error, file)
+            continue
+        first = first or reader
+        if reader.columns != first.columns:
+            faults.add(
+                "columns",
+                f"Its columns are {', '.join(reader.columns)}, those of {first.path.name} "
+                f"{', '.join(first.columns)}.",
+                f"name the common ones: {setting('columns', *first.columns)}",
+                file,
             )
-        columns, dates = reader.columns, reader.dates
-        entities += reader.entities()
-    time = reader.time or "step"
+        else:
+            entities += reader.entities()
     notes: list[str] = []
-    ordered = [_ordered(rows, config, notes) for rows in entities]
-    clock = clock_of(np.concatenate([np.asarray(rows.times) for rows in ordered]), time, dates=dates)
-    return _cut(ordered, columns, clock, config, notes)
+    ordered = [_ordered(rows, config, notes, faults) for rows in entities]
+    faults.check()
+    assert first is not None  # noqa: S101 (a file, or a fault)
+    times = np.concatenate([np.asarray(rows.times) for rows in ordered])
+    clock = clock_of(times, first.time or "step", dates=first.dates)
+    return _cut(ordered, first.columns, clock, config, notes)
 
 
 class _Reader:
-    """One file: which column is the time, which are values, and its rows."""
+    """One file: which column is the time, which are values, and its rows.
 
-    def __init__(self, path: Path, header: list[str], lines: Lines, config: CsvSeriesConfig) -> None:
-        self.path, self.header, self.lines, self.config = path, header, lines, config
+    DataError for a file without the columns that are needed; other faults go to `faults`, and what is
+    returned then has gaps.
+    """
+
+    def __init__(
+        self, path: Path, header: list[str], lines: Lines, config: CsvSeriesConfig, faults: Faults
+    ) -> None:
+        self.path, self.header, self.lines, self.config, self.faults = path, header, lines, config, faults
         if len(set(header)) < len(header) or not all(header) or any(map(NUMBER.fullmatch, header)):
             twice = next((name for name in header if header.count(name) > 1), "")
             self.refuse(
@@ -110,9 +128,9 @@ class _Reader:
                 line=1,
             )
         named = (config.time, config.entity, *config.columns, *config.leave_out, *config.about)
-        for name in named:
-            if name and name not in header:
-                self.refuse(f"There is no column '{name}'.", f"one of {', '.join(header)}", line=1)
+        if unknown := [f"'{name}'" for name in dict.fromkeys(named) if name and name not in header]:
+            what = f"There is no column {', and no column '.join(unknown)}."
+            self.refuse(what, f"one of {', '.join(header)}", line=1)
         if len(lines) < 2:
             self.refuse(
                 f"{counted(len(lines), 'row')} under the header: a series needs more.",
@@ -126,9 +144,8 @@ class _Reader:
         if not self.columns:
             self.refuse("No column is left to learn.", "leave out fewer columns")
 
-    def refuse(self, what: str, fix: str, line: int = 0, column: str = "") -> NoReturn:
-        where = f"{self.path}" + f", line {line}" * bool(line) + f", column '{column}'" * bool(column)
-        raise DataError(what, where=where, fix=fix)
+    def refuse(self, what: str, fix: str, line: int = 0) -> NoReturn:
+        raise DataError(what, where=f"{self.path}" + f", line {line}" * bool(line), fix=fix)
 
     def cells(self, name: str) -> list[str]:
         at = self.header.index(name)
@@ -148,29 +165,33 @@ class _Reader:
             try:
                 found = parsed_dates(cells, self.config.time_format)
             except ValueError as error:
-                self.refuse(
-                    f"The dates are ambiguous: {error}.",
-                    f"--set {shlex.quote(f'data.time_format={FORMATS[0]}')}",
-                    column=name,
-                )
+                fix = f"--set {shlex.quote(f'data.time_format={FORMATS[0]}')}"
+                self.faults.add("dates", f"The dates are ambiguous: {error}.", fix, self.path, column=name)
+                return name
             if found is not None:
                 self.times, self.dates = found, True
                 return name
         if self.config.time:
-            self._refuse_times(self.config.time)
-        return ""
+            self._note_times(self.config.time)
+        return self.config.time
 
-    def _refuse_times(self, name: str) -> NoReturn:
-        for (line, _), cell in zip(self.lines, self.cells(name), strict=True):
-            if not cell or parsed_dates([cell], self.config.time_format) is None:
-                self.refuse(
-                    f"'{cell:.40}' is no date that is known.",
-                    "write dates as 2024-12-31 or 2024-12-31T23:59:00, or say how they are written: "
-                    "--set 'data.time_format=%d.%m.%y'",
-                    line=line,
-                    column=name,
-                )
-        self.refuse("The dates are not all written in the same way.", "write all as 2024-12-31", column=name)
+    def _note_times(self, name: str) -> None:
+        """The faults of a column whose cells are not all times."""
+        cells = self.cells(name)
+        bad = [at for at, cell in enumerate(cells) if not cell or _is_no_date(cell, self.config.time_format)]
+        for at in bad:
+            self.faults.add(
+                "dates",
+                f"'{cells[at]:.40}' is no date that is known.",
+                "write dates as 2024-12-31 or 2024-12-31T23:59:00, or say how they are written: "
+                "--set 'data.time_format=%d.%m.%y'",
+                self.path,
+                self.lines[at][0],
+                name,
+            )
+        if not bad:
+            what = "The dates are not all written in the same way."
+            self.faults.add("dates", what, "write all as 2024-12-31", self.path, column=name)
 
     def entities(self) -> list[_Rows]:
         """The rows by entity, in the order of their first row."""
@@ -183,60 +204,74 @@ class _Reader:
             attributes = tuple(cells[at] for cells in about)
             rows = found.setdefault(name, _Rows(self.path, name, attributes=attributes))
             if rows.attributes != attributes:
-                self.refuse(
+                self.faults.add(
+                    "attributes",
                     f"The attributes of '{name}' are {attributes} here, and {rows.attributes} before.",
                     "attributes have one value for each entity: --set data.entity=COLUMN names the entities",
-                    line=line,
+                    self.path,
+                    line,
                 )
             rows.lines.append(line)
-            rows.times.append(self.times[at] if self.time else float(len(rows.times)))
+            rows.times.append(self.times[at] if self.times else float(len(rows.times)))
             rows.values.append(values[at])
         return list(found.values())
 
     def _numbers(self, name: str) -> list[float]:
-        """The numbers of a column; NaN for missing ones, whose rows are left out."""
-        numbers = []
+        """The numbers of a column; NaN for missing ones, whose rows are left out, and for faults."""
         cells = self.cells(name)
-        for (line, _), cell in zip(self.lines, cells, strict=True):
-            if NUMBER.fullmatch(cell) and abs(float(cell)) < LARGEST:
-                numbers.append(float(cell))
-            elif cell.lower() in MISSING and self.config.missing == "skip":
-                numbers.append(float("nan"))
+        numbers = [_number(cell) for cell in cells]
+        bad = [at for at, number in enumerate(numbers) if np.isnan(number)]
+        gaps = {at for at in bad if cells[at].lower() in MISSING}
+        others = [at for at in bad if at not in gaps]
+        commas = {at for at in others if _has_comma(cells[at])}
+        if others and not commas and 2 * (len(cells) - len(bad)) <= len(cells) - len(gaps):
+            self._note_text(name, self.lines[others[0]][0])
+            return numbers
+        for at in others if self.config.missing == "skip" else bad:
+            cell, where = cells[at], (self.path, self.lines[at][0], name)
+            if at in gaps:
+                what = f"'{cell}' is not a number." if cell else "A cell is empty."
+                fix = "fill it in; or leave such rows out: --set data.missing=skip"
+                self.faults.add("gaps", what, fix, *where, leave=True)
+            elif at in commas:
+                what = f"'{cell}' has a decimal comma."
+                self.faults.add("commas", what, "write numbers with a decimal point", *where)
             else:
-                self._refuse_number(name, cell, cells, line)
+                large = NUMBER.fullmatch(cell)
+                what = "is too large" if large else "is not a number, but most of the column is"
+                self.faults.add("numbers", f"'{cell:.40}' {what}.", "correct it", *where, leave=True)
         return numbers
 
-    def _refuse_number(self, name: str, cell: str, cells: Sequence[str], line: int) -> NoReturn:
-        leave_out = f"leave the column out: {setting('leave_out', *self.config.leave_out, name)}"
-        if cell.lower() in MISSING:
-            self.refuse(
-                "A cell is empty." if not cell else f"'{cell}' is not a number.",
-                f"fill it in; or leave such rows out: --set data.missing=skip; or {leave_out}",
-                line=line,
-                column=name,
-            )
-        if NUMBER.fullmatch(cell.replace(",", ".", 1)) and "," in cell:
-            self.refuse(
-                f"'{cell}' has a decimal comma.", "write numbers with a decimal point", line=line, column=name
-            )
-        if sum(map(bool, map(NUMBER.fullmatch, cells))) * 2 > len(cells):
-            what = "is too large" if NUMBER.fullmatch(cell) else "is not a number, but most of the column is"
-            self.refuse(f"'{cell:.40}' {what}.", f"correct it, or {leave_out}", line=line, column=name)
-        entity = f"--set {shlex.quote(f'data.entity={name}')}"
-        self.refuse(
-            "This column is text.",
-            other_separator([name]) or f"if it names the series of each row: {entity}; or {leave_out}",
-            line=line,
-            column=name,
-        )
+    def _note_text(self, name: str, line: int) -> None:
+        entity = f"if it names the series of each row: --set {shlex.quote(f'data.entity={name}')}"
+        separator = other_separator([name])
+        fix = separator or entity
+        self.faults.add("text", "This column is text.", fix, self.path, line, name, leave=not separator)
+
+
+def _has_comma(cell: str) -> bool:
+    return "," in cell and NUMBER.fullmatch(cell.replace(",", ".", 1)) is not None
+
+
+def _number(cell: str) -> float:
+    """NaN for what is no number, or too large."""
+    number = float(cell) if NUMBER.fullmatch(cell) else np.nan
+    return number if abs(number) < LARGEST else np.nan
+
+
+def _is_no_date(cell: str, time_format: str) -> bool:
+    try:
+        return parsed_dates([cell], time_format) is None
+    except ValueError:  # a date that can be read in two ways
+        return False
 
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".csv")
 
 
-def _ordered(rows: _Rows, config: CsvSeriesConfig, notes: list[str]) -> _Rows:
-    """The rows sorted in time, equal rows of the same time once. DataError where such rows differ."""
+def _ordered(rows: _Rows, config: CsvSeriesConfig, notes: list[str], faults: Faults) -> _Rows:
+    """The rows sorted in time, equal rows of the same time once; where such rows differ is a fault."""
     times = np.asarray(rows.times)
     if (np.diff(times) < 0).any():
         notes.append(f"{_of(rows)}the rows were not in the order of time: they have been sorted")
@@ -245,11 +280,13 @@ def _ordered(rows: _Rows, config: CsvSeriesConfig, notes: list[str]) -> _Rows:
     for at in order:
         if kept and times[at] == times[kept[-1]]:
             if not np.array_equal(rows.values[at], rows.values[kept[-1]], equal_nan=True):
-                raise DataError(
+                faults.add(
+                    "times",
                     "Two rows have the same time and different values.",
-                    where=f"{rows.path}, lines {rows.lines[kept[-1]]} and {rows.lines[at]}",
-                    fix="keep one of them; or if several series are in the file, name the column that tells "
+                    "keep one of them; or if several series are in the file, name the column that tells "
                     "them apart: --set data.entity=COLUMN",
+                    rows.path,
+                    f"{rows.lines[kept[-1]]} and {rows.lines[at]}",
                 )
             continue
         kept.append(int(at))
@@ -318,6 +355,7 @@ def _cut(
         labelled=bool(config.label),
         pieces=tuple(pieces),
         clock=clock,
+        left_out=config.leave_out,
         notes=tuple(notes),
         card=tuple(card),
     )

@@ -56,7 +56,7 @@ def sources(
         _check_positive(table, where)
     known = [_signal(piece, config) for piece in before]
     whole = known + [_signal(piece, config) for piece in after]
-    scales = _scales(table.columns, known, whole, config, where)
+    scales = _scales(table, known, whole, config, where)
     layout = _layout(table, scales, config)
     field = layout.field(config.length, bounded=config.scale == "minmax")
     made = [_part(pieces, scales, config) for pieces in (before, after)]
@@ -95,31 +95,41 @@ def _signal(piece: Piece, config: WindowConfig) -> Floats:
 
 
 def _check_positive(table: SeriesTable, where: str) -> None:
-    for piece in table.pieces:
-        if (piece.values <= 0).any():
-            row, column = np.argwhere(piece.values <= 0)[0]
-            raise DataError(
-                f"Log returns need values above 0, and there is {piece.values[row, column]:g}.",
-                where=f"{where}, column '{table.columns[column]}', {table.clock.at(piece.times[row])}",
-                fix="--set data.returns=false, or leave the column out: "
-                f"{setting('leave_out', table.columns[column])}",
-            )
+    """DataError that names all columns with values that have no logarithm, and the first such value."""
+    lowest = np.min([piece.values.min(axis=0) for piece in table.pieces], axis=0)
+    found = [name for name, least in zip(table.columns, lowest, strict=True) if least <= 0]
+    if not found:
+        return
+    column = table.columns.index(found[0])
+    piece = next(piece for piece in table.pieces if (piece.values[:, column] <= 0).any())
+    row = int((piece.values[:, column] <= 0).argmax())
+    others = f" (and in {', '.join(found[1:])})" if found[1:] else ""
+    raise DataError(
+        f"Log returns need values above 0, and there is {piece.values[row, column]:g}{others}.",
+        where=f"{where}, column '{found[0]}', {table.clock.at(piece.times[row])}",
+        fix=f"--set data.returns=false, or {_leave_out(table, found)}",
+    )
+
+
+def _leave_out(table: SeriesTable, columns: Sequence[str]) -> str:
+    which = "the column" if len(columns) == 1 else "the columns"
+    return f"leave {which} out: {setting('leave_out', *table.left_out, *columns)}"
 
 
 def _scales(
-    columns: Sequence[str], known: list[Floats], whole: list[Floats], config: WindowConfig, where: str
+    table: SeriesTable, known: list[Floats], whole: list[Floats], config: WindowConfig, where: str
 ) -> tuple[Scale, ...]:
     """The scale of each column from the training rows; the ends of `minmax` from all rows."""
+    columns = table.columns
     usable = np.concatenate(known) if known else np.zeros((0, len(columns)))
-    for at, column in enumerate(columns):
-        if len(usable) < 2 or np.ptp(usable[:, at]) == 0:
-            raise DataError(
-                f"The column '{column}' is the same in all training rows."
-                if len(usable)
-                else "There are no training rows.",
-                where=where,
-                fix=f"leave it out: {setting('leave_out', column)}",
-            )
+    if not len(usable):
+        raise DataError("There are no training rows.", where=where, fix="--set data.held_out=0.1")
+    if same := [name for at, name in enumerate(columns) if np.ptp(usable[:, at]) == 0]:
+        raise DataError(
+            f"The same in all training rows: {', '.join(same)}.",
+            where=where,
+            fix=_leave_out(table, same),
+        )
     rows = np.concatenate(whole) if config.scale == "minmax" else usable
     return tuple(fit_scale(rows[:, at], config.scale) for at in range(len(columns)))
 

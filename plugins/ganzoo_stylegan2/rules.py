@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.api import DataInfo, for_larger_images
+from ganzoo.api import DataInfo
+from ganzoo_dcgan.sizes import for_larger_images
 
 
 def fit(data: DataInfo, settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -44,8 +44,8 @@ class CsvConfig(TableConfig):
     `separator` separates the cells. A column is a number column if all its cells are numbers, except when it
     has at most `few` different whole numbers. All other columns are categories. `numbers` and `categories`
     are the names of columns for which this rule is wrong, `leave_out` those of columns to ignore. `missing`:
-    an empty cell is an error; or rows with one are left out; or, in a category, it is the value `(missing)`,
-    and rows with an empty number are left out.
+    an empty cell is an error; or rows with one are left out; or it is learned and generated like a value, in
+    a category as `(missing)`, in a number as a blank.
     """
 
     separator: str = ","

@@ -29,7 +29,7 @@ MOST_BYTES = 1 << 31  # of the rows, repeated for their conditions
 class Table:
     """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns.
 
-    `left_out`: how many rows of the file had an empty cell and are not used.
+    Blanks of numbers are NaN. `left_out`: how many rows of the file had an empty cell and are not used.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -65,26 +65,30 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
 
     DataError where numbers are the same in all training rows.
     """
-    if same := [name for name in whole.decimals if np.ptp(training.columns[name]) == 0]:
+    numbers = {name: training.columns[name] for name in whole.decimals}
+    filled = {name: values[~np.isnan(values)] for name, values in numbers.items()}
+    if same := [name for name, values in filled.items() if len(set(values.tolist())) < 2]:
         raise DataError(
             f"The same number in all training rows: {', '.join(same)}.",
             fix=f"leave them out: {setting('leave_out', *same)}; or another data.seed",
         )
     columns, modes = [], {}
-    for number, (name, values) in enumerate(training.columns.items()):
+    for number, name in enumerate(training.columns):
         report_progress("columns fitted", number, len(training.columns))
         if name not in whole.decimals:
             names = sorted(set(whole.columns[name].tolist()), key=_in_order)
             columns.append(Column(name=name, values=tuple(names)))
             continue
-        found = modes[name] = mixtures.fit(values, config.modes, _random(config, f"modes of {name}"))
+        random = _random(config, f"modes of {name}")
+        found = modes[name] = mixtures.fit(filled[name], config.modes, random)
         columns.append(
             Column(
                 name=name,
                 centres=tuple(found.centres.tolist()),
                 widths=tuple(found.widths.tolist()),
-                bounds=(float(whole.columns[name].min()), float(whole.columns[name].max())),
+                bounds=(float(np.nanmin(whole.columns[name])), float(np.nanmax(whole.columns[name]))),
                 decimals=whole.decimals[name],
+                blanks=bool(np.isnan(whole.columns[name]).any()),
             )
         )
     return Encoding(columns=tuple(columns), mixtures=modes)
@@ -156,7 +160,10 @@ def weights_of(counts: NDArray[np.int64], columns: tuple[Column, ...]) -> Floats
 
 
 def encoded(table: Table, encoding: Encoding, random: np.random.Generator) -> NDArray[np.float32]:
-    """Rows (n, d); the mode of a number is drawn by the probability of each mode (section 4.2)."""
+    """Rows (n, d); the mode of a number is drawn by the probability of each mode (section 4.2).
+
+    A blank has the indicator after those of the modes, and the value 0.
+    """
     size = sum(column.indicators + bool(column.centres) for column in encoding.columns)
     rows = np.zeros((len(table), size), np.float32)
     each = np.arange(len(table))
@@ -165,12 +172,13 @@ def encoded(table: Table, encoding: Encoding, random: np.random.Generator) -> ND
         if column.values:
             rows[each, place.start + _numbered(values, column)] = 1
             continue
-        modes = encoding.mixtures[column.name]
+        modes, blank = encoding.mixtures[column.name], np.isnan(values)
+        values = np.where(blank, modes.centres[0], values)
         ends = modes.probabilities(values).cumsum(1)[:, :-1]
         mode = (random.random(len(values))[:, None] >= ends).sum(1)
-        rows[each, place.start + mode] = 1
         within = (values - modes.centres[mode]) / (4 * modes.widths[mode])
-        rows[:, place.value] = within.clip(-EDGE, EDGE)
+        rows[each, place.start + np.where(blank, len(modes.centres), mode)] = 1
+        rows[:, place.value] = np.where(blank, 0, within.clip(-EDGE, EDGE))
     return rows
 
 

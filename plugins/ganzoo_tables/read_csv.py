@@ -34,8 +34,8 @@ MISSING = ("", "nan", "nil", "na", "n/a", "null", "none", "?", "-", ".")
 """Cells in lower case that stand for a missing value."""
 MISSING_VALUE = "(missing)"
 GAPS = (
-    f"with --set data.missing=value a gap in a category is the value '{MISSING_VALUE}', and rows with a gap "
-    "in a number are left out; with data.missing=skip all rows with a gap are left out"
+    f"with --set data.missing=value gaps are learned and generated, in a category as the value "
+    f"'{MISSING_VALUE}'; with data.missing=skip all rows with a gap are left out"
 )
 
 Lines = list[tuple[int, list[str]]]
@@ -65,17 +65,18 @@ def read_table(path: Path, config: CsvConfig) -> Table:
             where=str(path),
             fix="leave out columns with many empty cells: --set data.leave_out=...",
         )
-    numbers = [number for number, _ in kept]
+    numbers = np.array([number for number, _ in kept])
     columns: dict[str, NDArray[Any]] = {}
     decimals: dict[str, int] = {}
     faults: dict[str, DataError] = {}
     for at, name in enumerate(header):
         if name in names:
-            cells = [row[at] for _, row in kept]
-            place = _Place(path, name, numbers, config)
+            cells, filled = _filled([row[at] for _, row in kept], config)
+            place = _Place(path, name, numbers[filled].tolist(), config)
             try:
                 if _is_number(cells, name, named, place):
-                    columns[name] = _numbers(cells, place)
+                    columns[name] = np.full(len(kept), np.nan)
+                    columns[name][filled] = _numbers(cells, place)
                     decimals[name] = max(_decimals(cell) for cell in cells)
                 else:
                     columns[name] = _categories(cells, place)
@@ -90,7 +91,10 @@ def read_table(path: Path, config: CsvConfig) -> Table:
 def _without_gaps(
     header: list[str], lines: Lines, names: Sequence[str], config: CsvConfig
 ) -> tuple[Lines, CsvConfig]:
-    """The lines as `config.missing` has it, and the options with the columns that got `MISSING_VALUE`."""
+    """The lines as `config.missing` has it, and the options with the columns that got `MISSING_VALUE`.
+
+    Gaps of numbers that stay are empty cells.
+    """
     if config.missing == "error":
         return lines, config
     rows = [list(row) for _, row in lines]
@@ -103,16 +107,24 @@ def _without_gaps(
             continue
         numeric = name in config.numbers or (_mostly_numbers(filled) and name not in config.categories)
         gaps = [row for row, cell in enumerate(cells) if not cell or (numeric and cell.lower() in MISSING)]
-        if gaps and config.missing == "value" and not (numeric and _is_number_column(filled, name, config)):
-            valued.append(name)
-            for row in gaps:
-                rows[row][at] = MISSING_VALUE
-        else:
+        if config.missing == "skip":
             dropped.update(gaps)
+            continue
+        stays = numeric and _is_number_column(filled, name, config)
+        valued += [name] * (bool(gaps) and not stays)
+        for row in gaps:
+            rows[row][at] = "" if stays else MISSING_VALUE
     kept = [
         (line, row) for at, ((line, _), row) in enumerate(zip(lines, rows, strict=True)) if at not in dropped
     ]
     return kept, replace(config, categories=(*config.categories, *valued))
+
+
+def _filled(cells: Cells, config: CsvConfig) -> tuple[Cells, NDArray[np.bool_]]:
+    """The cells without gaps that stay, and which those are; all cells of a column without values."""
+    stay = config.missing == "value" and any(cells)
+    filled = np.array([bool(cell) or not stay for cell in cells])
+    return [cell for cell, used in zip(cells, filled, strict=True) if used], filled
 
 
 def _all_of(faults: Mapping[str, DataError], count: int, path: Path, config: CsvConfig) -> DataError:

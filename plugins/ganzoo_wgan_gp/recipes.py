@@ -49,6 +49,7 @@ SMALL_WGAN = RecipeSpec(
         "terms.weight-clip.limit": 0.05,
         **AVERAGE,
     },
+    fit="ganzoo_dcgan.rules:fit_wgan",
 )
 
 # Algorithm 1 with the networks of WassersteinGAN main.py, and its 25 epochs of LSUN bedrooms (3,033,042).

@@ -28,8 +28,6 @@ ALLOWED = {
     ("ganzoo/api/layers.py", "clip"): "how numbers are bounded",
     ("ganzoo/api/specs.py", "image"): "what records of version 1 are for: they could not say it",
     ("ganzoo/cli/bench.py", "row"): "a row of the table that is printed",
-    ("ganzoo/cli/train.py", "image"): "the unit of a run's length, for any kind",
-    ("ganzoo/config/settings.py", "image"): "the unit of a run's length, for any kind",
     ("ganzoo/exporting/model_card.py", "image"): "a variable in the code that the card shows",
     ("ganzoo/fields.py", "image"): "DataInfo.image: the name of a field",
     ("ganzoo/report/page.py", "row"): "the scope of a heading in HTML",

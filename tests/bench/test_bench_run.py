@@ -83,7 +83,7 @@ def test_one_file_alone_as_a_table(tmp_path: Path) -> None:
     shutil.copy(EXPORTED / "vanilla" / "generator.onnx", file)
     done = bench(file, "--batch", 2)
     assert done.exit_code == 0, done.output
-    for text in ("p50 (ms)", "p99 (ms)", "images/s", "CPUExecutionProvider", "torch", "1 CPU thread for"):
+    for text in ("p50 (ms)", "p99 (ms)", "samples/s", "CPUExecutionProvider", "torch", "1 CPU thread for"):
         assert text in done.stdout
     assert "measuring" in done.stderr
 

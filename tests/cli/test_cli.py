@@ -58,8 +58,26 @@ def test_help_and_version_name_every_command() -> None:
     assert ganzoo("--version").stdout.strip().endswith(__version__)
 
 
-def test_list_is_a_table_of_the_kinds() -> None:
+def test_list_is_short_and_names_recipes_by_their_data() -> None:
     shown = ganzoo("list").stdout
+    assert len(shown.splitlines()) < 40
+    rows = {line.split("  ")[0].strip(): line for line in shown.splitlines() if "  " in line.strip()}
+    for needed, name in (
+        ("image", "dcgan,"),
+        ("image, label", "cgan,"),
+        ("row", "ctgan"),
+        ("any field", "vanilla"),
+    ):
+        assert name in rows[needed]
+    everything = json.loads(ganzoo("list", "--json").stdout)["items"]
+    for recipe in (item["name"] for item in everything if item["kind"] == "recipe"):
+        assert re.search(rf"(?<![\w-]){re.escape(recipe)}(?![\w-])", shown)
+    losses = sum(item["kind"] == "loss" for item in everything)
+    assert f"{losses} losses" in shown
+
+
+def test_list_is_a_table_of_the_kinds() -> None:
+    shown = ganzoo("list", "--all").stdout
     for title in ("recipes", "architectures", "losses", "terms", "datasets"):
         assert f"{title}\n" in shown.replace(" \n", "\n").replace("  ", "") or title in shown
     assert "wgan-gp" in shown
@@ -122,7 +140,7 @@ def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
     shown = ganzoo("train", "mlp+non-saturating", *SMALL, "--data", "toy:ring", "--dry-run", cwd=tmp_path)
     assert "MFLOP" in shown.stdout
     assert re.search(
-        r"time +about 10 minutes: [\d,]+ images at [\d,]+/s; --minutes or --images", shown.stdout
+        r"time +about 10 minutes: [\d,]+ points at [\d,]+/s; --minutes or --images", shown.stdout
     )
     rows = json.loads(ganzoo("train", "dcgan", "--seed", "3", "--explain", "--json", cwd=tmp_path).stdout)
     origins = {row["path"]: row["origin"] for row in rows["settings"]}
@@ -158,7 +176,7 @@ def test_a_run_says_what_it_was_asked_for(tmp_path: Path) -> None:
     said = ganzoo(*timed, "--run-dir", "timed", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
     wanted = (
-        r"toy:ring: ([\d,]+) images \(about 0.001 minutes at [\d,]+/s; --images or --minutes changes it\)"
+        r"toy:ring: ([\d,]+) points \(about 0.001 minutes at [\d,]+/s; --images or --minutes changes it\)"
     )
     found = re.search(wanted, said.stderr)
     assert found is not None

@@ -107,7 +107,7 @@ def notes(*arguments: str | Path) -> list[str]:
 def test_what_was_asked_for_and_does_not_apply_is_said(run: Run) -> None:
     found = notes(run.path, *FRECHET, "--metric", "cas", "--metric", "modes")
     assert "a metric was left out: 'cas' needs a generator that reads classes" in found
-    assert "a metric was left out: 'modes' needs points of one or two numbers" in found
+    assert "a metric was left out: 'modes' needs points" in found
     assert not any("left out" in note for note in notes(run.path, *QUICK))  # nobody asked for them
 
 

@@ -83,7 +83,12 @@ SOURCES += ["npz:empty", "idx:", ":", "a:b:c", "folder:\0"]
 COMMANDS: dict[str, tuple[list[str], dict[str, list[str] | None]]] = {
     "list": (
         WORDS,
-        {"--kind": ["recipe", "loss", "x"], "--plugin": ["ganzoo", "vanilla", *WORDS], "--json": None},
+        {
+            "--kind": ["recipe", "loss", "x"],
+            "--plugin": ["ganzoo", "vanilla", *WORDS],
+            "--all": None,
+            "--json": None,
+        },
     ),
     "info": ([*RECIPES, "wgan", "drift"], {"--kind": ["recipe", "loss", "x"], "--json": None}),
     "train": (

@@ -25,6 +25,7 @@ from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
 from ganzoo.exporting.export import export_generators
 from ganzoo.image_files import Fit
+from ganzoo.util.provenance import read_mark
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder
 
@@ -85,6 +86,20 @@ def test_one_image_becomes_one(bundle: Path, tmp_path: Path) -> None:
     made = pixels(tmp_path / "made.png")
     assert made.shape == (16, 16, 3)
     assert (made == (200, 200, 55)).all()
+
+
+def test_each_file_of_a_folder_says_who_made_it(bundle: Path, tmp_path: Path) -> None:
+    for shade in (10, 200):
+        save(tmp_path / "in" / f"{shade}.png", shade)
+    out = tmp_path / "out"
+    done = run(bundle, "--input", tmp_path / "in", "-o", out, "--json", "--seed", "3")
+    said = json.loads(done.stdout)
+    assert said["output"] == str(out)
+    assert "files" not in said
+    for path in out.iterdir():
+        note = read_mark(path) or {}
+        assert (note["made"], note["seed"]) == ("from other media", 3)
+    assert run(bundle, "--input", tmp_path / "in", "-o", out).stdout == f"wrote {out}\n"
 
 
 def test_a_folder_keeps_its_names(bundle: Path, tmp_path: Path) -> None:

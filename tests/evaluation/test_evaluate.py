@@ -435,8 +435,26 @@ def test_a_bundle_whose_data_is_elsewhere_now(bundle: Path, run: Run, data: str)
             said = ganzoo("evaluate", source, "--n", "20")
             assert said.code == 3
             assert "path does not exist" in said.err
-            assert "--data SOURCE" in said.err
+            assert f"ganzoo evaluate {source} --data ganzoo/idx:/PATH/TO/few" in said.err
             assert "Traceback" not in said.err
         assert scored(bundle, "--data", f"idx:{away}", "--metric", "frechet")["n"] == 200
     finally:
         away.rename(folder)
+
+
+def test_other_data_in_the_place_of_a_bundle_s_is_not_taken_for_it(
+    bundle: Path, data: str, tmp_path: Path
+) -> None:
+    """A bundle knows the last part of the path only, and something of that name is here by chance."""
+    few_images(tmp_path / "few", train=200)
+    said = ganzoo("evaluate", bundle, "--n", "20")
+    assert said.code == 3
+    assert "'ganzoo/idx:few' of this folder is not the data that the bundle was trained on" in said.err
+    assert f"ganzoo evaluate {bundle} --data ganzoo/idx:/PATH/TO/few" in said.err
+    assert "--data ganzoo/idx:few to compare with this one" in said.err
+    for source, note in (("idx:few", True), (data, False)):
+        notes = scored(bundle, "--data", source, "--metric", "frechet")["notes"]
+        assert any("trained on other data" in text for text in notes) is note
+    shutil.rmtree(tmp_path / "few")
+    shutil.copytree(data.partition(":")[2], tmp_path / "few")
+    assert scored(bundle, "--metric", "frechet")["protocol"]["split"] == "held-out part of ganzoo/idx:few"

@@ -45,7 +45,7 @@ def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
     [
         (["--metric", "frechett"], 2, "did you mean frechet"),
         (["--extractor", "inceptoin"], 2, "did you mean inception"),
-        (["--metric", "modes"], 2, "'modes' needs points of one or two numbers"),
+        (["--metric", "modes"], 2, "'modes' needs points"),
         (["--metric", "fed"], 2, "it is a score of the metric 'frechet'"),
         (["--metric", "fed_mid"], 2, "--metric frechet"),
         (["--metric", "coverage"], 2, "it is a score of the metric 'prdc'"),

@@ -25,6 +25,7 @@ from ganzoo.exporting.export import Bundle, export_generators
 from ganzoo.exporting.form import Form
 from ganzoo.exporting.watermark import marked as add_mark
 from ganzoo.util.provenance import mark as write_note
+from ganzoo.util.provenance import read_mark as read_note
 from ganzoo.watermark import PERIOD, detect, pattern
 from tests.page.test_interpreter import interpret, needs_node
 
@@ -234,6 +235,19 @@ def test_inspect(marked: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "was not found" in ended.err
     assert run("inspect", marked.path / "bundle.json", "--watermark", KEY) == DataError.exit_code
     assert "No picture can be read" in capsys.readouterr().err
+
+
+def test_generate_says_that_pictures_are_marked(plain: Bundle, marked: Bundle, tmp_path: Path) -> None:
+    """On the screen, in --json, and in the note inside the file."""
+    for bundle, said in ((marked, True), (plain, False)):
+        file = tmp_path / "sample.png"
+        words = ["generate", str(bundle.path), "-n", "4", "-o", str(file)]
+        shown = CliRunner().invoke(cli, words)
+        assert ("ganzoo inspect FILE --watermark KEY" in shown.stderr) is said
+        assert shown.stdout == f"wrote {file}\n"
+        result = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
+        assert result.get("watermarked", False) is said
+        assert (read_note(file) or {}).get("watermarked", False) is said
 
 
 def test_inspect_looks_for_the_pattern_in_spite_of_a_damaged_note(marked: Bundle, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganzoo.api import PIXELS, DataInfo, Field, for_larger_images
+from ganzoo.api import PIXELS, DataInfo, Field
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.data.open_data import open_data
@@ -15,6 +15,7 @@ from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
 from ganzoo.training.setup import prepare
+from ganzoo_dcgan.sizes import for_larger_images
 
 
 def pictures(*shape: int) -> DataInfo:
@@ -22,7 +23,9 @@ def pictures(*shape: int) -> DataInfo:
     return DataInfo(fields=(image,), count=3391)
 
 
-@pytest.mark.parametrize("recipe", ["dcgan", "hinge", "dragan", "wgan-gp", "acgan", "cgan", "sagan", "rpgan"])
+@pytest.mark.parametrize(
+    "recipe", ["dcgan", "hinge", "dragan", "wgan", "wgan-gp", "acgan", "cgan", "sagan", "rpgan"]
+)
 def test_the_embedded_data_changes_nothing(registry: Registry, recipe: str) -> None:
     plan = resolve(recipe, registry)
     fitted = plan.fitted(open_data(plan).info)
@@ -110,6 +113,15 @@ def test_rpgan_keeps_the_rate_of_its_discriminator(registry: Registry) -> None:
     assert (plan.generator.lr, plan.discriminator.lr, plan.train.batch_size) == (1e-3, 2e-3, 16)
     assert plan.architecture.options.discriminator_norm == "none"
     assert plan.augment is None
+
+
+def test_a_clipped_critic_learns_five_times_as_often(registry: Registry) -> None:
+    own = resolve("wgan", registry)
+    plan = own.fitted(pictures(3, 64, 64))
+    assert (plan.generator.lr, plan.discriminator.lr) == (5e-4, 5e-4)
+    assert (own.train.n_critic, plan.train.n_critic, plan.train.batch_size) == (1, 5, 16)
+    mine = resolve("wgan", registry, overrides={"train.n_critic": 2})
+    assert mine.fitted(pictures(3, 64, 64)).train.n_critic == 2
 
 
 def test_the_user_is_stronger_and_may_use_schedules(registry: Registry) -> None:

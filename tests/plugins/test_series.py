@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -220,6 +221,83 @@ def test_a_cell_that_is_no_number_names_line_and_column(tmp_path: Path, cell: st
     assert "column 'x'" in text
 
 
+def test_one_error_names_all_faults_and_the_first_lines_of_each_kind(tmp_path: Path) -> None:
+    x = [str(value) for value in walk(60)]
+    y = [str(at) for at in range(60)]
+    for at in (3, 9, 10, 11, 12, 13):
+        x[at] = ""
+    x[20], y[30], y[31] = "wet", "1.5e40", "NA"
+    names = ["north"] * 60
+    days_ = days(60)
+    days_[50] = days_[49]
+    path = write(tmp_path / "a.csv", "time,x,y,name", days_, x, y, names)
+    said = refusal(path)
+    for text in (
+        "The data cannot be used as it is: 11 faults.",
+        "line 5, column 'x' (6 of these: also 11, 12, 13, ...): A cell is empty.",
+        "line 22, column 'x': 'wet' is not a number, but most of the column is.",
+        "line 32, column 'y': '1.5e40' is too large.",
+        "line 33, column 'y': 'NA' is not a number.",
+        "line 2, column 'name': This column is text.",
+        "lines 51 and 52: Two rows have the same time and different values.",
+        "--set data.missing=skip",
+        "data.entity=name",
+    ):
+        assert text in said
+    assert """leave these columns out: --set 'data.leave_out=["x", "y", "name"]'""" in said
+    only = refusal(path, replace(SHORT, leave_out=("name", "y"), missing="skip"))
+    assert "line 22, column 'x': 'wet'" in only
+    assert "lines 51 and 52" in only
+
+
+def test_faults_of_several_files_come_together(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "time,x", days(30), range(30))
+    write(tmp_path / "b.csv", "time,y", days(30), range(30))
+    write(tmp_path / "c.csv", "time,x", days(1), [1])
+    write(tmp_path / "d.csv", "time,x", days(30), [*range(29), ""])
+    (tmp_path / "e.csv").write_bytes(b"\xff")
+    said = refusal(tmp_path)
+    for text in (
+        "b.csv: Its columns are y, those of a.csv x.",
+        "c.csv: 1 row under the header",
+        "d.csv, line 31, column 'x': A cell is empty.",
+        "not text in UTF-8",
+    ):
+        assert text in said
+
+
+def test_a_column_that_is_mostly_empty_is_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "time,x", days(40), ["" if at % 4 else at for at in range(40)])
+    said = refusal(path)
+    assert "line 3, column 'x' (30 of these: also 4, 5, 7, ...)" in said
+    path = write(tmp_path / "b.csv", "time,x", days(40), ["1,5".join(['"', '"'])] * 40)
+    assert "(40 of these: also 3, 4, 5, ...)" in refusal(path)
+    assert "decimal comma" in refusal(path)
+
+
+def test_columns_without_change_or_logarithm_are_named_together(tmp_path: Path) -> None:
+    down = np.arange(30) - 3.0
+    path = write(tmp_path / "a.csv", "time,x,y,z,w", days(30), walk(30), down, -down, walk(30, 1))
+    config = replace(SHORT, leave_out=("w",))
+    said = refusal(path, replace(config, returns=True))
+    assert "above 0, and there is -3 (and in z)" in said
+    assert """leave the columns out: --set 'data.leave_out=["w", "y", "z"]'""" in said
+    path = write(tmp_path / "b.csv", "time,x,y,z,w", days(30), walk(30), [7] * 30, [8] * 30, walk(30, 1))
+    said = refusal(path, config)
+    assert "The same in all training rows: y, z." in said
+    assert """'data.leave_out=["w", "y", "z"]'""" in said
+
+
+def test_many_faults_of_a_long_file_are_found_fast(tmp_path: Path) -> None:
+    count = 20_000
+    path = write(tmp_path / "a.csv", "time,x", range(count), ["wet" if at % 3 else at for at in range(count)])
+    began = time.process_time()
+    assert "This column is text" in refusal(path, replace(SHORT, time="time"))
+    path = write(tmp_path / "b.csv", "time,x", range(count), ["" if at % 3 else at for at in range(count)])
+    assert "13,333 of these" in refusal(path, replace(SHORT, time="time"))
+    assert time.process_time() - began < 5
+
+
 def test_rows_with_missing_cells_are_left_out_where_the_user_says_so(tmp_path: Path) -> None:
     values = [str(at) for at in range(40)]
     values[20] = ""
@@ -238,7 +316,9 @@ def test_other_bad_files_are_refused_with_what_to_do(tmp_path: Path) -> None:
     assert "1 row under the header" in refusal(write(tmp_path / "a.csv", "time,x", days(1), [1]))
     text = refusal(write(tmp_path / "b.csv", "time,name,x", days(30), ["AB"] * 30, range(30)))
     assert "data.entity=name" in text
-    assert "the same in all training rows" in refusal(write(tmp_path / "c.csv", "time,x", days(30), [7] * 30))
+    assert "The same in all training rows: x." in refusal(
+        write(tmp_path / "c.csv", "time,x", days(30), [7] * 30)
+    )
     few = refusal(write(tmp_path / "d.csv", "time,x", days(12), range(12)))
     assert "data.length=" in few
     assert "no column 'y'" in refusal(write(tmp_path / "e.csv", "time,x", days(30), range(30)),

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ganzoo import tabular
-from ganzoo.api import DataError, DataInfo, places
+from ganzoo import load, tabular
+from ganzoo.api import DataError, DataInfo, Field, places
+from ganzoo.config.resolve import resolve
+from ganzoo.exporting.from_run import export_run
+from ganzoo.registry.registry import load_registry
+from ganzoo.training.reporting.reporter import NullReporter
+from ganzoo.training.session import start
 from ganzoo.util.progress import listening
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import CsvConfig, TableConfig, TabularConfig, ToyTableConfig
@@ -125,10 +130,12 @@ def test_one_error_names_all_columns_and_its_options_work(tmp_path: Path) -> Non
     config = CsvConfig(leave_out=("name", "id"), missing="value")
     table = read_table(path, config)
     assert set(table.columns["city"]) == {"(missing)", "Ulm", "Bern"}
-    assert (len(table), table.left_out) == (29, 1)
-    assert open_csv(str(path), config).notes[-1] == "1 row with an empty cell left out"
-    skipped = read_table(path, CsvConfig(leave_out=("name", "id"), missing="skip"))
+    assert (len(table), table.left_out) == (30, 0)
+    assert np.flatnonzero(np.isnan(table.columns["score"])).tolist() == [4]
+    skip = CsvConfig(leave_out=("name", "id"), missing="skip")
+    skipped = read_table(path, skip)
     assert (set(skipped.columns["city"]), skipped.left_out) == ({"Ulm", "Bern"}, 11)
+    assert open_csv(str(path), skip).notes[-1] == "11 rows with an empty cell left out"
 
 
 def test_blanks_of_few_numbers_are_a_value_and_a_column_without_values_is_refused(tmp_path: Path) -> None:
@@ -147,9 +154,10 @@ def test_blanks_of_few_numbers_are_a_value_and_a_column_without_values_is_refuse
         tmp_path / "h.csv",
         ["a,b", *(f"{'' if at % 2 else at / 3},{at / 3 if at % 2 else ''}" for at in range(40))],
     )
-    for options in ({"missing": "skip", "numbers": ("a", "b")}, {"missing": "value", "numbers": ("a", "b")}):
-        with pytest.raises(DataError, match="Only 0 of 40 rows"):
-            read_table(holes, CsvConfig(**options))
+    with pytest.raises(DataError, match="Only 0 of 40 rows"):
+        read_table(holes, CsvConfig(missing="skip", numbers=("a", "b")))
+    table = read_table(holes, CsvConfig(missing="value", numbers=("a", "b")))
+    assert np.array_equal(np.isnan(table.columns["a"]), ~np.isnan(table.columns["b"]))
 
 
 def test_other_encodings_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
@@ -240,6 +248,89 @@ def test_a_dry_run_says_how_columns_are_read(tmp_path: Path) -> None:
     assert "category, 2 values: Bonn, Ulm" in said.out
     assert "number, 20 to 31" in said.out
     assert "note: column 'age' has a different whole number in each row" in said.err
+
+
+def with_blanks(path: Path, count: int = 400) -> Path:
+    """Prices, a fifth of which are blank in shops and two thirds in markets; weights without blanks."""
+    random = np.random.default_rng(0)
+    market = random.integers(0, 2, count)
+    blank = random.random(count) < np.where(market, 0.65, 0.2)
+    prices = random.normal(np.where(market, 5, 50), 1)
+    gaps = ("", "NA", "?")
+    lines = [
+        f"{gaps[at % 3] if blank[at] else f'{prices[at]:.2f}'},{('shop', 'market')[market[at]]},{at / 4}"
+        for at in range(count)
+    ]
+    return write(path, ["price,place,weight", *lines])
+
+
+def test_blanks_of_numbers_come_back_from_rows_and_in_the_file(tmp_path: Path) -> None:
+    path = with_blanks(tmp_path / "t.csv")
+    config = CsvConfig(missing="value", held_out=0.0)
+    source = open_csv(str(path), config)
+    (field,) = source.fields
+    assert [column.blanks for column in field.columns] == [True, False, False]
+    rows = source.arrays["row"]
+    price, place = field.columns[0], places(field.columns)[0]
+    assert place.stop - place.start == len(price.centres) + 1
+    assert (rows[:, place.start : place.stop].sum(1) == 1).all()
+    read, given = tabular.decode(field, rows), read_table(path, config)
+    order = np.argsort(given.columns["weight"])
+    back = np.argsort(read["weight"], kind="stable")
+    blank = np.isnan(read["price"])[back]
+    assert 100 < blank.sum() < 300
+    assert np.array_equal(blank, np.isnan(given.columns["price"])[order])
+    np.testing.assert_allclose(read["price"][back], given.columns["price"][order], atol=0.006)
+
+    written = tabular.to_csv(field, rows).decode().splitlines()
+    assert [line.startswith(",") for line in written[1:]] == np.isnan(read["price"]).tolist()
+    again = read_table(write(tmp_path / "again.csv", written), config)
+    np.testing.assert_array_equal(again.columns["price"], read["price"])
+    assert Field.from_json(field.to_json()) == field
+    assert "blanks" not in field.to_json()["columns"][2]  # fingerprints of tables without blanks stay
+    assert tabular.described(field)["price"].endswith("or blank")
+
+
+def test_scores_see_blanks_as_a_column_of_their_own(tmp_path: Path) -> None:
+    source = open_csv(str(with_blanks(tmp_path / "t.csv")), CsvConfig(missing="value"))
+    (field,), rows = source.fields, source.arrays["row"]
+    numbers = tabular.as_numbers(field, rows)
+    assert tabular.widths(field) == (1, 1, 2, 1)
+    assert np.isfinite(numbers).all()
+    blank = np.isnan(tabular.decode(field, rows)["price"])
+    assert np.array_equal(numbers[:, 1], blank)
+    assert len(set(numbers[blank, 0])) == 1
+    assert tabular.as_numbers(field, rows, excluded=("price",)).shape[1] == 3
+
+
+def test_a_column_with_blanks_needs_two_numbers_among_the_training_rows(tmp_path: Path) -> None:
+    lines = ["a,b", *(f"{at / 2 if at in (3, 30) else ''},{at / 3}" for at in range(40))]
+    path = str(write(tmp_path / "t.csv", lines))
+    source = open_csv(path, CsvConfig(missing="value", held_out=0.0))
+    assert source.fields[0].columns[0].bounds == (1.5, 15.0)
+    with pytest.raises(DataError, match="same number in all training rows: a"):
+        open_csv(path, CsvConfig(missing="value", held_out=0.9))
+
+
+def test_generated_rows_have_blanks_as_often_as_the_data(tmp_path: Path) -> None:
+    path = with_blanks(tmp_path / "t.csv", 2_000)
+    options = {"data.source": f"csv:{path}", "data.missing": "value", "data.leave_out": ("weight",)}
+    short = {
+        "train.images": 40_000,
+        "train.batch_size": 50,
+        "train.device": "cpu",
+        "train.threads": 1,
+        "train.precision": "fp32",
+    }
+    plan = resolve("ctgan", load_registry(), overrides={**options, **short})
+    run, _ = start(plan, tmp_path / "run", NullReporter())
+    bundle = export_run(run, tmp_path / "bundle")
+    made = load(bundle.path).table(2_000)
+    blank, market = np.isnan(made["price"]), made["place"] == "market"
+    assert abs(blank.mean() - 0.425) < 0.1
+    assert blank[market].mean() > blank[~market].mean() + 0.2
+    prices = made["price"][~blank]
+    assert 0 < prices.min() < 10 < 40 < prices.max() < 60
 
 
 # --- mixtures -----------------------------------------------------------------------------------

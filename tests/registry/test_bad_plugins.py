@@ -230,12 +230,14 @@ def test_of_two_equal_entry_points_the_sound_one_is_taken(rows: dict[str, list[d
 @POSIX
 def test_the_listing_for_people(site: Path) -> None:
     hanging = ",".join([*HANGS, *HOOK_HANGS])
-    shown = ganzoo(site, "list", without=hanging.replace("sleeps", "", 1))
-    assert shown.returncode == 0, shown.stderr
-    assert len(shown.stdout) < 100_000
-    assert not {character for character in shown.stdout if not character.isprintable()} - {"\n"}
-    for text in ("wgan-gp", "zz-good", "RuntimeError: boom", f"{LIMIT} s to import", "\\x1b[31mred"):
-        assert text in shown.stdout
+    without = hanging.replace("sleeps", "", 1)
+    for more, texts in (((), ["any field"]), (("--all",), ["zz-good", "\\x1b[31mred"])):
+        shown = ganzoo(site, "list", *more, without=without)
+        assert shown.returncode == 0, shown.stderr
+        assert len(shown.stdout) < 100_000
+        assert not {character for character in shown.stdout if not character.isprintable()} - {"\n"}
+        for text in ("wgan-gp", "RuntimeError: boom", f"{LIMIT} s to import", *texts):
+            assert text in shown.stdout
     info = ganzoo(site, "info", "colours", without=hanging)
     assert info.returncode == 0, info.stderr
     assert "\\u202eevil" in info.stdout

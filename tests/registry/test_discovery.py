@@ -68,6 +68,24 @@ def test_hidden_entry_points_leave_an_empty_zoo(monkeypatch: pytest.MonkeyPatch)
     assert "empty" in shown.output
 
 
+def test_a_recipe_without_its_architecture_is_listed_and_does_no_harm(install: Install) -> None:
+    install(
+        "lone-dist",
+        "lone",
+        """
+        from ganzoo.api import RecipeSpec, hookimpl
+
+        @hookimpl
+        def ganzoo_recipes():
+            return [RecipeSpec(name="lonely", summary="x", architecture="nowhere", loss="hinge")]
+        """,
+    )
+    shown = CliRunner().invoke(cli, ["list"])
+    assert shown.exit_code == 0, shown.output
+    (line,) = (line for line in shown.output.splitlines() if "lonely" in line)
+    assert "its architecture did not load" in line
+
+
 def test_core_names_no_plugin_package() -> None:
     # The hook for data sets happens to be called like the package that implements it.
     packages = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()}

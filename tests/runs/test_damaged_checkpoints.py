@@ -333,7 +333,7 @@ def test_the_newest_and_the_best_stay(tmp_path: Path) -> None:
     assert sorted(int(p.name) for p in tmp_path.iterdir()) == [200, 400, 500]
     assert read_one(tmp_path, None)[1]["images"] == 200
     assert read_one(tmp_path, 400)[1]["images"] == 400
-    with pytest.raises(UsageError, match="no checkpoint after 300 images"):
+    with pytest.raises(UsageError, match="no checkpoint after 300 samples"):
         read_one(tmp_path, 300)
     # Measured by something else from here on: old scores do not count.
     write_checkpoint(tmp_path, 600, tensors(600), ABOUT, 2, ("max:coverage", -0.5))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganzoo import sampling, tabular
@@ -25,10 +28,12 @@ from ganzoo.evaluation.samples import stored
 from ganzoo.exporting.bundle import sealed_bytes
 from ganzoo.exporting.export import export_generators
 from ganzoo.exporting.model_card import snippet
+from ganzoo.page.graph import script
 from ganzoo.runtime.generator import load
 from ganzoo.runtime.onnx_file import METADATA_KEY
 from ganzoo_media.plain import Rows
 from tests.helpers.evaluating import ganzoo
+from tests.page.test_interpreter import NODE, needs_node
 
 PRICE = Column(name="price, net", centres=(10.0, 100.0), widths=(1.0, 5.0), bounds=(8.0, 104.5), decimals=2)
 COLOUR = Column(name="colour", values=("red", 'dark "blue"'))
@@ -45,6 +50,14 @@ ROWS = np.array(
 )
 
 
+# A price that may be blank has one indicator more, after those of its modes.
+GAPS = replace(SHOP, shape=(8,), columns=(replace(PRICE, blanks=True), COLOUR, COUNT))
+
+
+def with_blank(rows: NDArray[Any], blank: Sequence[float]) -> NDArray[Any]:
+    return np.insert(rows, 4, np.array(blank, rows.dtype), axis=1)
+
+
 def test_categories_come_first_and_values_last() -> None:
     assert places(SHOP.columns) == [(2, 4, 5), (0, 2, -1), (4, 5, 6)]
 
@@ -55,6 +68,35 @@ def test_rows_are_read_by_their_largest_indicators() -> None:
     assert table["price, net"].tolist() == [12.0, 104.5, 80.0]
     assert table["colour"].tolist() == ["red", 'dark "blue"', 'dark "blue"']
     assert table["count"].tolist() == [3.0, 2.0, 5.0]  # 2.5 is rounded to the even 2
+
+
+def test_a_blank_is_a_number_that_is_missing() -> None:
+    rows = with_blank(ROWS, [0.9, 0.5, 0.2])
+    table = tabular.decode(GAPS, rows)
+    np.testing.assert_array_equal(table["price, net"], [12.0, np.nan, 80.0])
+    for name in ("colour", "count"):
+        assert table[name].tolist() == tabular.decode(SHOP, ROWS)[name].tolist()
+    lines = list(csv.reader(io.StringIO(tabular.to_csv(GAPS, rows).decode())))
+    assert lines[2] == ["", 'dark "blue"', "2"]
+    found = tabular.as_numbers(GAPS, rows)  # price, whether it is blank, two colours, count
+    assert found[:, 0].tolist() == [12.0, 100.0, 80.0]
+    assert found[:, 1].tolist() == [0.0, 1.0, 0.0]
+    assert tabular.widths(GAPS) == (1, 1, 2, 1)
+
+
+@needs_node
+def test_a_page_reads_rows_in_the_same_way(tmp_path: Path) -> None:
+    shop = ROWS.copy()
+    shop[1, 6] = -0.2  # no tie: JavaScript rounds 2.5 up
+    for field, rows in ((SHOP, shop), (GAPS, with_blank(shop, [0.9, 0.5, 0.2]))):
+        job = json.dumps({"columns": field.to_json()["columns"], "rows": rows.tolist()})
+        read = "job.rows.map((row) => decodeRow(Float32Array.from(row), job.columns))"
+        file = tmp_path / "run.js"
+        code = f"const job = {job};\nconsole.log(JSON.stringify({read}));"
+        file.write_text(f"{script('viewers.js')}\n{code}")
+        done = subprocess.run([str(NODE), str(file)], capture_output=True, text=True, check=True)
+        written = list(csv.reader(io.StringIO(tabular.to_csv(field, rows).decode())))
+        assert json.loads(done.stdout) == written[1:]
 
 
 def test_what_is_compared_are_numbers_and_indicators() -> None:
@@ -94,6 +136,8 @@ def test_columns_go_through_json_and_leave_other_fields_as_they_were() -> None:
         {"columns": [{"name": "x", "centres": [1.0], "widths": [1.0], "decimals": 99}], "shape": [2]},
         {"columns": [{"name": "x", "centres": [1.0], "widths": [1.0], "decimals": 2.0}], "shape": [2]},
         {"columns": [{"name": "x", "values": ["a", 3]}], "shape": [2]},
+        {"columns": [{"name": "x", "values": ["a", "b"], "blanks": True}], "shape": [3]},
+        {"columns": [{"name": "x", "centres": [1.0], "widths": [1.0], "blanks": 1.0}], "shape": [3]},
         {"columns": [{"name": "x", "values": "ab"}], "shape": [2]},
         {"columns": 2 * [{"name": "x", "values": ["a", "b"]}], "shape": [4]},
         {"source": "constant", "default": "abc"},
@@ -163,26 +207,29 @@ def test_weights_that_are_none_are_refused(weights: Any) -> None:
 class Spelling(nn.Module):
     """Any row of the table by five numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self.layer = nn.Linear(5, 7)
+        self.layer = nn.Linear(5, size)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layer(z).tanh()
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(field: Field, folder: Path) -> Path:
     torch.manual_seed(0)
     networks = Networks(
-        generators={"generator": Net(module=Spelling(), reads=("z",), writes=("row",))},
+        generators={"generator": Net(module=Spelling(field.shape[0]), reads=("z",), writes=("row",))},
         discriminators={},
         games=(),
         fields=(Field(name="z", shape=(5,), source="normal"),),
     )
-    folder = tmp_path_factory.mktemp("bundle") / "shop"
-    export_generators(networks, DataInfo(fields=(SHOP,), count=3), folder, about={"recipe": "shop"})
+    export_generators(networks, DataInfo(fields=(field,), count=3), folder, about={"recipe": "shop"})
     return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(SHOP, tmp_path_factory.mktemp("bundle") / "shop")
 
 
 def test_a_bundle_writes_its_table_without_torch(bundle: Path, tmp_path: Path) -> None:
@@ -221,7 +268,7 @@ def test_columns_are_described_in_words() -> None:
 def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Path) -> None:
     said = ganzoo("generate", bundle, "-o", tmp_path / "out.png")
     assert said.code == 2
-    assert "'generator' writes rows of a table, which cannot be written as '.png'." in said.err
+    assert "'generator' writes rows, which cannot be written as '.png'." in said.err
     assert "use a folder, .csv, .npz" in said.err
     images = Path(__file__).parents[2] / "exported" / "vanilla"
     said = ganzoo("generate", images, "-o", tmp_path / "out.csv")
@@ -230,17 +277,21 @@ def test_a_table_is_not_drawn_and_images_are_no_table(bundle: Path, tmp_path: Pa
     assert "use a folder, .png, " in said.err
 
 
-def test_the_card_reads_the_table_by_numpy_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("field", [SHOP, GAPS], ids=["shop", "blanks"])
+def test_the_card_reads_the_table_by_numpy_alone(
+    field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = exported(field, tmp_path / "shop")
     generator = load(bundle, provider="cpu")
     code = snippet("generator", generator.inputs, generator.outputs)
     assert code in (bundle / "README.md").read_text(encoding="utf-8")
     monkeypatch.chdir(bundle)
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102
-    expected = tabular.decode(SHOP, names["outputs"]["row"])
+    expected = tabular.decode(field, names["outputs"]["row"])
     assert list(names["table"]) == list(expected)
     for name, values in expected.items():
-        assert np.array_equal(names["table"][name], values)
+        np.testing.assert_array_equal(names["table"][name], values)
 
 
 def test_columns_that_do_not_fit_their_graph_are_refused(bundle: Path, tmp_path: Path) -> None:

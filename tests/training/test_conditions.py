@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 from click.testing import CliRunner
 
@@ -15,7 +16,6 @@ import ganzoo
 from ganzoo.cli.generate import command
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
-from ganzoo.config.settings import Layer
 from ganzoo.data.condition_table import open_table
 from ganzoo.errors import DataError, SettingsError, UsageError
 from ganzoo.fields import Field
@@ -338,9 +338,28 @@ def test_an_image_that_is_read_stays_the_real_one(install: Install) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "data", "noted"), [("dcgan", "fashion-5k", 1), ("cgan", "fashion-5k", 0), ("dcgan", "", 0)]
+    ("recipe", "data", "noted"),
+    [
+        ("dcgan", "squares", 1),
+        ("dcgan+hinge", "squares", 1),
+        ("cgan", "squares", 0),
+        ("dcgan", "", 0),
+        ("dcgan", "fashion-5k", 0),
+        ("dcgan+hinge", "", 0),
+    ],
 )
-def test_classes_of_own_data_that_no_network_reads_are_said(recipe: str, data: str, noted: int) -> None:
-    given = Layer("command line", {("data", "source"): data} if data else {})
-    notes = unread_classes(prepare(resolve(recipe, load_registry(), overrides=given)))
-    assert [("the 10 classes" in note) for note in notes] == [True] * noted
+def test_classes_of_own_data_that_no_network_reads_are_said(
+    tmp_path: Path, recipe: str, data: str, noted: int
+) -> None:
+    given = {"data.source": data, "train.device": "cpu"} if data else {}
+    if data == "squares":
+        images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+        np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 4)
+        given["data.source"] = f"npz:{tmp_path / 'a.npz'}"
+    plan = resolve(recipe, load_registry(), overrides=given)
+    notes = unread_classes(prepare(plan))
+    assert [("the 4 classes" in note) for note in notes] == [True] * noted
+
+    again = tmp_path / "settings.toml"
+    again.write_text(tomli_w.dumps(plan.settings()))
+    assert unread_classes(prepare(resolve(str(again), load_registry()))) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,8 @@ from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start, start_or_resume
 from ganzoo.training.setup import TrainingSetup, prepare
 from ganzoo.util import system
-from ganzoo.util.text import spoken
+from ganzoo.util.text import Unit, spoken
+from tests.helpers.evaluating import ganzoo
 
 Tiny = Callable[..., Plan]
 SECONDS = 0.25
@@ -235,6 +238,56 @@ def test_data_of_ones_own_gets_a_time(registry: Registry, tmp_path: Path) -> Non
     decided = plan.lasting(plan.train.images_at(123.4567))
     assert decided.train.images == 74_100
     assert decided.origin(("train", "images")) == "about 10 minutes on this data"
+
+
+# --- what is counted ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "unit"),
+    [
+        ("vanilla", Unit("image", "images")),
+        ("ctgan", Unit("row", "rows")),
+        ("vanilla-ring", Unit("point", "points")),
+        ("wavegan", Unit("sound", "sounds")),
+        ("vocos", Unit("sound", "sounds")),  # it reads spectrograms
+        ("quantgan", Unit("series", "series")),
+        ("wgan-gp-text", Unit("text", "texts")),
+    ],
+)
+def test_lengths_count_what_the_generator_makes(recipe: str, unit: Unit, registry: Registry) -> None:
+    overrides = {"train.device": "cpu"}
+    assert prepare(resolve(recipe, registry, overrides=overrides)).unit == unit
+
+
+def test_all_that_a_run_says_is_in_the_words_of_its_data(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    small = ("--batch-size", "8", "--set", "train.device=cpu", "--set", "train.eval_samples=20")
+    asked = ("train", "vanilla-ring", *small, "--images", "128", "--run-dir", run, "--eval-every", "64")
+    said = [ganzoo(*asked, "--pause-at", "64"), ganzoo("train", "--resume", run)]
+    assert [one.code for one in said] == [0, 0], said
+    text = "".join(one.err + one.out for one in said)
+    assert "toy:ring: 128 points, batch 8" in text
+    assert "paused after 64 points, saved" in text
+    assert "continuing after 64 points" in text
+    assert re.search(r"^128 points in \d+ s", text, re.MULTILINE)
+    assert re.search(r"^ 50% +64 points +", text, re.MULTILINE)
+    assert "images" not in text.replace("--images", "")
+    assert json.loads((run / "run.json").read_text())["unit"] == ["point", "points"]
+    assert {"images", "images_per_second"} <= set(Run.open(run).log()[0])  # the names for scripts stay
+    assert ganzoo("report", run).code == 0
+    page = (run / "report.html").read_text()
+    assert "after 128 points" in page
+    assert 'data-unit="points"' in page
+    again = ganzoo("train", "--resume", run, "--images", "64")
+    assert "complete" in again.err
+
+
+def test_a_run_of_an_older_version_counts_samples(tiny: Tiny, tmp_path: Path) -> None:
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter(), pause_at=16)
+    for known in (None, "images", ["image"], [1, 2], {"a": 1}):
+        run.update(unit=known)
+        assert Run.open(run.path).unit == Unit("sample", "samples")
 
 
 # --- what the user is told ------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from torch import nn
 from ganzoo.api import Batch
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
-from ganzoo.config.settings import EmaSettings, OptimizerSettings
+from ganzoo.config.settings import EmaSettings, OptimizerSettings, layer
 from ganzoo.errors import DataError, DivergedError, FailedError, SettingsError, StorageError, UsageError
 from ganzoo.registry.registry import Registry
 from ganzoo.runs import checkpoint
@@ -326,6 +326,21 @@ def test_what_cannot_be_resumed_is_refused(tiny: Tiny, registry: Registry, tmp_p
     run.update(format=99)
     with pytest.raises(UsageError, match="format 99"):
         Run.open(run.path)
+
+
+def test_origins_of_a_resumed_run_are_those_of_its_start_and_of_what_changed(
+    tiny: Tiny, registry: Registry, tmp_path: Path
+) -> None:
+    """Also where the name of a layer looks like that of a settings file."""
+    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter(), pause_at=40)
+    before = run.record["origins"]
+    changed = layer("file that the user named so", {"train": {"images": 200}})
+    plan = resolve(str(run.settings_file), registry, overrides=changed)
+    run, _ = resume(Run.open(run.path), plan, NullReporter(), pause_at=80)
+    after = {**before, "train.images": "file that the user named so"}
+    assert run.record["origins"] == after
+    run, _ = resume(*reopened(run, registry), NullReporter())
+    assert run.record["origins"] == after
 
 
 def test_a_finished_run_can_be_given_more_and_remembers_it(

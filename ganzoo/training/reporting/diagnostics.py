@@ -15,6 +15,7 @@ from typing import Any
 
 from ganzoo.config.plan import Plan
 from ganzoo.config.schedule import options_at
+from ganzoo.util.text import Unit
 
 # Log lines that are "now", and how many are kept to compare with.
 FEWEST, MOST = 10, 50
@@ -79,9 +80,14 @@ class Diagnostics:
     """
 
     def __init__(
-        self, plan: Plan, past: Iterable[Mapping[str, Any]] = (), reported: Iterable[str] = ()
+        self,
+        plan: Plan,
+        past: Iterable[Mapping[str, Any]] = (),
+        reported: Iterable[str] = (),
+        unit: Unit | None = None,
     ) -> None:
         self.ends = False
+        self._unit = unit or Unit()
         self._plan = plan
         self._past: deque[Mapping[str, float]] = deque(maxlen=MOST)
         self._largest = dict.fromkeys(ROLES, 0.0)
@@ -240,7 +246,7 @@ class Diagnostics:
             return []
         seen = (
             "the discriminator can no longer tell real from generated samples: since "
-            f"{self._past[0]['images']:,} images it is right as often as wrong (AUC {auc:.2f})"
+            f"{self._unit.count(int(self._past[0]['images']))} it is right as often as wrong (AUC {auc:.2f})"
         )
         change = "compare the samples with real ones, and the scores: if they are good, you can stop"
         return [Finding("indistinguishable", seen, change)]
@@ -261,8 +267,8 @@ class Diagnostics:
             return []
         sign = -1 if train.keep_best.startswith("max:") else 1
         seen = (
-            f"no progress: {score[0]} has not become better for a third of the run, since {images:,} images "
-            f"({sign * best:.3g}; now {sign * score[1]:.3g})"
+            f"no progress: {score[0]} has not become better for a third of the run, since "
+            f"{self._unit.count(images)} ({sign * best:.3g}; now {sign * score[1]:.3g})"
         )
         change = "stop here and use the best checkpoint (--stop plateau does so), or try lower rates"
         return [Finding("plateau", seen, change)]

@@ -81,7 +81,9 @@ class Recorder:
         self._found = [note for note in known if note["images"] <= training.images]
         if len(self._found) < len(known):
             self.run.update(findings=self._found)
-        self._diagnostics = Diagnostics(self.plan, past, (note["kind"] for note in self._found))
+        self._diagnostics = Diagnostics(
+            self.plan, past, (note["kind"] for note in self._found), self.run.unit
+        )
         self._values: Mapping[str, float] = past[-1]["values"] if past else {}
         if self._is_main and self._log.exists():
             # Remove lines that will be written again, and a line that a crash cut off.
@@ -135,7 +137,7 @@ class Recorder:
             rate = (images - self._pace[1]) / (now - self._pace[0])
             announced = self.run.record.get("length", {}).get("images_per_second")
             if self._begun[0] or not announced or abs(rate / announced - 1) > SPEED_DIFFERS:
-                self.reporter.say(self.plan.train.forecast(rate, *self._begun))
+                self.reporter.say(self.plan.train.forecast(rate, self.run.unit, *self._begun))
             self._pace = (math.inf, images)
 
     def log(self) -> None:
@@ -256,7 +258,7 @@ class Recorder:
         if bad is None and stuck is None:
             return
         seen = f"{bad} is not finite" if bad else f"{CHECK_EVERY} steps of the {stuck} in a row were skipped"
-        raise self._diverged(f"Training diverged: {seen} after {self.training.images} images.")
+        raise self._diverged(f"Training diverged: {seen} after {self.run.unit.count(self.training.images)}.")
 
     def _diverged(self, what: str) -> DivergedError:
         here = self._share, self.training.images
@@ -282,7 +284,7 @@ class Recorder:
     def _note_all(self, found: list[Finding]) -> None:
         """Tell the user, and keep it in run.json for the commands that come later."""
         for finding in found:
-            self.reporter.note(f"after {self.training.images:,} images {finding}")
+            self.reporter.note(f"after {self.run.unit.count(self.training.images)} {finding}")
             self._found.append({"images": self.training.images, **asdict(finding)})
         if found:
             self.run.update(findings=self._found)

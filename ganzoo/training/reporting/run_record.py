@@ -93,6 +93,7 @@ def record_of(setup: TrainingSetup) -> dict[str, Any]:
             "skipped": [list(item) for item in dataset.skipped],
             "card": [list(row) for row in dataset.card],
         },
+        "unit": [setup.unit.noun, setup.unit.nouns],
         "conditions": {"source": plan.train.conditions, "fingerprint": setup.phases.conditions.fingerprint},
         "parameters": {
             "generators": parameter_count(training.networks.generators.values()),

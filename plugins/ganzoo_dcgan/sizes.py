@@ -1,13 +1,14 @@
-"""Settings of recipes that were chosen on images of 28x28, for larger images. No torch here."""
+"""What recipes that were chosen on the embedded 28x28 images change for larger ones; no torch here.
+
+Shared by the built-in plugins with such recipes. The numbers are theirs: `rules.py` has the trials.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.fields import DataInfo
-
-__all__ = ["for_larger_images"]
+from ganzoo.api import DataInfo
 
 CHOSEN_ON = 28 * 28  # pixels of the images of the embedded data
 FULL_WIDTH = 32  # pixels of a side up to which networks keep their width

@@ -1,0 +1,98 @@
+"""Which data a generator is compared with: what the user names, or what it was trained on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganzoo.api.specs import DatasetSpec
+from ganzoo.config.plan import Choice
+from ganzoo.config.settings import build
+from ganzoo.data.dataset import of_classes
+from ganzoo.errors import DataError, UsageError
+from ganzoo.evaluation.generators import EvaluatedGenerator
+from ganzoo.evaluation.real_data import RealData
+from ganzoo.fields import Field
+from ganzoo.registry.kinds import Kinds
+from ganzoo.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from ganzoo.evaluation.evaluate import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedData:
+    """The dataset to compare `evaluated` with, and its source."""
+
+    choice: Choice
+    source: str
+    evaluated: EvaluatedGenerator
+    request: Request
+
+    def open(
+        self, field: Field, kinds: Kinds, *, reads: Sequence[Field] = (), all_classes: bool = False
+    ) -> RealData:
+        """Open it; with `all_classes` also those that the generator was not trained on.
+
+        DataError as in `RealData.open`. If the user has not named the data, the message has the command that
+        does, also where other data is found in the place of the training data of a bundle.
+        """
+        choice = replace(self.choice, only=(), without=()) if all_classes else self.choice
+        training = self.request.against == "training"
+        try:
+            data = RealData.open(choice, self.source, field, kinds, against_training=training, reads=reads)
+        except DataError as error:
+            if self.request.data is not None:
+                raise
+            raise DataError(
+                f"The data it was trained on cannot be used: {error.what}",
+                where=error.where,
+                fix=f"{self._command()}, if the data is elsewhere now",
+            ) from error
+        if self.request.data is None and not self.evaluated.knows_place and self._path is not None:
+            self._check(data, all_classes=all_classes)
+        return data
+
+    def _check(self, data: RealData, *, all_classes: bool) -> None:
+        """DataError where the last part of a path, seen from here, is something else."""
+        opened = data.training
+        if all_classes and (self.choice.only or self.choice.without):
+            opened = of_classes(opened, self.choice.only, self.choice.without)
+        if not self.evaluated.learned_from(opened) and self._path is not None:
+            raise DataError(
+                f"'{self.source}' of this folder is not the data that the bundle was trained on.",
+                where=f"{self._path.absolute()}; a bundle keeps only the last part of a path",
+                fix=f"{self._command()}; or --data {shlex.quote(self.source)} to compare with this one",
+            )
+
+    @property
+    def _path(self) -> Path | None:
+        """The path in the source, if the dataset is one of files."""
+        argument = self.source.partition(":")[2]
+        return Path(argument) if argument and self.choice.item.spec.argument == "PATH" else None
+
+    def _command(self) -> str:
+        """What names the data."""
+        scheme = self.source.partition(":")[0]
+        data = "SOURCE" if self._path is None else shlex.quote(f"{scheme}:/PATH/TO/{self._path.name}")
+        return f"ganzoo evaluate {shlex.quote(str(self.request.source))} --data {data}"
+
+
+def compared_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry) -> ComparedData:
+    """UsageError when neither the user nor the generator names any."""
+    source = request.data or evaluated.data
+    if not source:
+        raise UsageError("The file does not say what it was trained on.", fix="--data SOURCE")
+    item = registry.find(DatasetSpec, source.partition(":")[0])
+    options = None
+    same_kind = evaluated.data.partition(":")[0] in (item.name, item.qualified)
+    if item.spec.config is not None:
+        # Other data of the same kind is opened with the options of the training data, such as their size.
+        own = evaluated.data_options if same_kind else {}
+        options = build(item.spec.config, own, "data", {})
+    only, without = evaluated.classes if same_kind else ((), ())
+    choice = Choice(item, options, only, without, lenient=source != evaluated.data)
+    return ComparedData(choice=choice, source=source, evaluated=evaluated, request=request)
