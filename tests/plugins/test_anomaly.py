@@ -139,7 +139,7 @@ def test_the_score_is_the_geometric_mean_and_thresholds_are_those_of_unseen_imag
             features = [nets["discriminator"](each)[1] for each in (part, again)]
             found.append(nets["anomaly"](part, again, *features)[0])
             if part is others:
-                residual = anomaly_score(part, again, *features, 1.0)
+                residual = anomaly_score(part, again, features[0], features[1], 1.0)
                 nearest = nets["anomaly"].nearest(features[0])
                 torch.testing.assert_close(found[1], (residual * nearest).sqrt())
     known, unseen = found
