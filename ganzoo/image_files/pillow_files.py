@@ -35,6 +35,9 @@ IMAGE_BYTES = 1 << 27
 PIXELS = 1024 * 1024 * 1024 // 4 // 3
 """Pillow's own limit for the pixels of an image, which applies even if a program has switched it off."""
 
+WHITE_IS_ZERO = "white is zero"
+"""The key in an opened image's `info` for deep values that are still to be inverted: a TIFF of MINISWHITE."""
+
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
 _TURNS = {
@@ -114,25 +117,40 @@ def read_pillow_header(path: Path) -> ImageHeader:
     """Size, mode and depth from the header alone; errors as in `decode_image`."""
     with opened_image(path) as image:
         width, height = image.size
-        # Looking for EXIF in a PNG that has none would decode the whole image.
-        if ("exif" in image.info or image.format != "PNG") and orientation_of(image) >= 5:
+        # Looking for EXIF in a PNG that has none would decode the whole image. The size of a TIFF is that of the
+        # turned image already.
+        looked_at = image.format != "TIFF" and ("exif" in image.info or image.format != "PNG")
+        if looked_at and orientation_of(image) >= 5:
             width, height = height, width
         mode = image.mode
         gray = mode in _GRAY or _gray_palette(image)
         wide = has_wide_colours(image)
         deep = mode.startswith("I;16") or (wide and can_read_wide(image))
-        channels = 1 if gray and mode != "P" else 4 if "A" in image.getbands() else 3
+        alpha = "A" in image.getbands() and mode != "LAB"
+        channels = 1 if gray and mode != "P" else 4 if alpha else 3
         return ImageHeader(
             height,
             width,
             gray,
             1 if gray else channels,
-            "uint16" if deep else {"I": "int32", "F": "float32"}.get(mode, "uint8"),
+            "uint16" if deep else _wide_type(image),
             pages=_pages(image),
             alpha=image.has_transparency_data,
             reduced=wide and not deep,
             profile=_to_srgb(image) is not None,
         )
+
+
+def _wide_type(image: Image.Image) -> str:
+    """The type of the values, if colours have 8 bits. Pillow keeps a signed TIFF of 16 bits in 32."""
+    if image.mode == "I" and image.format == "TIFF":
+        return "int16" if max(tiff_tag(image, 258, (32,))) == 16 else "int32"
+    return {"I": "int32", "F": "float32"}.get(image.mode, "uint8")
+
+
+def tiff_tag(image: Image.Image, tag: int, default: Any) -> Any:
+    """The value of a tag of an opened TIFF."""
+    return image.tag_v2.get(tag, default)  # type: ignore[attr-defined]
 
 
 def _pages(image: Image.Image) -> int:
@@ -200,6 +218,9 @@ def opened_image(path: Path, page: int = 0) -> Iterator[Image.Image]:
             if page:
                 image.seek(page)
             check_pixels(image.width, image.height)
+            # Pillow inverts such an image where it has up to 8 bits. Parts of an image keep its `info`.
+            if image.format == "TIFF" and image.mode.startswith("I") and tiff_tag(image, 262, 1) == 0:
+                image.info[WHITE_IS_ZERO] = True
             yield image
 
 
@@ -351,7 +372,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 def has_wide_colours(image: Image.Image) -> bool:
     """Whether the file has colours of more than 8 bits, of which Pillow keeps 8."""
     modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    return image.mode in ("RGB", "RGBA") and any(";16" in mode for mode in modes)
+    return image.mode in ("RGB", "RGBA", "CMYK") and any(";16" in mode for mode in modes)
 
 
 def can_read_wide(image: Image.Image) -> bool:
@@ -366,6 +387,10 @@ def can_read_wide(image: Image.Image) -> bool:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit gray to 8 bits: 0 stays 0, 65535 becomes 255. Pillow's own conversion clips at 255."""
     wide = np.asarray(image).astype(np.int64).clip(0, 65535)
+    if image.info.get(WHITE_IS_ZERO):
+        wide = 65535 - wide
+    if isinstance(clear := image.info.get("transparency"), int):
+        wide = np.where(wide == clear, 65535, wide)
     return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
 
 

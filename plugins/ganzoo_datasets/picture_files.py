@@ -29,7 +29,7 @@ from ganzoo.api import (
 )
 from ganzoo_datasets.measured import measured
 
-DECODER_VERSION = 3
+DECODER_VERSION = 4
 """Raised with each change after which an image is decoded to other pixels."""
 
 EXPECTS = "a folder with images, in sub-folders or not"
