@@ -42,12 +42,13 @@ def _seen(page: Values) -> NDArray[Any]:
     return planes[np.isfinite(planes)] if planes.dtype.kind == "f" else planes.ravel()
 
 
-def deep_image(page: Values, frame: ImageFrame) -> NDArray[Any]:
+def deep_image(page: Values, frame: ImageFrame, *, white_border: bool = False) -> NDArray[Any]:
     """Values (channels, height, width) in the shape, type and range of the frame.
 
     Integers are rounded; float32 is mapped to -1..1. Values that are not numbers become the lowest; without
     any number there is ValueError. Transparent pixels are put on the highest value, which is white; with 4
-    channels the fourth is the opacity, from the lowest value to the highest.
+    channels the fourth is the opacity, from the lowest value to the highest. `pad` adds the lowest value, or
+    the highest if `white_border`.
     """
     if frame.values is None:
         raise ValueError("the frame has no range of values")
@@ -56,7 +57,11 @@ def deep_image(page: Values, frame: ImageFrame) -> NDArray[Any]:
         raise ValueError("it has no finite values")
     kept = _with_channels(_composed(page, frame.channels, low, high), frame.channels)
     if kept.shape[1:] != (frame.height, frame.width):
-        kept = np.stack([_fitted(plane, frame, low, high) for plane in kept])
+        # The fourth of four channels is transparent at the border.
+        borders = [float(white_border and at < 3) for at in range(len(kept))]
+        kept = np.stack(
+            [_fitted(plane, frame, low, high, at) for plane, at in zip(kept, borders, strict=True)]
+        )
     if kept.dtype.kind == "f":
         kept = np.nan_to_num(kept, nan=low)
     if dtype.kind != "f":
@@ -79,13 +84,20 @@ def _composed(page: Values, channels: int, low: float, high: float) -> NDArray[A
     return composed
 
 
-def _fitted(values: NDArray[Any], frame: ImageFrame, low: float, high: float) -> NDArray[np.float64]:
-    """One plane in the size of the frame.
+def _fitted(
+    values: NDArray[Any], frame: ImageFrame, low: float, high: float, border: float
+) -> NDArray[np.float64]:
+    """One plane in the size of the frame; `border` is a share of the range.
 
     Pillow resizes float32. So that large integers keep their last digits, it gets shares of the range.
     """
-    shares = np.nan_to_num((values.astype(np.float64) - low) / (high - low), nan=0).clip(-_BEYOND, _BEYOND)
-    made = np.asarray(fitted(Image.fromarray(shares.astype(np.float32)), frame, 0.0))
+    shares = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    shares -= low
+    shares /= high - low
+    if values.dtype.kind == "f":
+        np.nan_to_num(shares, copy=False, nan=0)
+    shares.clip(-_BEYOND, _BEYOND, out=shares)
+    made = np.asarray(fitted(Image.fromarray(shares.astype(np.float32, copy=False)), frame, border))
     return low + made.astype(np.float64) * (high - low)
 
 

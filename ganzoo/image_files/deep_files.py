@@ -194,7 +194,7 @@ def _check_size(path: Path) -> None:
 def _type(dtype: np.dtype[Any]) -> str:
     """The stored type for values of a type: the smallest one that holds them all, int32 for larger ones."""
     if dtype.kind not in "biuf":
-        raise ValueError(f"its values are {dtype}")
+        raise ValueError("its values are colours" if dtype.names else f"its values are {dtype}")
     known = {"bool": "uint8", "uint8": "uint8", "uint16": "uint16", "int8": "int16", "int16": "int16"}
     return "float32" if dtype.kind == "f" else known.get(dtype.name, "int32")
 
@@ -318,12 +318,25 @@ def _dicom_header(path: Path) -> ImageHeader:
     slope, shift = float(file.get("RescaleSlope", 1)), float(file.get("RescaleIntercept", 0))
     dtype = f"{'' if file.PixelRepresentation else 'u'}int{8 if file.BitsAllocated <= 8 else 16}"
     if (slope, shift) != (1, 0):
-        dtype = "int32" if slope.is_integer() and shift.is_integer() else "float32"
+        dtype = "float32"
+        if slope.is_integer() and shift.is_integer():
+            bits, signed = int(file.get("BitsStored") or file.BitsAllocated), bool(file.PixelRepresentation)
+            lowest = -(2 ** (bits - 1)) if signed else 0
+            dtype = _smallest(lowest * slope + shift, (lowest + 2**bits - 1) * slope + shift)
     window = None
     if file.get("WindowCenter") is not None and file.get("WindowWidth") is not None:
-        centre, breadth = (np.ravel(file[name].value)[0] for name in ("WindowCenter", "WindowWidth"))
-        window = (float(centre) - float(breadth) / 2, float(centre) + float(breadth) / 2)
+        centre, breadth = (float(np.ravel(file[name].value)[0]) for name in ("WindowCenter", "WindowWidth"))
+        if breadth > 0 and math.isfinite(centre) and math.isfinite(breadth):
+            window = (centre - breadth / 2, centre + breadth / 2)
     return ImageHeader(height, width, channels == 1, channels, _type(np.dtype(dtype)), pages, window=window)
+
+
+def _smallest(*ends: float) -> str:
+    """The smallest type of 16 bits or more that holds whole numbers between these."""
+    for name in ("uint16", "int16"):
+        if np.iinfo(name).min <= min(ends) and max(ends) <= np.iinfo(name).max:
+            return name
+    return "int32"
 
 
 def _dicom_volume(path: Path) -> Array:

@@ -117,8 +117,8 @@ def read_pillow_header(path: Path) -> ImageHeader:
     """Size, mode and depth from the header alone; errors as in `decode_image`."""
     with opened_image(path) as image:
         width, height = image.size
-        # Looking for EXIF in a PNG that has none would decode the whole image. The size of a TIFF is that of the
-        # turned image already.
+        # Looking for EXIF in a PNG that has none would decode the whole image. The size of a TIFF is that of
+        # the turned image already.
         looked_at = image.format != "TIFF" and ("exif" in image.info or image.format != "PNG")
         if looked_at and orientation_of(image) >= 5:
             width, height = height, width

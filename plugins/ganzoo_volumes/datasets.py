@@ -227,7 +227,11 @@ def _range(volumes: list[VolumeFile], option: str, dtype: str) -> tuple[float, f
         list(in_parts(lambda part: _levels([volumes[at] for at in part], shares), len(volumes)))
     )
     if not len(levels):
-        raise DataError("No volume can be read.", where=volumes[0].name)
+        raise DataError(
+            "No volume can be read.",
+            where="; ".join(f"{volume.name}: {_why(volume)}" for volume in volumes[:_REASONS]),
+            fix="repair these files, or copy them again from where they came",
+        )
     low, high = (
         (levels[:, 0].min(), levels[:, -1].max()) if ends is None else np.median(levels[:, [0, -1]], axis=0)
     )
@@ -238,6 +242,15 @@ def _range(volumes: list[VolumeFile], option: str, dtype: str) -> tuple[float, f
     shown = np.median(windows, axis=0) if windows else np.median(levels[:, [1, 3]], axis=0)
     bottom, top = (float(value) for value in np.clip(shown, low, high))
     return float(low), float(high), (bottom, top) if bottom < top else (float(low), float(high))
+
+
+def _why(volume: VolumeFile) -> str:
+    """Why a volume gives no values."""
+    try:
+        volume.values()
+    except Exception as error:
+        return f"{error}" or type(error).__name__
+    return "it has no finite value"
 
 
 def _levels(volumes: Sequence[VolumeFile], shares: Sequence[float]) -> NDArray[np.float64]:

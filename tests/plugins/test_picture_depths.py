@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -242,3 +244,119 @@ def test_large_integers_are_resized_exactly(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[4::8, 4::8], values[8::16, 8::16])
     low, high = image_of(source).original or (0, 0)
     assert low <= found.min() <= found.max() <= high
+
+
+# --- several depths in a folder -------------------------------------------------------------------
+
+
+def gray(path: Path, top: float, dtype: Any) -> None:
+    """A ramp from 0 to `top`."""
+    values = np.tile(np.linspace(0, top, 12), (8, 1)).astype(dtype)
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, values)
+    else:
+        Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize(
+    ("common", "rare", "stored"),
+    [
+        (("png", 4000, np.uint16), ("png", 255, np.uint8), np.uint16),
+        (("png", 255, np.uint8), ("png", 4000, np.uint16), np.uint8),
+        (("png", 255, np.uint8), ("tif", 1, np.float32), np.uint8),
+        (("tif", 1, np.float32), ("png", 255, np.uint8), np.float32),
+        (("png", 4000, np.uint16), ("tif", 1, np.float32), np.uint16),
+        (("tif", 900, np.int16), ("png", 255, np.uint8), np.int16),
+    ],
+)
+def test_no_depth_is_black_beside_another(tmp_path: Path, common: Any, rare: Any, stored: Any) -> None:
+    """White is white in all of them, in training and as inputs."""
+    for at in range(5):
+        ending, *rest = rare if at == 3 else common
+        gray(tmp_path / f"{at}.{ending}", *rest)
+    source = open_folder(str(tmp_path))
+    for at in range(5):
+        np.testing.assert_allclose(floats(source, at)[0, 0], np.linspace(-1, 1, 12), atol=0.01)
+        np.testing.assert_array_equal(as_input(source, tmp_path / source.items[at]), floats(source, at))
+    assert source.read(0)["image"].dtype == stored
+    (note,) = [note for note in source.notes if "differ in depth" in note]
+    assert {"4", "1"} == set(re.findall(r"(\d) of", note))
+    assert "data.range=LOW,HIGH" in note
+
+
+def test_a_range_of_values_holds_for_all_depths(tmp_path: Path) -> None:
+    gray(tmp_path / "a.png", 255, np.uint8)
+    gray(tmp_path / "b.png", 4000, np.uint16)
+    source = open_folder(str(tmp_path), FolderConfig(range="0,4000"))
+    assert image_of(source).original == (0, 4000)
+    assert floats(source, 0).max() == pytest.approx(255 / 2000 - 1, abs=1e-3)
+    assert any("their values are used as they are" in note for note in source.notes)
+
+
+def test_pictures_of_two_depths_have_a_white_border(tmp_path: Path) -> None:
+    for name, top, dtype in (("a.png", 255, np.uint8), ("b.png", 255, np.uint8), ("c.png", 4000, np.uint16)):
+        gray(tmp_path / name, top, dtype)
+    source = open_folder(str(tmp_path), FolderConfig(fit="pad", height=16, width=16))
+    assert [source.read(at)["image"][0, 0, 0] for at in range(3)] == [255] * 3
+
+
+def test_pictures_of_two_depths_have_a_border_of_the_lowest_value(tmp_path: Path) -> None:
+    for name, top, dtype in (
+        ("a.png", 255, np.uint8),
+        ("b.png", 4000, np.uint16),
+        ("c.png", 4000, np.uint16),
+    ):
+        gray(tmp_path / name, top, dtype)
+    source = open_folder(str(tmp_path), FolderConfig(fit="pad", height=16, width=16))
+    assert [source.read(at)["image"][0, 0, 0] for at in range(3)] == [0] * 3
+
+
+def test_an_input_of_eight_bits_is_no_black_one_of_twelve(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    gray(tmp_path / "data" / "a.png", 4000, np.uint16)
+    gray(tmp_path / "input.png", 255, np.uint8)
+    found = as_input(open_folder(str(tmp_path / "data")), tmp_path / "input.png")
+    np.testing.assert_allclose(found[0, 0], np.linspace(-1, 1, 12), atol=0.01)
+
+
+# --- ranges that show nothing ---------------------------------------------------------------------
+
+
+def test_masks_are_said_to_be_black(tmp_path: Path) -> None:
+    for at in range(3):
+        Image.fromarray(DRAWS.integers(0, 2, (8, 9)).astype(np.uint8)).save(tmp_path / f"{at}.png")
+    notes = " ".join(open_folder(str(tmp_path)).notes)
+    assert (
+        "3 images looked at are 0..1 of 0..255, so samples are nearly black: --set data.range=0,1 makes"
+        in notes
+    )
+    stretched = open_folder(str(tmp_path), FolderConfig(range="0,1"))
+    assert set(np.unique(floats(stretched))) == {-1, 1}
+    assert not any("nearly black" in note for note in stretched.notes)
+
+
+def test_a_segmentation_is_said_to_be_black(tmp_path: Path) -> None:
+    values = DRAWS.integers(0, 2, (6, 7, 3)).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    assert any("--set data.range=0,1" in note for note in open_folder(str(tmp_path)).notes)
+    assert set(np.unique(floats(open_folder(str(tmp_path), FolderConfig(range="0,1"))))) == {-1, 1}
+
+
+@pytest.mark.parametrize(("top", "option"), [(4000, "5000,6000"), (255, "300,400"), (4000, "-9,0")])
+def test_a_range_without_values_is_refused(tmp_path: Path, top: int, option: str) -> None:
+    gray(tmp_path / "a.png", top, np.uint16 if top > 255 else np.uint8)
+    with pytest.raises(SettingsError, match=f"they are 0..{top}") as caught:
+        open_folder(str(tmp_path), FolderConfig(range=option))
+    assert caught.value.where == "data.range"
+
+
+def test_the_whole_range_of_an_empty_picture_is_said(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", DRAWS.integers(-1000, 1000, (8, 9)).astype(np.int32))
+    assert not any("data.range=full" in note for note in open_folder(str(tmp_path)).notes)
+    notes = open_folder(str(tmp_path), FolderConfig(range="full")).notes
+    assert any("hardly any contrast" in note for note in notes)
+
+
+def test_percentiles_of_eight_bits_are_those_of_their_values(tmp_path: Path) -> None:
+    gray(tmp_path / "a.png", 60, np.uint8)
+    assert image_of(open_folder(str(tmp_path), FolderConfig(range="0%,100%"))).original == (0, 60)
