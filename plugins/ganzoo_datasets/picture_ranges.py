@@ -149,9 +149,7 @@ def _several(facts: Sequence[Facts], types: Counter[str], option: str, made: Ran
     if dtype != "uint8":
         window = _shown(groups[dtype], [])
         made.facts |= {"values": dtype, **_window_of(window, low, high)}
-    said = ", ".join(
-        f"{_kind(name)}: {_text(first)}..{_text(last)}" for name, (first, last) in ranges.items()
-    )
+    said = ", ".join(f"{_kind(name)}: {_span(first, last)}" for name, (first, last) in ranges.items())
     made.rows.append(("values", f"{_counts(types)}; each becomes -1..1", said))
     made.notes.append(
         f"images differ in depth ({_counts(types)}): each depth has a range of its own ({said}) and becomes "
@@ -170,6 +168,10 @@ def _kind(dtype: str) -> str:
 def _text(value: float) -> str:
     """Whole numbers with all digits."""
     return f"{value:.0f}" if float(value).is_integer() and abs(value) < 2**53 else f"{value:g}"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{_text(low)}..{_text(high)}"
 
 
 def _window_of(window: Ends | None, low: float, high: float) -> dict[str, list[float]]:
@@ -242,9 +244,9 @@ def _check_chosen(facts: Sequence[Facts], low: float, high: float) -> None:
     levels = _all_levels(facts)
     if not len(levels) or (levels[:, 0].min() < high and levels[:, -1].max() > low):
         return
+    known = _span(levels[:, 0].min(), levels[:, -1].max())
     raise SettingsError(
-        f"No image has values inside of {_text(low)}..{_text(high)}: they are {_text(levels[:, 0].min())}.."
-        f"{_text(levels[:, -1].max())}, so all samples would be the same.",
+        f"No image has values inside of {_span(low, high)}: they are {known}, so all samples would be the same.",
         where="data.range",
         fix="auto, or two values between these",
     )
@@ -257,7 +259,7 @@ def _say_little(facts: Sequence[Facts], low: float, high: float, made: Ranged) -
     first, last = levels[:, 0].min(), levels[:, -1].max()
     if last - first < _LITTLE * (high - low):
         made.notes.append(
-            f"images use {_text(first)}..{_text(last)}, less than {_LITTLE:.0%} of the range {_text(low)}..{_text(high)}: "
+            f"images use {_span(first, last)}, less than {_LITTLE:.0%} of the range {_span(low, high)}: "
             "samples have hardly any contrast; --set data.range=auto uses what they have"
         )
 
@@ -270,36 +272,37 @@ def _say_dark(listing: Listing, facts: Sequence[Facts], made: Ranged, all_pages:
     count, low, high = dark
     if low == high:  # nothing to see in any range
         return
+    black, white = _text(low), _text(high)
     made.notes.append(
-        f"values of {counted(count, 'image')} looked at are {_text(low)}..{_text(high)} of 0..255, so samples "
-        f"are nearly black: --set data.range={_text(low)},{_text(high)} makes {_text(low)} black and {_text(high)} white"
+        f"values of {counted(count, 'image')} looked at are {black}..{white} of 0..255, so samples are nearly "
+        f"black: --set data.range={black},{white} makes {black} black and {white} white"
     )
 
 
 def _say_range(
     low: float, high: float, widest: str, option: str, headers: list[ImageHeader], made: Ranged
 ) -> None:
-    kind, span = _kind(widest), f"{_text(low)}..{_text(high)}"
+    kind, span, black, white = _kind(widest), _span(low, high), _text(low), _text(high)
     remark = ""
     if option == "auto" and widest in ("uint16", "int16") and (low, high) != _FULL[widest]:
         first, last = _FULL[widest]
         share = (high - low) / (last - first)
         remark = f"{share:.1%} of {first}..{last}"
         made.notes.append(
-            f"images have {kind} and use {span}, {share:.1%} of the range: {_text(low)} becomes black and "
-            f"{_text(high)} white; --set data.range=full keeps the whole range, LOW,HIGH or 1%,99% set another one"
+            f"images have {kind} and use {span}, {share:.1%} of the range: {black} becomes black and "
+            f"{white} white; --set data.range=full keeps the whole range, LOW,HIGH or 1%,99% set another one"
         )
     elif option == "auto" and widest in ("int32", "float32"):
         values = "floating-point values" if widest == "float32" else "whole numbers"
         made.notes.append(
-            f"images have {values} {span}: {_text(low)} becomes black and {_text(high)} white; "
+            f"images have {values} {span}: {black} becomes black and {white} white; "
             "--set data.range=LOW,HIGH or 1%,99% set another range"
         )
     window = next((header.window for header in headers if header.window), None)
     if window and option == "auto":
+        first_text, last_text = _text(window[0]), _text(window[1])
         made.notes.append(
-            f"DICOM files have a window of their own, the first one {_text(window[0])}..{_text(window[1])}, which "
-            f"previews show: --set data.range={_text(window[0])},{_text(window[1])} trains on it, data.range=window on "
-            "the median"
+            f"DICOM files have a window of their own, the first one {first_text}..{last_text}, which previews "
+            f"show: --set data.range={first_text},{last_text} trains on it, data.range=window on the median"
         )
     made.rows.append(("values", f"{kind}, {span} become -1..1", remark))
