@@ -246,7 +246,7 @@ def _check_chosen(facts: Sequence[Facts], low: float, high: float) -> None:
         return
     known = _span(levels[:, 0].min(), levels[:, -1].max())
     raise SettingsError(
-        f"No image has values inside of {_span(low, high)}: they are {known}, so all samples would be the same.",
+        f"No image has values inside of {_span(low, high)}: they are {known}. All samples would be the same.",
         where="data.range",
         fix="auto, or two values between these",
     )
@@ -274,8 +274,8 @@ def _say_dark(listing: Listing, facts: Sequence[Facts], made: Ranged, all_pages:
         return
     black, white = _text(low), _text(high)
     made.notes.append(
-        f"values of {counted(count, 'image')} looked at are {black}..{white} of 0..255, so samples are nearly "
-        f"black: --set data.range={black},{white} makes {black} black and {white} white"
+        f"values of {counted(count, 'image')} looked at are {black}..{white} of 0..255, so samples are "
+        f"nearly black: --set data.range={black},{white} makes {black} black and {white} white"
     )
 
 
@@ -300,9 +300,9 @@ def _say_range(
         )
     window = next((header.window for header in headers if header.window), None)
     if window and option == "auto":
-        first_text, last_text = _text(window[0]), _text(window[1])
+        dark, bright = _text(window[0]), _text(window[1])
         made.notes.append(
-            f"DICOM files have a window of their own, the first one {first_text}..{last_text}, which previews "
-            f"show: --set data.range={first_text},{last_text} trains on it, data.range=window on the median"
+            f"DICOM files have a window of their own, the first one {dark}..{bright}, which previews show: "
+            f"--set data.range={dark},{bright} trains on it, data.range=window on the median"
         )
     made.rows.append(("values", f"{kind}, {span} become -1..1", remark))

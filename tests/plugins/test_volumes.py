@@ -166,6 +166,13 @@ def test_nifti_without_one_number_per_voxel_says_why(tmp_path: Path, values: Arr
         open_volumes(str(tmp_path))
 
 
+def test_a_range_without_values_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+    with pytest.raises(SettingsError, match=r"they are 0\.\.59"):
+        open_volumes(str(tmp_path), VolumesConfig(range="100,200"))
+    assert open_volumes(str(tmp_path), VolumesConfig(range="10,20")).fields[0].original == (10, 20)
+
+
 def test_a_truncated_nifti_says_why_and_what_to_do(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 999, (14, 15, 16)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii.gz")
