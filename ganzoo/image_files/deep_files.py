@@ -18,6 +18,7 @@ from PIL import Image
 
 from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.image_files.pillow_files import (
+    SIGNED,
     TIFF_SUFFIXES,
     WHITE_IS_ZERO,
     Budget,
@@ -51,7 +52,6 @@ _values_at_once = Budget(1 << 28)
 _one_volume = Budget(1)
 
 
-_SIGNED = 2  # a TIFF's SampleFormat
 _UNASSOCIATED, _ASSOCIATED = (
     2,
     1,
@@ -247,9 +247,9 @@ def _exact_in_pillow(path: Path) -> bool:
             if image.mode == "CMYK":  # with 16 bits, 8 of them are read: Pillow knows how to convert them
                 return True
             if bits <= 8:
-                return bool(samples == len(image.getbands()) and form != _SIGNED)
+                return bool(samples == len(image.getbands()) and form != SIGNED)
             plain16 = image.mode.startswith("I;16")
-            return bool(samples == 1 and (plain16 or (image.mode, form) in (("I", _SIGNED), ("F", 3))))
+            return bool(samples == 1 and (plain16 or (image.mode, form) in (("I", SIGNED), ("F", 3))))
     except ValueError as error:
         if "not an image" not in str(error):
             raise

@@ -35,6 +35,9 @@ IMAGE_BYTES = 1 << 27
 PIXELS = 1024 * 1024 * 1024 // 4 // 3
 """Pillow's own limit for the pixels of an image, which applies even if a program has switched it off."""
 
+SIGNED = 2
+"""A TIFF's SampleFormat for signed whole numbers."""
+
 WHITE_IS_ZERO = "white is zero"
 """The key in an opened image's `info` for deep values that are still to be inverted: a TIFF of MINISWHITE."""
 
@@ -167,6 +170,7 @@ def _pages(image: Image.Image) -> int:
 def decode_pixels(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[np.uint8]:
     """The pixels (channels, height, width) of one frame of a file; errors as in `decode_image`."""
     with opened_image(path, page) as image:
+        _check_white(image)
         _draft(image, frame)
         with loaded_pixels(image):
             return fitted_pixels(image, frame)
@@ -179,6 +183,7 @@ def decode_pages(path: Path, frame: ImageFrame, most: int) -> tuple[NDArray[np.u
     """
     pixels, times = [], []
     with opened_image(path) as image:
+        _check_white(image)
         for page in range(min(most, _pages(image))):
             image.seek(page)
             with _pixels_at_once.spend(image.width * image.height):
@@ -200,6 +205,15 @@ def fitted_pixels(image: Image.Image, frame: ImageFrame) -> NDArray[np.uint8]:
     if frame.channels == 1:
         return pixels[None].copy()
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _check_white(image: Image.Image) -> None:
+    """ValueError for values of which nothing says how bright they are: most would become black."""
+    signed = image.format == "TIFF" and tiff_tag(image, 339, (1,))[0] == SIGNED
+    if signed or image.mode in ("I", "F"):
+        raise ValueError(
+            "its values are signed, of 32 bits or floating point, and no range says which are black and white"
+        )
 
 
 @contextmanager

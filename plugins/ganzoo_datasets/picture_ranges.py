@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,11 @@ def range_of(
         if len(types) > 1:
             made.notes.append(f"images differ in depth ({_counts(types)}): their values are used as they are")
         elif by_itself and pixels and "uint8" not in types and made.values is not None:
-            made.facts["ranges"] = {"uint8": [0.0, 255.0]}  # an input may have 8 bits
+            # Held-out files and inputs may have 8 bits.
+            made.values = replace(made.values, others=(("uint8", 0.0, 255.0),))
+    others = made.values.others if made.values is not None else ()
+    if others:
+        made.facts["ranges"] = {name: list(ends) for name, *ends in others}
     return made
 
 
@@ -145,7 +149,6 @@ def _several(facts: Sequence[Facts], types: Counter[str], option: str, made: Ran
     others = tuple((name, *ends) for name, ends in ranges.items() if name != dtype)
     low, high = ranges[dtype]
     made.values = ValueRange(dtype, low, high, others)
-    made.facts = {"ranges": {name: list(ends) for name, *ends in others}}
     if dtype != "uint8":
         window = _shown(groups[dtype], [])
         made.facts |= {"values": dtype, **_window_of(window, low, high)}

@@ -251,9 +251,10 @@ def _check_chosen(levels: NDArray[np.float64], low: float, high: float) -> None:
     first, last = levels[:, 0].min(), levels[:, -1].max()
     if last <= low or first >= high:
         raise SettingsError(
-            f"No volume has values inside of {low:g}..{high:g}: they are {first:g}..{last:g}.",
+            f"No volume has values inside of {low:g}..{high:g}: they are {first:g}..{last:g}. "
+            "All samples would be the same.",
             where="data.range",
-            fix="auto, or two values between these: all samples would be the same",
+            fix="auto, or two values between these",
         )
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from ganzoo.api import DataError, Field, ItemSource, SettingsError, as_floats
 from ganzoo.data.dataset import Dataset, open_source
 from ganzoo_datasets.config import FolderConfig
-from ganzoo_datasets.folder import open_folder
+from ganzoo_datasets.folder import open_folder, open_held_out
 from ganzoo_media.image import ImageMedia
 
 DRAWS = np.random.default_rng(0)
@@ -311,6 +311,15 @@ def test_pictures_of_two_depths_have_a_border_of_the_lowest_value(tmp_path: Path
     assert [source.read(at)["image"][0, 0, 0] for at in range(3)] == [0] * 3
 
 
+def test_held_out_pictures_may_have_another_depth(tmp_path: Path) -> None:
+    for part, top, dtype in (("train", 4000, np.uint16), ("test", 255, np.uint8)):
+        (tmp_path / part).mkdir()
+        gray(tmp_path / part / "a.png", top, dtype)
+    held_out = open_held_out(str(tmp_path))
+    assert held_out is not None
+    np.testing.assert_allclose(floats(held_out)[0, 0], np.linspace(-1, 1, 12), atol=0.01)
+
+
 def test_an_input_of_eight_bits_is_no_black_one_of_twelve(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     gray(tmp_path / "data" / "a.png", 4000, np.uint16)
@@ -360,3 +369,13 @@ def test_the_whole_range_of_an_empty_picture_is_said(tmp_path: Path) -> None:
 def test_percentiles_of_eight_bits_are_those_of_their_values(tmp_path: Path) -> None:
     gray(tmp_path / "a.png", 60, np.uint8)
     assert image_of(open_folder(str(tmp_path), FolderConfig(range="0%,100%"))).original == (0, 60)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.float32])
+def test_an_input_without_a_known_range_is_refused_not_black(tmp_path: Path, dtype: Any) -> None:
+    """The generator has seen pixels of 8 bits only."""
+    (tmp_path / "data").mkdir()
+    gray(tmp_path / "data" / "a.png", 255, np.uint8)
+    gray(tmp_path / "input.tif", 1, dtype)
+    with pytest.raises(ValueError, match="no range says which are black and white"):
+        as_input(open_folder(str(tmp_path / "data")), tmp_path / "input.tif")
