@@ -91,8 +91,8 @@ def _fitted(
 
     Pillow resizes float32. So that large integers keep their last digits, it gets shares of the range.
     """
-    shares = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
-    shares -= low
+    exact: Any = np.float32 if values.dtype.itemsize <= 2 else np.float64
+    shares: NDArray[np.floating[Any]] = np.subtract(values, low, dtype=exact)
     shares /= high - low
     if values.dtype.kind == "f":
         np.nan_to_num(shares, copy=False, nan=0)

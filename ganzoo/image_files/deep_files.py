@@ -52,10 +52,8 @@ _values_at_once = Budget(1 << 28)
 _one_volume = Budget(1)
 
 
-_UNASSOCIATED, _ASSOCIATED = (
-    2,
-    1,
-)  # a TIFF's ExtraSamples: opacity, which its colours are multiplied by or not
+# A TIFF's ExtraSamples: opacity, by which its colours are multiplied or not.
+_ASSOCIATED, _UNASSOCIATED = 1, 2
 _LABS = (8, 9, 10)  # a TIFF's PhotometricInterpretation: three kinds of CIELAB
 
 
@@ -149,7 +147,9 @@ def _pillow_values(image: Image.Image, channels: int) -> Values:
             bands = len(image.getbands())
             several = bands > 1 or image.mode == "P"
             # A number of channels that pixels cannot have is refused later.
-            values = np.array(plain(image, channels if several and channels in MODES else min(bands, 3)))
+            values = np.array(
+                plain(image, channels if several and channels in MODES else 3 if several else 1)
+            )
         if image.info.get(WHITE_IS_ZERO) and values.dtype.kind in "iu":
             values = ~values
         if image.mode.startswith("I") and isinstance(clear := image.info.get("transparency"), int):
@@ -299,10 +299,10 @@ def _tiff_page(path: Path, number: int) -> Values:
             if channels > 1 and values.shape[0] != channels:
                 planes = values.transpose(2, 0, 1)
             planes = _turned(_stored(planes), page.tags.valueof(274, default=1))
-            if page.photometric == 0 and planes.dtype.kind in "iu":  # MINISWHITE
-                planes = ~planes
             premultiplied = _opacity_of(page)
-            return Values(planes) if premultiplied is None else _with_opacity(planes, premultiplied)
+            made = Values(planes) if premultiplied is None else _with_opacity(planes, premultiplied)
+            white_is_zero = page.photometric == 0 and planes.dtype.kind in "iu"
+            return made._replace(planes=~made.planes) if white_is_zero else made
 
 
 # --- volumes: files whose slices are read together ------------------------------------------------

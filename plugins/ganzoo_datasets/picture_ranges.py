@@ -213,7 +213,7 @@ def _range(facts: Sequence[Facts], dtype: str, option: str) -> Ends:
         low, high = float(math.floor(low)), float(math.ceil(high))
     if low < high:
         return low, high
-    return (full[0], full[1]) if dtype != "float32" else (low, low + 1)
+    return (full[0], full[1]) if dtype != "float32" else (low, low + max(1.0, abs(low)))
 
 
 def _all_levels(facts: Sequence[Facts]) -> Any:

@@ -236,6 +236,21 @@ def test_channels_that_no_picture_has_are_refused(tmp_path: Path, channels: int)
     assert caught.value.where == "data.channels"
 
 
+def test_one_value_of_floating_point_is_gray(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((6, 9), 1e20, np.float32))
+    assert np.isfinite(floats(open_folder(str(tmp_path)))).all()
+
+
+def test_gray_with_opacity_has_no_five_channels(tmp_path: Path) -> None:
+    """Beside files that have five: the reason is said, not a KeyError."""
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((6, 9, 5), np.uint8), photometric="minisblack", planarconfig="contig"
+    )
+    Image.new("LA", (9, 6)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match="it has 3 channels instead of 5"):
+        opened(tmp_path, channels=5)
+
+
 def test_large_integers_are_resized_exactly(tmp_path: Path) -> None:
     values = 2**24 + np.repeat(np.repeat(DRAWS.integers(0, 200, (8, 8)), 16, axis=0), 16, axis=1)
     tifffile.imwrite(tmp_path / "a.tif", values.astype(np.int32))
