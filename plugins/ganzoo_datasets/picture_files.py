@@ -210,7 +210,7 @@ def dark_values(
     """
     rows = [row for row, found in enumerate(facts) if found.header and found.header.dtype == "uint8"]
     low, high, count = math.inf, -math.inf, 0
-    for row in rows[:: max(1, len(rows) // _GLANCED)]:
+    for row in rows[:: max(1, -(-len(rows) // _GLANCED))]:
         header = facts[row].header
         levels = _levels(listing.root / listing.names[row], header, all_pages) if header else ()
         if not levels:
