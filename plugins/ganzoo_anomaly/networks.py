@@ -200,7 +200,10 @@ DETECTOR = Export(
 def _residual(image: Field) -> Field:
     """The field of |x - x'|, in the units of the images."""
     low, high = image.range or (-1.0, 1.0)
-    facts, original = {name: value for name, value in image.facts.items() if name != "window"}, None
+    facts, original = (
+        {name: value for name, value in image.facts.items() if name not in ("window", "ranges")},
+        None,
+    )
     if image.original is not None:
         original = (0.0, image.original[1] - image.original[0])
         if facts.get("values") == "int16":
