@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, Column, DataError, Field, places, report_progress
+from ganzoo.api import ArraySource, Column, DataError, Field, places
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import TableConfig, setting
 
@@ -72,15 +72,15 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
             f"The same number in all training rows: {', '.join(same)}.",
             fix=f"leave them out: {setting('leave_out', *same)}; or another data.seed",
         )
-    columns, modes = [], {}
-    for number, name in enumerate(training.columns):
-        report_progress("columns fitted", number, len(training.columns))
+    randoms = [_random(config, f"modes of {name}") for name in filled]
+    modes = dict(zip(filled, mixtures.fit(list(filled.values()), config.modes, randoms), strict=True))
+    columns = []
+    for name in training.columns:
         if name not in whole.decimals:
             names = sorted(set(whole.columns[name].tolist()), key=_in_order)
             columns.append(Column(name=name, values=tuple(names)))
             continue
-        random = _random(config, f"modes of {name}")
-        found = modes[name] = mixtures.fit(filled[name], config.modes, random)
+        found = modes[name]
         columns.append(
             Column(
                 name=name,
@@ -176,7 +176,7 @@ def encoded(table: Table, encoding: Encoding, random: np.random.Generator) -> ND
         values = np.where(blank, modes.centres[0], values)
         ends = modes.probabilities(values).cumsum(1)[:, :-1]
         mode = (random.random(len(values))[:, None] >= ends).sum(1)
-        within = (values - modes.centres[mode]) / (4 * modes.widths[mode])
+        within = modes.within(values, mode)
         rows[each, place.start + np.where(blank, len(modes.centres), mode)] = 1
         rows[:, place.value] = np.where(blank, 0, within.clip(-EDGE, EDGE))
     return rows

@@ -77,7 +77,7 @@ def read_table(path: Path, config: CsvConfig) -> Table:
                 if _is_number(cells, name, named, place):
                     columns[name] = np.full(len(kept), np.nan)
                     columns[name][filled] = _numbers(cells, place)
-                    decimals[name] = max(_decimals(cell) for cell in cells)
+                    decimals[name] = max(_decimals(cell) for cell in set(cells))
                 else:
                     columns[name] = _categories(cells, place)
             except DataError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from ganzoo import load, tabular
@@ -46,7 +47,13 @@ def test_the_fitting_of_columns_is_counted(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     with listening(lambda *now: seen.append(now)):
         open_csv(str(write(tmp_path / "a.csv", LINES)))
-    assert seen == [("columns fitted", at, 3) for at in range(3)]
+    assert seen == [("columns fitted", 0, 2)]  # the numbers; many are fitted at once
+    seen.clear()
+    wide = [",".join(f"c{at}" for at in range(150))]
+    wide += [",".join(f"{(row * 37 + at) % 101}.5" for at in range(150)) for row in range(40)]
+    with listening(lambda *now: seen.append(now)):
+        open_csv(str(write(tmp_path / "b.csv", wide)))
+    assert seen == [("columns fitted", at, 150) for at in (0, 64, 128)]
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -336,10 +343,15 @@ def test_generated_rows_have_blanks_as_often_as_the_data(tmp_path: Path) -> None
 # --- mixtures -----------------------------------------------------------------------------------
 
 
+def fitted(values: NDArray[np.float64], modes: int) -> mixtures.Mixture:
+    (found,) = mixtures.fit([values], modes, [np.random.default_rng(0)])
+    return found
+
+
 def test_a_known_mixture_is_found() -> None:
     random = np.random.default_rng(0)
     parts = [random.normal(-50, 5, 900), random.normal(0, 10, 1500), random.normal(80, 20, 600)]
-    found = mixtures.fit(np.concatenate(parts), 10, random)
+    found = fitted(np.concatenate(parts), 10)
     np.testing.assert_allclose(found.weights, [0.3, 0.5, 0.2], atol=0.03)
     np.testing.assert_allclose(found.centres, [-50, 0, 80], atol=4)
     np.testing.assert_allclose(found.widths, [5, 10, 20], rtol=0.15)
@@ -347,11 +359,50 @@ def test_a_known_mixture_is_found() -> None:
 
 def test_one_gaussian_is_one_mode_and_a_spike_is_another() -> None:
     random = np.random.default_rng(1)
-    assert len(mixtures.fit(random.normal(3, 2, 3000), 10, random).weights) == 1
-    found = mixtures.fit(np.concatenate([np.zeros(2700), random.lognormal(8, 1, 300)]), 10, random)
-    assert found.weights[0] == pytest.approx(0.9, abs=0.01)
-    assert abs(found.centres[0]) < 1
-    assert mixtures.fit(np.array([1.0, 2.0]), 10, random).centres.size in (1, 2)
+    assert len(fitted(random.normal(3, 2, 3000), 10).weights) == 1
+    found = fitted(np.concatenate([np.zeros(2700), random.lognormal(8, 1, 300)]), 10)
+    assert found.weights[0] == pytest.approx(0.9)
+    assert (found.centres[0], found.widths[0]) == (0, 0)
+    assert (found.widths[1:] > 0).all()
+    assert fitted(np.array([1.0, 2.0]), 10).centres.size in (1, 2)
+
+
+def test_columns_are_fitted_together_as_they_are_alone() -> None:
+    random = np.random.default_rng(3)
+    columns = [random.normal(0, 1, 900), random.poisson(9, 500) * 1.0, random.lognormal(0, 1, 40)]
+    together = mixtures.fit(columns, 10, [np.random.default_rng(0) for _ in columns])
+    for values, found in zip(columns, together, strict=True):
+        np.testing.assert_allclose(found.centres, fitted(values, 10).centres, rtol=1e-9)
+
+
+def test_values_that_are_far_more_frequent_than_others_are_spikes_and_counts_are_not() -> None:
+    random = np.random.default_rng(2)
+    hours = np.concatenate([np.full(500, 40.0), np.full(100, 50.0), random.normal(38, 12, 400).round(1)])
+    found = fitted(hours, 10)
+    assert found.centres[found.widths == 0].tolist() == [40, 50]
+    assert (fitted(hours, 2).widths == 0).tolist().count(True) == 1  # the other mode is for all the rest
+    assert (fitted(hours, 1).widths > 0).all()
+    for values in (random.poisson(6, 2000) * 1.0, random.normal(40, 10, 2000).round(), random.random(2000)):
+        assert (fitted(values, 10).widths > 0).all()
+    two = fitted(np.array([0.5] * 39 + [7.25]), 10)
+    assert (two.centres.tolist(), two.widths.tolist()) == ([0.5, 7.25], [0, 0])
+    assert two.probabilities(np.array([0.5, 7.25, 6.0])).tolist() == [[1, 0], [0, 1], [0, 1]]
+
+
+def test_the_zeros_of_a_cost_are_exact_and_stay_as_frequent(tmp_path: Path) -> None:
+    """The case 07-zero-inflated-number: 98 % zeros beside costs of millions became half of the rows."""
+    random = np.random.default_rng(0)
+    cost = np.where(random.random(3_000) < 0.98, 0, random.lognormal(10, 2, 3_000).round())
+    path = write(
+        tmp_path / "t.csv", ["cost,x", *(f"{c:.0f},{x:.3f}" for c, x in zip(cost, cost / 3 + 1, strict=True))]
+    )
+    source = open_csv(str(path), CsvConfig(held_out=0.0))
+    (field,), rows = source.fields, source.arrays["row"]
+    noisy = rows + random.normal(0, 0.02, rows.shape).astype(np.float32)  # as a generator writes them
+    for row in (rows, noisy):
+        made = tabular.decode(field, row)["cost"]
+        assert (made == 0).mean() == pytest.approx((cost == 0).mean(), abs=0.002)
+    np.testing.assert_allclose(np.sort(tabular.decode(field, rows)["cost"]), np.sort(cost), rtol=0.01)
 
 
 def test_probabilities_of_modes_follow_bayes_rule() -> None:
