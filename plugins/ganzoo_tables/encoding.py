@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,14 @@ MOST_BYTES = 1 << 31  # of the rows, repeated for their conditions
 class Table:
     """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns.
 
-    Blanks of numbers are NaN. `left_out`: how many rows of the file had an empty cell and are not used.
+    Blanks of numbers are NaN. `written`: how numbers are written, see `Column`. `codes`: categories of digits
+    that are names. `left_out`: how many rows of the file had an empty cell and are not used.
     """
 
     columns: Mapping[str, NDArray[Any]]
     decimals: Mapping[str, int]
+    written: Mapping[str, str] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
     left_out: int = 0
 
     def __len__(self) -> int:
@@ -88,6 +91,7 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
                 widths=tuple(found.widths.tolist()),
                 bounds=(float(np.nanmin(whole.columns[name])), float(np.nanmax(whole.columns[name]))),
                 decimals=whole.decimals[name],
+                written=whole.written.get(name, ""),
                 blanks=bool(np.isnan(whole.columns[name]).any()),
             )
         )

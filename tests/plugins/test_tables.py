@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -255,6 +256,133 @@ def test_a_dry_run_says_how_columns_are_read(tmp_path: Path) -> None:
     assert "category, 2 values: Bonn, Ulm" in said.out
     assert "number, 20 to 31" in said.out
     assert "note: column 'age' has a different whole number in each row" in said.err
+
+
+# --- numbers in other forms, codes ---------------------------------------------------------------
+
+
+def written(form: str, value: float) -> str:
+    """A number in a form that is named by how it writes 1234.5."""
+    whole, part = f"{abs(value):.2f}".split(".")
+    before, thousands, decimal, after = re.fullmatch(r"(\D*)1(\D?)234(\D)5(\D*)", form).groups()  # type: ignore[union-attr]
+    sign = "-" if value < 0 else ""
+    return f"{sign}{before}{int(whole):,}".replace(",", thousands) + f"{decimal}{part}{after}"
+
+
+FORMS = (
+    "1234,5",
+    "1.234,5",
+    "1,234.5",
+    "1'234.5",
+    "1\u202f234,5\u00a0€",
+    "$1,234.5",
+    "CHF 1234.5",
+    "1234.5%",
+    "1234,5 %",
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_are_read_and_written_in_the_form_of_their_column(form: str, tmp_path: Path) -> None:
+    """The case 06-decimal-comma, and its neighbours: thousands, currency, percent."""
+    values = np.random.default_rng(0).normal(3_000, 2_500, 60).round(2)
+    values[:4] = 0, -0.5, 12, 1_234_567.25
+    lines = ["x\tkind", *(f"{written(form, value)}\t{'ab'[at % 2]}" for at, value in enumerate(values))]
+    path = write(tmp_path / "t.tsv", lines)
+    config = CsvConfig(separator="\t", held_out=0.0)
+    table = read_table(path, config)
+    np.testing.assert_array_equal(table.columns["x"], values)
+    assert table.written == {"x": form}
+    source = open_csv(str(path), config)
+    assert any(form in note and "column 'x'" in note for note in source.notes)
+    again = write(
+        tmp_path / "again.tsv", tabular.to_csv(source.fields[0], source.arrays["row"]).decode().splitlines()
+    )
+    assert again.read_text(encoding="utf-8").startswith("x\tkind\n")
+    read = read_table(again, config)
+    assert read.written == table.written
+    np.testing.assert_array_equal(
+        read.columns["x"], tabular.decode(source.fields[0], source.arrays["row"])["x"]
+    )
+    texts = CsvConfig(separator="\t", categories=("x",))
+    with pytest.raises(DataError, match="different text"):
+        read_table(path, texts)
+
+
+def test_the_case_of_a_decimal_comma(tmp_path: Path) -> None:
+    """06-decimal-comma: after the hint on the semicolon, the amounts were 'names that cannot be learned'."""
+    lines = [f"{20 + at % 40};{at * 37 % 101 + 100},{at % 10}7;Zürich;{at % 3 == 0}" for at in range(60)]
+    path = write(tmp_path / "t.csv", ["age;income;city;member", *lines])
+    path.write_text(path.read_text(encoding="utf-8").replace("Zürich", "Genève", 9), encoding="utf-8")
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    option, value = pasted(said.err)
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run", option, value)
+    assert said.code == 0, said.err
+    assert re.search(r"income +number, \d+,\d7 to \d+,\d7", said.out)
+    assert "column 'income' read as numbers; 1234.5 is 1234,5" in said.err
+
+
+def test_a_comma_that_may_be_either_follows_the_other_columns_or_the_option(tmp_path: Path) -> None:
+    lines = [f'"{at + 1},{at * 7 + 100}","{at},{at % 9}5"' for at in range(40)]
+    path = write(tmp_path / "t.csv", ["x,y", *lines])
+    assert read_table(path, CsvConfig()).columns["x"][1] == 2.107
+    whole = ["x,y", *(f'"{at + 1},{at * 7 + 100}",{at}.5' for at in range(40))]
+    alone = write(tmp_path / "alone.csv", whole)
+    with pytest.raises(DataError, match="different text") as caught:
+        read_table(alone, CsvConfig())
+    assert "'1,100' may have a decimal comma or thousands" in caught.value.fix
+    assert read_table(alone, CsvConfig(decimal=".")).columns["x"][1] == 2107
+    assert read_table(alone, CsvConfig(decimal=",", leave_out=())).columns["x"][1] == 2.107
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ([f"2024-01-{at % 28 + 1:02d} 03:{at:02d}:05" for at in range(40)], "dates and times are not read"),
+        ([f"10.0.{at}.{at % 7}" for at in range(40)], "leave the column out"),
+        ([f"044 123 {at + 400}" for at in range(40)], "leave the column out"),
+        ([f"{at}.5 %" if at % 2 else f"{at}.5 €" for at in range(40)], "leave the column out"),
+    ],
+)
+def test_texts_with_digits_are_no_numbers(cells: list[str], what: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", ["x,y", *(f"{cell},{at / 2}" for at, cell in enumerate(cells))])
+    with pytest.raises(DataError, match="different text") as caught:
+        read_table(path, CsvConfig())
+    assert what in caught.value.fix
+
+
+def test_codes_keep_their_leading_zeros(tmp_path: Path) -> None:
+    """The case 04-leading-zeros: postcodes were numbers from 0 to 7729."""
+    codes = [f"{at % 60 * 131:05d}" for at in range(400)]
+    path = write(tmp_path / "zip.csv", ["zip,income", *(f"{code},{at / 4}" for at, code in enumerate(codes))])
+    said = ganzoo("train", "ctgan", "--data", f"csv:{path}", "--dry-run")
+    assert said.code == 0, said.err
+    assert re.search(r"zip +category, 60 values: 00000, 00131", said.out)
+    option = said.err[said.err.index("column 'zip' with leading zeros") :]
+    assert pasted(option) == ["--set", 'data.numbers=["zip"]']
+    source = open_csv(str(path), CsvConfig(held_out=0.0))
+    lines = tabular.to_csv(source.fields[0], source.arrays["row"]).decode().splitlines()
+    assert sorted(line.split(",")[0] for line in lines[1:]) == sorted(codes)
+    assert read_table(path, CsvConfig(numbers=("zip",))).columns["zip"].max() == 59 * 131
+    phones = write(tmp_path / "p.csv", ["p,x", *(f"+4179123456{at % 3},{at / 4}" for at in range(40))])
+    assert read_table(phones, CsvConfig()).codes == ("p",)
+    signed = write(tmp_path / "s.csv", ["p,x", *(f"{at - 20:+d},{at / 4}" for at in range(40))])
+    assert read_table(signed, CsvConfig()).decimals == {"p": 0, "x": 2}
+
+
+def test_numbers_around_codes_percents_and_blanks(tmp_path: Path) -> None:
+    lines = [f'{at % 5 * 10} %;{"" if at % 4 == 0 else f"{at},5"};"a\nb{at % 2}"' for at in range(40)]
+    path = write(tmp_path / "t.csv", ["few;gaps;text", *lines])
+    table = read_table(path, CsvConfig(separator=";", missing="value"))
+    assert set(table.columns["few"]) == {"0 %", "10 %", "20 %", "30 %", "40 %"}
+    assert set(table.columns["text"]) == {"a\nb0", "a\nb1"}
+    assert np.isnan(table.columns["gaps"]).sum() == 10
+    assert table.written == {"gaps": "1234,5"}
+    unnamed = write(
+        tmp_path / "u.csv", [f",{LINES[0]}", *(f"{at},{line}" for at, line in enumerate(LINES[1:]))]
+    )
+    with pytest.raises(DataError, match="Column 1 has no name"):
+        read_table(unnamed, CsvConfig())
 
 
 def with_blanks(path: Path, count: int = 400) -> Path:
