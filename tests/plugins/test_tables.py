@@ -386,17 +386,20 @@ def test_numbers_around_codes_percents_and_blanks(tmp_path: Path) -> None:
 
 
 def with_blanks(path: Path, count: int = 400) -> Path:
-    """Prices, a fifth of which are blank in shops and two thirds in markets; weights without blanks."""
+    """Prices, a fifth of which are blank in shops and two thirds in markets; weights without blanks.
+
+    Fines are 0 in three quarters of the rows, and far apart in the others.
+    """
     random = np.random.default_rng(0)
     market = random.integers(0, 2, count)
     blank = random.random(count) < np.where(market, 0.65, 0.2)
     prices = random.normal(np.where(market, 5, 50), 1)
+    fines = np.where(random.random(count) < 0.75, 0, random.lognormal(8, 2, count)).round()
     gaps = ("", "NA", "?")
-    lines = [
-        f"{gaps[at % 3] if blank[at] else f'{prices[at]:.2f}'},{('shop', 'market')[market[at]]},{at / 4}"
-        for at in range(count)
-    ]
-    return write(path, ["price,place,weight", *lines])
+    written = [gaps[at % 3] if blank[at] else f"{prices[at]:.2f}" for at in range(count)]
+    places = np.where(market, "market", "shop")
+    lines = [f"{written[at]},{places[at]},{at / 4},{fines[at]:.0f}" for at in range(count)]
+    return write(path, ["price,place,weight,fine", *lines])
 
 
 def test_blanks_of_numbers_come_back_from_rows_and_in_the_file(tmp_path: Path) -> None:
@@ -404,7 +407,7 @@ def test_blanks_of_numbers_come_back_from_rows_and_in_the_file(tmp_path: Path) -
     config = CsvConfig(missing="value", held_out=0.0)
     source = open_csv(str(path), config)
     (field,) = source.fields
-    assert [column.blanks for column in field.columns] == [True, False, False]
+    assert [column.blanks for column in field.columns] == [True, False, False, False]
     rows = source.arrays["row"]
     price, place = field.columns[0], places(field.columns)[0]
     assert place.stop - place.start == len(price.centres) + 1
@@ -430,12 +433,12 @@ def test_scores_see_blanks_as_a_column_of_their_own(tmp_path: Path) -> None:
     source = open_csv(str(with_blanks(tmp_path / "t.csv")), CsvConfig(missing="value"))
     (field,), rows = source.fields, source.arrays["row"]
     numbers = tabular.as_numbers(field, rows)
-    assert tabular.widths(field) == (1, 1, 2, 1)
+    assert tabular.widths(field) == (1, 1, 2, 1, 1)
     assert np.isfinite(numbers).all()
     blank = np.isnan(tabular.decode(field, rows)["price"])
     assert np.array_equal(numbers[:, 1], blank)
     assert len(set(numbers[blank, 0])) == 1
-    assert tabular.as_numbers(field, rows, excluded=("price",)).shape[1] == 3
+    assert tabular.as_numbers(field, rows, excluded=("price",)).shape[1] == 4
 
 
 def test_a_column_with_blanks_needs_two_numbers_among_the_training_rows(tmp_path: Path) -> None:
@@ -447,7 +450,7 @@ def test_a_column_with_blanks_needs_two_numbers_among_the_training_rows(tmp_path
         open_csv(path, CsvConfig(missing="value", held_out=0.9))
 
 
-def test_generated_rows_have_blanks_as_often_as_the_data(tmp_path: Path) -> None:
+def test_generated_rows_have_blanks_and_zeros_as_often_as_the_data(tmp_path: Path) -> None:
     path = with_blanks(tmp_path / "t.csv", 2_000)
     options = {"data.source": f"csv:{path}", "data.missing": "value", "data.leave_out": ("weight",)}
     short = {
@@ -466,6 +469,7 @@ def test_generated_rows_have_blanks_as_often_as_the_data(tmp_path: Path) -> None
     assert blank[market].mean() > blank[~market].mean() + 0.2
     prices = made["price"][~blank]
     assert 0 < prices.min() < 10 < 40 < prices.max() < 60
+    assert 0.6 < (made["fine"] == 0).mean() < 0.97  # 0.75 of the data; without an exact mode 0.4
 
 
 # --- mixtures -----------------------------------------------------------------------------------
