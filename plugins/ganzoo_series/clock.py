@@ -158,7 +158,7 @@ def ahead_of_utc(zone: str, seconds: float, *, utc: bool = False, again: bool = 
 def offset_text(seconds: float) -> str:
     """`+02:00` for 7,200."""
     text = f"{datetime(1970, 1, 1, tzinfo=timezone(timedelta(seconds=seconds))):%z}"
-    return f"{text[:3]}:{text[3:]}"
+    return f"{text[:3]}:{text[3:5]}"
 
 
 def _day_of(first: datetime, month: int, day: int) -> datetime:

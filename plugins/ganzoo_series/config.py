@@ -43,8 +43,8 @@ class CsvSeriesConfig(WindowConfig):
     `separator` separates the cells. `time` is the column of times, by default the first that holds dates;
     `time_format` as for Python's `strptime`, where the dates are no ISO 8601, or `s`, `ms`, `us`, `ns` for
     Unix time; `zone` is the place whose clock the times follow, such as `Europe/Berlin`. `decimal` is the
-    decimal point of numbers, the other one of `.` and `,` may separate thousands; by default it is
-    recognised, and numbers that can be read in two ways are an error. `entity` is a column of names: the rows
+    decimal sign of numbers, the other one of `.` and `,` may separate thousands; `auto` finds it, and numbers
+    that can be read in two ways are an error. `entity` is a column of names: the rows
     of each name are a series of their own. `columns` are the columns to learn (by default all that
     remain), `leave_out` those to ignore. `attributes` are columns with one value for each entity; they become
     the field `attributes`; `label` is such a column, too, often that of `entity`, whose values are classes.
@@ -56,7 +56,7 @@ class CsvSeriesConfig(WindowConfig):
     time: str = ""
     time_format: str = ""
     zone: str = ""
-    decimal: Literal["", ".", ","] = ""
+    decimal: Literal["auto", ".", ","] = "auto"
     entity: str = ""
     columns: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()

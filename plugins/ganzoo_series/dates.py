@@ -117,7 +117,7 @@ def written(moment: datetime, form: str) -> str:
         return moment.isoformat()
     offset = f"{moment:%z}"
     # strftime has no %:z before Python 3.12, and C libraries differ in the width of %Y before the year 1000
-    for code, text in (("%:z", f"{offset[:3]}:{offset[3:]}"), ("%z", offset), ("%Y", f"{moment.year:04d}")):
+    for code, text in (("%:z", f"{offset[:3]}:{offset[3:5]}"), ("%z", offset), ("%Y", f"{moment.year:04d}")):
         form = form.replace(code, text)
     return moment.strftime(form)
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, counted
+from ganzoo.api import DataError, counted, some
 from ganzoo_series.clock import DAY, Clock, ahead_of_utc, clock_of, goes_on_in_utc, offset_text
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_series.dates import (
@@ -111,8 +111,7 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
         if reader.columns != first.columns:
             faults.add(
                 "columns",
-                f"Its columns are {', '.join(reader.columns)}, those of {first.path.name} "
-                f"{', '.join(first.columns)}.",
+                f"Its columns are {some(reader.columns)}, those of {first.path.name} {some(first.columns)}.",
                 f"name the common ones: {setting('columns', *first.columns)}",
                 file,
             )
@@ -151,13 +150,14 @@ class _Reader:
         named = (config.time, config.entity, *config.columns, *config.leave_out, *config.about)
         if unknown := [f"'{name}'" for name in dict.fromkeys(named) if name and name not in header]:
             what = f"There is no column {', and no column '.join(unknown)}."
-            self.refuse(what, f"one of {', '.join(header)}", line=1)
+            self.refuse(what, f"one of {some(header)}", line=1)
         if len(lines) < 2:
             self.refuse(
                 f"{counted(len(lines), 'row')} under the header: a series needs more.",
                 "provide some hundred rows",
             )
         self.notes: list[str] = []
+        self.text_seen = False
         self.dates: Dates | None = None
         self.numbers: list[float] = []  # the times that are no dates
         self.time = self._time()
@@ -293,7 +293,7 @@ class _Reader:
 
     def _point(self) -> Point | None:
         """The decimal point of the numbers; where that is not clear, None and a fault."""
-        if self.config.decimal:
+        if self.config.decimal != "auto":
             return self.config.decimal
         try:
             point = point_of(cell for name in self.columns for cell in without_percent(self.cells(name))[0])
@@ -401,7 +401,8 @@ class _Reader:
             time = f"--set {shlex.quote(f'data.time={name}')}"
             fix = f"if it is the time, say how it is written: {time} --set 'data.time_format=%d.%m.%y'"
         separator = other_separator([name])
-        fix = separator or fix
+        fix = separator or fix * (not self.text_seen)  # a file has one column of names, and one of times
+        self.text_seen = True
         self.faults.add("text", "This column is text.", fix, self.path, line, name, leave=not separator)
 
 
@@ -484,11 +485,11 @@ def _clock(entities: Sequence[_Rows], first: _Reader, notes: list[str]) -> tuple
     if (len(offsets) > 1 or zone) and goes_on_in_utc(utc, local):
         times, instants = (utc, True) if zone else ([part + last for part in utc], False)
     if len(offsets) > 1 and not zone:
-        shown = ", ".join(offsets[:3]) + ", ..." * (len(offsets) > 3)
+        example = "America/New_York" if last < 0 else "Europe/Berlin"
         notes.append(
-            f"the zone changes ({shown}): generated times have "
-            f"the last one, {offset_text(last)}; with the name of the place they follow its daylight saving "
-            "time, for example --set data.zone=Europe/Berlin"
+            f"the zone changes ({some(offsets, 3)}): generated times have the last one, {offset_text(last)}; "
+            "with the name of the place they follow its daylight saving time, for example "
+            f"--set data.zone={example}"
         )
     if zone and form.endswith("Z"):
         form = form.removesuffix("Z") + "%:z"
@@ -550,7 +551,7 @@ def _cut(
         ("gaps", f"{len(gaps):,}", said),
     ]
     if len(entities) > 1:
-        names = ", ".join(rows.name for rows in entities[:5]) + ", ..." * (len(entities) > 5)
+        names = some([rows.name for rows in entities])
         card.insert(0, ("entities", f"{len(entities):,}", names))
     return SeriesTable(
         columns=columns,

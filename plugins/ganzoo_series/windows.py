@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, Column, DataError, Field
+from ganzoo.api import ArraySource, Column, DataError, Field, some
 from ganzoo_series.config import WindowConfig
 from ganzoo_series.fields import Layout
 from ganzoo_series.read_series import Piece, SeriesTable
@@ -37,7 +37,8 @@ def split(pieces: Sequence[Piece], held_out: float) -> tuple[list[Piece], list[P
     """The pieces before a moment, those from it on, and the moment; all entities are cut at the same time."""
     if not held_out:
         return list(pieces), [], np.inf
-    moment = float(np.quantile(np.concatenate([piece.times for piece in pieces]), 1 - held_out))
+    times = np.concatenate([piece.times for piece in pieces])
+    moment = float(np.quantile(times, 1 - held_out, method="higher"))
     before: list[Piece] = []
     after: list[Piece] = []
     for piece in pieces:
@@ -110,7 +111,7 @@ def _check_positive(table: SeriesTable, where: str) -> None:
     column = table.columns.index(found[0])
     piece = next(piece for piece in table.pieces if (piece.values[:, column] <= 0).any())
     row = int((piece.values[:, column] <= 0).argmax())
-    others = f" (and in {', '.join(found[1:])})" if found[1:] else ""
+    others = f" (and in {some(found[1:])})" if found[1:] else ""
     raise DataError(
         f"Log returns need values above 0, and there is {piece.values[row, column]:g}{others}.",
         where=f"{where}, column '{found[0]}', {table.clock.at(piece.times[row])}",
@@ -133,7 +134,7 @@ def _scales(
         raise DataError("There are no training rows.", where=where, fix="--set data.held_out=0.1")
     if same := [name for at, name in enumerate(columns) if np.ptp(usable[:, at]) == 0]:
         raise DataError(
-            f"The same in all training rows: {', '.join(same)}.",
+            f"The same in all training rows: {some(same)}.",
             where=where,
             fix=_leave_out(table, same),
         )
