@@ -258,7 +258,8 @@ class _Reader:
     def _note_counters(self, numeric: Sequence[str]) -> None:
         """A note on the first column of numbers that may be the time, where there is no other."""
         for name in numeric if len(numeric) > 1 else []:
-            steps = np.diff(np.array(self.cells(name), np.float64))
+            with np.errstate(invalid="ignore"):  # numbers that are too large
+                steps = np.diff(np.array(self.cells(name), np.float64))
             if _is_named_as_time(name) or (steps[0] > 0 and (steps == steps[0]).all()):
                 self.notes.append(
                     f"column '{name}' is learned as a value; if it is the time: --set "
@@ -399,7 +400,10 @@ class _Reader:
         fix = f"if it names the series of each row: --set {shlex.quote(f'data.entity={name}')}"
         if looks_like_a_date(self.cells(name)[0]):
             time = f"--set {shlex.quote(f'data.time={name}')}"
-            fix = f"if it is the time, say how it is written: {time} --set 'data.time_format=%d.%m.%y'"
+            fix = (
+                "if it is the time, write it as 2024-12-31, or say how it is written: "
+                f"{time} --set 'data.time_format=%d.%m.%y'"
+            )
         separator = other_separator([name])
         fix = separator or fix * (not self.text_seen)  # a file has one column of names, and one of times
         self.text_seen = True

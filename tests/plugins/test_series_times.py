@@ -166,6 +166,8 @@ def test_dates_that_are_not_known_or_not_all_the_same_name_the_option(tmp_path: 
     said = refusal(write(tmp_path / "a.csv", [f"{time:%d.%m.%Y}, {time:%H} h" for time in HOURS[:COUNT]]))
     assert "--set data.time=Date --set 'data.time_format=" in said
     assert "data.entity" not in said
+    said = refusal(write(tmp_path / "q.csv", [f"{1950 + at // 4}-Q{at % 4 + 1}" for at in range(COUNT)]))
+    assert "write it as 2024-12-31" in said
     times = [f"{time:%d.%m.%Y}" for time in DAYS[:COUNT]]
     times[30], times[31] = "soon", ""
     said = refusal(write(tmp_path / "b.csv", times))
