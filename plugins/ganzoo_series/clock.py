@@ -39,8 +39,18 @@ class Clock:
     day: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary for JSON."""
-        return asdict(self)
+        """A dictionary for JSON; what 0.1.0 did not know is there only where it says something.
+
+        So the data of its runs keeps its fingerprint.
+        """
+        usual = {"form": "", "zone": "", "instants": False, "day": 0}
+        return {name: value for name, value in asdict(self).items() if usual.get(name) != value}
+
+    def plain(self) -> Clock:
+        """The same, with an empty form where that says the same: ISO 8601 without a zone."""
+        whole = self.start % DAY == 0 and (self.unit != "second" or self.step % DAY == 0)
+        usual = "%Y-%m-%d" if whole else "%Y-%m-%dT%H:%M:%S"
+        return replace(self, form="") if self.form == usual and not self.zone else self
 
     @classmethod
     def from_json(cls, raw: Any) -> Clock:
@@ -168,6 +178,11 @@ def _day_of(first: datetime, month: int, day: int) -> datetime:
     return start.replace(day=min(day, last.day))
 
 
+def _last_day(days: set[int]) -> int:
+    """The day of months for a clock, 0 for one that all months have."""
+    return max(days) if max(days) > 28 else 0
+
+
 def _months(times: NDArray[np.float64]) -> NDArray[np.float64]:
     return (times * 1e6).astype("datetime64[us]").astype("datetime64[M]").astype("float64")
 
@@ -207,5 +222,5 @@ def clock_of(times: NDArray[np.float64], column: str, *, dates: bool) -> Clock:
         if len(days) == 1 or min(days) >= 28:
             between = np.diff(_months(times))
             months = float(np.median(between[between > 0]))
-            return Clock(column=column, unit="month", start=start, step=max(months, 1.0), day=max(days))
+            return Clock(column=column, unit="month", start=start, step=max(months, 1.0), day=_last_day(days))
     return Clock(column=column, unit="second", start=start, step=step)

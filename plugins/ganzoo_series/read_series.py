@@ -501,7 +501,7 @@ def _clock(entities: Sequence[_Rows], first: _Reader, notes: list[str]) -> tuple
     if first.zoned and not zone:
         zone = offset_text(last)
     moved = [replace(rows, times=part.tolist()) for rows, part in zip(entities, times, strict=True)]
-    return moved, replace(clock, form=form, zone=zone, instants=instants)
+    return moved, replace(clock, form=form, zone=zone, instants=instants).plain()
 
 
 def _of(rows: _Rows) -> str:

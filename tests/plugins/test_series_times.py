@@ -219,6 +219,16 @@ def test_times_after_the_year_9999_are_an_error(tmp_path: Path) -> None:
         clock.texts(300)
 
 
+@pytest.mark.parametrize(("form", "unit"), [("%Y-%m-%d", "second"), ("%Y-%m-01", "month")])
+def test_plain_dates_have_the_facts_of_0_1_0_so_that_its_runs_can_be_resumed(
+    tmp_path: Path, form: str, unit: str
+) -> None:
+    times = months(count=COUNT) if unit == "month" else DAYS[:COUNT]
+    source = open_series(str(write(tmp_path / "a.csv", [f"{time:{form}}" for time in times])), SHORT)
+    assert set(source.fields[0].facts["clock"]) == {"column", "unit", "start", "step"}
+    assert source.fields[0].facts["clock"]["unit"] == unit
+
+
 # --- numbers ------------------------------------------------------------------------------------
 
 
