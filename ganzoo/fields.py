@@ -6,11 +6,15 @@ Plugins import these names from `ganzoo.api`. Nothing here imports torch or nump
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from ganzoo.errors import DataError
+
+WRITTEN = re.compile(r"(\D*)1(\D?)234(\D)5(\D*)", re.ASCII)
+"""How a column writes 1234.5: before it, between thousands, the decimal sign, after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +25,8 @@ class Column:
     chosen value. A number has an indicator for each of its modes, with means `centres`, and a value v in
     -1..1. The number is centre + 4 * width * v of its mode (Xu et al. 2019, CTGAN, section 4.2), clipped to
     `bounds` and rounded to `decimals`. With `blanks` a number may be missing: one more indicator, the last,
-    says so. ValueError for a column that is neither or both, and for a category with `blanks`.
+    says so. `written` is 1234.5 as the column has it in a file, such as `1.234,5 €`; empty means `1234.5`.
+    ValueError for a column that is neither or both, and for a category with `blanks`.
     """
 
     name: str
@@ -31,12 +36,14 @@ class Column:
     bounds: tuple[float, float] = (0.0, 0.0)
     decimals: int = 0
     blanks: bool = False
+    written: str = ""
 
     def __post_init__(self) -> None:
         numbers = (*self.centres, *self.widths, *self.bounds)
         valid = len(self.centres) == len(self.widths) and len(self.bounds) == 2 and self.decimals in range(21)
         valid = valid and isinstance(self.decimals, int) and isinstance(self.blanks, bool)
-        valid = valid and bool(self.centres) >= self.blanks
+        valid = valid and bool(self.centres) >= self.blanks and isinstance(self.written, str)
+        valid = valid and (not self.written or bool(WRITTEN.fullmatch(self.written)))
         if bool(self.values) == bool(self.centres) or not valid or not all(map(math.isfinite, numbers)):
             raise ValueError(f"the column '{self.name}' is neither a category nor a number")
         named = isinstance(self.values, tuple)
@@ -179,7 +186,7 @@ class Field:
         # Files of earlier versions do not have these keys either.
         newer = ("shares", "columns", "kind", "facts", "original", "axes", "free")
         raw["columns"] = [
-            {key: value for key, value in column.items() if value or key != "blanks"}
+            {key: value for key, value in column.items() if value or key not in ("blanks", "written")}
             for column in raw["columns"]
         ]
         return {key: value for key, value in raw.items() if value or key not in newer}

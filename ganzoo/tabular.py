@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.fields import Column, Field, Place, places
+from ganzoo.fields import WRITTEN, Column, Field, Place, places
 from ganzoo.util.text import counted
 
 __all__ = ["as_numbers", "decode", "described", "high_cardinality", "to_csv", "widths"]
@@ -22,6 +22,7 @@ __all__ = ["as_numbers", "decode", "described", "high_cardinality", "to_csv", "w
 Rows = NDArray[Any]
 
 SHOWN = 4  # values of a category that a description lists
+SEPARATORS = (",", ";", "\t", "|")  # other facts of a foreign file are ignored
 FEW = 10  # values: a category with at most so many never has high cardinality
 
 
@@ -86,17 +87,19 @@ def high_cardinality(field: Field, count: int) -> tuple[str, ...]:
 def to_csv(field: Field, rows: Rows) -> bytes:
     """The table as a CSV file in UTF-8: a header, then one line for each of the rows (n, d).
 
-    The cell of a blank is empty.
+    The cell of a blank is empty. Numbers are as `Column.written` has them; the fact `separator` is the
+    character between the cells, if it is no comma.
     """
     table = decode(field, rows)
     columns = [
         table[column.name].tolist()
         if column.values
-        else ["" if np.isnan(value) else f"{value:.{column.decimals}f}" for value in table[column.name]]
+        else ["" if np.isnan(value) else _written(value, column) for value in table[column.name]]
         for column in field.columns
     ]
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    separator = field.facts.get("separator", ",")
+    writer = csv.writer(text, lineterminator="\n", delimiter=separator if separator in SEPARATORS else ",")
     writer.writerow(column.name for column in field.columns)
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode()
@@ -106,9 +109,21 @@ def _description(column: Column) -> str:
     if column.values:
         more = ", ..." if len(column.values) > SHOWN else ""
         return f"category, {counted(len(column.values), 'value')}: {', '.join(column.values[:SHOWN])}{more}"
-    low, high = (f"{bound:.{column.decimals}f}" for bound in column.bounds)
+    low, high = (_written(bound, column) for bound in column.bounds)
     modes = len(column.centres)
     return f"number, {low} to {high}, {counted(modes, 'mode')}{', or blank' * column.blanks}"
+
+
+def _written(value: float, column: Column) -> str:
+    """A number as the column writes it; its sign is before all other signs."""
+    plain = f"{value:.{column.decimals}f}"
+    form = WRITTEN.fullmatch(column.written)
+    if form is None:
+        return plain
+    before, thousands, decimal, after = form.groups()
+    whole, _, part = plain.lstrip("-").partition(".")
+    whole = f"{int(whole):,}".replace(",", thousands)
+    return f"{'-' * plain.startswith('-')}{before}{whole}{decimal * bool(part)}{part}{after}"
 
 
 def _which(place: Place, rows: Rows) -> NDArray[np.intp]:

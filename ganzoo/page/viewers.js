@@ -164,6 +164,16 @@ function showLines([values], field) {
   return element("div", {}, svg, legend);
 }
 
+// A number as the column writes 1234.5.
+function writtenNumber(plain, column) {
+  const form = /^(\D*)1(\D?)234(\D)5(\D*)$/.exec(column.written || "");
+  if (!form) return plain;
+  const [, before, thousands, decimal, after] = form;
+  const [whole, part] = plain.replace("-", "").split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, () => thousands);
+  return (plain.startsWith("-") ? "-" : "") + before + grouped + (part ? decimal + part : "") + after;
+}
+
 // Rows of a table as ganzoo/tabular.py decodes them: texts by column, "" for a blank.
 function decodeRow(values, columns) {
   const indicatorsOf = (column) => (column.values.length || column.centres.length) + (column.blanks ? 1 : 0);
@@ -188,7 +198,7 @@ function decodeRow(values, columns) {
     const offset = 4 * column.widths[which] * within;
     const [low, high] = column.bounds;
     const number = Math.max(low, Math.min(high, column.centres[which] + offset));
-    cells.set(column, (Number(number.toFixed(column.decimals)) + 0).toFixed(column.decimals));
+    cells.set(column, writtenNumber((Number(number.toFixed(column.decimals)) + 0).toFixed(column.decimals), column));
   }
   return columns.map((column) => cells.get(column));
 }

@@ -25,8 +25,8 @@ from ganzoo_series.dates import (
     read_dates,
 )
 from ganzoo_series.faults import Faults
-from ganzoo_series.numbers import AmbiguousNumbersError, Point, plain, point_of, without_percent
 from ganzoo_tables.config import setting
+from ganzoo_tables.number_forms import PLAIN, NumberForm, forms_of
 from ganzoo_tables.read_csv import MISSING, NUMBER, Lines, other_separator, read_cells
 
 Floats = NDArray[np.float64]
@@ -165,7 +165,7 @@ class _Reader:
         self.columns = tuple(config.columns or (name for name in header if name not in used))
         if not self.columns:
             self.refuse("No column is left to learn.", "leave out fewer columns")
-        self.point = self._point()
+        self.forms = self._forms()
 
     @property
     def zoned(self) -> bool:
@@ -292,22 +292,29 @@ class _Reader:
             what = "The dates are not all written in the same way."
             self.faults.add("dates", what, "write all as 2024-12-31", self.path, column=name)
 
-    def _point(self) -> Point | None:
-        """The decimal point of the numbers; where that is not clear, None and a fault."""
-        if self.config.decimal != "auto":
-            return self.config.decimal
-        try:
-            point = point_of(cell for name in self.columns for cell in without_percent(self.cells(name))[0])
-        except AmbiguousNumbersError as error:
-            fix = (
-                "if ',' separates thousands: --set data.decimal=. ; if it is the decimal point: "
-                "--set data.decimal=,"
-            )
-            self.faults.add("commas", f"The numbers are ambiguous: {error}.", fix, self.path)
-            return None
-        if point == ",":
-            self.notes.append("numbers were read with a decimal comma; otherwise: --set data.decimal=.")
-        return point
+    def _forms(self) -> dict[str, NumberForm]:
+        """How the numbers of each column are written; where that is not clear, there is a fault."""
+        decimal = self.config.decimal
+        found = {name: [PLAIN] for name in self.columns}
+        for name in self.columns:
+            cells = [cell for cell in self.cells(name) if cell.lower() not in MISSING]
+            if decimal == "," or not all(map(NUMBER.fullmatch, cells)):
+                found[name] = forms_of(cells, (".", ",") if decimal == "auto" else (decimal,)) or [PLAIN]
+        signs = {forms[0].decimal for forms in found.values() if len(forms) == 1 and _has_commas(forms[0])}
+        for name, forms in found.items():
+            if len(forms) > 1 and len(signs) == 1:
+                found[name] = forms = [form for form in forms if form.decimal in signs]
+            if len(forms) > 1:
+                cell = next(cell for cell in self.cells(name) if "," in cell)
+                what = "The numbers are ambiguous: " + " or ".join(
+                    f"'{cell}' can be {form.plain(cell)}" for form in forms
+                )
+                fix = "write the decimal sign: --set data.decimal=, or --set data.decimal=."
+                self.faults.add("commas", f"{what}.", fix, self.path, column=name)
+        for form in sorted({forms[0] for forms in found.values()} - {PLAIN}, key=lambda form: form.written):
+            names = some([f"'{name}'" for name, forms in found.items() if forms[0] == form])
+            self.notes.append(f"numbers of {names} are read as {form.written}; generated ones are as 1234.5")
+        return {name: forms[0] for name, forms in found.items()}
 
     def entities(self) -> list[_Rows]:
         """The rows by entity, in the order of their first row."""
@@ -366,13 +373,8 @@ class _Reader:
 
     def _numbers(self, name: str) -> list[float]:
         """The numbers of a column; NaN for missing ones, whose rows are left out, and for faults."""
-        cells, percent = without_percent(self.cells(name))
-        if percent:
-            self.notes.append(f"column '{name}' has percent signs: 5 % is learned and written as 5")
-        if self.point is not None:
-            point = self.point
-            cells = [plain(cell, point) for cell in cells]
-        numbers = [_number(cell) for cell in cells]
+        cells, form = self.cells(name), self.forms[name]
+        numbers = [_number(cell if form == PLAIN else form.plain(cell) or "") for cell in cells]
         bad = [at for at, number in enumerate(numbers) if np.isnan(number)]
         gaps = {at for at in bad if cells[at].lower() in MISSING}
         others = [at for at in bad if at not in gaps]
@@ -423,6 +425,10 @@ def _is_named_as_time(name: str) -> bool:
     """Whether a word of a column's name says that it is the time."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     return not _TIME_WORDS.isdisjoint(re.findall("[a-z]+", words))
+
+
+def _has_commas(form: NumberForm) -> bool:
+    return "," in (form.decimal, form.thousands)
 
 
 def _has_comma(cell: str) -> bool:

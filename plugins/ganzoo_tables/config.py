@@ -45,7 +45,8 @@ class CsvConfig(TableConfig):
     has at most `few` different whole numbers. All other columns are categories. `numbers` and `categories`
     are the names of columns for which this rule is wrong, `leave_out` those of columns to ignore. `missing`:
     an empty cell is an error; or rows with one are left out; or it is learned and generated like a value, in
-    a category as `(missing)`, in a number as a blank.
+    a category as `(missing)`, in a number as a blank. `decimal`: the decimal sign of numbers; `auto` finds it
+    in each column.
     """
 
     separator: str = ","
@@ -54,6 +55,7 @@ class CsvConfig(TableConfig):
     leave_out: tuple[str, ...] = ()
     few: int = 10
     missing: Literal["error", "skip", "value"] = "error"
+    decimal: Literal["auto", ".", ","] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,7 +31,7 @@ def open_csv(argument: str, config: CsvConfig | None = None) -> ArraySource:
     source = source_of(training, fit_encoding(training, whole, config), config, identity)
     held_out = counted(len(rest) if rest else 0, "row")
     card = (("rows", f"{len(training):,}", ""), ("held out", held_out, "for evaluation"))
-    return replace(source, notes=(*source.notes, *advice(whole, config)), card=card)
+    return replace(_as_in_file(source, config), notes=(*source.notes, *advice(whole, config)), card=card)
 
 
 def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySource | None:
@@ -44,7 +44,15 @@ def open_csv_held_out(argument: str, config: CsvConfig | None = None) -> ArraySo
         return None
     encoding = fit_encoding(training, whole, config)
     identity = f"{path.name}: {len(rest)} held-out rows"
-    return source_of(rest, encoding, config, identity, training=training)
+    return _as_in_file(source_of(rest, encoding, config, identity, training=training), config)
+
+
+def _as_in_file(source: ArraySource, config: CsvConfig) -> ArraySource:
+    """The rows with the character between the cells of their file."""
+    if config.separator == ",":
+        return source
+    rows = replace(source.fields[0], facts={"separator": config.separator})
+    return replace(source, fields=(rows, *source.fields[1:]))
 
 
 def open_toy(argument: str = "", config: ToyTableConfig | None = None) -> ArraySource:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, Column, DataError, Field, places, report_progress
+from ganzoo.api import ArraySource, Column, DataError, Field, places
 from ganzoo_tables import mixtures
 from ganzoo_tables.config import TableConfig, setting
 
@@ -29,11 +29,14 @@ MOST_BYTES = 1 << 31  # of the rows, repeated for their conditions
 class Table:
     """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns.
 
-    Blanks of numbers are NaN. `left_out`: how many rows of the file had an empty cell and are not used.
+    Blanks of numbers are NaN. `written`: how numbers are written, see `Column`. `codes`: categories of digits
+    that are names. `left_out`: how many rows of the file had an empty cell and are not used.
     """
 
     columns: Mapping[str, NDArray[Any]]
     decimals: Mapping[str, int]
+    written: Mapping[str, str] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
     left_out: int = 0
 
     def __len__(self) -> int:
@@ -72,15 +75,15 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
             f"The same number in all training rows: {', '.join(same)}.",
             fix=f"leave them out: {setting('leave_out', *same)}; or another data.seed",
         )
-    columns, modes = [], {}
-    for number, name in enumerate(training.columns):
-        report_progress("columns fitted", number, len(training.columns))
+    randoms = [_random(config, f"modes of {name}") for name in filled]
+    modes = dict(zip(filled, mixtures.fit(list(filled.values()), config.modes, randoms), strict=True))
+    columns = []
+    for name in training.columns:
         if name not in whole.decimals:
             names = sorted(set(whole.columns[name].tolist()), key=_in_order)
             columns.append(Column(name=name, values=tuple(names)))
             continue
-        random = _random(config, f"modes of {name}")
-        found = modes[name] = mixtures.fit(filled[name], config.modes, random)
+        found = modes[name]
         columns.append(
             Column(
                 name=name,
@@ -88,6 +91,7 @@ def fit_encoding(training: Table, whole: Table, config: TableConfig) -> Encoding
                 widths=tuple(found.widths.tolist()),
                 bounds=(float(np.nanmin(whole.columns[name])), float(np.nanmax(whole.columns[name]))),
                 decimals=whole.decimals[name],
+                written=whole.written.get(name, ""),
                 blanks=bool(np.isnan(whole.columns[name]).any()),
             )
         )
@@ -176,7 +180,7 @@ def encoded(table: Table, encoding: Encoding, random: np.random.Generator) -> ND
         values = np.where(blank, modes.centres[0], values)
         ends = modes.probabilities(values).cumsum(1)[:, :-1]
         mode = (random.random(len(values))[:, None] >= ends).sum(1)
-        within = (values - modes.centres[mode]) / (4 * modes.widths[mode])
+        within = modes.within(values, mode)
         rows[each, place.start + np.where(blank, len(modes.centres), mode)] = 1
         rows[:, place.value] = np.where(blank, 0, within.clip(-EDGE, EDGE))
     return rows

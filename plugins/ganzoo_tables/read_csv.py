@@ -9,7 +9,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ganzoo.api import DataError, counted
 from ganzoo_tables.config import CsvConfig, setting
 from ganzoo_tables.encoding import Table
+from ganzoo_tables.number_forms import PLAIN, are_codes, are_dates, forms_of
 
 LARGEST = 1 << 28  # bytes: Python's strings take several times as much memory
 FEWEST = 10  # rows
@@ -58,7 +59,8 @@ def read_table(path: Path, config: CsvConfig) -> Table:
             where=str(path),
             fix=f"provide at least {FEWEST} rows; useful results need hundreds",
         )
-    kept, named = _without_gaps(header, lines, names, config)
+    lines, read = _plain_numbers(header, lines, names, config)
+    kept, named = _without_gaps(header, lines, names, replace(config, categories=read.categories))
     if len(kept) < FEWEST:
         raise DataError(
             f"Only {len(kept)} of {len(lines):,} rows have no empty cell.",
@@ -77,15 +79,77 @@ def read_table(path: Path, config: CsvConfig) -> Table:
                 if _is_number(cells, name, named, place):
                     columns[name] = np.full(len(kept), np.nan)
                     columns[name][filled] = _numbers(cells, place)
-                    decimals[name] = max(_decimals(cell) for cell in cells)
+                    decimals[name] = max(_decimals(cell) for cell in set(cells))
                 else:
-                    columns[name] = _categories(cells, place)
+                    columns[name] = _categories(cells, place, read.hints.get(name, ""))
             except DataError as error:
                 faults[name] = error
-    table = Table(columns=columns, decimals=decimals, left_out=len(lines) - len(kept))
+    table = Table(
+        columns=columns,
+        decimals=decimals,
+        written={name: text for name, text in read.written.items() if name in decimals},
+        codes=read.codes,
+        left_out=len(lines) - len(kept),
+    )
     if faults:
         raise _all_of(faults, len(names), path, config)
     return table
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """How numbers are read: `written`, see `Column`; those that are `codes`; what to do about the others.
+
+    `categories`: those of the options, and the codes.
+    """
+
+    written: Mapping[str, str]
+    codes: tuple[str, ...]
+    hints: Mapping[str, str]
+    categories: tuple[str, ...]
+
+
+def _plain_numbers(
+    header: list[str], lines: Lines, names: Sequence[str], config: CsvConfig
+) -> tuple[Lines, _Read]:
+    """The lines with plain numbers, and how those were written.
+
+    Digits that are names (codes) and categories stay as they are. Where 1,234 may be two numbers, it is the
+    one with the decimal sign of the other columns.
+    """
+    filled: dict[str, Cells] = {}
+    for at, name in enumerate(header):
+        if name in names and name not in config.categories:
+            cells = [row[at] for _, row in lines if row[at].lower() not in MISSING]
+            if cells and (config.decimal == "," or not all(map(NUMBER.fullmatch, cells)) or are_codes(cells)):
+                filled[name] = cells
+    codes = tuple(name for name, cells in filled.items() if name not in config.numbers and are_codes(cells))
+    hints = {name: f"if these are numbers: {setting('numbers', *config.numbers, name)}" for name in codes}
+    decimals = (".", ",") if config.decimal == "auto" else (config.decimal,)
+    found = {name: forms_of(cells, decimals) for name, cells in filled.items() if name not in codes}
+    clear = [forms[0] for forms in found.values() if len(forms) == 1]
+    known = {form.decimal for form in clear if "," in (form.decimal, form.thousands)}
+    rows, written = [list(row) for _, row in lines], dict[str, str]()
+    for name, forms in found.items():
+        at, cells = header.index(name), filled[name]
+        if len(forms) > 1 and len(known) == 1:
+            forms = [form for form in forms if form.decimal in known]
+        if len(forms) > 1:
+            cell = next(cell for cell in cells if "," in cell)
+            hints[name] = (
+                f"'{cell}' may have a decimal comma or thousands: --set 'data.decimal=\",\"' or '\".\"'"
+            )
+        elif not forms:
+            if are_dates(cells):
+                hints[name] = "dates and times are not read: write a number, such as days, or a month"
+        elif forms[0] != PLAIN:
+            plain = [forms[0].plain(cell) or cell for cell in cells]
+            if plain != cells and _is_number_column(plain, name, config):
+                written[name] = forms[0].written
+                for row in rows:
+                    row[at] = forms[0].plain(row[at]) or row[at]
+    read = _Read(written=written, codes=codes, hints=hints, categories=(*config.categories, *codes))
+    return [(line, row) for (line, _), row in zip(lines, rows, strict=True)], read
 
 
 def _without_gaps(
@@ -161,9 +225,24 @@ def advice(table: Table, config: CsvConfig) -> tuple[str, ...]:
     if names:
         it = "it" if len(names) == 1 else "them"
         lines[-1] += f"; to leave {it} out: {setting('leave_out', *config.leave_out, *names)}"
+    if table.codes:
+        lines.append(
+            f"{_columns(table.codes)} with leading zeros or + read as text; if these are numbers: "
+            f"{setting('numbers', *config.numbers, *table.codes)}"
+        )
+    for text in sorted(set(table.written.values())):
+        same = [name for name, other in table.written.items() if other == text]
+        lines.append(
+            f"{_columns(same)} read as numbers; 1234.5 is {text}, also in generated files; if they are text: "
+            f"{setting('categories', *config.categories, *same)}"
+        )
     if table.left_out:
         lines.append(f"{counted(table.left_out, 'row')} with an empty cell left out")
     return tuple(lines)
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"column{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
 
 
 class _GapError(DataError):
@@ -252,8 +331,14 @@ def other_separator(header: list[str]) -> str:
 def _selected(header: list[str], config: CsvConfig, path: Path) -> list[str]:
     where = f"{path}, line 1"
     counts = Counter(header)
-    for name in header:
-        if not name or NUMBER.fullmatch(name):
+    for at, name in enumerate(header):
+        if not name:
+            raise DataError(
+                f"Column {at + 1} has no name.",
+                where=where,
+                fix="write a name; an index of pandas is left out by df.to_csv(path, index=False)",
+            )
+        if NUMBER.fullmatch(name):
             raise DataError(
                 f"The first line is not a header: '{name}' is not a column name.",
                 where=where,
@@ -325,19 +410,19 @@ def _numbers(cells: Cells, place: _Place) -> NDArray[np.float64]:
     return values
 
 
-def _categories(cells: Cells, place: _Place) -> NDArray[np.str_]:
+def _categories(cells: Cells, place: _Place, hint: str) -> NDArray[np.str_]:
     names = set(cells)
     if len(names) == 1:
         raise _constant(cells, place)
     if len(names) == len(cells):
         raise place.error(
             "Each row has a different text here: names and identifiers cannot be learned.",
-            f"leave the column out: {place.option('leave_out')}",
+            f"{hint and f'{hint}; or '}leave the column out: {place.option('leave_out')}",
         )
     if len(names) > MOST_VALUES:
         raise place.error(
             f"{len(names):,} different values are too many for categories; the limit is {MOST_VALUES:,}.",
-            f"merge rare ones, or leave the column out: {place.option('leave_out')}",
+            f"{hint and f'{hint}; or '}merge rare ones, or leave the column out: {place.option('leave_out')}",
         )
     if max(map(len, names)) > LONGEST:
         row = max(range(len(cells)), key=lambda at: len(cells[at]))

@@ -54,6 +54,10 @@ ROWS = np.array(
 GAPS = replace(SHOP, shape=(8,), columns=(replace(PRICE, blanks=True), COLOUR, COUNT))
 
 
+# Prices in euro with a decimal comma, cells between semicolons.
+EURO = replace(SHOP, columns=(replace(PRICE, written="1.234,5 €"), COLOUR, COUNT), facts={"separator": ";"})
+
+
 def with_blank(rows: NDArray[Any], blank: Sequence[float]) -> NDArray[Any]:
     return np.insert(rows, 4, np.array(blank, rows.dtype), axis=1)
 
@@ -84,18 +88,32 @@ def test_a_blank_is_a_number_that_is_missing() -> None:
     assert tabular.widths(GAPS) == (1, 1, 2, 1)
 
 
+def test_numbers_and_cells_are_written_as_the_file_had_them() -> None:
+    dear = replace(PRICE, centres=(-2_000_000.0, 100.0), bounds=(-2e6, 104.5), written="1.234,5 €")
+    field = replace(EURO, columns=(dear, COLOUR, COUNT))
+    lines = tabular.to_csv(field, ROWS).decode().splitlines()
+    assert lines[0] == "price, net;colour;count"
+    assert lines[1].startswith("-1.999.998,00 €;red;")
+    assert tabular.described(field)["price, net"].startswith("number, -2.000.000,00 € to 104,50 €")
+    assert Field.from_json(field.to_json()) == field
+    assert "written" not in SHOP.to_json()["columns"][0]  # fingerprints of other tables stay
+    foreign = replace(EURO, facts={"separator": "long"})
+    assert tabular.to_csv(foreign, ROWS).decode().startswith('"price, net",colour')
+
+
 @needs_node
 def test_a_page_reads_rows_in_the_same_way(tmp_path: Path) -> None:
     shop = ROWS.copy()
     shop[1, 6] = -0.2  # no tie: JavaScript rounds 2.5 up
-    for field, rows in ((SHOP, shop), (GAPS, with_blank(shop, [0.9, 0.5, 0.2]))):
+    for field, rows in ((SHOP, shop), (EURO, shop), (GAPS, with_blank(shop, [0.9, 0.5, 0.2]))):
         job = json.dumps({"columns": field.to_json()["columns"], "rows": rows.tolist()})
         read = "job.rows.map((row) => decodeRow(Float32Array.from(row), job.columns))"
         file = tmp_path / "run.js"
         code = f"const job = {job};\nconsole.log(JSON.stringify({read}));"
         file.write_text(f"{script('viewers.js')}\n{code}")
         done = subprocess.run([str(NODE), str(file)], capture_output=True, text=True, check=True)
-        written = list(csv.reader(io.StringIO(tabular.to_csv(field, rows).decode())))
+        text = tabular.to_csv(field, rows).decode()
+        written = list(csv.reader(io.StringIO(text), delimiter=field.facts.get("separator", ",")))
         assert json.loads(done.stdout) == written[1:]
 
 
@@ -139,6 +157,8 @@ def test_columns_go_through_json_and_leave_other_fields_as_they_were() -> None:
         {"columns": [{"name": "x", "values": ["a", "b"], "blanks": True}], "shape": [3]},
         {"columns": [{"name": "x", "centres": [1.0], "widths": [1.0], "blanks": 1.0}], "shape": [3]},
         {"columns": [{"name": "x", "values": "ab"}], "shape": [2]},
+        {"columns": [{"name": "x", "centres": [1.0], "widths": [1.0], "written": "1234"}], "shape": [2]},
+        {"columns": [{"name": "x", "centres": [1.0], "widths": [1.0], "written": 1}], "shape": [2]},
         {"columns": 2 * [{"name": "x", "values": ["a", "b"]}], "shape": [4]},
         {"source": "constant", "default": "abc"},
         {"source": "constant", "default": float("nan")},
