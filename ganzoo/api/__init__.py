@@ -39,7 +39,7 @@ from ganzoo.fields import PIXELS, Column, DataInfo, Field, halvings, map_sizes, 
 from ganzoo.util.lazy import lazy_names
 from ganzoo.util.packages import optional_package
 from ganzoo.util.progress import report_progress
-from ganzoo.util.text import counted, ending_of
+from ganzoo.util.text import counted, ending_of, some
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -183,6 +183,7 @@ __all__ = [
     "sheet",
     "side_by_side",
     "silence_pillow",
+    "some",
     "squared_distances",
     "to_csv",
     "to_pixels",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ganzoo_series.clock import place_of
+
 
 @dataclass(frozen=True, kw_only=True)
 class WindowConfig:
@@ -39,8 +41,11 @@ class CsvSeriesConfig(WindowConfig):
     """How CSV files are read, beside the options of windows.
 
     `separator` separates the cells. `time` is the column of times, by default the first that holds dates;
-    `time_format` as for Python's `strptime`, where the dates are no ISO 8601. `entity` is a column of names:
-    the rows of each name are a series of their own. `columns` are the columns to learn (by default all that
+    `time_format` as for Python's `strptime`, where the dates are no ISO 8601, or `s`, `ms`, `us`, `ns` for
+    Unix time; `zone` is the place whose clock the times follow, such as `Europe/Berlin`. `decimal` is the
+    decimal sign of numbers, the other one of `.` and `,` may separate thousands; `auto` finds it, and numbers
+    that can be read in two ways are an error. `entity` is a column of names: the rows
+    of each name are a series of their own. `columns` are the columns to learn (by default all that
     remain), `leave_out` those to ignore. `attributes` are columns with one value for each entity; they become
     the field `attributes`; `label` is such a column, too, often that of `entity`, whose values are classes.
     `gap`: windows do not cross more than so many time steps; 0 is 1.5, and 6 where all days are weekdays.
@@ -50,6 +55,8 @@ class CsvSeriesConfig(WindowConfig):
     separator: str = ","
     time: str = ""
     time_format: str = ""
+    zone: str = ""
+    decimal: Literal["auto", ".", ","] = "auto"
     entity: str = ""
     columns: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
@@ -66,6 +73,8 @@ class CsvSeriesConfig(WindowConfig):
             raise ValueError(f"'{self.label}' is both the label and an attribute")
         if self.gap < 0:
             raise ValueError("gap must be above 0 time steps, or 0 for the usual one")
+        if self.zone:
+            place_of(self.zone)
         if both := set(self.columns) & set(self.leave_out):
             raise ValueError(f"'{min(both)}' is among both columns and leave_out")
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import Field, Media, Preview, Viewer, as_floats, encode_image, to_csv, write_bytes
+from ganzoo.api import Field, Media, Preview, Viewer, as_floats, encode_image, some, to_csv, write_bytes
 from ganzoo_series.fields import CHANNEL, TIME, Layout
 from ganzoo_series.plots import bands
 from ganzoo_series.transform import forward, inverse, log_returns
@@ -45,7 +45,7 @@ class SeriesMedia(Media):
         """Its length and columns."""
         layout = Layout.of(field)
         returns = "log returns of " if layout.start else ""
-        return f"{'up to ' * layout.ends}{field.shape[0]} time steps of {returns}{', '.join(layout.columns)}"
+        return f"{'up to ' * layout.ends}{field.shape[0]} time steps of {returns}{some(layout.columns)}"
 
     def viewer(self, field: Field) -> Viewer:
         """Lines in the values of the data where those are a linear function of what networks see."""
@@ -97,7 +97,7 @@ class SeriesMedia(Media):
         with path.open(encoding="utf-8", newline="") as file:
             head, *rows = list(csv.reader(file)) or [[]]
         if not rows or head[:1] != ["series"] or not set(layout.columns) <= set(head):
-            wanted = ", ".join(["series", layout.clock.column, *layout.columns])
+            wanted = some(["series", layout.clock.column, *layout.columns])
             raise ValueError(f"a table of series has the columns {wanted}")
         places = [head.index(name) for name in layout.columns]
         found: dict[str, list[list[float]]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, Column, DataError, Field
+from ganzoo.api import ArraySource, Column, DataError, Field, some
 from ganzoo_series.config import WindowConfig
 from ganzoo_series.fields import Layout
 from ganzoo_series.read_series import Piece, SeriesTable
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 FEWEST = 10  # windows
 MOST_BYTES = 1 << 31
+SHOWN = 10  # columns in a data card
 INDEX = 100.0  # where written returns of several entities start
 
 
@@ -36,7 +37,8 @@ def split(pieces: Sequence[Piece], held_out: float) -> tuple[list[Piece], list[P
     """The pieces before a moment, those from it on, and the moment; all entities are cut at the same time."""
     if not held_out:
         return list(pieces), [], np.inf
-    moment = float(np.quantile(np.concatenate([piece.times for piece in pieces]), 1 - held_out))
+    times = np.concatenate([piece.times for piece in pieces])
+    moment = float(np.quantile(times, 1 - held_out, method="higher"))
     before: list[Piece] = []
     after: list[Piece] = []
     for piece in pieces:
@@ -65,9 +67,15 @@ def sources(
     about = _about(table)
     fields = (field, *about)
     unit = "log return" if config.returns else "value"
+    more = len(table.columns) - SHOWN
     card = [
         *table.card,
-        *((column, _span(whole, at), f"{unit}s") for at, column in enumerate(table.columns)),
+        *((column, _span(whole, at), f"{unit}s") for at, column in enumerate(table.columns[:SHOWN])),
+        *(
+            [("...", f"{more:,} more columns", f"{unit}s")]
+            if (more := len(table.columns) - SHOWN) > 0
+            else []
+        ),
         ("windows", f"{len(made[0].samples):,} of {'up to ' * config.variable}{config.length} steps", ""),
     ]
     if np.isfinite(moment):
@@ -103,7 +111,7 @@ def _check_positive(table: SeriesTable, where: str) -> None:
     column = table.columns.index(found[0])
     piece = next(piece for piece in table.pieces if (piece.values[:, column] <= 0).any())
     row = int((piece.values[:, column] <= 0).argmax())
-    others = f" (and in {', '.join(found[1:])})" if found[1:] else ""
+    others = f" (and in {some(found[1:])})" if found[1:] else ""
     raise DataError(
         f"Log returns need values above 0, and there is {piece.values[row, column]:g}{others}.",
         where=f"{where}, column '{found[0]}', {table.clock.at(piece.times[row])}",
@@ -126,7 +134,7 @@ def _scales(
         raise DataError("There are no training rows.", where=where, fix="--set data.held_out=0.1")
     if same := [name for at, name in enumerate(columns) if np.ptp(usable[:, at]) == 0]:
         raise DataError(
-            f"The same in all training rows: {', '.join(same)}.",
+            f"The same in all training rows: {some(same)}.",
             where=where,
             fix=_leave_out(table, same),
         )
@@ -234,10 +242,33 @@ def _span(parts: Sequence[Floats], at: int) -> str:
 
 
 def _refuse_few(part: Part, pieces: Sequence[Piece], config: WindowConfig, where: str) -> None:
-    longest = max((len(piece.times) - config.returns for piece in pieces), default=0)
+    sizes = [len(piece.times) - config.returns for piece in pieces]
+    longest = max(sizes, default=0)
+    fixes = []
+    stride = config.stride or (config.length if config.variable else 1)
+    strides = [one for one in range(1, stride) if _windows(sizes, config, stride=one) >= FEWEST]
+    lengths = [one for one in range(2, config.length) if _windows(sizes, config, length=one) >= FEWEST]
+    if strides:
+        fixes.append(f"windows that begin nearer to each other: --set data.stride={strides[-1]}")
+    elif lengths:
+        fixes.append(f"shorter windows: --set data.length={max(min(lengths[-1], longest // 4), 2)}")
+    else:
+        fixes.append("provide more rows")
+    if config.held_out > 0.1:
+        fixes.append("fewer held-out steps: --set data.held_out=0.1")
+    if len(pieces) > 1:
+        fixes.append("accept longer gaps: --set data.gap=STEPS")
     raise DataError(
         f"{len(part.samples)} training windows of {config.length} time steps are too few.",
         where=f"{where}: the longest part without a gap before the held-out time has {longest:,} steps",
-        fix=f"shorter windows: --set data.length={max(longest // 4, 2)}; fewer held-out steps: "
-        "--set data.held_out=0.1; or accept longer gaps: --set data.gap=STEPS",
+        fix="; or ".join(fixes),
     )
+
+
+def _windows(sizes: Sequence[int], config: WindowConfig, *, length: int = 0, stride: int = 0) -> int:
+    """The number of windows in pieces of so many steps, with another length or stride."""
+    length, every = length or config.length, stride or config.stride or 1
+    if config.variable:
+        every = stride or config.stride or length
+        return sum(max(size - 1 + every - 1, 0) // every for size in sizes)
+    return sum(max(size - length + every, 0) // every for size in sizes)

@@ -270,8 +270,8 @@ def test_a_column_that_is_mostly_empty_is_no_text(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "time,x", days(40), ["" if at % 4 else at for at in range(40)])
     said = refusal(path)
     assert "line 3, column 'x' (30 of these: also 4, 5, 7, ...)" in said
-    path = write(tmp_path / "b.csv", "time,x", days(40), ["1,5".join(['"', '"'])] * 40)
-    assert "(40 of these: also 3, 4, 5, ...)" in refusal(path)
+    path = write(tmp_path / "b.csv", "time,x", days(40), ['"1,5"', "1.5"] * 20)
+    assert "(20 of these: also 4, 6, 8, ...)" in refusal(path)
     assert "decimal comma" in refusal(path)
 
 
@@ -319,8 +319,13 @@ def test_other_bad_files_are_refused_with_what_to_do(tmp_path: Path) -> None:
     assert "The same in all training rows: x." in refusal(
         write(tmp_path / "c.csv", "time,x", days(30), [7] * 30)
     )
-    few = refusal(write(tmp_path / "d.csv", "time,x", days(12), range(12)))
-    assert "data.length=" in few
+    few = write(tmp_path / "d.csv", "time,x", days(16), range(16))
+    assert "data.length=3" in refusal(few)
+    windows(few, replace(SHORT, length=3))
+    said = refusal(few, replace(SHORT, length=3, stride=5))
+    assert "data.stride=1" in said
+    assert "data.length" not in said
+    assert "provide more rows" in refusal(write(tmp_path / "k.csv", "time,x", days(12), range(12)))
     assert "no column 'y'" in refusal(write(tmp_path / "e.csv", "time,x", days(30), range(30)),
                                       replace(SHORT, columns=("y",)))  # fmt: skip
     assert "does not exist" in refusal(tmp_path / "none.csv")
@@ -347,7 +352,7 @@ def test_times_of_other_steps_and_zones(tmp_path: Path) -> None:
     source = open_series(str(write(tmp_path / "a.csv", "t,x", hours, walk(60))), SHORT)
     clock = Clock.from_json(source.fields[0].facts["clock"])
     assert (clock.unit, clock.step) == ("second", 3600.0)
-    assert clock.texts(2) == ["2024-01-03T10:00:00", "2024-01-03T11:00:00"]
+    assert clock.texts(2) == ["2024-01-03T12:00:00+02:00", "2024-01-03T13:00:00+02:00"]
     months = [f"{2000 + at // 12}-{at % 12 + 1:02d}-01" for at in range(60)]
     source = open_series(str(write(tmp_path / "b.csv", "t,x", months, walk(60))), SHORT)
     assert Clock.from_json(source.fields[0].facts["clock"]).texts(3) == [
