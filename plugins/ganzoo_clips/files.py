@@ -25,6 +25,7 @@ from ganzoo.api import (
     decode_image,
     fitted_pixels,
     inspect_image,
+    is_hidden,
     optional_package,
 )
 
@@ -118,7 +119,7 @@ def timeline(times: Sequence[float]) -> tuple[list[int], float]:
 def still_files(folder: Path) -> list[str]:
     """The frames of a folder, by the numbers in their names."""
     names = [path.name for path in folder.iterdir() if path.suffix.lower() in STILLS]
-    return sorted((name for name in names if not name.startswith(".")), key=by_number)
+    return sorted((name for name in names if not is_hidden(name)), key=by_number)
 
 
 def by_number(name: str) -> tuple[tuple[int, str], ...]:

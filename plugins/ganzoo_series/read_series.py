@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, counted
+from ganzoo.api import DataError, counted, is_hidden
 from ganzoo_series.clock import FORMATS, Clock, clock_of, parsed_dates
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_series.faults import Faults
@@ -70,7 +70,7 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
     """One CSV file, or each file of a folder as an entity. DataError for what is no series of numbers."""
     files = [path]
     if path.is_dir():
-        files = sorted(item for item in path.iterdir() if item.name.lower().endswith((".csv", ".csv.gz")))
+        files = sorted(item for item in path.iterdir() if _is_csv(item.name))
         if not files:
             raise DataError("The folder has no .csv or .csv.gz files.", where=str(path))
         if config.entity:
@@ -107,6 +107,10 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
     times = np.concatenate([np.asarray(rows.times) for rows in ordered])
     clock = clock_of(times, first.time or "step", dates=first.dates)
     return _cut(ordered, first.columns, clock, config, notes)
+
+
+def _is_csv(name: str) -> bool:
+    return name.lower().endswith((".csv", ".csv.gz")) and not is_hidden(name)
 
 
 class _Reader:

@@ -657,7 +657,7 @@ def test_odd_folders_are_noticed(tmp_path: Path) -> None:
     assert source.fields[1].classes == ("elf", "orc", "rare")
     assert len(source.items) == 58
     assert "1 image beside the 3 class folders left out, such as images/cover.png" in notes
-    assert "few images (rare 3)" in notes
+    assert "1 of 3 classes have fewer than 10 images (rare 3)" in notes
     assert "named by sizes (16x16, 32x32)" in notes
     assert "to folders not followed: images/linked" in notes
     assert row(source.card, "classes")[0] == "3 sub-folders: elf 30, orc 25, rare 3"
