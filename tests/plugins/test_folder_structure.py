@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from ganzoo.api import ArraySource, DataError, ItemSource
+from ganzoo_clips.files import measure
 from ganzoo_clips.folder import open_clips
-from ganzoo_datasets.config import PairsConfig
+from ganzoo_datasets.config import FolderConfig, PairsConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
 from ganzoo_datasets.idx import open_idx
 from ganzoo_datasets.paired_images import open_pairs, open_unpaired
@@ -224,3 +225,96 @@ def test_parts_inside_sides_of_pairs_are_named(tmp_path: Path) -> None:
     assert "--set data.a=a/train --set data.b=b/train" in error.value.fix
     config = PairsConfig(a="a/train", b="b/train", test_a="a/test", test_b="b/test")
     assert len(open_pairs(str(tmp_path), config).items) == 4
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(500, 28, 28), (20, 28, 28, 3), (100, 128, 128), (500, 28, 20)])
+def test_an_array_of_many_images_names_the_data_set_for_it(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "all.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match=f"{shape[0]} samples") as error:
+        open_folder(str(tmp_path))
+    assert f"--data npy:{tmp_path}/all.npy" in error.value.fix
+
+
+@pytest.mark.parametrize("shape", [(96, 80), (96, 96, 3), (4, 96, 96), (96, 80, 31)])
+def test_arrays_of_one_image_each_are_images(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    for number in range(2):
+        np.save(tmp_path / f"{number}.npy", np.full(shape, 9 + number, np.uint8))
+    assert len(open_folder(str(tmp_path)).items) == 2
+
+
+@pytest.mark.parametrize(("size", "expected"), [((2000, 4), (16, 256)), ((4, 2000), (256, 16))])
+def test_long_images_get_as_many_pixels_as_others(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    Image.new("RGB", size).save(tmp_path / "a.png")
+    source = open_folder(str(tmp_path))
+    assert source.fields[0].shape == (3, *expected)
+    assert said(source, "500 times as long as wide", "{}x{}".format(*expected))
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [
+        (".jfif", "JPEG"),
+        (".jpe", "JPEG"),
+        (".JPG", "MPO"),
+        (".mpo", "JPEG"),
+        (".dib", "DIB"),
+        (".apng", "PNG"),
+        (".ppm", "PPM"),
+        (".pnm", "PPM"),
+        (".tga", "TGA"),
+        (".qoi", "QOI"),
+        (".jp2", "JPEG2000"),
+    ],
+)
+def test_files_as_people_have_them(tmp_path: Path, ending: str, form: str) -> None:
+    image = Image.new("RGB", (64, 32), (200, 40, 10))
+    image.save(tmp_path / f"a{ending}", form)
+    pixels = open_folder(str(tmp_path)).read(0)["image"]
+    assert pixels.shape == (3, 32, 64)
+    assert np.abs(pixels.mean((1, 2)) - (200, 40, 10)).max() < 3
+
+
+def test_gray_maps_of_8_and_16_bits_keep_their_values(tmp_path: Path) -> None:
+    for name, most in (("a", 255), ("b", 65535)):
+        folder = tmp_path / name
+        folder.mkdir()
+        Image.fromarray(np.full((8, 8), most // 5, np.uint8 if most == 255 else np.uint16)).save(
+            folder / "1.pgm"
+        )
+        source = open_folder(str(folder), FolderConfig(range="full"))
+        assert source.read(0)["image"].max() == most // 5
+
+
+def test_bytes_that_are_no_tga_are_refused_behind_other_endings(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.tga")
+    (tmp_path / "a.tga").rename(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not an image"):
+        open_folder(str(tmp_path)).read(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "the file is empty"), (b"x" * 3000, "moov atom not found")]
+)
+def test_a_video_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, reason: str) -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    (tmp_path / "a.mp4").write_bytes(content)
+    animation(tmp_path / "b.gif")
+    with pytest.raises(ValueError, match=f"^(ffmpeg cannot read it: )?{reason}$"):
+        measure(tmp_path / "a.mp4")
+
+
+def test_sounds_without_a_sampling_rate_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    for name in ("0", "1", "8000"):
+        sound(tmp_path / f"{name}.wav")
+        content = bytearray((tmp_path / f"{name}.wav").read_bytes())
+        content[24:28] = int(name).to_bytes(4, "little")
+        (tmp_path / f"{name}.wav").write_bytes(content)
+    reasons = dict(open_wav(str(tmp_path)).damaged)
+    assert reasons.keys() == {"0.wav", "1.wav"}
+    assert "sampling rate or a number of channels of 0" in reasons["0.wav"]
+    assert "its sampling rate is 1 Hz" in reasons["1.wav"]

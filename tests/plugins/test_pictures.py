@@ -274,7 +274,7 @@ def test_arrays_are_pictures(tmp_path: Path) -> None:
     exact = (values.transpose(2, 0, 1) - low) / (high - low) * 2 - 1
     np.testing.assert_allclose(source.read(0)["image"], exact, atol=1e-6)
     np.save(tmp_path / "a.npy", np.array([None]), allow_pickle=True)
-    np.save(tmp_path / "b.npy", np.zeros((2, 2, 2, 2)))
+    np.save(tmp_path / "b.npy", np.zeros(2))
     with pytest.raises(DataError, match="None of the items") as caught:
         opened(tmp_path, tmp_path / "cache")
     assert "is not one image" in str(caught.value)
