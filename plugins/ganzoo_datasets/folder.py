@@ -26,9 +26,6 @@ from ganzoo_datasets.picture_frames import MOST_CHANNELS, Framed, check_options,
 
 _LOOKED = 3  # .npy files whose shapes are looked at
 
-FEW = 50
-"""Fewer images than this are named in a note. FastGAN (Liu 2021) begins at 60, with a network made for it."""
-
 
 @dataclass(frozen=True)
 class _Reader:
@@ -68,11 +65,6 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     folders, framed = found.folders, found.framed
     notes = [*framed.notes, *folders.notes]
     source = _source(found, folders.training, (*framed.rows, *folders.rows))
-    if len(source.items) < FEW:
-        notes.append(
-            f"few images, {len(source.items)}: samples soon are copies of them; more images help, or --from "
-            "with weights that exist"
-        )
     return replace(source, notes=tuple(notes))
 
 
