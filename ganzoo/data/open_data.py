@@ -29,7 +29,7 @@ def open_data(plan: Plan) -> Dataset:
             fix = advice + f"; {error.fix}" * bool(error.fix)
             raise DataError(error.what, where=error.where, fix=fix) from error
         raise
-    return dataclasses.replace(dataset, notes=(*dataset.notes, *_few(dataset, plan.kinds)))
+    return dataclasses.replace(dataset, notes=(*_few(dataset, plan.kinds), *dataset.notes))
 
 
 def _other_dataset(plan: Plan) -> str:

@@ -278,7 +278,7 @@ def test_few_samples_are_named_for_any_kind(
     assert not [note for note in whole.notes if note.startswith("few ")]
     media = plan.kinds.of(next(field for field in whole.fields if field.dtype == "float32").kind)
     monkeypatch.setattr(media, "few", whole.count + 1)
-    assert f"few {nouns}, {whole.count}: samples soon are copies" in open_data(plan).notes[-1]
+    assert f"few {nouns}, {whole.count}: samples soon are copies" in open_data(plan).notes[0]
 
 
 def test_a_conditional_recipe_needs_labels(registry: Registry, tmp_path: Path) -> None:

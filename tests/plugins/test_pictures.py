@@ -598,7 +598,7 @@ def test_few_pictures_are_said(tmp_path: Path) -> None:
     plan = resolve("dcgan", load_registry(), overrides={"data.source": f"folder:{tmp_path}"})
     assert not [note for note in open_data(plan).notes if note.startswith("few")]
     (tmp_path / "0.png").unlink()
-    assert "few images, 49" in open_data(plan).notes[-1]
+    assert "few images, 49" in open_data(plan).notes[0]
 
 
 @pytest.mark.parametrize(
