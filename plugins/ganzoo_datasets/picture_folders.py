@@ -124,9 +124,15 @@ def _parts(paths: Sequence[list[str]], dataset: str, nouns: str) -> Folders:
     return made
 
 
-def has_parts(names: Sequence[str]) -> bool:
-    """Whether some of these paths are in folders `train`, and others in `test` or `val`."""
-    found = {_part_of(name.split("/"))[1] for name in names}
+def has_parts(names: Sequence[str], *, files: bool = False) -> bool:
+    """Whether some of these paths are in folders `train`, others in `test` or `val`.
+
+    With `files` also files that are called so: train.csv.
+    """
+    found = set()
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        found.add(_part_of([*folder.split("/"), file.partition(".")[0] if files else "", ""])[1])
     return "train" in found and len(found - {""}) > 1
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import DataError, counted, is_hidden
+from ganzoo_datasets.picture_folders import has_parts
 from ganzoo_series.clock import FORMATS, Clock, clock_of, parsed_dates
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_series.faults import Faults
@@ -101,6 +102,11 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
         else:
             entities += reader.entities()
     notes: list[str] = []
+    if has_parts([file.name for file in files], files=True):
+        notes.append(
+            "files of train and of other parts are entities of the same data, of each the last rows are held "
+            "out; give one file to train on it alone"
+        )
     ordered = [_ordered(rows, config, notes, faults) for rows in entities]
     faults.check()
     assert first is not None  # noqa: S101 (a file, or a fault)

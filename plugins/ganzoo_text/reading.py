@@ -11,6 +11,7 @@ from pathlib import Path
 from ganzoo.api import DataError, report_progress
 from ganzoo_datasets.folder_files import Files, files_with, no_files
 from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.picture_folders import has_parts
 from ganzoo_text.config import TextConfig
 
 ENDINGS = ("", ".txt")
@@ -46,7 +47,13 @@ def read_texts(argument: str, config: TextConfig) -> Texts:
         found.setdefault(path.stem, []).extend(texts)
     if not any(found.values()):
         raise DataError("There is no text.", where=argument, fix="--data text:PATH with lines of text")
-    return Texts(files=found, empty=empty, control=control, notes=tuple(listed.notes("texts")))
+    notes = listed.notes("texts")
+    if has_parts(listed.names, files=True):
+        notes.append(
+            "files of train and of other parts are used together, and some texts of all are held out; "
+            f"for one of them use --data text:{argument}/PART"
+        )
+    return Texts(files=found, empty=empty, control=control, notes=tuple(notes))
 
 
 def _listed(argument: str) -> tuple[Path, Files]:

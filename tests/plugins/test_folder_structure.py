@@ -17,6 +17,8 @@ from ganzoo_datasets.config import FolderConfig, PairsConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
 from ganzoo_datasets.idx import open_idx
 from ganzoo_datasets.paired_images import open_pairs, open_unpaired
+from ganzoo_enlarge.config import CropsConfig
+from ganzoo_enlarge.crops import open_crops, open_held_out_crops
 from ganzoo_series.datasets import open_series
 from ganzoo_sound.datasets import open_wav
 from ganzoo_text.datasets import open_text
@@ -122,6 +124,35 @@ def test_small_classes_are_named_also_where_all_are_small(tmp_path: Path) -> Non
     assert said(open_folder(str(tmp_path)), "2 of 3 classes", "(a 3, b 3)")
 
 
+def test_parts_of_crops_are_those_of_pictures(tmp_path: Path) -> None:
+    for folder, count in (("x/train", 6), ("x/test", 2), ("y/train", 6)):
+        for number in range(count):
+            path = tmp_path / folder / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (80, 80), (number, 0, 0)).save(path)
+    config = CropsConfig(size=64, count=50)
+    held_out = open_held_out_crops(str(tmp_path), config)
+    assert not any("/test/" in name for name in open_crops(str(tmp_path), config).items)
+    assert held_out is not None
+    assert all(name.startswith("x/test/") for name in held_out.items)
+
+
+@pytest.mark.parametrize("names", [("train.txt", "test.txt"), ("train/a.txt", "val/a.txt")])
+def test_parts_of_texts_are_named(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        lines(tmp_path / name)
+    assert said(open_text(str(tmp_path)), "train and of other parts are used together")
+    (tmp_path / names[1]).unlink()
+    assert not said(open_text(str(tmp_path)), "parts")
+
+
+def test_parts_of_series_are_named(tmp_path: Path) -> None:
+    for name in ("train.csv", "test.csv"):
+        numbers(tmp_path / name)
+    assert said(open_series(str(tmp_path)), "train and of other parts are entities")
+
+
 # --- hidden files and links -----------------------------------------------------------------------
 
 
@@ -223,6 +254,11 @@ def test_parts_inside_sides_of_pairs_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         open_pairs(str(tmp_path))
     assert "--set data.a=a/train --set data.b=b/train" in error.value.fix
+    pictures(tmp_path / "c", a=1, b=1)
+    for side in ("a", "b"):
+        picture(tmp_path / "c" / side / "train.png")
+        picture(tmp_path / "c" / side / "test.png")
+    assert len(open_pairs(str(tmp_path / "c")).items) == 3
     config = PairsConfig(a="a/train", b="b/train", test_a="a/test", test_b="b/test")
     assert len(open_pairs(str(tmp_path), config).items) == 4
 
