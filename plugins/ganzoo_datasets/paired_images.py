@@ -22,7 +22,7 @@ from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
 from ganzoo_datasets.folder import as_text
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Facts, Listing, facts_of, list_images
-from ganzoo_datasets.picture_folders import has_parts, unpaired_options
+from ganzoo_datasets.picture_folders import has_parts, part_name, unpaired_options
 from ganzoo_datasets.picture_frames import Framed, Row, check_options, default_size, frame_for
 from ganzoo_datasets.transforms import Transform
 
@@ -196,7 +196,7 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
             f"There is no folder '{name}' of images.",
             where=f"{root} has: {', '.join(there) or 'no folder at all'}",
             fix="set the names of both folders: "
-            + (unpaired_options(there) or "--set data.a=NAME --set data.b=NAME")
+            + (unpaired_options(there) or _options(root, there, config))
             + (
                 "; or make pairs from one folder: --set data.transform=edges"
                 if isinstance(config, PairsConfig)
@@ -213,6 +213,21 @@ def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
             fix=f"{options}, and data.test_a, data.test_b for the held-out ones",
         )
     return listing
+
+
+def _options(root: Path, there: Sequence[str], config: SidesConfig) -> str:
+    """The options for these folders: parts with both sides inside, or the names of two folders."""
+    sides, keys = (config.a, config.b), ("a", "b", "test_a", "test_b")
+    parts = [name for name in there if all((root / name / side).is_dir() for side in sides)]
+    parts = [name for part in ("train", "test", "val") for name in parts if part_name(name) == part]
+    if parts and part_name(parts[0]) == "train":
+        names = [f"{part}/{side}" for part in parts[:2] for side in sides]
+    else:
+        pair = len(there) == 2 and not any(map(part_name, there))
+        names = list(there) if pair else ["NAME", "NAME"]
+    return " ".join(
+        f"--set {shlex.quote(f'data.{key}={name}')}" for key, name in zip(keys, names, strict=False)
+    )
 
 
 def _framed(

@@ -115,7 +115,7 @@ def _parts(paths: Sequence[list[str]], dataset: str, nouns: str) -> Folders:
     counts = ", ".join(f"{part} {len(rows[part]):,}" for part in ("train", "test", "val") if rows[part])
     made.notes.append(f"the folders are parts: {text}; for one of them use --data {dataset}:PATH/PART")
     made.rows.append(("parts", f"{counts} files", text))
-    if {_A, _B} <= {side for name, side in sides.items() if _part_name(name) == "train"}:
+    if {_A, _B} <= {side for name, side in sides.items() if part_name(name) == "train"}:
         made.notes.append(
             "this is the layout of CycleGAN, two kinds of images; to translate between them: "
             f"ganzoo train cyclegan --data unpaired:PATH {unpaired_options(sides)}"
@@ -139,12 +139,13 @@ def has_parts(names: Sequence[str], *, files: bool = False) -> bool:
 def _part_of(path: Sequence[str]) -> tuple[int | None, str]:
     """The first folder that is a part, and which."""
     for at, name in enumerate(path[:-1]):
-        if part := _part_name(name):
+        if part := part_name(name):
             return at, part
     return None, ""
 
 
-def _part_name(name: str) -> str:
+def part_name(name: str) -> str:
+    """`train`, `test` or `val` for the name of a folder that is a part; empty for others."""
     match = _PART.fullmatch(name.lower())
     return _PARTS[match[1]] if match else ""
 
@@ -158,7 +159,7 @@ def _side_of(name: str) -> str:
 def unpaired_options(names: Iterable[str]) -> str:
     """The options of `unpaired` and `pairs` for folders trainA, trainB, testA, testB; "" for others."""
     keys = {("train", _A): "a", ("train", _B): "b", ("test", _A): "test_a", ("test", _B): "test_b"}
-    found = {keys.get((_part_name(name), _side_of(name)), ""): name for name in names}
+    found = {keys.get((part_name(name), _side_of(name)), ""): name for name in names}
     if not {"a", "b"} <= found.keys():
         return ""
     return " ".join(

@@ -124,6 +124,17 @@ def test_small_classes_are_named_also_where_all_are_small(tmp_path: Path) -> Non
     assert said(open_folder(str(tmp_path)), "2 of 3 classes", "(a 3, b 3)")
 
 
+@pytest.mark.parametrize(
+    ("names", "fix"),
+    [(("A", "B"), "data.a=A --set data.b=B"), (("train", "test"), "data.a=NAME --set data.b=NAME")],
+)
+def test_two_folders_of_other_names_are_suggested(tmp_path: Path, names: tuple[str, str], fix: str) -> None:
+    pictures(tmp_path, **dict.fromkeys(names, 2))
+    with pytest.raises(DataError) as error:
+        open_pairs(str(tmp_path))
+    assert fix in error.value.fix
+
+
 def test_parts_of_crops_are_those_of_pictures(tmp_path: Path) -> None:
     for folder, count in (("x/train", 6), ("x/test", 2), ("y/train", 6)):
         for number in range(count):
