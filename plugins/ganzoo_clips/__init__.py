@@ -15,6 +15,7 @@ from ganzoo.api import (
 )
 from ganzoo_clips.config import (
     ClipsConfig,
+    LayeredConfig,
     MocoganConfig,
     MovingConfig,
     SingularConfig,
@@ -22,7 +23,7 @@ from ganzoo_clips.config import (
     TganConfig,
     VganConfig,
 )
-from ganzoo_clips.recipes import MOCOGAN, RECIPES, STYLEGAN_V, TGAN, VGAN
+from ganzoo_clips.recipes import MOCOGAN, RECIPES, RELATE, STYLEGAN_V, TGAN, VGAN
 
 GANZOO_API_VERSION = 2
 
@@ -95,6 +96,15 @@ def ganzoo_architectures() -> list[ArchitectureSpec]:
             config=StyleVConfig,
             needs=("clip",),
             defaults=both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.99)),
+        ),
+        ArchitectureSpec(
+            name="layered-motion",
+            summary="Pictures, made once for a clip, move over each other; a D of neighbouring frames.",
+            paper=RELATE,
+            factory="ganzoo_clips.layered:build",
+            config=LayeredConfig,
+            needs=("clip",),
+            defaults=both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.9)),
         ),
         ArchitectureSpec(
             name="vgan",

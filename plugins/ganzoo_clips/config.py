@@ -150,6 +150,48 @@ class StyleVConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayeredConfig:
+    """Options of `layered-motion`.
+
+    `objects` layers of `side` pixels (0: half the frame) move over a background. `latent`, `motion`: sizes of
+    the content and motion codes of a layer. `hidden`: units of the network of paths. `poses`: pictures that
+    a layer mixes over time; 1: it keeps its form. `zoom`: layers also change their size. `path_rate`: the
+    learning rate of the paths, as a share of G's. `shown`: neighbouring frames that D sees. The widths,
+    `widest`, `blocks` and `group` are those of R3GAN's networks.
+    """
+
+    objects: int = 2
+    side: int = 0
+    poses: int = 2
+    zoom: bool = False
+    path_rate: float = 0.2
+    latent: int = 32
+    motion: int = 8
+    hidden: int = 32
+    shown: int = 3
+    generator_width: int = 16
+    background_width: int = 8
+    discriminator_width: int = 16
+    widest: int = 768
+    blocks: int = 1
+    group: int = 8
+
+    def __post_init__(self) -> None:
+        sizes = (self.objects, self.poses, self.latent, self.motion, self.hidden)
+        if min(sizes) < 1:
+            raise ValueError("objects, poses, latent, motion and hidden must be 1 or more")
+        if self.shown < 2:
+            raise ValueError("shown must be 2 or more")
+        if self.side and self.side < 8:
+            raise ValueError("side must be 0 (half the frame), or 8 or more")
+        widths = (self.generator_width, self.background_width, self.discriminator_width, self.widest)
+        if min(*widths, self.blocks, self.group) < 1 or max(widths) > self.widest:
+            raise ValueError("widths, blocks and group must be 1 or more, and widest not below the widths")
+        if any(2 * width % self.group for width in widths):
+            raise ValueError("two times a width must be a multiple of group")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SingularConfig:
     """`limit`: the largest singular value of a layer of D."""
 
