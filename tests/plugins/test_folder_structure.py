@@ -126,10 +126,17 @@ def test_small_classes_are_named_also_where_all_are_small(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("names", "fix"),
-    [(("A", "B"), "data.a=A --set data.b=B"), (("train", "test"), "data.a=NAME --set data.b=NAME")],
+    [
+        (("A", "B"), "data.a=A --set data.b=B"),
+        (("train", "test"), "data.a=NAME --set data.b=NAME"),
+        (
+            ("train/a", "train/b", "test/a", "test/b"),
+            "data.a=train/a --set data.b=train/b --set data.test_a=test/a --set data.test_b=test/b",
+        ),
+    ],
 )
-def test_two_folders_of_other_names_are_suggested(tmp_path: Path, names: tuple[str, str], fix: str) -> None:
-    pictures(tmp_path, **dict.fromkeys(names, 2))
+def test_folders_of_other_names_are_suggested(tmp_path: Path, names: tuple[str, ...], fix: str) -> None:
+    pictures(tmp_path, **{name.replace("/", "__"): 2 for name in names})
     with pytest.raises(DataError) as error:
         open_pairs(str(tmp_path))
     assert fix in error.value.fix
