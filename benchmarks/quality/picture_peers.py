@@ -132,7 +132,7 @@ def peer_row(name: str, checkouts: Path, pictures: Path, cell: Row, out: Path) -
         "scores": found.pop(best),
         "other_weights": found,
         "peer_commit": commit,
-        "changed": list(peer.changed),
+        "changed": [*peer.changed_at.get(cell["side"], ()), *peer.changed],
     }
 
 
@@ -203,8 +203,12 @@ def table(rows: list[Row]) -> str:
         weights = ", ".join(sorted({row["weights"] for row in found}))
         first = (cell[0], str(cell[1]), f"{cell[2]:g}", cell[3], str(len(found)), images, weights)
         lines.append(f"| {' | '.join((*first, *scores))} |")
-    changed = {row["who"]: (row["peer_commit"], row["changed"]) for row in rows if row["changed"]}
-    notes = [f"* {who} at {commit}: {'; '.join(said)}." for who, (commit, said) in sorted(changed.items())]
+    changed: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        if row["changed"]:
+            said = changed[row["who"], row["peer_commit"]]
+            said += (text for text in row["changed"] if text not in said)
+    notes = [f"* {who} at {commit}: {'; '.join(said)}." for (who, commit), said in sorted(changed.items())]
     return "\n".join([*lines, "", *notes]) if notes else "\n".join(lines)
 
 
@@ -225,7 +229,7 @@ def write_table(rows: list[Row]) -> None:
 @click.argument("checkouts", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--work", required=True, type=click.Path(path_type=Path, exists=True, resolve_path=True))
 @click.option("--set", "name", required=True, help="A folder in WORK.")
-@click.option("--side", default=64, show_default=True, help="Pixels; peers take 64 only.")
+@click.option("--side", default=64, show_default=True, help="Pixels; peers take 64, most of them 128, too.")
 @click.option("--seconds", default=300.0, show_default=True, help="CPU seconds of training.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--n", default=1000, show_default=True, help="Samples to score.")
@@ -236,8 +240,8 @@ def main(checkouts: Path, work: Path, name: str, peer: str | None, own: str | No
     if (peer is None) == (own is None):
         raise click.UsageError("give either --peer or --own")
     side, seconds, seed = (options[key] for key in ("side", "seconds", "seed"))
-    if peer and side != 64:
-        raise click.UsageError("peers are set up for 64 pixels")
+    if peer and side not in PEERS[peer].sides:
+        raise click.UsageError(f"{peer} makes pictures of {PEERS[peer].sides} pixels")
     pictures = prepared(work / name, side, work / "prepared" / f"{name}-{side}")
     out = work / "peers" / f"{own or peer}-{name}-{side}-{seconds:g}-{seed}"
     shutil.rmtree(out, ignore_errors=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
     """The image as (channels, height, width) of the frame.
 
     Without `frame.values`: pixels as uint8. With them: the file's own values in that type, clipped to the
-    range; or for float32, mapped from the range to -1..1. `page` counts the frames of an animation, the pages
+    range; or for float32, mapped from the range to -1..1; a file of one of the `others` is first brought from
+    its range to that one. `page` counts the frames of an animation, the pages
     of a TIFF and the slices of a volume.
 
     ValueError when the file is damaged, is not a regular file of a known format, or exceeds the limits
@@ -99,7 +101,25 @@ def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
     """
     if frame.values is None:
         return decode_pixels(path, frame, page)
-    return deep_image(read_values(path, page, frame), frame)
+    if not frame.values.others:
+        return deep_image(read_values(path, page, frame), frame)
+    return _brought(path, frame, frame.values, page)
+
+
+def _brought(path: Path, frame: ImageFrame, stored: ValueRange, page: int) -> NDArray[Any]:
+    """An image whose values have a range of their own, because files of several types become one."""
+    dtype, pixels = inspect_image(path).dtype, stored.dtype == "uint8"
+    if dtype == stored.dtype == "uint8":
+        return decode_pixels(path, frame, page)
+    ranges = {name: (low, high) for name, low, high in stored.others}
+    own = replace(stored, others=())
+    if dtype in ranges:
+        own = ValueRange("float32", *ranges[dtype])
+    made = deep_image(read_values(path, page, frame), replace(frame, values=own), white_border=pixels)
+    if own.dtype == stored.dtype:
+        return made
+    values = stored.low + (made.astype(np.float64) + 1) * ((stored.high - stored.low) / 2)
+    return np.rint(values).astype(stored.dtype)
 
 
 @_damage_as_value_error()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from PIL import Image
 
 from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.image_files.pillow_files import (
+    SIGNED,
     TIFF_SUFFIXES,
+    WHITE_IS_ZERO,
     Budget,
     can_read_wide,
     check_pixels,
@@ -30,7 +32,9 @@ from ganzoo.image_files.pillow_files import (
     plain,
     read_pillow_header,
     regular_file,
+    tiff_tag,
 )
+from ganzoo.images import MODES
 
 Array = NDArray[Any]
 
@@ -48,6 +52,21 @@ _values_at_once = Budget(1 << 28)
 _one_volume = Budget(1)
 
 
+# A TIFF's ExtraSamples: opacity, by which its colours are multiplied or not.
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+_LABS = (8, 9, 10)  # a TIFF's PhotometricInterpretation: three kinds of CIELAB
+
+
+class Values(NamedTuple):
+    """Values (channels, height, width); if pixels may be transparent, their opacity (height, width) in 0..1.
+
+    Colours are not multiplied by the opacity. Those of transparent pixels mean nothing.
+    """
+
+    planes: Array
+    opacity: NDArray[np.float32] | None = None
+
+
 def values_header(path: Path) -> ImageHeader:
     """What the header of such a file declares. ValueError names the package that is missing."""
     kind = _kind(path)
@@ -62,46 +81,62 @@ def values_header(path: Path) -> ImageHeader:
     return _dicom_header(path) if kind == "dicom" else _nifti_header(path)
 
 
-def read_values(path: Path, page: int, frame: ImageFrame) -> Array:
-    """The values (channels, height, width) of a page, or of all pages as channels if the frame says so."""
+def read_values(path: Path, page: int, frame: ImageFrame) -> Values:
+    """The values of a page, or of all pages as channels if the frame says so."""
     if frame.stacked:
-        return np.concatenate([_page(path, at, 1) for at in range(frame.channels)])
+        pages = (values_header if _kind(path) else read_pillow_header)(path).pages
+        if pages != frame.channels:
+            raise ValueError(f"it has {pages} page{'s' * (pages != 1)} instead of {frame.channels}")
+        return Values(np.concatenate([_page(path, at, 1).planes for at in range(frame.channels)]))
     return _page(path, page, frame.channels)
 
 
-def _page(path: Path, page: int, channels: int) -> Array:
+def _page(path: Path, page: int, channels: int) -> Values:
     kind = _kind(path)
     if kind in ("dicom", "nifti"):
-        slices: Array = _volume(path)[page]
-        return slices
+        return Values(_volume(path)[page])
     _check_size(path)
     if kind == "npy":
         array = _npy(path)
         with _values_at_once.spend(array.size):
-            return np.array(array)
+            return Values(np.array(array))
     if kind == "tiff" and not _exact_in_pillow(path):
         return _tiff_page(path, page)
     with opened_image(path, page) as image:
         if has_wide_colours(image) and can_read_wide(image):
-            return _wide_png(path, image, channels)
+            return _wide_png(path, image)
         return _pillow_values(image, channels)
 
 
-def _wide_png(path: Path, image: Image.Image, channels: int) -> Array:
-    """The colours of an opened PNG of 16 bits; without a fourth channel they are put on white."""
+def _wide_png(path: Path, image: Image.Image) -> Values:
+    """The colours of an opened PNG of 16 bits."""
     turn = orientation_of(image) if "exif" in image.info else 1
     with _values_at_once.spend(4 * image.width * image.height):
         values = package("imagecodecs").png_decode(path.read_bytes())
         if values.shape[2] == 2:  # gray and alpha
             values = values[..., [0, 0, 0, 1]]
-        if values.shape[2] == 4 and channels != 4:
-            share = values[..., 3:] / np.float32(65535)
-            values = np.rint(65535 + (values[..., :3] - np.float32(65535)) * share).astype(np.uint16)
-        return _turned(values.transpose(2, 0, 1), turn)
+        return _with_opacity(_turned(values.transpose(2, 0, 1), turn))
 
 
-def _pillow_values(image: Image.Image, channels: int) -> Array:
+def _with_opacity(planes: Array, premultiplied: bool = False) -> Values:
+    """The last of 2 or 4 planes is the opacity; it is none with 1 or 3."""
+    if len(planes) not in (2, 4):
+        return Values(planes)
+    kind = planes.dtype.kind
+    most = np.float32(1 if kind == "f" else np.iinfo(planes.dtype).max)
+    opacity = (planes[-1].astype(np.float32) / most).clip(0, 1)
+    colours = planes[:-1]
+    if premultiplied:
+        whole = colours / np.maximum(opacity, 1 / most if kind != "f" else np.float32(1e-6))
+        colours = (
+            whole.astype(colours.dtype) if kind == "f" else np.rint(whole).clip(0, most).astype(colours.dtype)
+        )
+    return Values(colours, opacity)
+
+
+def _pillow_values(image: Image.Image, channels: int) -> Values:
     """The values of an image that Pillow has opened, in the depth that it keeps."""
+    opacity = None
     with loaded_pixels(image):
         turn = orientation_of(image)
         if image.mode.startswith("I;16"):
@@ -110,8 +145,16 @@ def _pillow_values(image: Image.Image, channels: int) -> Array:
             values = np.array(image)
         else:
             bands = len(image.getbands())
-            values = np.array(plain(image, channels if bands > 1 or image.mode == "P" else 1))
-    return _turned(values[None] if values.ndim == 2 else values.transpose(2, 0, 1), turn)
+            several = bands > 1 or image.mode == "P"
+            # A number of channels that pixels cannot have is refused later.
+            values = np.array(
+                plain(image, channels if several and channels in MODES else 3 if several else 1)
+            )
+        if image.info.get(WHITE_IS_ZERO) and values.dtype.kind in "iu":
+            values = ~values
+        if image.mode.startswith("I") and isinstance(clear := image.info.get("transparency"), int):
+            opacity = _turned((values != clear)[None].astype(np.float32), turn)[0]
+    return Values(_turned(values[None] if values.ndim == 2 else values.transpose(2, 0, 1), turn), opacity)
 
 
 def is_dicom(path: Path) -> bool:
@@ -151,13 +194,14 @@ def _check_size(path: Path) -> None:
 def _type(dtype: np.dtype[Any]) -> str:
     """The stored type for values of a type: the smallest one that holds them all, int32 for larger ones."""
     if dtype.kind not in "biuf":
-        raise ValueError(f"its values are {dtype}")
+        raise ValueError("its values are colours" if dtype.names else f"its values are {dtype}")
     known = {"bool": "uint8", "uint8": "uint8", "uint16": "uint16", "int8": "int16", "int16": "int16"}
     return "float32" if dtype.kind == "f" else known.get(dtype.name, "int32")
 
 
 def _stored(values: Array) -> Array:
     """The values in native byte order; ValueError for numbers beyond int32."""
+    _type(values.dtype)
     if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and values.size:
         if values.min() < -(2**31) or values.max() >= 2**31:
             raise ValueError(f"its values {values.min()}..{values.max()} do not fit 32 bits")
@@ -197,12 +241,15 @@ def _exact_in_pillow(path: Path) -> bool:
     """Whether Pillow reads this TIFF without loss: 8 bits, or one channel."""
     try:
         with opened_image(path) as image:
-            tags = image.tag_v2  # type: ignore[attr-defined]
-            bits, samples, form = max(tags.get(258, (1,))), tags.get(277, 1), tags.get(339, (1,))[0]
+            bits, samples, form = (
+                max(tiff_tag(image, 258, (1,))), tiff_tag(image, 277, 1), tiff_tag(image, 339, (1,))[0]
+            )  # fmt: skip
+            if image.mode == "CMYK":  # with 16 bits, 8 of them are read: Pillow knows how to convert them
+                return True
             if bits <= 8:
-                return bool(samples == len(image.getbands()))
+                return bool(samples == len(image.getbands()) and form != SIGNED)
             plain16 = image.mode.startswith("I;16")
-            return bool(samples == 1 and (plain16 or (image.mode, form) in (("I", 2), ("F", 3))))
+            return bool(samples == 1 and (plain16 or (image.mode, form) in (("I", SIGNED), ("F", 3))))
     except ValueError as error:
         if "not an image" not in str(error):
             raise
@@ -212,9 +259,24 @@ def _exact_in_pillow(path: Path) -> bool:
 def _tiff_header(path: Path) -> ImageHeader:
     _check_size(path)
     with package("tifffile").TiffFile(path) as file:
-        height, width, channels = _tiff_shape(file.pages[0])
-        dtype = _type(np.dtype(file.pages[0].dtype))
-        return ImageHeader(height, width, channels == 1, channels, dtype, pages=len(file.pages))
+        page = file.pages[0]
+        height, width, channels = _tiff_shape(page)
+        if page.photometric in _LABS:
+            raise ValueError(
+                "its colours are CIELAB of more than 8 bits, which are not read: save them as RGB"
+            )
+        dtype, alpha = _type(np.dtype(page.dtype)), _opacity_of(page) is not None
+        gray = channels == 1 + alpha
+        shown = 1 if gray else channels
+        return ImageHeader(height, width, gray, shown, dtype, pages=len(file.pages), alpha=alpha)
+
+
+def _opacity_of(page: Any) -> bool | None:
+    """Whether the colours of a page with opacity are multiplied by it; None without opacity."""
+    extra = tuple(int(kind) for kind in page.extrasamples)
+    if page.samplesperpixel not in (2, 4) or extra not in ((_ASSOCIATED,), (_UNASSOCIATED,)):
+        return None
+    return extra == (_ASSOCIATED,)
 
 
 def _tiff_shape(page: Any) -> tuple[int, int, int]:
@@ -226,7 +288,7 @@ def _tiff_shape(page: Any) -> tuple[int, int, int]:
     return (width, height, channels) if turn >= 5 else (height, width, channels)
 
 
-def _tiff_page(path: Path, number: int) -> Array:
+def _tiff_page(path: Path, number: int) -> Values:
     with package("tifffile").TiffFile(path) as file:
         page = file.pages[number]
         _, _, channels = _tiff_shape(page)
@@ -236,7 +298,11 @@ def _tiff_page(path: Path, number: int) -> Array:
             planes = values[None] if channels == 1 else values
             if channels > 1 and values.shape[0] != channels:
                 planes = values.transpose(2, 0, 1)
-            return _turned(_stored(planes), page.tags.valueof(274, default=1))
+            planes = _turned(_stored(planes), page.tags.valueof(274, default=1))
+            premultiplied = _opacity_of(page)
+            made = Values(planes) if premultiplied is None else _with_opacity(planes, premultiplied)
+            white_is_zero = page.photometric == 0 and planes.dtype.kind in "iu"
+            return made._replace(planes=~made.planes) if white_is_zero else made
 
 
 # --- volumes: files whose slices are read together ------------------------------------------------
@@ -252,12 +318,25 @@ def _dicom_header(path: Path) -> ImageHeader:
     slope, shift = float(file.get("RescaleSlope", 1)), float(file.get("RescaleIntercept", 0))
     dtype = f"{'' if file.PixelRepresentation else 'u'}int{8 if file.BitsAllocated <= 8 else 16}"
     if (slope, shift) != (1, 0):
-        dtype = "int32" if slope.is_integer() and shift.is_integer() else "float32"
+        dtype = "float32"
+        if slope.is_integer() and shift.is_integer():
+            bits, signed = int(file.get("BitsStored") or file.BitsAllocated), bool(file.PixelRepresentation)
+            lowest = -(2 ** (bits - 1)) if signed else 0
+            dtype = _smallest(lowest * slope + shift, (lowest + 2**bits - 1) * slope + shift)
     window = None
     if file.get("WindowCenter") is not None and file.get("WindowWidth") is not None:
-        centre, breadth = (np.ravel(file[name].value)[0] for name in ("WindowCenter", "WindowWidth"))
-        window = (float(centre) - float(breadth) / 2, float(centre) + float(breadth) / 2)
+        centre, breadth = (float(np.ravel(file[name].value)[0]) for name in ("WindowCenter", "WindowWidth"))
+        if breadth > 0 and math.isfinite(centre) and math.isfinite(breadth):
+            window = (centre - breadth / 2, centre + breadth / 2)
     return ImageHeader(height, width, channels == 1, channels, _type(np.dtype(dtype)), pages, window=window)
+
+
+def _smallest(*ends: float) -> str:
+    """The smallest type of 16 bits or more that holds whole numbers between these."""
+    for name in ("uint16", "int16"):
+        if np.iinfo(name).min <= min(ends) and max(ends) <= np.iinfo(name).max:
+            return name
+    return "int32"
 
 
 def _dicom_volume(path: Path) -> Array:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 Fit = Literal["crop", "pad", "stretch"]
 """`crop` keeps the centre, `pad` adds a white border (transparent with 4 channels; of the lowest value where
-there is a range), `stretch` changes the aspect ratio."""
+values are not stored as pixels of 8 bits), `stretch` changes the aspect ratio."""
 
 FITS: tuple[Fit, ...] = get_args(Fit)
 
@@ -16,11 +16,16 @@ ValueType = Literal["uint8", "uint16", "int16", "int32", "float32"]
 
 @dataclass(frozen=True)
 class ValueRange:
-    """The type in which values are stored, and the interval to which they are clipped."""
+    """The type in which values are stored, and the interval to which they are clipped.
+
+    `others`: (type, lowest, highest) of files with values of another type, whose range becomes `low`..`high`.
+    Where it has "uint8", these are pixels, of which the range is 0..255.
+    """
 
     dtype: ValueType
     low: float
     high: float
+    others: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,12 @@ IMAGE_BYTES = 1 << 27
 PIXELS = 1024 * 1024 * 1024 // 4 // 3
 """Pillow's own limit for the pixels of an image, which applies even if a program has switched it off."""
 
+SIGNED = 2
+"""A TIFF's SampleFormat for signed whole numbers."""
+
+WHITE_IS_ZERO = "white is zero"
+"""The key in an opened image's `info` for deep values that are still to be inverted: a TIFF of MINISWHITE."""
+
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
 _TURNS = {
@@ -126,25 +132,40 @@ def read_pillow_header(path: Path) -> ImageHeader:
     """Size, mode and depth from the header alone; errors as in `decode_image`."""
     with opened_image(path) as image:
         width, height = image.size
-        # Looking for EXIF in a PNG that has none would decode the whole image.
-        if ("exif" in image.info or image.format != "PNG") and orientation_of(image) >= 5:
+        # Looking for EXIF in a PNG that has none would decode the whole image. The size of a TIFF is that of
+        # the turned image already.
+        looked_at = image.format != "TIFF" and ("exif" in image.info or image.format != "PNG")
+        if looked_at and orientation_of(image) >= 5:
             width, height = height, width
         mode = image.mode
         gray = mode in _GRAY or _gray_palette(image)
         wide = has_wide_colours(image)
         deep = mode.startswith("I;16") or (wide and can_read_wide(image))
-        channels = 1 if gray and mode != "P" else 4 if "A" in image.getbands() else 3
+        alpha = "A" in image.getbands() and mode != "LAB"
+        channels = 1 if gray and mode != "P" else 4 if alpha else 3
         return ImageHeader(
             height,
             width,
             gray,
             1 if gray else channels,
-            "uint16" if deep else {"I": "int32", "F": "float32"}.get(mode, "uint8"),
+            "uint16" if deep else _wide_type(image),
             pages=_pages(image),
             alpha=image.has_transparency_data,
             reduced=wide and not deep,
             profile=_to_srgb(image) is not None,
         )
+
+
+def _wide_type(image: Image.Image) -> str:
+    """The type of the values, if colours have 8 bits. Pillow keeps a signed TIFF of 16 bits in 32."""
+    if image.mode == "I" and image.format == "TIFF":
+        return "int16" if max(tiff_tag(image, 258, (32,))) == 16 else "int32"
+    return {"I": "int32", "F": "float32"}.get(image.mode, "uint8")
+
+
+def tiff_tag(image: Image.Image, tag: int, default: Any) -> Any:
+    """The value of a tag of an opened TIFF."""
+    return image.tag_v2.get(tag, default)  # type: ignore[attr-defined]
 
 
 def _pages(image: Image.Image) -> int:
@@ -161,6 +182,7 @@ def _pages(image: Image.Image) -> int:
 def decode_pixels(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[np.uint8]:
     """The pixels (channels, height, width) of one frame of a file; errors as in `decode_image`."""
     with opened_image(path, page) as image:
+        _check_white(image)
         _draft(image, frame)
         with loaded_pixels(image):
             return fitted_pixels(image, frame)
@@ -173,6 +195,7 @@ def decode_pages(path: Path, frame: ImageFrame, most: int) -> tuple[NDArray[np.u
     """
     pixels, times = [], []
     with opened_image(path) as image:
+        _check_white(image)
         for page in range(min(most, _pages(image))):
             image.seek(page)
             with _pixels_at_once.spend(image.width * image.height):
@@ -196,6 +219,15 @@ def fitted_pixels(image: Image.Image, frame: ImageFrame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+def _check_white(image: Image.Image) -> None:
+    """ValueError for values of which nothing says how bright they are: most would become black."""
+    signed = image.format == "TIFF" and tiff_tag(image, 339, (1,))[0] == SIGNED
+    if signed or image.mode in ("I", "F"):
+        raise ValueError(
+            "its values are signed, of 32 bits or floating point, and no range says which are black and white"
+        )
+
+
 @contextmanager
 def opened_image(path: Path, page: int = 0) -> Iterator[Image.Image]:
     """The opened image at a page; its header is read and within the limits."""
@@ -212,6 +244,9 @@ def opened_image(path: Path, page: int = 0) -> Iterator[Image.Image]:
             if page:
                 image.seek(page)
             check_pixels(image.width, image.height)
+            # Pillow inverts such an image where it has up to 8 bits. Parts of an image keep its `info`.
+            if image.format == "TIFF" and image.mode.startswith("I") and tiff_tag(image, 262, 1) == 0:
+                image.info[WHITE_IS_ZERO] = True
             yield image
 
 
@@ -365,7 +400,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 def has_wide_colours(image: Image.Image) -> bool:
     """Whether the file has colours of more than 8 bits, of which Pillow keeps 8."""
     modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    return image.mode in ("RGB", "RGBA") and any(";16" in mode for mode in modes)
+    return image.mode in ("RGB", "RGBA", "CMYK") and any(";16" in mode for mode in modes)
 
 
 def can_read_wide(image: Image.Image) -> bool:
@@ -380,6 +415,10 @@ def can_read_wide(image: Image.Image) -> bool:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit gray to 8 bits: 0 stays 0, 65535 becomes 255. Pillow's own conversion clips at 255."""
     wide = np.asarray(image).astype(np.int64).clip(0, 65535)
+    if image.info.get(WHITE_IS_ZERO):
+        wide = 65535 - wide
+    if isinstance(clear := image.info.get("transparency"), int):
+        wide = np.where(wide == clear, 65535, wide)
     return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
 
 

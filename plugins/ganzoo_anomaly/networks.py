@@ -1,7 +1,7 @@
 """The networks of f-AnoGAN (Schlegl et al. 2019), with the convolutions of WGAN-GP.
 
 The generator and the critic play WGAN-GP. The encoder E is part of no game: the term `izi` trains it. The
-exported graph `anomaly` is E, G, and the critic twice.
+exported graph `anomaly` is E, G, and the critic twice; with `nearest`, it also has features of normal images.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import DataInfo, Export, Field, Net, Networks, Step, halvings
 from ganzoo_anomaly.config import FanoganConfig
+from ganzoo_anomaly.nearest import Nearest
 from ganzoo_anomaly.residual import downward, upward
 from ganzoo_wgan_gp.config import ConvConfig
 from ganzoo_wgan_gp.conv import Critic, Generator
@@ -97,9 +98,10 @@ class Anomaly(nn.Module):
     normal: Tensor
     threshold: Tensor
 
-    def __init__(self, kappa: float) -> None:
+    def __init__(self, config: FanoganConfig, features: int) -> None:
         super().__init__()
-        self.kappa = kappa
+        self.kappa, self.share = config.kappa, config.nearest
+        self.nearest = Nearest(features) if config.nearest else None
         # Set when the networks are exported, so they are no part of a checkpoint.
         self.register_buffer("normal", torch.zeros(GRID), persistent=False)
         self.register_buffer("threshold", torch.zeros(()), persistent=False)
@@ -109,8 +111,14 @@ class Anomaly(nn.Module):
     ) -> tuple[Tensor, ...]:
         """(N, C, H, W) twice, (N, F) twice -> (N,), (N,), (N,), (N, C, H, W)."""
         score = anomaly_score(image, reconstruction, features, features_again, self.kappa)
+        if self.nearest is not None:
+            score = self.joined(score, self.nearest(features))
         share = (score[:, None] >= self.normal).to(score.dtype).mean(1)
         return score, share, (score > self.threshold).to(score.dtype), (image - reconstruction).abs()
+
+    def joined(self, residual: Tensor, nearest: Tensor) -> Tensor:
+        """The geometric mean, weighted: the scale of either changes no order of samples."""
+        return residual ** (1 - self.share) * nearest**self.share
 
 
 def build(config: FanoganConfig, data: DataInfo) -> Networks:
@@ -120,21 +128,27 @@ def build(config: FanoganConfig, data: DataInfo) -> Networks:
     generator, layers, encoder_layers = networks(config, image)
     critic = FeatureCritic(layers)
     encoder = Encoder(encoder_layers, bounded=config.latent_distribution == "uniform")
-    anomaly = Anomaly(config.kappa)
     many = _features(layers)
+    anomaly = Anomaly(config, many)
 
     def calibrate(batches: Iterable[Mapping[str, Tensor]]) -> Mapping[str, Mapping[str, Any]]:
-        """Set the quantiles and the threshold from normal images."""
-        scores = torch.cat([_score(batch["image"]) for batch in batches]).double()
+        """Set the quantiles and the threshold from normal images, and keep their features."""
+        residuals, features = zip(*(_scored(batch["image"]) for batch in batches), strict=True)
+        scores = torch.cat(residuals)
+        if anomaly.nearest is not None:
+            scores = anomaly.joined(scores, anomaly.nearest.fit(torch.cat(features)))
+        scores = scores.double()
         anomaly.normal.copy_(scores.quantile(torch.linspace(0, 1, GRID, dtype=torch.float64)))
         anomaly.threshold.copy_(scores.quantile(config.level))
         kept = {f"threshold_{100 * level:g}": float(scores.quantile(level)) for level in LEVELS}
         facts = {**kept, "threshold": float(anomaly.threshold), "level": config.level}
         return {"anomaly": {**facts, "normal_samples": len(scores)}}
 
-    def _score(images: Tensor) -> Tensor:
+    def _scored(images: Tensor) -> tuple[Tensor, Tensor]:
         again = generator(encoder(images))
-        return anomaly_score(images, again, critic(images)[1], critic(again)[1], config.kappa)
+        features = critic(images)[1]
+        score = anomaly_score(images, again, features, critic(again)[1], config.kappa)
+        return score, features if config.nearest else features[:0]
 
     return Networks(
         generators={
@@ -186,7 +200,10 @@ DETECTOR = Export(
 def _residual(image: Field) -> Field:
     """The field of |x - x'|, in the units of the images."""
     low, high = image.range or (-1.0, 1.0)
-    facts, original = {name: value for name, value in image.facts.items() if name != "window"}, None
+    facts, original = (
+        {name: value for name, value in image.facts.items() if name not in ("window", "ranges")},
+        None,
+    )
     if image.original is not None:
         original = (0.0, image.original[1] - image.original[0])
         if facts.get("values") == "int16":

@@ -13,7 +13,7 @@ FANOGAN = RecipeSpec(
     name="f-anogan",
     summary="Small f-AnoGAN that trains in a minute on a CPU. Departs from the paper: small networks, "
     "the encoder learns from the start and not after the GAN, one critic step, penalty at every 2nd "
-    "step, EMA.",
+    "step, EMA, nearest normal features in the score.",
     paper=PAPER,
     architecture="f-anogan",
     loss="wgan-gp",
@@ -24,6 +24,7 @@ FANOGAN = RecipeSpec(
         "architecture.latent": 16,
         "architecture.generator_width": 24,
         "architecture.discriminator_width": 24,
+        "architecture.nearest": 0.5,
         **both_sides(optimizer="adam", lr=2e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         "terms.gradient-penalty.every": 2,
         "terms.drift.weight": 1e-3,

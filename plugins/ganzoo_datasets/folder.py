@@ -83,7 +83,7 @@ def _opened(argument: str, config: FolderConfig) -> _Opened:
     _refuse_arrays(listing)
     folders = folders_of(listing, labels=config.labels)
     all_pages = takes_all_pages(listing, config)
-    facts = facts_of(listing, all_pages=all_pages)
+    facts = facts_of(listing, all_pages=all_pages, pixels="%" in config.range)
     training = [facts[row] for row in folders.training]
     framed = frame_for(listing.only(folders.training), training, config)
     return _Opened(listing, facts, folders, framed, all_pages and config.pages != "channels")

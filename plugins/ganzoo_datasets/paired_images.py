@@ -23,7 +23,8 @@ from ganzoo_datasets.folder import as_text
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Facts, Listing, facts_of, list_images
 from ganzoo_datasets.picture_folders import has_parts, part_name, unpaired_options
-from ganzoo_datasets.picture_frames import Framed, Row, check_options, default_size, frame_for
+from ganzoo_datasets.picture_frames import Framed, check_options, default_size, frame_for
+from ganzoo_datasets.picture_ranges import Row
 from ganzoo_datasets.transforms import Transform
 
 VERSION = 1
@@ -93,11 +94,12 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
     if config.transform == "none":
         return _two(root, config, (config.a, config.b))
     listing = list_images(root)
-    facts = facts_of(listing, all_pages=False)
+    facts = facts_of(listing, all_pages=False, pixels="%" in config.range)
     coloured = any(found.header is not None and not found.header.gray for found in facts)
     channels = config.channels or (3 if config.transform == "gray" and coloured else 0)
     framed = frame_for(listing, facts, _folder_config(config, channels))
-    if framed.frame.values is not None:
+    values = framed.frame.values
+    if values is not None and (values.dtype != "uint8" or not values.others):
         raise DataError(
             "Only images of 8 bits can be transformed.",
             where=str(root),
@@ -240,7 +242,7 @@ def _framed(
     if tuple(names) != (config.a, config.b):
         listings = [_listed(root, config, name) for name in (config.a, config.b)]
     wanted = _folder_config(config)
-    facts = [facts_of(listing, all_pages=False) for listing in listings]
+    facts = [facts_of(listing, all_pages=False, pixels="%" in config.range) for listing in listings]
     found = [frame_for(*side, wanted) for side in zip(listings, facts, strict=True)]
     if not any(framed.kept for framed in found):
         height, width = default_size([*facts[0], *facts[1]], wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,12 +30,13 @@ from ganzoo.api import (
 from ganzoo_datasets.folder_files import no_files
 from ganzoo_datasets.measured import measured
 
-DECODER_VERSION = 3
+DECODER_VERSION = 4
 """Raised with each change after which an image is decoded to other pixels."""
 
 EXPECTS = "a folder with images, in sub-folders or not"
 _VECTORS = (".svg", ".svgz")
 _PAGES = 64  # of a file, at most, whose values are looked at to find the range
+_GLANCED = 100  # files of 8 bits, at most, whose values are looked at to find dark ones
 
 _HEADER = tuple(item.name for item in fields(ImageHeader))
 _values_of = attrgetter(*_HEADER)
@@ -64,7 +66,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one file: its header, None if it cannot be read; its `LEVELS`, if it is deep."""
+    """What is known of one file: its header, None if it cannot be read; its `LEVELS`, if it is deep.
+
+    There are no levels where no value can be used: decoding the file will say why.
+    """
 
     header: ImageHeader | None
     levels: tuple[float, ...] = ()
@@ -127,18 +132,19 @@ def _files(root: Path) -> Iterator[str]:
         yield from map(folder.inner, sorted([*folder.files, *folder.links]))
 
 
-def facts_of(listing: Listing, *, all_pages: bool) -> list[Facts]:
+def facts_of(listing: Listing, *, all_pages: bool, pixels: bool = False) -> list[Facts]:
     """The facts of each file. Files that have not changed since the last time are not opened.
 
-    `all_pages`: the values of all pages count, not only those of the first page.
+    `all_pages`: the values of all pages count, not only those of the first page. `pixels`: files of 8 bits
+    have levels, too.
     """
     silence_pillow()
     states = {name: list(stats) for name, stats in zip(listing.names, listing.stats, strict=True)}
     reads_wide = find_spec("imagecodecs") is not None  # PNG with all of 16 bits
-    depends = [DECODER_VERSION, PIL.__version__, reads_wide, str(listing.root.resolve()), all_pages]
+    depends = [DECODER_VERSION, PIL.__version__, reads_wide, str(listing.root.resolve()), all_pages, pixels]
 
     def look(name: str) -> list[Any] | None:
-        facts = _inspected(listing.root / name, all_pages)
+        facts = _inspected(listing.root / name, all_pages, pixels)
         return None if facts.header is None else [_values_of(facts.header), facts.levels]
 
     found = measured(depends, states, look, "image headers read")
@@ -153,13 +159,40 @@ def _facts(row: list[Any] | None) -> Facts:
     return Facts(ImageHeader(**values), tuple(row[1]))
 
 
-def _inspected(path: Path, all_pages: bool) -> Facts:
+def _inspected(path: Path, all_pages: bool, pixels: bool) -> Facts:
     """Nothing is known of a file that cannot be read: decoding it will say why."""
     try:
         header = inspect_image(path)
-        if header.dtype == "uint8":
-            return Facts(header)
-        frame = ImageFrame(header.height, header.width, header.channels, "crop")
-        return Facts(header, image_levels(path, frame, min(header.pages, _PAGES) if all_pages else 1))
     except (OSError, ValueError):
         return Facts(None)
+    if header.dtype == "uint8" and not pixels:
+        return Facts(header)
+    return Facts(header, _levels(path, header, all_pages))
+
+
+def _levels(path: Path, header: ImageHeader, all_pages: bool) -> tuple[float, ...]:
+    frame = ImageFrame(header.height, header.width, header.channels, "crop")
+    try:
+        return image_levels(path, frame, min(header.pages, _PAGES) if all_pages else 1)
+    except (OSError, ValueError):
+        return ()
+
+
+def dark_values(
+    listing: Listing, facts: Sequence[Facts], limit: int, *, all_pages: bool
+) -> tuple[int, float, float] | None:
+    """How many files of 8 bits were looked at, their lowest and highest value; None if one is above `limit`.
+
+    Most folders have bright pictures, of which one is read.
+    """
+    rows = [row for row, found in enumerate(facts) if found.header and found.header.dtype == "uint8"]
+    low, high, count = math.inf, -math.inf, 0
+    for row in rows[:: max(1, -(-len(rows) // _GLANCED))]:
+        header = facts[row].header
+        levels = _levels(listing.root / listing.names[row], header, all_pages) if header else ()
+        if not levels:
+            continue
+        low, high, count = min(low, levels[0]), max(high, levels[-1]), count + 1
+        if high > limit:
+            return None
+    return (count, low, high) if count else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ganzoo.api import counted, ending_of
 from ganzoo_datasets.folder_files import Files, endings
 from ganzoo_datasets.picture_files import Listing
-from ganzoo_datasets.picture_frames import Row
+from ganzoo_datasets.picture_ranges import Row
 
 _PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from ganzoo.api import (
-    LEVELS,
     PIXELS,
     DataError,
     Field,
@@ -25,8 +20,7 @@ from ganzoo.api import (
 )
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.picture_files import Facts, Listing
-
-Row = tuple[str, str, str]
+from ganzoo_datasets.picture_ranges import Ranged, Row, chosen_range, range_of
 
 KEPT = 64
 """The longest side of images that keep their size, and the side of a square as large as others become."""
@@ -41,21 +35,18 @@ _NOTHING = 0.005  # a share that rounds to 0 %
 _STEP, _SMALLEST = 4, 16  # sides of frames that are not square
 _LARGEST = 4096
 MOST_CHANNELS = 64
-_SHOWN = 0.005, 0.995  # the shares of values that previews show as black and white
-_ALMOST_ALL = 0.9  # of the range of a type: then all of it is used, and a new file changes nothing
-_FULL = {"uint8": (0, 255), "uint16": (0, 65535), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
 
 
 @dataclass
 class Framed:
     """The frame of all images, with notes and the rows of the data card.
 
-    `kept`: images keep their size. `window`: the values that previews show as black and white.
+    `kept`: images keep their size. `ranged`: which values become -1..1.
     """
 
     frame: ImageFrame
     kept: bool = False
-    window: tuple[float, float] | None = None
+    ranged: Ranged = field(default_factory=Ranged)
     notes: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -70,15 +61,8 @@ class Framed:
             axes=PIXELS,
             range=(-1.0, 1.0),
             original=(values.low, values.high) if values is not None and deep else None,
-            facts=self._facts(values) if values is not None and deep else {},
+            facts=self.ranged.facts,
         )
-
-    def _facts(self, values: ValueRange) -> dict[str, Any]:
-        facts: dict[str, Any] = {"values": values.dtype}
-        if self.window is not None:
-            low, high = (float(min(max(value, values.low), values.high)) for value in self.window)
-            facts |= {"window": [low, high]} if low < high else {}
-        return facts
 
 
 def check_options(config: FolderConfig) -> None:
@@ -96,7 +80,7 @@ def check_options(config: FolderConfig) -> None:
                 where=f"data.{name}",
                 fix="0 chooses from the images",
             )
-    _window(config.range)
+    chosen_range(config.range)
 
 
 def takes_all_pages(listing: Listing, config: FolderConfig) -> bool:
@@ -109,17 +93,18 @@ def takes_all_pages(listing: Listing, config: FolderConfig) -> bool:
 def frame_for(listing: Listing, facts: Sequence[Facts], config: FolderConfig) -> Framed:
     """The shape and range for all images."""
     headers = [found.header for found in facts if found.header is not None]
+    if not headers:  # each file says why when it is read
+        nothing = ValueRange("uint8", 0, 255)
+        return Framed(ImageFrame(KEPT, KEPT, config.channels or 3, config.fit, nothing))
     found = Framed(ImageFrame(0, 0, 0, config.fit))
     height, width = _size(headers, config, found)
     channels = _channels(headers, config, found)
-    values = _values(listing, facts, headers, channels, config, found)
+    _check_channels(headers, channels, config)
+    found.ranged = range_of(listing, facts, channels, config, all_pages=takes_all_pages(listing, config))
+    values = found.ranged.values
     found.frame = ImageFrame(height, width, channels, config.fit, values, config.pages == "channels")
-    if values is None and channels not in (1, 3, 4):
-        raise SettingsError(
-            f"These images have 1, 3 or 4 channels, not {channels}.",
-            where="data.channels",
-            fix="0 chooses from the images",
-        )
+    found.rows += found.ranged.rows
+    found.notes += found.ranged.notes
     _say_cut(listing, facts, found)
     _say_more(headers, config, found)
     return found
@@ -191,159 +176,22 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     if alpha and channels != 4:
         remark = f"{counted(alpha, 'image')} may be transparent: put on white; data.channels=4 keeps them"
     kind = {1: "gray", 3: "RGB", 4: "RGB and alpha"}.get(channels, "")
+    if channels == 4 and not alpha and all(header.channels == 4 for header in headers):
+        kind = ""  # four bands
     found.rows.append(("channels", f"{channels}{kind and f' ({kind})'}", remark))
     return channels
 
 
-# --- the range of values --------------------------------------------------------------------------
-
-
-def _window(text: str) -> tuple[float, float, bool] | None:
-    """Low, high and whether they are percentages; None for a word. SettingsError for other texts."""
-    if text in ("auto", "full", "window"):
-        return None
-    match = re.fullmatch(r"\s*([-+.\deE]+)(%?)\s*,\s*([-+.\deE]+)(%?)\s*", text)
-    try:
-        if match is None or match[2] != match[4]:
-            raise ValueError
-        low, high, shares = float(match[1]), float(match[3]), bool(match[2])
-        if not low < high or not math.isfinite(high - low) or (shares and not 0 <= low < high <= 100):
-            raise ValueError
-    except ValueError:
-        raise SettingsError(
-            f"'{text}' is no range of values.",
-            where="data.range",
-            fix="auto, full, window, two values such as -160,240, or two percentages such as 1%,99%",
-        ) from None
-    return low, high, shares
-
-
-def _values(
-    listing: Listing,
-    facts: Sequence[Facts],
-    headers: list[ImageHeader],
-    channels: int,
-    config: FolderConfig,
-    found: Framed,
-) -> ValueRange | None:
-    """How values are stored; None for pixels of 8 bits."""
-    window = _window(config.range)
-    types = Counter(header.dtype for header in headers)
-    deep = types.total() - types["uint8"]
-    # Files without pixels of 8 bits.
-    arrays = any(name.lower().endswith(".npy") or is_volume(listing.root / name) for name in listing.names)
-    pixels = not arrays and channels in (1, 3, 4) and config.pages != "channels"
-    if window is None and pixels and (types["uint8"] or not deep):
-        said = "8 bits"
-        if deep:
-            said = f"8 bits; {counted(deep, 'image')} with more brought to 8, the whole range counts"
-        found.rows.append(("values", said, ""))
-        return None
-    unsigned = not any(name.startswith("int") or name == "float32" for name in types)
-    widest = "float32" if types["float32"] else "uint8" if not deep else "uint16" if unsigned else "int32"
-    if set(types) <= {"int16", "uint8"} and types["int16"]:
-        widest = "int16"
-    own = [header.window for header in headers if header.window]
-    if config.range == "window":
-        if not own:
-            raise DataError(
-                "No header of these files has a window.", where="data.range=window", fix="data.range=auto"
-            )
-        low, high = (float(value) for value in np.median(own, axis=0))
-    else:
-        low, high = _range(facts, types, widest, config.range, window)
-        found.window = _shown(facts, own) if config.range in ("auto", "full") else None
-    dtype: Any = widest
-    if widest != "float32":
-        low, high = float(math.floor(low)), float(math.ceil(high))
-        if widest != "uint8" or (low, high) != (0, 255):
-            fitting = [
-                name
-                for name in ("uint16", "int16", "int32")
-                if _FULL[name][0] <= low and high <= _FULL[name][1]
-            ]
-            dtype = fitting[0] if fitting else "float32"
-    _say_range(low, high, widest, config.range, headers, found)
-    return ValueRange(dtype, low, high)
-
-
-def _shown(facts: Sequence[Facts], windows: list[tuple[float, float]]) -> tuple[float, float] | None:
-    """The values that previews show as black and white: a window of the headers, or percentiles."""
-    levels = np.array([item.levels for item in facts if item.levels])
-    if windows or not len(levels):
-        return windows[0] if windows else None
-    return _percentile(levels, _SHOWN[0]), _percentile(levels, _SHOWN[1])
-
-
-def _range(
-    facts: Sequence[Facts],
-    types: Counter[str],
-    widest: str,
-    option: str,
-    window: tuple[float, float, bool] | None,
-) -> tuple[float, float]:
-    full = tuple(map(float, _FULL.get(widest, (0, 0))))
-    if window is not None and not window[2]:
-        return window[:2]
-    if option == "full" and widest == "float32":
-        raise SettingsError(
-            "Floating-point values have no full range.", where="data.range", fix="auto, or two values: 0,1"
-        )
-    if option == "full" or (not (types.total() - types["uint8"]) and window is None):
-        return full[0], full[1]
-    levels = np.array([found.levels or _even(found.header) for found in facts if found.header is not None])
-    if window is not None:
-        low, high = (_percentile(levels, share / 100) for share in window[:2])
-    else:
-        low, high = float(levels[:, 0].min()), float(levels[:, -1].max())
-        if widest == "uint16" and high - low >= _ALMOST_ALL * full[1]:
-            return full[0], full[1]
-    if low < high:
-        return low, high
-    return (full[0], full[1]) if full[0] < full[1] else (low, low + 1)
-
-
-def _even(header: ImageHeader) -> tuple[float, ...]:
-    """The levels of a file of 8 bits, whose values were not looked at."""
-    return tuple(255 * share for share in LEVELS)
-
-
-def _percentile(levels: Any, share: float) -> float:
-    """The value below which that share of all values lies. Each file counts the same."""
-    gaps = np.diff(LEVELS, prepend=LEVELS[0], append=LEVELS[-1])
-    weights = np.broadcast_to((gaps[:-1] + gaps[1:]) / 2, levels.shape).ravel()
-    order = np.argsort(levels, axis=None)
-    sums = np.cumsum(weights[order])
-    return float(np.interp(share * sums[-1], sums - weights[order] / 2, levels.ravel()[order]))
-
-
-def _say_range(
-    low: float, high: float, widest: str, option: str, headers: list[ImageHeader], found: Framed
-) -> None:
-    names = {"uint8": "8 bits", "uint16": "16 bits", "int16": "16 bits, signed", "int32": "32 bits"}
-    kind, span = names.get(widest, "floating point"), f"{low:g}..{high:g}"
-    remark = ""
-    if option == "auto" and widest in ("uint16", "int16", "int32") and (low, high) != _FULL[widest]:
-        first, last = _FULL[widest]
-        share = (high - low) / (last - first)
-        remark = f"{share:.1%} of {first}..{last}"
-        found.notes.append(
-            f"images have {kind} and use {span}, {share:.1%} of the range: {low:g} becomes black and "
-            f"{high:g} white; --set data.range=full keeps the whole range, LOW,HIGH or 1%,99% set another one"
-        )
-    elif option == "auto" and widest == "float32":
-        found.notes.append(
-            f"images have floating-point values {span}: {low:g} becomes black and {high:g} white; "
-            "--set data.range=LOW,HIGH or 1%,99% set another range"
-        )
-    window = next((header.window for header in headers if header.window), None)
-    if window and option == "auto":
-        found.notes.append(
-            f"DICOM files have a window of their own, the first one {window[0]:g}..{window[1]:g}, which "
-            f"previews show: --set data.range={window[0]:g},{window[1]:g} trains on it, data.range=window on "
-            "the median"
-        )
-    found.rows.append(("values", f"{kind}, {span} become -1..1", remark))
+def _check_channels(headers: list[ImageHeader], channels: int, config: FolderConfig) -> None:
+    """SettingsError for a number of channels to which no image can be brought."""
+    known = sorted({header.channels for header in headers})
+    if config.pages == "channels" or channels in (*known, 1, 3, 4):
+        return
+    raise SettingsError(
+        f"No image has {channels} channels; they have {' or '.join(map(str, known))}.",
+        where="data.channels",
+        fix="0 chooses from the images; all become 1, 3 or 4 (with alpha)",
+    )
 
 
 # --- what else should be known --------------------------------------------------------------------
@@ -402,7 +250,7 @@ def _say_more(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     if reduced := sum(header.reduced for header in headers):
         found.notes.append(
             f"{counted(reduced, 'image')} with colours of 16 bits, of which 8 are read; PNG of one frame "
-            "without a colour profile keeps 16 with pip install imagecodecs, TIFF with tifffile"
+            "without a colour profile keeps 16 with pip install imagecodecs, TIFF in RGB with tifffile"
         )
 
 

@@ -227,18 +227,26 @@ def _frame(path: Path, field: Field, options: Mapping[str, Any]) -> tuple[ImageF
         height, width = sizes if free[0] else (height, max(1, round(across * height / down)))
     fit, pages = options.get("fit"), options.get("pages", "auto")
     several = pages == "samples" or (pages == "auto" and is_volume(path))
-    values = field.facts.get("values")
     return (
         ImageFrame(
             height,
             width,
             channels,
             fit if fit in ("crop", "pad", "stretch") else "crop",
-            ValueRange(values, *field.original) if values and field.original else _own_range(header, field),
+            _trained_range(field) or _own_range(header, field),
             stacked=pages == "channels",
         ),
         header.pages if header is not None and several else 1,
     )
+
+
+def _trained_range(field: Field) -> ValueRange | None:
+    """The range of the images that were trained on; None for pixels of 8 bits alone."""
+    values, ranges = field.facts.get("values"), field.facts.get("ranges", {})
+    others = tuple((str(name), float(low), float(high)) for name, (low, high) in ranges.items())
+    if values and field.original:
+        return ValueRange(values, *field.original, others)
+    return ValueRange("uint8", 0, 255, others) if others else None
 
 
 def _own_range(header: ImageHeader | None, field: Field) -> ValueRange | None:

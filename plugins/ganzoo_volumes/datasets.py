@@ -225,14 +225,20 @@ def _range(volumes: list[VolumeFile], option: str, dtype: str) -> tuple[float, f
             where="data.range",
             fix="auto, window, two values such as -160,240, or two percentages such as 1%,99%",
         ) from None
-    if ends is not None and match is not None and not match[2]:
-        return ends[0], ends[1], ends
-    shares = SHARES if ends is None else (ends[0] / 100, 0.01, 0.5, 0.99, ends[1] / 100)
+    fixed = ends if match is not None and not match[2] else None
+    shares = SHARES if ends is None or fixed else (ends[0] / 100, 0.01, 0.5, 0.99, ends[1] / 100)
     levels = np.concatenate(
         list(in_parts(lambda part: _levels([volumes[at] for at in part], shares), len(volumes)))
     )
     if not len(levels):
-        raise DataError("No volume can be read.", where=volumes[0].name)
+        raise DataError(
+            "No volume can be read.",
+            where="; ".join(f"{volume.name}: {_why(volume)}" for volume in volumes[:_REASONS]),
+            fix="repair these files, or copy them again from where they came",
+        )
+    if fixed is not None:
+        _check_chosen(levels, *fixed)
+        return fixed[0], fixed[1], fixed
     low, high = (
         (levels[:, 0].min(), levels[:, -1].max()) if ends is None else np.median(levels[:, [0, -1]], axis=0)
     )
@@ -243,6 +249,27 @@ def _range(volumes: list[VolumeFile], option: str, dtype: str) -> tuple[float, f
     shown = np.median(windows, axis=0) if windows else np.median(levels[:, [1, 3]], axis=0)
     bottom, top = (float(value) for value in np.clip(shown, low, high))
     return float(low), float(high), (bottom, top) if bottom < top else (float(low), float(high))
+
+
+def _check_chosen(levels: NDArray[np.float64], low: float, high: float) -> None:
+    """SettingsError for a range in which no volume has a value: all samples would be the same."""
+    first, last = levels[:, 0].min(), levels[:, -1].max()
+    if last <= low or first >= high:
+        raise SettingsError(
+            f"No volume has values inside of {low:g}..{high:g}: they are {first:g}..{last:g}. "
+            "All samples would be the same.",
+            where="data.range",
+            fix="auto, or two values between these",
+        )
+
+
+def _why(volume: VolumeFile) -> str:
+    """Why a volume gives no values."""
+    try:
+        volume.values()
+    except Exception as error:
+        return f"{error}" or type(error).__name__
+    return "it has no finite value"
 
 
 def _levels(volumes: Sequence[VolumeFile], shares: Sequence[float]) -> NDArray[np.float64]:

@@ -142,8 +142,6 @@ def _single(path: Path, name: str, frame: str) -> list[VolumeFile]:
         return _nifti(path, name, frame)
     if _is(path, NPY):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.dtype.kind not in "iuf":
-            raise NoVolumeError(f"its values are {array.dtype}")
         return [VolumeFile(name, (path,), _checked(array.shape), (1, 1, 1), stored(array.dtype), "voxels")]
     header = inspect_image(path)
     if header.channels != 1 or header.pages < 2:
@@ -154,7 +152,9 @@ def _single(path: Path, name: str, frame: str) -> list[VolumeFile]:
 
 
 def stored(dtype: np.dtype[Any]) -> str:
-    """The type in which such values are kept."""
+    """The type in which such values are kept. NoVolumeError for what is no number."""
+    if dtype.kind not in "iuf":
+        raise NoVolumeError("it has colours" if dtype.names else f"its values are {dtype}")
     if dtype.kind == "f":
         return "float32"
     return dtype.name if dtype.name in ("uint8", "uint16", "int16") else "int32"
@@ -186,7 +186,8 @@ def _nifti(path: Path, name: str, frame: str) -> list[VolumeFile]:
     shape = _checked((depth, height, width))
     x, y, z = (float(size) for size in image.header.get_zooms()[:3])
     scaled = (getattr(image.dataobj, "slope", 1.0), getattr(image.dataobj, "inter", 0.0)) != (1.0, 0.0)
-    dtype = "float32" if scaled else stored(image.get_data_dtype())
+    dtype = stored(image.get_data_dtype())
+    dtype = "float32" if scaled else dtype
     units = image.header.get_xyzt_units()[0] if hasattr(image.header, "get_xyzt_units") else "mm"
     units = "mm" if units == "unknown" else units
     count = math.prod(image.shape[3:])

@@ -97,7 +97,7 @@ def test_scores_are_those_of_evaluate(pictures: Path, monkeypatch: pytest.Monkey
 
 def test_a_peer_is_stopped_and_its_samples_are_kept(tmp_path: Path) -> None:
     peer = picture_loops.PEERS["dcgan"]
-    clock = picture_loops.Clock(peer, 0.0, 70, tmp_path)
+    clock = picture_loops.Clock(peer, 0.0, 70, 64, tmp_path)
 
     def loop() -> None:
         netG = torch.nn.Sequential(torch.nn.ConvTranspose2d(100, 3, 64))  # noqa: N806, F841 - as the script has it

@@ -149,25 +149,26 @@ def picture(kind: str) -> Image.Image:
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch", None])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_images_are_read_as_in_training(tmp_path: Path, channels: int, fit: Fit | None) -> None:
-    a, b = (Field(name=name, shape=(channels, 12, 10), range=(-1, 1)) for name in "ab")
+    kinds = ["16-bit", "L", "LA", "RGB", "RGBA", "palette"]
+    (tmp_path / "in").mkdir()
+    for kind in kinds:
+        picture(kind).save(tmp_path / "in" / f"{kind}.png", exif=b"Exif\0\0" + TURNED)
+    config = FolderConfig(height=12, width=10, channels=channels, fit=fit or "crop")
+    trained_on = open_folder(str(tmp_path / "in"), config)
+    facts = trained_on.fields[0].facts
+    a, b = (Field(name=name, shape=(channels, 12, 10), range=(-1, 1), facts=facts) for name in "ab")
     networks = Networks(
         generators={"generator": Net(module=Same(), reads=("a",), writes=("b",))},
         discriminators={"discriminator": Net(module=Judge(), reads=("b",))},
     )
     about = {"recipe": "test", **({} if fit is None else {"data_options": {"fit": fit}})}
     export_generators(networks, DataInfo(fields=(a, b), count=8), tmp_path / "bundle", about=about)
-    kinds = ["16-bit", "L", "LA", "RGB", "RGBA", "palette"]
-    (tmp_path / "in").mkdir()
-    for kind in kinds:
-        picture(kind).save(tmp_path / "in" / f"{kind}.png", exif=b"Exif\0\0" + TURNED)
     done = run(tmp_path / "bundle", "--input", tmp_path / "in", "-o", tmp_path / "out.npz")
     assert done.exit_code == 0, done.output
     width, height = picture("L").transpose(Image.Transpose.ROTATE_90).size
     said = f"note: 16-bit.png: {height}x{width} pixels (height x width) were reduced to 12x10"
     assert f"{said} ({fit or 'crop'}), the size of the generator's input\n" in done.output
     assert "note: and 3 more" in done.output
-    config = FolderConfig(height=12, width=10, channels=channels, fit=fit or "crop")
-    trained_on = open_folder(str(tmp_path / "in"), config)
     with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
         assert arrays["names"].tolist() == kinds
         seen = np.rint((arrays["b"] + 1) * 127.5).astype(np.uint8)

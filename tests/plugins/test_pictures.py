@@ -206,7 +206,7 @@ def test_deep_pictures_among_others_become_eight_bits(tmp_path: Path) -> None:
     picture(tmp_path / "b.png")
     source = open_folder(str(tmp_path))
     assert [int(source.read(index)["image"].mean()) for index in (0, 1)] == [128, 90]
-    assert "1 image with more" in row(source.card, "values")[0]
+    assert row(source.card, "values")[0] == "1 of 16 bits, 1 of 8 bits; each becomes -1..1"
 
 
 # --- formats --------------------------------------------------------------------------------------

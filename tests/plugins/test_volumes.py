@@ -30,6 +30,8 @@ from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import resume, start
+from ganzoo_datasets.config import FolderConfig
+from ganzoo_datasets.folder import open_folder
 from ganzoo_volumes import files
 from ganzoo_volumes.config import Conv3dConfig, PhantomsConfig, VolumesConfig
 from ganzoo_volumes.datasets import open_held_out, open_volumes
@@ -131,6 +133,55 @@ def test_the_window_of_the_header_may_be_the_range(tmp_path: Path) -> None:
     volume = open_volumes(str(tmp_path)).fields[0]
     assert volume.facts["window"] == [-160, 240]
     assert open_volumes(str(tmp_path), VolumesConfig(range="window")).fields[0].original == (-160, 240)
+
+
+def test_a_window_of_no_width_is_none(tmp_path: Path) -> None:
+    series(tmp_path, 4, WindowCenter=40, WindowWidth=0)
+    for opened in (open_volumes(str(tmp_path)), open_folder(str(tmp_path))):
+        assert not any("40,40" in note for note in opened.notes)
+    with pytest.raises(DataError, match="window"):
+        open_volumes(str(tmp_path), VolumesConfig(range="window"))
+    with pytest.raises(DataError, match="window"):
+        open_folder(str(tmp_path), FolderConfig(range="window"))
+
+
+def test_units_of_a_scanner_fit_sixteen_bits(tmp_path: Path) -> None:
+    """12 bits and an intercept: nobody is told to train on 32 bits."""
+    series(tmp_path, 4, BitsStored=12, HighBit=11)
+    source = open_folder(str(tmp_path))
+    assert any("16 bits, signed" in value for name, value, _ in source.card if name == "values")
+    assert source.fields[0].facts["values"] == "int16"
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (np.zeros((4, 5, 6), [("R", "u1"), ("G", "u1"), ("B", "u1")]), "it has colours"),
+        (np.zeros((4, 5, 6), np.complex64), "complex64"),
+    ],
+)
+def test_nifti_without_one_number_per_voxel_says_why(tmp_path: Path, values: Array, why: str) -> None:
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(DataError, match=why):
+        open_volumes(str(tmp_path))
+
+
+def test_a_range_without_values_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+    with pytest.raises(SettingsError, match=r"they are 0\.\.59"):
+        open_volumes(str(tmp_path), VolumesConfig(range="100,200"))
+    assert open_volumes(str(tmp_path), VolumesConfig(range="10,20")).fields[0].original == (10, 20)
+
+
+def test_a_truncated_nifti_says_why_and_what_to_do(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 999, (14, 15, 16)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii.gz")
+    whole = (tmp_path / "a.nii.gz").read_bytes()
+    (tmp_path / "a.nii.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="No volume can be read") as caught:
+        open_volumes(str(tmp_path))
+    assert "a.nii.gz: Compressed file ended" in caught.value.where
+    assert "copy them again" in caught.value.fix
 
 
 def test_series_that_are_no_volume_say_why(tmp_path: Path) -> None:
