@@ -40,6 +40,7 @@ from ganzoo.util.lazy import lazy_names
 from ganzoo.util.packages import optional_package
 from ganzoo.util.progress import report_progress
 from ganzoo.util.text import counted, ending_of, some
+from ganzoo.util.walk import FolderFiles, folders_below, is_hidden
 
 if TYPE_CHECKING:
     from ganzoo.api.distances import nearest, squared_distances
@@ -117,6 +118,7 @@ __all__ = [
     "ExtractorSpec",
     "Field",
     "Fir",
+    "FolderFiles",
     "Game",
     "ImageFrame",
     "ImageHeader",
@@ -158,6 +160,7 @@ __all__ = [
     "encode_image",
     "ending_of",
     "fitted_pixels",
+    "folders_below",
     "grid",
     "halvings",
     "histogram",
@@ -168,6 +171,7 @@ __all__ = [
     "initialise",
     "inspect_image",
     "is_dicom",
+    "is_hidden",
     "is_volume",
     "keep_cached",
     "map_sizes",

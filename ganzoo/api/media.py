@@ -64,7 +64,8 @@ class Media:
     one file may hold; None means any number. `same_facts`: the facts that two fields must have in common for
     their samples to be compared, such as a vocabulary. `others`: `write` takes the argument `others`, the
     other fields that the generator wrote, sample by sample. `walks`: whether a preview shows each sample in a
-    still picture, so that `ganzoo generate --walk` may animate previews.
+    still picture, so that `ganzoo generate --walk` may animate previews. `few`: a note names fewer training
+    samples than this.
 
     Samples are (n, *field.shape), as floats in the range of the field, as integers (see `as_floats`), or as
     uint8 (n, height, width, channels) from a file exported with `--uint8`.
@@ -79,6 +80,7 @@ class Media:
     same_facts: tuple[str, ...] = ()
     others: bool = False
     walks: bool = True
+    few: int = 50  # FastGAN (Liu 2021) begins at 60, with a network made for it
 
     def axes(self, ndim: int) -> tuple[str, ...]:
         """The names of the axes of a sample with so many dimensions; () if they have no usual names."""

@@ -167,7 +167,8 @@ class DatasetSpec(_Buildable):
     fields, which evaluation compares with; it may return None if this data has none. `stacked`: each channel
     of an image is an image of its own, drawn independently of the others, and label k belongs to channel k.
     `unpaired`: the fields of a sample are unrelated, so evaluation does not compare what a generator makes
-    from one field with another field.
+    from one field with another field. `reads`: the usual endings of its files, in lower case (`.wav`), if
+    `argument` is a PATH: where files of another kind are given, the error names the dataset that reads them.
     """
 
     record = "dataset"
@@ -178,6 +179,7 @@ class DatasetSpec(_Buildable):
     held_out: str = ""
     stacked: bool = False
     unpaired: bool = False
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

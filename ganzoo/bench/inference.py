@@ -26,7 +26,7 @@ from ganzoo.errors import FailedError, GanzooError, UsageError
 from ganzoo.runtime import onnx_file
 from ganzoo.runtime.ort_session import cpu_session
 from ganzoo.util import system
-from ganzoo.util.text import counted
+from ganzoo.util.text import counted, typed
 
 if TYPE_CHECKING:
     from ganzoo.registry.registry import Registry
@@ -203,7 +203,7 @@ def _find(source: Path, generator: str) -> Path:
         raise UsageError(
             "This is a run, but only bundles can be measured.",
             where=str(source),
-            fix=f"ganzoo export {source}",
+            fix=f"ganzoo export {typed(source)}",
         )
     return onnx_file.find(source, generator)
 

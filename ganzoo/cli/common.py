@@ -12,7 +12,7 @@ import click
 
 from ganzoo.errors import UsageError
 from ganzoo.registry.registry import Registry, load_registry
-from ganzoo.util.text import printable
+from ganzoo.util.text import printable, typed
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -58,7 +58,7 @@ def echo_json(value: Any) -> None:
 def echo_next(bundle: Bundle) -> None:
     """Print the commands that sample a new bundle."""
     for number, options in enumerate(bundle.usage):
-        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {bundle.path} {options}")
+        click.echo(f"{'or:  ' if number else 'next:'} ganzoo generate {typed(bundle.path)} {options}")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fixed: int = 1) -> None:

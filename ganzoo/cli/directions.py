@@ -16,6 +16,7 @@ from ganzoo.cli.common import (
     save_arrays,
     table,
 )
+from ganzoo.util.text import typed
 
 
 @click.command("directions")
@@ -72,4 +73,4 @@ def command(
         [(f"{k + 1}", f"{found.values[k]:.4g}", f"{share[k]:.1%}") for k in range(len(share))],
     )
     click.echo(f"wrote {output}")
-    click.echo(f"next: ganzoo generate BUNDLE --directions {output} --direction 1")
+    click.echo(f"next: ganzoo generate BUNDLE --directions {typed(output)} --direction 1")

@@ -27,6 +27,7 @@ from ganzoo.runtime.tiles import auto_tile, run_in_tiles
 from ganzoo.util.files import storage
 from ganzoo.util.progress import report_progress
 from ganzoo.util.text import printable
+from ganzoo.util.walk import is_hidden
 
 if TYPE_CHECKING:
     from ganzoo.cli.generate_request import Request
@@ -281,7 +282,8 @@ class _Inputs:
                 )
             if not source.is_dir():
                 return [source]
-            files = sorted(path for path in source.iterdir() if path.is_file() and media.accepts(path))
+            visible = (path for path in source.iterdir() if path.is_file() and not is_hidden(path.name))
+            files = sorted(path for path in visible if media.accepts(path))
             if not files:
                 raise UsageError(
                     f"The folder has no {media.nouns}.",

@@ -11,7 +11,7 @@ from ganzoo.cli.common import echo_json, registry_of, table
 from ganzoo.cli.exported import file_options, form_of, report
 from ganzoo.errors import UsageError
 from ganzoo.util.progress import lasting
-from ganzoo.util.text import printable
+from ganzoo.util.text import printable, typed
 
 if TYPE_CHECKING:
     from ganzoo.importing.recognise import Match, Opened
@@ -133,7 +133,8 @@ def _to_run(opened: Opened, match: Match, registry: Registry, options: dict[str,
         echo_json({"run": str(run.path), "architecture": match.imported.architecture})
         return
     click.echo(f"run: {run.path}")
-    click.echo(f"next: ganzoo train --resume {run.path}     or: ganzoo train RECIPE --from {run.path}")
+    path = typed(run.path)
+    click.echo(f"next: ganzoo train --resume {path}     or: ganzoo train RECIPE --from {path}")
 
 
 def _inspect(opened: Opened, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ganzoo.cli.common import echo_json, json_option
-from ganzoo.util.text import printable
+from ganzoo.util.text import printable, typed
 
 
 @click.command("pull")
@@ -34,4 +34,4 @@ def command(source: str, output: Path | None, sha256: str | None, as_json: bool)
     if pulled.commit:
         click.echo(f"commit {pulled.commit}")
         click.echo(f"license: {printable(pulled.license, 100) or 'not said'}")
-    click.echo(f"next: ganzoo generate {pulled.path}")
+    click.echo(f"next: ganzoo generate {typed(pulled.path)}")

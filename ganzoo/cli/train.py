@@ -14,7 +14,7 @@ from ganzoo.api.specs import RecipeSpec
 from ganzoo.cli.common import complete_names, echo_json, registry_of, table
 from ganzoo.errors import CODE_OF_STATUS, ExitCode, UsageError
 from ganzoo.training.stop_signals import Interrupts
-from ganzoo.util.text import counted
+from ganzoo.util.text import counted, typed
 
 if TYPE_CHECKING:
     from ganzoo.config.plan import Plan
@@ -158,7 +158,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         if recipe is not None or request.run_dir is not None:
             raise UsageError(
                 "--resume takes the recipe and the directory from the run.",
-                fix=f"use --resume {resume} without them",
+                fix=f"use --resume {typed(resume)} without them",
             )
         recipe = str(Run.open(resume).settings_file)
     if recipe == AUTO or (recipe is None and overrides.get("data", "source")):
@@ -248,12 +248,12 @@ def _print_outcome(run: Run, outcome: Outcome, plan: Plan, as_json: bool) -> Non
         if (run.path / "report.html").exists():
             click.echo(f"report:  {run.path / 'report.html'}")
         if stopped:
-            click.echo(f"stopped: {stopped}, before the end (--resume {run.path} --stop end goes on)")
+            click.echo(f"stopped: {stopped}, before the end (--resume {typed(run.path)} --stop end goes on)")
         _print_next(run, findings)
     else:
         click.echo(
             f"{outcome} after {run.unit.count(images)}, saved. "
-            f"Continue with: ganzoo train --resume {run.path}"
+            f"Continue with: ganzoo train --resume {typed(run.path)}"
         )
 
 
@@ -266,7 +266,7 @@ def _print_next(run: Run, findings: list[dict[str, Any]]) -> None:
     for found in faults:
         click.echo(f"seen:    after {run.unit.count(found['images'])} {found['seen']}")
         click.echo(f"next:    {found['change']}")
-    click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {run.path}{best}")
+    click.echo(f"{'as it is' if faults else 'next'}: ".ljust(9) + f"ganzoo export {typed(run.path)}{best}")
 
 
 def _launch(ctx: click.Context, plan: Plan, request: _Request, devices: int, max_restarts: int) -> int:

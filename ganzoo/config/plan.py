@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ganzoo.api.specs import TermSpec
+from ganzoo.config.advice import recipes_for
 from ganzoo.config.settings import (
     CORE_TABLES,
     DataSettings,
@@ -92,8 +93,14 @@ class Plan:
     fit: Callable[[DataInfo], Plan] | None = field(default=None, compare=False)
 
     def fitted(self, info: DataInfo) -> Plan:
-        """The plan with the settings that its recipe has for such data; itself if it has none."""
-        return self if self.fit is None else self.fit(info)
+        """The plan with the settings that its recipe has for such data; itself if it has none.
+
+        DataError as in `check_data`: the rules of a recipe read the fields that its architecture needs.
+        """
+        if self.fit is None:
+            return self
+        self.check_data(info)
+        return self.fit(info)
 
     @property
     def items(self) -> tuple[Item[Any], ...]:
@@ -189,8 +196,13 @@ class Plan:
         missing = [name for name in self.architecture.item.spec.needs if name not in info]
         if not missing:
             return
-        fix = "choose other data with --data, or a recipe that does not need it"
-        if "label" in missing:
+        others = recipes_for(info, self.kinds.registry)
+        fix = (
+            f"recipes for such data: {others}; or choose other data with --data"
+            if others
+            else "choose other data with --data, or a recipe that does not need it"
+        )
+        if missing == ["label"]:
             fix = (
                 "put the images into one sub-folder for each class (folder:PATH), "
                 "or choose a recipe without labels"

@@ -8,6 +8,7 @@ data is open: `Plan.fitted`), settings file, command line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from ganzoo.api.specs import (
     TermSpec,
     TrackerSpec,
 )
+from ganzoo.config.advice import as_options, sources_for
 from ganzoo.config.plan import Choice, Plan, TermChoice
 from ganzoo.config.schedule import Schedule, scheduled
 from ganzoo.config.settings import (
@@ -49,7 +51,6 @@ OPTIONAL: Mapping[str, type[AugmentationSpec | TrackerSpec]] = {
     "augment": AugmentationSpec,
     "track": TrackerSpec,
 }
-_KINDS_OF_FILES = {".csv": "csv", ".npy": "npy", ".npz": "npz"}
 
 
 def resolve(target: str, registry: Registry, *, overrides: Mapping[str, Any] | Layer | None = None) -> Plan:
@@ -269,13 +270,13 @@ def _dataset(source: str, registry: Registry) -> Item[DatasetSpec]:
     """The dataset of a source. A path without a kind, a common mistake, gets its own error message."""
     name, _, argument = source.partition(":")
     if not argument and not registry.matches(DatasetSpec, name) and Path(name).exists():
-        kind = "folder" if Path(name).is_dir() else _KINDS_OF_FILES.get(Path(name).suffix.lower())
+        found: list[str] = []
+        with suppress(OSError):
+            found = sources_for(Path(name), registry)
         raise UsageError(
             "A path does not say what kind of data it is.",
             where=f"--data {source}",
-            fix=f"--data {kind}:{source}"
-            if kind
-            else "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
+            fix=as_options(found) or "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
         )
     return registry.find(DatasetSpec, name)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganzoo.api.sources import ArraySource, ItemSource
+from ganzoo.api.specs import RecipeSpec
+from ganzoo.config.advice import as_options, endings_of, reads, sources_for
 from ganzoo.config.plan import Choice, Plan
 from ganzoo.data.dataset import Dataset, of_classes, open_source
 from ganzoo.data.validation import Array
@@ -19,7 +22,36 @@ from ganzoo.registry.registry import Item, calling, factory_of
 
 def open_data(plan: Plan) -> Dataset:
     """Open the data of a plan. DataError for a fault of the data, PluginError for a fault of the plugin."""
-    return open_dataset(plan.dataset, plan.data.source, plan.kinds)
+    try:
+        dataset = open_dataset(plan.dataset, plan.data.source, plan.kinds)
+    except DataError as error:
+        if advice := _other_dataset(plan):
+            fix = advice + f"; {error.fix}" * bool(error.fix)
+            raise DataError(error.what, where=error.where, fix=fix) from error
+        raise
+    return dataclasses.replace(dataset, notes=(*_few(dataset, plan.kinds), *dataset.notes))
+
+
+def _other_dataset(plan: Plan) -> str:
+    """The option that reads the files at the path of the plan, if its own dataset reads none of them."""
+    path = Path(plan.data.source.partition(":")[2]).expanduser()
+    item, registry = plan.dataset.item, plan.kinds.registry
+    try:
+        if not item.spec.reads or not path.name or reads(item, endings_of(path)):
+            return ""
+        recipes = registry.matches(RecipeSpec, plan.name)
+        return as_options(sources_for(path, registry, recipes[0] if len(recipes) == 1 else None))
+    except OSError:
+        return ""
+
+
+def _few(dataset: Dataset, kinds: Kinds) -> tuple[str, ...]:
+    """A note for so few samples that they are learned by heart."""
+    if dataset.count >= kinds.few(dataset.fields):
+        return ()
+    nouns = kinds.unit(dataset.fields).nouns
+    text = f"few {nouns}, {dataset.count}: samples soon are copies of them; more {nouns} help, or --from "
+    return (text + "with weights that exist",)
 
 
 def open_held_out(choice: Choice, source: str, kinds: Kinds) -> Dataset | None:

@@ -27,7 +27,7 @@ from ganzoo.evaluation.comparison import (
 from ganzoo.evaluation.detection import evaluate_scores
 from ganzoo.evaluation.features import FeatureSpace
 from ganzoo.evaluation.generators import EvaluatedGenerator, inputs_of, of_bundle, of_run
-from ganzoo.evaluation.metrics import Failures, Scorer, chosen_metrics, metrics_for
+from ganzoo.evaluation.metrics import Failures, Scorer, check_fitting, chosen_metrics, metrics_for
 from ganzoo.evaluation.neighbour_grid import write_neighbours
 from ganzoo.evaluation.real_data import FEWEST, MOST, RealData
 from ganzoo.evaluation.report import Report, conclusions, too_few
@@ -93,6 +93,8 @@ def evaluate(request: Request, registry: Registry) -> Report:
         scores=evaluated.scores,
     )
     metrics = chosen_metrics(registry, request.metrics, fitting=fitting)
+    if request.metrics:
+        check_fitting(registry, metrics, fitting, field.kind)
     compared = compared_data(evaluated, request, registry)
     if evaluated.scores:
         return evaluate_scores(compared, metrics, kinds, fitting)

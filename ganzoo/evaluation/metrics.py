@@ -80,6 +80,30 @@ def chosen_metrics(
     return [item for item in every if (item.spec.quick if quick else not item.spec.slow)]
 
 
+def check_fitting(registry: Registry, metrics: Sequence[Metric], fitting: Sequence[str], kind: str) -> None:
+    """UsageError when none of the metrics is among the `fitting` ones, which needs no data.
+
+    `kind` is that of the samples.
+    """
+    if any(item.name in fitting for item in metrics):
+        return
+    kinds = Kinds(registry)
+    has = {kind, "samples", "labels", "classifier", "training"}
+    lacking = ((item.name, [need for need in _needs(item) if need not in has]) for item in metrics)
+    needs = ((name, [_in_words(need, kinds) for need in found]) for name, found in lacking)
+    raise UsageError(
+        "None of the metrics applies to these samples.",
+        where=", ".join(f"'{name}' needs {' and '.join(words)}" for name, words in needs if words),
+        fix=_advice(fitting),
+    )
+
+
+def _in_words(need: str, kinds: Kinds) -> str:
+    if need.startswith("field:"):
+        return f"a field '{need.removeprefix('field:')}'"
+    return NEEDS.get(need) or (kinds.of(need).nouns if kinds.knows(need) else f"the extractor of {need}")
+
+
 def _named(registry: Registry, name: str, fitting: Sequence[str]) -> Metric:
     """The metric with that name. UsageError if there is none; for the name of a score it names the metric."""
     if not registry.matches(MetricSpec, name):
@@ -156,7 +180,7 @@ class Scorer:
         """The metrics that do not apply, and what each of them needs, in words."""
         lacking = {item.name: self._lacking(item, conditioned, training) for item in self.metrics}
         return [
-            f"'{name}' needs {' and '.join(map(self._in_words, needs))}"
+            f"'{name}' needs {' and '.join(_in_words(need, self._kinds) for need in needs)}"
             for name, needs in lacking.items()
             if needs
         ]
@@ -198,13 +222,6 @@ class Scorer:
         if not found and not reference and failures is None:
             raise self._none_applies(conditioned, training)
         return found
-
-    def _in_words(self, need: str) -> str:
-        if need.startswith("field:"):
-            return f"a field '{need.removeprefix('field:')}'"
-        return NEEDS.get(need) or (
-            self._kinds.of(need).nouns if self._kinds.knows(need) else f"the extractor of {need}"
-        )
 
     def _lacking(self, item: Metric, conditioned: bool, training: bool) -> list[str]:
         has = self._has | ({"conditioned"} if conditioned else set()) | ({"training"} if training else set())

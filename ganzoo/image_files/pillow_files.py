@@ -24,10 +24,22 @@ from ganzoo.image_files.frames import ImageFrame, ImageHeader
 from ganzoo.images import MODES
 from ganzoo.util.packages import optional_package
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "AVIF")
 TIFF_SUFFIXES = (".tif", ".tiff")
 HEIF_SUFFIXES = (".heic", ".heif")  # photographs of telephones; Pillow reads them with pillow-heif
-PILLOW_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".avif", *HEIF_SUFFIXES)
+OTHER_FORMATS = {
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx"), "JPEG2000"),
+    ".tga": "TGA",
+    ".qoi": "QOI",
+}
+"""Formats that are read only behind their own endings: TGA has no mark at its beginning."""
+
+PILLOW_SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".dib", ".gif", ".avif"),
+    *HEIF_SUFFIXES,
+    *OTHER_FORMATS,
+)
 
 IMAGE_BYTES = 1 << 27
 """The largest image file. Some formats are read as a whole, and a huge sparse file is easy to make."""
@@ -243,6 +255,8 @@ def _formats(path: Path) -> tuple[str, ...]:
     if suffix in HEIF_SUFFIXES:
         package("pillow_heif").register_heif_opener(thumbnails=False)
         return ("HEIF",)
+    if suffix in OTHER_FORMATS:
+        return (OTHER_FORMATS[suffix],)
     return ("TIFF",) if suffix in TIFF_SUFFIXES else FORMATS
 
 

@@ -22,23 +22,23 @@ class Kinds:
     """The media records of the plugins. A `Media` is built when it is first needed."""
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+        self.registry = registry
         self._built: dict[str, Media] = {}
 
     @cached_property
     def _items(self) -> list[Item[MediaSpec]]:
-        return self._registry.of_kind(MediaSpec)
+        return self.registry.of_kind(MediaSpec)
 
     def of(self, kind: str) -> Media:
         """The `Media` of that kind; one for arrays if no plugin has it. UsageError if two plugins have it."""
         if kind not in self._built:
-            found = _built(self._registry.find(MediaSpec, kind)) if self.knows(kind) else Media()
+            found = _built(self.registry.find(MediaSpec, kind)) if self.knows(kind) else Media()
             self._built[kind] = found
         return self._built[kind]
 
     def knows(self, kind: str) -> bool:
         """Whether a plugin has that kind."""
-        return bool(self._registry.matches(MediaSpec, kind))
+        return bool(self.registry.matches(MediaSpec, kind))
 
     def unknown(self, fields: Iterable[Field]) -> list[str]:
         """A note for each field whose kind no plugin has."""
@@ -50,15 +50,20 @@ class Kinds:
 
     def unit(self, fields: Iterable[Field]) -> Unit:
         """What samples are called whose first float field is among these; samples if none is."""
-        field = next((item for item in fields if item.dtype == "float32"), None)
-        if field is None:
-            return Unit()
-        media = self.of(field.kind)
+        media = self._first(fields)
         return Unit(media.noun, media.nouns)
+
+    def few(self, fields: Iterable[Field]) -> int:
+        """`Media.few` of the first float field."""
+        return self._first(fields).few
+
+    def _first(self, fields: Iterable[Field]) -> Media:
+        field = next((item for item in fields if item.dtype == "float32"), None)
+        return Media() if field is None else self.of(field.kind)
 
     def version(self, kind: str) -> str:
         """Name and version of what decides how samples of that kind are compared."""
-        found = self._registry.matches(MediaSpec, kind)
+        found = self.registry.matches(MediaSpec, kind)
         return f"{found[0].qualified} {found[0].plugin.version}" if found else kind
 
     def assign(self, fields: Iterable[Field], *, api: int = 1) -> tuple[Field, ...]:
@@ -90,7 +95,7 @@ class Kinds:
 
     def _claimed(self, field: Field) -> str:
         for item in self._items:
-            name = self._registry.canonical(MediaSpec, item.qualified)
+            name = self.registry.canonical(MediaSpec, item.qualified)
             if self.of(name).claims(field):
                 return name
         return ARRAY

@@ -25,7 +25,7 @@ from ganzoo.fields import DataInfo, Field
 from ganzoo.runs.lock import is_held
 from ganzoo.runs.validation import check_record, is_complete, is_json, is_log_line, read_manifest
 from ganzoo.util.files import append_line, storage, write_bytes, write_json
-from ganzoo.util.text import Unit, printable
+from ganzoo.util.text import Unit, printable, typed
 
 FORMAT = 1
 
@@ -255,7 +255,7 @@ def check_free(path: Path) -> None:
     raise UsageError(
         "The run directory exists and is not empty.",
         where=str(path),
-        fix=f"choose another --run-dir, or resume the run: ganzoo train --resume {path}",
+        fix=f"choose another --run-dir, or resume the run: ganzoo train --resume {typed(path)}",
     )
 
 

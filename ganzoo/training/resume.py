@@ -19,7 +19,7 @@ from ganzoo.runs.validation import is_complete
 from ganzoo.training.compute.device import kept_threads
 from ganzoo.training.compute.threads import History
 from ganzoo.util.files import storage
-from ganzoo.util.text import counted
+from ganzoo.util.text import counted, typed
 
 # Settings that a resumed run may change: its length, where and how it computes, what it writes, and, with all
 # of the table `track`, who else gets the log.
@@ -95,10 +95,11 @@ def check_resumable(run: Run, plan: Plan) -> None:
             fix="--images N or --minutes N",
         )
     if run.record["status"] == "done" and not _is_longer(run, plan):
+        path = typed(run.path)
         raise UsageError(
             "This run is complete.",
             where=str(run.path),
-            fix=f"ganzoo export {run.path}; or train it further: --resume {run.path} --images N",
+            fix=f"ganzoo export {path}; or train it further: --resume {path} --images N",
         )
 
 

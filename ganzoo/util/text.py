@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ def printable(text: str, limit: int = 0) -> str:
             for character in text
         )
     return f"{text}…" if cut else text
+
+
+def typed(path: object) -> str:
+    """A path as it is typed in a shell: quoted if it has spaces or other special characters."""
+    return shlex.quote(str(path))
 
 
 def counted(count: int, noun: str, nouns: str = "") -> str:

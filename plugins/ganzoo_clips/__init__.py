@@ -53,6 +53,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_clips.folder:open_held_out",
             config=ClipsConfig,
             argument="PATH",
+            reads=(".gif", ".mp4", ".webm", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".apng"),
         ),
         DatasetSpec(
             name="moving-fashion",

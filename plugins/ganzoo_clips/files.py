@@ -25,6 +25,7 @@ from ganzoo.api import (
     decode_image,
     fitted_pixels,
     inspect_image,
+    is_hidden,
     optional_package,
 )
 
@@ -32,7 +33,10 @@ Pixels = NDArray[np.uint8]
 
 ANIMATED = (".gif", ".webp", ".png", ".apng")
 VIDEOS = (".mp4", ".webm", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg")
-STILLS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+STILLS = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".tga", ".ppm", ".pgm", ".jp2"),
+    *(".avif", ".heic"),
+)
 """Endings of the files of a folder of frames."""
 
 FOLDER_FPS = 10.0
@@ -43,6 +47,11 @@ MOST = 10_000
 
 _INSTANT, _USUAL = 10.0, 100.0  # ms: browsers show frames of 10 ms or less for 100 ms
 _DIGITS = re.compile(r"(\d+)")
+_SOURCE = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\]\s*")  # [mov @ 0x5581]: the part of ffmpeg that speaks
+_BANNER = re.compile(
+    r"ffmpeg version|built with|configuration:|lib(av|sw|post)\w+ +\d|FFMPEG call failed|===|Could not"
+)
+_GUESS = re.compile(r"low score|misdetection")
 _GLANCE = ImageFrame(8, 8, 1, "stretch")  # where only the times of frames matter
 
 
@@ -118,7 +127,7 @@ def timeline(times: Sequence[float]) -> tuple[list[int], float]:
 def still_files(folder: Path) -> list[str]:
     """The frames of a folder, by the numbers in their names."""
     names = [path.name for path in folder.iterdir() if path.suffix.lower() in STILLS]
-    return sorted((name for name in names if not name.startswith(".")), key=by_number)
+    return sorted((name for name in names if not is_hidden(name)), key=by_number)
 
 
 def by_number(name: str) -> tuple[tuple[int, str], ...]:
@@ -143,6 +152,8 @@ def _animation(path: Path, frame: ImageFrame, state: tuple[int, int]) -> tuple[P
 
 def _measured_video(path: Path) -> Reel:
     with _ffmpeg(path) as ffmpeg:
+        if not path.stat().st_size:
+            raise ValueError("the file is empty")
         frames, _ = ffmpeg.count_frames_and_secs(str(path))
     fps, (width, height) = _rate_and_size(path, path.stat().st_mtime_ns)
     return Reel(int(frames), fps, height, width)
@@ -178,5 +189,16 @@ def _ffmpeg(path: Path) -> Iterator[Any]:
     try:
         yield package
     except (RuntimeError, StopIteration, KeyError) as error:
-        said = str(error).strip().splitlines()
-        raise ValueError(f"ffmpeg cannot read it: {said[-1] if said else 'no frames'}") from error
+        raise ValueError(f"ffmpeg cannot read it: {_reason(str(error))}") from error
+    except OSError as error:
+        if "=== stderr" not in str(error):  # the file cannot be opened
+            raise
+        raise ValueError(f"ffmpeg cannot read it: {_reason(str(error))}") from error
+
+
+def _reason(said: str) -> str:
+    """The first line of ffmpeg after its banner that tells what is wrong, without the part that says it."""
+    lines = [_SOURCE.sub("", line).strip() for line in said.splitlines()]
+    start = max((at + 1 for at, line in enumerate(lines) if _BANNER.match(line)), default=0)
+    found = [line for line in lines[start:] if line and not _GUESS.search(line)]
+    return found[0] if found else "no frames"

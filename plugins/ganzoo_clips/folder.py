@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,11 +21,14 @@ from ganzoo.api import (
     ImageFrame,
     ItemSource,
     counted,
+    ending_of,
+    folders_below,
     read_image_header,
     silence_pillow,
 )
 from ganzoo_clips.config import CLIP_AXES, ClipsConfig
 from ganzoo_clips.files import ANIMATED, FOLDER_FPS, STILLS, VIDEOS, Reel, measure, read_clip
+from ganzoo_datasets.folder_files import Files, no_files
 from ganzoo_datasets.measured import measured
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import listing_of
@@ -101,31 +104,36 @@ def open_held_out(argument: str, config: ClipsConfig | None = None) -> ItemSourc
 
 def _opened(argument: str, config: ClipsConfig) -> _Found:
     root = given_path("clips", argument, EXPECTS)
-    names = ("",) if root.is_file() else tuple(_names(root))
+    files = Files(("",), Counter()) if root.is_file() else _files(root)
+    names = files.names
     if not names:
-        raise DataError(
-            "The folder has no animations, videos or folders of frames.",
-            where=str(root),
-            fix=f"PATH is {EXPECTS}",
-        )
-    folders = folders_of(listing_of(root, names), labels=config.labels, dataset="clips", nouns="clips")
+        kinds = "animations, videos or folders of frames"
+        raise no_files(root, kinds, files.others, files.links, f"PATH is {EXPECTS}")
+    folders = folders_of(
+        listing_of(root, names, files.links), labels=config.labels, dataset="clips", nouns="clips"
+    )
     return _Found(root, _measured(root, names), folders)
 
 
-def _names(root: Path) -> Iterator[str]:
+def _files(root: Path) -> Files:
     """Files and folders of frames below the root, in a stable order; the root itself is an empty name."""
-    for folder, subfolders, files in os.walk(root, onerror=_refuse):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        inner = Path(folder).relative_to(root)
+    names: list[str] = []
+    links: list[str] = []
+    others: Counter[str] = Counter()
+    for folder in folders_below(root):
+        links += map(folder.inner, folder.links)
         stills = 0
-        for name in sorted(name for name in files if not name.startswith(".")):
+        for name in folder.files:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
-            if suffix in VIDEOS or (suffix in ANIMATED and _moves(Path(folder) / name)):
-                yield (inner / name).as_posix()
+            if suffix in VIDEOS or (suffix in ANIMATED and _moves(root / folder.inner(name))):
+                names.append(folder.inner(name))
+            elif suffix in STILLS:
+                stills += 1
             else:
-                stills += suffix in STILLS
+                others[ending_of(name)] += 1
         if stills > 1:
-            yield "" if inner == Path() else inner.as_posix()
+            names.append(folder.path)
+    return Files(tuple(names), others, tuple(links))
 
 
 def _moves(path: Path) -> bool:
@@ -134,11 +142,6 @@ def _moves(path: Path) -> bool:
         return True
     header = read_image_header(path)
     return header is not None and header.pages > 1
-
-
-def _refuse(error: OSError) -> None:
-    """A folder that cannot be listed is an error; else its clips would be missing silently."""
-    raise error
 
 
 def _measured(root: Path, names: Sequence[str]) -> list[_Source]:

@@ -22,6 +22,11 @@ from ganzoo_datasets.config import (
 
 GANZOO_API_VERSION = 2
 
+_PICTURES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif", ".tga"),
+    *(".ppm", ".pgm", ".jp2", ".dcm"),
+)
+
 _TWO_IMAGES = [
     DatasetSpec(
         name="pairs",
@@ -95,12 +100,14 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_datasets.folder:open_held_out",
             config=FolderConfig,
             argument="PATH",
+            reads=_PICTURES,
         ),
         DatasetSpec(
             name="npy",
             summary="one .npy array: uint8 images, or rows of floating-point numbers",
             factory="ganzoo_datasets.arrays:open_npy",
             argument="PATH",
+            reads=(".npy",),
         ),
         DatasetSpec(
             name="npz",
@@ -108,6 +115,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             factory="ganzoo_datasets.arrays:open_npz",
             config=NpzConfig,
             argument="PATH",
+            reads=(".npz",),
         ),
         DatasetSpec(
             name="toy",

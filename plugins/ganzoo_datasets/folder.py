@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,9 @@ from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, EXPECTS, Facts, Listing, facts_of, list_images
 from ganzoo_datasets.picture_folders import Folders, folders_of
-from ganzoo_datasets.picture_frames import Framed, check_options, frame_for, takes_all_pages
+from ganzoo_datasets.picture_frames import MOST_CHANNELS, Framed, check_options, frame_for, takes_all_pages
 
-FEW = 50
-"""Fewer images than this are named in a note. FastGAN (Liu 2021) begins at 60, with a network made for it."""
+_LOOKED = 3  # .npy files whose shapes are looked at
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,6 @@ def open_folder(argument: str, config: FolderConfig | None = None) -> ItemSource
     folders, framed = found.folders, found.framed
     notes = [*framed.notes, *folders.notes]
     source = _source(found, folders.training, (*framed.rows, *folders.rows))
-    if len(source.items) < FEW:
-        notes.append(
-            f"few images, {len(source.items)}: samples soon are copies of them; more images help, or --from "
-            "with weights that exist"
-        )
     return replace(source, notes=tuple(notes))
 
 
@@ -85,12 +80,34 @@ def _opened(argument: str, config: FolderConfig) -> _Opened:
     if not root.is_dir():
         raise DataError("The path is a file, not a folder.", where=str(root), fix=f"PATH is {EXPECTS}")
     listing = list_images(root)
+    _refuse_arrays(listing)
     folders = folders_of(listing, labels=config.labels)
     all_pages = takes_all_pages(listing, config)
     facts = facts_of(listing, all_pages=all_pages, pixels="%" in config.range)
     training = [facts[row] for row in folders.training]
     framed = frame_for(listing.only(folders.training), training, config)
     return _Opened(listing, facts, folders, framed, all_pages and config.pages != "channels")
+
+
+def _refuse_arrays(listing: Listing) -> None:
+    """DataError for .npy files that each hold many images: decoded, they would be images of odd shapes."""
+    if not all(name.lower().endswith(".npy") for name in listing.names):
+        return
+    for name in listing.names[:_LOOKED]:
+        try:
+            shape = np.load(listing.root / name, mmap_mode="r", allow_pickle=False).shape
+        except (OSError, ValueError, EOFError):
+            continue  # decoding it will say why
+        square = len(shape) == 3 and (shape[1] == shape[2] or shape[2] > MOST_CHANNELS)
+        several = len(shape) == 3 and shape[0] > MOST_CHANNELS and shape[2] not in (1, 3, 4)
+        # One image alone is no data set, whatever its channels.
+        if len(shape) == 4 or (several and (square or len(listing.names) == 1)):
+            path = listing.root / name
+            raise DataError(
+                f"The file holds an array {shape}: {shape[0]:,} samples, not one image.",
+                where=str(path),
+                fix=f"--data {shlex.quote(f'npy:{path}')}; in a folder, each .npy file is one image",
+            )
 
 
 def _source(found: _Opened, rows: list[int], card: tuple[tuple[str, str, str], ...] = ()) -> ItemSource:

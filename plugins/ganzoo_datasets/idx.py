@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import ArraySource, DataError
+from ganzoo.api import ArraySource, DataError, is_hidden
 from ganzoo_datasets.arrays import EXPANSION, image_array, image_source
 from ganzoo_datasets.config import IdxConfig
 from ganzoo_datasets.paths import given_path
@@ -199,7 +199,7 @@ def _files_of_folder(folder: Path) -> dict[tuple[str, str], Path]:
     found: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(folder.iterdir()):
         match = _NAME.search(path.name)
-        if match:
+        if match and not is_hidden(path.name):
             key = ("train" if match["split"] == "train" else "test", match["kind"])
             unpacked = path.with_name(path.name.removesuffix(".gz"))
             if not (match["gz"] and unpacked.exists()):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -16,11 +17,12 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from ganzoo.api import PIXELS, DataError, Field, ItemSource, decode_image
+from ganzoo.api import PIXELS, DataError, Field, ItemSource, decode_image, is_hidden
 from ganzoo_datasets.config import FolderConfig, PairsConfig, SidesConfig
 from ganzoo_datasets.folder import as_text
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Facts, Listing, facts_of, list_images
+from ganzoo_datasets.picture_folders import has_parts, part_name, unpaired_options
 from ganzoo_datasets.picture_frames import Framed, check_options, default_size, frame_for
 from ganzoo_datasets.picture_ranges import Row
 from ganzoo_datasets.transforms import Transform
@@ -189,18 +191,45 @@ def _folder_config(config: SidesConfig, channels: int = 0) -> FolderConfig:
 def _listed(root: Path, config: SidesConfig, name: str) -> Listing:
     folder = root / name
     if not name or not folder.is_dir():
-        there = sorted(as_text(path.name) for path in root.iterdir() if path.is_dir())
+        there = sorted(
+            as_text(path.name) for path in root.iterdir() if path.is_dir() and not is_hidden(path.name)
+        )
         raise DataError(
             f"There is no folder '{name}' of images.",
             where=f"{root} has: {', '.join(there) or 'no folder at all'}",
-            fix="set the names of both folders: --set data.a=NAME --set data.b=NAME"
+            fix="set the names of both folders: "
+            + (unpaired_options(there) or _options(root, there, config))
             + (
                 "; or make pairs from one folder: --set data.transform=edges"
                 if isinstance(config, PairsConfig)
                 else ""
             ),
         )
-    return list_images(folder)
+    listing = list_images(folder)
+    if has_parts(listing.names):
+        sides = (("a", config.a), ("b", config.b))
+        options = " ".join(f"--set {shlex.quote(f'data.{key}={side}/train')}" for key, side in sides)
+        raise DataError(
+            "Images to train on and held-out ones are in the same folder.",
+            where=f"{folder} has train and other parts",
+            fix=f"{options}, and data.test_a, data.test_b for the held-out ones",
+        )
+    return listing
+
+
+def _options(root: Path, there: Sequence[str], config: SidesConfig) -> str:
+    """The options for these folders: parts with both sides inside, or the names of two folders."""
+    sides, keys = (config.a, config.b), ("a", "b", "test_a", "test_b")
+    parts = [name for name in there if all((root / name / side).is_dir() for side in sides)]
+    parts = [name for part in ("train", "test", "val") for name in parts if part_name(name) == part]
+    if parts and part_name(parts[0]) == "train":
+        names = [f"{part}/{side}" for part in parts[:2] for side in sides]
+    else:
+        pair = len(there) == 2 and not any(map(part_name, there))
+        names = list(there) if pair else ["NAME", "NAME"]
+    return " ".join(
+        f"--set {shlex.quote(f'data.{key}={name}')}" for key, name in zip(keys, names, strict=False)
+    )
 
 
 def _framed(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,14 +19,15 @@ from ganzoo.api import (
     DataError,
     ImageFrame,
     ImageHeader,
-    counted,
     ending_of,
+    folders_below,
     image_levels,
     inspect_image,
     is_dicom,
     report_progress,
     silence_pillow,
 )
+from ganzoo_datasets.folder_files import no_files
 from ganzoo_datasets.measured import measured
 
 DECODER_VERSION = 4
@@ -35,7 +35,6 @@ DECODER_VERSION = 4
 
 EXPECTS = "a folder with images, in sub-folders or not"
 _VECTORS = (".svg", ".svgz")
-_SHOWN = 5
 _PAGES = 64  # of a file, at most, whose values are looked at to find the range
 _GLANCED = 100  # files of 8 bits, at most, whose values are looked at to find dark ones
 
@@ -110,49 +109,27 @@ def list_images(root: Path) -> Listing:
     return listing.only(pictures)
 
 
-def listing_of(root: Path, names: Sequence[str]) -> Listing:
+def listing_of(root: Path, names: Sequence[str], links: Sequence[str] = ()) -> Listing:
     """A listing of samples that are not single images, such as volumes: only their names count."""
-    return Listing(root, tuple(names), ((0, 0, 0),) * len(names), Counter(), ())
-
-
-def endings(others: Counter[str]) -> str:
-    """`12 .txt, 3 .svg`: files by their endings."""
-    parts = [f"{count:,} {ending or 'without ending'}" for ending, count in others.most_common(_SHOWN)]
-    return ", ".join([*parts, *(["..."] if len(others) > _SHOWN else [])])
+    return Listing(root, tuple(names), ((0, 0, 0),) * len(names), Counter(), tuple(links))
 
 
 def _no_images(root: Path, others: Counter[str], links: list[str]) -> DataError:
-    total, vectors = others.total(), sum(others[ending] for ending in _VECTORS)
-    found = counted(total, "file") + (f" and {counted(len(links), 'link')} to folders" if links else "")
-    if vectors:
+    if vectors := sum(others[ending] for ending in _VECTORS):
         return DataError(
             f"The folder has no images that can be read, but {vectors:,} SVG files.",
             where=str(root),
             fix="SVG is not read, because it has no pixels. Draw the files at some size, for example: "
             "for f in *.svg; do rsvg-convert -w 128 -h 128 -a $f -o ${f%.svg}.png; done",
         )
-    what = f"The folder has no images among {found}: {endings(others)}." if total or links else ""
-    return DataError(
-        what.replace(": .", ".") or "The folder is empty.",
-        where=str(root),
-        fix=f"PATH is {EXPECTS}; image files have the endings {', '.join(IMAGE_SUFFIXES).upper()}",
-    )
+    fix = f"PATH is {EXPECTS}; image files have the endings {', '.join(IMAGE_SUFFIXES).upper()}"
+    return no_files(root, "images", others, links, fix)
 
 
 def _files(root: Path) -> Iterator[str]:
     """Files and links to folders relative to the root, at any depth and in a stable order."""
-    for folder, subfolders, files in os.walk(root, onerror=_refuse):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        links = [name for name in subfolders if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114
-        inner = Path(folder).relative_to(root).as_posix()
-        for name in sorted([*files, *links]):
-            if not name.startswith("."):
-                yield name if inner == "." else f"{inner}/{name}"
-
-
-def _refuse(error: OSError) -> None:
-    """A folder that cannot be listed is an error; else its images would be missing silently."""
-    raise error
+    for folder in folders_below(root):
+        yield from map(folder.inner, sorted([*folder.files, *folder.links]))
 
 
 def facts_of(listing: Listing, *, all_pages: bool, pixels: bool = False) -> list[Facts]:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ganzoo.api import counted, ending_of
-from ganzoo_datasets.picture_files import Listing, endings
+from ganzoo_datasets.folder_files import Files, endings
+from ganzoo_datasets.picture_files import Listing
 from ganzoo_datasets.picture_ranges import Row
 
 _PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
 }  # fmt: skip
+_PART = re.compile(
+    rf"({'|'.join(sorted(_PARTS, key=len, reverse=True))})"
+    r"(?:([-_ ]?[ab])|[-_ ]?(?:set|images|imgs|data|split)|[-_ ]?\d{2,4})?"
+)
+"""Also trainA and trainB of CycleGAN, training_set and train2017."""
+
+_A, _B = "A", "B"
 _SIZE = re.compile(r"\d+x\d+(@\d+x?)?|\d+px")
 _STRAY = 0.1  # images beside class folders that are left out, as a share of all; more of them forbid labels
 _FEW = 10  # images: smaller classes are named
@@ -39,14 +48,14 @@ class Folders:
 def folders_of(listing: Listing, *, labels: bool, dataset: str = "folder", nouns: str = "images") -> Folders:
     """The parts and the classes of the images. `dataset` and `nouns` are for messages.
 
-    Folders `train`, `test` and `val` are parts: the first is trained on, and `test`, or `val` without it, is
-    held out. Inside a part, or inside folders that all images share, the first folders are classes.
+    Folders `train`, `test` and `val` at any depth are parts: the first is trained on, and `test`, or `val`
+    without it, is held out. Inside or around a part, or inside folders that all images share, the first
+    folders are classes.
     """
     paths = [name.split("/") for name in listing.names]
-    start = _shared(paths)
-    found = _parts(paths, start, dataset)
+    found = _parts(paths, dataset, nouns)
     _find_classes(found, paths, nouns, labels=labels)
-    _say(found, listing)
+    _say(found, listing, nouns)
     return found
 
 
@@ -58,33 +67,104 @@ def _shared(paths: Sequence[list[str]]) -> int:
     return start
 
 
-def _parts(paths: Sequence[list[str]], start: int, dataset: str) -> Folders:
-    rows: dict[str, list[int]] = {"train": [], "test": [], "val": []}
+def _parts(paths: Sequence[list[str]], dataset: str, nouns: str) -> Folders:
+    """The images of each part. The rest of a path tells the class: `train/cat` and `cat/train` are equal.
+
+    Folders with such names beside more images of others are classes: `train` may be a vehicle.
+    """
+    rows: dict[str, list[int]] = {"train": [], "test": [], "val": [], "": []}
+    inner: list[list[str]] = []
+    sides: dict[str, str] = {}
+    named: Counter[str] = Counter()
     for row, path in enumerate(paths):
-        part = _PARTS.get(path[start].lower()) if len(path) > start + 1 else None
-        if part is None:
-            break
+        at, part = _part_of(path)
+        side = "" if at is None else _side_of(path[at])
         rows[part].append(row)
-    else:
-        if rows["train"] and len(rows["train"]) < len(paths):
-            held_out = rows["test"] or rows["val"]
-            counts = {part: len(found) for part, found in rows.items() if found}
-            said = ", ".join(f"{part} {count:,}" for part, count in counts.items()) + " files"
-            left_out = f", {counts['val']:,} of val are left out" if len(counts) == 3 else ""
-            held = "test" if rows["test"] else "val"
-            # Files: some may be skipped later, and others have several pages.
-            found = counted(counts["train"], "file")
-            text = f"{found} of train for training, {len(held_out):,} of {held} held out"
-            made = Folders(rows["train"], held_out, {})
-            made.notes.append(
-                f"the folders are parts: {text}{left_out}; for one of them use --data {dataset}:PATH/PART"
+        inner.append(path if at is None else [*path[:at], *([side] if side else []), *path[at + 1 :]])
+        if at is not None:
+            named[path[at]] += 1
+            if side:
+                sides[path[at]] = side
+    outside, everything = rows[""], list(range(len(paths)))
+    within = len(paths) - len(outside)
+    several = sum(bool(rows[part]) for part in ("train", "test", "val")) > 1
+    if not several or within < len(outside):
+        found = Folders(everything, [], _names(paths, _shared(paths), everything))
+        if outside and (classes := sorted(named.keys() & set(found.labels.values()))):
+            found.notes.append(
+                f"{' and '.join(classes)} among other folders: taken as classes; for that part alone use "
+                f"--data {dataset}:PATH/{classes[0]}"
             )
-            made.rows.append(("parts", said, text + left_out))
-            used = (*rows["train"], *held_out)
-            depth = _shared([paths[row][start + 1 :] for row in used]) + start + 1
-            made.labels = _names(paths, depth, used)
-            return made
-    return Folders(list(range(len(paths))), [], _names(paths, start, range(len(paths))))
+        return found
+    if not rows["train"]:
+        used = sorted([*rows["test"], *rows["val"]])
+        made = Folders(used, [], {})
+        count = counted(len(used), nouns[:-1])
+        text = f"there is no folder train, so {count} of test and val are trained on, and none held out"
+    else:
+        held = "test" if rows["test"] else "val"
+        made = Folders(rows["train"], rows[held], {})
+        used = [*made.training, *made.held_out]
+        # Files: some may be skipped later, and others have several pages.
+        count = counted(len(made.training), "file")
+        text = f"{count} of train for training, {len(made.held_out):,} of {held} held out"
+        if held == "test" and rows["val"]:
+            text += f", {len(rows['val']):,} of val are left out"
+    if outside:
+        text += f", {len(outside):,} outside of the parts left out, such as {'/'.join(paths[outside[0]])}"
+    counts = ", ".join(f"{part} {len(rows[part]):,}" for part in ("train", "test", "val") if rows[part])
+    made.notes.append(f"the folders are parts: {text}; for one of them use --data {dataset}:PATH/PART")
+    made.rows.append(("parts", f"{counts} files", text))
+    if {_A, _B} <= {side for name, side in sides.items() if part_name(name) == "train"}:
+        made.notes.append(
+            "this is the layout of CycleGAN, two kinds of images; to translate between them: "
+            f"ganzoo train cyclegan --data unpaired:PATH {unpaired_options(sides)}"
+        )
+    made.labels = _names(inner, _shared([inner[row] for row in used]), used)
+    return made
+
+
+def has_parts(names: Sequence[str], *, files: bool = False) -> bool:
+    """Whether some of these paths are in folders `train`, others in `test` or `val`.
+
+    With `files` also files that are called so: train.csv.
+    """
+    found = set()
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        found.add(_part_of([*folder.split("/"), file.partition(".")[0] if files else "", ""])[1])
+    return "train" in found and len(found - {""}) > 1
+
+
+def _part_of(path: Sequence[str]) -> tuple[int | None, str]:
+    """The first folder that is a part, and which."""
+    for at, name in enumerate(path[:-1]):
+        if part := part_name(name):
+            return at, part
+    return None, ""
+
+
+def part_name(name: str) -> str:
+    """`train`, `test` or `val` for the name of a folder that is a part; empty for others."""
+    match = _PART.fullmatch(name.lower())
+    return _PARTS[match[1]] if match else ""
+
+
+def _side_of(name: str) -> str:
+    """`A` of trainA, which are the images of one of two kinds."""
+    match = _PART.fullmatch(name.lower())
+    return (match[2] or "").strip("-_ ").upper() if match else ""
+
+
+def unpaired_options(names: Iterable[str]) -> str:
+    """The options of `unpaired` and `pairs` for folders trainA, trainB, testA, testB; "" for others."""
+    keys = {("train", _A): "a", ("train", _B): "b", ("test", _A): "test_a", ("test", _B): "test_b"}
+    found = {keys.get((part_name(name), _side_of(name)), ""): name for name in names}
+    if not {"a", "b"} <= found.keys():
+        return ""
+    return " ".join(
+        f"--set {shlex.quote(f'data.{key}={found[key]}')}" for key in keys.values() if key in found
+    )
 
 
 def _names(paths: Sequence[list[str]], depth: int, rows: Sequence[int]) -> dict[int, str]:
@@ -142,21 +222,21 @@ def _say_classes(found: Folders, counts: Counter[str], nouns: str) -> None:
     text = ", ".join([*shown, *(["..."] if len(counts) > _SHOWN else [])])
     few = sorted((count, name) for name, count in counts.items() if count < _FEW)
     remark = ""
-    if few and max(counts.values()) >= 2 * _FEW:
-        remark = ", ".join(f"{name} {count}" for count, name in few[:_SHOWN])
+    if few:
+        remark = ", ".join(
+            [f"{name} {count}" for count, name in few[:_SHOWN]] + ["..."] * (len(few) > _SHOWN)
+        )
+        which = "all" if len(few) == len(counts) else f"{len(few):,} of"
         found.notes.append(
-            f"some classes have few {nouns} ({remark}): a conditional GAN copies them, or mixes them up"
+            f"{which} {len(counts):,} classes have fewer than {_FEW} {nouns} ({remark}): a conditional GAN "
+            "copies them, or mixes them up; data.labels=false trains without classes"
         )
     found.rows.append(("classes", f"{len(counts):,} sub-folders: {text}", remark and f"few: {remark}"))
 
 
-def _say(found: Folders, listing: Listing) -> None:
+def _say(found: Folders, listing: Listing, nouns: str) -> None:
     kinds = Counter(map(ending_of, listing.names))
     found.rows.insert(0, ("files", endings(kinds), ""))
     if total := listing.others.total():
         found.rows.append(("ignored", f"{total:,}: {endings(listing.others)}", ""))
-    if listing.links:
-        found.notes.append(
-            f"{counted(len(listing.links), 'link')} to folders not followed: "
-            f"{', '.join(listing.links[:3])}{', ...' if len(listing.links) > 3 else ''}"
-        )
+    found.notes += Files(listing.names, listing.others, listing.links).notes(nouns)

@@ -33,7 +33,8 @@ CUT = 0.2
 
 _NOTHING = 0.005  # a share that rounds to 0 %
 _STEP, _SMALLEST = 4, 16  # sides of frames that are not square
-_LARGEST, _CHANNELS = 4096, 64
+_LARGEST = 4096
+MOST_CHANNELS = 64
 
 
 @dataclass
@@ -66,9 +67,9 @@ class Framed:
 
 def check_options(config: FolderConfig) -> None:
     """SettingsError for a shape or a range that images cannot have."""
-    if not 0 <= config.channels <= _CHANNELS:
+    if not 0 <= config.channels <= MOST_CHANNELS:
         raise SettingsError(
-            f"Images have 1 to {_CHANNELS} channels, not {config.channels}.",
+            f"Images have 1 to {MOST_CHANNELS} channels, not {config.channels}.",
             where="data.channels",
             fix="0 chooses from the images",
         )
@@ -116,6 +117,12 @@ def _size(headers: list[ImageHeader], config: FolderConfig, found: Framed) -> tu
     usual, count = sizes.most_common(1)[0] if sizes else ((0, 0), 0)
     found.kept = not (config.height or config.width) and count >= USUAL * len(headers) and max(usual) <= KEPT
     size = usual if found.kept else default_size([Facts(header) for header in headers], config)
+    aspect = max(usual) / max(1, min(usual))
+    if not (found.kept or config.height or config.width) and _bounded(aspect) < aspect:
+        found.notes.append(
+            f"the usual image of {_text(usual)} is {aspect:,.0f} times as long as wide; samples of "
+            f"{_text(size)} are not: data.height and data.width set another shape, data.fit=stretch keeps all"
+        )
     if found.kept and len(sizes) == 1:
         found.rows.append(("size", f"{_text(size)} (height x width)", "kept"))
     else:
@@ -132,12 +139,18 @@ def default_size(facts: Sequence[Facts], config: FolderConfig) -> tuple[int, int
         return config.height or config.width, config.width or config.height
     headers = [found.header for found in facts if found.header is not None]
     ratios = sorted(header.width / header.height for header in headers)
-    ratio = ratios[len(ratios) // 2] if ratios else 1.0
+    ratio = _bounded(ratios[len(ratios) // 2] if ratios else 1.0)
     if 1 - min(ratio, 1 / ratio) <= CUT:
         return KEPT, KEPT
     short = max(_SMALLEST, _STEP * round(KEPT * math.sqrt(min(ratio, 1 / ratio)) / _STEP))
     long = min(_LARGEST, _STEP * max(1, round(short * max(ratio, 1 / ratio) / _STEP)))
     return (short, long) if ratio > 1 else (long, short)
+
+
+def _bounded(ratio: float) -> float:
+    """The aspect ratio, at most that with which the shortest side gives as many pixels as the square."""
+    most = (KEPT / _SMALLEST) ** 2
+    return min(most, max(1 / most, ratio))
 
 
 def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -> int:
@@ -146,7 +159,7 @@ def _channels(headers: list[ImageHeader], config: FolderConfig, found: Framed) -
     elif config.pages == "channels":
         counts = Counter(header.pages for header in headers)
         channels = counts.most_common(1)[0][0] if counts else 1
-        if not 1 <= channels <= _CHANNELS or any(header.channels > 1 for header in headers):
+        if not 1 <= channels <= MOST_CHANNELS or any(header.channels > 1 for header in headers):
             raise DataError(
                 f"The pages cannot be channels: there are {channels:,} of them, or they have colours.",
                 where="data.pages=channels",

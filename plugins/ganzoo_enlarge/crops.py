@@ -21,6 +21,7 @@ from PIL import Image
 from ganzoo.api import DataError, ImageFrame, ItemSource, counted, decode_image
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Listing, facts_of, list_images
+from ganzoo_datasets.picture_folders import folders_of
 from ganzoo_enlarge.config import CropsConfig
 from ganzoo_enlarge.degrade import Pair, pair_fields
 
@@ -115,6 +116,11 @@ def _parts(argument: str, config: CropsConfig) -> tuple[Listing, Listing | None,
             fix="--set data.size=64, or larger pictures",
         )
     notes = (f"{counted(small, 'picture')} with sides below {config.size} pixels left out",) if small else ()
+    folders = folders_of(listing, labels=False, dataset="crops", nouns="pictures")
+    notes = (*notes, *folders.notes)
+    parts = [sorted(set(usable) & set(rows)) for rows in (folders.training, folders.held_out)]
+    if all(parts):
+        return listing.only(parts[0]), listing.only(parts[1]), notes
     first = [listing.names[row].split("/")[0] for row in usable]
     held = [row for row, name in zip(usable, first, strict=True) if name == "test"]
     if held and len(held) < len(usable):

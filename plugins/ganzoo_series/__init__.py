@@ -43,6 +43,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_series.datasets:open_series_held_out",
             config=CsvSeriesConfig,
             argument="PATH",
+            reads=(".csv", ".csv.gz"),
         ),
         DatasetSpec(
             name="sines",

@@ -12,7 +12,8 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ganzoo.api import DataError, counted, some
+from ganzoo.api import DataError, counted, is_hidden, some
+from ganzoo_datasets.picture_folders import has_parts
 from ganzoo_series.clock import DAY, Clock, ahead_of_utc, clock_of, goes_on_in_utc, offset_text
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_series.dates import (
@@ -88,7 +89,7 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
     """One CSV file, or each file of a folder as an entity. DataError for what is no series of numbers."""
     files = [path]
     if path.is_dir():
-        files = sorted(item for item in path.iterdir() if item.name.lower().endswith((".csv", ".csv.gz")))
+        files = sorted(item for item in path.iterdir() if _is_csv(item.name))
         if not files:
             raise DataError("The folder has no .csv or .csv.gz files.", where=str(path))
         if config.entity:
@@ -121,12 +122,21 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
         else:
             entities += reader.entities()
     notes = list(first.notes) if first else []
+    if has_parts([file.name for file in files], files=True):
+        notes.append(
+            "files of train and of other parts are entities of the same data, of each the last rows are held "
+            "out; give one file to train on it alone"
+        )
     back = first is not None and first.dates is not None and not first.zoned and not config.zone
     ordered = [_ordered(rows, notes, faults, back=back) for rows in entities]
     faults.check()
     assert first is not None  # noqa: S101 (a file, or a fault)
     ordered, clock = _clock(ordered, first, notes)
     return _cut(ordered, first.columns, clock, config, notes)
+
+
+def _is_csv(name: str) -> bool:
+    return name.lower().endswith((".csv", ".csv.gz")) and not is_hidden(name)
 
 
 class _Reader:

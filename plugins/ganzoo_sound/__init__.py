@@ -27,6 +27,9 @@ from ganzoo_sound.recipes import HIFIGAN, RECIPES, VOCOS, WAVEGAN
 GANZOO_API_VERSION = 2
 
 
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".opus", ".w64")
+
+
 @hookimpl
 def ganzoo_media() -> list[MediaSpec]:
     """`sound`, `mel` and `spectrogram`."""
@@ -60,6 +63,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_sound.datasets:open_wav_held_out",
             config=SoundConfig,
             argument="PATH",
+            reads=_SOUNDS,
         ),
         DatasetSpec(
             name="vocoder",
@@ -68,6 +72,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_sound.datasets:open_vocoder_held_out",
             config=VocoderConfig,
             argument="PATH",
+            reads=_SOUNDS,
         ),
         DatasetSpec(
             name="spectrogram",
@@ -77,6 +82,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_sound.datasets:open_spectrogram_held_out",
             config=SpectrogramConfig,
             argument="PATH",
+            reads=_SOUNDS,
         ),
     ]
 

@@ -23,6 +23,7 @@ from ganzoo.api import Field, as_floats, optional_package
 SUFFIXES = (".wav", ".flac", ".ogg")
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".opus")
 GAP = 0.1  # seconds of silence between the sounds of one file
+RATES = 100, 10_000_000  # Hz: with less, nothing that can be heard is left; with more, a header is damaged
 LARGEST = 2**31  # samples of one file: 8 GiB as floats
 _ENDLESS = 2**31 - 2**16  # bytes: programs that write into a pipe claim so many, because they do not know
 _SIZES = re.compile(r"^\s*(?:data|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)  # libsndfile's log
@@ -42,14 +43,17 @@ def opened(path: Path) -> Iterator[Any]:
     package = soundfile()
     try:
         with package.SoundFile(path) as file:
-            if file.samplerate < 1:
-                raise ValueError(f"its sampling rate is {file.samplerate} Hz")
+            if not RATES[0] <= file.samplerate <= RATES[1]:
+                raise ValueError(f"its sampling rate is {file.samplerate:,} Hz, no rate of a sound")
             for claimed, there in re.findall(_SIZES, file.extra_info):
                 if int(there) < int(claimed) < _ENDLESS:
                     raise ValueError(f"it is cut off: {int(there):,} of {int(claimed):,} bytes are there")
             yield file
     except (package.LibsndfileError, TypeError) as error:
-        raise ValueError(getattr(error, "error_string", str(error))) from error
+        said = getattr(error, "error_string", str(error))
+        if "SF_INFO" in said:  # libsndfile's words for a header with zeros
+            said = "its header has a sampling rate or a number of channels of 0"
+        raise ValueError(said) from error
 
 
 def read_sound(path: Path) -> tuple[Floats, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import DataError, counted, report_progress
+from ganzoo_datasets.folder_files import files_with, no_files
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import listing_of
 from ganzoo_datasets.picture_folders import folders_of
@@ -75,13 +76,14 @@ def clips_of(name: str, argument: str, config: SoundConfig) -> Split:
     path = Path(argument).expanduser()
     if path.name == TOY and not path.exists():
         return _made_up(config)
-    files = _files(given_path(name, argument, f"a folder of sound files, or {TOY} for made-up sounds"))
+    path = given_path(name, argument, f"a folder of sound files, or {TOY} for made-up sounds")
+    listed = files_with(path, ENDINGS)
+    files = tuple(path / file if file else path for file in listed.names)
     if not files:
-        raise DataError(
-            "There are no sound files.", where=str(path), fix=f"known file endings: {', '.join(ENDINGS)}"
-        )
+        fix = f"known file endings: {', '.join(ENDINGS)}"
+        raise no_files(path, "sound files", listed.others, listed.links, fix)
     stamps = tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    return _read_all(name, path, tuple(files), stamps, config)
+    return _read_all(name, path, files, stamps, tuple(listed.notes("sounds")), config)
 
 
 def _made_up(config: SoundConfig) -> Split:
@@ -103,15 +105,14 @@ def _made_up(config: SoundConfig) -> Split:
     )
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
-
-
 @lru_cache(maxsize=1)  # the held-out part comes from the same files
 def _read_all(
-    dataset: str, path: Path, files: tuple[Path, ...], stamps: object, config: SoundConfig
+    dataset: str,
+    path: Path,
+    files: tuple[Path, ...],
+    stamps: object,
+    listed: tuple[str, ...],
+    config: SoundConfig,
 ) -> Split:
     rates, damaged = _rates(files)
     rate = config.rate or (Counter(rates.values()).most_common(1)[0][0] if rates else 0)
@@ -140,7 +141,7 @@ def _read_all(
     labels = np.array([number.get(folders.labels.get(at, ""), 0) for at in range(len(used))])[owner]
     trained = np.isin(owner, folders.training)
     held_out = np.isin(owner, folders.held_out) if folders.held_out else trained & _held_out(owner, config)
-    notes = (*_notes(found, config), *folders.notes)
+    notes = (*_notes(found, config), *folders.notes, *listed)
     card = (
         *_card(found, rate, len(levels), config),
         ("held out", counted(int(held_out.sum()), "sound"), "for evaluation"),

@@ -21,6 +21,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_tables.datasets:open_csv_held_out",
             config=CsvConfig,
             argument="PATH",
+            reads=(".csv", ".csv.gz"),
         ),
         DatasetSpec(
             name="toy-table",

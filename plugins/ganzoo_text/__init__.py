@@ -42,6 +42,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_text.datasets:open_text_held_out",
             config=TextConfig,
             argument="PATH",
+            reads=(".txt",),
         ),
         DatasetSpec(
             name="toy-text",

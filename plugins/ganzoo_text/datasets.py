@@ -129,7 +129,8 @@ def _source(prepared: _Prepared, which: NDArray[np.bool_], config: TextConfig, n
 
 
 def _notes(prepared: _Prepared) -> tuple[str, ...]:
-    texts, notes = prepared.texts, []
+    texts = prepared.texts
+    notes = [*texts.notes]
     if texts.control:
         notes.append(f"{texts.control:,} control characters were left out")
     if prepared.coded.unknown > 0.02:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganzoo.api import DataError, report_progress
+from ganzoo_datasets.folder_files import Files, files_with, no_files
 from ganzoo_datasets.paths import given_path
+from ganzoo_datasets.picture_folders import has_parts
 from ganzoo_text.config import TextConfig
 
 ENDINGS = ("", ".txt")
@@ -26,13 +28,15 @@ class Texts:
     files: dict[str, list[str]]
     empty: int
     control: int
+    notes: tuple[str, ...] = ()
 
 
 def read_texts(argument: str, config: TextConfig) -> Texts:
     """The texts of a file, or of the files of a folder; DataError where there are none."""
     found: dict[str, list[str]] = {}
     empty = control = 0
-    paths = _paths(argument)
+    root, listed = _listed(argument)
+    paths = [root / name if name else root for name in listed.names]
     for number, path in enumerate(paths):
         report_progress("files read", number, len(paths))
         content, count = _content(path, config)
@@ -43,24 +47,27 @@ def read_texts(argument: str, config: TextConfig) -> Texts:
         found.setdefault(path.stem, []).extend(texts)
     if not any(found.values()):
         raise DataError("There is no text.", where=argument, fix="--data text:PATH with lines of text")
-    return Texts(files=found, empty=empty, control=control)
-
-
-def _paths(argument: str) -> list[Path]:
-    path = given_path("text", argument, "a text file or a folder of text files")
-    inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in inside if file.is_file() and (file == path or file.suffix.lower() in ENDINGS)]
-    if not files:
-        raise DataError(
-            "The folder has no text files.", where=argument, fix="name them .txt, or give one file"
+    notes = listed.notes("texts")
+    if has_parts(listed.names, files=True):
+        notes.append(
+            "files of train and of other parts are used together, and some texts of all are held out; "
+            f"for one of them use --data text:{argument}/PART"
         )
-    if (size := sum(file.stat().st_size for file in files)) > MOST_BYTES:
+    return Texts(files=found, empty=empty, control=control, notes=tuple(notes))
+
+
+def _listed(argument: str) -> tuple[Path, Files]:
+    path = given_path("text", argument, "a text file or a folder of text files")
+    files = files_with(path, ENDINGS)
+    if not files.names:
+        raise no_files(path, "text files", files.others, files.links, "name them .txt, or give one file")
+    if (size := sum((path / name).stat().st_size for name in files.names)) > MOST_BYTES:
         raise DataError(
             f"The files have {size / 2**30:.1f} GiB, the limit is 1 GiB.",
             where=argument,
             fix="use a part of the lines: head -n 1000000 FILE > part.txt",
         )
-    return files
+    return path, files
 
 
 def _content(path: Path, config: TextConfig) -> tuple[str, int]:

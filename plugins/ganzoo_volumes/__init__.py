@@ -32,6 +32,7 @@ def ganzoo_datasets() -> list[DatasetSpec]:
             held_out="ganzoo_volumes.datasets:open_held_out",
             config=VolumesConfig,
             argument="PATH",
+            reads=(".nii", ".nii.gz", ".dcm"),
         ),
         DatasetSpec(
             name="phantoms",

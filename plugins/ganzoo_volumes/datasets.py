@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.api import DataError, Field, ItemSource, SettingsError, in_parts
+from ganzoo_datasets.folder_files import files_with, no_files
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import listing_of
 from ganzoo_datasets.picture_folders import Folders, folders_of
 from ganzoo_volumes.config import VolumesConfig
-from ganzoo_volumes.files import Unread, VolumeFile, found_volumes
+from ganzoo_volumes.files import Unread, VolumeFile, found_volumes, links_below
 from ganzoo_volumes.media import AXES
 from ganzoo_volumes.sizes import Shape, Spacing, fitted
 
@@ -91,10 +92,14 @@ def _opened(argument: str, config: VolumesConfig) -> _Opened:
     volumes, unread = found_volumes(root, str(config.frame))
     if not volumes:
         reasons = "; ".join(f"{bad.name}: {bad.why}" for bad in unread[:_REASONS])
+        if not reasons and root.is_dir():
+            files = files_with(root, ())
+            raise no_files(root, "volumes", files.others, files.links, f"PATH is {EXPECTS}")
         raise DataError(
             "There is no volume that can be read.", where=reasons or str(root), fix=f"PATH is {EXPECTS}"
         )
-    listing = listing_of(root, [volume.name for volume in volumes])
+    links = links_below(root) if root.is_dir() else []
+    listing = listing_of(root, [volume.name for volume in volumes], links)
     folders = folders_of(listing, labels=config.labels, dataset="volumes", nouns="volumes")
     training = [volumes[row] for row in folders.training]
     shapes = Counter(volume.shape for volume in training)

@@ -7,7 +7,6 @@ left to the right, as `folder` reads the slices of NIfTI.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from ganzoo.api import (
     ImageHeader,
     ValueRange,
     decode_image,
+    folders_below,
     image_levels,
     inspect_image,
     is_dicom,
@@ -115,10 +115,14 @@ def found_volumes(root: Path, frame: str) -> tuple[list[VolumeFile], list[Unread
     return sorted(found, key=lambda volume: (volume.name, volume.frame or 0)), unread
 
 
+def links_below(root: Path) -> list[str]:
+    """Links to folders, which are not followed."""
+    return [link for folder in folders_below(root) for link in map(folder.inner, folder.links)]
+
+
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+    for folder in folders_below(root):
+        yield from (root / folder.inner(name) for name in folder.files)
 
 
 def _is(path: Path, suffixes: tuple[str, ...]) -> bool:

@@ -11,6 +11,7 @@ import tomli_w
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import parse_assignment
+from ganzoo.data.open_data import open_data
 from ganzoo.errors import DataError, SettingsError, UsageError
 from ganzoo.networks.build import build_networks
 from ganzoo.registry.registry import Registry, load_registry
@@ -224,13 +225,60 @@ def test_augmentations_need_images(registry: Registry) -> None:
         built(registry, "vanilla-ring", **{"augment.name": "ada"})
 
 
-@pytest.mark.parametrize(("name", "kind"), [("photos", "folder:"), ("people.csv", "csv:"), ("a.npy", "npy:")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("photos/1.png", "folder:"), ("people.csv", "csv:"), ("a.npy", "npy:"), ("s/1.wav", "wav:")],
+)
 def test_a_path_alone_is_not_data(registry: Registry, tmp_path: Path, name: str, kind: str) -> None:
-    path = tmp_path / name
-    path.touch() if path.suffix else path.mkdir()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    path = tmp_path / name.split("/")[0]
     with pytest.raises(UsageError, match="does not say what kind of data") as caught:
         resolve("vanilla", registry, overrides={"data.source": str(path)})
-    assert caught.value.fix == f"--data {kind}{path}"
+    assert f"--data {kind}{path}" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("recipe", "source", "ending", "fix"),
+    [
+        ("wavegan", "folder", ".wav", "--data wav:PATH; "),
+        ("vocos", "folder", ".wav", "--data vocoder:PATH; "),
+        ("dcgan", "wav", ".png", "--data folder:PATH; "),
+        ("dcgan", "text", ".JPG", "--data folder:PATH; "),
+        ("ctgan", "text", ".csv", "--data csv:PATH"),
+        ("dcgan", "csv", ".mp4", "--data clips:PATH"),
+    ],
+)
+def test_files_of_another_kind_name_the_dataset_that_reads_them(
+    registry: Registry, tmp_path: Path, recipe: str, source: str, ending: str, fix: str
+) -> None:
+    (tmp_path / f"1{ending}").write_bytes(b"")
+    (tmp_path / "._2.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        open_data(resolve(recipe, registry, overrides={"data.source": f"{source}:{tmp_path}"}))
+    assert caught.value.fix.startswith(fix.replace("PATH", str(tmp_path)))
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "cgan", "pix2pix"])
+def test_a_recipe_for_other_data_names_those_that_fit(registry: Registry, recipe: str) -> None:
+    with pytest.raises(DataError, match="needs the field") as caught:
+        built(registry, recipe, **{"data.source": "wav:toy"})
+    assert "recipes for such data: wavegan" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("recipe", "source", "nouns"),
+    [("rcgan", "sines", "series"), ("ctgan", "toy-table", "rows"), ("wavegan", "wav:toy", "sounds")],
+)
+def test_few_samples_are_named_for_any_kind(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, recipe: str, source: str, nouns: str
+) -> None:
+    plan = resolve(recipe, registry, overrides={"data.source": source})
+    whole = open_data(plan)
+    assert not [note for note in whole.notes if note.startswith("few ")]
+    media = plan.kinds.of(next(field for field in whole.fields if field.dtype == "float32").kind)
+    monkeypatch.setattr(media, "few", whole.count + 1)
+    assert f"few {nouns}, {whole.count}: samples soon are copies" in open_data(plan).notes[0]
 
 
 def test_a_conditional_recipe_needs_labels(registry: Registry, tmp_path: Path) -> None:

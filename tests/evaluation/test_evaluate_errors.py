@@ -52,6 +52,8 @@ def ended(arguments: list[str | Path], code: int, *texts: str) -> None:
         (["--metric", "auk"], 2, "metrics for these samples: classes, frechet, "),
         (["--metric", "paired"], 2, "needs pairs, and a generator that makes one side from the other"),
         (["--metric", "enlarging"], 2, "metrics for these samples: classes, frechet, "),
+        (["--metric", "enlarging", "--data", "npy:gone.npy"], 2, "'enlarging' needs"),
+        (["--metric", "nope", "--data", "npy:gone.npy"], 2, "There is no metric 'nope'"),
         (["--metric", "jsd_2"], 2, "metrics for these samples: classes, "),
         (["--metric", "distributions"], 2, "metrics for these samples: classes, "),
         (["--data", "toy:ring"], 3, "--data with samples of the same shape"),

@@ -24,8 +24,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from ganzoo import image_files
 from ganzoo.api import DataError, Field, ImageFrame, ItemSource, SettingsError, as_floats
 from ganzoo.cli import cli
+from ganzoo.config.resolve import resolve
 from ganzoo.data.dataset import Dataset, open_source
+from ganzoo.data.open_data import open_data
 from ganzoo.image_files import pillow_files
+from ganzoo.registry.registry import load_registry
 from ganzoo.runs.run import Run
 from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
@@ -57,11 +60,6 @@ def opened(folder: Path, cache: Path | None = None, **options: Any) -> Dataset:
 
 def row(rows: Any, name: str) -> tuple[str, str]:
     return next((value, note) for found, value, note in rows if found == name)
-
-
-def other_notes(source: ItemSource) -> list[str]:
-    """The notes without the one that says how few images there are."""
-    return [note for note in source.notes if not note.startswith("few images")]
 
 
 # --- depth and range ------------------------------------------------------------------------------
@@ -192,7 +190,7 @@ def test_pictures_that_use_their_range_keep_all_of_it(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", ramp(8, 8, 64000))
     source = open_folder(str(tmp_path))
     assert image_of(source).original == (0, 65535)
-    assert other_notes(source) == []
+    assert source.notes == ()
 
 
 def test_eight_bits_are_never_stretched(tmp_path: Path) -> None:
@@ -274,7 +272,7 @@ def test_arrays_are_pictures(tmp_path: Path) -> None:
     exact = (values.transpose(2, 0, 1) - low) / (high - low) * 2 - 1
     np.testing.assert_allclose(source.read(0)["image"], exact, atol=1e-6)
     np.save(tmp_path / "a.npy", np.array([None]), allow_pickle=True)
-    np.save(tmp_path / "b.npy", np.zeros((2, 2, 2, 2)))
+    np.save(tmp_path / "b.npy", np.zeros(2))
     with pytest.raises(DataError, match="None of the items") as caught:
         opened(tmp_path, tmp_path / "cache")
     assert "is not one image" in str(caught.value)
@@ -573,14 +571,14 @@ def test_wide_pictures_stay_wide(tmp_path: Path) -> None:
     _, height, width = image_of(source).shape
     assert width / height == pytest.approx(355 / 32, rel=0.05)
     assert 0.8 < height * width / 64**2 < 1.2
-    assert other_notes(source) == []
+    assert source.notes == ()
     square = open_folder(str(tmp_path), FolderConfig(height=64))
     assert image_of(square).shape == (1, 64, 64)
     assert any(
         "cuts away 91% of an image on average" in note and "data.fit=pad" in note for note in square.notes
     )
     assert row(square.card, "cut away")[0] == "91% on average, 91% at most"
-    assert other_notes(open_folder(str(tmp_path), FolderConfig(height=64, fit="pad"))) == []
+    assert open_folder(str(tmp_path), FolderConfig(height=64, fit="pad")).notes == ()
 
 
 def test_pictures_that_lose_most_or_are_tiny_are_named(tmp_path: Path) -> None:
@@ -588,7 +586,7 @@ def test_pictures_that_lose_most_or_are_tiny_are_named(tmp_path: Path) -> None:
         picture(tmp_path / f"{number}.png", np.zeros((64, 64), np.uint8))
     picture(tmp_path / "banner.png", np.zeros((60, 400), np.uint8))
     picture(tmp_path / "pixel.png", np.zeros((1, 1), np.uint8))
-    assert other_notes(open_folder(str(tmp_path))) == [
+    assert list(open_folder(str(tmp_path)).notes) == [
         "1 image is smaller than half of a sample, such as pixel.png",
         "1 image is cut by more than half, such as banner.png",
     ]
@@ -597,9 +595,10 @@ def test_pictures_that_lose_most_or_are_tiny_are_named(tmp_path: Path) -> None:
 def test_few_pictures_are_said(tmp_path: Path) -> None:
     for number in range(50):
         picture(tmp_path / f"{number}.png", np.zeros((8, 8), np.uint8))
-    assert open_folder(str(tmp_path)).notes == ()
+    plan = resolve("dcgan", load_registry(), overrides={"data.source": f"folder:{tmp_path}"})
+    assert not [note for note in open_data(plan).notes if note.startswith("few")]
     (tmp_path / "0.png").unlink()
-    assert "few images, 49" in open_folder(str(tmp_path)).notes[0]
+    assert "few images, 49" in open_data(plan).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -657,7 +656,7 @@ def test_odd_folders_are_noticed(tmp_path: Path) -> None:
     assert source.fields[1].classes == ("elf", "orc", "rare")
     assert len(source.items) == 58
     assert "1 image beside the 3 class folders left out, such as images/cover.png" in notes
-    assert "few images (rare 3)" in notes
+    assert "1 of 3 classes have fewer than 10 images (rare 3)" in notes
     assert "named by sizes (16x16, 32x32)" in notes
     assert "to folders not followed: images/linked" in notes
     assert row(source.card, "classes")[0] == "3 sub-folders: elf 30, orc 25, rare 3"

@@ -448,10 +448,10 @@ def test_the_last_lines_say_what_to_change_and_the_table_counts_it(tmp_path: Pat
     assert any(line.startswith("seen:") and "absurd" in line for line in shown)
     assert any(line.startswith("next:") and "--set generator.lr=0.0002" in line for line in shown)
     assert shown[-1] == f"as it is: ganzoo export {tmp_path / 'bad'}"
-    good = ganzoo("train", "vanilla", *given, "--images", "640", "--run-dir", tmp_path / "good")
-    assert good.out.splitlines()[-1] == f"next:    ganzoo export {tmp_path / 'good'}"
+    good = ganzoo("train", "vanilla", *given, "--images", "640", "--run-dir", tmp_path / "a good one")
+    assert good.out.splitlines()[-1] == f"next:    ganzoo export '{tmp_path / 'a good one'}'"
     rows = ganzoo("runs", tmp_path, "--json", "--sort", "images").document["runs"]
-    assert [(Path(row["run"]).name, len(row["findings"])) for row in rows] == [("bad", 1), ("good", 0)]
+    assert [(Path(row["run"]).name, len(row["findings"])) for row in rows] == [("bad", 1), ("a good one", 0)]
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from ganzoo.training.reporting.sample_grids import SampleGrids
 from ganzoo.training.scores import RunScores
 from ganzoo.training.state import Training
 from ganzoo.util.files import append_line, write_bytes
+from ganzoo.util.text import typed
 
 # Log lines, sample grids and checkpoints in a run of any length, if the settings have no intervals.
 LOGS, GRIDS, CHECKPOINTS = 200, 20, 10
@@ -268,7 +269,7 @@ class Recorder:
         if not self.training.rollbacks and has_any(self.run.checkpoints):
             fix += (
                 "; or continue from the last sound checkpoint at half the rates: "
-                f"ganzoo train --resume {self.run.path} --on-nan rollback"
+                f"ganzoo train --resume {typed(self.run.path)} --on-nan rollback"
             )
         return DivergedError(
             what,
