@@ -30,7 +30,8 @@ class Table:
     """Columns by name: float64 for numbers, text for categories. `decimals` are those of number columns.
 
     Blanks of numbers are NaN. `written`: how numbers are written, see `Column`. `codes`: categories of digits
-    that are names. `left_out`: how many rows of the file had an empty cell and are not used.
+    that are names. `left_out`: how many rows of the file had an empty cell and are not used. ValueError for
+    columns of different lengths, whose rows would not belong together.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -38,6 +39,11 @@ class Table:
     written: Mapping[str, str] = field(default_factory=dict)
     codes: tuple[str, ...] = ()
     left_out: int = 0
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(values) for name, values in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of a table have different lengths: {lengths}")
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

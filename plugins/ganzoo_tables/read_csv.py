@@ -186,9 +186,13 @@ def _without_gaps(
 
 def _filled(cells: Cells, config: CsvConfig) -> tuple[Cells, NDArray[np.bool_]]:
     """The cells without gaps that stay, and which those are; all cells of a column without values."""
-    stay = config.missing == "value" and any(cells)
+    stay = config.missing == "value" and _has_values(cells)
     filled = np.array([bool(cell) or not stay for cell in cells])
     return [cell for cell, used in zip(cells, filled, strict=True) if used], filled
+
+
+def _has_values(cells: Cells) -> bool:
+    return any(cell.lower() not in MISSING for cell in cells)
 
 
 def _all_of(faults: Mapping[str, DataError], count: int, path: Path, config: CsvConfig) -> DataError:
@@ -213,11 +217,12 @@ def _all_of(faults: Mapping[str, DataError], count: int, path: Path, config: Csv
 def advice(table: Table, config: CsvConfig) -> tuple[str, ...]:
     """Notes: columns with very many categories, or a different whole number in each row; rows left out."""
     names, lines = [], []
-    for name, values in table.columns.items():
+    for name, cells in table.columns.items():
+        values = cells[~np.isnan(cells)] if name in table.decimals else cells
         different = len(np.unique(values))
         if name not in table.decimals and different > max(MANY, len(table) / 10):
             lines.append(f"column '{name}' has {different:,} values in {len(table):,} rows")
-        elif table.decimals.get(name) == 0 and different == len(table):
+        elif table.decimals.get(name) == 0 and different == len(values):
             lines.append(f"column '{name}' has a different whole number in each row; it may be an identifier")
         else:
             continue
@@ -360,9 +365,10 @@ def _selected(header: list[str], config: CsvConfig, path: Path) -> list[str]:
 def _is_number(cells: Cells, name: str, config: CsvConfig, place: _Place) -> bool:
     """Whether a column holds numbers; DataError for missing cells, or a mixture of numbers and text."""
     if count := cells.count(""):
-        which = "All" if count == len(cells) else f"{count:,}"
+        if not _has_values(cells):
+            raise place.error("All cells are empty.", f"leave the column out: {place.option('leave_out')}")
         raise place.error(
-            "A cell is empty." if count == 1 else f"{which} cells are empty.",
+            "A cell is empty." if count == 1 else f"{count:,} cells are empty.",
             f"fill in what is missing; {GAPS}; or leave the column out: {place.option('leave_out')}",
             cells.index(""),
             _GapError,

@@ -151,6 +151,13 @@ def test_blanks_of_few_numbers_are_a_value_and_a_column_without_values_is_refuse
     path = write(tmp_path / "t.csv", lines)
     with pytest.raises(DataError, match="All cells are empty"):
         read_table(path, CsvConfig(missing="value"))
+    words = write(
+        tmp_path / "w.csv", ["a,b", *(f"{('', 'NA', 'null')[at % 3]},{at / 3}" for at in range(40))]
+    )
+    for missing in ("error", "value", "skip"):
+        with pytest.raises(DataError, match="All cells are empty") as caught:
+            read_table(words, CsvConfig(missing=missing))
+        assert "missing=" not in caught.value.fix  # no option fills such a column
     table = read_table(path, CsvConfig(missing="value", leave_out=("nothing",)))
     assert set(table.columns["grade"]) == {"(missing)", "0", "1", "2", "3"}
     gaps = write(
@@ -166,6 +173,11 @@ def test_blanks_of_few_numbers_are_a_value_and_a_column_without_values_is_refuse
         read_table(holes, CsvConfig(missing="skip", numbers=("a", "b")))
     table = read_table(holes, CsvConfig(missing="value", numbers=("a", "b")))
     assert np.array_equal(np.isnan(table.columns["a"]), ~np.isnan(table.columns["b"]))
+
+
+def test_columns_of_different_lengths_are_no_table() -> None:
+    with pytest.raises(ValueError, match="'x': 3, 'y': 2"):
+        Table(columns={"x": np.arange(3.0), "y": np.arange(2.0)}, decimals={"x": 0, "y": 0})
 
 
 def test_other_encodings_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
@@ -245,6 +257,9 @@ def test_a_note_names_columns_that_are_probably_useless(tmp_path: Path) -> None:
     left = open_csv(path, CsvConfig(leave_out=("id",))).notes
     day = notes[1].partition(";")[0]
     assert left == (f'{day}; to leave it out: --set \'data.leave_out=["id", "day"]\'',)
+    blank = [re.sub(r"^[01],", ",", line) for line in lines]  # identifiers that are not known in two rows
+    config = CsvConfig(missing="value")
+    assert "column 'id'" in open_csv(str(write(tmp_path / "b.csv", blank)), config).notes[0]
     few = ["id,day,x", *(f"{at // 2},d{at % 100},{at % 7 + 0.5}" for at in range(1_000))]
     assert open_csv(str(write(tmp_path / "t.csv", few))).notes == ()
 
