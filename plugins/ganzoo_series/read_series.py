@@ -384,13 +384,16 @@ class _Reader:
     def _numbers(self, name: str) -> list[float]:
         """The numbers of a column; NaN for missing ones, whose rows are left out, and for faults."""
         cells, form = self.cells(name), self.forms[name]
-        numbers = [_number(cell if form == PLAIN else form.plain(cell) or "") for cell in cells]
+        plain = [cell if form == PLAIN else form.plain(cell) or "" for cell in cells]
+        numbers = [_number(cell) for cell in plain]
         bad = [at for at, number in enumerate(numbers) if np.isnan(number)]
         gaps = {at for at in bad if cells[at].lower() in MISSING}
         others = [at for at in bad if at not in gaps]
+        large = {at for at in others if NUMBER.fullmatch(plain[at])}
         commas = {at for at in others if _has_comma(cells[at])}
-        if others and not commas and 2 * (len(cells) - len(bad)) <= len(cells) - len(gaps):
-            self._note_text(name, self.lines[others[0]][0])
+        words = [at for at in others if at not in large and at not in commas]
+        if words and 2 * len(words) >= len(cells) - len(gaps):
+            self._note_text(name, self.lines[words[0]][0])
             return numbers
         for at in others if self.config.missing == "skip" else bad:
             cell, where = cells[at], (self.path, self.lines[at][0], name)
@@ -398,14 +401,15 @@ class _Reader:
                 what = f"'{cell}' is not a number." if cell else "A cell is empty."
                 fix = "fill it in; or leave such rows out: --set data.missing=skip"
                 self.faults.add("gaps", what, fix, *where, leave=True)
+            elif at in large:
+                self.faults.add("large", f"'{cell:.40}' is too large.", "correct it", *where, leave=True)
             elif at in commas:
                 what = f"'{cell}' has a decimal comma."
                 fix = "write all numbers with a decimal point, or all with a comma"
                 self.faults.add("commas", what, fix, *where)
             else:
-                large = NUMBER.fullmatch(cell)
-                what = "is too large" if large else "is not a number, but most of the column is"
-                self.faults.add("numbers", f"'{cell:.40}' {what}.", "correct it", *where, leave=True)
+                what = f"'{cell:.40}' is not a number, but most of the column is."
+                self.faults.add("numbers", what, "correct it", *where, leave=True)
         return numbers
 
     def _note_text(self, name: str, line: int) -> None:

@@ -275,6 +275,28 @@ def test_a_column_that_is_mostly_empty_is_no_text(tmp_path: Path) -> None:
     assert "decimal comma" in refusal(path)
 
 
+def test_a_column_of_numbers_that_are_too_large_is_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "time,x", days(40), ["1e40"] * 40)
+    said = refusal(path)
+    assert "line 2, column 'x' (40 of these: also 3, 4, 5, ...)" in said
+    assert "'1e40' is too large" in said
+    assert "text" not in said
+    mixed = ["1e40", "wet", *range(38)]
+    said = refusal(write(tmp_path / "b.csv", "time,x", days(40), mixed))
+    assert "line 2, column 'x': '1e40' is too large." in said
+    assert "line 3, column 'x': 'wet' is not a number, but most of the column is." in said
+    percent = ["1e40 %", *(f"{at} %" for at in range(39))]
+    assert "'1e40 %' is too large" in refusal(write(tmp_path / "c.csv", "time,x", days(40), percent))
+
+
+def test_a_decimal_comma_does_not_make_numbers_of_a_column_of_text(tmp_path: Path) -> None:
+    rows = [f"{day};{('wet', 'dry', 'mist')[at % 3] if at else '1,5'}" for at, day in enumerate(days(40))]
+    path = write(tmp_path / "a.csv", "time;x", rows)
+    with pytest.raises(DataError, match="This column is text") as error:
+        open_series(str(path), replace(SHORT, separator=";"))
+    assert error.value.where.endswith("line 3, column 'x'")
+
+
 def test_columns_without_change_or_logarithm_are_named_together(tmp_path: Path) -> None:
     down = np.arange(30) - 3.0
     path = write(tmp_path / "a.csv", "time,x,y,z,w", days(30), walk(30), down, -down, walk(30, 1))
