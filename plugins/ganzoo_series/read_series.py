@@ -116,7 +116,15 @@ def read_series(path: Path, config: CsvSeriesConfig) -> SeriesTable:
                 f"name the common ones: {setting('columns', *first.columns)}",
                 file,
             )
-        elif reader.zoned != first.zoned:
+        elif None not in (reader.times_are, first.times_are) and reader.times_are != first.times_are:
+            faults.add(
+                "kinds of times",
+                f"Its times are {reader.times_are}, those of {first.path.name} are {first.times_are}.",
+                "write dates in all files, or in none; or if that is not the time: --set data.time=COLUMN",
+                file,
+                column=reader.time,
+            )
+        elif reader.dates and first.dates and reader.zoned != first.zoned:
             what = f"Of this file and {first.path.name} only one has times with a zone."
             faults.add("zones", what, "write the zone in all files, or in none", file, column=reader.time)
         else:
@@ -176,6 +184,13 @@ class _Reader:
         if not self.columns:
             self.refuse("No column is left to learn.", "leave out fewer columns")
         self.forms = self._forms()
+
+    @property
+    def times_are(self) -> str | None:
+        """What the times are, for messages; None where there is a fault in the column."""
+        if self.dates is not None:
+            return "dates"
+        return "numbers" if self.numbers else None if self.time else "the row numbers"
 
     @property
     def zoned(self) -> bool:

@@ -266,6 +266,25 @@ def test_faults_of_several_files_come_together(tmp_path: Path) -> None:
         assert text in said
 
 
+def test_files_with_dates_and_with_numbers_as_times_are_not_mixed(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "time,x", range(30), range(30))
+    write(tmp_path / "b.csv", "time,x", days(30), range(30))
+    config = replace(SHORT, time="time")
+    with pytest.raises(DataError, match="Its times are dates, those of a.csv are numbers") as error:
+        open_series(str(tmp_path), config)
+    assert error.value.where.endswith("b.csv, column 'time'")
+    write(tmp_path / "a.csv", "time,x", ["early"] * 30, range(30))
+    said = refusal(tmp_path, config)
+    assert "'early' is no date" in said
+    assert "b.csv" not in said  # no fault of its own
+
+
+def test_files_without_times_are_not_mixed_with_dates(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "x", range(30))
+    write(tmp_path / "b.csv", "time,x", days(30), range(30))
+    assert "Its times are dates, those of a.csv are the row numbers." in refusal(tmp_path)
+
+
 def test_a_column_that_is_mostly_empty_is_no_text(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "time,x", days(40), ["" if at % 4 else at for at in range(40)])
     said = refusal(path)
