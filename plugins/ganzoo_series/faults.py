@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ganzoo.api import DataError
+from ganzoo.api import DataError, some
 from ganzoo_tables.config import setting
 
 LINES = 4  # lines that are named for each kind
@@ -94,9 +94,23 @@ class Faults:
         )
 
     def _fix(self, kinds: Sequence[_Kind]) -> str:
-        """All that helps, each once; columns that may be left out are in one option."""
-        fixes = [*dict.fromkeys(kind.fix for kind in kinds if kind.fix)]
+        """What helps, each once; where several are needed, each has a line that names its columns.
+
+        Columns that may be left out are in one option.
+        """
+        fixes: dict[str, list[str]] = {}
+        for kind in kinds:
+            if kind.fix:
+                fixes.setdefault(kind.fix, []).append(f"'{kind.column}'" * bool(kind.column))
+        out = ""
         if leave := [*dict.fromkeys(kind.column for kind in kinds if kind.leave)]:
             which = "the column" if len(leave) == 1 else "these columns"
-            fixes.append(f"leave {which} out: {setting('leave_out', *self._left_out, *leave)}")
-        return "; or ".join(fixes)
+            out = f"leave {which} out: {setting('leave_out', *self._left_out, *leave)}"
+        if len(fixes) < 2:
+            return "; or ".join(filter(None, [*fixes, out]))
+        lines = ["all of these:"]
+        for fix, where in fixes.items():
+            columns = some([*dict.fromkeys(filter(None, where))])
+            lines.append(f"{columns}: {fix}" if columns else fix)
+        lines += [f"or, instead of the lines about {'it' if len(leave) == 1 else 'them'}, {out}"] * bool(out)
+        return "\n    ".join(lines)

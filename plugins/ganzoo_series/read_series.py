@@ -488,8 +488,8 @@ def _ordered(rows: _Rows, notes: list[str], faults: Faults, *, back: bool) -> _R
         if kept and times[at] == times[kept[-1]]:
             if not np.array_equal(rows.values[at], rows.values[kept[-1]], equal_nan=True):
                 fix = (
-                    "keep one of them; or if several series are in the file, name the column that tells "
-                    f"them apart: --set {shlex.quote(f'data.entity={rows.entity}')}"
+                    "keep one row of each time; or if several series are in the file, name the column that "
+                    f"tells them apart: --set {shlex.quote(f'data.entity={rows.entity}')}"
                 )
                 if back and times[at] % DAY:
                     fix += (

@@ -245,6 +245,13 @@ def test_one_error_names_all_faults_and_the_first_lines_of_each_kind(tmp_path: P
     ):
         assert text in said
     assert """leave these columns out: --set 'data.leave_out=["x", "y", "name"]'""" in said
+    needed = said.rpartition("all of these:\n")[2]
+    assert [line.strip().partition(";")[0] for line in needed.splitlines()[:4]] == [
+        "'x', 'y': fill it in",
+        "'x', 'y': correct it",
+        "'name': if it names the series of each row: --set data.entity=name",
+        "keep one row of each time",
+    ]
     only = refusal(path, replace(SHORT, leave_out=("name", "y"), missing="skip"))
     assert "line 22, column 'x': 'wet'" in only
     assert "lines 51 and 52" in only
@@ -270,7 +277,7 @@ def test_files_with_dates_and_with_numbers_as_times_are_not_mixed(tmp_path: Path
     write(tmp_path / "a.csv", "time,x", range(30), range(30))
     write(tmp_path / "b.csv", "time,x", days(30), range(30))
     config = replace(SHORT, time="time")
-    with pytest.raises(DataError, match="Its times are dates, those of a.csv are numbers") as error:
+    with pytest.raises(DataError, match=r"Its times are dates, those of a\.csv are numbers") as error:
         open_series(str(tmp_path), config)
     assert error.value.where.endswith("b.csv, column 'time'")
     write(tmp_path / "a.csv", "time,x", ["early"] * 30, range(30))
@@ -288,6 +295,8 @@ def test_files_without_times_are_not_mixed_with_dates(tmp_path: Path) -> None:
 def test_a_column_that_is_mostly_empty_is_no_text(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "time,x", days(40), ["" if at % 4 else at for at in range(40)])
     said = refusal(path)
+    assert "fill it in; or leave such rows out" in said
+    assert "; or leave the column out" in said  # of one fault, each way is enough
     assert "line 3, column 'x' (30 of these: also 4, 5, 7, ...)" in said
     path = write(tmp_path / "b.csv", "time,x", days(40), ['"1,5"', "1.5"] * 20)
     assert "(20 of these: also 4, 6, 8, ...)" in refusal(path)
