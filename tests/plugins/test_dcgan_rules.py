@@ -126,6 +126,13 @@ def test_a_clipped_critic_learns_five_times_as_often(registry: Registry) -> None
     assert mine.fitted(pictures(3, 64, 64)).train.n_critic == 2
 
 
+def test_a_critic_with_a_penalty_learns_twice_as_often(registry: Registry) -> None:
+    for recipe, steps in (("wgan-gp", 2), ("cgan", 2), ("dragan", 1)):
+        assert resolve(recipe, registry).fitted(pictures(3, 64, 64)).train.n_critic == steps
+    mine = resolve("wgan-gp", registry, overrides={"train.n_critic": 5})
+    assert mine.fitted(pictures(3, 64, 64)).train.n_critic == 5
+
+
 def test_the_user_is_stronger_and_may_use_schedules(registry: Registry) -> None:
     mine = {"generator.lr": "linear 8e-3 -> 0", "generator.decay": "none", "architecture.generator_width": 5}
     plan = resolve("dcgan", registry, overrides=mine)
