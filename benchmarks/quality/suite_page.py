@@ -16,7 +16,8 @@ from typing import Any
 import click
 from PIL import Image
 
-from benchmarks.quality.suite import NATIVE, RESULTS, SETS, run_folder
+from benchmarks.quality.suite import NATIVE, NATIVE_SIDE, RESULTS, RISING, SETS, run_folder
+from ganzoo.training.reporting.diagnostics import ALIKE, BLIND, FADED, LAGS, TOLD
 from ganzoo.util.files import write_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ TILES = 3  # samples of a cell on the sheet, beside and below each other
 Row = Mapping[str, Any]
 Cells = Mapping[tuple[str, str], Sequence[Row]]  # by recipe and set
 
-HEADER = """# Every recipe on every set
+HEADER = f"""# Every recipe on every set
 
 `python -m benchmarks.quality.suite_page` writes this page from `benchmarks/suite.json`; do not edit it. It
 shows short runs of `benchmarks/quality/suite.py`, all by the recipes and [their
@@ -35,16 +36,17 @@ rules](../which-recipe.md#settings-that-follow-from-the-size), on one thread. Th
 pictures](own-pictures.md).
 
 *Alive* is said of a run that is none of these, in the last quarter of its log (the [AUC](../watching.md) is
-the share of pairs in which D prefers the real picture): *dead*, D's or G's gradients are below 2 % of their
-largest, while D tells nothing (AUC within 0.2 of 0.5) or everything; *inverted*, an AUC of at most 0.3 that
-was 0.9 before; *collapsed*, the spread of the last preview is below 0.4 (1 for real pictures); *young*, the
-same, but 10 % more than a quarter of the previews before: it may need more time. One that is alive may still
-be poor: see the scores and the pictures.
+the share of pairs in which D prefers the real picture): *dead*, D's or G's gradients are below
+{FADED * 100:g} % of their largest, while D tells nothing (AUC within {BLIND:g} of 0.5) or everything;
+*inverted*, an AUC of at most {LAGS:g} that was {TOLD:g} before; *collapsed*, the spread of the last preview
+is below {ALIKE:g} (1 for real pictures); *young*, the same, but {RISING * 100:g} % more than a quarter of the
+previews before: it may need more time. One that is alive may still be poor: see the scores and the
+pictures.
 
 Distances, coverage and KID compare 1,000 samples with at most 1,000 real pictures by EfficientNet-Lite2, but
-for *FED* (Lite0); medians over the seeds that were scored. `fashion-5k` and `mnist` are trained at 28x28
-pixels. `projected` was trained with the features of Lite0, so its figures are flattered
-([why](own-pictures.md)).
+for *FED* (Lite0); medians over the seeds that were scored. `fashion-5k` and `mnist` are trained
+at {NATIVE_SIDE}x{NATIVE_SIDE} pixels. `projected` was trained with the features of Lite0, so its figures are
+flattered ([why](own-pictures.md)).
 """
 
 
@@ -83,12 +85,20 @@ def cells(rows: Sequence[Row], side: int) -> Cells:
     return found
 
 
+def recipes_of(found: Cells) -> list[str]:
+    """The recipes of the lines, by name."""
+    return sorted({recipe for recipe, _ in found})
+
+
+def sets_of(found: Cells) -> list[str]:
+    """The sets of the columns, in the order of the suite."""
+    known = {name for _, name in found}
+    return [name for name in (*NATIVE, *(entry.name for entry in SETS)) if name in known]
+
+
 def tables(found: Cells) -> list[str]:
     """One table for each measure: a line for each recipe, a column for each set."""
-    recipes = sorted({recipe for recipe, _ in found})
-    names = [
-        name for name in (*NATIVE, *(entry.name for entry in SETS)) if any(name == at for _, at in found)
-    ]
+    recipes, names = recipes_of(found), sets_of(found)
     parts = []
     for title, wanted, shown in MEASURES:
         lines = [f"| recipe | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
@@ -138,26 +148,22 @@ def fault(row: Row) -> str:
     return f"{row['state']}: {row['reason']}" if "state" in row else numbers
 
 
-def sheet(found: Cells, side: int, work: Path, target: Path) -> bool:
-    """Samples of the first seed: a row for each recipe, a column for each set. False when no run is there."""
-    recipes = sorted({recipe for recipe, _ in found})
-    names = [
-        name for name in (*NATIVE, *(entry.name for entry in SETS)) if any(name == at for _, at in found)
-    ]
+def sheet(found: Cells, side: int, work: Path, target: Path) -> None:
+    """Samples of the first seed: a row for each recipe, a column for each set; no file without runs."""
+    recipes, names = recipes_of(found), sets_of(found)
     tile = TILES * side
     drawn = Image.new("RGB", (len(names) * (tile + 4), len(recipes) * (tile + 4)), "white")
-    count = 0
+    drawn_any = False
     for line, recipe in enumerate(recipes):
         for column, name in enumerate(names):
-            folder = run_folder(work, recipe, name, 28 if name in NATIVE else side, 0) / "samples"
+            folder = run_folder(work, recipe, name, NATIVE_SIDE if name in NATIVE else side, 0) / "samples"
             for path in sorted(folder.glob("[0-9]*.png"))[-1:]:
                 with Image.open(path) as grid:
                     part = grid.convert("RGB").crop((0, 0, tile, tile))
                 drawn.paste(part, (column * (tile + 4), line * (tile + 4)))
-                count += 1
-    if count:
+                drawn_any = True
+    if drawn_any:
         drawn.save(target, quality=80)
-    return bool(count)
 
 
 def write(rows: Sequence[Row], work: Path | None) -> None:
@@ -172,7 +178,7 @@ def write(rows: Sequence[Row], work: Path | None) -> None:
         if work:
             sheet(found, side, work, target)
         if target.exists():
-            recipes = ", ".join(f"`{recipe}`" for recipe in sorted({recipe for recipe, _ in found}))
+            recipes = ", ".join(f"`{recipe}`" for recipe in recipes_of(found))
             parts.append(f"![samples at {side} pixels]({target.name})")
             parts.append(
                 f"*The last preview of seed 0. Rows from above: {recipes}; columns as in the tables.*"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.cli.common import generator_option, json_option, registry_of
-from ganzoo.cli.generate_files import report, sign
+from ganzoo.cli.generate_files import report
 from ganzoo.cli.generate_request import Request
 from ganzoo.util.progress import lasting
 
@@ -149,7 +149,6 @@ def command(ctx: click.Context, /, *, as_json: bool, **options: Any) -> None:
     else:
         from ganzoo.cli.generate_drawn import draw as make
     written = make(loaded, kinds, asked)
-    sign(loaded, written, asked.seed, given=asked.given is not None)
     report(loaded, written, asked.seed, as_json=as_json)
 
 

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.cli.generate_files import Written, no_walk, target, write_arrays, write_samples, write_walk
+from ganzoo.cli.generate_files import Written, no_walk, sign, target, write_arrays, write_samples, write_walk
 from ganzoo.cli.generate_latents import Latents, read_latents
 from ganzoo.errors import UsageError
 
@@ -81,6 +81,7 @@ def draw(loaded: Generator, kinds: Kinds, asked: Request) -> Written:
     values = loaded.run(inputs, batch_size=asked.batch_size)
     shape = values[(place.field or loaded.outputs[0]).name].shape
     files = _write(loaded, inputs, values, place, layout, asked)
+    sign(loaded, files, asked.seed, given=False)
     return Written(files=files, count=layout.samples, shape=shape)
 
 

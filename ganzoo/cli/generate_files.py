@@ -152,8 +152,8 @@ def write_arrays(
     save_arrays({**labels, **values, "seed": np.array(seed, dtype=np.uint64)}, output)
 
 
-def sign(loaded: Generator, written: Written, seed: int, *, given: bool) -> None:
-    """Pictures and sounds carry a note that a generator made them, and which."""
+def sign(loaded: Generator, files: Iterable[Path], seed: int, *, given: bool) -> None:
+    """Put a note into pictures and sounds: that a generator made them, and which; `given`: from inputs."""
     from ganzoo.util.provenance import CHANGED, SYNTHETIC, mark
 
     facts = {
@@ -164,7 +164,7 @@ def sign(loaded: Generator, written: Written, seed: int, *, given: bool) -> None
         "synthetic": True,
         **({"watermarked": True} if loaded.watermarked else {}),
     }
-    for path in written.files:
+    for path in files:
         mark(path, f"ganzoo {__version__}", facts, CHANGED if given else SYNTHETIC)
 
 
@@ -181,8 +181,16 @@ def report(loaded: Generator, written: Written, seed: int, *, as_json: bool) -> 
     many = f"{counted(len(shown), 'file')}, {shown[0]} to {shown[-1].name}"
     click.echo(f"wrote {many if len(shown) > 1 else shown[0]}")
     if loaded.watermarked:
+        # What is no picture, such as an .npz, cannot be inspected.
+        advice = ": ganzoo inspect FILE --watermark KEY looks for it"
+        readable = any(_is_picture(path) for path in written.files)
         click.echo(
-            "note: pictures of this generator carry an invisible watermark: "
-            "ganzoo inspect FILE --watermark KEY looks for it",
+            f"note: pictures of this generator carry an invisible watermark{advice if readable else ''}",
             err=True,
         )
+
+
+def _is_picture(path: Path) -> bool:
+    from PIL import Image
+
+    return path.suffix.lower() in Image.registered_extensions()

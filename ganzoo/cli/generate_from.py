@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ganzoo import sampling
 from ganzoo.api.media import Media, as_floats
 from ganzoo.cli.common import save_arrays, save_numbers
-from ganzoo.cli.generate_files import Written, ending, numbers_of, target
+from ganzoo.cli.generate_files import Written, ending, numbers_of, sign, target
 from ganzoo.errors import UsageError
 from ganzoo.runtime.inputs import steps_for
 from ganzoo.runtime.tiles import auto_tile, run_in_tiles
@@ -146,7 +146,9 @@ def translate(loaded: Generator, kinds: Kinds, asked: Request) -> Written:
     runs = _Runs(loaded, field, asked.seed, asked.label, numbers, asked.batch_size, tile)
     if output.suffix == "" and result is not None:
         return _into_folder(runs, inputs, result, kinds.of(result.kind), output)
-    return _into_file(runs, inputs, result, kinds, output)
+    written = _into_file(runs, inputs, result, kinds, output)
+    sign(loaded, written.files, asked.seed, given=True)
+    return written
 
 
 def _into_file(runs: _Runs, inputs: _Inputs, result: Field | None, kinds: Kinds, output: Path) -> Written:
@@ -190,7 +192,10 @@ def read_inputs(
 
 
 def _into_folder(runs: _Runs, inputs: _Inputs, result: Field, media: Media, output: Path) -> Written:
-    """One file for each sample, written as soon as it is made, so that a folder may have any length."""
+    """One file for each sample, written as soon as it is made, so that a folder may have any length.
+
+    Each is signed at once: an interrupted run leaves only files with a note.
+    """
     _check_target(inputs.stems(), inputs.source, output, folder=True)
     written: list[Path] = []
     done, shape = 0, (0,)
@@ -200,7 +205,9 @@ def _into_folder(runs: _Runs, inputs: _Inputs, result: Field, media: Media, outp
             output.mkdir(parents=True, exist_ok=True)
         for name, one, file in zip(names, made, files, strict=True):
             path, kept = output / f"{name}{media.suffixes[0]}", inputs.kept(file, result)
-            written += _write_one(media, result, one, path, kept)
+            files_of_one = _write_one(media, result, one, path, kept)
+            sign(runs.loaded, files_of_one, runs.seed, given=True)
+            written += files_of_one
         done, shape = done + len(made), made[-1].shape
         report_progress(f"{media.nouns} written", done)
     return Written(files=written, count=done, shape=(done, *shape), folder=output)

@@ -82,8 +82,8 @@ def _needed(recipe: Item[RecipeSpec], registry: Registry) -> str:
     """The fields that the data of a recipe must have, in words."""
     try:
         architecture = registry.find(ArchitectureSpec, recipe.spec.architecture, recipe.plugin.dist)
-    except GanzooError:
-        return "(its architecture did not load)"
+    except GanzooError as error:
+        return f"({printable(error.what.removesuffix('.'), 300)})"
     return ", ".join(architecture.spec.needs) or "any field"
 
 

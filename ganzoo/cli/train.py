@@ -391,7 +391,7 @@ def _dry_run(plan: Plan, request: _Request) -> None:
     if run is not None and run.record["status"] == "done" and request.resume is None:
         notes.append(
             "this run is complete already: --auto-resume would train nothing. Train it further: "
-            f"--resume {run.path} --images N"
+            f"--resume {typed(run.path)} --images N"
         )
     slow = setup.training.engine.device.type == "cpu" and counts["flops_per_cycle"] > MEASURED_FLOPS
     seconds = counts.pop("cycle_seconds")

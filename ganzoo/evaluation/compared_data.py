@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING
 from ganzoo.api.specs import DatasetSpec
 from ganzoo.config.plan import Choice
 from ganzoo.config.settings import build
-from ganzoo.data.dataset import of_classes
+from ganzoo.data.dataset import Dataset, of_classes
 from ganzoo.errors import DataError, UsageError
 from ganzoo.evaluation.generators import EvaluatedGenerator
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.fields import Field
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
+from ganzoo.util.text import typed
 
 if TYPE_CHECKING:
     from ganzoo.evaluation.evaluate import Request
@@ -52,21 +52,25 @@ class ComparedData:
                 where=error.where,
                 fix=f"{self._command()}, if the data is elsewhere now",
             ) from error
-        if self.request.data is None and not self.evaluated.knows_place and self._path is not None:
-            self._check(data, all_classes=all_classes)
-        return data
-
-    def _check(self, data: RealData, *, all_classes: bool) -> None:
-        """DataError where the last part of a path, seen from here, is something else."""
-        opened = data.training
-        if all_classes and (self.choice.only or self.choice.without):
-            opened = of_classes(opened, self.choice.only, self.choice.without)
-        if not self.evaluated.learned_from(opened) and self._path is not None:
+        path = self._path
+        if self.request.data is not None or self.evaluated.knows_place or path is None:
+            return data
+        if not self._is_training_data(data.training, all_classes=all_classes):
             raise DataError(
                 f"'{self.source}' of this folder is not the data that the bundle was trained on.",
-                where=f"{self._path.absolute()}; a bundle keeps only the last part of a path",
-                fix=f"{self._command()}; or --data {shlex.quote(self.source)} to compare with this one",
+                where=f"{path.absolute()}; a bundle keeps only the last part of a path",
+                fix=f"{self._command()}; or --data {typed(self.source)} to compare with this one",
             )
+        return data
+
+    def _is_training_data(self, opened: Dataset, *, all_classes: bool) -> bool:
+        """Whether the generator learned from that; data without the classes that it learned is other data."""
+        if all_classes and (self.choice.only or self.choice.without):
+            try:
+                opened = of_classes(opened, self.choice.only, self.choice.without)
+            except DataError:
+                return False
+        return self.evaluated.learned_from(opened)
 
     @property
     def _path(self) -> Path | None:
@@ -75,10 +79,11 @@ class ComparedData:
         return Path(argument) if argument and self.choice.item.spec.argument == "PATH" else None
 
     def _command(self) -> str:
-        """What names the data."""
-        scheme = self.source.partition(":")[0]
-        data = "SOURCE" if self._path is None else shlex.quote(f"{scheme}:/PATH/TO/{self._path.name}")
-        return f"ganzoo evaluate {shlex.quote(str(self.request.source))} --data {data}"
+        """What names the data, for the same generator."""
+        scheme, request = self.source.partition(":")[0], self.request
+        data = "SOURCE" if self._path is None else typed(f"{scheme}:/PATH/TO/{self._path.name}")
+        which = "" if request.generator == "generator" else f" --generator {typed(request.generator)}"
+        return f"ganzoo evaluate {typed(request.source)}{which} --data {data}"
 
 
 def compared_data(evaluated: EvaluatedGenerator, request: Request, registry: Registry) -> ComparedData:

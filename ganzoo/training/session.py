@@ -273,7 +273,9 @@ def _go_on(run: Run, plan: Plan, context: RunContext, pause_at: int | None) -> t
     notes = _restore(setup.training, run, context)
     now = origins(plan)
     changed = {path: now[path] for path in changed_settings(run, plan) if path in now}
-    run.update(origins={**now, **run.record.get("origins", {}), **changed})
+    # An older version did not say what its lengths count.
+    unit = [setup.unit.noun, setup.unit.nouns]
+    run.update(origins={**now, **run.record.get("origins", {}), **changed}, unit=unit)
     context.reporter.note(f"continuing after {setup.unit.count(setup.training.images)}")
     for text in (*notes, *changes_since(run, plan, versions(), context.ranks.world)):
         context.reporter.note(text)

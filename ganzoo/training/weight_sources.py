@@ -23,6 +23,7 @@ from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
 from ganzoo.runtime import onnx_file
+from ganzoo.util.text import typed
 
 __all__ = ["Source", "read_source"]
 
@@ -170,7 +171,8 @@ def _check_whole(tensors: Mapping[str, Tensor], networks: Networks, path: Path, 
         if lost and len(lost) < len(wanted):
             fix = "the run that was exported has all: --from RUN; so has a checkpoint's state.safetensors"
             if imported:
-                fix = f"the file that was imported has all: --from {imported}; or import it with --as run"
+                source_file = typed(imported)
+                fix = f"the file that was imported has all: --from {source_file}; or import it with --as run"
             raise UsageError(
                 f"The graph has {len(wanted) - len(lost)} of the {len(wanted)} weights of '{name}' by name; "
                 f"the export has changed others, such as '{lost[0]}'.",

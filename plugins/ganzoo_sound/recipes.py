@@ -83,7 +83,7 @@ SMALL_SPECGAN = RecipeSpec(
         "data.n_fft": 128,
         "data.hop": 64,
         # Without, all samples of a word are one sound (Mao et al. 2019, equation 3): docs/kinds/sound.md.
-        "terms.mode-seeking.weight": 0.1,
+        "terms.mode-seeking.weight": 0.03,
     },
 )
 SPECGAN_PAPER = RecipeSpec(

@@ -151,15 +151,16 @@ def test_dry_run_and_explain_train_nothing(tmp_path: Path) -> None:
 
 def test_a_dry_run_of_a_complete_run_says_how_to_go_on(tmp_path: Path) -> None:
     words = ["train", "mlp+non-saturating", *SMALL, "--data", "toy:ring", "--images", "64"]
-    assert ganzoo(*words, "--run-dir", "done", cwd=tmp_path).returncode == 0
-    refused = ganzoo("train", "--resume", "done", "--dry-run", cwd=tmp_path)
+    assert ganzoo(*words, "--run-dir", "my run", cwd=tmp_path).returncode == 0
+    refused = ganzoo("train", "--resume", "my run", "--dry-run", cwd=tmp_path)
     assert refused.returncode == 2
     assert "This run is complete" in refused.stderr
-    assert "--resume done --images N" in refused.stderr
-    longer = ganzoo("train", "--resume", "done", "--images", "128", "--dry-run", cwd=tmp_path)
-    assert re.search(r"done +64 points, in done", longer.stdout)
-    again = ganzoo(*words, "--run-dir", "done", "--auto-resume", "--dry-run", cwd=tmp_path)
+    assert "--resume 'my run' --images N" in refused.stderr
+    longer = ganzoo("train", "--resume", "my run", "--images", "128", "--dry-run", cwd=tmp_path)
+    assert re.search(r"done +64 points, in my run", longer.stdout)
+    again = ganzoo(*words, "--run-dir", "my run", "--auto-resume", "--dry-run", cwd=tmp_path)
     assert "complete already" in again.stderr
+    assert "--resume 'my run' --images N" in again.stderr
 
 
 def test_dry_run_counts_work_exactly(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ganzoo import runtime
 from ganzoo.api import PIXELS, DataInfo, Field, Net, Networks
+from ganzoo.cli import generate_from
 from ganzoo.cli.generate import command
 from ganzoo.errors import UsageError
 from ganzoo.exporting.export import export_generators
@@ -100,6 +101,21 @@ def test_each_file_of_a_folder_says_who_made_it(bundle: Path, tmp_path: Path) ->
         note = read_mark(path) or {}
         assert (note["made"], note["seed"]) == ("from other media", 3)
     assert run(bundle, "--input", tmp_path / "in", "-o", out).stdout == f"wrote {out}\n"
+
+
+def test_files_of_an_interrupted_run_say_who_made_them(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for shade in (10, 200):
+        save(tmp_path / "in" / f"{shade}.png", shade)
+    monkeypatch.setattr(generate_from, "report_progress", interrupt)
+    assert run(bundle, "--input", tmp_path / "in", "-o", tmp_path / "out").exit_code
+    notes = [read_mark(path) for path in (tmp_path / "out").iterdir()]
+    assert len(notes) == 2
+    assert all(notes)
 
 
 def test_a_folder_keeps_its_names(bundle: Path, tmp_path: Path) -> None:

@@ -248,6 +248,10 @@ def test_generate_says_that_pictures_are_marked(plain: Bundle, marked: Bundle, t
         result = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
         assert result.get("watermarked", False) is said
         assert (read_note(file) or {}).get("watermarked", False) is said
+    words = ["generate", str(marked.path), "-n", "4", "-o", str(tmp_path / "sample.npz")]
+    shown = CliRunner().invoke(cli, words)
+    assert "invisible watermark" in shown.stderr
+    assert "ganzoo inspect" not in shown.stderr, "it reads no arrays"
 
 
 def test_inspect_looks_for_the_pattern_in_spite_of_a_damaged_note(marked: Bundle, tmp_path: Path) -> None:

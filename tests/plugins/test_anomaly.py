@@ -28,6 +28,7 @@ from ganzoo.cli.export import command as export_command
 from ganzoo.cli.generate import command
 from ganzoo.config.resolve import resolve
 from ganzoo.errors import DataError, SettingsError, UsageError
+from ganzoo.evaluation.evaluate import Request, evaluate
 from ganzoo.registry.registry import load_registry
 from ganzoo.runs.checkpoint import read_newest
 from ganzoo.runs.run import Run
@@ -262,8 +263,6 @@ def test_a_sheet_shows_input_reconstruction_residual(bundle: Path, pictures: Pat
 
 
 def test_scores_of_all_classes_are_evaluated(bundle: Path, run: Run) -> None:
-    from ganzoo.evaluation.evaluate import Request, evaluate
-
     report = evaluate(Request(source=bundle, generator="anomaly"), load_registry())
     held_out = open_held_out()
     labels = held_out.arrays["label"]
@@ -279,13 +278,33 @@ def test_scores_of_all_classes_are_evaluated(bundle: Path, run: Run) -> None:
 
 
 def test_without_abnormal_classes_there_is_nothing_to_evaluate(tmp_path: Path) -> None:
-    from ganzoo.evaluation.evaluate import Request, evaluate
-
     run = ganzoo.train("f-anogan", settings={**TINY, "data.without": []}, run_dir=tmp_path / "run")
     bundle = ganzoo.export(run, tmp_path / "bundle")
     with pytest.raises(UsageError, match="trained on all classes") as caught:
         evaluate(Request(source=bundle.path, generator="anomaly"), load_registry())
     assert "data.without" in str(caught.value.fix)
+
+
+def test_data_without_the_left_out_class_is_not_what_a_bundle_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bundle knows the folder's name only; the one here has other classes."""
+    images = iter(open_held_out().arrays["image"][:, 0])
+    for folder, classes in (("there", ("shoe", "bag")), ("here", ("shoe", "coat"))):
+        for name in classes:
+            (tmp_path / folder / "few things" / name).mkdir(parents=True)
+            for at in range(30):
+                Image.fromarray(next(images)).save(tmp_path / folder / "few things" / name / f"{at}.png")
+    settings = {**TINY, "data.without": ["bag"]}
+    data = f"folder:{tmp_path / 'there' / 'few things'}"
+    run = ganzoo.train("f-anogan", data=data, settings=settings, run_dir=tmp_path / "run")
+    with pytest.warns(UserWarning, match="calibrated with training samples"):
+        made = ganzoo.export(run, tmp_path / "bundle")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DataError, match="not the data that the bundle was trained on") as caught:
+        evaluate(Request(source=made.path, generator="anomaly"), load_registry())
+    command = f"ganzoo evaluate {made.path} --generator anomaly --data 'ganzoo/folder:/PATH/TO/few things'"
+    assert (caught.value.fix or "").startswith(command)
 
 
 def test_an_export_needs_the_data_of_the_run(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from ganzoo_dcgan.sizes import for_larger_images
 
 
 def pictures(*shape: int) -> DataInfo:
+    """Images in two classes, so that recipes with labels accept them."""
     image = Field(name="image", shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0))
-    return DataInfo(fields=(image,), count=3391)
+    label = Field(name="label", shape=(), dtype="int64", classes=("0", "1"))
+    return DataInfo(fields=(image, label), count=3391)
 
 
 @pytest.mark.parametrize(

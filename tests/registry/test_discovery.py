@@ -68,22 +68,43 @@ def test_hidden_entry_points_leave_an_empty_zoo(monkeypatch: pytest.MonkeyPatch)
     assert "empty" in shown.output
 
 
-def test_a_recipe_without_its_architecture_is_listed_and_does_no_harm(install: Install) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        ("nowhere", "(There is no architecture 'nowhere')"),
+        ("shared", "(The architecture 'shared' is offered by 2 plugins)"),
+    ],
+)
+def test_a_recipe_without_its_architecture_is_listed_and_does_no_harm(
+    install: Install, architecture: str, said: str
+) -> None:
+    for dist in ("one", "two"):
+        install(
+            f"{dist}-dist",
+            dist,
+            """
+            from ganzoo.api import ArchitectureSpec, hookimpl
+
+            @hookimpl
+            def ganzoo_architectures():
+                return [ArchitectureSpec(name="shared", summary="x", factory="json:dumps")]
+            """,
+        )
     install(
         "lone-dist",
         "lone",
-        """
+        f"""
         from ganzoo.api import RecipeSpec, hookimpl
 
         @hookimpl
         def ganzoo_recipes():
-            return [RecipeSpec(name="lonely", summary="x", architecture="nowhere", loss="hinge")]
+            return [RecipeSpec(name="lonely", summary="x", architecture="{architecture}", loss="hinge")]
         """,
     )
     shown = CliRunner().invoke(cli, ["list"])
     assert shown.exit_code == 0, shown.output
     (line,) = (line for line in shown.output.splitlines() if "lonely" in line)
-    assert "its architecture did not load" in line
+    assert said in line
 
 
 def test_core_names_no_plugin_package() -> None:

@@ -284,10 +284,13 @@ def test_all_that_a_run_says_is_in_the_words_of_its_data(tmp_path: Path) -> None
 
 
 def test_a_run_of_an_older_version_counts_samples(tiny: Tiny, tmp_path: Path) -> None:
-    run, _ = start(tiny("vanilla"), tmp_path / "run", NullReporter(), pause_at=16)
+    plan = tiny("vanilla")
+    run, _ = start(plan, tmp_path / "run", NullReporter(), pause_at=16)
     for known in (None, "images", ["image"], [1, 2], {"a": 1}):
         run.update(unit=known)
         assert Run.open(run.path).unit == Unit("sample", "samples")
+    resume(run, plan, NullReporter())
+    assert Run.open(run.path).unit == Unit("image", "images"), "a resumed run uses the same words everywhere"
 
 
 # --- what the user is told ------------------------------------------------------------------------

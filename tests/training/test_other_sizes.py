@@ -192,9 +192,9 @@ def test_an_official_file_of_another_size_gives_the_layers_that_both_have(tmp_pa
 
 
 def test_a_bundle_of_imported_weights_that_the_export_has_changed_names_its_file(tmp_path: Path) -> None:
-    settings = official(tmp_path / "nvidia.pth")
-    opened = open_file(tmp_path / "nvidia.pth", load_registry())
+    settings = official(tmp_path / "my nvidia.pth")
+    opened = open_file(tmp_path / "my nvidia.pth", load_registry())
     bundle = export_file(opened, chosen(opened), load_registry(), tmp_path / "bundle")
     with pytest.raises(UsageError, match="the export has changed others") as caught:
         begun(plan_for("stylegan2", tmp_path, 8, **settings), bundle.path)
-    assert "--from nvidia.pth; or import it with --as run" in caught.value.fix
+    assert "--from 'my nvidia.pth'; or import it with --as run" in caught.value.fix
