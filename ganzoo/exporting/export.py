@@ -100,7 +100,10 @@ def export_generators(
                     pixels = check(graph, net, inputs, outputs, form.batch)
                     parity[name] = replace(parity[name], off_by_one=pixels.off_by_one)
                 if form.weights != "float32":
-                    stored[name] = store_weights(graph, form.weights, inputs, outputs, form.batch, frechet)
+                    buffers = [key for key, _ in net.module.named_buffers()]
+                    stored[name] = store_weights(
+                        graph, form.weights, inputs, outputs, form.batch, frechet, buffers
+                    )
         except ExportError as error:
             where = ", ".join(part for part in (f"generator '{name}'", error.where) if part)
             raise ExportError(error.what, where=where, fix=error.fix) from error

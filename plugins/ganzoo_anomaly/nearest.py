@@ -15,6 +15,7 @@ BANK = 2_000  # normal images that are kept in the graph: half a megabyte for 64
 class Nearest(nn.Module):
     """features (N, F) -> squared distance to the nearest normal features over F, (N,).
 
+    Normal features are kept by their places on the axes only; those of other images count as they are.
     The nearest neighbour as a score: Ramaswamy et al. 2000 (SIGMOD); in features of a network: Bergman et
     al. 2020, arXiv:2002.10445. One neighbour, because a minimum is an operator of every runtime.
     """
@@ -37,7 +38,8 @@ class Nearest(nn.Module):
     def fit(self, normal: Tensor) -> Tensor:
         """Keep normal features (N, F); returns their distances to the nearest of the others, (N,).
 
-        Of more than `BANK` images, evenly spaced ones are kept. A single image has distance 0.
+        Of more than `BANK` images, evenly spaced ones are kept. A single image has distance 0, for there is no
+        other; the axes are none then, and distances are those to this image.
         """
         rows = torch.linspace(0, len(normal) - 1, min(len(normal), BANK)).round().long()
         self.centre.copy_(normal[rows].mean(0))
@@ -55,8 +57,11 @@ class Nearest(nn.Module):
 
     def _squares(self, features: Tensor) -> Tensor:
         """Squared distances to all that is kept: (N, F) -> (N, kept)."""
-        places = (features - self.centre) @ self.axes
+        centred = features - self.centre
+        # What is off the axes is in the first sum: without it, few axes see nothing of an unlike image.
         squares: Tensor = (
-            places.square().sum(1, keepdim=True) - 2 * places @ self.bank.T + self.bank.square().sum(1)
+            centred.square().sum(1, keepdim=True)
+            - 2 * centred @ self.axes @ self.bank.T
+            + self.bank.square().sum(1)
         )
         return squares.clamp_min(0)

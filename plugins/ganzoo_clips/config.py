@@ -153,7 +153,7 @@ class StyleVConfig:
 class LayeredConfig:
     """Options of `layered-motion`.
 
-    `objects` layers of `side` pixels (0: half the frame) move over a background. `latent`, `motion`: sizes of
+    `objects` layers of `side` pixels (0: half the frame; at most the frame) move over a background. `latent`, `motion`: sizes of
     the content and motion codes of a layer. `hidden`: units of the network of paths. `poses`: pictures that
     a layer mixes over time; 1: it keeps its form. `zoom`: layers also change their size. `path_rate`: the
     learning rate of the paths, as a share of G's. `shown`: neighbouring frames that D sees. The widths,
@@ -184,6 +184,8 @@ class LayeredConfig:
             raise ValueError("shown must be 2 or more")
         if self.side and self.side < 8:
             raise ValueError("side must be 0 (half the frame), or 8 or more")
+        if not self.path_rate > 0:
+            raise ValueError("path_rate must be more than 0: the paths learn at that share of G's rate")
         widths = (self.generator_width, self.background_width, self.discriminator_width, self.widest)
         if min(*widths, self.blocks, self.group) < 1 or max(widths) > self.widest:
             raise ValueError("widths, blocks and group must be 1 or more, and widest not below the widths")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Bounded, DataInfo, Field, Net, Networks
+from ganzoo.api import Bounded, DataError, DataInfo, Field, Net, Networks
 from ganzoo_clips.config import LayeredConfig
 from ganzoo_clips.layers import clip_of
 from ganzoo_r3gan.config import R3Config
@@ -191,8 +191,14 @@ class NeighbouringFrames(nn.Module):
 
 
 def build(config: LayeredConfig, data: DataInfo) -> Networks:
-    """Factory of `layered-motion`; DataError unless the data are clips from 8x8 pixels."""
+    """Factory of `layered-motion`; DataError unless the data are clips from 8x8 pixels, `side` or more."""
     clip = clip_of(data)
+    height, width = clip.shape[2:]
+    if config.side > min(height, width):
+        raise DataError(
+            f"architecture.side {config.side} is larger than a frame of {height} x {width} pixels.",
+            fix=f"--set architecture.side={min(height, width)} or less; 0 is half the frame",
+        )
     layers = 1 + config.objects
     fields = (
         Field(name="z", shape=(layers, config.latent), source="normal"),

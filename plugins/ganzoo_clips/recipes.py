@@ -28,7 +28,7 @@ SMALL_TGAN = RecipeSpec(
     architecture="tgan",
     loss="hinge",
     data="moving-fashion",
-    suits="ganzoo_clips.rules:suits",
+    suits="ganzoo_clips.rules:suits_tgan",
     settings={
         **_SMALL,
         "architecture.latent": 64,
@@ -144,6 +144,7 @@ SMALL_VGAN = RecipeSpec(
 # Trials on `moving-fashion`, seed 0, n = 1,000, `fed_differences`:
 #   14,464 clips, zoom on, places without bounds, path_rate 1, 143 CPU s     27.3; layers shrink and leave
 #   10,384 clips, places bounded by tanh, no zoom, path_rate 0.2, 107 CPU s  22.3
+#   30,864 clips, the same, about 310 CPU s                                  16.2
 # At 3e-3 without a warm-up the gradients of D grew forty times within the first 240 clips.
 SMALL_LAYERED = RecipeSpec(
     name="layered-motion",
@@ -155,6 +156,7 @@ SMALL_LAYERED = RecipeSpec(
     architecture="layered-motion",
     loss="relativistic",
     data="moving-fashion",
+    suits="ganzoo_clips.rules:suits_layered",
     settings={
         **_SMALL,
         "architecture.poses": 1,

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
 import ganzoo
@@ -178,6 +178,29 @@ def test_int8_is_the_nearest_of_255_values_in_each_channel(plain: Bundle, tmp_pa
         again = whole.astype(np.float32) * scales.reshape(shape)
         half_steps = np.broadcast_to(scales.reshape(shape) / 2, whole.shape)
         assert (np.abs(again - before[node.output[0]]) <= half_steps * 1.001).all()
+
+
+def test_distances_to_kept_samples_are_not_rounded_to_int8(tmp_path: Path) -> None:
+    class Nearest(nn.Module):
+        """How far samples are from the nearest of those in a buffer: small differences of large sums."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.spread = nn.Linear(16, 64)
+            self.register_buffer("kept", 0.5 + torch.randn(64, 50) / 30)
+
+        def forward(self, z: Tensor, label: Tensor) -> Tensor:
+            kept: Tensor = self.kept  # type: ignore[assignment]
+            places = 0.5 + self.spread(z) / 30
+            squares = places.square().sum(1, keepdim=True) - 2 * places @ kept + kept.square().sum(0)
+            shade = torch.tanh(5 * squares.amin(1) - 1)
+            return (shade[:, None] + 0 * label[:, None]).expand(-1, 64).reshape(-1, 1, 8, 8)
+
+    bundle = exported(tmp_path / "bundle", Nearest(), Form(weights="int8"))
+    types = {item.name: item.data_type for item in graph_of(bundle).graph.initializer}
+    assert types["kept_float16"] == TensorProto.FLOAT16
+    assert types["spread.weight_int8"] == TensorProto.INT8
 
 
 def test_too_large_a_change_is_refused(tmp_path: Path) -> None:

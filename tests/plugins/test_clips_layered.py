@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import DataInfo, Field
+from ganzoo.api import DataError, DataInfo, Field
 from ganzoo_clips.config import CLIP_AXES, LayeredConfig
 from ganzoo_clips.layered import LayeredGenerator, NeighbouringFrames, Paths, build, cubic, reading
+from ganzoo_clips.recipes import RECIPES
+from ganzoo_clips.rules import suits_layered, suits_tgan
 from tests.helpers.evaluating import ganzoo
 
 TINY: dict[str, Any] = {
@@ -238,9 +240,27 @@ def test_the_critic_sees_neighbouring_frames() -> None:
 
 
 def test_options_that_do_not_fit() -> None:
-    for options in ({"objects": 0}, {"poses": 0}, {"shown": 1}, {"side": 5}, {"group": 7}):
+    wrong = [{"path_rate": rate} for rate in (0.0, -1.0, float("nan"))]
+    for options in (*wrong, {"objects": 0}, {"poses": 0}, {"shown": 1}, {"side": 5}, {"group": 7}):
         with pytest.raises(ValueError, match=r"must|multiple"):
             LayeredConfig(**options)
+
+
+def test_layers_are_no_larger_than_the_frame() -> None:
+    build(LayeredConfig(**TINY, side=16), info(1, 5, 16, 24))
+    with pytest.raises(DataError, match="side 17 is larger than a frame of 16 x 24 pixels") as caught:
+        build(LayeredConfig(**TINY, side=17), info(1, 5, 16, 24))
+    assert "architecture.side=16" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 32, 32), (3, 7, 20, 33), (4, 2, 8, 8)])
+def test_clips_without_a_recipe_get_layered_motion(shape: tuple[int, int, int, int]) -> None:
+    data, rows = info(*shape), DataInfo(fields=(Field(name="x", shape=(2,)),), count=8)
+    assert suits_layered(data) > suits_tgan(data) > 0
+    assert suits_layered(rows) == suits_tgan(rows) == 0
+    recipes = {spec.name: spec.suits for spec in RECIPES}
+    assert recipes["layered-motion"] == "ganzoo_clips.rules:suits_layered"
+    assert recipes["tgan"] == "ganzoo_clips.rules:suits_tgan"
 
 
 # --- recipe -----------------------------------------------------------------------------------------
