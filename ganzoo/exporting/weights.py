@@ -71,7 +71,8 @@ def store_weights(
     """Store the graph's large weights as `kind`, in place, and compare samples.
 
     `buffers` are names of tensors that are float16 where others are int8: distances to normal images, kept
-    in int8, were off by 1.5 of 255 levels. `batch` is the only batch size of the graph, if it has one. `frechet` computes a distance of many samples.
+    in int8, were off by 1.5 of 255 levels. `batch` is the only batch size of the graph, if it has one.
+    `frechet` computes a distance of many samples.
     ExportError where samples would change by more than `MOST_LEVELS`, `LEAST_PSNR` or `LEAST_EQUAL`, or their
     distance by more than `compared` allows.
     """

@@ -38,8 +38,8 @@ class Nearest(nn.Module):
     def fit(self, normal: Tensor) -> Tensor:
         """Keep normal features (N, F); returns their distances to the nearest of the others, (N,).
 
-        Of more than `BANK` images, evenly spaced ones are kept. A single image has distance 0, for there is no
-        other; the axes are none then, and distances are those to this image.
+        Of more than `BANK` images, evenly spaced ones are kept. A single image has distance 0, for there is
+        no other; the axes are none then, and distances are those to this image.
         """
         rows = torch.linspace(0, len(normal) - 1, min(len(normal), BANK)).round().long()
         self.centre.copy_(normal[rows].mean(0))

@@ -153,8 +153,9 @@ class StyleVConfig:
 class LayeredConfig:
     """Options of `layered-motion`.
 
-    `objects` layers of `side` pixels (0: half the frame; at most the frame) move over a background. `latent`, `motion`: sizes of
-    the content and motion codes of a layer. `hidden`: units of the network of paths. `poses`: pictures that
+    `objects` layers of `side` pixels (0: half the frame; at most the frame) move over a background.
+    `latent`, `motion`: sizes of the content and motion codes of a layer. `hidden`: units of the network of
+    paths. `poses`: pictures that
     a layer mixes over time; 1: it keeps its form. `zoom`: layers also change their size. `path_rate`: the
     learning rate of the paths, as a share of G's. `shown`: neighbouring frames that D sees. The widths,
     `widest`, `blocks` and `group` are those of R3GAN's networks.
