@@ -181,7 +181,8 @@ def write(rows: Sequence[Row], work: Path | None) -> None:
             recipes = ", ".join(f"`{recipe}`" for recipe in recipes_of(found))
             parts.append(f"![samples at {side} pixels]({target.name})")
             parts.append(
-                f"*The last preview of seed 0. Rows from above: {recipes}; columns as in the tables. Empty places have no run at hand.*"
+                f"*The last preview of seed 0. Rows from above: {recipes}; columns as in the tables. "
+                "Empty places have no run at hand.*"
             )
         parts += tables(found)
     write_bytes(PAGE, ("\n\n".join(part.strip() for part in parts) + "\n").encode())
