@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
@@ -22,6 +24,23 @@ if TYPE_CHECKING:
 
 # The scores of a log line that are shown.
 SHOWN = ("fed", "coverage", "modes", "quality", "column_distance")
+
+
+_Given = ParamSpec("_Given")
+
+
+def _lasting(method: Callable[_Given, None]) -> Callable[_Given, None]:
+    """Lines that a closing terminal refuses are lost, the run goes on: SIGHUP comes later, and saves it."""
+
+    @functools.wraps(method)
+    def lasting(*args: _Given.args, **options: _Given.kwargs) -> None:
+        try:
+            method(*args, **options)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+
+    return lasting
 
 
 def _headline(run: Run, plan: Plan, training: Training) -> str:
@@ -79,6 +98,7 @@ class PlainReporter:
         self._unit = Unit()
         self._scores = ""
 
+    @_lasting
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Print what is trained, the run directory, and facts about the data."""
         self._unit = run.unit
@@ -86,11 +106,13 @@ class PlainReporter:
         if card := _card(run):
             click.echo(card, err=True)
 
+    @_lasting
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Remember how far the run is."""
         self._share = share
         self._left = seconds * (1 - share) / max(share, 1e-9)
 
+    @_lasting
     def tick(self, record: Mapping[str, Any]) -> None:
         """Print a line if the next part of the run has begun."""
         part = int(self._share * self.parts)
@@ -111,10 +133,12 @@ class PlainReporter:
             self._scores = self._scores or "  {} {:.3g}".format(*next(iter(scores.items())))
         return self._scores
 
+    @_lasting
     def note(self, text: str) -> None:
         """Print a note."""
         click.secho(f"note: {text}", fg="yellow", err=True)
 
+    @_lasting
     def close(self) -> None:
         """Do nothing: nothing is open."""
 
@@ -140,12 +164,14 @@ class BarReporter(PlainReporter):
         self._mark = (time.perf_counter(), 0)
         self._rate = 0.0
 
+    @_lasting
     def start(self, run: Run, plan: Plan, training: Training) -> None:
         """Print what is trained, then open the bar."""
         super().start(run, plan, training)
         self._mark = (time.perf_counter(), training.images)
         self._bar.start()
 
+    @_lasting
     def progress(self, images: int, total: int | None, share: float, seconds: float) -> None:
         """Move the bar, at most four times a second."""
         now = time.perf_counter()
@@ -160,14 +186,17 @@ class BarReporter(PlainReporter):
         text = f"{count} {self._unit.nouns}  {self._rate:,.0f}/s  {self._values}  {_duration(left)} left"
         self._bar.update(self._task, completed=share, text=text)
 
+    @_lasting
     def tick(self, record: Mapping[str, Any]) -> None:
         """Show the newest losses."""
         self._values = _losses(record["values"]) + self._score(record)
 
+    @_lasting
     def note(self, text: str) -> None:
         """Print a note above the bar."""
         self._bar.console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
 
+    @_lasting
     def close(self) -> None:
         """Stop the bar; it stays on the terminal."""
         self._bar.stop()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from torch import nn
 
 from ganzoo.api import Batch
+from ganzoo.cli.reporters import PlainReporter
 from ganzoo.config.plan import Plan
 from ganzoo.config.resolve import resolve
 from ganzoo.config.settings import EmaSettings, OptimizerSettings, layer
@@ -435,6 +437,20 @@ def test_a_closed_terminal_saves_and_ends_as_sigterm_does(tmp_path: Path) -> Non
     run = Run.open(run_dir)
     assert run.record["status"] == "preempted"
     assert read_newest(run.checkpoints)[1]["images"] == run.record["images"] > 0
+
+
+@pytest.mark.parametrize(("number", "ends"), [(errno.EIO, False), (errno.ENOSPC, True)])
+def test_lines_that_a_closing_terminal_refuses_end_nothing(
+    number: int, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the close and SIGHUP, writes fail with EIO."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("ganzoo.cli.reporters.click.secho", refuse)
+    with pytest.raises(OSError, match="space") if ends else nullcontext():
+        PlainReporter().note("a line")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP")
