@@ -17,7 +17,7 @@ from ganzoo_clips.extractor import FramePairs, by_frame, times_of
 from ganzoo_clips.layers import random_times
 from ganzoo_clips.metrics import changes, frechet, motion, parts_of
 from ganzoo_clips.mocogan import build as build_mocogan
-from ganzoo_clips.rules import suits
+from ganzoo_clips.rules import suits_layered, suits_tgan
 from ganzoo_clips.stylegan_v import FewFrames, MotionCodes
 from ganzoo_clips.stylegan_v import build as build_stylegan_v
 from ganzoo_clips.terms import clipped, singular_values
@@ -335,8 +335,9 @@ def test_motion_of_still_moving_and_shuffled_clips() -> None:
 
 
 def test_data_without_a_recipe_gets_one_of_clips() -> None:
-    assert suits(info()) == 1
-    assert suits(DataInfo(fields=(Field(name="image", shape=(3, 8, 8)),), count=3)) == 0
+    pictures = DataInfo(fields=(Field(name="image", shape=(3, 8, 8)),), count=3)
+    assert suits_layered(info()) > suits_tgan(info()) > 0
+    assert suits_layered(pictures) == suits_tgan(pictures) == 0
 
 
 SMALL: dict[str, dict[str, Any]] = {
