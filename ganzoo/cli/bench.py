@@ -63,6 +63,8 @@ def run(
     BUNDLE is the folder that `ganzoo export` wrote, or one of its .onnx files. A call starts with noise in
     host memory and ends with the samples in host memory. The rows are timed in turns.
     """
+    import rich  # noqa: F401 (the table needs it: found out before the measurement, not after it)
+
     from ganzoo.bench.inference import BATCHES, measure
 
     def begin(rows: int) -> None:

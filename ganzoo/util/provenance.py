@@ -166,18 +166,22 @@ def _webp(data: bytes, packet: bytes) -> bytes | None:
         extended, chunks = body, chunks[1:]
     elif name == b"VP8L":  # RFC 9649, 3.4: 14 bits of width - 1 and of height - 1, then one for alpha
         bits = int.from_bytes(body[1:5], "little")
-        sizes = (bits & 0x3FFF, bits >> 14 & 0x3FFF)
-        extended = bytes((0x10 * (bits >> 28 & 1), 0, 0, 0)) + b"".join(
-            s.to_bytes(3, "little") for s in sizes
-        )
+        extended = _vp8x(bits & 0x3FFF, bits >> 14 & 0x3FFF, alpha=bits >> 28 & 1)
     elif name == b"VP8 ":  # RFC 6386, 9.1: width and height after the start code, 14 bits each
-        sizes = tuple((int.from_bytes(body[at : at + 2], "little") & 0x3FFF) - 1 for at in (6, 8))
-        extended = bytes(4) + b"".join(s.to_bytes(3, "little") for s in sizes)
+        width, height = (int.from_bytes(body[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+        extended = _vp8x(max(width, 1) - 1, max(height, 1) - 1, alpha=0)
     else:
+        return None
+    if len(extended) != 10:
         return None
     header = bytes((extended[0] | 0x04,)) + extended[1:]
     body = b"WEBP" + b"".join(_chunk(*each) for each in [(b"VP8X", header), *chunks, (b"XMP ", packet)])
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _vp8x(right: int, bottom: int, *, alpha: int) -> bytes:
+    """The header of the extended form (RFC 9649, 2.7): flags, and width and height, each minus one."""
+    return bytes((0x10 * alpha, 0, 0, 0)) + right.to_bytes(3, "little") + bottom.to_bytes(3, "little")
 
 
 def _mp4(data: bytes, packet: bytes) -> bytes | None:

@@ -132,12 +132,27 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         ("x.png", b"not a png"),
         ("x.wav", b"RIFF"),
         ("x.gif", b"GIF89a"),
+        ("x.jpg", b"not a jpeg"),
+        ("x.webp", b"RIFF\x0c\0\0\0WEBPVP8X\0\0\0\0"),
+        ("x.webp", b"RIFF\x0c\0\0\0WEBPwhat\0\0\0\0"),
+        ("x.mp4", b"no box"),
     ):
         path = tmp_path / name
         path.write_bytes(content)
         assert not mark(path, TOOL, FACTS)
         assert path.read_bytes() == content
         assert read_mark(path) is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".gif"])
+def test_files_that_are_cut_off_have_no_note_or_the_whole_one(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x{suffix}"
+    picture(path)
+    mark(path, TOOL, FACTS)
+    data = path.read_bytes()
+    for cut in range(0, len(data), 7):
+        path.write_bytes(data[:cut])
+        assert read_mark(path) in (None, FACTS)
 
 
 def test_damaged_and_foreign_notes(tmp_path: Path) -> None:
