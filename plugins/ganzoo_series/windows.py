@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ganzoo.api import ArraySource, Column, DataError, Field, some
 from ganzoo_series.config import WindowConfig
 from ganzoo_series.fields import Layout
-from ganzoo_series.read_series import Piece, SeriesTable
+from ganzoo_series.pieces import Piece, SeriesTable
 from ganzoo_series.transform import Scale, fit_scale, forward, log_returns
 from ganzoo_tables.config import setting
 
