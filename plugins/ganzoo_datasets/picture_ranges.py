@@ -159,7 +159,9 @@ def _to_pixels(made: Ranged) -> None:
     made.facts.clear()  # the values and the window of deep samples
 
 
-def _several(facts: Sequence[Facts], types: Counter[str], option: str, made: Ranged, stored: str | None) -> None:
+def _several(
+    facts: Sequence[Facts], types: Counter[str], option: str, made: Ranged, stored: str | None
+) -> None:
     """A range for the files of each type, which become `stored`, or those of the most common type.
 
     All have one white.
