@@ -12,6 +12,7 @@ from ganzoo.api import DataError, counted, some
 from ganzoo_series.clock import Clock
 from ganzoo_series.config import CsvSeriesConfig
 from ganzoo_series.rows import Rows
+from ganzoo_series.sessions import Sessions, sessions_of
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class SeriesTable:
     """All pieces, in the order of the files and entities; `columns` name the values.
 
     `left_out` are columns that the user does not want. With `labelled`, each piece has one attribute more
-    than `attributes` names: its label.
+    than `attributes` names: its label. `sessions` are there if the gaps between pieces come again.
     """
 
     columns: tuple[str, ...]
@@ -46,6 +47,7 @@ class SeriesTable:
     labelled: bool = False
     notes: tuple[str, ...] = ()
     card: tuple[tuple[str, str, str], ...] = ()
+    sessions: Sessions | None = None
 
 
 def cut_at_gaps(
@@ -58,7 +60,7 @@ def cut_at_gaps(
     """The pieces between gaps, and what the user should know of them."""
     most = config.gap or (HOLIDAYS if clock.unit == "weekday" else JITTER)
     pieces: list[Piece] = []
-    gaps: list[tuple[float, str]] = []
+    gaps: list[tuple[float, float, float]] = []  # steps, the times before and after
     empty = 0
     for rows in entities:
         times, values = np.asarray(rows.times), np.asarray(rows.values, np.float64)
@@ -69,8 +71,7 @@ def cut_at_gaps(
         far = np.diff(positions[kept]) > most
         for at in np.flatnonzero(far):
             before, after = kept[at], kept[at + 1]
-            text = f"{clock.at(times[before])} to {clock.at(times[after])}"
-            gaps.append((positions[after] - positions[before], text))
+            gaps.append((positions[after] - positions[before], times[before], times[after]))
         pieces += [
             Piece(
                 entity=rows.name,
@@ -86,12 +87,21 @@ def cut_at_gaps(
     if empty:
         notes.append(f"{counted(empty, 'row')} with an empty cell left out")
     rule = f"more than {most:g} steps"
-    longest = [text for _, text in sorted(gaps, reverse=True)[:SHOWN]]
+    sessions = sessions_of(
+        clock, [np.asarray(rows.times) for rows in entities], [(steps, end) for steps, _, end in gaps]
+    )
+    if sessions:
+        gaps = [gap for gap in gaps if not sessions.begin_at(gap[2])]
+        rule += " within sessions"
+    longest = [
+        f"{clock.at(before)} to {clock.at(after)}" for _, before, after in sorted(gaps, reverse=True)[:SHOWN]
+    ]
     first = clock.at(min(piece.times[0] for piece in pieces))
     last = clock.at(max(piece.times[-1] for piece in pieces))
     said = f"{rule}; the longest: {', '.join(longest)}" if gaps else f"none of {rule}"
     card = [
         ("time", f"{clock.column}: {first} to {last}", f"a step is {clock.describe()}"),
+        *_about_sessions(sessions, pieces, clock, len(gaps)),
         ("gaps", f"{len(gaps):,}", said),
     ]
     if len(entities) > 1:
@@ -106,4 +116,20 @@ def cut_at_gaps(
         left_out=config.leave_out,
         notes=tuple(notes),
         card=tuple(card),
+        sessions=sessions,
     )
+
+
+def _about_sessions(
+    sessions: Sessions | None, pieces: Sequence[Piece], clock: Clock, others: int
+) -> list[tuple[str, str, str]]:
+    if sessions is None:
+        return []
+    longest = max(len(piece.times) for piece in pieces)
+    return [
+        (
+            "sessions",
+            f"{len(pieces) - others:,} of up to {longest:,} steps, from {sessions.describe()}",
+            f"a window is within one; --set data.gap={sessions.gap} lets windows go on across the breaks",
+        )
+    ]
