@@ -68,7 +68,7 @@ class ImageMedia(Media):
         return field.is_image
 
     def check(self, field: Field) -> None:
-        """An image is a float field with three axes."""
+        """An image is a float field with three axes. ValueError for other fields."""
         if field.dtype != "float32" or field.axes != ("channel", "height", "width"):
             raise ValueError("an image is channel x height x width, in float32")
 
@@ -147,7 +147,11 @@ class ImageMedia(Media):
         return super().accepts(path) or is_dicom(path)
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
-        """The images of one file, read and resized as in training: the same range, fit and pages."""
+        """The images of one file, read and resized as in training: the same range, fit and pages.
+
+        Values are (pages, channels, height, width). ValueError for a damaged file, OSError for one that
+        cannot be opened.
+        """
         with warnings.catch_warnings():
             silence_pillow()
             frame, pages = _frame(path, field, options)
@@ -191,7 +195,10 @@ class ImageMedia(Media):
     def corruptions(
         self, field: Field, values: Array, random: np.random.Generator
     ) -> Mapping[str, Callable[[], Array]]:
-        """Blurred and noisy images."""
+        """Blurred and noisy images.
+
+        Values are uint8 (n, height, width, channels); others have the corruptions of all kinds.
+        """
         if values.dtype != np.uint8:
             return super().corruptions(field, values, random)
 

@@ -119,7 +119,10 @@ def _in_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def deep_png(values: Array, profile: bytes = b"") -> bytes:
-    """A PNG of 16 bits. Pillow writes it with one channel only; the format itself is simple enough."""
+    """A PNG of 16 bits. Pillow writes it with one channel only; the format itself is simple enough.
+
+    Values are uint16 (height, width, 1, 3 or 4).
+    """
     height, width, channels = values.shape
 
     def chunk(kind: bytes, data: bytes) -> bytes:

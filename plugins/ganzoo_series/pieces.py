@@ -57,7 +57,10 @@ def cut_at_gaps(
     config: CsvSeriesConfig,
     notes: list[str],
 ) -> SeriesTable:
-    """The pieces between gaps, and what the user should know of them."""
+    """The pieces between gaps, and what the user should know of them.
+
+    DataError if no row has all its values.
+    """
     most = config.gap or (HOLIDAYS if clock.unit == "weekday" else JITTER)
     pieces: list[Piece] = []
     gaps: list[tuple[float, float, float]] = []  # steps, the times before and after
