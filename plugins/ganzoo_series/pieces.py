@@ -129,10 +129,11 @@ def _about_sessions(
     if sessions is None:
         return []
     longest = max(len(piece.times) for piece in pieces)
+    opens = sessions.describe() + " UTC" * clock.instants
     return [
         (
             "sessions",
-            f"{len(pieces) - others:,} of up to {longest:,} steps, from {sessions.describe()}",
+            f"{len(pieces) - others:,} of up to {longest:,} steps, from {opens}",
             f"a window is within one; --set data.gap={sessions.gap} lets windows go on across the breaks",
         )
     ]

@@ -26,10 +26,12 @@ DAYS = ("Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednes
 class Sessions:
     """`opens`: seconds after midnight at which sessions begin, or with `weekly` after Thursday's midnight.
 
-    `gap`: steps of the longest break between two. `weekdays`: no row is on a Saturday or Sunday.
+    `recent` are those of the last two weeks: in UTC a market opens an hour earlier in summer. `gap`: steps of
+    the longest break between two. `weekdays`: no row is on a Saturday or Sunday.
     """
 
     opens: tuple[float, ...]
+    recent: tuple[float, ...]
     weekly: bool
     gap: int
     weekdays: bool
@@ -46,7 +48,7 @@ class Sessions:
     def after(self, time: float) -> float:
         """When the next session after a time begins: seconds since 1970 on the clock of `time`."""
         start = time // self.period * self.period
-        later = [start + self.period * more + at for more in range(4) for at in self.opens]
+        later = [start + self.period * more + at for more in range(4) for at in self.recent]
         return next(
             moment for moment in later if moment > time and not (self.weekdays and _is_weekend(moment))
         )
@@ -78,9 +80,11 @@ def sessions_of(
         count = sum(len(np.unique(one // period)) for one in times)
         if sum(found for _, found in usual) >= ALMOST_ALL * len(ends) and len(ends) >= OFTEN * count:
             common = [at for at, found in usual if found * OPENINGS >= usual[0][1]]
+            last = {end % period for end in ends[ends > ends.max() - 2 * WEEK].tolist()}
             regular = [steps for steps, end in gaps if end % period in common]
             return Sessions(
                 opens=tuple(sorted(common)),
+                recent=tuple(sorted(last.intersection(common) or common)),
                 weekly=weekly,
                 gap=math.ceil(max(regular)),
                 weekdays=bool(((np.concatenate(times) // DAY + 3) % 7 < 5).all()),

@@ -321,6 +321,23 @@ def test_nights_and_weekends_are_told_once_as_sessions(tmp_path: Path, returns: 
     assert clock_of(source).texts(2) == ["2024-01-29 09:30:00", "2024-01-29 09:35:00"]
 
 
+@pytest.mark.parametrize(
+    "start", ["2024-02-26", "2024-10-21"]
+)  # summer time begins, or ends, in the second week
+@pytest.mark.parametrize("zone", ["", "America/New_York"])
+def test_sessions_follow_daylight_saving_time(tmp_path: Path, start: str, zone: str) -> None:
+    """Offsets as finance packages write them, or the place: the market opens at 9:30 there."""
+    days = weekdays(start, 25)
+    times = [day.replace(hour=9, minute=30) + timedelta(minutes=5 * at) for day in days for at in range(20)]
+    values = [f"{100 + at % 7}" for at in range(len(times))]
+    path = write(tmp_path / "a.csv", local(times, NEW_YORK), values)
+    source = open_series(str(path), CsvSeriesConfig(length=8, zone=zone))
+    assert card_of(source)["sessions"].startswith("25 of up to 20 steps")
+    first = datetime.fromisoformat(clock_of(source).texts(1)[0])
+    assert (first.hour, first.minute) == (9, 30)
+    assert first.date() == weekdays(start, 26)[-1].date()
+
+
 def test_a_market_may_close_at_noon(tmp_path: Path) -> None:
     source = open_series(str(prices(tmp_path / "a.csv", trading(12, ("09:30", "13:00")))), SHORT)
     assert "24 of up to 30 steps, from 09:30 and 13:00" in card_of(source)["sessions"]
