@@ -392,6 +392,7 @@ def test_an_enlarger_keeps_the_range_of_sixteen_bits(tmp_path: Path) -> None:
     read = media.read(a, path, {})
     assert read.dtype == np.float32
     assert len(np.unique(read)) == 64
+    assert read.max() == pytest.approx(1)  # 4000 is white, not 65,535
     kept = media.kept(a, path, {})
     assert kept is not None
     (tmp_path / "out.png").write_bytes(with_kept(replace(b, shape=(1, 64, 64)), read, ".png", kept))
