@@ -22,7 +22,7 @@ def command() -> None:
     """Measure speed on this machine."""
 
 
-@command.command("run")
+@command.command("run", short_help="Measure the speed in onnxruntime and in torch.")
 @click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option(
     "--batch",
