@@ -193,7 +193,7 @@ class BarReporter(PlainReporter):
         self._rate = fresh if not self._rate else 0.8 * self._rate + 0.2 * fresh
         left = seconds * (1 - share) / max(share, 1e-9)
         count = f"{images:,}" + (f"/{total:,}" if total else "")
-        text = f"{count} {self._unit.nouns}  {self._rate:,.0f}/s  {_duration(left)} left  {self._values}"
+        text = f"{count} {self._unit.nouns}  {_duration(left)} left  {self._rate:,.0f}/s  {self._values}"
         room = self._bar.console.width - self._bar_width - len("100%  ")
         self._bar.update(self._task, completed=share, text=_shortened(text, room))
 
