@@ -285,7 +285,7 @@ def test_doctor_and_completion() -> None:
         (["info", "dcgam"], 2, "did you mean dcgan"),
         (["list", "--kind", "nothing"], 2, "nothing"),
         (["list", "--plugin", "stylgan2"], 2, "did you mean stylegan2"),
-        (["list", "--plugin", "nonsense"], 2, "no plugin 'nonsense'"),
+        (["list", "--plugin", "nonsense"], 2, "No plugin 'nonsense' is installed"),
         (["train", "mlp+drift"], 2, "'drift' is a term: name a loss before it"),
     ],
 )
