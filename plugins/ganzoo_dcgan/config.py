@@ -18,11 +18,11 @@ class DcganConfig:
     `discriminator_extra` more halvings than G, with 3x3 kernels; the default is 0 with a strided head, else
     1. `upsampling="bilinear"`: G doubles maps bilinearly, then convolves with a kernel smaller by 2.
     `downsampling="mean"`: D convolves with a kernel smaller by 1, then takes means of 2x2, but for the
-    `discriminator_extra` layers. `blur`: G ends in the filter [1, 2, 1] / 4. `discriminator_norm="layer"`
-    normalises each sample by itself (one group). `bias` is for the layers that no norm follows.
-    `init="normal"`: weights N(0, 0.02), norm gains N(1, 0.02), biases 0. `bottom_activation=False`: neither
-    norm nor ReLU on the first maps of G. `slope` is that of the leaky ReLU in D. `spectral_score=False`: no
-    spectral norm in the last layer of D. `norm_eps` is what BatchNorm adds to the variance.
+    `discriminator_extra` layers. `discriminator_norm="layer"` normalises each sample by itself (one group).
+    `bias` is for the layers that no norm follows. `init="normal"`: weights N(0, 0.02), norm gains N(1,
+    0.02), biases 0. `bottom_activation=False`: neither norm nor ReLU on the first maps of G. `slope` is
+    that of the leaky ReLU in D. `spectral_score=False`: no spectral norm in the last layer of D. `norm_eps`
+    is what BatchNorm adds to the variance.
     """
 
     latent: int = 100
@@ -35,7 +35,6 @@ class DcganConfig:
     head: Literal["strided", "smooth", "skips"] = "strided"
     upsampling: Literal["transposed", "bilinear"] = "transposed"
     downsampling: Literal["strided", "mean"] = "strided"
-    blur: bool = False
     generator_norm: Literal["batch", "none"] = "batch"
     discriminator_norm: Literal["batch", "layer", "spectral", "none"] = "batch"
     output: Literal["tanh", "sigmoid"] = "tanh"

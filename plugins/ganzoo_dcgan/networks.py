@@ -24,7 +24,7 @@ from ganzoo.api import (
     map_sizes,
 )
 from ganzoo_dcgan.config import DcganConfig
-from ganzoo_dcgan.layers import Blur, Skips, double_bilinearly, halve_by_means
+from ganzoo_dcgan.layers import Skips, double_bilinearly, halve_by_means
 
 
 class Generator(nn.Module):
@@ -64,8 +64,6 @@ class Generator(nn.Module):
             layers = list(chain.from_iterable(blocks))
         if config.head == "smooth":
             layers.append(nn.Conv2d(widths[0], channels, 3, padding=1, bias=config.bias))
-        if config.blur:
-            layers.append(Blur())
         if image.range is not None:
             layers.append(Bounded(image.range, config.output))
         self.layers = nn.Sequential(*layers)

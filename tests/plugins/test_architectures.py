@@ -46,7 +46,7 @@ VARIANTS = [
     ("dcgan", {"head": "skips", "upsampling": "bilinear", "downsampling": "mean", "init": "default"}),
     ("dcgan", {"head": "skips", "generator_norm": "none", "bottom_activation": False, "bias": False}),
     ("dcgan", {"upsampling": "bilinear", "downsampling": "mean", "discriminator_norm": "spectral"}),
-    ("dcgan", {"downsampling": "mean", "blur": True, "kernel": 5}),
+    ("dcgan", {"downsampling": "mean", "kernel": 5}),
     ("dcgan", {"bottom_activation": False, "head": "smooth", "discriminator_norm": "spectral", "slope": 0.1}),
     ("dcgan", {"bottom_activation": False, "generator_norm": "none", "spectral_score": False}),
     ("mlp", {"latent_distribution": "uniform", "latent_range": (0.0, 1.0)}),

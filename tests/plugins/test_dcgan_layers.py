@@ -18,7 +18,7 @@ from ganzoo.exporting.from_run import export_run
 from ganzoo.registry.registry import Registry
 from ganzoo.training.reporting.reporter import NullReporter
 from ganzoo.training.session import start
-from ganzoo_dcgan.layers import Blur, Skips, double_bilinearly, halve_by_means
+from ganzoo_dcgan.layers import Skips, double_bilinearly, halve_by_means
 
 
 def small_kernel(layer: nn.Module) -> Tensor:
@@ -61,15 +61,6 @@ def test_even_maps_stay_even(kernel: int) -> None:
     assert layer(even)[..., 2:-2, 2:-2].var((2, 3)).min() > 1e-4
     double_bilinearly(layer)
     assert layer(even)[..., 2:-2, 2:-2].var((2, 3)).max() < 1e-10
-
-
-def test_a_blur_keeps_even_areas_and_edges_but_no_woven_pattern() -> None:
-    rows, columns = torch.arange(8)[:, None], torch.arange(6)
-    woven = ((rows + columns) % 2).float().expand(2, 3, 8, 6)
-    torch.testing.assert_close(Blur()(woven)[..., 1:-1, 1:-1], torch.full((2, 3, 6, 4), 0.5))
-    torch.testing.assert_close(Blur()(torch.full((1, 1, 5, 9), 0.7)), torch.full((1, 1, 5, 9), 0.7))
-    edge = (columns >= 3).float().expand(1, 1, 8, 6)
-    assert Blur()(edge)[0, 0, 4].tolist() == [0, 0, 0.25, 0.75, 1, 1]
 
 
 def test_pixels_of_all_sizes_are_added() -> None:
