@@ -20,7 +20,7 @@ WGAN_GP_TEXT = RecipeSpec(
     data="toy-text",
     suits="ganzoo_text.rules:suits_wgan",
     settings={
-        "train.images": 200_000,
+        "train.images": 150_000,
         "train.batch_size": 16,
         "train.n_critic": 2,
         "architecture.straight_through": True,
