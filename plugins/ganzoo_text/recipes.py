@@ -7,7 +7,7 @@ from ganzoo.api import RecipeSpec, both_sides
 WGAN_GP = "Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028, section 5.4"
 RELGAN = "Nie, Narodytska and Patel 2019, RelGAN: Relational Generative Adversarial Networks for Text, ICLR"
 
-# 4-gram JSD on fortunes after 80,000 texts, 100 CPU seconds: softmax 0.691, straight-through 0.569; the latter
+# 4-gram JSD on fortunes, 80,000 texts, 100 CPU seconds: softmax 0.691, straight-through 0.569; the latter
 # in batches of 16: 0.595 after 33 CPU seconds. Four critic steps were no better (docs/kinds/text.md).
 WGAN_GP_TEXT = RecipeSpec(
     name="wgan-gp-text",
