@@ -230,7 +230,10 @@ def _check_white(image: Image.Image) -> None:
 
 @contextmanager
 def opened_image(path: Path, page: int = 0) -> Iterator[Image.Image]:
-    """The opened image at a page; its header is read and within the limits."""
+    """The opened image at a page; its header is read and within the limits.
+
+    ValueError for an empty, too large or damaged file, OSError if it cannot be opened.
+    """
     # Global settings of Pillow, which other code may have changed.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     PngImagePlugin.MAX_TEXT_MEMORY = min(PngImagePlugin.MAX_TEXT_MEMORY, _TEXT_BYTES)

@@ -92,7 +92,11 @@ class SeriesMedia(Media):
         return [path]
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> NDArray[Any]:
-        """The series of a file that `write` made; shorter ones are filled up if the data has ends."""
+        """The series of a file that `write` made; shorter ones are filled up if the data has ends.
+
+        Values are (n, time, channels). ValueError for a table with other columns, ragged rows, or returns of
+        values that are not above 0.
+        """
         layout = Layout.of(field)
         with path.open(encoding="utf-8", newline="") as file:
             head, *rows = list(csv.reader(file)) or [[]]
