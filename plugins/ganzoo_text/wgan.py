@@ -53,7 +53,10 @@ class Generator(nn.Module):
         if not self.training:
             return self.one_hot(logits)
         shares = torch.softmax(logits, dim=-1)
-        return shares + (self.one_hot(shares) - shares).detach() if self.straight_through else shares
+        if not self.straight_through:
+            return shares
+        symbols: Tensor = self.one_hot(shares)
+        return shares + (symbols - shares).detach()
 
 
 class Critic(nn.Module):
