@@ -51,12 +51,10 @@ class Generator(nn.Module):
         maps = self.project(z).unflatten(1, (-1, self.length))
         logits = self.to_symbols(self.blocks(maps)).transpose(1, 2)
         if not self.training:
-            return self.one_hot(logits)
+            symbols: Tensor = self.one_hot(logits)
+            return symbols
         shares = torch.softmax(logits, dim=-1)
-        if not self.straight_through:
-            return shares
-        symbols: Tensor = self.one_hot(shares)
-        return shares + (symbols - shares).detach()
+        return shares + (self.one_hot(shares) - shares).detach() if self.straight_through else shares
 
 
 class Critic(nn.Module):
