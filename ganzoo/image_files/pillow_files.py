@@ -275,7 +275,12 @@ def _recognised(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
-        raise ValueError(f"not an image in any of the formats {', '.join(formats)}") from error
+        known = (
+            f"in any of the formats {', '.join(formats)}"
+            if len(formats) > 1
+            else f"in the format {formats[0]}"
+        )
+        raise ValueError(f"not an image {known}") from error
 
 
 def check_pixels(width: int, height: int) -> None:

@@ -177,7 +177,7 @@ class ImageMedia(Media):
         return (
             f"{header.height}x{header.width} pixels (height x width) were "
             f"{'reduced' if smaller else 'enlarged'} to {frame.height}x{frame.width} ({frame.fit}), the size "
-            "of the generator's input"
+            "of training"
         )
 
     def extractable(self, field: Field) -> bool:

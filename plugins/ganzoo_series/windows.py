@@ -153,6 +153,7 @@ def _layout(table: SeriesTable, scales: tuple[Scale, ...], config: WindowConfig)
     start: tuple[float, ...] = ()
     if config.returns:
         start = (INDEX,) * len(scales) if several else tuple(map(float, last.values[-1]))
+    values = np.concatenate([piece.values for piece in table.pieces])
     end = float(last.times[-1])
     begin = end if config.returns else table.clock.after(end)
     if table.sessions:  # a window is within a session, and so is what is written
@@ -163,7 +164,13 @@ def _layout(table: SeriesTable, scales: tuple[Scale, ...], config: WindowConfig)
         clock=replace(table.clock, start=begin),
         start=start,
         ends=config.variable,
+        decimals=() if config.returns else tuple(map(_decimals, values.T)),
     )
+
+
+def _decimals(values: NDArray[np.floating]) -> int:
+    """The fewest decimals that write all values as they are, up to 8, or -1."""
+    return next((n for n in range(9) if np.array_equal(values.round(n), values)), -1)
 
 
 def _part(pieces: Sequence[Piece], scales: Sequence[Scale], config: WindowConfig) -> Part:

@@ -124,7 +124,7 @@ class VolumeMedia(Media):
         if found == field.shape[1:]:
             return ""
         old, new = ("x".join(map(str, sides)) for sides in (found, field.shape[1:]))
-        return f"{old} voxels became {new}, the size of the generator's input"
+        return f"{old} voxels became {new}, the size of training"
 
 
 def original_values(field: Field, samples: Array) -> Array:

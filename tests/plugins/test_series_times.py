@@ -284,6 +284,14 @@ def test_many_columns_are_a_few_lines_of_the_card(tmp_path: Path) -> None:
     assert ("...", "290 more columns", "values") in card
 
 
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [(86_400.0, "1 day"), (3 * 86_400.0, "3 days"), (90_000.0, "1 day, 1:00:00"), (1800.0, "0:30:00")],
+)
+def test_a_step_in_words(step: float, text: str) -> None:
+    assert Clock(unit="second", step=step).describe() == text
+
+
 # --- sessions -------------------------------------------------------------------------------------
 
 
