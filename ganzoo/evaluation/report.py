@@ -74,7 +74,7 @@ def conclusions(
         # `copied` is a difference of two counts: an excess of 4 samples has a probability of 1/16 by chance
         # (sign test), one of 5 has 1/32. Below 500 samples this is more than the 1 %.
         good = ratio >= 0.9 and copied <= 0.01
-        by_chance = ratio >= 0.9 and bool(n) and copied <= 4.5 / n
+        by_chance = ratio >= 0.9 and n is not None and copied * n <= 4.5
         verdict = "passed" if good else "undecided for so few samples" if by_chance else "FAILED"
         if not (good and collapsed):  # samples far from all real ones pass, which means nothing
             found.append(
