@@ -59,7 +59,7 @@ def interpolate(a: NDArray[Any], b: NDArray[Any], steps: int, source: str) -> ND
     `source="normal"` interpolates on the sphere (White 2016, "Sampling Generative Networks": points on the
     line between two Gaussian vectors are shorter than any vector of the training). Other sources interpolate
     linearly. `a` and `b` are exact; points on the sphere between them may differ in the last bit between
-    machines.
+    machines. UsageError for different shapes, and for less than one step.
     """
     if a.shape != b.shape:
         raise UsageError(f"Latents of shapes {a.shape} and {b.shape} cannot be connected.")

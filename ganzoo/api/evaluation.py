@@ -181,6 +181,7 @@ class Comparison(Protocol):
     def classifier_accuracy(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
         """Train a new classifier on these samples; returns its accuracy on all held-out data.
 
-        Without held-out data, the accuracy is measured on the training data.
+        Without held-out data, the accuracy is measured on the training data. Pixels are (n, height, width,
+        channels), labels (n,) are numbers of the classes of the data; the result is a share, 0..1.
         """
         ...

@@ -34,19 +34,37 @@ class _Clip(nn.Module):
         return hidden if self.training else hidden.clamp(-1, 1)
 
 
+LEAK = 0.02  # slope of leaky-tanh far from 0, as of leaky ReLU; 0.01 to 0.2 are usual there
+
+
+class _LeakyTanh(_Clip):
+    """tanh(x) + LEAK x: its slope is never below LEAK, so networks come back from black or white images.
+
+    Values outside of -1..1 are clipped in evaluation only, as `_Clip` does.
+    """
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        return super().forward(hidden.tanh() + LEAK * hidden)
+
+
 class Bounded(nn.Module):
     """Maps values into the closed interval `bounds`, by tanh or by the logistic function.
 
     `clip` is for networks whose paper has no such function: -1..1 is mapped onto the bounds, and values
-    outside are clipped in evaluation only.
+    outside are clipped in evaluation only. `leaky-tanh` is for data where many values lie at a bound, as the
+    background of MNIST: where a network draws only that, tanh has no gradient left.
     """
 
     def __init__(
-        self, bounds: tuple[float, float], curve: Literal["tanh", "sigmoid", "clip"] = "tanh"
+        self,
+        bounds: tuple[float, float],
+        curve: Literal["tanh", "leaky-tanh", "sigmoid", "clip"] = "tanh",
     ) -> None:
         super().__init__()
         low, high = bounds
-        self.curve: nn.Module = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "clip": _Clip}[curve]()
+        curves = {"tanh": nn.Tanh, "leaky-tanh": _LeakyTanh, "sigmoid": nn.Sigmoid, "clip": _Clip}
+        self.curve: nn.Module = curves[curve]()
         self.scale = high - low if curve == "sigmoid" else (high - low) / 2
         self.shift = low if curve == "sigmoid" else (high + low) / 2
 

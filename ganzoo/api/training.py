@@ -19,11 +19,17 @@ class Loss(Protocol):
     """A function of scores. Both methods return a scalar that is minimised."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Loss of the discriminator, from its scores of real and generated samples."""
+        """Loss of the discriminator, from its scores of real and generated samples.
+
+        Both are (N,), or the shape that the discriminator writes as `score`, and carry gradients.
+        """
         ...
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """Loss of the generator; `real` is None unless the loss's record says `paired`."""
+        """Loss of the generator; `real` is None unless the loss's record says `paired`.
+
+        Shapes as in `discriminator`; only `fake` carries a gradient to the generator.
+        """
         ...
 
 
@@ -68,7 +74,10 @@ class View(Protocol):
 
     @property
     def progress(self) -> Tensor:
-        """How much of the run is done, 0..1: a scalar on the device, for weights that change over a run."""
+        """How much of the run is done, 0..1: a scalar on the device, for weights that change over a run.
+
+        Its shape is ().
+        """
         ...
 
     def discriminate(self, batch: Batch) -> Batch:
@@ -114,5 +123,8 @@ class Augmentation(Protocol):
         ...
 
     def observe(self, real_scores: Tensor) -> None:
-        """Receives the scores of real samples in each discriminator step; may change buffers."""
+        """Receives the scores of real samples in each discriminator step; may change buffers.
+
+        They are (N,), or the shape of the discriminator's `score`, and carry no gradient.
+        """
         ...

@@ -22,7 +22,7 @@ def command() -> None:
     """Measure speed on this machine."""
 
 
-@command.command("run")
+@command.command("run", short_help="Measure the speed in onnxruntime and in torch.")
 @click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option(
     "--batch",
@@ -63,6 +63,8 @@ def run(
     BUNDLE is the folder that `ganzoo export` wrote, or one of its .onnx files. A call starts with noise in
     host memory and ends with the samples in host memory. The rows are timed in turns.
     """
+    import rich  # noqa: F401 (the table needs it: found out before the measurement, not after it)
+
     from ganzoo.bench.inference import BATCHES, measure
 
     def begin(rows: int) -> None:

@@ -70,7 +70,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], fix
     console = Console(soft_wrap=False)
     if not console.is_terminal:
         console.width = 160
-    view = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    view = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        show_header=any(columns),
+    )
     for position, name in enumerate(columns):
         view.add_column(name, no_wrap=position < fixed, style="cyan" if position == 0 else None)
     for row in rows:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ganzoo.cli.common import echo_json, echo_next, json_option, registry_of
+from ganzoo.util.text import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,11 +105,11 @@ def report(bundle: Bundle, options: Mapping[str, Any], **facts: str) -> None:
         echo_json(result | ({"triton": [str(model) for model in models]} if models else {}))
         return
     for file in bundle.files:
-        click.echo(f"  {file}  ({file.stat().st_size / 1e6:.2f} MB)")
+        click.echo(f"  {file}  ({megabytes(file.stat().st_size)})")
     for model in models:
         click.echo(f"  {model}  (a model for Triton)")
     if page:
-        click.echo(f"  {page}  ({page.stat().st_size / 1e6:.2f} MB, a page to open in a browser)")
+        click.echo(f"  {page}  ({megabytes(page.stat().st_size)}, a page to open in a browser)")
     click.echo(f"largest difference from torch {largest:.1e} at batch sizes {', '.join(map(str, batches))}")
     for stored in bundle.stored.values():
         click.echo(

@@ -9,6 +9,7 @@ import click
 
 from ganzoo.cli.common import echo_json, json_option
 from ganzoo.errors import DataError
+from ganzoo.util.provenance import MARKED
 from ganzoo.util.text import printable
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(file: Path, key: str | None, as_json: bool) -> None:
-    """Show which generator made FILE (.png, .gif, .wav), if `ganzoo generate` wrote it.
+    """Show which generator made FILE (.png, .jpg, .webp, .gif, .mp4, .wav), if `ganzoo generate` wrote it.
 
     A note is easily removed or forged: it helps honest people. The exit code is 3 for a file without one.
     With --watermark FILE may be any picture, and the exit code is 3 where the pattern is not found.
@@ -33,8 +34,11 @@ def command(file: Path, key: str | None, as_json: bool) -> None:
         facts = {**(facts or {}), "watermark": mark.found, "false_alarm": mark.probability}
     elif facts is None:
         raise DataError(
-            "The file has no note of a generator: ganzoo did not make it, or another program saved it again.",
+            "The file has no note of a generator: ganzoo did not make it, or another program saved it again."
+            if file.suffix.lower() in MARKED
+            else f"A file that ends in '{file.suffix}' carries no note, whoever made it.",
             where=str(file),
+            fix=f"files with notes end in {', '.join(MARKED)}",
         )
     if as_json:
         echo_json(facts)

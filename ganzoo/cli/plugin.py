@@ -28,7 +28,7 @@ def command() -> None:
     """Create a plugin package, or check one."""
 
 
-@command.command("new")
+@command.command("new", short_help="Create a working plugin package ganzoo-NAME.")
 @click.argument("name")
 @click.option(
     "--kind",
@@ -106,7 +106,7 @@ def _check_free(names: Names, kinds: list[str], registry: Registry) -> None:
         )
 
 
-@command.command("check")
+@command.command("check", short_help="Check each record of the plugin NAME.")
 @click.argument("name")
 @click.option(
     "--data",

@@ -81,6 +81,14 @@ def _losses(values: Mapping[str, float]) -> str:
     return "  ".join(parts + extra)
 
 
+def _shortened(text: str, room: int) -> str:
+    """As many of the parts between two spaces as fit, from the first on: rich would cut all columns alike."""
+    parts = text.split("  ")
+    while len(parts) > 1 and len("  ".join(parts)) > room:
+        parts.pop()
+    return "  ".join(parts)
+
+
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -151,11 +159,13 @@ class BarReporter(PlainReporter):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
+        console = Console(stderr=True)
+        self._bar_width = 24 if console.width >= 100 else 12
         self._bar = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=self._bar_width),
             TextColumn("{task.fields[text]}"),
-            console=Console(stderr=True),
+            console=console,
             refresh_per_second=4,
             transient=False,
         )
@@ -183,8 +193,9 @@ class BarReporter(PlainReporter):
         self._rate = fresh if not self._rate else 0.8 * self._rate + 0.2 * fresh
         left = seconds * (1 - share) / max(share, 1e-9)
         count = f"{images:,}" + (f"/{total:,}" if total else "")
-        text = f"{count} {self._unit.nouns}  {self._rate:,.0f}/s  {self._values}  {_duration(left)} left"
-        self._bar.update(self._task, completed=share, text=text)
+        text = f"{count} {self._unit.nouns}  {_duration(left)} left  {self._rate:,.0f}/s  {self._values}"
+        room = self._bar.console.width - self._bar_width - len("100%  ")
+        self._bar.update(self._task, completed=share, text=_shortened(text, room))
 
     @_lasting
     def tick(self, record: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from ganzoo.util.walk import folders_below
 
 _LOOKED = 2000  # files whose endings are counted
 _NAMED = 3  # datasets
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 def endings_of(path: Path) -> Counter[str]:
@@ -50,6 +51,12 @@ def reads(item: Item[DatasetSpec], counts: Counter[str]) -> int:
 def as_options(sources: list[str]) -> str:
     """`--data wav:PATH or --data vocoder:PATH`."""
     return " or ".join(f"--data {typed(source)}" for source in sources[:_NAMED])
+
+
+def unpack(path: Path) -> str:
+    """What to do with an archive; empty for other paths."""
+    archive = path.is_file() and path.name.lower().endswith(_ARCHIVES)
+    return "this is an archive: unpack it, and give the folder" if archive else ""
 
 
 def recipes_for(info: DataInfo, registry: Registry) -> str:

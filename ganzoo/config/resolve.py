@@ -23,7 +23,7 @@ from ganzoo.api.specs import (
     TermSpec,
     TrackerSpec,
 )
-from ganzoo.config.advice import as_options, sources_for
+from ganzoo.config.advice import as_options, sources_for, unpack
 from ganzoo.config.plan import Choice, Plan, TermChoice
 from ganzoo.config.schedule import Schedule, scheduled
 from ganzoo.config.settings import (
@@ -276,7 +276,9 @@ def _dataset(source: str, registry: Registry) -> Item[DatasetSpec]:
         raise UsageError(
             "A path does not say what kind of data it is.",
             where=f"--data {source}",
-            fix=as_options(found) or "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
+            fix=as_options(found)
+            or unpack(Path(name))
+            or "--data KIND:PATH; ganzoo list --kind dataset shows the kinds",
         )
     return registry.find(DatasetSpec, name)
 

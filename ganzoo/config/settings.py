@@ -44,6 +44,10 @@ Share = Annotated[float, Bound(ge=0, le=1)]
 NonNegative = Annotated[float, Bound(ge=0)]
 
 
+def _minutes(count: float) -> str:
+    return f"{count:g} minute{'s' * (count != 1)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """The run. Lengths are counted in real samples shown to the discriminator, images or others.
@@ -146,8 +150,8 @@ class TrainSettings:
     def length(self, unit: Unit) -> str:
         """The length of the run as text; `unit` names the samples."""
         parts = [unit.count(self.images)] if self.images is not None else []
-        parts += [f"{self.minutes:g} minutes"] if self.minutes is not None else []
-        parts += [f"about {self.about_minutes:g} minutes"] if self.about_minutes is not None else []
+        parts += [_minutes(self.minutes)] if self.minutes is not None else []
+        parts += [f"about {_minutes(self.about_minutes)}"] if self.about_minutes is not None else []
         return " or ".join(parts)
 
     def images_at(self, rate: float) -> int:

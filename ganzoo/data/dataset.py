@@ -109,6 +109,18 @@ def open_source(source: ArraySource | ItemSource, *, cache_folder: Path | None =
     )
 
 
+class MissingClassError(DataError):
+    """Data without the class `name` that is asked for; its classes are `names`."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"The data has no class '{name}'.",
+            where="data.only, data.without",
+            fix=suggest(name, names) or f"its classes are: {some(names) or 'none'}",
+        )
+        self.name, self.names = name, tuple(names)
+
+
 def of_classes(
     dataset: Dataset, only: Sequence[str], without: Sequence[str], *, lenient: bool = False
 ) -> Dataset:
@@ -126,11 +138,7 @@ def of_classes(
         only = [name for name in only if name in names] or only
     for name in (*only, *without):
         if name not in names:
-            raise DataError(
-                f"The data has no class '{name}'.",
-                where="data.only, data.without",
-                fix=suggest(name, names) or f"its classes are: {some(names) or 'none'}",
-            )
+            raise MissingClassError(name, names)
     kept = [at for at, name in enumerate(names) if (not only or name in only) and name not in without]
     assert label is not None  # noqa: S101
     labels = dataset.arrays[label.name]

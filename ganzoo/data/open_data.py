@@ -11,7 +11,7 @@ import numpy as np
 
 from ganzoo.api.sources import ArraySource, ItemSource
 from ganzoo.api.specs import RecipeSpec
-from ganzoo.config.advice import as_options, endings_of, reads, sources_for
+from ganzoo.config.advice import as_options, endings_of, reads, sources_for, unpack
 from ganzoo.config.plan import Choice, Plan
 from ganzoo.data.dataset import Dataset, of_classes, open_source
 from ganzoo.data.validation import Array
@@ -25,16 +25,21 @@ def open_data(plan: Plan) -> Dataset:
     try:
         dataset = open_dataset(plan.dataset, plan.data.source, plan.kinds)
     except DataError as error:
-        if advice := _other_dataset(plan):
-            fix = advice + f"; {error.fix}" * bool(error.fix)
+        archive = unpack(_path(plan))
+        if advice := archive or _other_dataset(plan):
+            fix = archive or advice + f"; {error.fix}" * bool(error.fix)
             raise DataError(error.what, where=error.where, fix=fix) from error
         raise
     return dataclasses.replace(dataset, notes=(*_few(dataset, plan.kinds), *dataset.notes))
 
 
+def _path(plan: Plan) -> Path:
+    return Path(plan.data.source.partition(":")[2]).expanduser()
+
+
 def _other_dataset(plan: Plan) -> str:
     """The option that reads the files at the path of the plan, if its own dataset reads none of them."""
-    path = Path(plan.data.source.partition(":")[2]).expanduser()
+    path = _path(plan)
     item, registry = plan.dataset.item, plan.kinds.registry
     try:
         if not item.spec.reads or not path.name or reads(item, endings_of(path)):

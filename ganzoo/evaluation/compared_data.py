@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 from ganzoo.api.specs import DatasetSpec
 from ganzoo.config.plan import Choice
 from ganzoo.config.settings import build
-from ganzoo.data.dataset import Dataset, of_classes
+from ganzoo.data.dataset import Dataset, MissingClassError, of_classes
 from ganzoo.errors import DataError, UsageError
 from ganzoo.evaluation.generators import EvaluatedGenerator
 from ganzoo.evaluation.real_data import RealData
 from ganzoo.fields import Field
 from ganzoo.registry.kinds import Kinds
 from ganzoo.registry.registry import Registry
-from ganzoo.util.text import typed
+from ganzoo.util.text import some, typed
 
 if TYPE_CHECKING:
     from ganzoo.evaluation.evaluate import Request
+
+
+class _OtherDataError(DataError):
+    """Data of the same name that is not the training data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,35 +46,64 @@ class ComparedData:
         """
         choice = replace(self.choice, only=(), without=()) if all_classes else self.choice
         training = self.request.against == "training"
+        named, path = self.request.data is not None, self._path
+        found_by_name = not named and not self.evaluated.knows_place and path is not None
         try:
             data = RealData.open(choice, self.source, field, kinds, against_training=training, reads=reads)
+            if found_by_name:
+                self._check_training_data(data.training, all_classes=all_classes)
+        except MissingClassError as error:
+            raise self._without_class(error, named=named, found_by_name=found_by_name) from error
+        except _OtherDataError:
+            raise
         except DataError as error:
-            if self.request.data is not None:
+            if named:
                 raise
             raise DataError(
                 f"The data it was trained on cannot be used: {error.what}",
                 where=error.where,
                 fix=f"{self._command()}, if the data is elsewhere now",
             ) from error
-        path = self._path
-        if self.request.data is not None or self.evaluated.knows_place or path is None:
-            return data
-        if not self._is_training_data(data.training, all_classes=all_classes):
-            raise DataError(
-                f"'{self.source}' of this folder is not the data that the bundle was trained on.",
-                where=f"{path.absolute()}; a bundle keeps only the last part of a path",
-                fix=f"{self._command()}; or --data {typed(self.source)} to compare with this one",
-            )
         return data
 
-    def _is_training_data(self, opened: Dataset, *, all_classes: bool) -> bool:
-        """Whether the generator learned from that; data without the classes that it learned is other data."""
+    def _check_training_data(self, opened: Dataset, *, all_classes: bool) -> None:
+        """DataError if the generator did not learn from that; MissingClassError without its classes."""
         if all_classes and (self.choice.only or self.choice.without):
             try:
                 opened = of_classes(opened, self.choice.only, self.choice.without)
-            except DataError:
-                return False
-        return self.evaluated.learned_from(opened)
+            except MissingClassError:
+                raise
+            except DataError as error:  # no sample has them
+                raise self._other_data("") from error
+        if not self.evaluated.learned_from(opened):
+            raise self._other_data("", f"; or --data {typed(self.source)} to compare with this one")
+
+    def _other_data(self, why: str, more: str = "") -> DataError:
+        """What is found in the place of the training data of a bundle is other data."""
+        place = self._path.absolute() if self._path is not None else self.source
+        return _OtherDataError(
+            f"'{self.source}' of this folder is not the data that the bundle was trained on{why}.",
+            where=f"{place}; a bundle keeps only the last part of a path",
+            fix=f"{self._command()}{more}",
+        )
+
+    def _without_class(self, error: MissingClassError, *, named: bool, found_by_name: bool) -> DataError:
+        """The user has not typed the classes of this error: they are those of the training."""
+        there = f"its classes are: {some(error.names)}" if error.names else "it has no classes"
+        if found_by_name:
+            return self._other_data(f": it has no class '{error.name}', {there}")
+        chosen = [
+            f"data.{option}={','.join(names)}"
+            for option, names in (("only", self.choice.only), ("without", self.choice.without))
+            if names
+        ]
+        return DataError(
+            f"The data has no class '{error.name}', {there}.",
+            where=f"{self.source}; the generator was trained with {' '.join(chosen)}",
+            fix="--data SOURCE with this class"
+            if named
+            else f"{self._command()}, if the data is elsewhere now",
+        )
 
     @property
     def _path(self) -> Path | None:

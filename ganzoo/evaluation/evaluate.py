@@ -146,7 +146,7 @@ def evaluate(request: Request, registry: Registry) -> Report:
     notes = [*_caveats(evaluated, real_data, feature_space, n, request), *real_data.notes]
     notes += _about_metrics(scorer, comparison, scores, request)
     notes += [f"the metric '{name}' failed: {error.what}" for name, error in (failures or {}).items()]
-    notes += conclusions(scores, rows)
+    notes += conclusions(scores, rows, n)
     return Report(
         name=evaluated.name,
         n=n,

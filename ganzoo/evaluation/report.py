@@ -48,8 +48,10 @@ def too_few(distance: str, n: int, features: int) -> list[str]:
     return [few] if n < features else []
 
 
-def conclusions(scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What the scores mean in words, where they are clear."""
+def conclusions(
+    scores: Mapping[str, float], reference: Mapping[str, Mapping[str, float]], n: int | None = None
+) -> list[str]:
+    """What the scores of `n` samples mean in words, where they are clear."""
     found = []
     coverage, density = scores.get("coverage"), scores.get("density")
     others, repeated = (reference.get(name, {}).get("coverage") for name in ("real", "repeated"))
@@ -69,7 +71,9 @@ def conclusions(scores: Mapping[str, float], reference: Mapping[str, Mapping[str
         found.append(f"modes are missing: {modes:.0f} of {all_modes:.0f}{half}")
     ratio, copied = scores.get("memorisation"), scores.get("copied")
     if ratio is not None and copied is not None:
-        good = ratio >= 0.9 and copied <= 0.01
+        # `copied` is a difference of two counts: an excess of 4 samples has a probability of 1/16 by chance
+        # (sign test), one of 5 has 1/32. Below 500 samples this is more than the 1 %.
+        good = ratio >= 0.9 and copied <= max(0.01, 4.5 / n if n else 0.0)
         if not (good and collapsed):  # samples far from all real ones pass, which means nothing
             found.append(
                 f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} "

@@ -20,6 +20,7 @@ from ganzoo.fields import Field, multiples_of, steps_of
 from ganzoo.images import MODES
 from ganzoo.registry.kinds import Kinds
 from ganzoo.runtime.onnx_file import METADATA_KEY
+from ganzoo.util.text import typed
 from ganzoo.watermark import SURE
 
 __all__ = ["model_card", "snippet"]
@@ -113,7 +114,7 @@ def usage(generators: Mapping[str, Signature], kinds: Kinds | None = None) -> tu
     found: dict[bool, str] = {}
     for name, (inputs, outputs) in generators.items():
         reads = any(field.source == "data" and field.dtype == "float32" for field in inputs)
-        chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {name} "
+        chosen = "" if name == "generator" or len(generators) == 1 else f"--generator {typed(name)} "
         found.setdefault(reads, chosen + ("--input PATH -o FOLDER" if reads else _drawn(outputs, kinds)))
     return tuple(found[reads] for reads in sorted(found, reverse=True))
 

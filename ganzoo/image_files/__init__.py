@@ -109,9 +109,9 @@ def decode_image(path: Path, frame: ImageFrame, page: int = 0) -> NDArray[Any]:
 def _brought(path: Path, frame: ImageFrame, stored: ValueRange, page: int) -> NDArray[Any]:
     """An image whose values have a range of their own, because files of several types become one."""
     dtype, pixels = inspect_image(path).dtype, stored.dtype == "uint8"
-    if dtype == stored.dtype == "uint8":
-        return decode_pixels(path, frame, page)
     ranges = {name: (low, high) for name, low, high in stored.others}
+    if dtype == stored.dtype == "uint8" and dtype not in ranges:
+        return decode_pixels(path, frame, page)
     own = replace(stored, others=())
     if dtype in ranges:
         own = ValueRange("float32", *ranges[dtype])

@@ -25,7 +25,10 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow uses it
 
 
 def quantiles(pages: Sequence[Values]) -> tuple[float, ...]:
-    """The values at the shares `LEVELS` over what can be seen of all pages; those at 0 and 1 are exact."""
+    """The values at the shares `LEVELS` over what can be seen of all pages; those at 0 and 1 are exact.
+
+    ValueError if nothing is finite.
+    """
     flat = np.concatenate([_seen(page) for page in pages])
     if not flat.size:
         raise ValueError("it has no finite values")

@@ -82,7 +82,10 @@ def values_header(path: Path) -> ImageHeader:
 
 
 def read_values(path: Path, page: int, frame: ImageFrame) -> Values:
-    """The values of a page, or of all pages as channels if the frame says so."""
+    """The values of a page, or of all pages as channels if the frame says so.
+
+    ValueError for a damaged file, or another number of pages than the frame has channels.
+    """
     if frame.stacked:
         pages = (values_header if _kind(path) else read_pillow_header)(path).pages
         if pages != frame.channels:

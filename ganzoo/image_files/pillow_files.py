@@ -230,7 +230,10 @@ def _check_white(image: Image.Image) -> None:
 
 @contextmanager
 def opened_image(path: Path, page: int = 0) -> Iterator[Image.Image]:
-    """The opened image at a page; its header is read and within the limits."""
+    """The opened image at a page; its header is read and within the limits.
+
+    ValueError for an empty, too large or damaged file, OSError if it cannot be opened.
+    """
     # Global settings of Pillow, which other code may have changed.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     PngImagePlugin.MAX_TEXT_MEMORY = min(PngImagePlugin.MAX_TEXT_MEMORY, _TEXT_BYTES)
@@ -272,7 +275,12 @@ def _recognised(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
-        raise ValueError(f"not an image in any of the formats {', '.join(formats)}") from error
+        known = (
+            f"in any of the formats {', '.join(formats)}"
+            if len(formats) > 1
+            else f"in the format {formats[0]}"
+        )
+        raise ValueError(f"not an image {known}") from error
 
 
 def check_pixels(width: int, height: int) -> None:

@@ -112,7 +112,11 @@ class Registry:
         if not found:
             known = sorted({name for plugin in self.plugins for name in (plugin.name, plugin.dist)})
             near = suggest(name.rpartition("/")[2], known)
-            raise UsageError(f"There is no plugin '{name}' here.", fix=near or f"one of {', '.join(known)}")
+            near = near or f"one of {', '.join(known)}"
+            raise UsageError(
+                f"No plugin '{name}' is installed.",
+                fix=f"{near}; a package of your own: pip install -e FOLDER",
+            )
         return found
 
     def _where_else(self, name: str) -> str:

@@ -319,7 +319,11 @@ class Generator:
         return given, drawn
 
     def given(self, n: int, fields: Mapping[str, Values]) -> dict[str, NDArray[Any]]:
-        """The checked values of inputs for `n` samples; `inputs.spread` allows numbers in place of arrays."""
+        """The checked values of inputs for `n` samples; `inputs.spread` allows numbers in place of arrays.
+
+        UsageError for an input that the generator does not have, and for values of another shape, type or
+        class.
+        """
         known = {field.name: field for field in self.inputs}
         result: dict[str, NDArray[Any]] = {}
         for name, values in fields.items():
@@ -339,7 +343,10 @@ class Generator:
         label: int | str | Sequence[int] | None = None,
         **fields: Values,
     ) -> dict[str, NDArray[Any]]:
-        """The inputs of `interpolate`, one interpolation after the other."""
+        """The inputs of `interpolate`, one interpolation after the other.
+
+        UsageError without noise fields, for no interpolation, and for less than two steps.
+        """
         noise = [
             field
             for field in self.inputs
@@ -366,7 +373,10 @@ class Generator:
         return inputs | given
 
     def draw_classes(self, n: int, seed: int = 0, **fields: Values) -> dict[str, NDArray[Any]]:
-        """Inputs for `n` samples of each class, class after class, with the same noise for all classes."""
+        """Inputs for `n` samples of each class, class after class, with the same noise for all classes.
+
+        UsageError if the generator has no classes, or no names of them.
+        """
         if self.label is None:
             raise UsageError(f"The generator '{self.name}' has no classes.")
         count = len(self.classes)

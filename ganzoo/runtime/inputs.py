@@ -28,7 +28,10 @@ _FEW = 8
 
 
 def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """A class for each of `n` samples: one number or name for all, or a number for each."""
+    """A class for each of `n` samples: one number or name for all, or a number for each.
+
+    The result is (n,) int64. UsageError for what is neither a number nor a class.
+    """
     try:
         if isinstance(label, (int, np.integer)):
             return np.full(n, label, dtype=np.int64)
@@ -42,7 +45,10 @@ def labels(n: int, label: int | str | Sequence[int], classes: tuple[str, ...]) -
 
 
 def class_number(label: str, classes: tuple[str, ...]) -> int:
-    """The index of the class with that name, or else the text as a number."""
+    """The index of the class with that name, or else the text as a number.
+
+    UsageError for an unknown name, which suggests one that is close.
+    """
     if label in classes:
         return classes.index(label)
     try:

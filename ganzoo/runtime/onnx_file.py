@@ -23,6 +23,7 @@ from ganzoo.runtime.guard.model import read_metadata
 from ganzoo.runtime.guard.signature import Contract, derive
 from ganzoo.runtime.guard.trial import run_trial
 from ganzoo.runtime.ort_session import open_on_provider
+from ganzoo.util.text import typed
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -67,11 +68,16 @@ def find(path: Path, generator: str) -> Path:
     if path.exists() and not path.is_dir():
         return path
     if not path.is_dir():
-        raise UsageError("There is no such bundle or .onnx file.", where=str(path))
+        raise UsageError(
+            "There is no such bundle or .onnx file.",
+            where=str(path),
+            fix="check the spelling; ganzoo export RUN makes a bundle of a run",
+        )
     names = sorted(file.stem for file in path.glob("*.onnx"))
     if not names:
+        run = f"{typed(path)} -o BUNDLE" if (path / "run.json").is_file() else "RUN"
         raise UsageError(
-            "The folder has no exported generator.", where=str(path), fix="ganzoo export RUN makes one"
+            "The folder has no exported generator.", where=str(path), fix=f"ganzoo export {run} makes one"
         )
     if generator not in names:
         if generator != "generator" or len(names) > 1:

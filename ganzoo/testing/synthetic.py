@@ -60,7 +60,10 @@ def source_of(info: DataInfo) -> str:
 
 
 def open_synthetic(argument: str, config: None = None) -> ArraySource:
-    """Factory of the dataset `made-up`: random samples with the fields that `argument` describes in JSON."""
+    """Factory of the dataset `made-up`: random samples with the fields that `argument` describes in JSON.
+
+    DataError for a text that describes no fields.
+    """
     try:
         fields = tuple(Field.from_json(raw) for raw in json.loads(argument))
     except (ValueError, TypeError) as error:

@@ -60,6 +60,11 @@ def spoken(seconds: float) -> str:
     return f"{count:,g} {unit}" + ("" if count == 1 else "s")
 
 
+def megabytes(size: int) -> str:
+    """The size of a file: "1.96 MB", and below a megabyte "3.2 kB"."""
+    return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
 # Name, seconds, and the first duration in seconds that has a larger unit.
 _UNITS = (("second", 1, 90), ("minute", 60, 5400), ("hour", 3600, 172_800), ("day", 86_400, float("inf")))
 

@@ -15,7 +15,10 @@ Penalty = Callable[[View], Tensor]
 
 
 def label_loss(outputs: Batch, batch: Batch, term: str) -> Tensor:
-    """-E log P(label | x): D's `label_logits` (N, classes) against the labels (N,) of the batch."""
+    """-E log P(label | x): D's `label_logits` (N, classes) against the labels (N,) of the batch.
+
+    The result is a scalar. SettingsError where either is missing; `term` is the name that it says.
+    """
     if "label_logits" not in outputs or "label" not in batch:
         raise SettingsError(
             f"The term '{term}' needs labels, and a discriminator that writes 'label_logits'.",
@@ -52,7 +55,8 @@ def codes(config: CodesConfig, term: str) -> Penalty:
 
     For each noise field NAME: if D writes `NAME_logits`, the cross entropy; if D writes `NAME_mean`, half the
     squared distance, summed over its values. That is -log Q of a Gaussian with variance 1, as in the authors'
-    MNIST code. With a learned variance the term would have no lower bound.
+    MNIST code. With a learned variance the term would have no lower bound. SettingsError if D predicts no
+    noise field.
     """
 
     def penalty(view: View) -> Tensor:

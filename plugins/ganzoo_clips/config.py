@@ -16,6 +16,7 @@ class ClipsConfig:
     `frames` in a clip, each `every`-th of the file's; a longer file gives several clips, whose first frames
     are `stride` frames of the file apart (0: no frame is in two clips). `height`, `width`: pixels of a frame.
     `channels`: 1 (gray), 3 or 4 (with alpha). `fit`: crop the centre of a frame, pad with white, or stretch.
+    `range`: the values of frames in folders that become black and white, as for `folder`.
     `labels`: sub-folders become a `label` field if every clip is in one.
     """
 
@@ -26,6 +27,7 @@ class ClipsConfig:
     width: int = 32
     channels: Literal[1, 3, 4] = 3
     fit: Literal["crop", "pad", "stretch"] = "crop"
+    range: str = "auto"
     labels: bool = True
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from PIL import Image
 from ganzoo.api import (
     Field,
     ImageFrame,
+    ValueRange,
     decode_frames,
     decode_image,
     fitted_pixels,
@@ -139,8 +140,10 @@ def by_number(name: str) -> tuple[tuple[int, str], ...]:
 def frame_for(field: Field, options: Mapping[str, Any]) -> ImageFrame:
     """The frame of a field of clips, with the option `fit` of its data."""
     channels, _, height, width = field.shape
-    fit = options.get("fit")
-    return ImageFrame(height, width, channels, fit if fit in ("crop", "pad", "stretch") else "crop")
+    fit, ranges = options.get("fit"), field.facts.get("ranges", {})
+    others = tuple((str(name), float(low), float(high)) for name, (low, high) in ranges.items())
+    values = ValueRange("uint8", 0, 255, others) if others else None
+    return ImageFrame(height, width, channels, fit if fit in ("crop", "pad", "stretch") else "crop", values)
 
 
 @lru_cache(maxsize=1)  # windows of one file come one after the other

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,12 +27,23 @@ from ganzoo.api import (
     silence_pillow,
 )
 from ganzoo_clips.config import CLIP_AXES, ClipsConfig
-from ganzoo_clips.files import ANIMATED, FOLDER_FPS, STILLS, VIDEOS, Reel, measure, read_clip
+from ganzoo_clips.files import (
+    ANIMATED,
+    FOLDER_FPS,
+    STILLS,
+    VIDEOS,
+    Reel,
+    measure,
+    read_clip,
+    still_files,
+)
+from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.folder_files import Files, no_files
 from ganzoo_datasets.measured import measured
 from ganzoo_datasets.paths import given_path
-from ganzoo_datasets.picture_files import listing_of
+from ganzoo_datasets.picture_files import Listing, facts_of, listing_of, stat_of
 from ganzoo_datasets.picture_folders import Folders, folders_of
+from ganzoo_datasets.picture_ranges import Ranged, chosen_range, range_of
 
 Row = tuple[str, str, str]
 
@@ -64,6 +75,7 @@ class _Found:
     root: Path
     sources: list[_Source]
     folders: Folders
+    ranged: Ranged
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,8 @@ def open_clips(argument: str, config: ClipsConfig | None = None) -> ItemSource:
     """
     config = config or ClipsConfig()
     found = _opened(argument, config)
-    return _items(found, found.folders.training, argument, config)
+    source = _items(found, found.folders.training, argument, config)
+    return replace(source, notes=(*source.notes, *found.ranged.notes))
 
 
 def open_held_out(argument: str, config: ClipsConfig | None = None) -> ItemSource | None:
@@ -103,6 +116,7 @@ def open_held_out(argument: str, config: ClipsConfig | None = None) -> ItemSourc
 
 
 def _opened(argument: str, config: ClipsConfig) -> _Found:
+    chosen_range(config.range)
     root = given_path("clips", argument, EXPECTS)
     files = Files(("",), Counter()) if root.is_file() else _files(root)
     names = files.names
@@ -112,7 +126,27 @@ def _opened(argument: str, config: ClipsConfig) -> _Found:
     folders = folders_of(
         listing_of(root, names, files.links), labels=config.labels, dataset="clips", nouns="clips"
     )
-    return _Found(root, _measured(root, names), folders)
+    training = [names[row] for row in folders.training]
+    return _Found(root, _measured(root, names), folders, _ranged(root, training, config))
+
+
+def _ranged(root: Path, names: Sequence[str], config: ClipsConfig) -> Ranged:
+    """Which values of the frames in folders become black and white, as in `folder`.
+
+    Animations and videos have 8 bits.
+    """
+    stills = [
+        (PurePosixPath(name) / still).as_posix()
+        for name in names
+        if (root / name).is_dir()
+        for still in still_files(root / name)
+    ]
+    if not stills:
+        return Ranged()
+    listing = Listing(root, tuple(stills), tuple(stat_of(root / name) for name in stills), Counter(), ())
+    facts = facts_of(listing, all_pages=False, pixels="%" in config.range)
+    wanted = FolderConfig(channels=config.channels, range=config.range)
+    return range_of(listing, facts, config.channels, wanted, as_pixels=True)
 
 
 def _files(root: Path) -> Files:
@@ -179,7 +213,7 @@ def _items(found: _Found, rows: list[int], argument: str, config: ClipsConfig) -
     sources, classes = [found.sources[row] for row in rows], found.folders.classes
     stride = config.stride or config.frames * config.every
     places, labels, keys = [], [], []
-    frame = ImageFrame(config.height, config.width, config.channels, config.fit)
+    frame = ImageFrame(config.height, config.width, config.channels, config.fit, found.ranged.values)
     head = hashlib.sha256(json.dumps([VERSION, PIL.__version__, *astuple(frame)]).encode()).hexdigest()[:16]
     for row, source in zip(rows, sources, strict=True):
         length = needed if source.reel is None else source.reel.frames
@@ -193,9 +227,8 @@ def _items(found: _Found, rows: list[int], argument: str, config: ClipsConfig) -
         raise _too_short(found.root, sources, config, needed)
     notes, card = _about(found.root, sources, config, len(places), fps)
     shape = (config.channels, config.frames, config.height, config.width)
-    fields = [
-        Field(name="clip", shape=shape, kind="clip", axes=CLIP_AXES, range=(-1.0, 1.0), facts={"fps": fps})
-    ]
+    facts = {"fps": fps, **found.ranged.facts}
+    fields = [Field(name="clip", shape=shape, kind="clip", axes=CLIP_AXES, range=(-1.0, 1.0), facts=facts)]
     if classes:
         fields.append(Field(name="label", dtype="int64", classes=classes))
     return ItemSource(
@@ -206,7 +239,11 @@ def _items(found: _Found, rows: list[int], argument: str, config: ClipsConfig) -
         keys=keys,
         identity=f"clips:{argument}: {len(places):,} clips of {len(sources):,} files",
         notes=(*notes, *found.folders.notes),
-        card=(*card, *(row for row in found.folders.rows if row[0] != "files")),
+        card=(
+            *card,
+            *(found.ranged.rows if found.ranged.facts else ()),
+            *(row for row in found.folders.rows if row[0] != "files"),
+        ),
         unfit=tuple(
             (source.name, f"{source.reel.frames} readable frames, but data.frames needs {needed}")
             for source in sources

@@ -52,7 +52,10 @@ class ClipMedia(Media):
         return CLIP_AXES if ndim == 4 else ()
 
     def check(self, field: Field) -> None:
-        """A clip has 1, 3 or 4 channels, two frames or more, a range, and a rate."""
+        """A clip has 1, 3 or 4 channels, two frames or more, a range, and a rate.
+
+        ValueError for other fields.
+        """
         fps = field.facts.get("fps")
         if field.axes != CLIP_AXES or field.shape[0] not in (1, 3, 4) or field.shape[1] < 2:
             raise ValueError("a clip is channel (1, 3 or 4) x time (2 frames or more) x height x width")

@@ -183,7 +183,10 @@ _WAVES = 4  # sines and cosines of a distance in time
 
 
 def build(config: StyleVConfig, data: DataInfo) -> Networks:
-    """Factory of `stylegan-v`; DataError unless the data are clips of k * `spacing` frames."""
+    """Factory of `stylegan-v`; DataError unless the data are clips of k * `spacing` frames.
+
+    SettingsError for another number of frames.
+    """
     clip = clip_of(data)
     margin = 2 * (config.kernel - 1)
     spacing = config.spacing

@@ -97,14 +97,7 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
     facts = facts_of(listing, all_pages=False, pixels="%" in config.range)
     coloured = any(found.header is not None and not found.header.gray for found in facts)
     channels = config.channels or (3 if config.transform == "gray" and coloured else 0)
-    framed = frame_for(listing, facts, _folder_config(config, channels))
-    values = framed.frame.values
-    if values is not None and (values.dtype != "uint8" or not values.others):
-        raise DataError(
-            "Only images of 8 bits can be transformed.",
-            where=str(root),
-            fix="make the images a yourself, and use two folders: --set data.transform=none",
-        )
+    framed = frame_for(listing, facts, _folder_config(config, channels), as_pixels=True)
     side = Side(listing, framed, tuple(range(len(listing.names))))
     notes = list(framed.notes)
     if config.transform == "downscale" and not framed.kept:
@@ -120,7 +113,10 @@ def open_pairs(argument: str, config: PairsConfig | None = None) -> ItemSource:
         raise DataError(error.what, where=error.where or str(root), fix=error.fix) from error
     return ItemSource(
         fields=(
-            Field(name="a", shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0)),
+            # Edges are no values of the images: those that a user gives are lines of any file.
+            Field(name="a", shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0))
+            if config.transform == "edges"
+            else replace(framed.image("a"), shape=shape),
             framed.image("b"),
         ),
         items=listing.names,

@@ -83,12 +83,7 @@ def list_images(root: Path) -> Listing:
     names, stats, links = [], [], []
     others: Counter[str] = Counter()
     for name in _files(root):
-        try:
-            status = (root / name).stat()
-            found = (status.st_size, status.st_mtime_ns, status.st_mode)
-        except OSError:
-            # A broken link: kept, so that it is reported as unreadable when it is decoded.
-            found = (0, 0, 0)
+        found = stat_of(root / name)
         if stat.S_ISDIR(found[2]):
             links.append(name)
         elif not (name.lower().endswith(IMAGE_SUFFIXES) or is_dicom(root / name)):
@@ -107,6 +102,15 @@ def list_images(root: Path) -> Listing:
         return listing
     others[".npy"] += arrays
     return listing.only(pictures)
+
+
+def stat_of(path: Path) -> Stat:
+    """Size, time and type; zeros for a broken link, which is kept so that decoding it says why."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_mode
 
 
 def listing_of(root: Path, names: Sequence[str], links: Sequence[str] = ()) -> Listing:

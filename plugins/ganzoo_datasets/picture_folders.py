@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ganzoo.api import counted, ending_of
+from ganzoo.api import counted, ending_of, read_image_header, silence_pillow, some
 from ganzoo_datasets.folder_files import Files, endings
 from ganzoo_datasets.picture_files import Listing
 from ganzoo_datasets.picture_ranges import Row
@@ -25,6 +25,9 @@ _PART = re.compile(
 
 _A, _B = "A", "B"
 _SIZE = re.compile(r"\d+x\d+(@\d+x?)?|\d+px")
+_NUMBER = re.compile(r"[1-9]\d{0,4}")
+_SMALLEST = 8  # pixels: 0 to 7 are numbers of classes, and no folder is opened for them
+_GLANCED = 3  # images of each folder whose size is compared with its name
 _STRAY = 0.1  # images beside class folders that are left out, as a share of all; more of them forbid labels
 _FEW = 10  # images: smaller classes are named
 _SHOWN = 8
@@ -54,7 +57,7 @@ def folders_of(listing: Listing, *, labels: bool, dataset: str = "folder", nouns
     """
     paths = [name.split("/") for name in listing.names]
     found = _parts(paths, dataset, nouns)
-    _find_classes(found, paths, nouns, labels=labels)
+    _find_classes(found, paths, listing, dataset, nouns, labels=labels)
     _say(found, listing, nouns)
     return found
 
@@ -172,18 +175,25 @@ def _names(paths: Sequence[list[str]], depth: int, rows: Sequence[int]) -> dict[
     return {row: paths[row][depth] for row in rows if len(paths[row]) > depth + 1}
 
 
-def _find_classes(found: Folders, paths: Sequence[list[str]], nouns: str, *, labels: bool) -> None:
+def _find_classes(
+    found: Folders, paths: Sequence[list[str]], listing: Listing, dataset: str, nouns: str, *, labels: bool
+) -> None:
     counts = Counter(found.labels[row] for row in found.training if row in found.labels)
     stray = [row for row in found.training if row not in found.labels]
-    sizes = all(_SIZE.fullmatch(name.lower()) for name in counts)
+    within: dict[str, list[int]] = {}
+    for row in found.training:
+        if row in found.labels:
+            within.setdefault(found.labels[row], []).append(row)
+    sizes = len(counts) > 1 and _are_sizes(within, listing)
     # train/good, test/good, test/scratch: one class is normal, the others are to be found.
     others = {found.labels[row] for row in found.held_out if row in found.labels} - counts.keys()
     one = len(counts) == 1 and bool(others)
     if not labels or (len(counts) < 2 and not one) or sizes:
         if labels and len(counts) > 1:
+            names = sorted(counts, key=_side)
             found.notes.append(
-                f"the folders are named by sizes ({', '.join(sorted(counts)[:4])}, ...), so they are "
-                f"no labels; the same {nouns} may be in each, then give one of them as PATH"
+                f"the folders are named by sizes ({some(names, 4)}), so they are no labels; "
+                + _repeated(names, within, paths, dataset, nouns)
             )
         return
     if len(stray) > _STRAY * len(found.training):
@@ -207,14 +217,64 @@ def _find_classes(found: Folders, paths: Sequence[list[str]], nouns: str, *, lab
             f"data.only={name} leaves these out"
         )
     _say_classes(found, counts, nouns)
-    inner = Counter(
-        part for row in found.training for part in paths[row][1:-1] if _SIZE.fullmatch(part.lower())
-    )
-    if len(inner) > 1:
+    inner: dict[str, list[int]] = {}
+    for row in found.training:
+        for part in paths[row][1:-1]:
+            if part != found.labels[row]:
+                inner.setdefault(part, []).append(row)
+    sized = [name for name, rows in inner.items() if _are_sizes({name: rows}, listing)]
+    if len(sized) > 1:
         found.notes.append(
-            f"folders inside the classes are named by sizes ({', '.join(sorted(inner)[:4])}): "
+            f"folders inside the classes are named by sizes ({some(sorted(sized, key=_side), 4)}): "
             f"the same {nouns} may be in each"
         )
+
+
+def _side(name: str) -> int:
+    """The first number in the name of a folder."""
+    return int((re.match(r"\d+", name) or ["0"])[0])
+
+
+def _are_sizes(within: Mapping[str, list[int]], listing: Listing) -> bool:
+    """Whether all folders are named by sizes: 32x32, 32px, or 32 if its images have a side of 32 pixels.
+
+    `within` has the rows in each folder. Numbers alone are often classes, so images tell.
+    """
+    if not all(_SIZE.fullmatch(name.lower()) or _NUMBER.fullmatch(name) for name in within):
+        return False
+    silence_pillow()
+    for name, rows in within.items():
+        if _SIZE.fullmatch(name.lower()):
+            continue
+        side = int(name)
+        looked = rows[:: max(1, len(rows) // _GLANCED)][:_GLANCED] if side >= _SMALLEST else []
+        headers = [read_image_header(listing.root / listing.names[row]) for row in looked]
+        if not headers or not all(one and side in (one.height, one.width) for one in headers):
+            return False
+    return True
+
+
+def _repeated(
+    names: Sequence[str],
+    within: Mapping[str, list[int]],
+    paths: Sequence[list[str]],
+    dataset: str,
+    nouns: str,
+) -> str:
+    """Whether folders of sizes have the same files, and what to give for one size."""
+    depths = {name: paths[rows[0]].index(name) for name, rows in within.items()}
+    inside = [
+        {"/".join(paths[row][depths[name] + 1 :]).rpartition(".")[0] for row in within[name]}
+        for name in names
+    ]
+    if any(files != inside[0] for files in inside):
+        return f"the same {nouns} may be in each, then give one of them as PATH"
+    last = names[-1]
+    path = "/".join(paths[within[last][0]][: depths[last] + 1])
+    return (
+        f"each has the same {len(inside[0]):,} {nouns}, all are trained on; for one size of them use "
+        f"--data {shlex.quote(f'{dataset}:PATH/{path}')}"
+    )
 
 
 def _say_classes(found: Folders, counts: Counter[str], nouns: str) -> None:

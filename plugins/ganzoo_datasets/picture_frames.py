@@ -90,8 +90,10 @@ def takes_all_pages(listing: Listing, config: FolderConfig) -> bool:
     return config.pages != "first"
 
 
-def frame_for(listing: Listing, facts: Sequence[Facts], config: FolderConfig) -> Framed:
-    """The shape and range for all images."""
+def frame_for(
+    listing: Listing, facts: Sequence[Facts], config: FolderConfig, *, as_pixels: bool = False
+) -> Framed:
+    """The shape and range for all images; `as_pixels` as for `range_of`."""
     headers = [found.header for found in facts if found.header is not None]
     if not headers:  # each file says why when it is read
         nothing = ValueRange("uint8", 0, 255)
@@ -100,7 +102,8 @@ def frame_for(listing: Listing, facts: Sequence[Facts], config: FolderConfig) ->
     height, width = _size(headers, config, found)
     channels = _channels(headers, config, found)
     _check_channels(headers, channels, config)
-    found.ranged = range_of(listing, facts, channels, config, all_pages=takes_all_pages(listing, config))
+    all_pages = takes_all_pages(listing, config)
+    found.ranged = range_of(listing, facts, channels, config, all_pages=all_pages, as_pixels=as_pixels)
     values = found.ranged.values
     found.frame = ImageFrame(height, width, channels, config.fit, values, config.pages == "channels")
     found.rows += found.ranged.rows

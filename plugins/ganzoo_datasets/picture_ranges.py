@@ -59,9 +59,19 @@ def chosen_range(text: str) -> tuple[float, float, bool] | None:
 
 
 def range_of(
-    listing: Listing, facts: Sequence[Facts], channels: int, config: FolderConfig, *, all_pages: bool
+    listing: Listing,
+    facts: Sequence[Facts],
+    channels: int,
+    config: FolderConfig,
+    *,
+    all_pages: bool = False,
+    as_pixels: bool = False,
 ) -> Ranged:
-    """The range of the images. Types of pictures are told apart; arrays and volumes have the same units."""
+    """The range of the images. Types of pictures are told apart; arrays and volumes have the same units.
+
+    `as_pixels`: samples are pixels of 8 bits, and what would become -1..1 becomes 0..255. That is for
+    samples which are made of pixels: degraded by JPEG, or joined with frames of videos.
+    """
     headers = [found.header for found in facts if found.header is not None]
     types = Counter(header.dtype for header in headers)
     chosen, made = chosen_range(config.range), Ranged()
@@ -74,7 +84,7 @@ def range_of(
     if chosen is None and pixels and set(types) <= {"uint8"}:
         made.rows.append(("values", "8 bits", ""))
     elif by_itself and pixels and len(types) > 1 and config.range != "window":
-        _several(facts, types, config.range, made)
+        _several(facts, types, config.range, made, "uint8" if as_pixels else None)
     else:
         _one(facts, headers, types, config.range, made)
         if len(types) > 1:
@@ -82,6 +92,8 @@ def range_of(
         elif by_itself and pixels and "uint8" not in types and made.values is not None:
             # Held-out files and inputs may have 8 bits.
             made.values = replace(made.values, others=(("uint8", 0.0, 255.0),))
+    if as_pixels:
+        _to_pixels(made)
     others = made.values.others if made.values is not None else ()
     if others:
         made.facts["ranges"] = {name: list(ends) for name, *ends in others}
@@ -134,8 +146,26 @@ def _one(
         made.facts |= {"values": dtype, **_window_of(window, low, high)}
 
 
-def _several(facts: Sequence[Facts], types: Counter[str], option: str, made: Ranged) -> None:
-    """A range for the files of each type, which become those of the most common type: all have one white."""
+def _to_pixels(made: Ranged) -> None:
+    """The range of each type as others of pixels of 8 bits. Types that no image has get that of the most."""
+    values = made.values
+    if values is None or values.dtype == "uint8":
+        return
+    ranges: dict[str, Ends] = dict.fromkeys((*_NAMES, "float32"), (values.low, values.high))
+    ranges |= {name: (low, high) for name, low, high in values.others}
+    if ranges["uint8"] == (0, 255):  # decoded as in a folder that has nothing else
+        del ranges["uint8"]
+    made.values = ValueRange("uint8", 0, 255, tuple((name, *ends) for name, ends in ranges.items()))
+    made.facts.clear()  # the values and the window of deep samples
+
+
+def _several(
+    facts: Sequence[Facts], types: Counter[str], option: str, made: Ranged, stored: str | None
+) -> None:
+    """A range for the files of each type, which become `stored`, or those of the most common type.
+
+    All have one white.
+    """
     order = ("uint8", "uint16", "int16", "int32", "float32")
     groups = {
         name: [found for found in facts if found.header is not None and found.header.dtype == name]
@@ -145,9 +175,9 @@ def _several(facts: Sequence[Facts], types: Counter[str], option: str, made: Ran
     ranges = {name: _range(group, name, option) for name, group in groups.items()}
     # Pixels are decoded as in a folder that has nothing else.
     ranges |= {"uint8": (0.0, 255.0)} if "uint8" in ranges else {}
-    dtype: Any = max(groups, key=lambda name: types[name])
+    dtype: Any = stored or max(groups, key=lambda name: types[name])
     others = tuple((name, *ends) for name, ends in ranges.items() if name != dtype)
-    low, high = ranges[dtype]
+    low, high = ranges.get(dtype, (0.0, 255.0))
     made.values = ValueRange(dtype, low, high, others)
     if dtype != "uint8":
         window = _shown(groups[dtype], [])

@@ -14,7 +14,8 @@ class CropsConfig:
     times smaller. `degradation`: "bicubic" shrinks with an antialiased bicubic filter; "real" is that of
     Real-ESRGAN, drawn anew each time: blur, resize, noise and JPEG, twice. `shrink`: each part is cut from
     1 to `shrink` times its size and shrunk, because photographs are often soft at full size; Real-ESRGAN
-    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. Part i depends on `seed`, i and the pictures alone.
+    goes to 3, ESRGAN takes 1. `channels`: 3 or 1. `range`: the values that become black and white, as for
+    `folder`. Part i depends on `seed`, i and the pictures alone.
     Without a folder `test`, every tenth picture is held out.
     """
 
@@ -25,6 +26,7 @@ class CropsConfig:
     shrink: float = 3.0
     channels: Literal[1, 3] = 3
     seed: int = 0
+    range: str = "auto"
 
     def __post_init__(self) -> None:
         if self.count < 1 or not 16 <= self.size <= 1024:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,10 +18,12 @@ import scipy
 from numpy.typing import NDArray
 from PIL import Image
 
-from ganzoo.api import DataError, ImageFrame, ItemSource, counted, decode_image
+from ganzoo.api import DataError, ImageFrame, ItemSource, ValueRange, counted, decode_image
+from ganzoo_datasets.config import FolderConfig
 from ganzoo_datasets.paths import given_path
 from ganzoo_datasets.picture_files import DECODER_VERSION, Listing, facts_of, list_images
 from ganzoo_datasets.picture_folders import folders_of
+from ganzoo_datasets.picture_ranges import Ranged, chosen_range, range_of
 from ganzoo_enlarge.config import CropsConfig
 from ganzoo_enlarge.degrade import Pair, pair_fields
 
@@ -42,6 +44,7 @@ class Crops:
 
     listing: Listing
     sizes: tuple[tuple[int, int], ...]
+    values: ValueRange | None
     config: CropsConfig
     count: int
     part: int
@@ -60,7 +63,8 @@ class Crops:
         row = self.picture(index)
         height, width = self.sizes[row]
         random = np.random.default_rng([self.config.seed, self.part, index])
-        whole = _picture(self.listing.root / self.listing.names[row], height, width, self.config.channels)
+        frame = ImageFrame(height, width, self.config.channels, "crop", self.values)
+        whole = _picture(self.listing.root / self.listing.names[row], frame)
         return {"picture": crop(whole, self.side, self.config.shrink, random)}
 
 
@@ -85,20 +89,29 @@ def open_crops(argument: str, config: CropsConfig | None = None) -> ItemSource:
     """
     config = config or CropsConfig()
     training, _, notes = _parts(argument, config)
-    return _source(argument, config, training, config.count, 0, notes)
+    return _source(argument, config, training, config.count, 0, _ranged(training, config), notes)
 
 
 def open_held_out_crops(argument: str, config: CropsConfig | None = None) -> ItemSource | None:
     """Crops of the pictures that training does not see, up to 1,000; None where there are none."""
     config = config or CropsConfig()
-    _, held_out, _ = _parts(argument, config)
+    training, held_out, _ = _parts(argument, config)
     if held_out is None:
         return None
-    return _source(argument, config, held_out, min(config.count, _MOST_HELD_OUT), _HELD_OUT_KEY, ())
+    count = min(config.count, _MOST_HELD_OUT)
+    return _source(argument, config, held_out, count, _HELD_OUT_KEY, _ranged(training, config))
+
+
+def _ranged(training: Listing, config: CropsConfig) -> Ranged:
+    """Which values of the pictures become black and white, as in `folder`."""
+    wanted = FolderConfig(channels=config.channels, range=config.range)
+    facts = facts_of(training, all_pages=False, pixels="%" in config.range)
+    return range_of(training, facts, config.channels, wanted, as_pixels=True)
 
 
 def _parts(argument: str, config: CropsConfig) -> tuple[Listing, Listing | None, tuple[str, ...]]:
     """The pictures to train on, those held out, and notes."""
+    chosen_range(config.range)
     root = given_path("crops", argument, EXPECTS)
     if not root.is_dir():
         raise DataError("The path is a file, not a folder.", where=str(root), fix=f"PATH is {EXPECTS}")
@@ -132,14 +145,20 @@ def _parts(argument: str, config: CropsConfig) -> tuple[Listing, Listing | None,
 
 
 def _source(
-    argument: str, config: CropsConfig, listing: Listing, count: int, part: int, notes: tuple[str, ...]
+    argument: str,
+    config: CropsConfig,
+    listing: Listing,
+    count: int,
+    part: int,
+    ranged: Ranged,
+    notes: tuple[str, ...] = (),
 ) -> ItemSource:
     headers = [facts.header for facts in facts_of(listing, all_pages=False)]
     sizes = tuple((found.height, found.width) for found in headers if found is not None)
-    crops = Crops(listing, sizes, config, count, part)
+    crops = Crops(listing, sizes, ranged.values, config, count, part)
     pair = Pair(config.size, config.factor, config.degradation)
     largest, smallest = max(sizes), min(sizes)
-    fields, drawn_from = pair_fields(config.channels, pair, crops.side)
+    fields, drawn_from = pair_fields(config.channels, pair, crops.side, ranged.facts)
     return ItemSource(
         fields=fields,
         drawn_from=drawn_from,
@@ -148,23 +167,27 @@ def _source(
         read=crops,
         fingerprint=_fingerprint(crops),
         identity=f"crops {Path(argument).resolve().name!a}: {count:,} of {len(sizes):,} pictures",
-        notes=notes,
+        notes=(*notes, *ranged.notes),
         card=(
             ("pictures", f"{len(sizes):,}", f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"),
             ("parts", f"{count:,} of {crops.side}x{crops.side}", "cut once"),
             ("squares", f"{config.size}x{config.size}", f"new ones in each epoch; a: {config.degradation}"),
+            *(ranged.rows if ranged.values is not None else ()),
         ),
     )
 
 
 def _fingerprint(crops: Crops) -> str:
     parts = [VERSION, DECODER_VERSION, PIL.__version__, np.__version__, scipy.__version__]
-    parts += [astuple(crops.config), crops.count, crops.part, crops.listing.names, crops.listing.stats]
+    options = asdict(crops.config)
+    del options["range"]  # `values` are what it made of the pictures
+    parts += [*options.values()], crops.count, crops.part, crops.listing.names, crops.listing.stats
+    parts += [astuple(crops.values)] if crops.values is not None else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
-def _picture(path: Path, height: int, width: int, channels: int) -> Pixels:
+def _picture(path: Path, frame: ImageFrame) -> Pixels:
     """A whole picture (channels, height, width)."""
-    pixels: Pixels = decode_image(path, ImageFrame(height, width, channels, "crop"))
+    pixels: Pixels = decode_image(path, frame)
     return pixels

@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,11 +86,19 @@ class Pair:
         return {"a": degraded(high, self.factor, self.kind, random), "b": np.ascontiguousarray(high)}
 
 
-def pair_fields(channels: int, pair: Pair, side: int) -> tuple[tuple[Field, Field], tuple[Field]]:
-    """`fields` and `drawn_from` of an `ItemSource` whose pictures have `side` pixels."""
+def pair_fields(
+    channels: int, pair: Pair, side: int, facts: Mapping[str, Any] | None = None
+) -> tuple[tuple[Field, Field], tuple[Field]]:
+    """`fields` and `drawn_from` of an `ItemSource` whose pictures have `side` pixels.
+
+    `facts` are those of the pictures, such as their ranges.
+    """
 
     def field(name: str, size: int) -> Field:
-        return Field(name=name, shape=(channels, size, size), kind="image", axes=PIXELS, range=(-1.0, 1.0))
+        shape = (channels, size, size)
+        return Field(
+            name=name, shape=shape, kind="image", axes=PIXELS, range=(-1.0, 1.0), facts=dict(facts or {})
+        )
 
     small = pair.size // pair.factor
     return (field("a", small), field("b", pair.size)), (field("picture", side),)

@@ -69,7 +69,10 @@ def recognise_rrdb(found: Weights) -> Imported | None:
 
 
 def recognise_srvgg(found: Weights) -> Imported | None:
-    """An SRVGGNetCompact for x2, x3 or x4."""
+    """An SRVGGNetCompact for x2, x3 or x4.
+
+    None for other layouts, DataError for files of ncnn that resize the result.
+    """
     body = "body."
     if layers := layers_of(found):
         shapes, body = [shape for shape in found.shapes.values() if len(shape) == 4], ""

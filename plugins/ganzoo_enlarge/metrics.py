@@ -86,7 +86,10 @@ def enlarging(config: None = None) -> Callable[[Comparison], dict[str, float]]:
 
 
 def perceptual_distance(net: Light, fake: Pixels, target: Pixels) -> float:
-    """The mean absolute difference of EfficientNet-Lite0's features, as in the term `perceptual`."""
+    """The mean absolute difference of EfficientNet-Lite0's features, as in the term `perceptual`.
+
+    Both are uint8 (n, height, width, channels) of one size.
+    """
     import torch
 
     total = 0.0

@@ -130,7 +130,10 @@ class Distance(nn.Module):
         self.sharpened = Sharpened() if config.sharpen else None
 
     def forward(self, view: View) -> Tensor:
-        """The weighted mean absolute difference, summed over the fields that G writes."""
+        """The weighted mean absolute difference, summed over the fields that G writes.
+
+        The result is a scalar. SettingsError for a generator that writes no images of the data.
+        """
         names = [name for name in view.written if name in view.real and view.real[name].ndim == 4]
         if not names:
             raise SettingsError(

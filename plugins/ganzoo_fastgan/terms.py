@@ -15,6 +15,7 @@ def reconstruct(config: ReconstructConfig) -> Callable[[View], Tensor]:
 
     The discriminator writes the mismatch (N,) beside the score: the reconstruction error of its input, which
     is the augmented image where images are augmented. Equation 4 has a perceptual distance there.
+    SettingsError for a discriminator that does not write it.
     """
 
     def penalty(view: View) -> Tensor:

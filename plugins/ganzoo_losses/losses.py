@@ -71,7 +71,10 @@ class RelativisticAverage:
         return self.form(real - fake.mean()).mean() + self.form(real.mean() - fake).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The loss of D with real and generated scores exchanged."""
+        """The loss of D with real and generated scores exchanged.
+
+        TypeError without real scores: its record must say `paired`.
+        """
         if real is None:
             raise TypeError("the relativistic loss of a generator needs the scores of real samples")
         return _weighted(self.weight, self.discriminator(fake, real))
@@ -106,7 +109,10 @@ class Relativistic:
         return softplus(fake - real).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The loss of D with real and generated scores exchanged."""
+        """The loss of D with real and generated scores exchanged.
+
+        TypeError without real scores: its record must say `paired`.
+        """
         if real is None:
             raise TypeError("the relativistic loss of a generator needs the scores of real samples")
         return softplus(real - fake).mean()

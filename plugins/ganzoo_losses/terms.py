@@ -36,10 +36,10 @@ def written_floats(view: View, term: str) -> list[str]:
 def dragan(config: DraganConfig) -> Callable[[View], Tensor]:
     """Factory of `dragan`: weight * E (||grad D(x + d)||_2 - target)^2 around real samples x.
 
-    d = share * spread * std * noise, with noise ~ U(0, 1) for each value and share ~ U(0, 1) for each
-    sample, as in the authors' DRAGAN.ipynb (the paper has N(0, c I)). std is one number for each field: the
+    d = share * spread * std * noise, with noise ~ U(0, 1) for each value and share ~ U(0, 1) for each sample,
+    as in the authors' DRAGAN.ipynb (the paper has N(0, c I)). std is one number for each field: the
     population standard deviation over all values in the micro-batch or shard. The norm is per sample, over
-    all written float fields together.
+    all written float fields together. SettingsError if D reads nothing that G writes.
     """
 
     def penalty(view: View) -> Tensor:
@@ -122,7 +122,8 @@ def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
     """Factory of `consistency`: lambda_real E (D(x) - D(T(x)))^2 + lambda_fake E (D(x') - D(T(x')))^2.
 
     Balanced consistency regularisation (bCR, Zhao et al. 2020). T is drawn for each sample, and is the same
-    for all float images of a sample. The gradient goes through both scores, but not to G.
+    for all float images of a sample. The gradient goes through both scores, but not to G. SettingsError for a
+    generator that writes no images.
     """
 
     def inconsistency(view: View, batch: Batch, outputs: Batch, draws: Tensor) -> Tensor:
@@ -151,9 +152,10 @@ def consistency(config: ConsistencyConfig) -> Callable[[View], Tensor]:
 def mode_seeking(config: ModeSeekingConfig) -> Callable[[View], Tensor]:
     """Factory of `mode-seeking`: weight / (E |G(c, z1) - G(c, z2)| / E |z1 - z2| + epsilon).
 
-    Mao et al. 2019 maximise the ratio of distances; their code (DCGAN-Mode-Seeking) minimises this. z2 is
-    z1 of the previous sample, so it has the correct distribution for any noise field. c, the other inputs of
-    the generator, are the same for both. The means are over all values of the micro-batch or shard.
+    Mao et al. 2019 maximise the ratio of distances; their code (DCGAN-Mode-Seeking) minimises this. z2 is z1
+    of the previous sample, so it has the correct distribution for any noise field. c, the other inputs of the
+    generator, are the same for both. The means are over all values of the micro-batch or shard. SettingsError
+    unless there is one float noise field.
     """
 
     def penalty(view: View) -> Tensor:
@@ -180,7 +182,8 @@ def feature_matching(config: FeatureMatchingConfig) -> Callable[[View], Tensor]:
     """Factory of `feature-matching`: weight * ||E f(x) - E f(x')||_2^2 (Salimans et al. 2016, section 3.1).
 
     f is the discriminator's output `features` (N, ...). The means are over the micro-batch or shard. In the
-    paper this replaces G's loss; here it is added to it.
+    paper this replaces G's loss; here it is added to it. SettingsError for a discriminator that writes no
+    `features`.
     """
 
     def penalty(view: View) -> Tensor:
@@ -200,7 +203,8 @@ def mean_squared_gradient(view: View, batch: Batch) -> Tensor:
     """E ||grad_x D(x)||^2 over the samples of `batch`: per sample, over all written float fields together.
 
     The written fields are detached, so no gradient reaches the generator. Fields that the generator does not
-    write (a label) are not changed. Scores of any shape are summed per sample.
+    write (a label) are not changed. Scores of any shape are summed per sample. SettingsError for a generator
+    that writes no float field.
     """
     points = {
         name: batch[name].detach().requires_grad_()

@@ -68,7 +68,7 @@ class ImageMedia(Media):
         return field.is_image
 
     def check(self, field: Field) -> None:
-        """An image is a float field with three axes."""
+        """An image is a float field with three axes. ValueError for other fields."""
         if field.dtype != "float32" or field.axes != ("channel", "height", "width"):
             raise ValueError("an image is channel x height x width, in float32")
 
@@ -147,7 +147,11 @@ class ImageMedia(Media):
         return super().accepts(path) or is_dicom(path)
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
-        """The images of one file, read and resized as in training: the same range, fit and pages."""
+        """The images of one file, read and resized as in training: the same range, fit and pages.
+
+        Values are (pages, channels, height, width). ValueError for a damaged file, OSError for one that
+        cannot be opened.
+        """
         with warnings.catch_warnings():
             silence_pillow()
             frame, pages = _frame(path, field, options)
@@ -173,7 +177,7 @@ class ImageMedia(Media):
         return (
             f"{header.height}x{header.width} pixels (height x width) were "
             f"{'reduced' if smaller else 'enlarged'} to {frame.height}x{frame.width} ({frame.fit}), the size "
-            "of the generator's input"
+            "of training"
         )
 
     def extractable(self, field: Field) -> bool:
@@ -191,7 +195,10 @@ class ImageMedia(Media):
     def corruptions(
         self, field: Field, values: Array, random: np.random.Generator
     ) -> Mapping[str, Callable[[], Array]]:
-        """Blurred and noisy images."""
+        """Blurred and noisy images.
+
+        Values are uint8 (n, height, width, channels); others have the corruptions of all kinds.
+        """
         if values.dtype != np.uint8:
             return super().corruptions(field, values, random)
 
@@ -233,7 +240,7 @@ def _frame(path: Path, field: Field, options: Mapping[str, Any]) -> tuple[ImageF
             width,
             channels,
             fit if fit in ("crop", "pad", "stretch") else "crop",
-            _trained_range(field) or _own_range(header, field),
+            _kept_range(header, field) or _trained_range(field) or _own_range(header, field),
             stacked=pages == "channels",
         ),
         header.pages if header is not None and several else 1,
@@ -249,13 +256,22 @@ def _trained_range(field: Field) -> ValueRange | None:
     return ValueRange("uint8", 0, 255, others) if others else None
 
 
-def _own_range(header: ImageHeader | None, field: Field) -> ValueRange | None:
-    """Pixels of 8 bits; or the values of a file that has none, as 8 bits; or all 16 bits as floats.
+def _kept_range(header: ImageHeader | None, field: Field) -> ValueRange | None:
+    """All values of a deep file as floats, where files keep their size: others are read as in training.
 
-    The last is for files that keep their size: smaller ones are read as in training.
+    The range is that of such files in training, or all of 16 bits.
     """
-    if header is not None and own_size(field) and field.range == (-1.0, 1.0) and header.dtype == "uint16":
-        return ValueRange("float32", 0, 65_535)
+    if header is None or not own_size(field) or field.range != (-1.0, 1.0) or field.original is not None:
+        return None
+    dtype, ranges = header.dtype, field.facts.get("ranges", {})
+    if dtype in ranges and dtype != "uint8":
+        low, high = ranges[dtype]
+        return ValueRange("float32", float(low), float(high))
+    return ValueRange("float32", 0, 65_535) if dtype == "uint16" else None
+
+
+def _own_range(header: ImageHeader | None, field: Field) -> ValueRange | None:
+    """Pixels of 8 bits; or the values of a file that has none, as 8 bits."""
     deep = header is not None and header.channels not in (1, 3, 4)
     return ValueRange("uint8", 0, 255) if deep else None
 

@@ -84,8 +84,11 @@ def with_kept(field: Field, samples: Array, suffix: str, kept: Kept) -> bytes:
 
 
 def _sixteen(field: Field, sample: Array) -> NDArray[np.uint16]:
+    """The values of 16 bits that the network was trained on, or all of them: as a file was read."""
     low, high = field.range or (-1.0, 1.0)
-    levels = np.rint((sample.astype(np.float64) - low) * (65_535 / (high - low))).clip(0, 65_535)
+    first, last = field.facts.get("ranges", {}).get("uint16", (0, 65_535))
+    shares = (sample.astype(np.float64) - low) / (high - low)
+    levels: Array = np.rint(first + shares * (last - first)).clip(0, 65_535)
     return levels.astype(np.uint16).transpose(1, 2, 0)
 
 
@@ -116,7 +119,10 @@ def _in_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def deep_png(values: Array, profile: bytes = b"") -> bytes:
-    """A PNG of 16 bits. Pillow writes it with one channel only; the format itself is simple enough."""
+    """A PNG of 16 bits. Pillow writes it with one channel only; the format itself is simple enough.
+
+    Values are uint16 (height, width, 1, 3 or 4).
+    """
     height, width, channels = values.shape
 
     def chunk(kind: bytes, data: bytes) -> bytes:

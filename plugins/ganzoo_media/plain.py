@@ -37,7 +37,7 @@ class Rows(Media):
         return bool(field.columns)
 
     def check(self, field: Field) -> None:
-        """A row needs columns."""
+        """A row needs columns. ValueError for a field without them."""
         if not field.columns:
             raise ValueError("a row needs columns")
 
@@ -61,5 +61,8 @@ class Rows(Media):
     def metric_values(
         self, field: Field, samples: NDArray[Any], excluded: Collection[str] = ()
     ) -> NDArray[Any]:
-        """Numbers as they are, categories as one-hot vectors."""
+        """Numbers as they are, categories as one-hot vectors.
+
+        Rows (n, d) in the encoding of the field -> (n, values).
+        """
         return as_numbers(field, samples, excluded)

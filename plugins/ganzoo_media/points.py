@@ -29,7 +29,7 @@ class PointsMedia(Media):
         return field.dtype == "float32" and field.shape in ((1,), (2,)) and not field.columns
 
     def check(self, field: Field) -> None:
-        """A point has the shape (1,) or (2,)."""
+        """A point has the shape (1,) or (2,). ValueError for other shapes."""
         if field.shape not in ((1,), (2,)) or field.dtype != "float32":
             raise ValueError("a point is one or two floats")
 

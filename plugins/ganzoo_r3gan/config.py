@@ -14,7 +14,7 @@ class R3Config:
     `blocks` residual blocks. Inside a block there are `expansion` times as many channels, convolved in groups
     of `group`. `conditional`: both networks read the class of a sample; G joins a vector of `class_width`
     numbers for it to z, D's score is a product with one. `output`: unbounded in training and clipped in
-    evaluation (the paper's), or tanh.
+    evaluation (the paper's), tanh, or a leaky tanh, for pictures with much black or white.
     """
 
     latent: int = 64
@@ -26,7 +26,7 @@ class R3Config:
     group: int = 16
     conditional: bool = False
     class_width: int = 64
-    output: Literal["clip", "tanh"] = "clip"
+    output: Literal["clip", "tanh", "leaky-tanh"] = "clip"
 
     def __post_init__(self) -> None:
         if min(self.latent, self.blocks, self.expansion, self.group, self.class_width) < 1:

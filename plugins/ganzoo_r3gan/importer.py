@@ -20,7 +20,7 @@ BLOCK = {
 
 
 def recognise(found: Weights) -> Imported | None:
-    """A generator of that layout."""
+    """A generator of that layout. None for other layouts, DataError for a variant of it that is not known."""
     found = plain(found)
     if "MainLayers.0.Layers.0.Basis" not in found or "AggregationLayer.Layer.weight" not in found:
         return None

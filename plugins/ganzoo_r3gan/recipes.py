@@ -22,11 +22,15 @@ def penalties(**options: Any) -> dict[str, Any]:
 #   the same, lr 3e-3, gamma 0.2 at every 4th step: 13 % less time                      75 at 24,000
 #   batch 8, widths 24 and 16, lr 4e-3, gamma 0.5 at every 2nd step: half as fast       78 at 24,000
 # At lr 8e-3 (G) and 4e-3 (D), batch 64 and gamma 0.2, D became too strong: its loss fell to 0.01.
+# With tanh, G drew black images of MNIST from the hundredth image on: D's AUC was 1, and G had no gradient.
+# There, after 3,008 images, medians of the last quarter: without tanh AUC 1, D's loss 0.05, gray smears; with
+# leaky tanh 0.88, 0.45, digits. FED of garments at 24,000 images, seed 0: tanh 75, leaky tanh 82 (leak 0.02)
+# and 85 (0.005), no tanh 115.
 SMALL_R3GAN = RecipeSpec(
     name="r3gan",
     summary="Small R3GAN that trains in minutes on a CPU. Departs from the paper: narrow networks with one "
-    "block per stage, batch 16, learning rates of 3e-3 with decay, penalties at every 4th step, tanh, no "
-    "schedules, no augmentation.",
+    "block per stage, batch 16, learning rates of 3e-3 with decay, penalties at every 4th step, a leaky "
+    "tanh, no schedules, no augmentation.",
     paper=R3GAN,
     architecture="r3gan",
     loss="relativistic",
@@ -39,7 +43,7 @@ SMALL_R3GAN = RecipeSpec(
         "architecture.discriminator_width": 16,
         "architecture.group": 8,
         "architecture.blocks": 1,
-        "architecture.output": "tanh",
+        "architecture.output": "leaky-tanh",
         **both_sides(optimizer="adam", lr=3e-3, betas=(0.0, 0.9), decay="linear", decay_from=0.6),
         **penalties(gamma=0.2, every=4),
         "ema.half_life": 10_000,

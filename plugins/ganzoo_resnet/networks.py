@@ -43,7 +43,10 @@ Size = tuple[int, int]
 
 
 def attended(sizes: Sequence[Size], side: int) -> int:
-    """The index of the largest of these maps with at most side x side pixels; -1 without attention."""
+    """The index of the largest of these maps with at most side x side pixels; -1 without attention.
+
+    SettingsError if all maps are larger.
+    """
     fitting = [place for place, size in enumerate(sizes) if prod(size) <= side * side]
     if side and not fitting:
         raise SettingsError(

@@ -129,7 +129,9 @@ class Clock:
             return f"a {self.unit}"
         if self.unit == "number":
             return f"{self.step:g}"
-        return str(timedelta(seconds=self.step))
+        days, rest = divmod(timedelta(seconds=self.step), timedelta(days=1))
+        parts = [f"{days} day{'s' * (days != 1)}"] if days else []
+        return ", ".join([*parts, str(rest)] if rest or not days else parts)
 
 
 def place_of(zone: str) -> tzinfo:

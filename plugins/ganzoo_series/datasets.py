@@ -18,7 +18,8 @@ from ganzoo_series.config import (
     ToyReturnsConfig,
 )
 from ganzoo_series.fields import Layout
-from ganzoo_series.read_series import Piece, SeriesTable, read_series
+from ganzoo_series.pieces import Piece, SeriesTable
+from ganzoo_series.read_series import read_series
 from ganzoo_series.transform import Scale, fit_scale, forward
 from ganzoo_series.windows import FEWEST, attributes_field, sources
 

@@ -165,7 +165,10 @@ def steps_for(length: int) -> int:
 
 
 def build(config: DoppelgangerConfig, data: DataInfo) -> Networks:
-    """Factory of `doppelganger`; SettingsError for `steps` that do not divide the length."""
+    """Factory of `doppelganger`; SettingsError for `steps` that do not divide the length.
+
+    DataError for attributes that are numbers.
+    """
     series = series_of(data)
     length = series.shape[0]
     steps = config.steps or steps_for(length)

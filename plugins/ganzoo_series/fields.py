@@ -23,7 +23,8 @@ class Layout:
 
     `columns` are the names of the channels, `scales` their numbers. With `start`, networks see log returns,
     and a written series starts from these values. With `ends`, one more channel is above 0 as long as a
-    sample goes on; each sample ends with its first step at which it is not.
+    sample goes on; each sample ends with its first step at which it is not. `decimals` are those of each
+    column in the data, or -1 for more than 8; empty for log returns, which few decimals would change.
     """
 
     columns: tuple[str, ...]
@@ -31,6 +32,7 @@ class Layout:
     clock: Clock
     start: tuple[float, ...] = ()
     ends: bool = False
+    decimals: tuple[int, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """As the facts of a field; `of` is the inverse."""
@@ -40,6 +42,7 @@ class Layout:
             "clock": self.clock.to_json(),
             "start": list(self.start),
             "ends": self.ends,
+            **({"decimals": list(self.decimals)} if self.decimals else {}),
         }
 
     @classmethod
@@ -55,6 +58,7 @@ class Layout:
                 clock=Clock.from_json(facts["clock"]),
                 start=tuple(map(float, facts["start"])),
                 ends=bool(facts["ends"]),
+                decimals=tuple(int(number) for number in facts.get("decimals", ())),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(
@@ -65,6 +69,8 @@ class Layout:
             raise ValueError("a series has the shape (T, C), and a name for each channel")
         if len(layout.scales) != channels or len(layout.start) not in (0, channels):
             raise ValueError("a series has a scale for each column, and a start for each or none")
+        if len(layout.decimals) not in (0, channels) or not all(-1 <= n <= 8 for n in layout.decimals):
+            raise ValueError("a series has a number of decimals from -1 to 8 for each column, or none")
         return layout
 
     def field(self, length: int, bounded: bool) -> Field:

@@ -85,14 +85,19 @@ class SeriesMedia(Media):
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["series", *about, facts.clock.column, *facts.columns])
         times = facts.clock.texts(samples.shape[1] + bool(facts.start))
+        decimals = facts.decimals or (-1,) * len(facts.columns)
         for number, (sample, row) in enumerate(zip(_values(field, samples), rows, strict=True)):
             for time, values in zip(times, sample, strict=False):
-                table.writerow([number, *row, time, *(format(value, DIGITS) for value in values)])
+                table.writerow([number, *row, time, *map(_written, values, decimals)])
         write_bytes(path, text.getvalue().encode())
         return [path]
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> NDArray[Any]:
-        """The series of a file that `write` made; shorter ones are filled up if the data has ends."""
+        """The series of a file that `write` made; shorter ones are filled up if the data has ends.
+
+        Values are (n, time, channels). ValueError for a table with other columns, ragged rows, or returns of
+        values that are not above 0.
+        """
         layout = Layout.of(field)
         with path.open(encoding="utf-8", newline="") as file:
             head, *rows = list(csv.reader(file)) or [[]]
@@ -127,6 +132,11 @@ class SeriesMedia(Media):
         inside = np.arange(floats.shape[1]) < layout.lengths(floats)[:, None]
         flags = np.where(floats[..., -1:] > 0, 1.0, -1.0)
         return np.concatenate([values * inside[..., None], flags], axis=2).astype(np.float32)
+
+
+def _written(value: float, decimals: int) -> str:
+    """The number with as many decimals as its column has in the data, and never -0.0."""
+    return format(value, DIGITS) if decimals < 0 else f"{round(float(value), decimals) + 0.0:.{decimals}f}"
 
 
 def _values(field: Field, samples: NDArray[Any]) -> list[NDArray[np.float64]]:

@@ -154,7 +154,7 @@ def distributions(config: None) -> Metric:
 
 
 def earth_mover(fake: Floats, real: Floats) -> float:
-    """Mean over columns of Wasserstein-1 distances in real standard deviations."""
+    """Mean over columns of Wasserstein-1 distances in real standard deviations. Both are (n, columns)."""
     columns = range(real.shape[1])
     found = [
         stats.wasserstein_distance(fake[:, at], real[:, at]) / (real[:, at].std() + TINY) for at in columns

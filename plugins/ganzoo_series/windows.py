@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ganzoo.api import ArraySource, Column, DataError, Field, some
 from ganzoo_series.config import WindowConfig
 from ganzoo_series.fields import Layout
-from ganzoo_series.read_series import Piece, SeriesTable
+from ganzoo_series.pieces import Piece, SeriesTable
+from ganzoo_series.sessions import Sessions
 from ganzoo_series.transform import Scale, fit_scale, forward, log_returns
 from ganzoo_tables.config import setting
 
@@ -63,7 +64,7 @@ def sources(
     field = layout.field(config.length, bounded=config.scale == "minmax")
     made = [_part(pieces, scales, config) for pieces in (before, after)]
     if len(made[0].samples) < FEWEST:
-        _refuse_few(made[0], before, config, where)
+        _refuse_few(made[0], before, table.sessions, config, where)
     about = _about(table)
     fields = (field, *about)
     unit = "log return" if config.returns else "value"
@@ -143,20 +144,33 @@ def _scales(
 
 
 def _layout(table: SeriesTable, scales: tuple[Scale, ...], config: WindowConfig) -> Layout:
-    """Written series begin after the data; those of returns with the last values, or with an index."""
+    """Written series begin after the data, or with the next session.
+
+    Those of returns begin with the last values, or with an index.
+    """
     last = max(table.pieces, key=lambda piece: piece.times[-1])
     several = len({piece.entity for piece in table.pieces}) > 1
     start: tuple[float, ...] = ()
     if config.returns:
         start = (INDEX,) * len(scales) if several else tuple(map(float, last.values[-1]))
-    begin = float(last.times[-1]) if config.returns else table.clock.after(float(last.times[-1]))
+    values = np.concatenate([piece.values for piece in table.pieces])
+    end = float(last.times[-1])
+    begin = end if config.returns else table.clock.after(end)
+    if table.sessions:  # a window is within a session, and so is what is written
+        begin = table.sessions.after(end)
     return Layout(
         columns=table.columns,
         scales=scales,
         clock=replace(table.clock, start=begin),
         start=start,
         ends=config.variable,
+        decimals=() if config.returns else tuple(map(_decimals, values.T)),
     )
+
+
+def _decimals(values: NDArray[np.floating]) -> int:
+    """The fewest decimals that write all values as they are, up to 8, or -1."""
+    return next((n for n in range(9) if np.array_equal(values.round(n), values)), -1)
 
 
 def _part(pieces: Sequence[Piece], scales: Sequence[Scale], config: WindowConfig) -> Part:
@@ -241,22 +255,28 @@ def _span(parts: Sequence[Floats], at: int) -> str:
     return f"{values.min():.6g} to {values.max():.6g}"
 
 
-def _refuse_few(part: Part, pieces: Sequence[Piece], config: WindowConfig, where: str) -> None:
+def _refuse_few(
+    part: Part, pieces: Sequence[Piece], sessions: Sessions | None, config: WindowConfig, where: str
+) -> None:
     sizes = [len(piece.times) - config.returns for piece in pieces]
     longest = max(sizes, default=0)
     fixes = []
+    if sessions:
+        fixes.append(f"windows across the breaks between sessions: --set data.gap={sessions.gap}")
     stride = config.stride or (config.length if config.variable else 1)
     strides = [one for one in range(1, stride) if _windows(sizes, config, stride=one) >= FEWEST]
     lengths = [one for one in range(2, config.length) if _windows(sizes, config, length=one) >= FEWEST]
     if strides:
         fixes.append(f"windows that begin nearer to each other: --set data.stride={strides[-1]}")
     elif lengths:
-        fixes.append(f"shorter windows: --set data.length={max(min(lengths[-1], longest // 4), 2)}")
-    else:
+        # A quarter of one long piece gives windows that differ; sessions differ from each other.
+        most = longest if sessions else longest // 4
+        fixes.append(f"shorter windows: --set data.length={max(min(lengths[-1], most), 2)}")
+    elif not sessions:
         fixes.append("provide more rows")
-    if config.held_out > 0.1:
+    if config.held_out > 0.1 and not sessions:
         fixes.append("fewer held-out steps: --set data.held_out=0.1")
-    if len(pieces) > 1:
+    if len(pieces) > 1 and not sessions:
         fixes.append("accept longer gaps: --set data.gap=STEPS")
     raise DataError(
         f"{len(part.samples)} training windows of {config.length} time steps are too few.",

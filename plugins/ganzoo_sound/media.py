@@ -66,7 +66,7 @@ class SoundMedia(_Heard):
         return ("channel", "time") if ndim == 2 else ()
 
     def check(self, field: Field) -> None:
-        """A sound has two axes, the range -1..1 and a rate."""
+        """A sound has two axes, the range -1..1 and a rate. ValueError for other fields."""
         if len(field.shape) != 2 or field.range != (-1.0, 1.0) or not _is_rate(field.facts.get("rate")):
             raise ValueError("a sound has the shape (C, T), the range -1..1 and the fact `rate`")
 
@@ -139,7 +139,7 @@ class MelMedia(Media):
         return ("frequency", "time") if ndim == 2 else ()
 
     def check(self, field: Field) -> None:
-        """Two axes, as many frequencies as the facts say."""
+        """Two axes, as many frequencies as the facts say. ValueError for other fields."""
         if len(field.shape) != 2 or MelScale.of(field.facts).mels != field.shape[0]:
             raise ValueError("a mel spectrogram has the shape (mels, frames)")
 
@@ -193,7 +193,7 @@ class SpectrogramMedia(_Heard):
         return ("channel", "height", "width") if ndim == 3 else ()
 
     def check(self, field: Field) -> None:
-        """The facts must fit the shape."""
+        """The facts must fit the shape. ValueError where they do not."""
         facts = field.facts
         try:
             good = len(facts["mean"]) == len(facts["spread"]) == facts["n_fft"] // 2 == field.shape[1]

@@ -51,7 +51,7 @@ def spectral_distance(fake: Array, real: Array, scale: MelScale) -> float:
     """Spectral convergence + mean |difference of log magnitudes|, a mean over windows of 512, 1,024, 2,048.
 
     Yamamoto et al. 2020, arXiv:1910.11480, equations 4 to 6, with hops of a quarter. Longer windows than the
-    sounds are left out.
+    sounds are left out. Both are (n, samples) in -1..1; 0 for equal ones.
     """
     sums = []
     for size in [size for size in WINDOWS if size <= fake.shape[1]] or [fake.shape[1] // 4 * 4]:
@@ -89,7 +89,7 @@ def pesq(config: None = None) -> Metric:
 
     P.862.1 (narrow band) for 8 kHz, otherwise P.862.2 (wide band) at 16 kHz. A passage whose real side has no
     speech is left out. One whose generated side cannot be scored, such as silence, counts as 1, the worst;
-    `pesq_failed` is the share of these.
+    `pesq_failed` is the share of these. DataError if no real side has speech.
     """
     package = _package("pesq")
 

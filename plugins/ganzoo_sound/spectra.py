@@ -84,7 +84,7 @@ def hz_to_mel(hz: Array, scale: Scale) -> Array:
 
 
 def mel_to_hz(mel: Array, scale: Scale) -> Array:
-    """The inverse of `hz_to_mel`."""
+    """The inverse of `hz_to_mel`. Any shape; mels -> Hz."""
     if scale == "htk":
         return 700 * (10 ** (mel / 2595) - 1)
     steps = 27 / np.log(6.4)

@@ -16,6 +16,7 @@ def matched_features(config: WeightConfig) -> Penalty:
     """Factory of `matched-features`: weight * E sum |f(x) - f(G(mel))| over D's features (N, F).
 
     Kong et al. 2020, equation 4: sample by sample, where `feature-matching` compares means of the batch.
+    SettingsError for a discriminator that writes none.
     """
 
     def penalty(view: View) -> Tensor:
@@ -33,7 +34,8 @@ def matched_features(config: WeightConfig) -> Penalty:
 def mel_distance(config: WeightConfig) -> Penalty:
     """Factory of `mel-distance`: weight * E |log mel(x) - log mel(G(mel))|, a mean over all values.
 
-    Kong et al. 2020, equation 3; the spectrogram of all frequencies is the network `log-mel`.
+    Kong et al. 2020, equation 3; the spectrogram of all frequencies is the network `log-mel`. SettingsError
+    without that network.
     """
 
     def penalty(view: View) -> Tensor:

@@ -172,7 +172,10 @@ def build_hifigan(config: HifiganConfig, data: DataInfo) -> Networks:
 
 
 def build_vocos(config: VocosConfig, data: DataInfo) -> Networks:
-    """Factory of `vocos`. DataError for data without pairs."""
+    """Factory of `vocos`. DataError for data without pairs.
+
+    SettingsError for a window longer than the sounds.
+    """
     scale, length = _pair(data)
     if max(config.windows, default=0) > length:
         raise SettingsError(

@@ -17,7 +17,11 @@ from ganzoo_stylegan2.importing import LATENT, RANGE, Array, data_of, doubling, 
 
 
 def recognise(found: Weights) -> Imported | None:
-    """A generator of that layout, fully grown."""
+    """A generator of that layout, fully grown.
+
+    None for other layouts, DataError for weights that are still fading in, or another slope of the leaky
+    ReLU.
+    """
     if "formatLayer.module.weight" not in found or "groupScale0.0.module.weight" not in found:
         return None
     config = found.facts.get("config", {})

@@ -32,7 +32,10 @@ class PathLength(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
 
     def forward(self, view: View) -> Tensor:
-        """The penalty for one game, whose generator reads the shift and writes an image."""
+        """The penalty for one game, whose generator reads the shift and writes an image.
+
+        The result is a scalar. SettingsError for other generators.
+        """
         shift = view.noise.get(self.config.field)
         images = [name for name in view.written if view.real[name].ndim == 4]
         if shift is None or shift.ndim != 3 or not images:

@@ -111,7 +111,8 @@ def source_of(
 
     A training set with conditions has each row once for each category column, and weights. For held-out rows,
     pass the `training` rows, in which the shares of the classes are counted: each row then occurs once, with
-    one of its own values, so conditions are as frequent as in the data.
+    one of its own values, so conditions are as frequent as in the data. DataError where that would take too
+    much memory.
     """
     columns = encoding.columns
     rows = encoded(table, encoding, _random(config, "modes of rows"))

@@ -19,7 +19,7 @@ def condition(config: ConditionConfig) -> Callable[[View], Tensor]:
     the softmax without Gumbel noise; this takes the indicators that G writes, softmax((l + g) / t). For small
     t their gradient, averaged over the noise, is 1 / t times as large, so the weight is t. An indicator that
     underflows (logits more than 87 t apart) has no gradient. For data without conditions (a table of numbers
-    only) the term is 0.
+    only) the term is 0. SettingsError for a generator that writes no `row`.
     """
 
     def penalty(view: View) -> Tensor:

@@ -34,7 +34,10 @@ class Text(Media):
         return ("place", "symbol") if ndim == 2 else ()
 
     def check(self, field: Field) -> None:
-        """A text has two axes and the range 0..1, and its vocabulary has each symbol once."""
+        """A text has two axes and the range 0..1, and its vocabulary has each symbol once.
+
+        ValueError for other fields.
+        """
         vocabulary = field.facts.get("vocabulary", ())
         good = isinstance(vocabulary, Sequence) and all(isinstance(symbol, str) for symbol in vocabulary)
         if not good or len(set(vocabulary)) != len(vocabulary) or END not in vocabulary[:1]:

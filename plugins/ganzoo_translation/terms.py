@@ -19,7 +19,8 @@ OTHER = {"a": "b", "b": "a"}
 def l1(config: L1Config) -> Penalty:
     """Factory of `l1`: weight * E |b - G(a)|_1, the mean over all values of the output of G.
 
-    Isola et al. 2017, equation 3; a mean as in the authors' code. Several fields are summed.
+    Isola et al. 2017, equation 3; a mean as in the authors' code. Several fields are summed. SettingsError
+    for a generator that writes no float field of the data.
     """
 
     def penalty(view: View) -> Tensor:
@@ -51,6 +52,7 @@ def cycle(config: CycleConfig) -> Penalty:
     """Factory of `cycle`: weight * E |F(G(a)) - a|_1 in the game of G, and for b in the game of F.
 
     Zhu et al. 2017, equation 2, as a mean over all values. F is the generator `to_a`, G is `to_b`.
+    SettingsError without the way back.
     """
 
     def penalty(view: View) -> Tensor:
@@ -70,7 +72,8 @@ def cycle(config: CycleConfig) -> Penalty:
 def identity(config: IdentityConfig) -> Penalty:
     """Factory of `identity`: weight * E |G(b) - b|_1. G should not change an image of its target side.
 
-    Zhu et al. 2017, section 5.2 (loss "identity mapping"), as a mean over all values.
+    Zhu et al. 2017, section 5.2 (loss "identity mapping"), as a mean over all values. SettingsError unless a
+    and b have one shape.
     """
 
     def penalty(view: View) -> Tensor:
@@ -103,6 +106,7 @@ def patch_nce(config: PatchNceConfig) -> Penalty:
 
     Park et al. 2020, equations 4 and 5. Queries come from the translated image, keys, without gradient, from
     the image itself; both pass G's encoder and the projections. The same places serve the whole batch.
+    SettingsError for a generator that does not write b and maps of its layers.
     """
 
     def described(view: View, batch: Batch) -> list[Tensor]:

@@ -164,7 +164,10 @@ def stored(dtype: np.dtype[Any]) -> str:
 
 
 def canonical(path: Path) -> Any:
-    """The image with axes to the right, to the front and upwards."""
+    """The image with axes to the right, to the front and upwards.
+
+    NoVolumeError for NIfTI that is a surface or another kind, DataError without nibabel.
+    """
     nibabel = package("nibabel")
     image = nibabel.load(path)
     if not isinstance(image, nibabel.Nifti1Pair):

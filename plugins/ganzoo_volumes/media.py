@@ -45,7 +45,10 @@ class VolumeMedia(Media):
         return AXES if ndim == 4 else ()
 
     def check(self, field: Field) -> None:
-        """A volume is a float field of one channel and three axes in space, in a range."""
+        """A volume is a float field of one channel and three axes in space, in a range.
+
+        ValueError for other fields.
+        """
         if field.dtype != "float32" or field.axes != AXES or field.shape[0] != 1 or field.range is None:
             raise ValueError("a volume is 1 x depth x height x width, in float32 and in a range")
         spacing = field.facts.get("spacing", (1, 1, 1))
@@ -91,7 +94,10 @@ class VolumeMedia(Media):
         return paths
 
     def read(self, field: Field, path: Path, options: Mapping[str, Any]) -> Array:
-        """The volumes of one file, resized as in training."""
+        """The volumes of one file, resized as in training.
+
+        Values are (volumes, 1, depth, height, width). ValueError for a file that gives none.
+        """
         volumes, unread = found_volumes(path, str(options.get("frame") or "all"))
         if unread:
             raise ValueError(unread[0].why)
@@ -118,7 +124,7 @@ class VolumeMedia(Media):
         if found == field.shape[1:]:
             return ""
         old, new = ("x".join(map(str, sides)) for sides in (found, field.shape[1:]))
-        return f"{old} voxels became {new}, the size of the generator's input"
+        return f"{old} voxels became {new}, the size of training"
 
 
 def original_values(field: Field, samples: Array) -> Array:

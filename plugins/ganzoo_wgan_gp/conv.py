@@ -85,7 +85,10 @@ class Critic(nn.Module):
 
 
 def build(config: ConvConfig, data: DataInfo) -> Networks:
-    """Factory of `wgan-conv`; DataError unless the images have 8x8 pixels or more."""
+    """Factory of `wgan-conv`; DataError unless the images have 8x8 pixels or more.
+
+    SettingsError for more halvings than the size allows.
+    """
     image = data.image(smallest=8, otherwise="mlp")
     _, height, width = image.shape
     if min(height, width) >> config.stages == 0:

@@ -18,9 +18,9 @@ TINY = 1e-12
 def interpolate(view: View) -> dict[str, Tensor]:
     """The written float fields at x^ = eps x + (1 - eps) x', as leaves that require a gradient.
 
-    eps ~ U(0, 1) is drawn once per sample and shared by its fields: one point on the line between a
-    real and a generated sample (WGAN-GP, Algorithm 1, lines 4 to 6). Where the critic scores packs of
-    samples (PacGAN), the samples of a pack share eps.
+    eps ~ U(0, 1) is drawn once per sample and shared by its fields: one point on the line between a real and
+    a generated sample (WGAN-GP, Algorithm 1, lines 4 to 6). Where the critic scores packs of samples
+    (PacGAN), the samples of a pack share eps. SettingsError for a generator that writes none.
     """
     mixed: dict[str, Tensor] = {}
     epsilon: Tensor | None = None
@@ -48,8 +48,9 @@ def gradient_penalty(config: GradientPenaltyConfig) -> Callable[[View], Tensor]:
     """Factory of `gradient-penalty`: weight * E (||grad D(x^)||_2 - target)^2 (WGAN-GP, equation 3).
 
     The norm is taken per sample (or per pack of samples), over all other dimensions of all written fields
-    together. Fields that the generator does not write (a label) are those of the real samples.
-    `one_sided` penalises only norms above the target (section 5 of the paper).
+    together. Fields that the generator does not write (a label) are those of the real samples. `one_sided`
+    penalises only norms above the target (section 5 of the paper). SettingsError if D reads nothing that G
+    writes.
     """
 
     def penalty(view: View) -> Tensor:

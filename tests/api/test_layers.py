@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from typing import Any, Literal
@@ -62,6 +63,19 @@ def test_bounded_is_plain_tanh_where_that_is_the_range() -> None:
     assert torch.equal(made, torch.tanh(hidden))
     assert made.grad_fn is not None
     assert made.grad_fn.name() == "TanhBackward0"
+
+
+def test_leaky_tanh_keeps_a_gradient_in_training_and_its_bounds_in_evaluation() -> None:
+    hidden = torch.tensor([-60.0, -0.5, 0.0, 60.0], requires_grad=True)
+    layer = Bounded((0.0, 1.0), "leaky-tanh")
+    made = layer(hidden)
+    expected = [0.5 + (math.tanh(x) + 0.02 * x) / 2 for x in hidden.tolist()]
+    assert made.tolist() == pytest.approx(expected)
+    made.sum().backward()
+    slopes = [(1 - math.tanh(x) ** 2 + 0.02) / 2 for x in hidden.tolist()]
+    assert hidden.grad is not None
+    assert hidden.grad.tolist() == pytest.approx(slopes)
+    assert layer.eval()(hidden).tolist() == pytest.approx([0, expected[1], 0.5, 1])
 
 
 def test_maxout_is_the_largest_of_its_pieces() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from ganzoo import __version__
+from ganzoo.cli.common import table
 
 SMALL = ["--set", "architecture.generator_hidden=[16]", "--set", "architecture.discriminator_hidden=[16]"]
 
@@ -238,6 +239,16 @@ def test_piped_output_is_plain_lines(run: Path) -> None:
     assert "\x1b" not in result.stdout + result.stderr
     assert "images" in result.stderr
     assert "ganzoo export plain" in result.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("plugin",), ("bench",), ("cache",)])
+def test_no_summary_of_a_command_is_cut_off(words: tuple[str, ...]) -> None:
+    assert "..." not in ganzoo(*words, "--help").stdout.partition("Commands:")[2]
+
+
+def test_tables_without_names_of_columns_have_no_empty_head(capsys: pytest.CaptureFixture[str]) -> None:
+    table("facts", ("", ""), [("a", "b")])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == ["facts", "", "a   b", ""]
 
 
 def test_doctor_and_completion() -> None:

@@ -183,7 +183,7 @@ def test_images_are_read_as_in_training(tmp_path: Path, channels: int, fit: Fit 
     assert done.exit_code == 0, done.output
     width, height = picture("L").transpose(Image.Transpose.ROTATE_90).size
     said = f"note: 16-bit.png: {height}x{width} pixels (height x width) were reduced to 12x10"
-    assert f"{said} ({fit or 'crop'}), the size of the generator's input\n" in done.output
+    assert f"{said} ({fit or 'crop'}), the size of training\n" in done.output
     assert "note: and 3 more" in done.output
     with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
         assert arrays["names"].tolist() == kinds

@@ -20,7 +20,10 @@ def ganzoo(*words: object) -> Result:
     return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("words", [["-o", "x.png"], ["--walk", "4", "-o", "x.gif"]])
+@pytest.mark.parametrize(
+    "words",
+    [["-o", "x.png"], ["-o", "x.jpg"], ["--walk", "4", "-o", "x.gif"], ["--walk", "4", "-o", "x.webp"]],
+)
 def test_generated_pictures_say_who_made_them(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,3 +44,10 @@ def test_other_files_have_no_note(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "x.png")
     with pytest.raises(DataError, match="no note of a generator"):
         ganzoo("inspect", tmp_path / "x.png")
+
+
+def test_a_file_that_cannot_carry_a_note_is_no_proof_that_ganzoo_did_not_make_it(tmp_path: Path) -> None:
+    (tmp_path / "x.tif").write_bytes(b"II*\x00")
+    with pytest.raises(DataError, match=r"'\.tif' carries no note") as caught:
+        ganzoo("inspect", tmp_path / "x.tif")
+    assert ".png, .jpg" in str(caught.value)

@@ -259,6 +259,15 @@ def test_files_of_another_kind_name_the_dataset_that_reads_them(
     assert caught.value.fix.startswith(fix.replace("PATH", str(tmp_path)))
 
 
+@pytest.mark.parametrize("source", ["folder:", "pairs:", "wav:", "text:", "csv:", "volumes:", "clips:", ""])
+def test_an_archive_is_to_be_unpacked(registry: Registry, tmp_path: Path, source: str) -> None:
+    path = tmp_path / "photos.tar.gz"
+    path.write_bytes(b"\x1f\x8b")
+    with pytest.raises((DataError, UsageError)) as caught:
+        open_data(resolve("vanilla", registry, overrides={"data.source": f"{source}{path}"}))
+    assert caught.value.fix == "this is an archive: unpack it, and give the folder"
+
+
 @pytest.mark.parametrize("recipe", ["dcgan", "cgan", "pix2pix"])
 def test_a_recipe_for_other_data_names_those_that_fit(registry: Registry, recipe: str) -> None:
     with pytest.raises(DataError, match="needs the field") as caught:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganzoo import train
 from ganzoo.config.plan import Plan
 from ganzoo.evaluation.comparison import Comparison
 from ganzoo.evaluation.metrics import Scorer
@@ -415,6 +416,10 @@ def test_what_the_scores_say_in_words() -> None:
     copies = conclusions(good | {"memorisation": 0.1, "copied": 0.8}, rows)
     assert "FAILED" in copies[-1]
     assert "80.0%" in copies[-1]
+    four, five = ({"memorisation": 1.0, "copied": count / 81} for count in (4, 5))
+    assert "passed" in conclusions(four, {}, 81)[-1]  # so many more on one side happen by chance
+    assert "FAILED" in conclusions(five, {}, 81)[-1]
+    assert "FAILED" in conclusions({"memorisation": 1.0, "copied": 0.011}, {}, 10_000)[-1]
     rows["real"] = {"modes": 10, "coverage": 0.97}
     assert conclusions(good, rows)[0] == "the samples cover 90% of the real ones; other real ones cover 97%"
     collapsed = good | {"coverage": 0.1, "modes": 4}
@@ -458,3 +463,34 @@ def test_other_data_in_the_place_of_a_bundle_s_is_not_taken_for_it(
     shutil.rmtree(tmp_path / "few")
     shutil.copytree(data.partition(":")[2], tmp_path / "few")
     assert scored(bundle, "--metric", "frechet")["protocol"]["split"] == "held-out part of ganzoo/idx:few"
+
+
+def test_data_without_the_class_of_a_generator_names_it_and_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user of a bundle has not typed `data.only`: its message says whose it is."""
+    for folder, classes in (("there", ("cat", "dog")), ("here", ("dog", "owl"))):
+        for name in classes:
+            (tmp_path / folder / "few" / name).mkdir(parents=True)
+            for at in range(16):
+                Image.new("RGB", (16, 16), (at, 0, len(name))).save(
+                    tmp_path / folder / "few" / name / f"{at}.png"
+                )
+    settings = {"train.images": 16, "train.batch_size": 8, "train.device": "cpu", "data.only": ["cat"]}
+    run = train("dcgan", data=f"folder:{tmp_path / 'there' / 'few'}", settings=settings,
+                       run_dir=tmp_path / "run")  # fmt: skip
+    bundle = export_run(run, tmp_path / "bundle").path
+    monkeypatch.chdir(tmp_path / "here")
+    said = ganzoo("evaluate", bundle, "--n", "16")
+    assert said.code == 3
+    found = " ".join(said.err.split())
+    assert (
+        "not the data that the bundle was trained on: it has no class 'cat', its classes are: dog, owl."
+        in found
+    )
+    assert "data.only, data.without" not in found
+    for source in (run.path, bundle):
+        said = ganzoo("evaluate", source, "--n", "16", "--data", f"folder:{tmp_path / 'here' / 'few'}")
+        assert said.code == 3
+        assert "where: folder:" in said.err
+        assert "the generator was trained with data.only=cat" in " ".join(said.err.split())

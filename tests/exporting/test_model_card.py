@@ -6,7 +6,9 @@ import shlex
 
 import pytest
 
+from ganzoo.api import Field
 from ganzoo.exporting.from_run import _command
+from ganzoo.exporting.model_card import usage
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,10 @@ from ganzoo.exporting.from_run import _command
 def test_places_go_and_the_rest_can_be_pasted(word: str, shown: str) -> None:
     command = _command(["/usr/bin/ganzoo", "train", "ctgan", "--data", word])
     assert shlex.split(command) == ["ganzoo", "train", "ctgan", "--data", shown]
+
+
+@pytest.mark.parametrize("name", ["a to b", "b's", "plain"])
+def test_the_name_of_a_generator_is_one_word_of_the_command(name: str) -> None:
+    z, x = Field(name="z", shape=(2,), source="normal"), Field(name="x", shape=(2,))
+    (options,) = usage({name: ((z,), (x,)), "other": ((z,), (x,))})
+    assert shlex.split(options)[:2] == ["--generator", name]

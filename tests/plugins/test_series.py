@@ -513,6 +513,20 @@ def test_ends_and_attributes_are_in_the_table(tmp_path: Path) -> None:
     assert np.allclose(media.read(field, tmp_path / "out.csv", {}), samples, atol=1e-6)
 
 
+def test_generated_numbers_have_the_decimals_of_their_column(tmp_path: Path) -> None:
+    rain, count = [0.0 if at % 3 else at / 10 for at in range(60)], list(range(60))
+    third = [at / 3 for at in range(60)]
+    path = write(tmp_path / "a.csv", "date,rain,count,third", days(60), rain, count, third)
+    field = open_series(str(path), SHORT).fields[0]
+    samples = np.full((1, field.shape[0], 3), -1.0, np.float32)
+    samples[0, 1] = 0.123
+    SeriesMedia().write(field, samples, tmp_path / "out.csv")
+    _, rows = read_table(tmp_path / "out.csv")
+    assert rows[0][2:] == ["0.0", "0", "0"]  # and not -0.0
+    assert rows[1][2:4] == ["3.2", "33"]
+    assert float(rows[1][4]) == pytest.approx(1.123 / 2 * 59 / 3, rel=1e-6)
+
+
 def test_longer_series_than_those_of_training_are_written(tmp_path: Path) -> None:
     field = open_sines().fields[0]
     SeriesMedia().write(field, np.zeros((2, 75, 1), np.float32), tmp_path / "out.csv")
@@ -542,7 +556,8 @@ def test_previews_show_real_samples_beside_generated_ones_on_one_scale() -> None
 def test_facts_that_are_wrong_are_refused() -> None:
     good = open_sines().fields[0]
     changes: list[dict[str, object]] = [
-        {"scales": []}, {"columns": ["a", "b"]}, {"clock": {"unit": "moon"}}, {"start": [1, 2]}
+        {"scales": []}, {"columns": ["a", "b"]}, {"clock": {"unit": "moon"}}, {"start": [1, 2]},
+        {"decimals": [99]}, {"decimals": [1, 1, 1]}
     ]  # fmt: skip
     for change in changes:
         with pytest.raises(ValueError, match=r"a series|clock"):

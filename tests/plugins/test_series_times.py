@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -281,3 +282,99 @@ def test_many_columns_are_a_few_lines_of_the_card(tmp_path: Path) -> None:
     card = open_series(str(path), SHORT).card
     assert len(card) < 20
     assert ("...", "290 more columns", "values") in card
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [(86_400.0, "1 day"), (3 * 86_400.0, "3 days"), (90_000.0, "1 day, 1:00:00"), (1800.0, "0:30:00")],
+)
+def test_a_step_in_words(step: float, text: str) -> None:
+    assert Clock(unit="second", step=step).describe() == text
+
+
+# --- sessions -------------------------------------------------------------------------------------
+
+
+def trading(
+    days: int, opens: Sequence[str] = ("09:30",), rows: int = 30, step: timedelta = timedelta(minutes=5)
+) -> list[datetime]:
+    """So many rows from each opening on, from Monday to Friday."""
+    return [
+        datetime.fromisoformat(f"{day:%Y-%m-%d}T{time}") + step * at
+        for day in weekdays(count=days)
+        for time in opens
+        for at in range(rows)
+    ]
+
+
+def card_of(source: ArraySource) -> dict[str, str]:
+    return {name: f"{value} ({remark})" for name, value, remark in source.card}
+
+
+def prices(path: Path, times: Sequence[datetime]) -> Path:
+    values = [f"{100 + at % 7 + at % 11 / 10}" for at in range(len(times))]
+    return write(path, [f"{time:%Y-%m-%d %H:%M:%S}" for time in times], values)
+
+
+@pytest.mark.parametrize("returns", [False, True])
+def test_nights_and_weekends_are_told_once_as_sessions(tmp_path: Path, returns: bool) -> None:
+    times = trading(20)
+    del times[100:103]  # a gap within a session
+    source = open_series(str(prices(tmp_path / "a.csv", times)), CsvSeriesConfig(length=8, returns=returns))
+    card = card_of(source)
+    assert card["sessions"].startswith("20 of up to 30 steps, from 09:30")
+    assert card["gaps"].startswith("1 (more than 1.5 steps within sessions; the longest: 2024-01-04 10:")
+    assert card["gaps"].count(" to ") == 1
+    # The last row is of Friday.
+    assert clock_of(source).texts(2) == ["2024-01-29 09:30:00", "2024-01-29 09:35:00"]
+
+
+@pytest.mark.parametrize(
+    "start", ["2024-02-26", "2024-10-21"]
+)  # summer time begins, or ends, in the second week
+@pytest.mark.parametrize("zone", ["", "America/New_York"])
+def test_sessions_follow_daylight_saving_time(tmp_path: Path, start: str, zone: str) -> None:
+    """Offsets as finance packages write them, or the place: the market opens at 9:30 there."""
+    days = weekdays(start, 25)
+    times = [day.replace(hour=9, minute=30) + timedelta(minutes=5 * at) for day in days for at in range(20)]
+    values = [f"{100 + at % 7}" for at in range(len(times))]
+    path = write(tmp_path / "a.csv", local(times, NEW_YORK), values)
+    source = open_series(str(path), CsvSeriesConfig(length=8, zone=zone))
+    assert card_of(source)["sessions"].startswith("25 of up to 20 steps")
+    first = datetime.fromisoformat(clock_of(source).texts(1)[0])
+    assert (first.hour, first.minute) == (9, 30)
+    assert first.date() == weekdays(start, 26)[-1].date()
+
+
+def test_a_market_may_close_at_noon(tmp_path: Path) -> None:
+    source = open_series(str(prices(tmp_path / "a.csv", trading(12, ("09:30", "13:00")))), SHORT)
+    assert "24 of up to 30 steps, from 09:30 and 13:00" in card_of(source)["sessions"]
+
+
+def test_weekends_alone_are_breaks(tmp_path: Path) -> None:
+    hours = moments(datetime(2024, 1, 7, 22), timedelta(hours=1), 8 * 7 * 24)  # a Sunday
+    open_hours = [time for time in hours if (time - datetime(2024, 1, 7, 22)).days % 7 < 5]
+    source = open_series(str(prices(tmp_path / "a.csv", open_hours)), SHORT)
+    assert "8 of up to 120 steps, from Sunday 22:00" in card_of(source)["sessions"]
+    assert clock_of(source).texts(1) == ["2024-03-03 22:00:00"]
+
+
+def test_sessions_shorter_than_a_window_name_the_options_that_work(tmp_path: Path) -> None:
+    path = prices(tmp_path / "a.csv", trading(60, rows=7, step=timedelta(hours=1)))
+    with pytest.raises(DataError) as caught:
+        open_series(str(path), CsvSeriesConfig(length=24))
+    found = dict(re.findall(r"data\.(\w+)=(\d+)", caught.value.fix))
+    assert found == {"gap": "66", "length": "7"}
+    for config in (CsvSeriesConfig(length=24, gap=66), CsvSeriesConfig(length=7)):
+        assert len(open_series(str(path), config).arrays["series"]) >= 40
+
+
+def test_gaps_at_any_time_are_no_sessions(tmp_path: Path) -> None:
+    """A sensor that fails now and then; and one with few rows a day, whose gaps must end at few times."""
+    for step in (timedelta(minutes=5), timedelta(hours=12)):
+        times = moments(datetime(2024, 1, 1), step, 2000)
+        for at in np.random.default_rng(0).integers(0, 1900, 40):
+            times[at : at + 3] = []
+        source = open_series(str(prices(tmp_path / "a.csv", times)), SHORT)
+        assert "sessions" not in card_of(source)
+        assert int(card_of(source)["gaps"].split()[0]) > 20

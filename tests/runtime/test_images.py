@@ -142,6 +142,20 @@ def test_animations(tmp_path: Path, suffix: str) -> None:
     assert abs(int(shown[1][4, 10].mean()) - 40) < 12
 
 
+def test_colours_of_a_gif(tmp_path: Path) -> None:
+    """Few colours stay as they are, also small ones; of many each pixel gets a near one, and fast."""
+    few = Image.new("RGB", (300, 300), "white")
+    few.putpixel((299, 0), (255, 0, 0))
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    many = Image.fromarray(noise)
+    images.save_animation([few, many], tmp_path / "x.gif", 0.1)
+    with Image.open(tmp_path / "x.gif") as back:
+        assert np.array_equal(np.asarray(back.convert("RGB")), np.asarray(few))
+        back.seek(1)
+        error = np.asarray(back.convert("RGB"), float) - noise
+    assert np.square(error).mean() < 500  # noise in 256 colours: a distance of about 20 a channel
+
+
 def test_animations_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = Image.new("L", (4, 4))
     with pytest.raises(UsageError, match=r"use \.gif"):

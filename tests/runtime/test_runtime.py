@@ -304,6 +304,9 @@ def test_choice_in_a_bundle(folder: Path, tmp_path: Path) -> None:
         runtime.load(folder, generator="other")
     with pytest.raises(UsageError, match="no exported generator"):
         runtime.load(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match=f"ganzoo export {tmp_path} -o BUNDLE"):
+        runtime.load(tmp_path)
     with pytest.raises(UsageError, match="no such bundle"):
         runtime.load(tmp_path / "absent")
     shutil.copy(folder / "generator.onnx", tmp_path / "a_to_b.onnx")

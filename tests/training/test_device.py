@@ -125,3 +125,32 @@ def test_a_step_without_gradients_is_measured_on_the_device() -> None:
     norm = Player({"net": net}, OptimizerSettings(optimizer="rmsprop")).step()
     assert norm.device.type == "meta"
     assert norm.shape == ()
+
+
+@pytest.mark.parametrize(
+    ("variables", "precision"),
+    [
+        ({}, "bf16"),
+        ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, "fp32"),
+        ({"DNNL_MAX_CPU_ISA": "avx512_core"}, "fp32"),
+        ({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}, "bf16"),
+        ({"ONEDNN_MAX_CPU_ISA": "ALL", "DNNL_MAX_CPU_ISA": "AVX2"}, "bf16"),  # the older name comes second
+        ({"ATEN_CPU_CAPABILITY": "avx2"}, "bf16"),  # not the kernels of products
+    ],
+)
+def test_auto_is_no_bf16_that_a_limit_of_onednn_emulates(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert Engine.create("cpu", "auto", 0).precision == precision
+    assert Engine.create("cpu", "bf16", 0).precision == "bf16"  # the user's word
+
+
+def test_auto_is_no_bf16_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert Engine.create("cpu", "auto", 0).precision == "fp32"

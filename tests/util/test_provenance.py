@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganzoo.images import encode_animation
 from ganzoo.util.provenance import SYNTHETIC, mark, read_mark
 
 FACTS = {"generator": 'cgan "x" <é>', "sha256": "ab" * 32, "seed": 7, "synthetic": True}
@@ -38,6 +39,55 @@ def test_png(tmp_path: Path) -> None:
     said = {name.partition("}")[2]: value for name, value in description.attrib.items()}
     assert said["DigitalSourceType"] == SYNTHETIC
     assert said["CreatorTool"] == TOOL
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.jpg", {}),
+        ("x.jpeg", {"exif": Image.Exif().tobytes()}),
+        ("x.webp", {}),
+        ("x.webp", {"lossless": True}),
+        ("x.webp", {"save_all": True, "append_images": [Image.new("RGB", (7, 9), "red")]}),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_jpeg_and_webp_keep_their_pixels(
+    name: str, options: dict[str, object], mode: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 7, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, **options)  # type: ignore[arg-type]
+    with Image.open(path) as image:
+        before, frames = np.asarray(image), getattr(image, "n_frames", 1)
+    assert read_mark(path) is None
+    assert mark(path, TOOL, FACTS)
+    assert read_mark(path) == FACTS
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(image), before)
+        assert getattr(image, "n_frames", 1) == frames
+        assert SYNTHETIC.encode() in image.info["xmp"]
+
+
+def test_a_transparent_webp_stays_transparent(tmp_path: Path) -> None:
+    path = tmp_path / "x.webp"
+    Image.new("RGBA", (300, 20), (9, 8, 7, 60)).save(path, lossless=True)
+    assert mark(path, TOOL, FACTS)
+    with Image.open(path) as image:
+        assert image.mode == "RGBA"
+        assert image.size == (300, 20)
+        assert image.getpixel((299, 19)) == (9, 8, 7, 60)
+
+
+def test_mp4(tmp_path: Path) -> None:
+    video = pytest.importorskip("imageio_ffmpeg")
+    path = tmp_path / "x.mp4"
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    path.write_bytes(encode_animation(frames, ".mp4", 0.1, where=str(path)))
+    assert read_mark(path) is None
+    assert mark(path, TOOL, FACTS)
+    assert read_mark(path) == FACTS
+    assert video.count_frames_and_secs(str(path))[0] == 2
 
 
 def test_gif(tmp_path: Path) -> None:
@@ -82,12 +132,27 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         ("x.png", b"not a png"),
         ("x.wav", b"RIFF"),
         ("x.gif", b"GIF89a"),
+        ("x.jpg", b"not a jpeg"),
+        ("x.webp", b"RIFF\x0c\0\0\0WEBPVP8X\0\0\0\0"),
+        ("x.webp", b"RIFF\x0c\0\0\0WEBPwhat\0\0\0\0"),
+        ("x.mp4", b"no box"),
     ):
         path = tmp_path / name
         path.write_bytes(content)
         assert not mark(path, TOOL, FACTS)
         assert path.read_bytes() == content
         assert read_mark(path) is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".gif"])
+def test_files_that_are_cut_off_have_no_note_or_the_whole_one(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x{suffix}"
+    picture(path)
+    mark(path, TOOL, FACTS)
+    data = path.read_bytes()
+    for cut in range(0, len(data), 7):
+        path.write_bytes(data[:cut])
+        assert read_mark(path) in (None, FACTS)
 
 
 def test_damaged_and_foreign_notes(tmp_path: Path) -> None:
