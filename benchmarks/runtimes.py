@@ -95,7 +95,8 @@ NOTES = """\
   exports leave the default axis of Gather out, by which pnnx knows them; `exported cgan` is older. pnnx
   took over 11 GB of memory for `rrdb` and was stopped.
 - **TFLite**: onnx2tf takes about 35 s of processor time for a graph, and its images have channels at the end.
-- **tract** and **OpenCV** do not read `text-lstm`; OpenCV ends at `vocos`, MNN at `stylegan3`.
+- **tract** reads neither `text-lstm` nor `layered-motion`; **OpenCV** does not read `text-lstm` and ends at
+  `vocos`, MNN ends at `stylegan3`.
 """
 
 

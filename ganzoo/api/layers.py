@@ -34,18 +34,18 @@ class _Clip(nn.Module):
         return hidden if self.training else hidden.clamp(-1, 1)
 
 
-LEAK = 0.02  # slope of leaky-tanh far from 0, as of leaky ReLU; 0.01 to 0.2 are usual there
+_LEAK = 0.02  # slope of leaky-tanh far from 0, as of leaky ReLU; 0.01 to 0.2 are usual there
 
 
 class _LeakyTanh(_Clip):
-    """tanh(x) + LEAK x: its slope is never below LEAK, so networks come back from black or white images.
+    """tanh(x) + 0.02 x: its slope is never below 0.02, so networks come back from black or white images.
 
     Values outside of -1..1 are clipped in evaluation only, as `_Clip` does.
     """
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Any shape -> the same shape."""
-        return super().forward(hidden.tanh() + LEAK * hidden)
+        return super().forward(hidden.tanh() + _LEAK * hidden)
 
 
 class Bounded(nn.Module):

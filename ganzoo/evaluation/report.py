@@ -73,10 +73,12 @@ def conclusions(
     if ratio is not None and copied is not None:
         # `copied` is a difference of two counts: an excess of 4 samples has a probability of 1/16 by chance
         # (sign test), one of 5 has 1/32. Below 500 samples this is more than the 1 %.
-        good = ratio >= 0.9 and copied <= max(0.01, 4.5 / n if n else 0.0)
+        good = ratio >= 0.9 and copied <= 0.01
+        by_chance = ratio >= 0.9 and bool(n) and copied <= 4.5 / n
+        verdict = "passed" if good else "undecided for so few samples" if by_chance else "FAILED"
         if not (good and collapsed):  # samples far from all real ones pass, which means nothing
             found.append(
-                f"memorisation check {'passed' if good else 'FAILED'}: the median sample is {ratio:.2f} "
+                f"memorisation check {verdict}: the median sample is {ratio:.2f} "
                 "times as far from the nearest training sample as from the nearest held-out one; "
                 f"{copied:.1%} more than expected by chance are at least twice as near to a training sample"
             )

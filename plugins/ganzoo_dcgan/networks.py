@@ -5,6 +5,7 @@ A map of stage k has sides of ceil(side / 2**k) pixels; a pixel too many after d
 
 from __future__ import annotations
 
+from itertools import chain
 from math import prod
 
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from ganzoo.api import (
     map_sizes,
 )
 from ganzoo_dcgan.config import DcganConfig
+from ganzoo_dcgan.layers import Skips, double_bilinearly, halve_by_means
 
 
 class Generator(nn.Module):
@@ -32,7 +34,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, *sides = image.shape
         sizes = map_sizes(sides[0], sides[1], stages)
-        smooth = config.head == "smooth"
+        smooth = config.head != "strided"
         norm = config.generator_norm == "batch"
         # Widths by stage. Stage 0 (full size) is a hidden map with a smooth head, else the image.
         widths = [
@@ -47,13 +49,20 @@ class Generator(nn.Module):
             layers: list[nn.Module] = [nn.BatchNorm2d(width, eps=config.norm_eps)] if norm else []
             return [*layers, nn.ReLU(inplace=True)]
 
-        layers: list[nn.Module] = []
-        for k in range(stages, 0, -1):
-            layers += [] if plain and k == stages else activated(widths[k])
+        def doubled(k: int) -> list[nn.Module]:
             bias = config.bias if k == 1 and not smooth else not norm
-            layers += doubling(widths[k], widths[k - 1], config.kernel, sizes[k], sizes[k - 1], bias=bias)
-        if smooth:
-            layers += activated(widths[0])
+            return doubling(widths[k], widths[k - 1], config.kernel, sizes[k], sizes[k - 1], bias=bias)
+
+        def block(k: int) -> list[nn.Module]:
+            return [*doubled(k), *(activated(widths[k - 1]) if k > 1 or smooth else [])]
+
+        blocks = [[] if plain else activated(widths[stages]), *map(block, range(stages, 0, -1))]
+        layers: list[nn.Module]
+        if config.head == "skips":
+            layers = [Skips(blocks, widths[::-1], sizes[::-1], channels, bias=config.bias)]
+        else:
+            layers = list(chain.from_iterable(blocks))
+        if config.head == "smooth":
             layers.append(nn.Conv2d(widths[0], channels, 3, padding=1, bias=config.bias))
         if image.range is not None:
             layers.append(Bounded(image.range, config.output))
@@ -72,7 +81,7 @@ class Discriminator(nn.Module):
         super().__init__()
         inputs, height, width = image.shape
         extra = config.discriminator_extra
-        kernels = [config.kernel] * stages + [3] * (config.head == "smooth" if extra is None else extra)
+        kernels = [config.kernel] * stages + [3] * (config.head != "strided" if extra is None else extra)
         layers: list[nn.Module] = []
         for k, kernel in enumerate(kernels):
             outputs = config.discriminator_width * min(8, 2**k)
@@ -116,6 +125,12 @@ def build(config: DcganConfig, data: DataInfo) -> Networks:
     discriminator = Discriminator(config, image, stages)
     initialise(generator, config.init)
     initialise(discriminator, config.init)
+    if config.upsampling == "bilinear":
+        for doubling_layer in [item for item in generator.modules() if isinstance(item, nn.ConvTranspose2d)]:
+            double_bilinearly(doubling_layer)
+    if config.downsampling == "mean":
+        for halving in [item for item in discriminator.modules() if isinstance(item, nn.Conv2d)][:stages]:
+            halve_by_means(halving)
     if config.discriminator_norm == "spectral":
         kinds = (nn.Conv2d, nn.Linear) if config.spectral_score else (nn.Conv2d,)  # the score's is linear
         for layer in [item for item in discriminator.modules() if isinstance(item, kinds)]:

@@ -59,13 +59,18 @@ class ToyTextConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TextConvConfig:
-    """Options of `text-conv`: channels and number of residual blocks of both networks; width of a kernel."""
+    """Options of `text-conv`: channels and number of residual blocks of both networks; width of a kernel.
+
+    `straight_through`: in training the generator writes its most likely symbols as vectors of 0 and 1, with
+    the gradients of the softmax; otherwise it writes the softmax, as published.
+    """
 
     latent: int = 128
     generator_width: int = 512
     discriminator_width: int = 512
     blocks: int = 5
     kernel: int = 5
+    straight_through: bool = False
 
     def __post_init__(self) -> None:
         if min(self.latent, self.generator_width, self.discriminator_width, self.blocks) < 1:

@@ -28,7 +28,11 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, latent) -> text (N, length, V): a softmax at each place; in eval mode its largest symbol."""
+    """z (N, latent) -> text (N, length, V): a softmax at each place; in eval mode its largest symbol.
+
+    With `straight_through` it is the largest symbol in training, too, with the gradients of the softmax
+    (Bengio et al. 2013, arXiv:1308.3432): the critic sees the texts that the generator is used for.
+    """
 
     def __init__(self, config: TextConvConfig, text: Field, classes: int) -> None:
         super().__init__()
@@ -38,6 +42,7 @@ class Generator(nn.Module):
         self.blocks = nn.Sequential(*(Block(width, config.kernel) for _ in range(config.blocks)))
         self.to_symbols = nn.Conv1d(width, symbols, 1)
         self.one_hot = OneHot(symbols)
+        self.straight_through = config.straight_through
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(N, latent), (N,) -> (N, length, V)."""
@@ -45,7 +50,11 @@ class Generator(nn.Module):
             z = z + self.label(label)
         maps = self.project(z).unflatten(1, (-1, self.length))
         logits = self.to_symbols(self.blocks(maps)).transpose(1, 2)
-        return torch.softmax(logits, dim=-1) if self.training else self.one_hot(logits)
+        if not self.training:
+            symbols: Tensor = self.one_hot(logits)
+            return symbols
+        shares = torch.softmax(logits, dim=-1)
+        return shares + (self.one_hot(shares) - shares).detach() if self.straight_through else shares
 
 
 class Critic(nn.Module):

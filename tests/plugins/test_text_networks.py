@@ -104,6 +104,21 @@ def test_texts_are_shares_in_training_and_symbols_in_use() -> None:
     assert torch.equal(hard, one_hot(soft.argmax(2), 7).float())
 
 
+def test_straight_through_trains_on_symbols_with_the_gradients_of_shares() -> None:
+    soft, hard = (
+        wgan.Generator(TextConvConfig(generator_width=8, straight_through=on), text(7, 5), 0)
+        for on in (False, True)
+    )
+    hard.load_state_dict(soft.state_dict())
+    z, weights, written = torch.randn(4, 128), torch.randn(4, 5, 7), []
+    for generator in (soft, hard):
+        written.append(generator(z))
+        (written[-1] * weights).sum().backward()
+    assert torch.allclose(written[1], one_hot(written[0].argmax(2), 7).float(), atol=1e-6)
+    for one, other in zip(soft.parameters(), hard.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+
+
 def test_classes_change_texts_and_scores() -> None:
     networks = small_conv(Field(name="label", dtype="int64", classes=("a", "b")))
     generator, critic = (

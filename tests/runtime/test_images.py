@@ -148,6 +148,10 @@ def test_colours_of_a_gif(tmp_path: Path) -> None:
     few.putpixel((299, 0), (255, 0, 0))
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     many = Image.fromarray(noise)
+    ramp = Image.linear_gradient("L").convert("RGB")
+    images.save_animation([ramp, few.resize(ramp.size)], tmp_path / "ramp.gif", 0.1)
+    with Image.open(tmp_path / "ramp.gif") as back:
+        assert np.array_equal(np.asarray(back.convert("RGB")), np.asarray(ramp))
     images.save_animation([few, many], tmp_path / "x.gif", 0.1)
     with Image.open(tmp_path / "x.gif") as back:
         assert np.array_equal(np.asarray(back.convert("RGB")), np.asarray(few))
