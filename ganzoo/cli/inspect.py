@@ -33,13 +33,7 @@ def command(file: Path, key: str | None, as_json: bool) -> None:
         mark = _watermark(file, key)
         facts = {**(facts or {}), "watermark": mark.found, "false_alarm": mark.probability}
     elif facts is None:
-        raise DataError(
-            "The file has no note of a generator: ganzoo did not make it, or another program saved it again."
-            if file.suffix.lower() in MARKED
-            else f"A file that ends in '{file.suffix}' carries no note, whoever made it.",
-            where=str(file),
-            fix=f"files with notes end in {', '.join(MARKED)}",
-        )
+        raise _no_note(file)
     if as_json:
         echo_json(facts)
     else:
@@ -65,6 +59,22 @@ def _note(file: Path, *, needed: bool) -> dict[str, object] | None:
             raise DataError(f"{str(error).capitalize()}.", where=str(file)) from error
         click.secho(f"note: {error}, and is ignored", fg="yellow", err=True)
         return None
+
+
+def _no_note(file: Path) -> DataError:
+    ending = file.suffix.lower()
+    if ending in MARKED:
+        return DataError(
+            "The file has no note of a generator: ganzoo did not make it, or made it before version 0.2.0, "
+            "which is the first to write notes, or another program saved it again.",
+            where=str(file),
+        )
+    kind = f"A file that ends in '{file.suffix}'" if ending else "A file without an ending"
+    return DataError(
+        f"{kind} carries no note, whoever made it.",
+        where=str(file),
+        fix=f"files with notes end in {', '.join(MARKED)}",
+    )
 
 
 def _watermark(file: Path, key: str) -> Detection:

@@ -55,7 +55,10 @@ def as_options(sources: list[str]) -> str:
 
 def unpack(path: Path) -> str:
     """What to do with an archive; empty for other paths."""
-    archive = path.is_file() and path.name.lower().endswith(_ARCHIVES)
+    try:
+        archive = path.name.lower().endswith(_ARCHIVES) and path.is_file()
+    except OSError:  # a path that the system refuses
+        archive = False
     return "this is an archive: unpack it, and give the folder" if archive else ""
 
 

@@ -110,7 +110,7 @@ def _brought(path: Path, frame: ImageFrame, stored: ValueRange, page: int) -> ND
     """An image whose values have a range of their own, because files of several types become one."""
     dtype, pixels = inspect_image(path).dtype, stored.dtype == "uint8"
     ranges = {name: (low, high) for name, low, high in stored.others}
-    if dtype == stored.dtype == "uint8" and dtype not in ranges:
+    if pixels and dtype not in ranges:  # as without any range: values whose white is unknown are refused
         return decode_pixels(path, frame, page)
     own = replace(stored, others=())
     if dtype in ranges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections import Counter
@@ -193,7 +194,7 @@ def _find_classes(
             names = sorted(counts, key=_side)
             found.notes.append(
                 f"the folders are named by sizes ({some(names, 4)}), so they are no labels; "
-                + _repeated(names, within, paths, dataset, nouns)
+                + _repeated(names, within, paths, found.held_out, dataset, nouns)
             )
         return
     if len(stray) > _STRAY * len(found.training):
@@ -258,23 +259,31 @@ def _repeated(
     names: Sequence[str],
     within: Mapping[str, list[int]],
     paths: Sequence[list[str]],
+    held_out: Sequence[int],
     dataset: str,
     nouns: str,
 ) -> str:
-    """Whether folders of sizes have the same files, and what to give for one size."""
+    """Whether folders of sizes have files of the same names, and what to give for one size."""
     depths = {name: paths[rows[0]].index(name) for name, rows in within.items()}
     inside = [
-        {"/".join(paths[row][depths[name] + 1 :]).rpartition(".")[0] for row in within[name]}
-        for name in names
+        _without_endings({"/".join(paths[row][depths[name] + 1 :]) for row in within[name]}) for name in names
     ]
-    if any(files != inside[0] for files in inside):
-        return f"the same {nouns} may be in each, then give one of them as PATH"
     last = names[-1]
-    path = "/".join(paths[within[last][0]][: depths[last] + 1])
-    return (
-        f"each has the same {len(inside[0]):,} {nouns}, all are trained on; for one size of them use "
-        f"--data {shlex.quote(f'{dataset}:PATH/{path}')}"
-    )
+    one = paths[within[last][0]][: depths[last] + 1]
+    # train/64 has no part test, but 64 has it in 64/train and 64/test.
+    lost = held_out and not any(paths[row][: len(one)] == one for row in held_out)
+    without = f", which has none of the held-out {nouns}" if lost else ""
+    if any(files != inside[0] for files in inside):
+        return f"the same {nouns} may be in each, then give one of them as PATH{without}"
+    count, path = len(inside[0]), shlex.quote(f"{dataset}:PATH/{'/'.join(one)}")
+    same = f"{nouns} of the same {count:,} names" if count > 1 else f"one {nouns[:-1]} of the same name"
+    return f"each has {same}, all are trained on; for one size of them use --data {path}{without}"
+
+
+def _without_endings(files: set[str]) -> set[str]:
+    """The names without endings; unchanged where these tell files apart: DICOM files may end in .1, .2."""
+    stems = {os.path.splitext(file)[0] for file in files}  # noqa: PTH122
+    return stems if len(stems) == len(files) else files
 
 
 def _say_classes(found: Folders, counts: Counter[str], nouns: str) -> None:

@@ -164,7 +164,8 @@ def _several(
 ) -> None:
     """A range for the files of each type, which become `stored`, or those of the most common type.
 
-    All have one white.
+    All have one white. Held-out files and inputs may have a type that no image has: pixels of 8 bits have
+    their range, and where samples are such pixels, 16 bits are read whole, as after pixels alone.
     """
     order = ("uint8", "uint16", "int16", "int32", "float32")
     groups = {
@@ -176,7 +177,9 @@ def _several(
     # Pixels are decoded as in a folder that has nothing else.
     ranges |= {"uint8": (0.0, 255.0)} if "uint8" in ranges else {}
     dtype: Any = stored or max(groups, key=lambda name: types[name])
-    others = tuple((name, *ends) for name, ends in ranges.items() if name != dtype)
+    unseen: dict[str, Ends] = {"uint8": (0.0, 255.0)}
+    unseen |= {"uint16": (0.0, 65535.0)} if dtype == "uint8" else {}
+    others = tuple((name, *ends) for name, ends in (unseen | ranges).items() if name != dtype)
     low, high = ranges.get(dtype, (0.0, 255.0))
     made.values = ValueRange(dtype, low, high, others)
     if dtype != "uint8":

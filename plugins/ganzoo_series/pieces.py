@@ -93,9 +93,11 @@ def cut_at_gaps(
     sessions = sessions_of(
         clock, [np.asarray(rows.times) for rows in entities], [(steps, end) for steps, _, end in gaps]
     )
+    opened = 0
     if sessions:
-        gaps = [gap for gap in gaps if not sessions.begin_at(gap[2])]
-        rule += " within sessions"
+        gaps = [gap for gap in gaps if gap[0] > sessions.gap or not sessions.begin_at(gap[2])]
+        opened = len(pieces) - sum(not sessions.begin_at(end) for _, _, end in gaps)
+        rule += f" within sessions, or {sessions.gap:,} between"
     longest = [
         f"{clock.at(before)} to {clock.at(after)}" for _, before, after in sorted(gaps, reverse=True)[:SHOWN]
     ]
@@ -104,7 +106,7 @@ def cut_at_gaps(
     said = f"{rule}; the longest: {', '.join(longest)}" if gaps else f"none of {rule}"
     card = [
         ("time", f"{clock.column}: {first} to {last}", f"a step is {clock.describe()}"),
-        *_about_sessions(sessions, pieces, clock, len(gaps)),
+        *_about_sessions(sessions, pieces, clock, opened),
         ("gaps", f"{len(gaps):,}", said),
     ]
     if len(entities) > 1:
@@ -124,7 +126,7 @@ def cut_at_gaps(
 
 
 def _about_sessions(
-    sessions: Sessions | None, pieces: Sequence[Piece], clock: Clock, others: int
+    sessions: Sessions | None, pieces: Sequence[Piece], clock: Clock, count: int
 ) -> list[tuple[str, str, str]]:
     if sessions is None:
         return []
@@ -133,7 +135,7 @@ def _about_sessions(
     return [
         (
             "sessions",
-            f"{len(pieces) - others:,} of up to {longest:,} steps, from {opens}",
+            f"{count:,} of up to {longest:,} steps, from {opens}",
             f"a window is within one; --set data.gap={sessions.gap} lets windows go on across the breaks",
         )
     ]

@@ -11,10 +11,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ganzoo.api import ArraySource, Column, DataError, Field, some
+from ganzoo_series.clock import Clock
 from ganzoo_series.config import WindowConfig
 from ganzoo_series.fields import Layout
 from ganzoo_series.pieces import Piece, SeriesTable
-from ganzoo_series.sessions import Sessions
 from ganzoo_series.transform import Scale, fit_scale, forward, log_returns
 from ganzoo_tables.config import setting
 
@@ -60,11 +60,11 @@ def sources(
     known = [_signal(piece, config) for piece in before]
     whole = known + [_signal(piece, config) for piece in after]
     scales = _scales(table, known, whole, config, where)
-    layout = _layout(table, scales, config)
+    layout = _layout(table, before, scales, config)
     field = layout.field(config.length, bounded=config.scale == "minmax")
     made = [_part(pieces, scales, config) for pieces in (before, after)]
     if len(made[0].samples) < FEWEST:
-        _refuse_few(made[0], before, table.sessions, config, where)
+        _refuse_few(made[0], before, table, config, where)
     about = _about(table)
     fields = (field, *about)
     unit = "log return" if config.returns else "value"
@@ -143,17 +143,19 @@ def _scales(
     return tuple(fit_scale(rows[:, at], config.scale) for at in range(len(columns)))
 
 
-def _layout(table: SeriesTable, scales: tuple[Scale, ...], config: WindowConfig) -> Layout:
+def _layout(
+    table: SeriesTable, before: Sequence[Piece], scales: tuple[Scale, ...], config: WindowConfig
+) -> Layout:
     """Written series begin after the data, or with the next session.
 
-    Those of returns begin with the last values, or with an index.
+    Those of returns begin with the last values, or with an index. Decimals are those of the training rows.
     """
     last = max(table.pieces, key=lambda piece: piece.times[-1])
     several = len({piece.entity for piece in table.pieces}) > 1
     start: tuple[float, ...] = ()
     if config.returns:
         start = (INDEX,) * len(scales) if several else tuple(map(float, last.values[-1]))
-    values = np.concatenate([piece.values for piece in table.pieces])
+    values = np.concatenate([piece.values for piece in before])
     end = float(last.times[-1])
     begin = end if config.returns else table.clock.after(end)
     if table.sessions:  # a window is within a session, and so is what is written
@@ -256,13 +258,16 @@ def _span(parts: Sequence[Floats], at: int) -> str:
 
 
 def _refuse_few(
-    part: Part, pieces: Sequence[Piece], sessions: Sessions | None, config: WindowConfig, where: str
+    part: Part, pieces: Sequence[Piece], table: SeriesTable, config: WindowConfig, where: str
 ) -> None:
     sizes = [len(piece.times) - config.returns for piece in pieces]
     longest = max(sizes, default=0)
     fixes = []
-    if sessions:
+    sessions = table.sessions
+    if sessions and _windows(_joined(pieces, table.clock, sessions.gap, config), config) >= FEWEST:
         fixes.append(f"windows across the breaks between sessions: --set data.gap={sessions.gap}")
+    elif sessions:
+        fixes.append("provide more rows")
     stride = config.stride or (config.length if config.variable else 1)
     strides = [one for one in range(1, stride) if _windows(sizes, config, stride=one) >= FEWEST]
     lengths = [one for one in range(2, config.length) if _windows(sizes, config, length=one) >= FEWEST]
@@ -283,6 +288,21 @@ def _refuse_few(
         where=f"{where}: the longest part without a gap before the held-out time has {longest:,} steps",
         fix="; or ".join(fixes),
     )
+
+
+def _joined(pieces: Sequence[Piece], clock: Clock, gap: int, config: WindowConfig) -> list[int]:
+    """The sizes of pieces with `data.gap=gap`: those of an entity follow each other in time."""
+    sizes: list[int] = []
+    for before, piece in zip([None, *pieces], pieces, strict=False):
+        steps = np.inf
+        if before is not None and before.entity == piece.entity:
+            first, last = clock.positions(np.array([piece.times[0], before.times[-1]]))
+            steps = first - last
+        if 0 < steps <= gap:
+            sizes[-1] += len(piece.times)
+        else:
+            sizes.append(len(piece.times) - config.returns)
+    return sizes
 
 
 def _windows(sizes: Sequence[int], config: WindowConfig, *, length: int = 0, stride: int = 0) -> int:

@@ -42,8 +42,23 @@ def test_generated_pictures_say_who_made_them(
 
 def test_other_files_have_no_note(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "x.png")
-    with pytest.raises(DataError, match="no note of a generator"):
+    with pytest.raises(DataError, match="no note of a generator") as caught:
         ganzoo("inspect", tmp_path / "x.png")
+    assert ".jpg" not in str(caught.value)  # another ending would not help
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".mp4"])
+def test_files_of_earlier_versions_may_have_no_note(ending: str, tmp_path: Path) -> None:
+    (tmp_path / f"x{ending}").write_bytes(b"other")
+    with pytest.raises(DataError, match=r"made it before version 0\.2\.0"):
+        ganzoo("inspect", tmp_path / f"x{ending}")
+
+
+def test_a_file_without_an_ending_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"other")
+    with pytest.raises(DataError, match="A file without an ending carries no note") as caught:
+        ganzoo("inspect", tmp_path / "x")
+    assert ".png, .jpg" in str(caught.value)
 
 
 def test_a_file_that_cannot_carry_a_note_is_no_proof_that_ganzoo_did_not_make_it(tmp_path: Path) -> None:

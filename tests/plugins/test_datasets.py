@@ -72,9 +72,10 @@ def test_unreadable_files_are_data_errors(install: Callable[..., Path]) -> None:
     assert "author" not in str(caught.value)
 
 
+@pytest.mark.parametrize("ending", ["", ".zip"])
 @pytest.mark.parametrize("name", ["idx", "folder", "npy", "npz"])
-def test_a_path_that_the_system_refuses(registry: Registry, name: str) -> None:
-    plan = resolve("vanilla", registry, overrides={"data.source": f"{name}:/{'x' * 3000}"})
+def test_a_path_that_the_system_refuses(registry: Registry, name: str, ending: str) -> None:
+    plan = resolve("vanilla", registry, overrides={"data.source": f"{name}:/{'x' * 3000}{ending}"})
     with pytest.raises(DataError, match="too long"):
         open_data(plan)
 

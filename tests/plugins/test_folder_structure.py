@@ -17,6 +17,8 @@ from ganzoo_datasets.config import FolderConfig, PairsConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
 from ganzoo_datasets.idx import open_idx
 from ganzoo_datasets.paired_images import open_pairs, open_unpaired
+from ganzoo_datasets.picture_files import listing_of
+from ganzoo_datasets.picture_folders import folders_of
 from ganzoo_enlarge.config import CropsConfig
 from ganzoo_enlarge.crops import open_crops, open_held_out_crops
 from ganzoo_series.datasets import open_series
@@ -192,7 +194,45 @@ def test_sizes_without_units_are_no_classes(tmp_path: Path, folders: tuple[str, 
     source = open_folder(str(tmp_path))
     assert classes(source) == ()
     assert len(source.items) == 12 * len(folders)
-    assert said(source, "named by sizes", "each has the same 12 images", f"folder:PATH/{folders[-1]}")
+    assert said(
+        source, "named by sizes", "each has images of the same 12 names", f"folder:PATH/{folders[-1]}"
+    )
+
+
+def test_one_picture_in_folders_of_sizes_is_one(tmp_path: Path) -> None:
+    sized(tmp_path, "64", "128", names="a")
+    assert said(open_folder(str(tmp_path)), "each has one image of the same name, all are trained on")
+
+
+@pytest.mark.parametrize(
+    ("folders", "advice"),
+    [
+        (("train/32", "train/64", "test/32", "test/64"), "folder:PATH/train/64, which has none of the held"),
+        (("32/train", "64/train", "32/test", "64/test"), "folder:PATH/64"),
+        (("32/train/x", "64/train/x"), "folder:PATH/64"),
+    ],
+)
+def test_advice_for_one_size_says_that_held_out_pictures_are_lost(
+    tmp_path: Path, folders: tuple[str, ...], advice: str
+) -> None:
+    for folder in folders:
+        side = next(int(part) for part in folder.split("/") if part.isdigit())
+        for name in "abc":
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (side, side)).save(tmp_path / folder / f"{name}.png")
+    source = open_folder(str(tmp_path))
+    assert said(source, "named by sizes", advice)
+    assert said(source, "none of the held-out images") == ("which" in advice)
+
+
+@pytest.mark.parametrize("names", [("IM1", "IM2", "IM3"), ("1.2.840.1", "1.2.840.2", "1.2.840.3")])
+def test_dicom_files_without_endings_are_told_apart(tmp_path: Path, names: tuple[str, ...]) -> None:
+    listing = listing_of(tmp_path, [f"{side}x{side}/{name}" for side in (32, 64) for name in names])
+    (note,) = folders_of(listing, labels=True).notes
+    assert "each has images of the same 3 names" in note
+    others = [f"32x32/{name}" for name in names] + [f"64x64/{name}7" for name in names]
+    (note,) = folders_of(listing_of(tmp_path, others), labels=True).notes
+    assert "may be in each" in note
 
 
 def test_sizes_with_other_pictures_are_no_classes(tmp_path: Path) -> None:

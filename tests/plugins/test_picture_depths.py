@@ -23,7 +23,7 @@ from ganzoo_datasets.config import FolderConfig, PairsConfig
 from ganzoo_datasets.folder import open_folder, open_held_out
 from ganzoo_datasets.paired_images import open_pairs
 from ganzoo_enlarge.config import CropsConfig
-from ganzoo_enlarge.crops import open_crops
+from ganzoo_enlarge.crops import open_crops, open_held_out_crops
 from ganzoo_media.image import ImageMedia
 from ganzoo_media.kept import with_kept
 
@@ -188,7 +188,7 @@ def test_cmyk_becomes_rgb(tmp_path: Path, depth: int) -> None:
 def test_lab_becomes_rgb(tmp_path: Path) -> None:
     Image.new("RGB", (9, 6), (200, 30, 60)).convert("LAB").save(tmp_path / "a.tif")
     source = open_folder(str(tmp_path))
-    np.testing.assert_allclose(units(source)[:, 0, 0], [200, 30, 60], atol=6)
+    np.testing.assert_allclose(units(source)[:, 0, 0], [200, 30, 60], atol=4)
 
 
 def test_four_bands_without_opacity_are_not_called_alpha(tmp_path: Path) -> None:
@@ -343,6 +343,34 @@ def test_held_out_pictures_may_have_another_depth(tmp_path: Path) -> None:
     np.testing.assert_allclose(floats(held_out)[0, 0], np.linspace(-1, 1, 12), atol=0.01)
 
 
+@pytest.mark.parametrize("common", [("png", 255, np.uint8), ("png", 4000, np.uint16)])
+def test_held_out_pictures_may_have_a_third_depth(tmp_path: Path, common: Any) -> None:
+    """Pixels and whole 16 bits have one white beside other depths, too."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "test").mkdir()
+    ending, *rest = common
+    for at in range(3):
+        gray(tmp_path / "train" / f"{at}.{ending}", *rest)
+    gray(tmp_path / "train" / "3.tif", 1, np.float32)
+    third = (255, np.uint8) if rest[1] is np.uint16 else (65_535, np.uint16)
+    gray(tmp_path / "test" / "a.png", *third)
+    held_out = open_held_out(str(tmp_path))
+    assert held_out is not None
+    np.testing.assert_allclose(floats(held_out)[0, 0], np.linspace(-1, 1, 12), atol=0.01)
+    found = as_input(open_folder(str(tmp_path)), tmp_path / "test" / "a.png")
+    np.testing.assert_array_equal(found, floats(held_out))
+
+
+def test_a_third_depth_without_a_known_range_is_refused_not_black(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    gray(tmp_path / "data" / "a.png", 255, np.uint8)
+    gray(tmp_path / "data" / "b.png", 255, np.uint8)
+    gray(tmp_path / "data" / "c.png", 4000, np.uint16)
+    gray(tmp_path / "input.tif", 1, np.float32)
+    with pytest.raises(ValueError, match="no range says which are black and white"):
+        as_input(open_folder(str(tmp_path / "data")), tmp_path / "input.tif")
+
+
 def test_an_input_of_eight_bits_is_no_black_one_of_twelve(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     gray(tmp_path / "data" / "a.png", 4000, np.uint16)
@@ -381,6 +409,17 @@ def test_crops_of_twelve_bits_are_as_bright_as_those_of_eight(tmp_path: Path) ->
     np.testing.assert_allclose(
         read_as_input(a, tmp_path / "input.png")[0, 0], np.linspace(-1, 1, 8), atol=0.01
     )
+
+
+def test_held_out_crops_may_have_a_third_depth(tmp_path: Path) -> None:
+    ramps(tmp_path / "train", "a.png", "b.png", top=255, dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "train" / "c.tif", np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1)))
+    ramps(tmp_path / "test", "d.png", top=65_535, dtype=np.uint16)
+    config = CropsConfig(count=3, size=32, shrink=1.0, channels=1)
+    held_out = open_held_out_crops(str(tmp_path), config)
+    assert held_out is not None
+    found = held_out.read(0)["picture"][0, 0].astype(int)
+    np.testing.assert_allclose(found, np.linspace(0, 255, 64), atol=1)
 
 
 def test_an_enlarger_keeps_the_range_of_sixteen_bits(tmp_path: Path) -> None:

@@ -527,6 +527,14 @@ def test_generated_numbers_have_the_decimals_of_their_column(tmp_path: Path) -> 
     assert float(rows[1][4]) == pytest.approx(1.123 / 2 * 59 / 3, rel=1e-6)
 
 
+def test_decimals_are_those_of_the_training_rows(tmp_path: Path) -> None:
+    values = [at % 7 / 2 if at < 50 else at / 64 for at in range(60)]
+    path = write(tmp_path / "a.csv", "date,x", days(60), values)
+    for held_out, decimals in ((0.2, (1,)), (0.0, (6,))):
+        field = open_series(str(path), replace(SHORT, held_out=held_out)).fields[0]
+        assert Layout.of(field).decimals == decimals
+
+
 def test_longer_series_than_those_of_training_are_written(tmp_path: Path) -> None:
     field = open_sines().fields[0]
     SeriesMedia().write(field, np.zeros((2, 75, 1), np.float32), tmp_path / "out.csv")

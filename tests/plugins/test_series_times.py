@@ -323,7 +323,10 @@ def test_nights_and_weekends_are_told_once_as_sessions(tmp_path: Path, returns: 
     source = open_series(str(prices(tmp_path / "a.csv", times)), CsvSeriesConfig(length=8, returns=returns))
     card = card_of(source)
     assert card["sessions"].startswith("20 of up to 30 steps, from 09:30")
-    assert card["gaps"].startswith("1 (more than 1.5 steps within sessions; the longest: 2024-01-04 10:")
+    assert card["gaps"].startswith(
+        "1 (more than 1.5 steps within sessions, or 835 between; the longest: 2024-"
+    )
+    assert "2024-01-04 10:15:00 to 2024-01-04 10:35:00" in card["gaps"]
     assert card["gaps"].count(" to ") == 1
     # The last row is of Friday.
     assert clock_of(source).texts(2) == ["2024-01-29 09:30:00", "2024-01-29 09:35:00"]
@@ -344,6 +347,27 @@ def test_sessions_follow_daylight_saving_time(tmp_path: Path, start: str, zone: 
     first = datetime.fromisoformat(clock_of(source).texts(1)[0])
     assert (first.hour, first.minute) == (9, 30)
     assert first.date() == weekdays(start, 26)[-1].date()
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "place"),
+    [
+        ("2024-03-25", "Australia/Sydney", "Australia/Sydney"),
+        ("2024-02-26", "", "America/New_York"),
+        ("2024-10-21", "", "America/New_York"),
+    ],
+)
+def test_an_hour_that_has_just_changed_is_that_of_the_next_session(
+    tmp_path: Path, start: str, zone: str, place: str
+) -> None:
+    """Summer time begins or ends on the Sunday before the last four days; the rows are in UTC."""
+    days = [day.replace(hour=10, tzinfo=ZoneInfo(place)) for day in weekdays(start, 15)]
+    opens = [day.astimezone(UTC) for day in days]
+    times = [one + timedelta(minutes=15 * at) for one in opens[:14] for at in range(24)]
+    values = [f"{100 + at % 7}" for at in range(len(times))]
+    path = write(tmp_path / "a.csv", [time.isoformat() for time in times], values)
+    source = open_series(str(path), replace(SHORT, zone=zone))
+    assert datetime.fromisoformat(clock_of(source).texts(1)[0]) == opens[14]
 
 
 def test_a_market_may_close_at_noon(tmp_path: Path) -> None:
@@ -378,3 +402,88 @@ def test_gaps_at_any_time_are_no_sessions(tmp_path: Path) -> None:
         source = open_series(str(prices(tmp_path / "a.csv", times)), SHORT)
         assert "sessions" not in card_of(source)
         assert int(card_of(source)["gaps"].split()[0]) > 20
+
+
+@pytest.mark.parametrize(
+    ("first", "zone", "last", "begin"),
+    [
+        ("2024-01-07", "", "2024-02-01", "2024-02-04 09:00:00"),  # Sunday to Thursday
+        ("2024-01-08", "Australia/Sydney", "2024-03-08", "2024-03-11T09:00:00+11:00"),
+        ("2024-05-06", "Australia/Brisbane", "2024-06-07", "2024-06-10T09:00:00+10:00"),
+    ],
+)
+def test_generated_times_begin_on_a_day_with_sessions(
+    tmp_path: Path, first: str, zone: str, last: str, begin: str
+) -> None:
+    """Five days of each week are open, from 9:00 on; in Australia that is Sunday to Thursday in UTC, too."""
+    start = datetime.fromisoformat(first)
+    days = [start + timedelta(days=at) for at in range((datetime.fromisoformat(last) - start).days + 1)]
+    open_days = [day.replace(hour=9) for day in days if (day - start).days % 7 < 5]
+    times = [day + timedelta(minutes=15 * at) for day in open_days for at in range(24)]
+    path = prices(tmp_path / "a.csv", times)
+    if zone:
+        texts = [time.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat() for time in times]
+        path = write(path, texts, [f"{100 + at % 7}" for at in range(len(times))])
+    source = open_series(str(path), replace(SHORT, zone=zone))
+    assert "sessions" in card_of(source)
+    assert clock_of(source).texts(1) == [begin]
+
+
+def test_only_breaks_of_a_usual_length_are_between_sessions(tmp_path: Path) -> None:
+    """Of a market a month is missing, and there is a holiday; all files miss the same month."""
+    times = [time for time in trading(80) if time.month != 2 and time.date() != datetime(2024, 3, 25).date()]
+    path = prices(tmp_path / "a.csv", times)
+    source = open_series(str(path), SHORT)
+    card = card_of(source)
+    assert "58 of up to 30 steps, from 09:30" in card["sessions"]
+    # From Friday 11:55 to Tuesday 09:30.
+    assert "data.gap=1123 " in card["sessions"]
+    assert card["gaps"] == (
+        "1 (more than 1.5 steps within sessions, or 1,123 between; "
+        "the longest: 2024-01-31 11:55:00 to 2024-03-01 09:30:00)"
+    )
+    rows = path.read_text().splitlines()
+    both = tmp_path / "both.csv"
+    lines = [f"name,{rows[0]}", *(f"{name},{row}" for name in "ab" for row in rows[1:])]
+    both.write_text("\n".join(lines) + "\n")
+    card = card_of(open_series(str(both), replace(SHORT, entity="name")))
+    assert "116 of up to 30 steps" in card["sessions"]
+    assert "data.gap=1123 " in card["sessions"]
+    assert card["gaps"].startswith("2 (")
+
+
+def test_a_day_without_a_session_is_a_gap_where_every_day_has_one(tmp_path: Path) -> None:
+    """Machines that are switched off at night, at various hours, have no holidays."""
+    times = [
+        datetime(2024, 1, 1, 8) + timedelta(days=day, minutes=10 * at)
+        for day in range(30)
+        for at in range(60 + day % 4)
+        if day not in (12, 13)
+    ]
+    card = card_of(open_series(str(prices(tmp_path / "a.csv", times)), SHORT))
+    assert card["gaps"].startswith("1 (")
+    assert "2024-01-15 08:00:00" in card["gaps"]
+    assert "data.gap=85 " in card["sessions"]  # from 17:50 on
+
+
+def test_summer_time_changes_a_break_by_an_hour(tmp_path: Path) -> None:
+    """Weekends of currencies in UTC: 48 hours, and once 49; a week that is missing is none."""
+    hours = moments(datetime(2024, 9, 1, 21), timedelta(hours=1), 14 * 7 * 24)  # a Sunday
+    times = [time for time in hours if (time - hours[0]).days % 7 < 5 and (time - hours[0]).days // 7 != 4]
+    later = [time + timedelta(hours=time > datetime(2024, 10, 27)) for time in times]
+    card = card_of(open_series(str(prices(tmp_path / "a.csv", later)), SHORT))
+    assert "13 of up to 120 steps, from Sunday 21:00 and Sunday 22:00" in card["sessions"]
+    assert "data.gap=50 " in card["sessions"]
+    assert card["gaps"].startswith("1 (")
+
+
+def test_windows_across_breaks_are_advised_only_where_there_are_enough(tmp_path: Path) -> None:
+    path = prices(tmp_path / "a.csv", trading(7, rows=3, step=timedelta(hours=1)))
+    fix = refusal(path, CsvSeriesConfig(length=24))
+    assert "data.gap" not in fix
+    assert "provide more rows" in fix
+    length = re.findall(r"data\.length=(\d+)", fix)[0]
+    assert len(open_series(str(path), CsvSeriesConfig(length=int(length))).arrays["series"]) >= 10
+    path = prices(tmp_path / "b.csv", trading(14, rows=3, step=timedelta(hours=1)))
+    gap = re.findall(r"data\.gap=(\d+)", refusal(path, CsvSeriesConfig(length=24)))[0]
+    assert len(open_series(str(path), CsvSeriesConfig(length=24, gap=int(gap))).arrays["series"]) >= 10

@@ -429,6 +429,7 @@ def test_a_closed_terminal_saves_and_ends_as_sigterm_does(tmp_path: Path) -> Non
     arguments += ["--set", "train.log_every=640", "--set", "architecture.generator_hidden=[8]"]
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
         os.execv(sys.executable, [sys.executable, "-m", "ganzoo", *arguments])  # noqa: S606
     while not (run_dir / "log.jsonl").exists():
         assert os.read(terminal, 4096), "it ended before it trained"
