@@ -26,6 +26,7 @@ from ganzoo.util.files import write_bytes
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "results" / "suite.md"
 TILES = 3  # samples of a cell on the sheet, beside and below each other
+COLUMNS = 8  # of a preview
 
 Row = Mapping[str, Any]
 Cells = Mapping[tuple[str, str], Sequence[Row]]  # by recipe and set
@@ -177,7 +178,8 @@ def sheet(found: Cells, side: int, work: Path, target: Path) -> None:
             folder = run_folder(work, recipe, name, NATIVE_SIDE if name in NATIVE else side, 0) / "samples"
             for path in sorted(folder.glob("[0-9]*.png"))[-1:]:
                 with Image.open(path) as grid:
-                    part = grid.convert("RGB").crop((0, 0, tile, tile))
+                    wide = TILES * grid.width // COLUMNS  # previews are enlarged: whole samples of them
+                    part = grid.convert("RGB").crop((0, 0, wide, wide)).resize((tile, tile))
                 drawn.paste(part, (column * (tile + 4), line * (tile + 4)))
                 drawn_any = True
     if drawn_any:
